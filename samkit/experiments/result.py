@@ -1,0 +1,65 @@
+"""What goes into an experiment and what comes out of it: values without a screen or a store."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from samkit.media.pictures import Picture
+from samkit.models.prompts import Prompts
+
+Progress = Callable[[float, str], None]
+"""Called with a share done (0..1) and a short line that says what is being done."""
+
+
+class ExperimentParams(BaseModel):
+    """Parameters every experiment has; each experiment's `Params` adds its own knobs. Unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    side: int | None = Field(default=None, ge=32, description="longest side of the encoded picture in pixels; empty: the model's native side")
+    fit: Literal["native", "stretch", "aspect"] = Field(default="native", description="how the picture is fitted to the encoder")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures and prompts of one run."""
+
+    image: Picture
+    prompts: Prompts = Prompts()
+    image_b: Picture | None = None
+
+
+class EncodeFunction(Protocol):
+    """Encodes a picture; the app passes one that caches, the command line one that does not."""
+
+    def __call__(self, model, picture: Picture, *, side: int | None, fit: str, window_sizes: tuple[int, ...] | None = None, keep_blocks: bool = False): ...
+
+
+def encode_plain(model, picture: Picture, *, side=None, fit="native", window_sizes=None, keep_blocks=False):
+    """`EncodeFunction` without a cache."""
+    return model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished experiment.
+
+    images:  name -> uint8 [H, W, 3] or [H, W, 4] RGB(A), pictures made for a person to look at (kept as PNG).
+    masks:   name -> bool [H, W] in the original picture's pixels (kept as lossless PNG).
+    arrays:  name -> numeric array (kept together in arrays.npz).
+    metrics: name -> finite float, what runs are compared by.
+    tables:  name -> list of rows (dicts of plain values), curves among them.
+    timings: name ending in `_ms` -> milliseconds.
+    """
+
+    experiment: str
+    params: ExperimentParams
+    images: Mapping[str, np.ndarray] = field(default_factory=dict)
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, list[dict]] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)

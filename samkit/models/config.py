@@ -1,0 +1,220 @@
+"""A model's configuration, read from the shapes in its state dict.
+
+What shapes can't tell comes, in this order, from the safetensors metadata entry `samkit`, from the official sizes (known by their widths and block counts), and
+from the defaults below with a warning that names them.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from samkit.errors import CheckpointError
+from samkit.models.hiera import HieraConfig
+from samkit.models.mask_decoder import MaskDecoderConfig
+from samkit.models.vit import VitConfig
+
+OFFICIAL_HIERA = {
+    (96, (1, 2, 7, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (5, 7, 9)},
+    (96, (1, 2, 11, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (7, 10, 13)},
+    (112, (2, 3, 16, 3)): {"num_heads": 2, "window_sizes": (8, 4, 14, 7), "global_blocks": (12, 16, 20)},
+    (144, (2, 6, 36, 4)): {"num_heads": 2, "window_sizes": (8, 4, 16, 8), "global_blocks": (23, 33, 43)},
+}
+"""(channels, blocks per stage) of tiny, small, base+ and large -> what their shapes don't tell."""
+
+DEFAULT_WINDOW_SIZES = (8, 4, 14, 7)
+DEFAULT_NUM_HEADS = 1
+DEFAULT_NATIVE_SIDE = 1024
+DEFAULT_DECODER_HEADS = 8
+
+MEMORY_PREFIXES = (
+    "memory_attention.",
+    "memory_encoder.",
+    "maskmem_tpos_enc",
+    "no_mem_pos_enc",
+    "no_obj_ptr",
+    "no_obj_embed_spatial",
+    "obj_ptr_proj.",
+    "obj_ptr_tpos_proj.",
+    "mask_downsample.",
+)
+"""Keys of SAM v2's memory side, which segmenting a picture does not need."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels."""
+
+    family: str
+    version: str
+    native_side: int
+    encoder: VitConfig | HieraConfig
+    decoder: MaskDecoderConfig
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels of the input that one token of the first block covers, along a side."""
+        return self.encoder.patch_size if self.family == "sam1" else 4
+
+    @property
+    def side_step(self) -> int:
+        """Sides the encoder can run are multiples of this: one token of its coarsest map."""
+        return self.encoder.patch_size if self.family == "sam1" else 32
+
+    @property
+    def feature_stride(self) -> int:
+        """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
+        return self.encoder.patch_size if self.family == "sam1" else 16
+
+
+def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = None) -> ModelConfig:
+    """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
+    metadata = metadata or {}
+    keys = state_dict.keys()
+    if "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:
+        return _read_sam2(state_dict, metadata)
+    if "image_encoder.patch_embed.proj.weight" in keys and "mask_decoder.iou_token.weight" in keys:
+        return _read_sam1(state_dict, metadata)
+    some = ", ".join(list(keys)[:3]) or "none at all"
+    raise CheckpointError(
+        f"This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and v2 (image_encoder.trunk...) are missing; "
+        f"it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or v2.1 checkpoint with the official keys."
+    )
+
+
+def module_keys(state_dict: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
+    """The image side's entries under samkit's own module names. The one place where keys are renamed."""
+    renamed = {}
+    for key, tensor in state_dict.items():
+        if family == "sam1":
+            key = re.sub(r"\.mlp\.lin([12])\.", lambda match: f".mlp.layers.{int(match[1]) - 1}.", key)
+        elif key.startswith(MEMORY_PREFIXES):
+            continue
+        else:
+            key = key.removeprefix("sam_")
+        renamed[key] = tensor
+    return renamed
+
+
+def official_keys(module_state: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
+    """The inverse of `module_keys`, for writing a checkpoint the official packages can read."""
+    renamed = {}
+    for key, tensor in module_state.items():
+        if family == "sam1":
+            key = re.sub(r"\.mlp\.layers\.([01])\.", lambda match: f".mlp.lin{int(match[1]) + 1}.", key)
+        elif key.startswith(("prompt_encoder.", "mask_decoder.")):
+            key = f"sam_{key}"
+        renamed[key] = tensor
+    return renamed
+
+
+def _read_sam1(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
+    prefix = "image_encoder."
+    try:
+        channels, _, patch_size, _ = state[f"{prefix}patch_embed.proj.weight"].shape
+        native_grid = state[f"{prefix}pos_embed"].shape[1]
+        depth = _count(state, rf"{prefix}blocks\.(\d+)\.")
+        tables = [state[f"{prefix}blocks.{block}.attn.rel_pos_h"].shape for block in range(depth)]
+        hidden = state[f"{prefix}blocks.0.mlp.lin1.weight"].shape[0]
+        neck_channels = state[f"{prefix}neck.0.weight"].shape[0]
+        decoder = _read_decoder(state, "mask_decoder.", metadata, mlp_in="mlp.lin1")
+    except KeyError as missing:
+        raise _incomplete("SAM v1", missing) from None
+    sizes = [(rows + 1) // 2 for rows, _ in tables]
+    global_blocks = metadata.get("global_blocks", [block for block, size in enumerate(sizes) if size == native_grid])
+    windowed = [size for block, size in enumerate(sizes) if block not in global_blocks]
+    window_sizes = metadata.get("window_sizes", [windowed[0] if windowed else native_grid] * 4)
+    encoder = VitConfig(
+        channels=channels,
+        depth=depth,
+        num_heads=metadata.get("num_heads", channels // tables[0][1]),
+        patch_size=patch_size,
+        native_grid=native_grid,
+        window_sizes=tuple(window_sizes),
+        global_blocks=tuple(global_blocks),
+        neck_channels=neck_channels,
+        hidden=hidden,
+        table_rows=tuple(rows for rows, _ in tables),
+    )
+    return ModelConfig("sam1", metadata.get("version", "1"), metadata.get("native_side", native_grid * patch_size), encoder, decoder)
+
+
+def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
+    prefix = "image_encoder.trunk."
+    try:
+        channels = state[f"{prefix}patch_embed.proj.weight"].shape[0]
+        depth = _count(state, rf"{prefix.replace('.', '[.]')}blocks\.(\d+)\.")
+        starts = [0] + [block for block in range(depth) if f"{prefix}blocks.{block}.proj.weight" in state]
+        blocks_per_stage = tuple(end - start for start, end in zip(starts, [*starts[1:], depth], strict=True))
+        background = state[f"{prefix}pos_embed"].shape[-2:]
+        tile = state[f"{prefix}pos_embed_window"].shape[-1]
+        hidden = state[f"{prefix}blocks.0.mlp.layers.0.weight"].shape[0]
+        decoder = _read_decoder(state, "sam_mask_decoder.", metadata, mlp_in="mlp.layers.0")
+    except KeyError as missing:
+        raise _incomplete("SAM v2", missing) from None
+    if len(blocks_per_stage) != 4:
+        raise CheckpointError(f"This SAM v2 checkpoint has {len(blocks_per_stage)} stages; samkit reads models with the official four.")
+    known = {**_hiera_defaults(blocks_per_stage), **OFFICIAL_HIERA.get((channels, blocks_per_stage), {})}
+    if (channels, blocks_per_stage) not in OFFICIAL_HIERA:
+        guessed = [name for name in ("num_heads", "window_sizes", "global_blocks", "native_side") if name not in metadata]
+        if guessed:
+            assumed = ", ".join(f"{name} {known.get(name, DEFAULT_NATIVE_SIDE)}" for name in guessed)
+            warnings.warn(
+                f"This SAM v2 checkpoint is none of the official sizes and its file doesn't say {', '.join(guessed)}; assumed: {assumed}. "
+                'A safetensors file can say so in its metadata entry "samkit".',
+                stacklevel=4,
+            )
+    encoder = HieraConfig(
+        channels=channels,
+        num_heads=metadata.get("num_heads", known["num_heads"]),
+        blocks_per_stage=blocks_per_stage,
+        window_sizes=tuple(metadata.get("window_sizes", known["window_sizes"])),
+        global_blocks=tuple(metadata.get("global_blocks", known["global_blocks"])),
+        background_size=tuple(background),
+        tile_size=tile,
+        mlp_ratio=hidden / channels,
+    )
+    version = metadata.get("version", "2.1" if "no_obj_embed_spatial" in state else "2.0")
+    return ModelConfig("sam2", version, metadata.get("native_side", DEFAULT_NATIVE_SIDE), encoder, decoder)
+
+
+def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict:
+    """For sizes nobody published: three global blocks that end the third stage, spread over it about as far as in the official sizes."""
+    last, step = sum(blocks_per_stage[:3]) - 1, max(1, round(blocks_per_stage[2] / 4))
+    first_of_stage = sum(blocks_per_stage[:2])
+    global_blocks = tuple(block for block in (last - 2 * step, last - step, last) if block > first_of_stage)
+    return {"num_heads": DEFAULT_NUM_HEADS, "window_sizes": DEFAULT_WINDOW_SIZES, "global_blocks": global_blocks}
+
+
+def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: Mapping, mlp_in: str) -> MaskDecoderConfig:
+    layer = f"{prefix}transformer.layers.0."
+    return MaskDecoderConfig(
+        channels=state[f"{prefix}iou_token.weight"].shape[1],
+        inner=state[f"{layer}cross_attn_token_to_image.q_proj.weight"].shape[0],
+        num_heads=metadata.get("decoder_heads", DEFAULT_DECODER_HEADS),
+        hidden=state[f"{layer}{mlp_in}.weight"].shape[0],
+        depth=_count(state, rf"{prefix}transformer\.layers\.(\d+)\."),
+        num_masks=state[f"{prefix}mask_tokens.weight"].shape[0],
+        iou_dims=_feed_forward_dims(state, f"{prefix}iou_prediction_head."),
+        iou_sigmoid=prefix.startswith("sam_"),
+        high_resolution=f"{prefix}conv_s0.weight" in state,
+        object_score_dims=_feed_forward_dims(state, f"{prefix}pred_obj_score_head.") if f"{prefix}obj_score_token.weight" in state else None,
+    )
+
+
+def _feed_forward_dims(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
+    weights = [state[f"{prefix}layers.{index}.weight"] for index in range(_count(state, rf"{prefix}layers\.(\d+)\."))]
+    if not weights:
+        raise KeyError(f"{prefix}layers.0.weight")
+    return (weights[0].shape[1], *(weight.shape[0] for weight in weights))
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """One more than the highest number `pattern` captures among the keys."""
+    return 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+
+
+def _incomplete(family: str, missing: KeyError) -> CheckpointError:
+    return CheckpointError(f"This looks like a {family} checkpoint, but the entry {missing.args[0]} is missing; it may have been cut or saved only in part.")

@@ -1,0 +1,74 @@
+"""What a model gives back: an encoded picture, and the masks predicted on it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from samkit.models.geometry import ImageGeometry, restore_size
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How a picture was encoded. side in pixels; window_sizes: one per stage."""
+
+    side: int
+    fit: str
+    window_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ImageEncoding:
+    """A picture as a model sees it.
+
+    features: [C, h, w] maps as the decoder takes them, coarsest first (v1: one; v2: strides 16, 8 and 4; without the no-memory embedding)
+    raw:      [C, h, w] trunk outputs before the neck, coarsest first (v1: one; v2: four)
+    blocks:   [h, w, C] output of every transformer block, un-windowed, or None if they were not asked for
+    """
+
+    features: tuple[Tensor, ...]
+    raw: tuple[Tensor, ...]
+    blocks: tuple[Tensor, ...] | None
+    geometry: ImageGeometry
+    settings: EncodeSettings
+    model_sha256: str
+    encode_ms: float
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of memory the tensors hold; storage shared by several counts once."""
+        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in (*self.features, *self.raw, *(self.blocks or ()))}
+        return sum(storages.values())
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """The masks of one set of prompts.
+
+    logits:       float32 [4, h, w] over the padded model input; 0 is the single-mask token, 1..3 the multimask tokens
+    iou:          float32 [4], the IoU the model expects each mask to have
+    object_score: above 0 where the model holds the object to be in the picture; None for SAM v1
+    mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
+    """
+
+    logits: Tensor
+    iou: Tensor
+    object_score: float | None
+    mask_tokens: Tensor = field(repr=False)
+    geometry: ImageGeometry
+    decode_ms: float
+
+    @property
+    def best(self) -> int:
+        """The multimask token (1..3) with the highest predicted IoU, as the official code chooses."""
+        return 1 + int(torch.argmax(self.iou[1:])) if len(self.iou) > 1 else 0
+
+    def logits_at(self, index: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """float32 [H, W] logits of one mask in the original picture's pixels (or stretched to `size`), padding removed."""
+        return restore_size(self.logits[index : index + 1], self.geometry, size)[0].cpu().numpy()
+
+    def mask(self, index: int, size: tuple[int, int] | None = None, threshold: float = 0.0) -> np.ndarray:
+        """bool [H, W] mask in the original picture's pixels (or stretched to `size`), padding removed."""
+        return self.logits_at(index, size) > threshold

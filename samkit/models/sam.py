@@ -1,0 +1,281 @@
+"""The public face of the models: load one, encode a picture once, predict masks often.
+
+A loaded model never changes. Sides, fits and windows are arguments; the only things kept are tables that depend on a grid's size alone. So one model may serve
+any number of threads at once, each with its own settings.
+"""
+
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
+from samkit.models.checkpoint import Checkpoint, read_checkpoint
+from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read_config
+from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction
+from samkit.models.geometry import plan_geometry, prepare_pixels
+from samkit.models.key_mismatch import describe_key_mismatch
+from samkit.models.linear import pack_linears
+from samkit.models.network import SamNetwork, build_network
+from samkit.models.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
+from samkit.models.prompts import Prompts
+from samkit.models.windows import ceil_to
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MAX_WINDOW = 32
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is, without its weights. One entry per stage in the per-stage tuples; SAM v1's blocks count as four equal groups."""
+
+    name: str
+    family: str
+    version: str
+    parameters: dict[str, int]
+    native_side: int
+    patch_size: int
+    side_step: int
+    blocks_per_stage: tuple[int, ...]
+    channels_per_stage: tuple[int, ...]
+    window_sizes: tuple[int, ...]
+    global_blocks: tuple[int, ...]
+    path: Path
+    checkpoint: Checkpoint
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(self.parameters.values())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the checkpoint file."""
+        return self.checkpoint.sha256
+
+
+class SamModel:
+    """A loaded SAM v1, v2 or v2.1 model. Made by `load_model`."""
+
+    def __init__(self, network: SamNetwork, info: ModelInfo, device: str, dtype: str):
+        self.network = network
+        self.info = info
+        self.device = device
+        self.dtype = dtype
+        self._packed = device != "cpu"
+        self._pack_lock = threading.Lock()
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.network.config
+
+    def encode_image(
+        self,
+        rgb: np.ndarray,
+        *,
+        side: int | None = None,
+        fit: str = "native",
+        window_sizes: tuple[int, ...] | None = None,
+        keep_blocks: bool = False,
+    ) -> ImageEncoding:
+        """The slow step: a picture through the image encoder.
+
+        rgb:          uint8 [H, W, 3]
+        side:         longest side of the model's input in pixels; None for the native side
+        fit:          "native", "stretch" or "aspect" (see geometry.py)
+        window_sizes: one per stage, 1..32; None for the model's own
+        keep_blocks:  keep every block's tokens
+
+        Raises `EncodingError` for a side, fit or window the model can't run.
+        """
+        if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+            raise BadInput("encode_image takes a picture as a uint8 array of shape [height, width, 3] in RGB order.")
+        start = time.perf_counter()
+        side = self.info.native_side if side is None else side
+        geometry = plan_geometry(tuple(rgb.shape[:2]), self.info.family, side, fit, self.info.side_step)
+        windows = self.check_windows(window_sizes, geometry.padded_size)
+        self._pack_once()
+        blocks = [] if keep_blocks else None
+        with torch.no_grad():
+            pixels = prepare_pixels(rgb, geometry, self.info.family).to(self.device, DTYPES[self.dtype])
+            features, raw = self.network.encode(pixels, windows, blocks)
+        return ImageEncoding(
+            features=tuple(level[0].permute(2, 0, 1) for level in features),
+            raw=tuple(level[0].permute(2, 0, 1) for level in raw),
+            blocks=None if blocks is None else tuple(tokens[0] for tokens in blocks),
+            geometry=geometry,
+            settings=EncodeSettings(side, fit, windows),
+            model_sha256=self.info.sha256,
+            encode_ms=1000 * (time.perf_counter() - start),
+        )
+
+    def predict_masks(self, encoding: ImageEncoding, prompts: Prompts, mask_hint: np.ndarray | Tensor | None = None) -> MaskPrediction:
+        """The fast step: prompts to four masks. Always float32, whatever dtype the encoder runs in.
+
+        mask_hint: float [h, w] or [1, h, w] logits of an earlier prediction on an encoding of the same size; other sizes are resized.
+        """
+        start = time.perf_counter()
+        geometry = encoding.geometry
+        with torch.no_grad():
+            features = [level.permute(1, 2, 0)[None].float() for level in encoding.features]
+            points, labels = self._prompt_points(prompts, geometry)
+            hint = None if mask_hint is None else self._hint(mask_hint, features[0].shape[1:3])
+            decoded = self.network.decode(features, points, labels, hint)
+        score = decoded.object_score
+        return MaskPrediction(
+            logits=decoded.logits[0],
+            iou=decoded.iou[0],
+            object_score=None if score is None else float(score),
+            mask_tokens=decoded.mask_tokens[0],
+            geometry=geometry,
+            decode_ms=1000 * (time.perf_counter() - start),
+        )
+
+    def position_encoding(self, height: int, width: int, window_tiling: bool = True) -> Tensor:
+        """float32 [C, height, width]: what the encoder adds to the tokens of such a grid. window_tiling: with v2's repeated window table (v1 has none)."""
+        if min(height, width) < 1:
+            raise EncodingError(f"A position encoding needs a grid of at least 1 x 1, not {height} x {width}.")
+        with torch.no_grad():
+            if self.info.family == "sam1":
+                return self.network.image_encoder.position_encoding(height, width).clone()
+            return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling).clone()
+
+    def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
+        """The window sizes to run with, or an `EncodingError` that says why they can't be run on an input of `padded_size` (height, width) pixels."""
+        if window_sizes is None:
+            return self.info.window_sizes
+        windows = tuple(window_sizes)
+        stages = len(self.info.blocks_per_stage)
+        if len(windows) != stages:
+            raise EncodingError(f"window_sizes needs {stages} numbers, one for each stage, not {len(windows)}.")
+        for window in windows:
+            if isinstance(window, bool) or not isinstance(window, int) or not 1 <= window <= MAX_WINDOW:
+                raise EncodingError(f"The window size {window} is not a whole number from 1 to {MAX_WINDOW}.")
+        if self.info.family == "sam2":
+            self._check_pooling(windows, padded_size)
+        return windows
+
+    def _check_pooling(self, windows: tuple[int, ...], padded_size: tuple[int, int]) -> None:
+        """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile the pooled map."""
+        encoder = self.config.encoder
+        for stage, start in enumerate(encoder.stage_starts[1:], start=1):
+            window = encoder.block_windows(windows)[start]
+            if window == 0:
+                continue
+            for size in (length // (4 * 2 ** (stage - 1)) for length in padded_size):
+                pooled = window // 2
+                if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
+                    raise EncodingError(
+                        f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} begins by halving each window, and windows of "
+                        f"{window} halved to {pooled} don't line up with its map of {size // 2} tokens. Use an even window size for stage {stage}."
+                    )
+
+    def _prompt_points(self, prompts: Prompts, geometry) -> tuple[Tensor, Tensor]:
+        """[1, N, 2] positions and [1, N] labels in the order of the official packages.
+
+        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there is no box. No prompt at all: none either.
+        """
+        points = [(x, y, int(label)) for x, y, label in prompts.points]
+        boxes = [corner for x1, y1, x2, y2 in prompts.boxes for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))]
+        padding = [(0.0, 0.0, PADDING)]
+        if self.info.family == "sam1":
+            rows = points + boxes if boxes or not points else points + padding
+        else:
+            rows = boxes + points + padding if boxes or points else []
+        rows = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        positions = torch.from_numpy(geometry.to_model(rows[:, :2])).float()
+        labels = torch.from_numpy(rows[:, 2].astype(np.int64))
+        return positions[None].to(self.device), labels[None].to(self.device)
+
+    def _hint(self, mask_hint: np.ndarray | Tensor, grid: tuple[int, int]) -> Tensor:
+        hint = torch.as_tensor(mask_hint, dtype=torch.float32, device=self.device)
+        if hint.ndim not in (2, 3) or (hint.ndim == 3 and hint.shape[0] != 1):
+            raise BadInput(f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}.")
+        hint = hint.reshape(1, 1, *hint.shape[-2:])
+        size = (4 * grid[0], 4 * grid[1])
+        if tuple(hint.shape[-2:]) != size:
+            hint = torch.nn.functional.interpolate(hint, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return hint
+
+    def _pack_once(self) -> None:
+        """Lay the weights out for oneDNN before the first encoding, once, so that loading stays cheap."""
+        if self._packed:
+            return
+        with self._pack_lock:
+            if not self._packed:
+                pack_linears(self.network)
+                self._packed = True
+
+
+def resolve_device(device: str) -> str:
+    """ "auto" -> CUDA, then MPS, then the CPU. Raises `DeviceError` for a device this machine doesn't have."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise DeviceError(f'The device "{device}" is unknown; use auto, cpu, cuda or mps.') from None
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()) or kind not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f'The device "{device}" is not there on this machine; use "auto" or "cpu".')
+    return device
+
+
+def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32") -> SamModel:
+    """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a .pt, .pth or .safetensors file.
+
+    device: "auto" (CUDA, then MPS, then CPU) or a torch device; dtype: "float32", "bfloat16" or "float16", of the image encoder.
+    Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
+    """
+    from samkit.models.catalogue import resolve_model
+
+    if dtype not in DTYPES:
+        raise DeviceError(f'The dtype "{dtype}" is unknown; use one of {", ".join(DTYPES)}.')
+    device = resolve_device(device)
+    path = resolve_model(ref)
+    checkpoint = read_checkpoint(path)
+    config = read_config(checkpoint.state_dict, checkpoint.metadata)
+    network = build_network(config)
+    found = module_keys(checkpoint.state_dict, config.family)
+    mismatch = describe_key_mismatch({key: tuple(t.shape) for key, t in network.state_dict().items()}, {key: tuple(t.shape) for key, t in found.items()})
+    if mismatch:
+        raise CheckpointError(f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}")
+    with warnings.catch_warnings():
+        network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in found.items()}, strict=True, assign=True)
+    network.requires_grad_(False)
+    network.to(device)
+    network.image_encoder.to(DTYPES[dtype])
+    info = ModelInfo(
+        name=checkpoint.metadata.get("name", path.stem),
+        family=config.family,
+        version=config.version,
+        parameters=_count_parameters(checkpoint.state_dict),
+        native_side=config.native_side,
+        patch_size=config.patch_size,
+        side_step=config.side_step,
+        blocks_per_stage=config.encoder.blocks_per_stage,
+        channels_per_stage=config.encoder.channels_per_stage if config.family == "sam2" else (config.encoder.channels,) * 4,
+        window_sizes=config.encoder.window_sizes,
+        global_blocks=config.encoder.global_blocks,
+        path=path,
+        checkpoint=checkpoint,
+    )
+    return SamModel(network, info, device, dtype)
+
+
+def _count_parameters(state_dict: dict[str, Tensor]) -> dict[str, int]:
+    parts = {"image encoder": 0, "prompt encoder": 0, "mask decoder": 0, "memory": 0}
+    for key, tensor in state_dict.items():
+        name = key.removeprefix("sam_")
+        part = next((part for part in parts if name.startswith(part.replace(" ", "_") + ".")), None)
+        if part is None and (key.startswith(MEMORY_PREFIXES) or key == "no_mem_embed"):
+            part = "memory"
+        if part:
+            parts[part] += tensor.numel()
+    return {part: count for part, count in parts.items() if count}

@@ -1,0 +1,38 @@
+"""A small bounded cache for tables that depend on a grid's size alone, such as resized position encodings."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+
+class TableCache:
+    """Keeps the most recently used tables. Safe to share between threads.
+
+    While gradients are recorded nothing is kept, because a cached table would hold on to the graph of an earlier step.
+    """
+
+    def __init__(self, max_entries: int = 8):
+        self._tables: OrderedDict[Hashable, Tensor | tuple[Tensor, ...]] = OrderedDict()
+        self._max_entries = max_entries
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Tensor | tuple[Tensor, ...]]):
+        """The table kept under `key`, made by `make` the first time."""
+        if torch.is_grad_enabled():
+            return make()
+        with self._lock:
+            if key in self._tables:
+                self._tables.move_to_end(key)
+                return self._tables[key]
+        table = make()
+        with self._lock:
+            self._tables[key] = table
+            while len(self._tables) > self._max_entries:
+                self._tables.popitem(last=False)
+        return table
+
+    def __deepcopy__(self, memo) -> "TableCache":
+        return TableCache(self._max_entries)

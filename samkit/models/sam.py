@@ -7,7 +7,7 @@ any number of threads at once, each with its own settings.
 import threading
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -47,7 +47,8 @@ class ModelInfo:
     window_sizes: tuple[int, ...]
     global_blocks: tuple[int, ...]
     path: Path
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint = field(repr=False)
+    """The file without its weights, for its hash."""
 
     @property
     def parameter_count(self) -> int:
@@ -264,7 +265,7 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         window_sizes=config.encoder.window_sizes,
         global_blocks=config.encoder.global_blocks,
         path=path,
-        checkpoint=checkpoint,
+        checkpoint=replace(checkpoint, state_dict={}),
     )
     return SamModel(network, info, device, dtype)
 

@@ -55,12 +55,12 @@ SAM2_SIZES = {
     "large": Sam2Size(144, 2, (2, 6, 36, 4), (8, 4, 16, 8), (23, 33, 43)),
 }
 SMALL_SAM1_SIZES = {
-    "small": Sam1Size(48, 4, 3, (1, 3), side=256, window=5, neck=32),
-    "other": Sam1Size(64, 6, 2, (2, 5), side=192, window=7, neck=64),
+    "shrunken 1": Sam1Size(48, 4, 3, (1, 3), side=256, window=5, neck=32),
+    "shrunken 1, odd": Sam1Size(64, 6, 2, (2, 5), side=192, window=7, neck=64),
 }
 SMALL_SAM2_SIZES = {
-    "small 2.1": Sam2Size(16, 1, (1, 2, 5, 2), (8, 4, 7, 4), (5, 7), side=256, width=32),
-    "small 2.0": Sam2Size(16, 2, (2, 2, 4, 1), (8, 4, 8, 4), (5,), (14, 14), side=192, version="2.0", width=64),
+    "shrunken 2.1": Sam2Size(16, 1, (1, 2, 5, 2), (8, 4, 7, 4), (5, 7), side=256, width=32),
+    "shrunken 2.0": Sam2Size(16, 2, (2, 2, 4, 1), (8, 4, 8, 4), (5,), (14, 14), side=192, version="2.0", width=64),
 }
 
 
@@ -79,11 +79,12 @@ def randomise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
     return model.eval()
 
 
-def official_sam1(size: Sam1Size, seed: int = 0) -> Sam:
+def official_sam1(size: Sam1Size, seed: int = 0, randomised: bool = True) -> Sam:
     """SAM v1 of that size; widths below 256 shrink the decoder too."""
     torch.manual_seed(seed)
     grid = size.side // 16
-    return randomise(
+    build = randomise if randomised else lambda model, seed: model.eval()
+    return build(
         Sam(
             image_encoder=ImageEncoderViT(
                 depth=size.depth,
@@ -112,7 +113,7 @@ def official_sam1(size: Sam1Size, seed: int = 0) -> Sam:
     )
 
 
-def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base) -> SAM2Base:
+def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base, randomised: bool = True) -> SAM2Base:
     """SAM v2 or v2.1 of that size with the released yaml files' settings, post-processing off."""
     torch.manual_seed(seed)
     is_21 = size.version == "2.1"
@@ -122,7 +123,8 @@ def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base) -> SAM2Ba
         grid = size.side // 16
         return RoPEAttention(rope_theta=10000.0, feat_sizes=(grid, grid), embedding_dim=width, num_heads=1, downsample_rate=1, dropout=0.1, **options)
 
-    return randomise(
+    build = randomise if randomised else lambda model, seed: model.eval()
+    return build(
         cls(
             image_encoder=ImageEncoder(
                 trunk=Hiera(

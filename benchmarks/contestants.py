@@ -1,0 +1,136 @@
+"""The packages that are timed against each other, each behind the same three steps: load a checkpoint, encode a picture, turn one point into masks."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.parity.official import SAM1_SIZES, SAM2_SIZES, official_sam1, official_sam2
+
+MODELS = {"vit_b": "sam1", "vit_l": "sam1", "tiny": "sam2", "small": "sam2", "base_plus": "sam2", "large": "sam2"}
+POINT_XY = (0.4, 0.5)
+
+
+def official_model(model: str) -> torch.nn.Module:
+    """The official package's model of that size with random weights."""
+    return official_sam1(SAM1_SIZES[model]) if MODELS[model] == "sam1" else official_sam2(SAM2_SIZES[model])
+
+
+class Samkit:
+    """samkit from picture to features, with its own resizing."""
+
+    def __init__(self, model: str, side: int, dtype: str):
+        self.side, self.dtype = side, dtype
+
+    def load(self, path: Path) -> None:
+        import samkit
+
+        self.model = samkit.load_model(path, device="cpu", dtype=self.dtype)
+
+    def encode(self, rgb: np.ndarray) -> None:
+        self.encoding = self.model.encode_image(rgb, side=self.side)
+
+    def predict(self) -> None:
+        import samkit
+
+        self.model.predict_masks(self.encoding, samkit.Prompts(points=[(*POINT_XY, 1)]))
+
+
+class Official:
+    """segment-anything or sam2 from pixels that are already resized, so it is timed for less work than samkit."""
+
+    def __init__(self, model: str, side: int, dtype: str):
+        self.name, self.side, self.dtype = model, side, dtype
+
+    def load(self, path: Path) -> None:
+        torch.set_grad_enabled(False)
+        self.model = official_model(self.name)
+        self.model.load_state_dict(torch.load(path, weights_only=True))
+        self.model.eval()
+
+    def encode(self, rgb: np.ndarray) -> None:
+        pixels = prepared_pixels(self.side)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == "bfloat16"):
+            if MODELS[self.name] == "sam1":
+                self.features = self.model.image_encoder(pixels)
+            else:
+                self.features = self.model.forward_image(pixels)["backbone_fpn"]
+
+    def predict(self) -> None:
+        model, is_v1 = self.model, MODELS[self.name] == "sam1"
+        encoder = model.prompt_encoder if is_v1 else model.sam_prompt_encoder
+        points = torch.tensor([[POINT_XY]]) * self.side
+        sparse, dense = encoder(points=(points, torch.ones(1, 1, dtype=torch.int)), boxes=None, masks=None)
+        given = {"image_pe": encoder.get_dense_pe(), "sparse_prompt_embeddings": sparse, "dense_prompt_embeddings": dense, "multimask_output": True}
+        if is_v1:
+            model.mask_decoder(image_embeddings=self.features, **given)
+        else:
+            low = self.features[-1] + model.no_mem_embed.view(1, -1, 1, 1)
+            model.sam_mask_decoder(image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **given)
+
+
+class Transformers:
+    """Hugging Face transformers' vision encoder with weights of its own (speed does not depend on them); v2 runs the tiny size only."""
+
+    def __init__(self, model: str, side: int, dtype: str):
+        if model not in ("vit_b", "tiny") or dtype != "float32":
+            raise ValueError("not set up for this model")
+        self.name, self.side = model, side
+
+    def load(self, path: Path) -> None:
+        import transformers
+
+        torch.set_grad_enabled(False)
+        if self.name == "vit_b":
+            config = transformers.SamVisionConfig(image_size=self.side)
+            config._attn_implementation = "sdpa"
+            self.encoder = transformers.models.sam.modeling_sam.SamVisionEncoder(config).eval()
+        else:
+            config = transformers.Sam2Config().vision_config
+            self.encoder = transformers.Sam2VisionModel(config).eval()
+
+    def encode(self, rgb: np.ndarray) -> None:
+        self.encoder(prepared_pixels(self.side))
+
+
+class OnnxRuntime:
+    """The official image encoder exported to ONNX."""
+
+    def __init__(self, model: str, side: int, dtype: str):
+        if dtype != "float32":
+            raise ValueError("not set up for this dtype")
+        self.name, self.side = model, side
+
+    def load(self, path: Path) -> None:
+        import onnxruntime
+
+        torch.set_grad_enabled(False)
+        with tempfile.TemporaryDirectory() as folder:
+            exported = Path(folder) / "encoder.onnx"
+            model = official_model(self.name)
+            encoder = model.image_encoder if MODELS[self.name] == "sam1" else _FirstFeatures(model)
+            torch.onnx.export(encoder, (prepared_pixels(self.side),), str(exported), dynamo=False, opset_version=17, input_names=["pixels"])
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            self.session = onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+
+    def encode(self, rgb: np.ndarray) -> None:
+        self.session.run(None, {"pixels": prepared_pixels(self.side).numpy()})
+
+
+class _FirstFeatures(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.model.forward_image(pixels)["backbone_fpn"])
+
+
+CONTESTANTS = {"samkit": Samkit, "official": Official, "transformers": Transformers, "onnxruntime": OnnxRuntime}
+
+
+def prepared_pixels(side: int) -> torch.Tensor:
+    """[1, 3, side, side] normalised noise, the same each time."""
+    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))

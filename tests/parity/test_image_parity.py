@@ -1,0 +1,89 @@
+"""samkit against the official packages, random weights: features, every block, logits, predicted IoU and object score within 1e-4.
+
+Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m slow tests/parity`. `python -m tests.parity.report` prints the table.
+"""
+
+import pytest
+import torch
+
+from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, load_pair
+from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
+
+LIMIT = 1e-4
+SMALL = [*SMALL_SAM1_SIZES, *SMALL_SAM2_SIZES]
+OFFICIAL = ["vit_b", "tiny", "small", "base_plus", "tiny 2.0", "small 2.0", "base_plus 2.0"]
+WINDOWS = {"sam1": (3, 4, 6, 9), "sam2": (4, 2, 6, 5)}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def small(request, tmp_path_factory):
+    return load_pair(request.param, tmp_path_factory.mktemp("parity"))
+
+
+@pytest.fixture(scope="module", params=OFFICIAL)
+def official(request, tmp_path_factory):
+    return load_pair(request.param, tmp_path_factory.mktemp("parity"))
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_features(small, picture):
+    assert max(compare_features(small, PICTURES[picture])) <= LIMIT
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.5])
+def test_other_sides(small, scale):
+    side = int(small.size.side * scale) // 64 * 64
+    assert max(compare_features(small, PICTURES["wide"], side=side)) <= LIMIT
+
+
+def test_other_windows(small):
+    assert max(compare_features(small, PICTURES["tall"], windows=WINDOWS[small.family])) <= LIMIT
+
+
+def test_every_block(small):
+    assert max(compare_blocks(small, PICTURES["wide"])) <= LIMIT
+
+
+def test_every_block_at_other_windows(small):
+    assert max(compare_blocks(small, PICTURES["wide"], windows=WINDOWS[small.family])) <= LIMIT
+
+
+@pytest.mark.parametrize("prompts", PROMPTS)
+@pytest.mark.parametrize("hint", [False, True], ids=["plain", "mask hint"])
+def test_masks(small, prompts, hint):
+    assert max(compare_masks(small, PICTURES["wide"], PROMPTS[prompts], hint)) <= LIMIT
+
+
+@pytest.mark.parametrize("name", [*SAM1_SIZES, *SAM2_SIZES, *(f"{name} 2.0" for name in SAM2_SIZES)])
+def test_official_sizes_are_known_by_their_shapes(name, monkeypatch):
+    from sam2.modeling.backbones import hieradet
+
+    from samkit.models.config import read_config
+    from tests.parity.cases import size_of
+    from tests.parity.official import official_sam1, official_sam2
+
+    size = size_of(name)
+    linspace = torch.linspace
+    # Hiera's constructor reads numbers out of a linspace, which a meta tensor does not have.
+    monkeypatch.setattr(hieradet.torch, "linspace", lambda *given: linspace(*given, device="cpu"))
+    with torch.device("meta"):
+        model = (official_sam1 if name in SAM1_SIZES else official_sam2)(size, randomised=False)
+    config = read_config(model.state_dict())
+    encoder = config.encoder
+    assert (encoder.channels, encoder.num_heads, encoder.global_blocks, config.native_side) == (size.channels, size.num_heads, size.global_blocks, 1024)
+    if name in SAM1_SIZES:
+        assert (config.family, config.version, encoder.window_sizes, encoder.depth) == ("sam1", "1", (14,) * 4, size.depth)
+    else:
+        assert (config.family, config.version, encoder.window_sizes, encoder.blocks_per_stage) == ("sam2", size.version, size.windows, size.stages)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_official_size(official):
+    figures = [*compare_features(official, PICTURES["wide"]), *compare_blocks(official, PICTURES["tall"])]
+    for prompts in PROMPTS.values():
+        figures += compare_masks(official, PICTURES["wide"], prompts, hint=False)
+    figures += compare_masks(official, PICTURES["wide"], PROMPTS["everything"], hint=True)
+    figures += compare_features(official, PICTURES["tall"], side=768)
+    figures += compare_features(official, PICTURES["tall"], windows=(7, 9, 12, 16) if official.family == "sam1" else (4, 8, 10, 5))
+    assert max(figures) <= LIMIT

@@ -1,0 +1,1 @@
+"""Pictures in, masks out: numpy, Pillow, OpenCV and pycocotools, without torch and without a screen."""

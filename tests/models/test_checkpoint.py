@@ -1,5 +1,6 @@
 """Reading checkpoint files: what is read, how cheaply, and the sentence for each thing that is no checkpoint."""
 
+import ast
 import json
 import os
 import pickle
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import samkit
 from samkit.errors import CheckpointError
 from samkit.models.checkpoint import read_checkpoint
 from samkit.models.file_hash import file_sha256
@@ -270,3 +272,13 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr("builtins.open", denied)
     with pytest.raises(CheckpointError, match="Permission denied"):
         read_checkpoint(path)
+
+
+def test_no_code_of_samkit_unpickles_in_any_other_way():
+    package = Path(samkit.errors.__file__).parent
+    for source in package.rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            assert name not in ("pickle.load", "pickle.loads", "torch.jit.load", "torch.hub.load", "Unpickler", "pickle.Unpickler"), source
+            if name == "torch.load":
+                assert {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}["weights_only"] == "True", source

@@ -1,0 +1,25 @@
+"""For all tests: nothing is read from or written to the folders and the store of the person who runs them."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+
+# The examples of a test share one slow machine with whatever else runs on it, so time per example says nothing about samkit.
+settings.register_profile("samkit", settings(), deadline=None)
+settings.load_profile("samkit")
+
+
+def pytest_configure(config):
+    home = Path(tempfile.mkdtemp(prefix="samkit-tests-"))
+    config.samkit_test_home = home
+    os.environ["SAMKIT_HOME"] = str(home)
+    os.environ["SAMKIT_MODELS_DIR"] = str(home / "models")
+    for name in ("SAMKIT_EXTRA_MODELS", "MLFLOW_TRACKING_URI"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.samkit_test_home, ignore_errors=True)

@@ -11,7 +11,7 @@ from samkit.errors import PromptError
 
 BACKGROUND, FOREGROUND = 0, 1
 MAX_PROMPTS = 256
-"""Points and boxes together. Each is one or two tokens in the mask decoder's attention; a list this long is a mistake, and would cost memory for every visitor."""
+"""Points and boxes together. Each is one or two tokens of the mask decoder; a longer list is a mistake, and would cost every visitor memory."""
 
 Point = tuple[float, float, int]
 Box = tuple[float, float, float, float]
@@ -24,10 +24,10 @@ _DESKTOP_KEYS = {"boxes", "fg_points", "bg_points"}
 class Prompts:
     """Points `(x, y, label)` and boxes `(x1, y1, x2, y2)`, as shares (0..1) of the ORIGINAL picture's width and height, origin at its top left.
 
-    A label is 1 (foreground) or 0 (background). Any sequences of numbers are taken and stored as tuples of Python floats and ints; a box's corners are put in order, so that
-    x1 < x2 and y1 < y2. Empty prompts are a value too: what a model answers to no prompt.
+    A label is 1 (foreground) or 0 (background). Any sequences of numbers are taken and stored as tuples of Python floats and ints; a box's corners are put
+    in order, so that x1 < x2 and y1 < y2. Empty prompts are a value too: a model has an answer to no prompt.
 
-    Raises PromptError for a coordinate outside 0..1 or not finite, another label, a box without area, a row of the wrong length, and more than `MAX_PROMPTS` rows.
+    Raises PromptError for a coordinate outside 0..1 or not finite, another label, a box without area, a row of the wrong length, more than `MAX_PROMPTS` rows.
     """
 
     points: tuple[Point, ...] = ()
@@ -64,7 +64,7 @@ class Prompts:
         return Prompts(self.points, _without(self.boxes, index, "box"))
 
     def shifted(self, dx: float, dy: float) -> "Prompts":
-        """Everything moved by shares of the picture's width and height. At the picture's edge a point stops, and a box stops whole, so that it keeps its size."""
+        """All moved by shares of the picture's width and height. At the picture's edge a point stops, and a box stops whole, so that it keeps its size."""
         if not (math.isfinite(dx) and math.isfinite(dy)):
             raise PromptError(f"Prompts can be moved by finite distances only, not by {dx}, {dy}.")
         points = tuple((_clipped(x + dx), _clipped(y + dy), label) for x, y, label in self.points)
@@ -82,7 +82,7 @@ class Prompts:
         return json.dumps(self.to_dict())
 
     def to_muggled_dict(self) -> dict[str, list]:
-        """The layout of MuggledSAM's `*_prompts.json`: boxes as two corners, foreground and background points apart. The order between the two kinds of points is lost."""
+        """The layout of MuggledSAM's `*_prompts.json`: boxes as two corners, the two kinds of points apart (their order among each other is lost)."""
         return {
             "boxes": [[[x1, y1], [x2, y2]] for x1, y1, x2, y2 in self.boxes],
             "fg_points": [[x, y] for x, y, label in self.points if label == FOREGROUND],
@@ -145,9 +145,7 @@ def _check_inside(values: Iterable[float], name: str):
         if not math.isfinite(value):
             raise PromptError(f"{name} has the coordinate {value}; coordinates are finite numbers from 0 to 1.")
         if not 0 <= value <= 1:
-            raise PromptError(
-                f"{name} lies outside the picture: its coordinate {value:g} is not between 0 and 1. Coordinates are shares of the picture's width and height, not pixels."
-            )
+            raise PromptError(f"{name} lies outside the picture: {value:g} is not between 0 and 1 (shares of the picture's width and height, not pixels).")
 
 
 def _numbers(row: Any, length: int, name: str, layout: str) -> tuple[float, ...]:

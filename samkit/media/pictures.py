@@ -1,14 +1,32 @@
-"""Pictures as values: RGB pixels with a name and a fingerprint."""
+"""Pictures as values, and reading them safely from files that anyone may have made.
+
+A picture's size is checked against the caps in its header, before a pixel is decoded; only the formats in `FORMATS` are tried. Whatever is wrong with a file
+ends in a PictureError that says what and what to do.
+"""
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from samkit.errors import PictureError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS_TEXT = "JPEG, PNG, WebP, BMP, TIFF or GIF"
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 16_384
+
+ORIENTATION_TAG = 0x0112
+
+PictureSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +75,195 @@ class Picture:
 
     def __hash__(self) -> int:
         return hash(self.sha256)
+
+
+def read_picture(
+    source: PictureSource, name: str | None = None, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> Picture:
+    """A picture from a path, the bytes of a file, or an open binary file (which is read from its start).
+
+    name: what to call it in sentences and runs; the file's own name when left out. max_side in pixels; max_bytes of the file.
+
+    The pixels are as a person sees them: turned as the EXIF orientation says, transparent parts over white, palettes and CMYK as RGB, greyscale in all three
+    channels. 16-bit colour keeps its upper 8 bits; 16-bit greyscale is divided by the range its brightest pixel needs (8, 10, 12, 14 or 16 bits), for 12-bit
+    cameras would come out near black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to greatest.
+    Colour profiles are not applied: models are trained on pixels as they are stored.
+
+    Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a cap.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        name, data = _clean_name(name), bytes(source)
+    elif isinstance(source, str | os.PathLike):
+        name, data = _read_path(os.fspath(source), name, max_bytes)
+    else:
+        name, data = _read_file(source, name, max_bytes)
+    if not data:
+        raise PictureError(f"{name} is empty: it has no bytes. Save or download it again.")
+    if len(data) > max_bytes:
+        raise _over_bytes(name, max_bytes)
+
+    image = _open(data, name, max_side, max_pixels)
+    try:
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            what = "has several pages" if image.format == "TIFF" else "is animated"
+            raise PictureError(f"{name} {what}. Save the one you want as a PNG or JPEG and take that.")
+        image.load()
+        return Picture(_upright(_rgb(image), _orientation(image)), name)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(f"{name} has {image.width} x {image.height} pixels, more than this machine's free memory holds. Make it smaller first.") from error
+    except Exception as error:
+        # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, ValueError, struct.error, IndexError...
+        raise _damaged(name, error) from error
+
+
+def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str, bytes]:
+    path = os.fsdecode(path)
+    name = _clean_name(name or Path(path).name)
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise PictureError(f"{name} is a folder. Give the path of one picture file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(f"{name} is a device or a pipe, not a file. Save the picture as a file first.")
+        if status.st_size > max_bytes:
+            raise _over_bytes(name, max_bytes)
+        with open(path, "rb") as file:
+            return name, file.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise PictureError(f"There is no file {path!r:.300}. Check the path.") from error
+    except PermissionError as error:
+        raise PictureError(f"{name} can't be opened: this user may not read it. Change its permissions or copy it.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"{name} can't be opened: {reason}. Check the path.") from error
+
+
+def _read_file(file: BinaryIO, name: str | None, max_bytes: int) -> tuple[str, bytes]:
+    own_name = getattr(file, "name", None)
+    name = _clean_name(name or (Path(own_name).name if isinstance(own_name, str) else None))
+    if not callable(getattr(file, "read", None)):
+        raise PictureError(f"A picture is read from a path, bytes or an open binary file, not from a {type(file).__name__}.")
+    try:
+        if file.seekable():
+            file.seek(0)
+        data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{name} can't be read: {error}. Open it again.") from error
+    if not isinstance(data, bytes):
+        raise PictureError(f"{name} was opened as text. Open it in binary mode.")
+    return name, data
+
+
+def _open(data: bytes, name: str, max_side: int, max_pixels: int) -> Image.Image:
+    """The picture with its header read and its size checked, nothing decoded."""
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        if _is_of_known_format(data):
+            raise _damaged(name, error) from error
+        raise PictureError(f"{name} is not a picture that can be read here{_looks_like(data)}. Give a {FORMATS_TEXT} file.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} says it has more pixels than the {max_pixels / 1e6:g} million that are read. Make it smaller first.") from error
+    except Exception as error:
+        raise _damaged(name, error) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureError(f"{name} has {width} x {height} pixels; at most {max_pixels / 1e6:g} million are read. Make it smaller first.")
+    if max(width, height) > max_side:
+        raise PictureError(f"{name} has {width} x {height} pixels; at most {max_side} a side are read. Make it smaller first.")
+    return image
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """The decoded picture as uint8 [H, W, 3]."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        grey = _grey_to_8_bits(np.asarray(image))
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _grey_to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Integer or float greyscale [H, W] of any range as uint8, by the rules in `read_picture`. Pixels that are not finite become the least that is."""
+    if values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 2**16:
+        bits = next(bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits)
+        table = np.arange(2**bits) * (255 / (2**bits - 1))
+        return np.rint(table).astype(np.uint8)[values]
+    values = values.astype(np.float64)
+    finite = np.isfinite(values)
+    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
+    values = np.where(finite, values, low)
+    if low >= 0 and high <= 1:
+        return np.rint(values * 255).astype(np.uint8)
+    # Halves keep the difference of the greatest floats finite.
+    span = high / 2 - low / 2
+    return np.rint((values / 2 - low / 2) / (span or 1) * 255).astype(np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation 1..8 of a decoded picture; 1 where there is none. Damaged EXIF data says nothing about the pixels, so it counts as none."""
+    try:
+        return image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:
+        return 1
+
+
+def _upright(rgb: np.ndarray, orientation: int) -> np.ndarray:
+    turned = {
+        2: lambda: rgb[:, ::-1],
+        3: lambda: rgb[::-1, ::-1],
+        4: lambda: rgb[::-1],
+        5: lambda: rgb.swapaxes(0, 1),
+        6: lambda: rgb[::-1].swapaxes(0, 1),
+        7: lambda: rgb[::-1, ::-1].swapaxes(0, 1),
+        8: lambda: rgb[:, ::-1].swapaxes(0, 1),
+    }.get(orientation)
+    return turned() if turned else rgb
+
+
+def _clean_name(name: str | None) -> str:
+    """A name fit for a sentence and a file list: one line, no folders, at most 100 characters."""
+    name = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    name = "".join(character if character.isprintable() else "?" for character in name).strip()
+    return name[:100] or "The picture"
+
+
+def _over_bytes(name: str, max_bytes: int) -> PictureError:
+    return PictureError(f"{name} is larger than {max_bytes / 2**20:g} MB, the most that is read. Make it smaller first.")
+
+
+def _damaged(name: str, error: Exception) -> PictureError:
+    if "truncated" in str(error).lower() or isinstance(error, EOFError):
+        return PictureError(f"{name} is cut short: the file ends before the picture does. Copy or download it again.")
+    return PictureError(f"{name} is damaged and can't be decoded. Copy or download it again, or save it anew as a PNG.")
+
+
+def _is_of_known_format(data: bytes) -> bool:
+    starts = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*", b"GIF8")
+    return data.startswith(starts) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP")
+
+
+def _looks_like(data: bytes) -> str:
+    """What the first bytes tell of a file that is no picture, as the end of a sentence."""
+    if data[4:8] == b"ftyp":
+        return "; it looks like a HEIC or AVIF picture" if data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif") else "; it looks like a video"
+    for start, kind in (
+        (b"%PDF", "a PDF"),
+        (b"PK\x03\x04", "a ZIP archive or an office document"),
+        (b"8BPS", "a Photoshop file"),
+        (b"RIFF", "a sound or video"),
+    ):
+        if data.startswith(start):
+            return f"; it looks like {kind}"
+    beginning = data[:4096]
+    if b"<svg" in beginning:
+        return "; it looks like an SVG drawing"
+    return "; it looks like text" if b"\x00" not in beginning and beginning.isascii() else ""
 
 
 def picture_to_png(picture: Picture) -> bytes:

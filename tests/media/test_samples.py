@@ -1,0 +1,44 @@
+"""The sample pictures are on disk, read like any other picture, and each has a prompt to begin with."""
+
+import subprocess
+import sys
+
+import pytest
+
+from samkit.errors import PictureError
+from samkit.media import samples
+from samkit.media.samples import SAMPLES, load_sample, sample_names
+
+
+def test_the_promised_samples_are_there():
+    assert {"chelsea", "coffee", "astronaut", "coins", "rocket", "hubble_deep_field"} <= set(sample_names())
+    assert sample_names()[0] == "coffee"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample(name):
+    picture, sample = load_sample(name), SAMPLES[name]
+    assert picture.name == name == sample.name
+    assert min(picture.size) > 150
+    assert sample.title and not sample.prompts.is_empty
+    assert load_sample(name) is picture
+
+
+def test_unknown_name():
+    with pytest.raises(PictureError, match="no sample picture 'cat'.*chelsea"):
+        load_sample("cat")
+
+
+def test_without_the_files(monkeypatch, tmp_path):
+    monkeypatch.setattr(samples, "_data_folder", lambda: tmp_path)
+    load_sample.cache_clear()
+    assert sample_names() == ()
+    with pytest.raises(PictureError, match="is not in the installed scikit-image"):
+        load_sample("coffee")
+
+
+def test_nothing_heavy_is_imported():
+    script = (
+        "import sys; from samkit.media.samples import load_sample; load_sample('coffee'); assert not {'skimage', 'scipy', 'torch', 'pooch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -268,6 +268,11 @@ def _looks_like(data: bytes) -> str:
 
 def picture_to_png(picture: Picture) -> bytes:
     """The picture as a PNG file, without loss."""
+    return array_to_png(picture.rgb)
+
+
+def array_to_png(array: np.ndarray) -> bytes:
+    """uint8 [H, W], [H, W, 3] or [H, W, 4] (greyscale, RGB, RGBA) as a PNG file, without loss."""
     file = BytesIO()
-    Image.fromarray(picture.rgb).save(file, "PNG", compress_level=3)
+    Image.fromarray(array).save(file, "PNG", compress_level=3)
     return file.getvalue()

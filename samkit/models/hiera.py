@@ -4,6 +4,7 @@ Follows sam2/modeling/backbones/hieradet.py (https://arxiv.org/abs/2306.00989). 
 rows of windows, so that its intermediates stay in the processor's cache and the peak memory stays small; a strip changes no number.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from samkit.models.layers import FeedForward
 from samkit.models.linear import Linear
 from samkit.models.table_cache import TableCache
-from samkit.models.windows import ceil_to, join_windows, partition_windows
+from samkit.models.windows import ceil_to, join_strips, join_windows, partition_windows
 
 STRIP_TOKENS = 4096
 """About how many tokens go through a block at a time."""
@@ -93,32 +94,37 @@ class HieraBlock(nn.Module):
         if channels != channels_out:
             self.proj = Linear(channels, channels_out)
 
-    def forward(self, map_bhwc: Tensor, window: int) -> Tensor:
-        """[B, H, W, C] -> [B, H, W, C] or, in a stage's first block, [B, H/2, W/2, C']. window: 0 for global attention."""
-        if window == 0:
-            return self._global(map_bhwc)
+    def forward(self, map_bhwc: Tensor, window: int, overwrite: bool = False) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C] or, in a stage's first block, [B, H/2, W/2, C'].
+
+        window: 0 for global attention; overwrite: the input may be used up (it then holds the output, where the shapes agree and gradients are off).
+        """
+        b, h, w, _ = map_bhwc.shape
+        shape = (b, h // 2, w // 2, self.attn.proj.out_features) if self.pools else (b, h, w, self.attn.proj.out_features)
+        strips = self._global(map_bhwc) if window == 0 else self._windowed(map_bhwc, window)
+        return join_strips(strips, shape, into=map_bhwc if overwrite and not self.pools else None)
+
+    def _windowed(self, map_bhwc: Tensor, window: int) -> Iterator[Tensor]:
         h, w = map_bhwc.shape[1:3]
         rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
         if self.pools and window % 2:
             # Pooling an odd window drops its last row, so strips would not line up with the pooled map.
             rows = h
-        strips = [self._windowed(map_bhwc[:, top : top + rows], window) for top in range(0, h, rows)]
-        return strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
+        for top in range(0, h, rows):
+            strip = map_bhwc[:, top : top + rows]
+            normed = self.norm1(strip)
+            shortcut = pool_2x2(self.proj(normed)) if self.pools else strip
+            attended = join_windows(self.attn(partition_windows(normed, window, window)), *shortcut.shape[1:3])
+            yield self._feed_forward(self.attn.proj.plus(attended.contiguous(), shortcut))
 
-    def _windowed(self, strip: Tensor, window: int) -> Tensor:
-        normed = self.norm1(strip)
-        shortcut = pool_2x2(self.proj(normed)) if self.pools else strip
-        attended = self.attn(partition_windows(normed, window, window))
-        attended = join_windows(attended, *shortcut.shape[1:3])
-        return self._feed_forward(self.attn.proj.plus(attended.contiguous(), shortcut))
-
-    def _global(self, map_bhwc: Tensor) -> Tensor:
+    def _global(self, map_bhwc: Tensor) -> Iterator[Tensor]:
         normed = self.norm1(map_bhwc)
         shortcut = pool_2x2(self.proj(normed)) if self.pools else map_bhwc
         attended = self.attn(normed)
         rows = max(1, STRIP_TOKENS // attended.shape[2])
-        strips = [self._feed_forward(self.attn.proj.plus(a, s)) for a, s in zip(attended.split(rows, dim=1), shortcut.split(rows, dim=1), strict=True)]
-        return strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
+        for top in range(0, attended.shape[1], rows):
+            strip = slice(top, top + rows)
+            yield self._feed_forward(self.attn.proj.plus(attended[:, strip], shortcut[:, strip]))
 
     def _feed_forward(self, strip: Tensor) -> Tensor:
         return self.mlp.plus(self.norm2(strip), strip)
@@ -179,11 +185,12 @@ class Hiera(nn.Module):
         Returns the four stages' outputs [B, h, w, C], highest resolution first.
         """
         tokens = self.patch_embed(pixels_bchw)
-        tokens = tokens + self.position_encoding(*tokens.shape[1:3]).permute(1, 2, 0).to(tokens.dtype)
+        positions = self.position_encoding(*tokens.shape[1:3]).permute(1, 2, 0).to(tokens.dtype)
+        tokens = tokens + positions if torch.is_grad_enabled() else tokens.add_(positions)
         stage_ends = {start - 1 for start in (*self.config.stage_starts[1:], self.config.depth)}
         outputs = []
         for index, (block, window) in enumerate(zip(self.blocks, self.config.block_windows(window_sizes or self.config.window_sizes), strict=True)):
-            tokens = block(tokens, window)
+            tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)
             if index in stage_ends:

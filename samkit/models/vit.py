@@ -4,6 +4,7 @@ Follows segment_anything/modeling/image_encoder.py (ViTDet, https://arxiv.org/ab
 never hold a whole tokens x tokens matrix; elsewhere the relative positions are folded into wider queries and keys, so that no bias matrix is needed at all.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from samkit.models.layers import ChannelNorm, FeedForward
 from samkit.models.linear import Linear
 from samkit.models.table_cache import TableCache
-from samkit.models.windows import ceil_to, join_windows, partition_windows
+from samkit.models.windows import ceil_to, join_strips, join_windows, partition_windows
 
 STRIP_TOKENS = 2048
 """About how many tokens go through a window block or a feed forward layer at a time."""
@@ -126,21 +127,24 @@ class VitBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         self.mlp = FeedForward((channels, hidden, channels), activation="gelu")
 
-    def forward(self, map_bhwc: Tensor, window: int) -> Tensor:
-        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention."""
-        h, w = map_bhwc.shape[1:3]
-        if window == 0:
-            attended = self.attn(self.norm1(map_bhwc))
-            rows = max(1, STRIP_TOKENS // w)
-            strips = [self._project(a, x) for a, x in zip(attended.split(rows, dim=1), map_bhwc.split(rows, dim=1), strict=True)]
-        else:
-            rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
-            strips = [self._windowed(map_bhwc[:, top : top + rows], window) for top in range(0, h, rows)]
-        return strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
+    def forward(self, map_bhwc: Tensor, window: int, overwrite: bool = False) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention; overwrite: the input may be used up (it then holds the output, without gradients)."""
+        strips = self._global(map_bhwc) if window == 0 else self._windowed(map_bhwc, window)
+        return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
 
-    def _windowed(self, strip: Tensor, window: int) -> Tensor:
-        attended = self.attn(partition_windows(self.norm1(strip), window, window))
-        return self._project(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
+    def _windowed(self, map_bhwc: Tensor, window: int) -> Iterator[Tensor]:
+        h, w = map_bhwc.shape[1:3]
+        rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
+        for top in range(0, h, rows):
+            strip = map_bhwc[:, top : top + rows]
+            attended = self.attn(partition_windows(self.norm1(strip), window, window))
+            yield self._project(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
+
+    def _global(self, map_bhwc: Tensor) -> Iterator[Tensor]:
+        attended = self.attn(self.norm1(map_bhwc))
+        rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
+        for top in range(0, map_bhwc.shape[1], rows):
+            yield self._project(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
 
     def _project(self, attended: Tensor, shortcut: Tensor) -> Tensor:
         strip = self.attn.proj.plus(attended, shortcut)
@@ -197,7 +201,7 @@ class Vit(nn.Module):
         tokens = self.patch_embed(pixels_bchw)
         tokens = tokens + self.position_encoding(*tokens.shape[1:3]).permute(1, 2, 0).to(tokens.dtype)
         for block, window in zip(self.blocks, self.config.block_windows(window_sizes or self.config.window_sizes), strict=True):
-            tokens = block(tokens, window)
+            tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)
         return tokens

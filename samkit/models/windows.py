@@ -1,9 +1,12 @@
-"""Cutting a token map into square windows and putting it together again.
+"""Cutting a token map into square windows or into strips, and putting it together again.
 
 Windows that don't divide the map pad it at the bottom and right with zeros, AFTER the norm in front of attention, so padded tokens take part with the bias of
 the q, k and v layers alone. This is what the official packages do, and the numbers depend on it.
 """
 
+from collections.abc import Iterable
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,3 +33,22 @@ def join_windows(windows: Tensor, h: int, w: int) -> Tensor:
     tiles = windows.view(-1, padded_h // window_h, padded_w // window_w, window_h, window_w, c)
     joined = tiles.transpose(2, 3).reshape(-1, padded_h, padded_w, c)
     return joined[:, :h, :w]
+
+
+def join_strips(strips: Iterable[Tensor], shape: tuple[int, int, int, int], into: Tensor | None = None) -> Tensor:
+    """[B, rows, W, C] strips from top to bottom -> the map [B, H, W, C] of that shape.
+
+    Without gradients each strip is written as it comes, so that only one is held at a time. `into` may be the map the strips are made from, because a strip is
+    made of its own rows alone.
+    """
+    if torch.is_grad_enabled():
+        return torch.cat(list(strips), dim=1)
+    top = 0
+    for strip in strips:
+        if into is None:
+            if strip.shape == shape:
+                return strip
+            into = strip.new_empty(shape)
+        into[:, top : top + strip.shape[1]] = strip
+        top += strip.shape[1]
+    return into

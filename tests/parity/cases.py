@@ -52,7 +52,7 @@ def load_pair(name: str, folder: Path) -> Pair:
     """Build the official model with random weights, save it as its users would, and load the file with samkit."""
     size = size_of(name)
     official = (official_sam1 if isinstance(size, Sam1Size) else official_sam2)(size)
-    path = folder / f"{name.replace(" ", "_").replace(",", "")}.pt"
+    path = folder / "official.pt"
     if isinstance(size, Sam2Size) and size.side != 1024:
         path = _save_safetensors(official, size, path.with_suffix(".safetensors"))
     else:

@@ -3,8 +3,8 @@
     python -m benchmarks.encode --models vit_b tiny --rounds 7
     python -m benchmarks.encode --models tiny --tuned            # every process with glibc and torch set to keep their pages
 
-Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time (so that a machine whose speed drifts slows
-all alike). Ratios are medians of the ratios within a round. Official is timed from prepared pixels, samkit from the picture.
+Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time (so that a machine whose speed drifts
+slows all alike). Ratios are medians of the ratios within a round. Official is timed from prepared pixels, samkit from the picture.
 Takes about ten minutes for vit_b and tiny on two cores; run it on an idle machine.
 """
 

@@ -41,7 +41,7 @@ def random_state(config: ModelConfig, seed: int = 0) -> dict[str, torch.Tensor]:
     for key, tensor in build_network(config).state_dict().items():
         values = torch.randn(tensor.shape, generator=generator)
         fan_in = tensor[0].numel() if tensor.ndim > 1 else 1
-        if key.endswith("norm.weight") or ".norm" in key and key.endswith("weight"):
+        if key.endswith("norm.weight") or (".norm" in key and key.endswith("weight")):
             values = 1 + 0.1 * values
         elif tensor.ndim == 1:
             values = 0.1 * values

@@ -66,7 +66,9 @@ class MaskDecoder(nn.Module):
             self.obj_score_token = nn.Embedding(1, channels)
             self.pred_obj_score_head = FeedForward(config.object_score_dims)
 
-    def forward(self, keys: Tensor, keys_pe: Tensor, prompt_tokens: Tensor, grid: tuple[int, int], high_resolution: tuple[Tensor, Tensor] | None) -> DecodedMasks:
+    def forward(
+        self, keys: Tensor, keys_pe: Tensor, prompt_tokens: Tensor, grid: tuple[int, int], high_resolution: tuple[Tensor, Tensor] | None
+    ) -> DecodedMasks:
         """
         keys:            [B, h*w, C] image features with the dense prompt added; keys_pe: [1, h*w, C] their positions
         prompt_tokens:   [B, N, C]

@@ -138,7 +138,10 @@ class SamModel:
         )
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True) -> Tensor:
-        """float32 [C, height, width]: what the encoder adds to the tokens of such a grid. window_tiling: with v2's repeated window table (v1 has none)."""
+        """float32 [C, height, width]: what the encoder adds to the tokens of such a grid.
+
+        window_tiling: with v2's repeated window table (v1 has none).
+        """
         if min(height, width) < 1:
             raise EncodingError(f"A position encoding needs a grid of at least 1 x 1, not {height} x {width}.")
         with torch.no_grad():
@@ -147,7 +150,7 @@ class SamModel:
             return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling).clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
-        """The window sizes to run with, or an `EncodingError` that says why they can't be run on an input of `padded_size` (height, width) pixels."""
+        """The window sizes to run with. Raises `EncodingError` with the reason where an input of `padded_size` (height, width) pixels can't run them."""
         if window_sizes is None:
             return self.info.window_sizes
         windows = tuple(window_sizes)

@@ -139,7 +139,14 @@ def test_only_rgb_bytes_are_encoded(model, rgb):
 
 
 def test_threads_with_different_settings_get_what_each_gets_alone(model):
-    settings = [{}, {"side": 96}, {"window_sizes": (4, 2, 6, 2)}, {"side": 192, "fit": "aspect"}, {"window_sizes": (2, 4, 8, 4), "side": 64}, {"keep_blocks": True}]
+    settings = [
+        {},
+        {"side": 96},
+        {"window_sizes": (4, 2, 6, 2)},
+        {"side": 192, "fit": "aspect"},
+        {"window_sizes": (2, 4, 8, 4), "side": 64},
+        {"keep_blocks": True},
+    ]
     alone = [model.encode_image(RGB, **setting) for setting in settings]
     masks = [model.predict_masks(encoding, CLICK).logits for encoding in alone]
 
@@ -228,7 +235,11 @@ def test_a_variant_that_says_nothing_gets_stated_defaults_and_a_warning(tmp_path
 def test_wrapped_and_bare_checkpoints_are_the_same_model(model, tmp_path):
     state = load_file(model.info.path)
     if model.info.family == "sam2":
-        save_file(state, tmp_path / "bare.safetensors", metadata={"samkit": json.dumps({"native_side": 128, "num_heads": 1, "window_sizes": [8, 4, 4, 2], "global_blocks": [5], "decoder_heads": 4})})
+        save_file(
+            state,
+            tmp_path / "bare.safetensors",
+            metadata={"samkit": json.dumps({"native_side": 128, "num_heads": 1, "window_sizes": [8, 4, 4, 2], "global_blocks": [5], "decoder_heads": 4})},
+        )
     else:
         save_file(state, tmp_path / "bare.safetensors", metadata={"samkit": json.dumps({"decoder_heads": 4})})
     again = samkit.load_model(tmp_path / "bare.safetensors", device="cpu")

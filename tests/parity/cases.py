@@ -186,5 +186,3 @@ def _official_masks_sam2(pair: Pair, features, original_size, prompts: samkit.Pr
     )
     full = torch.nn.functional.interpolate(logits, original_size, mode="bilinear", align_corners=False)
     return logits[0], iou[0], score[0], full[0]
-
-

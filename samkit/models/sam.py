@@ -175,14 +175,15 @@ class SamModel:
                 pooled = window // 2
                 if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
                     raise EncodingError(
-                        f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} begins by halving each window, and windows of "
-                        f"{window} halved to {pooled} don't line up with its map of {size // 2} tokens. Use an even window size for stage {stage}."
+                        f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} begins by halving each window, "
+                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} tokens. Use an even window size for stage {stage}."
                     )
 
     def _prompt_points(self, prompts: Prompts, geometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
 
-        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there is no box. No prompt at all: none either.
+        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there is no box.
+        Without any prompt there is no padding point either.
         """
         points = [(x, y, int(label)) for x, y, label in prompts.points]
         boxes = [corner for x1, y1, x2, y2 in prompts.boxes for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))]

@@ -1,0 +1,329 @@
+"""Mask stability: its functions on arrays against plain loops over thresholds, and the whole experiment on real small models."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import samkit
+from samkit.errors import EncodingError, ParamsError, PromptError
+from samkit.experiments.colormaps import COLORMAPS, colormap_table
+from samkit.experiments.mask_stability import (
+    AREA_THRESHOLDS,
+    CURVE_SIDE_PX,
+    VIEW_SIDE_PX,
+    Params,
+    area_curve,
+    curve_deltas,
+    outlined,
+    rescale_picture,
+    rescaled,
+    run,
+    sort_logits,
+    stability_curve,
+    threshold_band,
+    view_logits,
+)
+from samkit.experiments.params import build_params, parse_value
+from samkit.experiments.prompt_jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
+from samkit.experiments.registry import EXPERIMENTS, find_experiment
+from samkit.experiments.result import Inputs
+from samkit.media.masks import mask_iou, stability_score
+from samkit.media.pictures import Picture
+from samkit.models.prompts import Prompts
+from tests.random_models import SMALL_MODELS, save_random_model
+
+RNG = np.random.default_rng(0)
+PICTURE = Picture.from_array(RNG.integers(0, 256, (90, 140, 3), dtype=np.uint8), "noise.png")
+CLICK = Prompts(points=[(0.4, 0.6, 1)])
+
+logit_maps = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-25, 25, width=32))
+thresholds = st.integers(-40, 40).map(lambda half: half / 2)
+
+
+@pytest.fixture(scope="module", params=SMALL_MODELS)
+def model(request, tmp_path_factory):
+    path = save_random_model(tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param])
+    return samkit.load_model(path, device="cpu")
+
+
+class CountingEncode:
+    """Encodes like the app's cache: once for each picture and settings."""
+
+    def __init__(self):
+        self.calls = 0
+        self.kept = {}
+
+    def __call__(self, model, picture, *, side, fit, window_sizes=None, keep_blocks=False):
+        key = (picture.sha256, side, fit, window_sizes, keep_blocks)
+        if key not in self.kept:
+            self.calls += 1
+            self.kept[key] = model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
+        return self.kept[key]
+
+
+@given(logit_maps, thresholds, thresholds)
+def test_band_is_black_below_white_above_and_coloured_between(logits, a, b):
+    lower, upper = min(a, b), max(a, b)
+    band = threshold_band(logits, lower, upper)
+    table = {tuple(color) for color in colormap_table("viridis").tolist()}
+    assert (band[logits >= upper] == 255).all()
+    assert (band[(logits < lower) & (logits < upper)] == 0).all()
+    assert all(tuple(color) in table for color in band[(logits >= lower) & (logits < upper)].tolist())
+
+
+def test_band_runs_through_the_colour_scale_in_order():
+    band = threshold_band(np.linspace(-1, 9, 2000, dtype=np.float32)[None], 0, 8, "grey")[0, :, 0].astype(int)
+    assert (np.diff(band) >= 0).all() and len(np.unique(band)) > 250
+
+
+@pytest.mark.parametrize("name", COLORMAPS)
+def test_colormaps_are_tables_that_begin_and_end_differently(name):
+    table = colormap_table(name)
+    assert table.shape == (256, 3) and table.dtype == np.uint8 and not table.flags.writeable
+    assert (table[0] != table[255]).any()
+    if name != "turbo":
+        brightness = table @ np.array([0.2126, 0.7152, 0.0722])
+        assert (np.diff(brightness[::8]) > 0).all()
+
+
+def test_viridis_is_rgb():
+    np.testing.assert_allclose(colormap_table("viridis")[[0, 255]], [[68, 1, 84], [253, 231, 37]], atol=2)
+
+
+@given(logit_maps)
+def test_stability_curve_is_the_iou_of_the_two_cuts(logits):
+    deltas = np.array([0, 0.5, 1, 2, 7.5])
+    curve = stability_curve(sort_logits(logits), deltas)
+    for delta, value in zip(deltas.tolist(), curve, strict=True):
+        outer, inner = logits > -delta, logits > delta
+        assert value == (mask_iou(outer, inner) if outer.any() else 0.0)
+        assert value == stability_score(logits, offset=delta)
+
+
+@given(logit_maps, thresholds)
+def test_stability_curve_starts_at_one_and_never_rises(logits, threshold):
+    curve = stability_curve(sort_logits(logits), curve_deltas(8.0), threshold)
+    if (logits > threshold).any():
+        assert curve[0] == 1.0
+        assert (np.diff(curve) <= 0).all()
+
+
+@given(logit_maps)
+def test_area_curve_counts_pixels_and_never_rises(logits):
+    curve = area_curve(sort_logits(logits))
+    assert curve.tolist() == [np.count_nonzero(logits > threshold) / logits.size for threshold in AREA_THRESHOLDS.tolist()]
+    assert (np.diff(curve) <= 0).all()
+
+
+def test_curves_take_several_masks_at_once_and_sample_large_ones():
+    y, x = np.mgrid[:900, :1000]
+    logits = np.stack([15 * np.sin(x / period + 1) * np.cos(y / period) for period in (40, 90, 200, 500)]).astype(np.float32)
+    ordered = sort_logits(logits)
+    assert ordered.shape == (4, 450 * 500) and max(logits.shape) > CURVE_SIDE_PX
+    curve = area_curve(ordered)
+    assert curve.shape == (4, len(AREA_THRESHOLDS))
+    exact = np.array([[np.count_nonzero(one > threshold) / one.size for threshold in AREA_THRESHOLDS.tolist()] for one in logits])
+    np.testing.assert_allclose(curve, exact, atol=2e-3)
+
+
+def test_scale_one_is_the_picture_itself():
+    assert rescale_picture(PICTURE.rgb, 1.0) is PICTURE.rgb
+    assert rescaled(PICTURE, 1.0) is PICTURE
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.1, 0.5, 0.73, 1.5, 2.0])
+def test_rescaling_keeps_the_size(scale):
+    result = rescale_picture(PICTURE.rgb, scale)
+    assert result.shape == PICTURE.rgb.shape and result.dtype == np.uint8
+
+
+def test_a_smaller_scale_loses_more_detail():
+    detail = [float(np.abs(np.diff(rescale_picture(PICTURE.rgb, scale).astype(int), axis=1)).mean()) for scale in (1.0, 0.5, 0.25, 0.1)]
+    assert detail == sorted(detail, reverse=True) and detail[-1] < 0.2 * detail[0]
+
+
+def test_rescaling_does_not_move_the_picture():
+    rgb = np.zeros((64, 64, 3), np.uint8)
+    rgb[16:48, 24:40] = 255
+    for scale in (0.25, 0.5, 2.0):
+        result = rescale_picture(rgb, scale)[..., 0] > 127
+        assert mask_iou(result, rgb[..., 0] > 127) > 0.95
+
+
+def test_outline_leaves_the_picture_alone_and_marks_the_border():
+    mask = np.zeros(PICTURE.size, bool)
+    mask[20:60, 30:90] = True
+    before = PICTURE.rgb.copy()
+    drawn = outlined(PICTURE.rgb, mask)
+    assert (PICTURE.rgb == before).all()
+    changed = (drawn != PICTURE.rgb).any(axis=2)
+    assert changed[20, 40] and not changed[40, 60] and not changed[5, 5]
+
+
+def test_jitter_shifts_are_seeded_scaled_and_begin_alike():
+    shifts = jitter_shifts(200, 4.0, seed=3)
+    assert (shifts == jitter_shifts(200, 4.0, seed=3)).all() and (shifts != jitter_shifts(200, 4.0, seed=4)).any()
+    assert (jitter_shifts(10, 4.0, seed=3) == shifts[:10]).all()
+    assert 3.2 < shifts.std() < 4.8 and (jitter_shifts(5, 0.0, seed=3) == 0).all()
+
+
+def test_jitter_moves_by_original_pixels():
+    (moved,) = jitter_prompts(Prompts(points=[(0.5, 0.5, 1)]), np.array([[10.0, -20.0]]), (100, 200))
+    assert moved.points == ((0.55, 0.3, 1),)
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 5))))
+def test_jitter_map_and_pairwise_iou_against_plain_loops(masks):
+    np.testing.assert_allclose(jitter_map(list(masks)).astype(float), masks.mean(axis=0), atol=1e-3)
+    pairs = [mask_iou(masks[i], masks[j]) for i in range(len(masks)) for j in range(i)]
+    assert mean_pairwise_iou(masks) == pytest.approx(np.mean(pairs) if pairs else 1.0)
+
+
+def test_run_gives_what_it_promises(model):
+    result = run(model, Inputs(PICTURE, CLICK), Params())
+    assert result.experiment == "mask-stability"
+    assert set(result.masks) == {"mask_0", "mask_1", "mask_2", "mask_3", "chosen", "core"}
+    assert all(mask.shape == PICTURE.size and mask.dtype == bool for mask in result.masks.values())
+    assert set(result.images) == {"original", "prediction", "binary", "band_0", "band_1", "band_2", "band_3"}
+    assert all(image.shape == (*PICTURE.size, 3) and image.dtype == np.uint8 for image in result.images.values())
+    assert result.arrays["logits"].shape == (4, 32, 32) and result.arrays["logits"].dtype == np.float32
+    assert all(type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values()))
+    assert ("object_score" in result.metrics) == (model.info.family == "sam2")
+    assert len(result.tables["masks"]) == 4 and "jitter" not in result.tables and "iou_unscaled" not in result.metrics
+
+
+def test_run_agrees_with_the_model_and_the_media_functions(model):
+    prediction = model.predict_masks(model.encode_image(PICTURE.rgb), CLICK)
+    result = run(model, Inputs(PICTURE, CLICK), Params(stability_offset=0.1))
+    assert (view_logits(prediction) == np.stack([prediction.logits_at(i) for i in range(4)])).all()
+    assert result.metrics["mask_index"] == prediction.best
+    for i in range(4):
+        logits = prediction.logits_at(i)
+        assert (result.masks[f"mask_{i}"] == (logits > 0)).all()
+        assert (result.images[f"band_{i}"] == threshold_band(logits, 0, 8)).all()
+        assert result.metrics[f"stability_score_{i}"] == stability_score(logits, offset=0.1)
+        assert result.tables["masks"][i]["area_px"] == np.count_nonzero(logits > 0)
+    assert (result.images["binary"][..., 0] == np.where(result.masks["chosen"], 255, 0)).all()
+
+
+def test_the_chosen_mask_is_the_users(model):
+    for index in range(4):
+        result = run(model, Inputs(PICTURE, CLICK), Params(mask_index=index, lower_threshold=-0.2, upper_threshold=0.1))
+        assert result.metrics["mask_index"] == index
+        assert (result.masks["chosen"] == result.masks[f"mask_{index}"]).all()
+        assert not (result.masks["core"] & ~result.masks["chosen"]).any()
+
+
+def test_loss_of_detail_is_compared_with_the_full_picture_and_encodes_twice(model):
+    encode = CountingEncode()
+    full = run(model, Inputs(PICTURE, CLICK), Params(), encode=encode)
+    assert encode.calls == 1
+    coarse = run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.1), encode=encode)
+    assert encode.calls == 2
+    chosen = int(coarse.metrics["mask_index"])
+    assert coarse.metrics["iou_unscaled"] == mask_iou(coarse.masks["chosen"], full.masks[f"mask_{chosen}"])
+    assert [row["iou_unscaled"] for row in coarse.tables["masks"]] == [mask_iou(coarse.masks[f"mask_{i}"], full.masks[f"mask_{i}"]) for i in range(4)]
+
+
+def test_knobs_of_the_view_need_no_encoding(model):
+    encode = CountingEncode()
+    for params in (Params(), Params(lower_threshold=-3, upper_threshold=1, colormap="magma", max_delta=2), Params(jitter_copies=3), Params(mask_index=0)):
+        run(model, Inputs(PICTURE, CLICK), params, encode=encode)
+    assert encode.calls == 1
+
+
+def test_jitter_map_of_a_run(model):
+    params = Params(jitter_copies=6, jitter_px=5.0, seed=2)
+    result = run(model, Inputs(PICTURE, CLICK), params)
+    again = run(model, Inputs(PICTURE, CLICK), params)
+    frequency = result.arrays["jitter_map"]
+    assert frequency.dtype == np.float16 and frequency.shape == PICTURE.size and frequency.min() >= 0 and frequency.max() <= 1
+    assert (frequency == again.arrays["jitter_map"]).all() and result.tables["jitter"] == again.tables["jitter"]
+    assert len(result.tables["jitter"]) == 6 and result.images["jitter"].shape == (*PICTURE.size, 3)
+    assert result.metrics["jitter_iou"] == pytest.approx(np.mean([row["iou"] for row in result.tables["jitter"]]))
+    encoding, chosen = model.encode_image(PICTURE.rgb), int(result.metrics["mask_index"])
+    masks = [model.predict_masks(encoding, moved).mask(chosen) for moved in jitter_prompts(CLICK, jitter_shifts(6, 5.0, 2), PICTURE.size)]
+    assert (frequency == jitter_map(masks)).all()
+    assert [row["iou"] for row in result.tables["jitter"]] == [mask_iou(mask, result.masks["chosen"]) for mask in masks]
+
+
+def test_unmoved_copies_agree_entirely(model):
+    result = run(model, Inputs(PICTURE, CLICK), Params(jitter_copies=3, jitter_px=0))
+    assert result.metrics["jitter_iou"] == 1.0 and result.metrics["jitter_pairwise_iou"] == 1.0
+    assert (result.arrays["jitter_map"] == result.masks["chosen"]).all()
+
+
+def test_no_prompt_is_answered_but_can_not_be_moved(model):
+    assert run(model, Inputs(PICTURE), Params()).masks["chosen"].shape == PICTURE.size
+    with pytest.raises(PromptError, match="no prompt to move"):
+        run(model, Inputs(PICTURE), Params(jitter_copies=2))
+
+
+def test_side_and_fit_reach_the_model(model):
+    result = run(model, Inputs(PICTURE, CLICK), Params(side=256, fit="stretch"))
+    assert result.arrays["logits"].shape == (4, 64, 64)
+    with pytest.raises(EncodingError, match="33"):
+        run(model, Inputs(PICTURE, CLICK), Params(side=33))
+
+
+def test_large_pictures_are_drawn_small_and_masked_whole(model):
+    picture = Picture.from_array(RNG.integers(0, 256, (300, 1500, 3), dtype=np.uint8), "wide.png")
+    result = run(model, Inputs(picture, CLICK), Params(jitter_copies=2))
+    assert all(mask.shape == (300, 1500) for mask in result.masks.values())
+    assert all(max(image.shape) == VIEW_SIDE_PX for image in result.images.values())
+    assert result.arrays["jitter_map"].shape == result.images["original"].shape[:2]
+
+
+def test_progress_rises_to_the_end(model):
+    seen = []
+    run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.5, jitter_copies=2), progress=lambda share, line: seen.append((share, line)))
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and all(line for _, line in seen)
+
+
+def test_everything_outside_the_model_is_quick(model):
+    picture = Picture.from_array(RNG.integers(0, 256, (683, 1024, 3), dtype=np.uint8), "large.png")
+    times = []
+    for _ in range(5):
+        start = time.thread_time()
+        result = run(model, Inputs(picture, CLICK), Params())
+        times.append(1000 * (time.thread_time() - start) - result.timings["encode_ms"] - result.timings["decode_ms"])
+    assert min(times) < 150
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"lower_thresold": 1}, 'There is no parameter "lower_thresold": did you mean lower_threshold'),
+        ({"qqq": 1}, "there are side, fit, lower_threshold"),
+        ({"lower_threshold": 9}, "The lower threshold 9 is above the upper threshold 8"),
+        ({"upper_threshold": 21}, '"upper_threshold" can\'t be 21'),
+        ({"input_scale": 0}, '"input_scale" can\'t be 0'),
+        ({"input_scale": float("nan")}, "finite number"),
+        ({"side": 3}, '"side" can\'t be 3'),
+        ({"colormap": "red"}, "viridis"),
+        ({"jitter_copies": 1.5}, "jitter_copies"),
+        ({"seed": None}, '"seed" can\'t be empty'),
+    ],
+)
+def test_params_are_refused_with_a_sentence(values, sentence):
+    with pytest.raises(ParamsError) as caught:
+        build_params(Params, values)
+    assert sentence in str(caught.value) and str(caught.value).endswith((".", "?")) and "\n" not in str(caught.value)
+
+
+def test_values_from_texts():
+    texts = {"side": "128", "lower_threshold": "-2.5", "colormap": "magma", "mask_index": "none"}
+    params = build_params(Params, {name: parse_value(text) for name, text in texts.items()})
+    assert (params.side, params.lower_threshold, params.colormap, params.mask_index) == (128, -2.5, "magma", None)
+
+
+def test_experiments_are_found_by_name():
+    module = find_experiment("Mask_Stability")
+    assert module is EXPERIMENTS["mask-stability"] and module.NAME == "mask-stability" and module.QUESTION.endswith("?")
+    with pytest.raises(samkit.SamkitError, match="did you mean mask-stability"):
+        find_experiment("mask-stabilty")

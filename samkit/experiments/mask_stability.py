@@ -25,6 +25,7 @@ TITLE = "Mask stability"
 QUESTION = "Which part of a mask is safe?"
 
 VIEW_SIDE_PX = 1024
+MAP_SIDE_PX = 200
 MASK_COUNT = 4
 CURVE_SIDE_PX = 768
 CURVE_POINTS = 65
@@ -84,6 +85,14 @@ def view_logits(prediction) -> np.ndarray:
     """float32 [4, h, w]: all masks' logits over the picture, at `view_size`."""
     size = view_size(prediction.geometry.original_size)
     return np.stack([prediction.logits_at(i, size) for i in range(MASK_COUNT)])
+
+
+def map_logits(prediction) -> np.ndarray:
+    """float16 [4, h, w]: all masks' logits over the picture, padding removed, within `MAP_SIDE_PX`: for an interactive map."""
+    height, width = prediction.geometry.original_size
+    shrink = min(1.0, MAP_SIDE_PX / max(height, width))
+    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+    return np.stack([prediction.logits_at(i, size) for i in range(MASK_COUNT)]).astype(np.float16)
 
 
 def threshold_band(logits: np.ndarray, lower: float, upper: float, colormap: Colormap = "viridis") -> np.ndarray:
@@ -157,7 +166,8 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
 
     images:  original, prediction (the chosen mask's band) and binary with the chosen mask's outline where it is drawn on something; band_0 .. band_3; jitter.
     masks:   mask_0 .. mask_3 cut at 0; chosen; core, the part of the chosen one above the upper threshold.
-    arrays:  logits, float32 [4, h, w] as the decoder gave them; jitter_map, float16 [H, W].
+    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture alone, within `MAP_SIDE_PX`;
+             jitter_map, float16 [H, W].
     metrics: predicted_iou, stability_score, area_px, area_share, threshold_iou (of cuts at the two thresholds) of the chosen mask; mask_index; object_score;
              predicted_iou_0 .. 3, stability_score_0 .. 3; iou_unscaled; jitter_iou (mean, with the unmoved prompt's mask), jitter_pairwise_iou.
     tables:  masks, stability_curve, area_curve, jitter.
@@ -178,7 +188,7 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
     metrics, tables = _measure(prediction, logits, masks, chosen, params)
     images = _draw(scaled.rgb, logits, chosen, params)
     core = logits[chosen] > params.upper_threshold if logits.shape[1:] == original_size else prediction.mask(chosen, threshold=params.upper_threshold)
-    arrays = {"logits": prediction.logits.cpu().numpy()}
+    arrays = {"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction)}
     timings["measure_ms"] = 1000 * (time.perf_counter() - start)
 
     if scaled is not inputs.image:

@@ -1,0 +1,44 @@
+"""Where things are kept, and what the environment may say about it.
+
+SAMKIT_HOME          folder of the run store and the spool; default: the folder that holds Home.py, else the working folder
+MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+"""
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+def home_folder() -> Path:
+    """Absolute; not made here."""
+    told = os.environ.get("SAMKIT_HOME")
+    if told:
+        return Path(told).expanduser().resolve()
+    beside_package = Path(__file__).resolve().parent.parent
+    return beside_package if (beside_package / "Home.py").is_file() else Path.cwd()
+
+
+def tracking_uri() -> str:
+    """The run store's URI. The SQLite default is absolute, so that the folder a command is started in makes no difference."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home_folder() / 'mlflow.db'}"
+
+
+def artifacts_folder() -> Path:
+    """Artifacts of stores that don't bring a server of their own."""
+    return home_folder() / "mlartifacts"
+
+
+def spool_folder() -> Path:
+    """Runs that wait for the store to come back."""
+    return home_folder() / ".samkit" / "spool"
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit of the checkout samkit runs from, or None."""
+    try:
+        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()

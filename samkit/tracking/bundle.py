@@ -1,0 +1,238 @@
+"""A run as a folder: the one format for keeping, spooling, exporting, importing and replaying.
+
+run.json                what ran, on what, with which parameters, and the SHA-256 of every other file
+inputs/                 image.png (image_b.png), prompts.json
+outputs/                mask_*.png, other pictures, arrays.npz, tables.json
+"""
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import shutil
+import uuid
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from samkit import __version__
+from samkit.errors import BadInput, StoreError
+from samkit.experiments.result import Inputs, Result
+from samkit.media.drawing import mask_from_png, mask_to_png
+from samkit.media.pictures import array_to_png, picture_to_png, read_picture
+from samkit.models.prompts import Prompts
+from samkit.settings import git_commit
+
+SCHEMA = 1
+MAX_FILES = 2_000
+MAX_UNPACKED_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A run on disk. record: the content of run.json."""
+
+    path: Path
+    record: dict
+
+    @property
+    def run_uuid(self) -> str:
+        return self.record["run_uuid"]
+
+    @property
+    def experiment(self) -> str:
+        return self.record["experiment"]
+
+    @property
+    def name(self) -> str:
+        return self.record["name"]
+
+    @property
+    def params(self) -> dict:
+        """As the experiment's `Params` takes them."""
+        return self.record["params"]
+
+    @property
+    def prompts(self) -> Prompts:
+        return Prompts.from_json((self.path / "inputs" / "prompts.json").read_text())
+
+    def inputs(self) -> Inputs:
+        """Pictures and prompts, as the experiment took them."""
+        second = self.path / "inputs" / "image_b.png"
+        told = self.record
+        return Inputs(
+            image=read_picture(self.path / "inputs" / "image.png", name=told["picture"]["name"]),
+            prompts=self.prompts,
+            image_b=read_picture(second, name=told["picture_b"]["name"]) if second.is_file() else None,
+        )
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """name -> bool [H, W]."""
+        return {name: mask_from_png(self.path / "outputs" / f"{name}.png") for name in self.record["masks"]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """name -> array."""
+        path = self.path / "outputs" / "arrays.npz"
+        if not path.is_file():
+            return {}
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+def write_bundle(
+    folder: Path | str,
+    *,
+    result: Result,
+    inputs: Inputs,
+    model_info,
+    device: str,
+    dtype: str,
+    name: str = "",
+    note: str = "",
+    extra_files: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Write a run into `folder`, which must not exist or be empty. The folder appears whole or not at all.
+
+    extra_files: relative path -> content, such as interactive figures. Raises `StoreError` where the disk is full or the folder can't be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} is already there and not empty: choose another folder for the run.")
+    masks = {(mask if mask.startswith("mask_") else f"mask_{mask}"): values for mask, values in result.masks.items()}
+    files = {"inputs/image.png": picture_to_png(inputs.image), "inputs/prompts.json": inputs.prompts.to_json().encode()}
+    if inputs.image_b is not None:
+        files["inputs/image_b.png"] = picture_to_png(inputs.image_b)
+    files |= {f"outputs/{mask}.png": mask_to_png(values) for mask, values in masks.items()}
+    files |= {f"outputs/{image}.png": array_to_png(np.ascontiguousarray(pixels)) for image, pixels in result.images.items()}
+    if result.tables:
+        files["outputs/tables.json"] = _json(dict(result.tables))
+    files |= dict(extra_files or {})
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        for relative, content in files.items():
+            path = partial / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if result.arrays:
+            np.savez_compressed(partial / "outputs" / "arrays.npz", **result.arrays)
+        record = _record(result, inputs, model_info, device, dtype, name, note) | {"masks": sorted(masks), "files": _digests(partial)}
+        (partial / "run.json").write_bytes(_json(record))
+        if folder.exists():
+            folder.rmdir()
+        os.replace(partial, folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise _disk_error(folder, error) from error
+    return Bundle(folder, record)
+
+
+def read_bundle(path: Path | str) -> Bundle:
+    """Read a run's folder and check every file against run.json. Raises `BadInput` that names what is missing or damaged."""
+    path = Path(path)
+    try:
+        record = json.loads((path / "run.json").read_text())
+        schema, files = record["schema"], record["files"]
+    except FileNotFoundError:
+        raise BadInput(f"{path} is not a kept run: it has no run.json.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is not a kept run: its run.json can't be read ({error}).") from None
+    if schema != SCHEMA:
+        raise BadInput(f"{path} was written by another version of samkit (schema {schema}, this one reads {SCHEMA}).")
+    for relative, told in files.items():
+        file = path / relative
+        if not file.is_file():
+            raise BadInput(f"The run in {path} is incomplete: {relative} is missing.")
+        if _sha256(file) != told["sha256"]:
+            raise BadInput(f"The run in {path} is damaged: {relative} is not the file that was kept.")
+    return Bundle(path, record)
+
+
+def zip_bundle(bundle: Bundle, target: Path | str) -> Path:
+    """The run as one zip file."""
+    target = Path(target)
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(bundle.path.rglob("*")):
+                if file.is_file():
+                    archive.write(file, file.relative_to(bundle.path).as_posix())
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _disk_error(target, error) from error
+    return target
+
+
+def unzip_bundle(source: Path | str, folder: Path | str) -> Bundle:
+    """Unpack a run's zip file into `folder` and read it. Names that lead elsewhere and archives that unpack to gigabytes are refused."""
+    source, folder = Path(source), Path(folder)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+                raise BadInput(f"{source.name} is too large for a run: over {MAX_FILES} files or {MAX_UNPACKED_BYTES // 2**30} GB.")
+            for entry in entries:
+                place = PurePosixPath(entry.filename)
+                if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
+                    raise BadInput(f"{source.name} is not a run's archive: it holds the path {entry.filename!r}.")
+                target = folder / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed, target.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {source}.") from None
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BadInput(f"{source.name} is not a readable zip file ({error}): export the run again.") from None
+    except OSError as error:
+        raise _disk_error(folder, error) from error
+    return read_bundle(folder)
+
+
+def _record(result: Result, inputs: Inputs, model_info, device: str, dtype: str, name: str, note: str) -> dict:
+    pictures = {"picture": inputs.image} | ({"picture_b": inputs.image_b} if inputs.image_b is not None else {})
+    return {
+        "schema": SCHEMA,
+        "run_uuid": uuid.uuid4().hex,
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "samkit": __version__,
+        "experiment": result.experiment,
+        "name": name or f"{result.experiment} {inputs.image.name}",
+        "note": note,
+        "model": {"name": model_info.name, "family": model_info.family, "version": model_info.version, "sha256": model_info.sha256},
+        "device": device,
+        "dtype": dtype,
+        **{key: {"name": picture.name, "sha256": picture.sha256, "width": picture.width, "height": picture.height} for key, picture in pictures.items()},
+        "prompts": inputs.prompts.to_dict(),
+        "params": result.params.model_dump(mode="json"),
+        "metrics": dict(result.metrics),
+        "timings": dict(result.timings),
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+    }
+
+
+def _digests(folder: Path) -> dict[str, dict]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in files}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _json(content: dict) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _disk_error(place: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"The disk is full, so nothing was written to {place}. Free some space and try again.")
+    return StoreError(f"{place} can't be written ({error.strerror or error}). Choose another folder or mend its permissions.")

@@ -1,0 +1,235 @@
+"""Runs in MLflow: any tracking URI, explicit run ids only (MLflow's active run belongs to a thread, and a Streamlit rerun is another thread)."""
+
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from samkit.errors import BadInput, StoreError
+from samkit.settings import artifacts_folder, home_folder, tracking_uri
+from samkit.tracking.bundle import Bundle, read_bundle
+
+EXPERIMENT_PREFIX = "samkit/"
+MAX_PARAM_CHARACTERS = 6_000
+MAX_TAG_CHARACTERS = 5_000
+BATCH = 100
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """url: the run's page where the store has a web server, else None."""
+
+    run_id: str
+    experiment_id: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One kept run in a list. created_ms: Unix time."""
+
+    run_id: str
+    run_uuid: str
+    experiment: str
+    name: str
+    created_ms: int
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+class RunStore:
+    """The runs behind one tracking URI. mlflow is imported on first use."""
+
+    def __init__(self, uri: str | None = None):
+        self.uri = uri or tracking_uri()
+        self._made = None
+
+    @property
+    def is_http(self) -> bool:
+        return urlsplit(self.uri).scheme in ("http", "https")
+
+    def reachable(self, timeout_s: float = 1.0) -> bool:
+        """Whether the store answers, within about `timeout_s` seconds."""
+        parts = urlsplit(self.uri)
+        if self.is_http:
+            import requests
+
+            try:
+                return requests.get(f"{self.uri.rstrip('/')}/health", timeout=(timeout_s, timeout_s)).ok
+            except requests.RequestException:
+                return False
+        if parts.hostname:
+            try:
+                with socket.create_connection((parts.hostname, parts.port or 5432), timeout=timeout_s):
+                    return True
+            except OSError:
+                return False
+        return True
+
+    def keep(self, bundle: Bundle) -> KeptRun:
+        """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed or returned, never doubled."""
+        client, record = self._client(), bundle.record
+        with _store_errors(self.uri):
+            experiment_id = self._experiment_id(bundle.experiment)
+            found = self._find(experiment_id, bundle.run_uuid)
+            if found is None:
+                found = client.create_run(experiment_id, run_name=bundle.name, tags=_tags(record))
+            elif found.info.status == "FINISHED":
+                return self._kept(found)
+            self._log(found.info.run_id, bundle)
+            client.set_terminated(found.info.run_id, "FINISHED")
+            return self._kept(found)
+
+    def load(self, run_id: str, folder: Path | str) -> Bundle:
+        """Download a kept run into `folder` (made for it) and check it. Raises `BadInput` for an id that is none or is not there."""
+        if not RUN_ID.fullmatch(run_id):
+            raise BadInput(f"{run_id[:60]!r} is not a run's id: it has 32 digits from 0-9 and a-f.")
+        client = self._client()
+        from mlflow.exceptions import MlflowException
+
+        folder = Path(folder)
+        with _store_errors(self.uri):
+            try:
+                client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise BadInput(f"There is no run {run_id} in {self.uri}.") from None
+            folder.mkdir(parents=True, exist_ok=True)
+            client.download_artifacts(run_id, "", str(folder))
+        return read_bundle(folder)
+
+    def runs(self, experiment: str | None = None, max_results: int = 50) -> list[RunSummary]:
+        """The latest kept runs, newest first."""
+        client = self._client()
+        with _store_errors(self.uri):
+            experiments = [e for e in client.search_experiments() if e.name.startswith(EXPERIMENT_PREFIX)]
+            ids = [e.experiment_id for e in experiments if experiment in (None, e.name.removeprefix(EXPERIMENT_PREFIX))]
+            found = client.search_runs(ids, "attributes.status = 'FINISHED'", max_results=max_results, order_by=["attributes.start_time DESC"]) if ids else []
+        return [_summary(run) for run in found]
+
+    def ui_command(self) -> str:
+        """What opens MLflow's own pages on this store."""
+        return f"mlflow ui --backend-store-uri {self.uri}"
+
+    def _client(self):
+        if self._made is None:
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+            from mlflow import MlflowClient
+
+            with _store_errors(self.uri):
+                if urlsplit(self.uri).scheme == "sqlite":
+                    # Two processes that make the same SQLite store at once leave it broken for ever, so one at a time.
+                    Path(urlsplit(self.uri).path[1:]).parent.mkdir(parents=True, exist_ok=True)
+                    lock = home_folder() / ".samkit" / "store.lock"
+                    lock.parent.mkdir(parents=True, exist_ok=True)
+                    with FileLock(lock, timeout=120):
+                        client = MlflowClient(self.uri)
+                        client.search_experiments(max_results=1)
+                else:
+                    client = MlflowClient(self.uri)
+            self._made = client
+        return self._made
+
+    def _experiment_id(self, experiment: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        client, name = self._client(), EXPERIMENT_PREFIX + experiment
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            location = None if self.is_http else (artifacts_folder() / experiment).as_uri()
+            try:
+                return client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                found = client.get_experiment_by_name(name)
+                if found is None:
+                    raise error
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+    def _find(self, experiment_id: str, run_uuid: str):
+        found = self._client().search_runs([experiment_id], f"tags.`samkit.run_uuid` = '{run_uuid}'", max_results=1)
+        return found[0] if found else None
+
+    def _log(self, run_id: str, bundle: Bundle) -> None:
+        from mlflow.entities import Metric, Param
+
+        client, record = self._client(), bundle.record
+        now = int(time.time() * 1000)
+        params = [Param(key, _param_text(value)) for key, value in record["params"].items()]
+        metrics = [Metric(key, float(value), now, 0) for key, value in (record["metrics"] | record["timings"]).items()]
+        for start in range(0, max(len(params), len(metrics)), BATCH):
+            client.log_batch(run_id, metrics=metrics[start : start + BATCH], params=params[start : start + BATCH])
+        client.log_artifacts(run_id, str(bundle.path))
+
+    def _kept(self, run) -> KeptRun:
+        ids = run.info.run_id, run.info.experiment_id
+        return KeptRun(*ids, f"{self.uri.rstrip('/')}/#/experiments/{ids[1]}/runs/{ids[0]}" if self.is_http else None)
+
+
+class _store_errors:
+    """Turn what MLflow and its databases raise into a `StoreError`; samkit's own errors pass."""
+
+    def __init__(self, uri: str):
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if error is None:
+            return
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if isinstance(error, MlflowException | SQLAlchemyError | OSError):
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise StoreError(f"The run store {_without_password(self._uri)} did not take it: {reason}") from error
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", uri)
+
+
+def _tags(record: dict) -> dict[str, str]:
+    tags = {
+        "samkit.schema": record["schema"],
+        "samkit.version": record["samkit"],
+        "samkit.run_uuid": record["run_uuid"],
+        "samkit.experiment": record["experiment"],
+        "samkit.created": record["created"],
+        "samkit.model": record["model"]["name"],
+        "samkit.model_sha256": record["model"]["sha256"],
+        "samkit.picture": record["picture"]["name"],
+        "samkit.picture_sha256": record["picture"]["sha256"],
+        "samkit.git_commit": record["git_commit"] or "none",
+        "samkit.device": record["device"],
+        "samkit.dtype": record["dtype"],
+    }
+    if record["note"]:
+        tags["mlflow.note.content"] = record["note"][:MAX_TAG_CHARACTERS]
+    return {key: str(value) for key, value in tags.items()}
+
+
+def _param_text(value) -> str:
+    """MLflow caps a parameter's length; a longer one is in run.json, and its parameter says so."""
+    text = str(value)
+    return text if len(text) <= MAX_PARAM_CHARACTERS else "too long for a parameter: see run.json"
+
+
+def _summary(run) -> RunSummary:
+    tags = dict(run.data.tags)
+    name = run.info.run_name or tags.get("mlflow.runName", "")
+    experiment = tags.get("samkit.experiment", "")
+    return RunSummary(
+        run.info.run_id, tags.get("samkit.run_uuid", ""), experiment, name, run.info.start_time, dict(run.data.params), dict(run.data.metrics), tags
+    )

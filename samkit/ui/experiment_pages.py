@@ -1,0 +1,44 @@
+"""The experiment pages there are: one row each, for the navigation and the cards on Home."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ExperimentPage:
+    """name: the experiment's own; file: relative to Home.py."""
+
+    name: str
+    title: str
+    question: str
+    summary: str
+    icon: str
+    file: str
+    families: str
+
+    @property
+    def url_path(self) -> str:
+        return self.name
+
+    @property
+    def card(self) -> Path:
+        """The picture on Home, made by tools/cards.py."""
+        return Path(__file__).parent / "cards" / f"{self.name}.jpg"
+
+
+EXPERIMENT_PAGES = (
+    ExperimentPage(
+        name="mask-stability",
+        title="Mask stability",
+        question="Which part of a mask is safe?",
+        summary="See the logits behind a mask, move the cut, blur the picture, shake the prompt, and watch what stays.",
+        icon=":material/contrast:",
+        file="pages/mask_stability.py",
+        families="SAM v1, v2, v2.1",
+    ),
+)
+
+
+def experiment_page(name: str) -> ExperimentPage:
+    """The row of that experiment. KeyError for a name without a page."""
+    return next(page for page in EXPERIMENT_PAGES if page.name == name)

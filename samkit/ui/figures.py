@@ -1,0 +1,76 @@
+"""Plotly figures. Maps go out as float32 of at most `MAP_SIDE` points a side, because the time a heatmap takes to appear grows with its points."""
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+
+from samkit.experiments.colormaps import Colormap, colormap_table
+
+MAP_SIDE = 200
+LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
+"""Colour and dash of masks 0 to 3, readable on light and dark."""
+
+
+def _layout(figure: go.Figure, height: int, **more) -> go.Figure:
+    figure.update_layout(height=height, margin=dict(l=8, r=8, t=8, b=8), paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", **more)
+    return figure
+
+
+def shrink_map(values: np.ndarray, side: int = MAP_SIDE) -> np.ndarray:
+    """float [H, W] -> float32 with at most `side` points a side, areas averaged."""
+    scale = min(1.0, side / max(values.shape))
+    size = (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale)))
+    return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+
+
+def band_colorscale(colormap: Colormap) -> list[list]:
+    """The colour scale with its ends cut off: black below, white above."""
+    table = colormap_table(colormap)
+    inner = [[0.001 + 0.998 * i / 16, "rgb({},{},{})".format(*table[round(255 * i / 16)])] for i in range(17)]
+    return [[0.0, "rgb(0,0,0)"], *inner, [1.0, "rgb(255,255,255)"]]
+
+
+def plain_colorscale(colormap: Colormap) -> list[list]:
+    table = colormap_table(colormap)
+    return [[i / 16, "rgb({},{},{})".format(*table[round(255 * i / 16)])] for i in range(17)]
+
+
+def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, high: float, colorscale: list, unit: str, height: int) -> go.Figure:
+    """A heatmap of float [h, w] over a picture of (height, width) pixels: hover tells the pixel and the value in `unit`."""
+    small = shrink_map(values)
+    dx, dy = picture_size[1] / small.shape[1], picture_size[0] / small.shape[0]
+    heatmap = go.Heatmap(
+        z=small,
+        x0=dx / 2,
+        dx=dx,
+        y0=dy / 2,
+        dy=dy,
+        zmin=low,
+        zmax=high if high > low else low + 1e-6,
+        colorscale=colorscale,
+        colorbar=dict(title=dict(text=unit, side="right"), thickness=12, len=0.9, outlinewidth=0),
+        hovertemplate=f"x %{{x:.0f}}, y %{{y:.0f}} px<br>{unit} %{{z:.2f}}<extra></extra>",
+    )
+    axis = dict(showgrid=False, zeroline=False, showticklabels=False, constrain="domain")
+    figure = _layout(go.Figure(heatmap), height)
+    figure.update_xaxes(**axis, range=[0, picture_size[1]])
+    figure.update_yaxes(**axis, range=[picture_size[0], 0], scaleanchor="x")
+    return figure
+
+
+def curves_figure(rows: list[dict], x: str, names: dict[str, str], chosen: str, x_title: str, y_title: str, marks: dict[float, str], height: int = 300) -> go.Figure:
+    """Lines over a table's column `x`.
+
+    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line.
+    """
+    figure = go.Figure()
+    for (column, name), (color, dash) in zip(names.items(), LINES, strict=False):
+        line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
+        points = [row[x] for row in rows], [row[column] for row in rows]
+        figure.add_scatter(x=points[0], y=points[1], name=name, mode="lines", line=line, hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>")
+    for at, text in marks.items():
+        figure.add_vline(x=at, line=dict(color="rgba(128,128,128,.7)", width=1), annotation_text=text, annotation_font_size=11)
+    _layout(figure, height, hovermode="x unified", legend=dict(orientation="h", y=-0.28))
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title, rangemode="tozero")
+    return figure

@@ -1,0 +1,137 @@
+"""The bottom of every experiment page: keep the run, copy the command that does the same, link to it; and the way back from a link."""
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from samkit.errors import SamkitError
+from samkit.experiments.result import Inputs, Result
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.keep import keep_run
+from samkit.tracking.store import RunStore
+from samkit.ui.experiment_pages import ExperimentPage
+from samkit.ui.knobs import Knobs
+from samkit.ui.workspace import Workspace
+
+MakeFigures = Callable[[Result], dict[str, go.Figure]]
+
+
+def recipe(page: ExperimentPage, work: Workspace, model, params) -> dict:
+    """Everything that made this picture."""
+    picture = work.picture
+    return {
+        "experiment": page.name,
+        "model": {"name": model.info.name, "sha256": model.info.sha256, "device": model.device, "dtype": model.dtype},
+        "picture": {"name": picture.name, "width": picture.width, "height": picture.height, "sha256": picture.sha256},
+        "prompts": work.prompts.to_dict(),
+        "params": params.model_dump(mode="json"),
+    }
+
+
+def command_line(page: ExperimentPage, work: Workspace, params) -> str:
+    """The command that makes the same run without a browser. An uploaded picture is named as it was uploaded: the path is the visitor's own."""
+    words = ["python", "-m", "samkit", "run", page.name, "--model", work.model_ref, "--image", _picture_argument(work)]
+    for x, y, label in work.prompts.points:
+        words += ["--point", f"{x:g},{y:g},{label}"]
+    for box in work.prompts.boxes:
+        words += ["--box", ",".join(f"{value:g}" for value in box)]
+    defaults = type(params)()
+    for name, value in params.model_dump(mode="json").items():
+        if value != getattr(defaults, name):
+            words += ["--set", f"{name}={value}"]
+    words += ["--device", work.device] if work.device != "auto" else []
+    words += ["--dtype", work.dtype] if work.dtype != "float32" else []
+    return shlex.join([*words, "--out", "run"])
+
+
+def _picture_argument(work: Workspace) -> str:
+    from samkit.media.samples import SAMPLES, load_sample
+
+    sample = next((name for name, sample in SAMPLES.items() if sample.file == work.picture.name), None)
+    return f"sample:{sample}" if sample and load_sample(sample) == work.picture else work.picture.name
+
+
+def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures) -> None:
+    """Name, note and button; then the command; then the last kept run."""
+    st.divider()
+    name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
+    name = name_place.text_input("Name", placeholder=f"{page.title}, {work.picture.name}", key=f"keep_name_{page.name}", max_chars=200)
+    note = note_place.text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
+    pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+K")
+    with command_place.popover("Copy command", icon=":material/terminal:", width="stretch"):
+        st.caption("Makes the same run without a browser.")
+        st.code(command_line(page, work, result.params), language="bash", wrap_lines=True)
+    if pressed:
+        with st.spinner("Keeping the run"):
+            _keep(page, work, model, inputs, result, figures, name or f"{page.title}, {work.picture.name}", note)
+    last = work.last_kept.get(page.name)
+    if last:
+        _last_kept(page, last)
+
+
+def _keep(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures, name: str, note: str) -> None:
+    extra = {"outputs/recipe.json": json.dumps(recipe(page, work, model, result.params), indent=1).encode()}
+    extra |= {f"outputs/{title}.html": figure.to_html(include_plotlyjs="cdn").encode() for title, figure in figures(result).items()}
+    with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+        given = dict(result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype, name=name, note=note, extra_files=extra)
+        outcome = keep_run(write_bundle(Path(folder) / "run", **given))
+    if outcome.kept:
+        link = f" [Open in MLflow]({outcome.run.url})" if outcome.run.url else ""
+        st.toast(f"Kept **{name}**. [Link to it](?run={outcome.run.run_id}){link}", icon=":material/bookmark_added:", duration="long")
+    else:
+        st.toast(outcome.sentence, icon=":material/cloud_off:", duration="long")
+    work.last_kept[page.name] = {"name": name, "outcome": outcome}
+
+
+def _last_kept(page: ExperimentPage, last: dict) -> None:
+    outcome = last["outcome"]
+    if not outcome.kept:
+        st.warning(outcome.sentence, icon=":material/cloud_off:")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/bookmark_added: Last kept: **{last['name']}** · [link to it]({page.url_path}?run={outcome.run.run_id})")
+        if outcome.run.url:
+            st.link_button("Open in MLflow", outcome.run.url, icon=":material/open_in_new:")
+        else:
+            with st.popover("Open in MLflow", icon=":material/open_in_new:"):
+                st.caption("Start MLflow's own pages with this command, then open http://127.0.0.1:5000")
+                st.code(RunStore().ui_command(), language="bash", wrap_lines=True)
+        st.code(outcome.run.run_id, language=None)
+
+
+def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Callable[[dict], dict]) -> None:
+    """`?run=ID` opens a kept run: its picture, prompts, model and parameters. Each link is followed once, so that later edits stay."""
+    run_id = st.query_params.get("run")
+    if not run_id or work.restored_run == run_id:
+        return
+    work.restored_run = run_id
+    with st.spinner("Opening the kept run"), tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+        bundle = RunStore().load(run_id, Path(folder) / "run")
+        if bundle.experiment != page.name:
+            raise SamkitError(f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that page.")
+        inputs = bundle.inputs()
+    work.show_picture(inputs.image, inputs.prompts)
+    work.dtype = bundle.record["dtype"]
+    work.model_ref = _model_ref(bundle.record["model"], work.model_ref)
+    params = bundle.params
+    knobs.set({"side": params["side"], "fit": params["fit"], "mask_index": params["mask_index"], **restore(params)})
+    st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
+
+
+def _model_ref(model: dict, present: str) -> str:
+    """The run's model by its checkpoint's hash, where the catalogue or the own folders have it."""
+    from samkit.models.catalogue import catalogue
+    from samkit.models.folders import own_checkpoints
+
+    for entry in catalogue():
+        if entry.on_disk and (entry.sha256 == model["sha256"] or entry.name == model["name"]):
+            return entry.name
+    own = next((str(path) for path in own_checkpoints() if path.stem == model["name"]), None)
+    if own is None:
+        st.warning(f"The run was made with {model['name']}, which is not on this machine; it is shown with the present model.", icon=":material/swap_horiz:")
+    return own or present

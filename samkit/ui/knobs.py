@@ -1,0 +1,69 @@
+"""An experiment's knobs: widgets whose values are kept in the workspace, so that they are as they were when a page is opened again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from samkit.ui.workspace import Workspace
+
+
+class Knobs:
+    """One page's knobs. Every method draws a widget and returns its value, which is kept under `name`.
+
+    The stored value is put into the widget's state before the widget is made, because Streamlit drops that state when the page is left.
+    """
+
+    def __init__(self, work: Workspace, page: str):
+        self._page = page
+        self._values = work.params.setdefault(page, {})
+
+    def _key(self, name: str) -> str:
+        return f"knob_{self._page}_{name}"
+
+    def _seed(self, name: str, default: Any) -> str:
+        key = self._key(name)
+        if key not in st.session_state:
+            st.session_state[key] = self._values.get(name, default)
+        return key
+
+    def _keep(self, name: str, value: Any) -> Any:
+        self._values[name] = value
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value without drawing anything."""
+        return self._values.get(name, default)
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Change values before their widgets are drawn in this run."""
+        for name, value in values.items():
+            self._values[name] = value
+            st.session_state.pop(self._key(name), None)
+
+    def slider(self, label: str, name: str, low, high, default, step, **options):
+        return self._keep(name, st.slider(label, low, high, step=step, key=self._seed(name, default), **options))
+
+    def choose(self, label: str, name: str, options: list, default, **more):
+        """One of a few, side by side."""
+        key = self._seed(name, default)
+        if st.session_state[key] not in options:
+            st.session_state[key] = default
+        return self._keep(name, st.segmented_control(label, options, key=key, required=True, **more))
+
+    def select(self, label: str, name: str, options: list, default, **more):
+        """One of many, in a list."""
+        key = self._seed(name, default)
+        if st.session_state[key] not in options:
+            st.session_state[key] = default
+        return self._keep(name, st.selectbox(label, options, key=key, **more))
+
+    def step(self, label: str, name: str, options: list, default, **more):
+        """One of many in order, on a slider."""
+        key = self._seed(name, default)
+        if st.session_state[key] not in options:
+            st.session_state[key] = default
+        return self._keep(name, st.select_slider(label, options, key=key, **more))
+
+    def toggle(self, label: str, name: str, default: bool, **more) -> bool:
+        return self._keep(name, st.toggle(label, key=self._seed(name, default), **more))

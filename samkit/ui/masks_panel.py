@@ -1,0 +1,47 @@
+"""All four masks of a prediction, two by two, each with what the model thinks of it and how stable it is; the visitor's choice is framed."""
+
+import numpy as np
+import streamlit as st
+
+from samkit.media.drawing import overlay
+from samkit.ui import style
+from samkit.ui.inline_image import fit_within, inline_image
+from samkit.ui.knobs import Knobs
+
+THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
+MASK_TITLES = ("Single", "Multi 1", "Multi 2", "Multi 3")
+MASK_HELP = ("Token 0, the mask for prompts that leave no doubt", *("One of three readings of an unclear prompt, such as part, whole and group",) * 3)
+
+
+def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chosen: int, knobs: Knobs, page: str) -> None:
+    """
+    rgb:   uint8 [H, W, 3]; masks: four bool [H, W]
+    rows:  four dicts with predicted_iou and stability_score
+    knobs: holds `mask_index`, None while the highest predicted IoU decides
+    """
+    small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
+    step = np.linspace(0, rgb.shape[0] - 1, small.shape[0]).astype(int), np.linspace(0, rgb.shape[1] - 1, small.shape[1]).astype(int)
+    for pair in ((0, 1), (2, 3)):
+        for index, column in zip(pair, st.columns(2, gap="small"), strict=True):
+            with column:
+                shown = overlay(small, np.ascontiguousarray(masks[index][np.ix_(*step)]), style.MASK_COLOR, alpha=0.5)
+                row = rows[index]
+                figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
+                inline_image(shown, f"Mask {index} over the picture: predicted {figures}", "samkit-mask chosen" if index == chosen else "samkit-mask")
+                st.button(
+                    f"**{MASK_TITLES[index]}** · {figures}",
+                    key=f"mask_button_{page}_{index}",
+                    icon=":material/radio_button_checked:" if index == chosen else ":material/radio_button_unchecked:",
+                    type="tertiary",
+                    width="stretch",
+                    help=MASK_HELP[index],
+                    on_click=lambda index=index: knobs.set({"mask_index": index}),
+                )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if knobs.get("mask_index") is None:
+            st.caption("Framed: the multimask with the highest predicted IoU. Choose another by its label.")
+        else:
+            st.caption("Framed: your choice.")
+            st.button(
+                "Let the predicted IoU choose", key=f"mask_auto_{page}", type="tertiary", icon=":material/auto_mode:", on_click=lambda: knobs.set({"mask_index": None})
+            )

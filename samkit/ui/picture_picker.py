@@ -1,0 +1,53 @@
+"""Choosing a picture: samples, an upload, or one used before."""
+
+from functools import lru_cache
+
+import streamlit as st
+
+from samkit.media.pictures import FORMATS_TEXT, Picture, read_picture
+from samkit.media.samples import SAMPLES, load_sample, sample_names
+from samkit.ui.edge import sentences
+from samkit.ui.inline_image import data_url, fit_within
+from samkit.ui.workspace import Workspace
+
+UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+UPLOAD_MB = 64
+THUMB_PX = (150, 100)
+
+
+@lru_cache(maxsize=64)
+def _thumbnail(picture: Picture) -> str:
+    return data_url(fit_within(picture.rgb, *THUMB_PX), lossless=False)
+
+
+def picture_picker(work: Workspace) -> None:
+    """The picture's name and size, and a button that opens the choice."""
+    picture = work.picture
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button("Picture", icon=":material/image:", key="change_picture", help="Samples, your own, or one used before"):
+            _picture_dialog(work)
+        st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
+
+
+@st.dialog("Choose a picture", width="large")
+def _picture_dialog(work: Workspace) -> None:
+    uploaded = st.file_uploader(f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB", type=UPLOAD_TYPES, key="picture_upload", max_upload_size=UPLOAD_MB)
+    if uploaded is not None:
+        with sentences():
+            work.show_picture(read_picture(uploaded, name=uploaded.name))
+            st.rerun()
+    if len(work.recent) > 1:
+        st.caption("Used before")
+        _grid(work, "recent", [(picture.name, picture, None) for picture in work.recent])
+    st.caption("Samples")
+    _grid(work, "sample", [(SAMPLES[name].title, load_sample(name), SAMPLES[name].prompts) for name in sample_names()])
+
+
+def _grid(work: Workspace, kind: str, rows: list) -> None:
+    for start in range(0, len(rows), 4):
+        for (title, picture, prompts), column in zip(rows[start : start + 4], st.columns(4), strict=False):
+            with column:
+                st.html(f'<img alt="" src="{_thumbnail(picture)}" style="height:{THUMB_PX[1]}px;width:100%;object-fit:cover;border-radius:4px">')
+                if st.button(title, key=f"{kind}_{picture.sha256}", width="stretch", type="tertiary"):
+                    work.show_picture(picture, prompts)
+                    st.rerun()

@@ -1,0 +1,41 @@
+"""What stands at the side of every experiment page: model, encoding, cache, store."""
+
+import streamlit as st
+
+from samkit.models.byte_sizes import format_bytes
+from samkit.ui.encoding_cache import encoding_cache
+from samkit.ui.knobs import Knobs
+from samkit.ui.model_picker import model_picker
+from samkit.ui.store_state import store_panel
+from samkit.ui.workspace import Workspace
+
+FIT_HELP = "native: as the official package does. stretch: to a square. aspect: keeps the proportions on a token grid that is not square."
+
+
+def sidebar_top(work: Workspace) -> None:
+    """The model; drawn first, because everything else needs it."""
+    with st.sidebar:
+        model_picker(work)
+
+
+def encoding_knobs(knobs: Knobs, info) -> tuple[int | None, str]:
+    """Side and fit: (None for the native side, fit)."""
+    with st.sidebar:
+        st.divider()
+        sides = list(range(info.side_step * -(-32 // info.side_step), 2 * info.native_side + 1, info.side_step))
+        text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
+        side = knobs.step("Encoding side", "side", sides, info.native_side, format_func=text.get, help="Longest side of what the encoder sees")
+        fit = knobs.choose("Fit", "fit", ["native", "stretch", "aspect"], "native", help=FIT_HELP)
+    return (None if side == info.native_side else side), fit
+
+
+def sidebar_bottom() -> None:
+    """Cache meter and store."""
+    with st.sidebar:
+        st.divider()
+        cache = encoding_cache()
+        state = cache.state()
+        st.progress(min(1.0, state.used / state.limit), text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}")
+        st.button("Clear the cache", icon=":material/mop:", key="clear_cache", on_click=cache.clear, disabled=not state.entries, width="stretch")
+        st.divider()
+        store_panel()

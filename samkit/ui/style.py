@@ -1,0 +1,41 @@
+"""The few rules of look that the theme can't express. Colours come from the theme's own variables, so light and dark both hold."""
+
+import streamlit as st
+
+FOREGROUND = "#1aa260"
+BACKGROUND = "#d9372c"
+BOX = "#2f7de1"
+MASK_COLOR = (22, 160, 170)
+"""RGB of the mask drawn over a picture; prompts keep the three colours above, in hex."""
+
+_CSS = """
+<style>
+.block-container {max-width: 1500px;}
+[data-testid="stMetricValue"], [data-testid="stDataFrame"], .samkit-numbers {font-variant-numeric: tabular-nums;}
+.samkit-question {font-size: 1.05rem; opacity: .78; margin: -.6rem 0 .2rem 0;}
+.samkit-small {font-size: .84rem; opacity: .8; font-variant-numeric: tabular-nums; line-height: 1.45;}
+.samkit-mask {display: block; width: 100%; border-radius: 4px; outline: 1px solid rgba(128,128,128,.35); outline-offset: -1px;}
+.samkit-mask.chosen {outline: 3px solid var(--st-primary-color, #0b6e75); outline-offset: -3px;}
+.samkit-figure {display: block; width: 100%; border-radius: 4px; object-fit: contain;}
+.st-key-canvas_frame {overflow: hidden; border-radius: 4px;}
+[class*="st-key-chip_"] button {min-height: 1.75rem; padding: 0 .55rem; font-size: .84rem; font-variant-numeric: tabular-nums;}
+[class*="st-key-mask_button_"] button {font-variant-numeric: tabular-nums; padding: .1rem .4rem;}
+[class*="st-key-mask_button_"] button p {font-size: .84rem;}
+@media (max-width: 900px) {
+  .st-key-workbench [data-testid="stHorizontalBlock"]:not([class*="st-key"]) {flex-wrap: wrap;}
+  .st-key-workbench [data-testid="stColumn"] {min-width: min(100%, 320px);}
+  .st-key-row_top > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+  .st-key-row_main > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100% !important; min-width: 100% !important;}
+}
+</style>
+"""
+
+
+def apply_style() -> None:
+    """Put the rules on the page; call once per run."""
+    st.html(_CSS)
+
+
+def is_dark() -> bool:
+    """Whether the visitor sees the dark theme."""
+    return st.context.theme.type == "dark"

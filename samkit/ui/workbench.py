@@ -1,0 +1,132 @@
+"""The skeleton of every experiment page: header, sidebar, prompts and masks, the experiment's picture and knobs, tabs, and keeping the run.
+
+A page brings its own `View`; everything below the header is one fragment, so a click or a knob reruns that and nothing else.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from samkit.experiments.params import build_params
+from samkit.experiments.result import Inputs, Result
+from samkit.ui.chrome import About, page_header
+from samkit.ui.edge import sentences
+from samkit.ui.encoding_cache import encoding_cache
+from samkit.ui.experiment_pages import ExperimentPage
+from samkit.ui.keep import keep_bar, recipe, restore_from_link
+from samkit.ui.knobs import Knobs
+from samkit.ui.masks_panel import masks_panel
+from samkit.ui.models import shared_model
+from samkit.ui.picture_picker import picture_picker
+from samkit.ui.prompt_editor import prompt_editor
+from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_top
+from samkit.ui.workspace import Workspace, workspace
+
+RESULTS_KEPT = 8
+
+
+@dataclass(frozen=True)
+class View:
+    """What one experiment draws.
+
+    knobs: draws the experiment's knobs and returns its parameters by name (side, fit and mask_index are the skeleton's)
+    main:  draws the main picture
+    tabs:  title -> draws that tab; the skeleton adds Recipe and Timings
+    try_it: sets up the good first try named in the About text
+    figures: title -> interactive figure, made when a run is kept
+    restore: a kept run's parameters -> values of the knobs that make them
+    """
+
+    knobs: Callable[[Knobs], dict[str, Any]]
+    main: Callable[[Result, Knobs], None]
+    tabs: Mapping[str, Callable[[Result], None]]
+    try_it: Callable[[Workspace, Knobs], None]
+    figures: Callable[[Result], dict[str, go.Figure]]
+    restore: Callable[[dict], dict[str, Any]]
+
+
+def experiment_page(page: ExperimentPage, experiment: ModuleType, about: About, view: View) -> None:
+    """Run a whole page."""
+    work = workspace()
+    knobs = Knobs(work, page.name)
+    page_header(page, about, try_it=lambda: view.try_it(work, knobs))
+    with sentences():
+        restore_from_link(page, work, knobs, view.restore)
+        sidebar_top(work)
+        with st.spinner(f"Loading {work.model_ref}", show_time=True):
+            model = shared_model(work.model_ref, work.device, work.dtype)
+        side, fit = encoding_knobs(knobs, model.info)
+        with st.container(key="workbench"):
+            _workbench(page, experiment, work, model, {"side": side, "fit": fit}, knobs, view)
+    with sentences():
+        sidebar_bottom()
+
+
+@st.fragment
+def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, model, encoding: dict, knobs: Knobs, view: View) -> None:
+    with sentences():
+        with st.container(key="row_top"):
+            left, right = st.columns([6, 5], gap="medium")
+        with st.container(key="row_main"):
+            main, beside = st.columns([7, 4], gap="medium")
+        with left:
+            picture_picker(work)
+            prompt_editor(work, page.name)
+        with beside:
+            values = view.knobs(knobs)
+        params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
+        inputs = Inputs(image=work.picture, prompts=work.prompts)
+        with main:
+            place = st.empty()
+        result = _result(experiment, model, inputs, params, place)
+        with right:
+            masks = [result.masks[f"mask_{i}"] for i in range(4)]
+            masks_panel(work.picture.rgb, masks, result.tables["masks"], int(result.metrics["mask_index"]), knobs, page.name)
+        with place.container():
+            view.main(result, knobs)
+        titles = [*view.tabs, "Recipe", "Timings"]
+        for title, tab in zip(titles, st.tabs(titles), strict=True):
+            with tab:
+                if title == "Recipe":
+                    st.json(recipe(page, work, model, params), expanded=2)
+                elif title == "Timings":
+                    _timings(result)
+                else:
+                    view.tabs[title](result)
+        keep_bar(page, work, model, inputs, result, view.figures)
+
+
+def _result(experiment: ModuleType, model, inputs: Inputs, params, place) -> Result:
+    """The experiment's result, from the visitor's last few when nothing it depends on has changed. Progress shows where the main picture will be."""
+    kept: OrderedDict = st.session_state.setdefault("samkit.results", OrderedDict())
+    key = (experiment.NAME, model.info.sha256, model.device, model.dtype, inputs.image.sha256, inputs.prompts, params)
+    if key not in kept:
+        shown = time.perf_counter()
+        bar = None
+
+        def progress(share: float, line: str) -> None:
+            nonlocal bar
+            # Most steps take less time than a bar takes to appear, and a bar that flashes is worse than none.
+            if bar is None and time.perf_counter() - shown > 0.5:
+                bar = place.progress(0.0)
+            if bar is not None:
+                bar.progress(min(1.0, share), text=line)
+
+        kept[key] = experiment.run(model, inputs, params, encode=encoding_cache().encode, progress=progress)
+        while len(kept) > RESULTS_KEPT:
+            kept.popitem(last=False)
+        return kept[key]
+    kept.move_to_end(key)
+    return kept[key]
+
+
+def _timings(result: Result) -> None:
+    rows = [{"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)} for name, value in result.timings.items()]
+    st.dataframe(rows, hide_index=True, width="content")
+    st.caption("An encoding taken from the cache shows the time it took when it was made.")

@@ -1,0 +1,70 @@
+"""What a visitor is working on, under our own session keys: Streamlit forgets a widget's state when its page is left, and this outlives that.
+
+Model, picture and prompts are shared by all pages; each page has parameters of its own.
+"""
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from samkit.media.pictures import Picture
+from samkit.media.samples import SAMPLES, load_sample, sample_names
+from samkit.models.prompts import Prompts
+
+_KEY = "samkit.workspace"
+MAX_RECENT = 6
+MAX_HISTORY = 100
+
+
+@dataclass
+class Workspace:
+    """drawing_version counts the changes of the prompts that did not come from the canvas, after each of which the canvas is drawn anew."""
+
+    model_ref: str = "nano-sam2"
+    device: str = "auto"
+    dtype: str = "float32"
+    picture: Picture | None = None
+    prompts: Prompts = field(default_factory=Prompts)
+    history: list[Prompts] = field(default_factory=list)
+    tool: str = "foreground"
+    drawing_version: int = 0
+    recent: list[Picture] = field(default_factory=list)
+    params: dict[str, dict] = field(default_factory=dict)
+    last_kept: dict[str, object] = field(default_factory=dict)
+    restored_run: str | None = None
+
+    def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
+        """Put another picture on the table, with prompts that fit it or none."""
+        self.picture = picture
+        self.prompts = prompts or Prompts()
+        self.history = []
+        self.drawing_version += 1
+        self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
+
+    def draw(self, prompts: Prompts) -> None:
+        """Take prompts that the canvas already shows."""
+        if prompts != self.prompts:
+            self.history = [*self.history, self.prompts][-MAX_HISTORY:]
+            self.prompts = prompts
+
+    def edit(self, prompts: Prompts) -> None:
+        """Take prompts from anywhere else; the canvas follows."""
+        if prompts != self.prompts:
+            self.draw(prompts)
+            self.drawing_version += 1
+
+    def undo(self) -> None:
+        """Back to the prompts before the last change."""
+        if self.history:
+            self.prompts = self.history.pop()
+            self.drawing_version += 1
+
+
+def workspace() -> Workspace:
+    """This visitor's workspace; a first visit finds a sample picture with a prompt placed."""
+    if _KEY not in st.session_state:
+        made = Workspace()
+        first = sample_names()[0]
+        made.show_picture(load_sample(first), SAMPLES[first].prompts)
+        st.session_state[_KEY] = made
+    return st.session_state[_KEY]

@@ -1,0 +1,110 @@
+"""From cached pictures to training samples: a crop around an object, sometimes another picture's object pasted in, other colours, and prompts."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training.data import PictureCache
+from training.prompts import first_prompt
+
+PASTE_PROBABILITY = 0.4
+UNPASTED_SOURCES = {"bsds"}
+"""Regions that people agreed on are not always whole objects."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    image:     float32 [side, side, 3], RGB, 0..255
+    masks:     float32 [P, side, side], soft, one per prompt
+    positions: float32 [P, 2, 2], labels: int [P, 2], as `first_prompt` gives them
+    """
+
+    image: np.ndarray
+    masks: np.ndarray
+    positions: np.ndarray
+    labels: np.ndarray
+
+
+class Sampler:
+    """Draws samples from a cache for ever, each picture as often as its source weighs."""
+
+    def __init__(self, cache: PictureCache, seed: int | list[int]):
+        self.cache = cache
+        self.rng = np.random.default_rng(seed)
+        self._pictures, self._probabilities = cache.training_pictures()
+
+    def draw(self, side: int, prompts: int) -> Sample:
+        """A square sample with that many prompts; where a picture has fewer objects, some get several."""
+        rng = self.rng
+        image, masks = self._draw_objects(side, prompts)
+        image = recolour(image, rng)
+        order = rng.permutation(max(prompts, len(masks)))[:prompts]
+        masks = [masks[index % len(masks)] for index in order]
+        positions, labels = zip(*(first_prompt(mask, rng) for mask in masks), strict=True)
+        return Sample(image, np.stack(masks), np.stack(positions), np.stack(labels))
+
+    def _draw_objects(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A crop with at least one object of a visible size: 12 pixels and 0.2 % of it."""
+        rng, smallest = self.rng, max(12, side * side * 0.002)
+        while True:
+            picture = self._draw_picture()
+            image, masks = self._crop(picture, side, rng.permutation(self.cache.mask_count(picture))[:limit])
+            image = image.astype(np.float32)
+            if rng.random() < PASTE_PROBABILITY:
+                image, masks = self._paste(image, masks, side)
+            masks = [mask for mask in masks if (mask > 0.5).sum() >= smallest]
+            if masks:
+                return image, masks
+
+    def _draw_picture(self) -> int:
+        return int(self.rng.choice(self._pictures, p=self._probabilities))
+
+    def _paste(self, image: np.ndarray, masks: list[np.ndarray], side: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Put an object of another picture in front, cut what it covers out of the other masks, and add its own."""
+        other = self._draw_picture()
+        if self.cache.sources[other] in UNPASTED_SOURCES:
+            return image, masks
+        pasted, (alpha,) = self._crop(other, side, [int(self.rng.integers(self.cache.mask_count(other)))])
+        if not 0.01 < alpha.mean() < 0.5:
+            return image, masks
+        image = image * (1 - alpha[..., None]) + pasted * alpha[..., None]
+        return image, [mask * (1 - alpha) for mask in masks] + [alpha]
+
+    def _crop(self, picture: int, side: int, indices) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A random crop that holds a pixel of the first mask, squashed to a square; mirrored half the time. uint8 [side, side, 3], soft masks."""
+        rng, image = self.rng, self.cache.images[picture]
+        masks = [self.cache.mask(picture, index) for index in indices]
+        full = image.shape[0]
+        scale = rng.uniform(0.45, 1.0) if rng.random() < 0.7 else 1.0
+        aspect = math.exp(rng.uniform(-0.25, 0.25))
+        height, width = min(full, int(full * scale * aspect)), min(full, int(full * scale / aspect))
+        rows, columns = np.nonzero(masks[0])
+        pick = rng.integers(len(rows))
+        top = int(np.clip(rows[pick] - rng.uniform(0.15, 0.85) * height, 0, full - height))
+        left = int(np.clip(columns[pick] - rng.uniform(0.15, 0.85) * width, 0, full - width))
+        window = slice(top, top + height), slice(left, left + width)
+        filter_ = cv2.INTER_AREA if height > side else cv2.INTER_LINEAR
+        image = cv2.resize(image[window], (side, side), interpolation=filter_)
+        masks = [cv2.resize(mask[window].astype(np.float32), (side, side), interpolation=filter_) for mask in masks]
+        if rng.random() < 0.5:
+            image, masks = image[:, ::-1], [mask[:, ::-1] for mask in masks]
+        return image, masks
+
+
+def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Brightness, contrast, saturation, tint, at times grey or blurred. float32 [h, w, 3] of 0..255, in and out."""
+    if rng.random() < 0.8:
+        image = image * rng.uniform(0.6, 1.4) + rng.uniform(-30, 30)
+    if rng.random() < 0.6:
+        grey = image.mean(-1, keepdims=True)
+        image = grey + (image - grey) * rng.uniform(0.2, 1.6)
+    if rng.random() < 0.5:
+        image = image * rng.uniform(0.85, 1.15, (1, 1, 3))
+    if rng.random() < 0.08:
+        image = np.repeat(image.mean(-1, keepdims=True), 3, -1)
+    if rng.random() < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
+    return np.clip(image, 0, 255).astype(np.float32)

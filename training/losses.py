@@ -1,0 +1,50 @@
+"""What a prediction is scored by. Logits and targets lie at a quarter of the input's side; targets are soft (the part of each cell that is object)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from samkit.models.mask_decoder import DecodedMasks
+
+BCE_WEIGHT = 1.5
+EVERY_MASK_WEIGHT = 0.05
+"""Of the mean over the three multimask tokens: a little, so that none of them is left to die."""
+IOU_WEIGHT = 2.5
+OBJECT_SCORE_WEIGHT = 0.05
+
+
+def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """1.5 x binary cross entropy + dice, per mask. logits, targets: [..., h, w] -> [...]."""
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean((-2, -1))
+    probabilities = logits.sigmoid()
+    overlap, areas = (probabilities * targets).sum((-2, -1)), probabilities.sum((-2, -1)) + targets.sum((-2, -1))
+    return BCE_WEIGHT * cross_entropy + 1 - (2 * overlap + 1) / (areas + 1)
+
+
+def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
+    """Intersection over union of logits > 0 and targets > 0.5. [..., h, w] -> [...]; two empty masks have 1."""
+    predicted, wanted = logits > 0, targets > 0.5
+    intersection = (predicted & wanted).sum((-2, -1)).float()
+    return (intersection + 1e-6) / ((predicted | wanted).sum((-2, -1)).float() + 1e-6)
+
+
+def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The single mask always learns; of the three multimask tokens the one that is closest does. All four learn to predict their IoU.
+
+    decoded: of B prompts; targets: [B, h, w]. Every target is an object that is there, so the object score only ever learns to be positive.
+    Returns the loss (a scalar) and the IoUs reached [B, 4].
+    """
+    logits = decoded.logits.float()
+    targets = targets[:, None].expand_as(logits)
+    per_mask = mask_loss(logits, targets)
+    with torch.no_grad():
+        iou = mask_iou(logits, targets)
+    score = decoded.object_score.float()
+    loss = (
+        per_mask[:, 0].mean()
+        + per_mask[:, 1:].min(dim=1).values.mean()
+        + EVERY_MASK_WEIGHT * per_mask[:, 1:].mean()
+        + IOU_WEIGHT * F.mse_loss(decoded.iou.float(), iou)
+        + OBJECT_SCORE_WEIGHT * F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+    )
+    return loss, iou

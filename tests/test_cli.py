@@ -1,23 +1,57 @@
-"""The command line as a person or a script uses it: in a process of its own, with real files."""
+"""The command line as a person or a script uses it, with real files; in a process of its own wherever the process is what is tested."""
 
+import hashlib
+import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import pytest
 
+from samkit.cli import main
+from samkit.media.drawing import mask_to_png
+from samkit.media.masks import stability_score
+from samkit.media.pictures import array_to_png
+from samkit.tracking.archive import export_runs, import_runs
+from samkit.tracking.bundle import read_bundle
+from samkit.tracking.replay import compare_masks, compare_metrics
 from tests.random_models import SMALL_SAM2, save_random_model
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def samkit(*arguments, expect=0, python_options=()):
-    """The finished process of `python -m samkit ...`; its exit code must be `expect`, and a failure must be one plain sentence."""
+@dataclass(frozen=True)
+class Finished:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def samkit(*arguments, expect=0, **environment):
+    """`python -m samkit ...` within this process, so that torch and mlflow load once. Its exit code must be `expect`; bad input must end in one sentence."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), mock.patch.dict(os.environ, environment), pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return checked(Finished(ended.value.code, out.getvalue(), err.getvalue()), expect)
+
+
+def samkit_process(*arguments, expect=0, python_options=(), **environment):
+    """The same as a process of its own."""
     command = [sys.executable, *python_options, "-m", "samkit", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    return checked(subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, env=os.environ | environment), expect)
+
+
+def checked(done, expect):
     assert done.returncode == expect, done.stderr
-    if expect:
+    if expect == 2:
         assert "Traceback" not in done.stderr and "╭" not in done.stderr
         assert done.stdout == "" and len(done.stderr.strip().splitlines()[-1]) > 20
     return done
@@ -29,7 +63,7 @@ def small_model(tmp_path_factory):
 
 
 def test_help_loads_nothing_heavy():
-    done = samkit("--help", python_options=("-X", "importtime"))
+    done = samkit_process("--help", python_options=("-X", "importtime"))
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "samkit.cli" in loaded
     assert not loaded & {"torch", "mlflow", "streamlit", "numpy", "cv2", "pydantic", "plotly", "rich"}
@@ -81,7 +115,214 @@ def test_wrong_usage_and_bad_input_end_with_2_and_one_sentence(arguments, senten
     assert sentence in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_process_ends_with_2_and_one_sentence():
+    done = samkit_process("models", "info", "nano-sam9", expect=2)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_a_text_file_is_no_model(tmp_path):
     text = tmp_path / "notes.pt"
     text.write_text("not a checkpoint")
     assert str(text.name) in samkit("models", "info", text, expect=2).stderr
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "noise.png"
+    path.write_bytes(array_to_png(np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A run store and a spool of their own."""
+    folder = tmp_path_factory.mktemp("home")
+    return {"SAMKIT_HOME": str(folder), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+
+
+@pytest.fixture(scope="module")
+def kept(small_model, picture, home, tmp_path_factory):
+    """What `run ... --keep --json` printed, and the folder it wrote."""
+    out = tmp_path_factory.mktemp("runs") / "new" / "run"
+    done = samkit_process(
+        "run", "mask-stability", "--model", small_model, "--image", picture, "--point", "0.4,0.6", "--point", "0.9,0.1,0", "--box", "0.8,0.9,0.1,0.2",
+        "--set", "input_scale=0.5", "--set", "lower_threshold=-2", "--set", "jitter_copies=2", "--out", out, "--name", "first", "--note", "a note",
+        "--keep", "--json", **home,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[0].endswith("Encoding the picture")
+    return json.loads(done.stdout), out
+
+
+def rerun(folder, small_model, expect=0, **environment):
+    return samkit("replay", folder, "--model", small_model, "--json", expect=expect, **environment)
+
+
+def test_a_run_is_written_as_a_bundle(kept, small_model):
+    told, out = kept
+    bundle = read_bundle(out)
+    assert bundle.name == "first" and bundle.record["note"] == "a note" and told["run_uuid"] == bundle.run_uuid
+    assert bundle.prompts.points == ((0.4, 0.6, 1), (0.9, 0.1, 0)) and bundle.prompts.boxes == ((0.1, 0.2, 0.8, 0.9),)
+    assert (bundle.params["input_scale"], bundle.params["lower_threshold"], bundle.params["jitter_copies"]) == (0.5, -2.0, 2)
+    assert told["metrics"] == bundle.record["metrics"] and "jitter_iou" in told["metrics"] and "iou_unscaled" in told["metrics"]
+    assert all(Path(file).is_file() for file in told["files"]) and str(out / "outputs" / "mask_chosen.png") in told["files"]
+    assert bundle.record["model"]["sha256"] == hashlib.sha256(small_model.read_bytes()).hexdigest()
+    assert set(bundle.masks()) == {"mask_0", "mask_1", "mask_2", "mask_3", "mask_chosen", "mask_core"}
+
+
+def test_a_kept_run_is_read_back_with_mlflows_own_client(kept, home):
+    from mlflow import MlflowClient
+
+    told, out = kept
+    client = MlflowClient(home["MLFLOW_TRACKING_URI"])
+    run = client.get_run(told["kept"]["run_id"])
+    assert run.data.params["input_scale"] == "0.5" and run.data.metrics["predicted_iou"] == told["metrics"]["predicted_iou"]
+    assert run.data.tags["samkit.run_uuid"] == told["run_uuid"]
+    mask = client.download_artifacts(run.info.run_id, "outputs/mask_chosen.png")
+    assert Path(mask).read_bytes() == (out / "outputs" / "mask_chosen.png").read_bytes()
+
+
+def test_a_run_without_json_prints_metrics_and_the_folder(small_model, picture, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text('{"fg_points": [[0.4, 0.6]], "bg_points": [], "boxes": []}')
+    done = samkit("run", "mask-stability", "--model", small_model, "--image", picture, "--prompts", prompts, "--out", tmp_path / "run")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("predicted_iou ") and lines[-1] == str(tmp_path / "run")
+    assert "Encoding the picture" in done.stderr and "Encoding" not in done.stdout
+    bundle = read_bundle(tmp_path / "run")
+    assert bundle.prompts.points == ((0.4, 0.6, 1),)
+    logits = bundle.arrays()["logits"]
+    assert logits.shape == (4, 32, 32) and 0 <= stability_score(logits) <= 1
+
+
+def test_replay_is_identical_from_folder_store_and_zip(kept, small_model, home, tmp_path):
+    told, out = kept
+    run_id = told["kept"]["run_id"]
+    samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
+    for target in (out, run_id, tmp_path / "run.zip"):
+        outcome = json.loads(rerun(target, small_model, **home).stdout)
+        assert outcome["identical"] is True and outcome["metric_differences"] == {} and outcome["surroundings"] == []
+
+
+def test_replay_names_what_differs(kept, small_model, tmp_path):
+    changed = copy_with_another_mask(kept[1], tmp_path / "changed")
+    outcome = json.loads(rerun(changed, small_model, expect=1).stdout)
+    assert outcome["identical"] is False
+    assert outcome["mask_differences"] == ["mask_2 differs in 7 of 12600 pixels."]
+    assert outcome["metric_differences"] == {"predicted_iou": [0.5, kept[0]["metrics"]["predicted_iou"]]}
+    assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."]
+    plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
+    assert "1 of 6 masks differ." in plain and "mask_2 differs in 7" in plain and "predicted_iou: 0.5 then" in plain
+
+
+def copy_with_another_mask(source, target):
+    """A bundle with seven other pixels in mask_2, another metric and another torch, and checksums that fit."""
+    bundle = read_bundle(source)
+    mask = bundle.masks()["mask_2"]
+    mask[3, :7] = ~mask[3, :7]
+    record = bundle.record | {"torch": "1.0", "metrics": bundle.record["metrics"] | {"predicted_iou": 0.5}}
+    for file in record["files"]:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        (target / file).write_bytes((source / file).read_bytes())
+    png = mask_to_png(mask)
+    (target / "outputs" / "mask_2.png").write_bytes(png)
+    record["files"] = record["files"] | {"outputs/mask_2.png": {"sha256": hashlib.sha256(png).hexdigest(), "bytes": len(png)}}
+    (target / "run.json").write_text(json.dumps(record))
+    return target
+
+
+def test_replay_refuses_a_damaged_run_by_the_files_name(kept, small_model, tmp_path):
+    damaged = copy_with_another_mask(kept[1], tmp_path / "damaged")
+    (damaged / "outputs" / "mask_0.png").write_bytes(b"not what was kept")
+    assert "outputs/mask_0.png" in rerun(damaged, small_model, expect=2).stderr
+
+
+def test_replay_says_how_to_give_a_model_it_does_not_find(kept):
+    assert "--model" in samkit("replay", kept[1], expect=2).stderr
+
+
+def test_comparisons_name_each_difference():
+    mask = np.zeros((2, 3), bool)
+    found = compare_masks({"a": mask, "b": mask, "c": mask}, {"a": mask, "b": mask.T, "d": mask})
+    assert [sentence.split()[0] for sentence in found] == ["b", "c", "d"]
+    assert compare_metrics({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 3.0}) == {"y": (2.0, None), "z": (None, 3.0)}
+
+
+def test_runs_are_listed_shown_and_handed_on(kept, home, tmp_path):
+    run_id = kept[0]["kept"]["run_id"]
+    listed = json.loads(samkit("runs", "list", "--experiment", "mask-stability", "--json", **home).stdout)
+    assert [run["run_id"] for run in listed["runs"]] == [run_id] and listed["waiting"] == 0
+    assert json.loads(samkit("runs", "show", run_id, "--json", **home).stdout) == read_bundle(kept[1]).record
+    samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
+    assert "already there" in samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", expect=2, **home).stderr
+    elsewhere = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/other.db"}
+    first = samkit("runs", "import", tmp_path / "run.zip", **elsewhere).stdout
+    assert samkit("runs", "import", tmp_path / "run.zip", **elsewhere).stdout == first
+
+
+def test_a_run_waits_in_the_spool_while_the_store_is_away_and_is_delivered_once(small_model, picture, tmp_path):
+    away = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    done = samkit("run", "mask-stability", "--model", small_model, "--image", picture, "--out", tmp_path / "run", "--keep", "--json", **away)
+    assert json.loads(done.stdout)["kept"] == {"run_id": None, "url": None, "spooled": True}
+    assert "spool" in done.stderr
+    assert "does not answer" in samkit("runs", "deliver", expect=1, **away).stderr
+    back = away | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    assert len(json.loads(samkit("runs", "deliver", "--json", **back).stdout)["delivered"]) == 1
+    assert json.loads(samkit("runs", "deliver", "--json", **back).stdout) == {"delivered": [], "set_aside": [], "left": 0, "problem": None}
+
+
+RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out", "OUT"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "mask-stabilty", *RUN[2:]], "did you mean mask-stability?"),
+        ([*RUN, "--set", "lower_thresold=1"], "did you mean lower_threshold"),
+        ([*RUN, "--set", "lower_threshold=30"], '"lower_threshold" can\'t be 30'),
+        ([*RUN, "--set", "side"], "--set takes name=value"),
+        ([*RUN, "--set", "side=33"], "The side 33 can't be encoded"),
+        ([*RUN, "--point", "0.5"], "--point takes x,y or x,y,label"),
+        ([*RUN, "--point", "nan,0.5"], "coordinates are finite numbers"),
+        ([*RUN, "--point", "320,200"], "not pixels"),
+        ([*RUN, "--box", "0.5,0.5,0.5,0.9"], "has no area"),
+        ([*RUN, "--prompts", "missing.json"], "missing.json can't be read"),
+        ([*RUN[:4], "--image", "missing.png", "--out", "OUT"], "There is no file 'missing.png'"),
+        ([*RUN[:4], "--image", "sample:chelsee", "--out", "OUT"], "did you mean chelsea?"),
+        (["run", "mask-stability", "--model", "nano-sam9", *RUN[4:]], "did you mean nano-sam2"),
+        ([*RUN[:6], "--out", str(ROOT)], "is not empty"),
+        (RUN[:6], "Missing option '--out'"),
+        (["replay", "no-such-run"], "There is no run 'no-such-run'"),
+        (["runs", "show", "xyz"], "is not a run's id"),
+        (["runs", "import", "missing.zip"], "There is no file missing.zip"),
+    ],
+)
+def test_runs_that_can_not_be(arguments, sentence, small_model, picture, tmp_path):
+    out = tmp_path / "out"
+    known = {"MODEL": small_model, "PICTURE": picture, "OUT": out}
+    done = samkit(*(known.get(argument, argument) for argument in arguments), expect=2)
+    assert sentence in done.stderr.strip().splitlines()[-1]
+    assert not out.exists()
+
+
+def test_ctrl_c_ends_with_130(small_model, picture, tmp_path):
+    command = [sys.executable, "-m", "samkit", "run", "mask-stability", "--model", small_model, "--image", picture, "--point", "0.5,0.5"]
+    command += ["--set", "jitter_copies=256", "--set", "side=256", "--out", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    for line in process.stderr:
+        if "Moved prompt" in line:
+            break
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    complaint = process.stderr.read()
+    assert process.wait(timeout=30) == 130 and process.stdout.read() == "" and complaint.strip().splitlines()[-1] == "Interrupted."
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_runs_travel_in_one_zip(kept, tmp_path):
+    first, second = read_bundle(kept[1]), read_bundle(copy_with_another_mask(kept[1], tmp_path / "second"))
+    second = replace(second, record=second.record | {"run_uuid": "0" * 32})
+    export_runs([first, second], tmp_path / "both.zip")
+    (tmp_path / "unpacked").mkdir()
+    back = import_runs(tmp_path / "both.zip", tmp_path / "unpacked")
+    assert [bundle.path.name for bundle in back] == ["run-0", "run-1"]
+    assert [compare_masks(bundle.masks(), first.masks()) for bundle in back] == [(), ("mask_2 differs in 7 of 12600 pixels.",)]

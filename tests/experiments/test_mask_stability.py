@@ -210,6 +210,13 @@ def test_run_agrees_with_the_model_and_the_media_functions(model):
     assert (result.images["binary"][..., 0] == np.where(result.masks["chosen"], 255, 0)).all()
 
 
+def test_logits_for_a_screen_cover_the_picture_alone(model):
+    prediction = model.predict_masks(model.encode_image(PICTURE.rgb), CLICK)
+    logits = run(model, Inputs(PICTURE, CLICK), Params()).arrays["picture_logits"]
+    assert logits.dtype == np.float16
+    np.testing.assert_allclose(logits[2], prediction.logits_at(2, logits.shape[1:]), rtol=1e-3, atol=1e-3)
+
+
 def test_the_chosen_mask_is_the_users(model):
     for index in range(4):
         result = run(model, Inputs(PICTURE, CLICK), Params(mask_index=index, lower_threshold=-0.2, upper_threshold=0.1))

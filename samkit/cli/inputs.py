@@ -1,0 +1,79 @@
+"""What a person types, as the values that experiments take."""
+
+import difflib
+from pathlib import Path
+
+from samkit.errors import BadInput, ParamsError, PromptError
+
+SAMPLE_PREFIX = "sample:"
+
+
+def read_image(text: str):
+    """The Picture of `--image`: a path, or `sample:NAME`."""
+    from samkit.media.pictures import read_picture
+    from samkit.media.samples import load_sample, sample_names
+
+    if not text.startswith(SAMPLE_PREFIX):
+        return read_picture(text)
+    name = text.removeprefix(SAMPLE_PREFIX)
+    near = difflib.get_close_matches(name, sample_names(), n=2, cutoff=0.7)
+    if name not in sample_names() and near:
+        raise BadInput(f'There is no sample picture "{name}": did you mean {" or ".join(near)}?')
+    return load_sample(name)
+
+
+def read_prompts(points: list[str], boxes: list[str], file: Path | None):
+    """The Prompts of `--point x,y[,label]`, `--box x1,y1,x2,y2` and `--prompts FILE.json`, all of them together."""
+    from samkit.models.prompts import Prompts
+
+    prompts = Prompts()
+    if file is not None:
+        try:
+            prompts = Prompts.from_json(file.read_bytes())
+        except OSError as error:
+            raise PromptError(f"The prompts file {file} can't be read ({error.strerror}): check the path.") from error
+    rows = [_numbers(text, "--point", "x,y or x,y,label", (2, 3)) for text in points]
+    more_points = tuple((row[0], row[1], row[2] if len(row) == 3 else 1) for row in rows)
+    more_boxes = tuple(_numbers(text, "--box", "x1,y1,x2,y2", (4,)) for text in boxes)
+    return Prompts((*prompts.points, *more_points), (*prompts.boxes, *more_boxes))
+
+
+def read_settings(settings: list[str]) -> dict:
+    """`--set name=value` as a dict of values. ParamsError for a text without `=` and for a name given twice."""
+    from samkit.experiments.params import parse_value
+
+    values = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ParamsError(f'--set takes name=value, not "{text:.60}".')
+        if name.strip() in values:
+            raise ParamsError(f'--set gives "{name.strip()}" twice: give it once.')
+        values[name.strip()] = parse_value(value)
+    return values
+
+
+def check_out_folder(out: Path) -> None:
+    """BadInput unless `out` is an empty folder or can become one."""
+    if out.is_dir() and any(out.iterdir()):
+        raise BadInput(f"The folder {out} is not empty: give --out a new or empty one, so that nothing is overwritten.")
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file: give --out a new or empty folder.")
+
+
+def make_parents(out: Path) -> None:
+    """Make the folders above `out`; BadInput where they can't be made."""
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"The folder {out.absolute().parent} can't be made ({error.strerror}): give --out another place.") from error
+
+
+def _numbers(text: str, option: str, layout: str, lengths: tuple[int, ...]) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) not in lengths:
+        raise PromptError(f'{option} takes {layout} as numbers from 0 to 1, not "{text:.60}".')
+    return values

@@ -1,0 +1,69 @@
+"""`python -m samkit models`: the checkpoints."""
+
+import typer
+
+from samkit.cli.output import PLAIN, Json, print_json, print_values, say
+
+app = typer.Typer(help="The checkpoints: what there is, fetching one, what is inside.", **PLAIN)
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_models()
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """The models known by name, whether each is on this machine, and own checkpoints in SAMKIT_EXTRA_MODELS."""
+    from samkit.models.byte_sizes import format_bytes
+    from samkit.models.catalogue import catalogue
+    from samkit.models.folders import own_checkpoints
+
+    entries = catalogue()
+    own = own_checkpoints()
+    if as_json:
+        fields = ("name", "title", "family", "version", "file_bytes", "sha256", "licence", "url")
+        rows = [{name: getattr(entry, name) for name in fields} | {"state": entry.state(), "path": str(entry.local_path())} for entry in entries]
+        print_json({"models": rows, "own": [str(path) for path in own]})
+        return
+    for entry in entries:
+        print(f"{entry.name:<26}{entry.title:<24}{format_bytes(entry.file_bytes):>8}  {entry.state():<10}{entry.licence:.60}")
+    for path in own:
+        print(path)
+
+
+@app.command("download")
+def download_model(name: str, as_json: Json = False) -> None:
+    """Fetch a catalogue model, or the rest of it, and check its size and SHA-256."""
+    from samkit.models.byte_sizes import format_bytes
+    from samkit.models.download import download
+
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        percent = 100 * done // total
+        if percent > shown:
+            shown = percent
+            say(f"{percent:3d} %  {format_bytes(done)} of {format_bytes(total)}")
+
+    path = download(name, progress=progress)
+    if as_json:
+        print_json({"name": name, "path": str(path)})
+    else:
+        print(path)
+
+
+@app.command("info")
+def model_info(ref: str, as_json: Json = False) -> None:
+    """What is inside a model: a catalogue name, or the path of a .pt, .pth or .safetensors file."""
+    from samkit.models.sam import load_model
+
+    info = load_model(ref, device="cpu").info
+    fields = ("name", "family", "version", "sha256", "native_side", "patch_size", "side_step", "blocks_per_stage", "channels_per_stage", "window_sizes")
+    values = {name: getattr(info, name) for name in (*fields, "global_blocks", "parameters", "parameter_count")} | {"path": str(info.path)}
+    if as_json:
+        print_json(values)
+    else:
+        print_values(values)

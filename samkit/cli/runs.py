@@ -1,0 +1,110 @@
+"""`python -m samkit runs`: the runs in the store and in the spool."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samkit.cli.output import PLAIN, Json, print_json, print_values, say
+
+EXIT_FAILED = 1
+
+app = typer.Typer(help="Kept runs: list, show, hand on, deliver those that wait.", **PLAIN)
+
+
+@app.callback(invoke_without_command=True)
+def runs(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_runs()
+
+
+@app.command("list")
+def list_runs(
+    experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """The latest runs in the store."""
+    from samkit.experiments.registry import find_experiment
+    from samkit.tracking.spool import Spool
+    from samkit.tracking.store import RunStore
+
+    store = RunStore()
+    found = store.runs(find_experiment(experiment).NAME if experiment else None, max_results=limit)
+    waiting = len(Spool().waiting())
+    if as_json:
+        fields = ("run_id", "run_uuid", "experiment", "name", "created_ms", "params", "metrics")
+        print_json({"runs": [{field: getattr(run, field) for field in fields} for run in found], "waiting": waiting})
+        return
+    for run in found:
+        when = datetime.fromtimestamp(run.created_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+        print(f"{run.run_id}  {when}  {run.experiment:<16}  {run.name}")
+    if waiting:
+        say(f"{waiting} more wait in the spool: `python -m samkit runs deliver` sends them.")
+
+
+@app.command("show")
+def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Everything a run's run.json says."""
+    from samkit.tracking.store import RunStore
+
+    with tempfile.TemporaryDirectory(prefix="samkit-show-") as folder:
+        record = RunStore().load(run_id, folder).record
+    if as_json:
+        print_json(record)
+    else:
+        print_values({key: value for key, value in record.items() if key != "files"})
+
+
+@app.command("export")
+def export(
+    run_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    out: Annotated[Path, typer.Option(metavar="ZIP", help="The zip file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write runs to one zip file, to import or replay elsewhere."""
+    from samkit.tracking.archive import export_runs
+    from samkit.tracking.store import RunStore
+
+    store = RunStore()
+    with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+        unique = list(dict.fromkeys(run_ids))
+        export_runs([store.load(run_id, Path(folder, run_id)) for run_id in unique], out)
+    if as_json:
+        print_json({"zip": str(out), "runs": len(unique)})
+    else:
+        print(out)
+
+
+@app.command("import")
+def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: Json = False) -> None:
+    """Put the runs of an exported zip file into the store. A run that is there already is not doubled."""
+    from samkit.tracking.archive import import_runs
+    from samkit.tracking.store import RunStore
+
+    store = RunStore()
+    with tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
+        ids = [store.keep(bundle).run_id for bundle in import_runs(source, Path(folder))]
+    if as_json:
+        print_json({"run_ids": ids})
+    else:
+        print("\n".join(ids))
+
+
+@app.command("deliver")
+def deliver(as_json: Json = False) -> None:
+    """Send the runs that wait in the spool to the store. Exit code 1 where something stopped it."""
+    from samkit.tracking.spool import Spool
+    from samkit.tracking.store import RunStore
+
+    delivery = Spool().deliver(RunStore(), lambda done, total: say(f"Run {done + 1} of {total}"))
+    if as_json:
+        print_json({"delivered": delivery.delivered, "set_aside": delivery.set_aside, "left": delivery.left, "problem": delivery.problem})
+    else:
+        print(f"{len(delivery.delivered)} delivered, {delivery.left} still waiting.")
+    for sentence in (*delivery.set_aside, *([delivery.problem] if delivery.problem else [])):
+        say(sentence)
+    if delivery.problem or delivery.set_aside:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,56 @@
+"""Runs as one zip file, to hand on: a single run is its bundle zipped, several are a zip of such zips."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from samkit.errors import BadInput, StoreError
+from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, Bundle, unzip_bundle, zip_bundle
+
+
+def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
+    """Write the runs to the zip file `target`, which must not exist."""
+    if target.exists():
+        raise BadInput(f"{target} is already there: choose another name, so that nothing is overwritten.")
+    if not target.parent.is_dir():
+        raise BadInput(f"There is no folder {target.parent} for the zip file: make it first, or choose another.")
+    if len(bundles) == 1:
+        return zip_bundle(bundles[0], target)
+    with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+        whole = Path(folder, "runs.zip")
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+            for bundle in bundles:
+                part = zip_bundle(bundle, Path(folder, f"{bundle.run_uuid}.zip"))
+                archive.write(part, part.name)
+                part.unlink()
+        try:
+            shutil.move(whole, target)
+        except OSError as error:
+            raise StoreError(f"{target} can't be written ({error.strerror or error}). Choose another folder or mend its permissions.") from error
+    return target
+
+
+def import_runs(source: Path, folder: Path) -> list[Bundle]:
+    """Unpack every run of a file that `export_runs` wrote into a folder of its own below `folder`, and check it."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            names = archive.namelist()
+            inner = [entry for entry in archive.infolist() if entry.filename.endswith(".zip") and "/" not in entry.filename]
+            if "run.json" in names or not inner:
+                return [unzip_bundle(source, folder / "run")]
+            if len(inner) > MAX_FILES or sum(entry.file_size for entry in inner) > MAX_UNPACKED_BYTES:
+                raise BadInput(f"{source.name} is too large: over {MAX_FILES} runs or {MAX_UNPACKED_BYTES // 2**30} GB.")
+            bundles = []
+            for number, entry in enumerate(inner):
+                part = folder / f"{number}.zip"
+                with archive.open(entry) as packed, part.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+                bundles.append(unzip_bundle(part, folder / f"run-{number}"))
+                part.unlink()
+            return bundles
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {source}.") from None
+    except (zipfile.BadZipFile, EOFError, IsADirectoryError) as error:
+        raise BadInput(f"{source} is not a readable zip file ({error}): export the runs again.") from None

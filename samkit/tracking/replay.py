@@ -1,0 +1,117 @@
+"""Replay: run a kept run again and say whether its masks come out the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from samkit import __version__
+from samkit.errors import BadInput, CheckpointError
+from samkit.experiments.params import build_params
+from samkit.experiments.registry import find_experiment
+from samkit.experiments.result import Progress
+from samkit.tracking.bundle import Bundle, read_bundle, unzip_bundle
+from samkit.tracking.store import RUN_ID, RunStore
+
+
+@dataclass(frozen=True)
+class ReplayOutcome:
+    """mask_differences, surroundings: sentences. metric_differences: name -> (kept, replayed); None where one of them has no such metric.
+
+    surroundings: what is not as it was when the run was kept (model file, versions, device), which may explain a difference.
+    """
+
+    mask_count: int
+    mask_differences: tuple[str, ...]
+    metric_differences: dict[str, tuple[float | None, float | None]]
+    surroundings: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Every mask has every pixel as it was kept."""
+        return not self.mask_differences
+
+    @property
+    def sentence(self) -> str:
+        if not self.identical:
+            return f"{len(self.mask_differences)} of {self.mask_count} masks differ."
+        if self.metric_differences:
+            return f"All {self.mask_count} masks are identical, but not all metrics: {', '.join(self.metric_differences)}."
+        return f"All {self.mask_count} masks and all metrics are identical."
+
+
+def open_run(target: str, folder: Path, store: RunStore | None = None) -> Bundle:
+    """The kept run that `target` stands for: a run's folder, its zip file, or a run id in the store. Zips and stored runs are unpacked into `folder`."""
+    path = Path(target)
+    if path.is_dir():
+        return read_bundle(path)
+    if path.is_file():
+        return unzip_bundle(path, folder)
+    if RUN_ID.fullmatch(target):
+        return (store or RunStore()).load(target, folder)
+    raise BadInput(f"There is no run {target[:200]!r}: give a run's folder, its zip file, or a run id that `python -m samkit runs list` shows.")
+
+
+def replay(bundle: Bundle, *, model=None, device: str | None = None, progress: Progress | None = None) -> ReplayOutcome:
+    """Run the bundle's experiment again with its pictures, prompts, parameters and dtype, and compare.
+
+    model: a `SamModel` to run it with; None loads the bundle's own by name, on `device` (None: the bundle's).
+    Raises CheckpointError where the model is not on this machine, ParamsError where this version of the experiment refuses the parameters.
+    """
+    record = bundle.record
+    experiment = find_experiment(bundle.experiment)
+    params = build_params(experiment.Params, bundle.params)
+    model = model or _load_own_model(record, device)
+    result = experiment.run(model, bundle.inputs(), params, progress=progress)
+    masks = {(name if name.startswith("mask_") else f"mask_{name}"): mask for name, mask in result.masks.items()}
+    kept = bundle.masks()
+    return ReplayOutcome(
+        mask_count=len(kept),
+        mask_differences=compare_masks(kept, masks),
+        metric_differences=compare_metrics(record["metrics"], result.metrics),
+        surroundings=_surroundings(record, model),
+    )
+
+
+def compare_masks(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """A sentence for each mask that is not pixel for pixel the same, by name."""
+    sentences = []
+    for name in sorted(kept.keys() | replayed.keys()):
+        if name not in replayed:
+            sentences.append(f"{name} was kept, but the replay has no such mask.")
+        elif name not in kept:
+            sentences.append(f"{name} comes out of the replay, but was not kept.")
+        elif kept[name].shape != replayed[name].shape:
+            (height, width), (again_height, again_width) = kept[name].shape, replayed[name].shape
+            sentences.append(f"{name} was {width} x {height} pixels and is {again_width} x {again_height} in the replay.")
+        elif count := int(np.count_nonzero(kept[name] != replayed[name])):
+            sentences.append(f"{name} differs in {count} of {kept[name].size} pixels.")
+    return tuple(sentences)
+
+
+def compare_metrics(kept: Mapping[str, float], replayed: Mapping[str, float]) -> dict[str, tuple[float | None, float | None]]:
+    """The metrics that are not exactly the same, with both values."""
+    names = sorted(kept.keys() | replayed.keys())
+    return {name: (kept.get(name), replayed.get(name)) for name in names if kept.get(name) != replayed.get(name)}
+
+
+def _load_own_model(record: dict, device: str | None):
+    from samkit.models.sam import load_model
+
+    try:
+        return load_model(record["model"]["name"], device=device or record["device"], dtype=record["dtype"])
+    except CheckpointError as error:
+        raise CheckpointError(f"The run's model can't be loaded by its name; --model takes the path of its checkpoint. {error}") from error
+
+
+def _surroundings(record: dict, model) -> tuple[str, ...]:
+    pairs = {
+        "model file (SHA-256)": (record["model"]["sha256"], model.info.sha256),
+        "device": (record["device"], model.device),
+        "dtype": (record["dtype"], model.dtype),
+        "samkit": (record["samkit"], __version__),
+        "torch": (record["torch"], version("torch")),
+    }
+    return tuple(f"Another {what}: {then} then, {present} in the replay." for what, (then, present) in pairs.items() if then != present)

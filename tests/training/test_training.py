@@ -1,0 +1,118 @@
+"""A few steps of training, and the file that comes out of it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import samkit
+from tests.random_models import SMALL_SAM2
+from tests.training.pictures import draw_picture, write_data_folder
+from training.augment import Sampler
+from training.data import list_jobs, open_cache, write_cache
+from training.evaluate import draw_sheet, evaluate, filled_box, filled_ellipse, tight_box
+from training.export import export_state, file_metadata
+from training.held_out import HeldOutObject
+from training.memory_part import build_official
+from training.model import NANO_SAM2, build_network, plain_attention
+from training.train import Recipe, Run, collate
+
+QUICK = Recipe(warmup_steps=1, single_round_until=0.5)
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    root = write_data_folder(tmp_path_factory.mktemp("data") / "data", [("coco", "train")] * 4)
+    write_cache(list_jobs(root), root / "cache", processes=1)
+    sampler = Sampler(open_cache(root / "cache"), 0)
+    return collate([sampler.draw(64, 3) for _ in range(4)])
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return export_state(build_network().state_dict(), NANO_SAM2)
+
+
+def test_ten_steps_reduce_the_loss(batch):
+    run, rng = Run(QUICK, build_network(SMALL_SAM2)), np.random.default_rng(0)
+    with plain_attention():
+        losses = [run.update(batch, 0.1, rng)[0] for _ in range(10)]
+    assert losses[-1] < 0.9 * losses[0] and (run.step, run.seen) == (10, 40)
+
+
+def test_later_rounds_reach_every_parameter(batch):
+    run = Run(QUICK, build_network(SMALL_SAM2))
+    before = [parameter.detach().clone() for parameter in run.parameters]
+    torch.manual_seed(0)
+    run.update(batch, 0.6, np.random.default_rng(0))
+    still = [name for (name, new), old in zip(run.network.named_parameters(), before, strict=True) if torch.equal(new, old)]
+    # No background click was needed in this one step, or none was drawn.
+    assert set(still) <= {"prompt_encoder.point_embeddings.0.weight"}
+
+
+def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(batch, tmp_path):
+    run = Run(QUICK, build_network(SMALL_SAM2))
+    run.update(batch, 0.1, np.random.default_rng(0))
+    run.update_ema()
+    run.save(tmp_path / "checkpoint0.pt")
+    resumed = Run(QUICK, build_network(SMALL_SAM2, seed=1))
+    resumed.resume(tmp_path / "checkpoint0.pt")
+    for each in (run, resumed):
+        each.update(batch, 0.1, np.random.default_rng(0))
+        each.update_ema()
+    assert (resumed.step, resumed.seen, resumed.start) == (run.step, run.seen, run.start)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(resumed.parameters + resumed.ema, run.parameters + run.ema, strict=True))
+
+
+def test_the_schedule_follows_the_elapsed_time():
+    recipe = Recipe()
+    assert [recipe.stage(elapsed) for elapsed in (0, 0.14, 0.5, 1)] == [(96, 14), (128, 10), (192, 7), (256, 5)]
+    assert recipe.rate(0, 0) == pytest.approx(1e-3 / 150) and recipe.rate(0, 500) == pytest.approx(1e-3) and recipe.rate(1, 500) == pytest.approx(2e-5)
+    assert recipe.rounds(0.05, np.random.default_rng(0)) == 1 and {recipe.rounds(0.5, np.random.default_rng(seed)) for seed in range(9)} == {2, 3}
+
+
+def test_plain_attention_is_attention():
+    q, k, v = torch.randn(3, 2, 4, 5, 8).unbind(0)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    with plain_attention():
+        torch.testing.assert_close(torch.nn.functional.scaled_dot_product_attention(q, k, v), expected)
+    assert torch.equal(torch.nn.functional.scaled_dot_product_attention(q, k, v), expected)
+
+
+def test_the_official_package_loads_the_exported_file_strictly(exported):
+    build_official(NANO_SAM2).load_state_dict({key: tensor.float() for key, tensor in exported.items()}, strict=True)
+
+
+def test_samkit_loads_the_exported_file_and_reads_its_configuration(exported, tmp_path):
+    path = tmp_path / "nano.safetensors"
+    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata(NANO_SAM2, "abc", {"box": 0.5}))})
+    model = samkit.load_model(path, device="cpu")
+    assert model.config == NANO_SAM2 and model.info.name == "nano-sam2" and model.info.parameters["memory"] > 10**6
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused():
+    state = build_network().state_dict()
+    state["no_mem_embed"] = torch.full_like(state["no_mem_embed"], 1e6)
+    with pytest.raises(ValueError, match="no_mem_embed"):
+        export_state(state, NANO_SAM2)
+
+
+def test_evaluation_gives_figures_and_a_sheet(exported, tmp_path):
+    path = tmp_path / "nano.safetensors"
+    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata(NANO_SAM2, "", {}))})
+    rgb, ids = draw_picture(np.random.default_rng(0))
+    items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1), HeldOutObject("a.jpg", "coco", rgb, ids == 2)]
+    figures, masks = evaluate(samkit.load_model(path, device="cpu"), items)
+    assert {"box", "1 click, best of the four", "3 clicks", "5 clicks"} <= figures.keys() and all(0 <= value <= 1 for value in figures.values())
+    assert figures["1 click, single mask"] <= figures["1 click, best of the four"]
+    assert draw_sheet(items, masks, side=50).shape == (50, 300, 3)
+
+
+def test_trivial_masks_fill_the_tight_box():
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 10:20] = np.eye(10, dtype=bool)
+    assert tight_box(mask) == (0.25, 0.25, 0.5, 0.75)
+    assert filled_box(mask).sum() == 100 and filled_box(mask)[5:15, 10:20].all()
+    assert 70 < filled_ellipse(mask).sum() < 90 and not (filled_ellipse(mask) & ~filled_box(mask)).any()

@@ -4,7 +4,9 @@ import streamlit as st
 
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 from samkit.ui.home_state import state_row
+from samkit.ui.router import ensure_routed
 
+ensure_routed()
 st.title("SAM workbench", anchor=False)
 st.markdown(
     "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to the mask. "

@@ -10,9 +10,10 @@ from samkit.ui.experiment_pages import experiment_page as page_of
 from samkit.ui.figures import band_colorscale, curves_figure, map_figure, plain_colorscale
 from samkit.ui.inline_image import inline_image
 from samkit.ui.masks_panel import MASK_TITLES
+from samkit.ui.router import ensure_routed
 from samkit.ui.workbench import View, experiment_page
 
-MAIN_HEIGHT = 430
+ensure_routed()
 PLOT = {"displaylogo": False}
 VIEWS = ("Logits", "Original", "Binary", "Jitter")
 COLUMNS = {f"mask_{i}": title for i, title in enumerate(MASK_TITLES)}
@@ -34,7 +35,9 @@ def try_it(work, knobs) -> None:
 
 def draw_knobs(knobs) -> dict:
     lower, upper = knobs.slider("Thresholds (logits)", "thresholds", -20.0, 20.0, (0.0, 8.0), 0.5, help="Below the first is black, above the second white")
-    scale = knobs.slider("Input scale", "input_scale", 0.05, 2.0, 1.0, 0.05, help="The picture is resized by this and back before it is encoded; 1 leaves it alone")
+    scale = knobs.slider(
+        "Input scale", "input_scale", 0.05, 2.0, 1.0, 0.05, help="The picture is resized by this and back before it is encoded; 1 leaves it alone"
+    )
     delta = knobs.slider("Largest delta of the curve (logits)", "max_delta", 1.0, 20.0, 8.0, 0.5)
     shaken = knobs.toggle("Move the prompt (jitter)", "jitter", False, help="Predicts moved copies of the prompt; takes longer")
     copies = knobs.slider("Copies", "jitter_copies", 4, 64, 16, 4, disabled=not shaken)
@@ -53,7 +56,7 @@ def restore(params: dict) -> dict:
 def logits_figure(result):
     params, logits = result.params, result.arrays["picture_logits"][int(result.metrics["mask_index"])]
     limits = params.lower_threshold, params.upper_threshold
-    return map_figure(logits, result.masks["chosen"].shape, *limits, band_colorscale(params.colormap), "logit", MAIN_HEIGHT)
+    return map_figure(logits, result.masks["chosen"].shape, *limits, band_colorscale(params.colormap), "logit")
 
 
 def stability_figure(result):
@@ -81,7 +84,7 @@ def draw_main(result, knobs) -> None:
         st.info("Switch on “Move the prompt” to see how often each pixel is chosen when the prompt moves.", icon=":material/vibration:")
     elif view == "Jitter":
         scale = plain_colorscale(result.params.colormap)
-        st.plotly_chart(map_figure(result.arrays["jitter_map"], result.masks["chosen"].shape, 0, 1, scale, "share", MAIN_HEIGHT), key="jitter_map", config=PLOT)
+        st.plotly_chart(map_figure(result.arrays["jitter_map"], result.masks["chosen"].shape, 0, 1, scale, "share"), key="jitter_map", config=PLOT)
         st.caption(f"Mean IoU with the unmoved prompt's mask: {result.metrics['jitter_iou']:.3f}; between copies: {result.metrics['jitter_pairwise_iou']:.3f}")
     else:
         inline_image(result.images[view.lower()], f"{view} view of the chosen mask", "samkit-figure", lossless=view == "Binary")

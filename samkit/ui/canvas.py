@@ -105,7 +105,9 @@ def prompt_canvas(work: Workspace, page: str, max_width: int = 620, max_height: 
         # The drawing handed over is kept until the next outside change: handing over another one would make the canvas draw anew.
         mounted |= {"version": at, "drawing": to_drawing(work.prompts, width, height)}
     key = f"canvas_{page}_{work.picture.sha256[:12]}_{width}"
-    with st.container(key="canvas_frame", height=height + 2, border=False):
+    # The frame is as wide as its column; the style sheet shrinks a canvas that is wider, and cuts off the canvas's own tool bar below it.
+    st.html(f"<style>.st-key-canvas_frame {{--canvas-w: {width}px; --canvas-h: {height}px; --canvas-ratio: {height / width:.5f}}}</style>")
+    with st.container(key="canvas_frame"):
         result = st_canvas(
             **TOOLS[work.tool],
             stroke_width=STROKE_PX,

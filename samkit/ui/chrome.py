@@ -20,10 +20,11 @@ class About:
 
 def page_header(page: ExperimentPage, about: About, try_it: Callable[[], None]) -> None:
     """Title, question, and the About popover with a good first try."""
-    title, about_place = st.columns([5, 1], vertical_alignment="center")
-    with title:
-        st.title(page.title, anchor=False)
-        st.html(f'<div class="samkit-question">{page.question}</div>')
-    with about_place, st.popover("About", icon=":material/info:", width="stretch"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(width="content"):
+            st.title(page.title, anchor=False)
+            st.html(f'<div class="samkit-question">{page.question}</div>')
+        about_place = st.popover("About", icon=":material/info:")
+    with about_place:
         st.markdown(f"{about.idea}\n\n**What to look for**\n\n{about.look_for}\n\n{about.paper}")
         st.button(about.try_label, icon=":material/play_arrow:", on_click=try_it, key=f"try_{page.name}")

@@ -18,7 +18,13 @@ def sentences():
     except SamkitError as error:
         st.error(str(error), icon=":material/error:")
     except MemoryError:
-        st.error("The machine ran out of memory. Choose a smaller encoding side or a smaller model, or clear the encoding cache in the sidebar.", icon=":material/memory:")
+        st.error(
+            "The machine ran out of memory. Choose a smaller encoding side or a smaller model, or clear the encoding cache in the sidebar.",
+            icon=":material/memory:",
+        )
     except Exception as error:
         _log.exception("unexpected error on a page")
-        st.error(f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. Your picture and prompts are kept.", icon=":material/bug_report:")
+        st.error(
+            f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. Your picture and prompts are kept.",
+            icon=":material/bug_report:",
+        )

@@ -18,7 +18,8 @@ class ExperimentPage:
 
     @property
     def url_path(self) -> str:
-        return self.name
+        """The file's own name: Streamlit looks for pages/ by it before the first visitor's navigation has run, so a link opens on a fresh server too."""
+        return Path(self.file).stem
 
     @property
     def card(self) -> Path:

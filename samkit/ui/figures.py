@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from samkit.experiments.colormaps import Colormap, colormap_table
 
 MAP_SIDE = 200
+MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
 """Colour and dash of masks 0 to 3, readable on light and dark."""
 
@@ -35,7 +36,7 @@ def plain_colorscale(colormap: Colormap) -> list[list]:
     return [[i / 16, "rgb({},{},{})".format(*table[round(255 * i / 16)])] for i in range(17)]
 
 
-def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, high: float, colorscale: list, unit: str, height: int) -> go.Figure:
+def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, high: float, colorscale: list, unit: str) -> go.Figure:
     """A heatmap of float [h, w] over a picture of (height, width) pixels: hover tells the pixel and the value in `unit`."""
     small = shrink_map(values)
     dx, dy = picture_size[1] / small.shape[1], picture_size[0] / small.shape[0]
@@ -51,14 +52,17 @@ def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, hi
         colorbar=dict(title=dict(text=unit, side="right"), thickness=12, len=0.9, outlinewidth=0),
         hovertemplate=f"x %{{x:.0f}}, y %{{y:.0f}} px<br>{unit} %{{z:.2f}}<extra></extra>",
     )
-    axis = dict(showgrid=False, zeroline=False, showticklabels=False, constrain="domain")
+    axis = dict(showgrid=False, zeroline=False, showticklabels=False, ticks="", constrain="domain")
+    height = min(MAP_HEIGHT_PX[1], max(MAP_HEIGHT_PX[0], round(MAP_WIDTH_PX * picture_size[0] / picture_size[1])))
     figure = _layout(go.Figure(heatmap), height)
-    figure.update_xaxes(**axis, range=[0, picture_size[1]])
-    figure.update_yaxes(**axis, range=[picture_size[0], 0], scaleanchor="x")
+    figure.update_xaxes(**axis, range=[0, picture_size[1]], constraintoward="left")
+    figure.update_yaxes(**axis, range=[picture_size[0], 0], scaleanchor="x", constraintoward="top")
     return figure
 
 
-def curves_figure(rows: list[dict], x: str, names: dict[str, str], chosen: str, x_title: str, y_title: str, marks: dict[float, str], height: int = 300) -> go.Figure:
+def curves_figure(
+    rows: list[dict], x: str, names: dict[str, str], chosen: str, x_title: str, y_title: str, marks: dict[float, str], height: int = 300
+) -> go.Figure:
     """Lines over a table's column `x`.
 
     names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line.

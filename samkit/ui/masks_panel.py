@@ -21,9 +21,10 @@ def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chos
     """
     small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
     step = np.linspace(0, rgb.shape[0] - 1, small.shape[0]).astype(int), np.linspace(0, rgb.shape[1] - 1, small.shape[1]).astype(int)
+    grid = st.container(key="masks_grid", gap="xsmall")
     for pair in ((0, 1), (2, 3)):
-        for index, column in zip(pair, st.columns(2, gap="small"), strict=True):
-            with column:
+        for index, column in zip(pair, grid.columns(2, gap="small"), strict=True):
+            with column.container(gap="xxsmall"):
                 shown = overlay(small, np.ascontiguousarray(masks[index][np.ix_(*step)]), style.MASK_COLOR, alpha=0.5)
                 row = rows[index]
                 figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
@@ -43,5 +44,9 @@ def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chos
         else:
             st.caption("Framed: your choice.")
             st.button(
-                "Let the predicted IoU choose", key=f"mask_auto_{page}", type="tertiary", icon=":material/auto_mode:", on_click=lambda: knobs.set({"mask_index": None})
+                "Let the predicted IoU choose",
+                key=f"mask_auto_{page}",
+                type="tertiary",
+                icon=":material/auto_mode:",
+                on_click=lambda: knobs.set({"mask_index": None}),
             )

@@ -14,7 +14,12 @@ from samkit.ui.workspace import Workspace
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
-STATE_ICONS = {"embedded": ":material/inventory_2:", "on disk": ":material/check_circle:", "partial": ":material/downloading:", "absent": ":material/cloud_download:"}
+STATE_ICONS = {
+    "embedded": ":material/inventory_2:",
+    "on disk": ":material/check_circle:",
+    "partial": ":material/downloading:",
+    "absent": ":material/cloud_download:",
+}
 
 
 def model_name(ref: str) -> str:
@@ -29,7 +34,9 @@ def model_picker(work: Workspace) -> None:
         _model_dialog(work)
     with st.container(horizontal=True, gap="small"):
         work.device = st.selectbox("Device", DEVICES, index=DEVICES.index(work.device), key="device_choice", help="auto: CUDA, then MPS, then the CPU")
-        work.dtype = st.selectbox("Number type", DTYPES, index=DTYPES.index(work.dtype), key="dtype_choice", help="Of the image encoder. float16 is slow on a CPU.")
+        work.dtype = st.selectbox(
+            "Number type", DTYPES, index=DTYPES.index(work.dtype), key="dtype_choice", help="Of the image encoder. float16 is slow on a CPU."
+        )
 
 
 @st.dialog("Choose a model", width="large")
@@ -57,7 +64,9 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     name.markdown(f"{STATE_ICONS[state]} {entry.title}")
     size.caption(f"{format_bytes(entry.file_bytes)} · {state}")
     if entry.on_disk:
-        if action.button("In use" if entry.name == work.model_ref else "Use", disabled=entry.name == work.model_ref, key=f"use_{tab}_{entry.name}", width="stretch"):
+        if action.button(
+            "In use" if entry.name == work.model_ref else "Use", disabled=entry.name == work.model_ref, key=f"use_{tab}_{entry.name}", width="stretch"
+        ):
             _use(work, entry.name)
     elif action.button("Resume" if state == "partial" else "Download", icon=":material/download:", key=f"get_{tab}_{entry.name}", width="stretch"):
         _download(entry)

@@ -56,7 +56,7 @@ def _chips(work: Workspace, page: str) -> None:
 
 
 def _load_and_save(work: Workspace, page: str) -> None:
-    with st.popover("JSON", icon=":material/data_object:", help="Load or save the prompts"):
+    with st.popover("JSON", icon=":material/data_object:", help="Load or save the prompts", key=f"chip_{page}_json"):
         st.download_button("Save prompts", work.prompts.to_json(), "prompts.json", "application/json", icon=":material/download:", key=f"save_{page}")
         loaded = st.file_uploader("Load prompts", type="json", key=f"load_{page}", help="samkit's own JSON, or the one MuggledSAM saves.", max_upload_size=1)
         if loaded is not None and st.session_state.get(f"samkit.loaded.{page}") != loaded.file_id:

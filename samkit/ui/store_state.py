@@ -48,6 +48,7 @@ def store_panel() -> None:
 @st.cache_resource(show_spinner=False)
 def deliver_at_start() -> None:
     """Once per server, send what an earlier one had to leave in the spool."""
+
     def deliver() -> None:
         if Spool().waiting():
             Spool().deliver(RunStore())

@@ -17,15 +17,18 @@ _CSS = """
 .samkit-mask {display: block; width: 100%; border-radius: 4px; outline: 1px solid rgba(128,128,128,.35); outline-offset: -1px;}
 .samkit-mask.chosen {outline: 3px solid var(--st-primary-color, #0b6e75); outline-offset: -3px;}
 .samkit-figure {display: block; width: 100%; border-radius: 4px; object-fit: contain;}
-.st-key-canvas_frame {overflow: hidden; border-radius: 4px;}
+.st-key-canvas_frame {container-type: inline-size; overflow: hidden; border-radius: 4px; height: min(var(--canvas-h), 100cqw * var(--canvas-ratio));}
+.st-key-canvas_frame > div {zoom: min(1, tan(atan2(100cqw, var(--canvas-w))));}
 [class*="st-key-chip_"] button {min-height: 1.75rem; padding: 0 .55rem; font-size: .84rem; font-variant-numeric: tabular-nums;}
 [class*="st-key-mask_button_"] button {font-variant-numeric: tabular-nums; padding: .1rem .4rem;}
 [class*="st-key-mask_button_"] button p {font-size: .84rem;}
+.st-key-masks_grid [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
+.st-key-masks_grid [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
 @media (max-width: 900px) {
-  .st-key-workbench [data-testid="stHorizontalBlock"]:not([class*="st-key"]) {flex-wrap: wrap;}
-  .st-key-workbench [data-testid="stColumn"] {min-width: min(100%, 320px);}
-  .st-key-row_top > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-  .st-key-row_main > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100% !important; min-width: 100% !important;}
+  .st-key-row_top > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"],
+  .st-key-row_main > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}
+  .st-key-row_top > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+  .st-key-row_main > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100%; min-width: 100%;}
 }
 </style>
 """

@@ -1,0 +1,35 @@
+"""Page setup and navigation over the files in pages/.
+
+Streamlit has an older way of its own to serve a folder called pages: until the first navigation of a server's life it runs such a file by itself, without
+Home.py. A link to a page must work then too, so every page file begins with `ensure_routed`.
+"""
+
+from contextvars import ContextVar
+
+import streamlit as st
+
+from samkit.ui.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.style import apply_style
+
+_routed: ContextVar[bool] = ContextVar("routed", default=False)
+
+
+def route() -> None:
+    """Set the page up and run the file the visitor asked for."""
+    st.set_page_config(page_title="SAM workbench", page_icon=":material/frame_inspect:", layout="wide", initial_sidebar_state="auto")
+    apply_style()
+    home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
+    experiments = [st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path) for page in EXPERIMENT_PAGES]
+    asked = st.navigation({"": [home], "Experiments": experiments})
+    token = _routed.set(True)
+    try:
+        asked.run()
+    finally:
+        _routed.reset(token)
+
+
+def ensure_routed() -> None:
+    """In a page file: go through the router if Streamlit came here by itself, and then stop."""
+    if not _routed.get():
+        route()
+        st.stop()

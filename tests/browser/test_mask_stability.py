@@ -1,0 +1,169 @@
+"""The main path in a real browser: prompt with the mouse, turn knobs, keep the run, find it again in MLflow."""
+
+import json
+import re
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from samkit.media.samples import load_sample
+from tests.browser.conftest import free_port, start_server
+
+pytestmark = pytest.mark.browser
+
+CANVAS = ".st-key-canvas_frame canvas.upper-canvas"
+
+
+def settled(page) -> None:
+    """Wait until the page has drawn its masks and nothing runs any more."""
+    page.locator(".samkit-mask").nth(3).wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"], [data-stale=\"true\"]')")
+    page.wait_for_timeout(400)
+
+
+# Streamlit draws each button with a help text twice and hides one of them.
+CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_"] button')].filter(b => b.offsetParent)
+    .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
+
+
+def chips(page) -> list[str]:
+    return page.evaluate(CHIPS)
+
+
+def masks(page) -> list[str]:
+    return [image.get_attribute("src") for image in page.locator(".samkit-mask").all()]
+
+
+def wait_for_chips(page, count: int) -> list[str]:
+    page.wait_for_function(f"n => ({CHIPS})().length === n", arg=count)
+    settled(page)
+    return chips(page)
+
+
+def pick_tool(page, name: str) -> None:
+    page.locator(".st-key-tool_mask-stability button:visible", has_text=name).click()
+    settled(page)
+
+
+def open_page(page, app_url: str, query: str = "") -> None:
+    page.goto(f"{app_url}/mask_stability{query}")
+    settled(page)
+
+
+def test_first_visit_shows_a_result(page, app_url):
+    open_page(page, app_url)
+    assert len(chips(page)) == 2
+    page.locator(".js-plotly-plot").nth(2).wait_for()
+    assert page.get_by_text("Page not found").count() == 0
+
+
+def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path):
+    open_page(page, app_url)
+    page.locator(".st-key-clear_mask-stability button:visible").click()
+    wait_for_chips(page, 0)
+
+    before = masks(page)
+    box = page.locator(CANVAS).bounding_box()
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    pick_tool(page, "Box")
+    page.mouse.move(*place(0.28, 0.06))
+    page.mouse.down()
+    page.mouse.move(*place(0.5, 0.3), steps=4)
+    page.mouse.move(*place(0.72, 0.6), steps=4)
+    page.mouse.up()
+    wait_for_chips(page, 1)
+    pick_tool(page, "Foreground")
+    page.mouse.click(*place(0.46, 0.3))
+    wait_for_chips(page, 2)
+    pick_tool(page, "Background")
+    page.mouse.click(*place(0.9, 0.9))
+    drawn = wait_for_chips(page, 3)
+    assert drawn[0].startswith("+ 0.46, 0.30") and drawn[1].startswith("− 0.90, 0.90"), drawn
+    assert masks(page) != before
+
+    slider = page.locator(".st-key-knob_mask-stability_thresholds [role=slider]")
+    slider.nth(1).focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text("6.00").first.wait_for()
+    settled(page)
+
+    page.get_by_label("Name").fill("browser test")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name=re.compile("Keep this run")).click()
+    page.get_by_text("Last kept:").wait_for(timeout=60_000)
+    run_id = re.search(r"[0-9a-f]{32}", page.locator("body").inner_text())[0]
+
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    client = MlflowClient(store)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED" and run.info.run_name == "browser test"
+    assert run.data.params["upper_threshold"] == "6.0" and run.data.params["lower_threshold"] == "0.0"
+    assert run.data.tags["samkit.experiment"] == "mask-stability" and run.data.tags["samkit.picture_sha256"] == load_sample("coffee").sha256
+    prompts = json.loads(open(client.download_artifacts(run_id, "inputs/prompts.json", str(tmp_path))).read())
+    np.testing.assert_allclose(prompts["points"], [[0.46, 0.3, 1], [0.9, 0.9, 0]], atol=0.004)
+    np.testing.assert_allclose(prompts["boxes"], [[0.28, 0.06, 0.72, 0.6]], atol=0.012)
+    kept = cv2.imread(client.download_artifacts(run_id, "outputs/mask_1.png", str(tmp_path)), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(kept > 127, predicted_again(prompts, 1))
+
+    page.reload()
+    settled(page)
+    open_page(page, app_url, f"?run={run_id}")
+    restored = wait_for_chips(page, 3)
+    assert restored == drawn
+    page.get_by_text("6.00").first.wait_for()
+
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port), "--workers", "1"]
+    server = start_server(command, f"http://127.0.0.1:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, tmp_path / "mlflow.log")
+    try:
+        page.goto(f"http://127.0.0.1:{port}/#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/outputs/mask_1.png")
+        picture = page.locator("img[src*='blob:'], img[src*='get-artifact'], img[src*='data:image']").first
+        picture.wait_for(timeout=60_000)
+        page.wait_for_function("() => [...document.images].some(i => i.naturalWidth === 600 && i.naturalHeight === 400)", timeout=60_000)
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def predicted_again(prompts: dict, index: int) -> np.ndarray:
+    """The same mask from the library alone: bool [H, W]."""
+    import samkit
+
+    model = samkit.load_model("nano-sam2", device="cpu")
+    encoding = model.encode_image(load_sample("coffee").rgb)
+    return model.predict_masks(encoding, samkit.Prompts.from_dict(prompts)).mask(index)
+
+
+def test_chips_undo_and_leaving_the_page(page, app_url):
+    open_page(page, app_url)
+    first = chips(page)
+    page.locator('[class*="st-key-chip_"] button:visible').first.click()
+    assert wait_for_chips(page, 1) == first[1:]
+    page.locator(".st-key-undo_mask-stability button:visible").click()
+    assert wait_for_chips(page, 2) == first
+    page.locator('[class*="st-key-chip_"] button:visible').first.click()
+    left = wait_for_chips(page, 1)
+    page.get_by_role("link", name=re.compile("Home")).first.click()
+    page.get_by_role("heading", name="SAM workbench").wait_for()
+    page.get_by_role("link", name=re.compile("Mask stability")).first.click()
+    settled(page)
+    assert chips(page) == left
+
+
+def test_narrow_window_keeps_everything_inside(browser, app_url):
+    context = browser.new_context(viewport={"width": 800, "height": 1000})
+    narrow = context.new_page()
+    open_page(narrow, app_url)
+    widths = narrow.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths[0] <= widths[1]
+    frame, canvas = narrow.locator(".st-key-canvas_frame").bounding_box(), narrow.locator(CANVAS).bounding_box()
+    assert canvas["x"] + canvas["width"] <= frame["x"] + frame["width"] + 1
+    context.close()

@@ -86,7 +86,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     assert drawn[0].startswith("+ 0.46, 0.30") and drawn[1].startswith("− 0.90, 0.90"), drawn
     assert masks(page) != before
 
-    slider = page.locator(".st-key-knob_mask-stability_thresholds [role=slider]")
+    slider = page.locator(".st-key-knob_mask-stability_thresholds input[type=range]")
     slider.nth(1).focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")

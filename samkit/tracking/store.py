@@ -134,8 +134,11 @@ class RunStore:
                     with FileLock(lock, timeout=120):
                         client = MlflowClient(self.uri)
                         client.search_experiments(max_results=1)
-                else:
+                elif self.reachable(2.0):
                     client = MlflowClient(self.uri)
+                else:
+                    # MLflow itself would try again for minutes before it said so.
+                    raise StoreError(f"The run store {_without_password(self.uri)} does not answer: start it, or set MLFLOW_TRACKING_URI to another one.")
             self._made = client
         return self._made
 

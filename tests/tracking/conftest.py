@@ -1,0 +1,117 @@
+"""Results without a model behind them, and real stores: SQLite, an MLflow server over HTTP, PostgreSQL."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from samkit.experiments.mask_stability import Params
+from samkit.experiments.result import Inputs, Result
+from samkit.media.pictures import Picture
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import Bundle, write_bundle
+
+MODEL = SimpleNamespace(name="made-up", family="sam2", version="2.1", sha256="ab" * 32)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def made_up_result(seed: int = 0) -> tuple[Result, Inputs]:
+    """A result of every kind of content: 2 masks, a picture, arrays, a table."""
+    rng = np.random.default_rng(seed)
+    rgb = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    masks = {"mask_0": rng.random((24, 40)) > 0.5, "chosen": np.zeros((24, 40), bool)}
+    result = Result(
+        "mask-stability",
+        Params(lower_threshold=-2.0, jitter_copies=4),
+        images={"band": rgb[::-1].copy()},
+        masks=masks,
+        arrays={"logits": rng.normal(size=(4, 6, 6)).astype(np.float32)},
+        metrics={"predicted_iou": 0.5 + seed, "area_px": 12.0},
+        tables={"curve": [{"x": 0.0, "y": 1.0}]},
+        timings={"encode_ms": 12.5},
+    )
+    return result, Inputs(Picture(rgb, "noise.png"), Prompts(points=[(0.5, 0.5, 1)], boxes=[(0.1, 0.1, 0.9, 0.8)]))
+
+
+def made_up_bundle(folder: Path, seed: int = 0, **more) -> Bundle:
+    result, inputs = made_up_result(seed)
+    return write_bundle(folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=f"run {seed}", note="a note", **more)
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Bundle:
+    return made_up_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
+
+
+def start_mlflow_server(folder: Path, port: int) -> subprocess.Popen:
+    """A real server over a SQLite file and an artifact folder of its own."""
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "artifacts")]
+    log = (folder / "server.log").open("w")
+    process = subprocess.Popen(command, env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, stdout=log, stderr=log, start_new_session=True)
+    for _ in range(360):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+            return process
+        except OSError:
+            assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+            time.sleep(0.25)
+    raise AssertionError("mlflow server did not answer within 90 s")
+
+
+def stop_server(process: subprocess.Popen) -> None:
+    """The server and its worker processes."""
+    os.killpg(process.pid, 15)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def http_uri(tmp_path_factory):
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    process = start_mlflow_server(folder, port)
+    yield f"http://127.0.0.1:{port}"
+    stop_server(process)
+
+
+@pytest.fixture(scope="module")
+def postgres_uri(tmp_path_factory):
+    """A PostgreSQL server of its own in a temporary folder. It refuses to run as root, so root hands it to the user postgres."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    where = found[-1].parent if found else Path(shutil.which("initdb") or "/nowhere/initdb").parent
+    assert (where / "initdb").exists(), "These tests need PostgreSQL. On Debian and Ubuntu: `apt-get install postgresql`."
+    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
+    as_user = []
+    if os.geteuid() == 0:
+        for parent in (folder, *folder.parents[:3]):
+            parent.chmod(0o755)
+        shutil.chown(folder, "postgres", "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    data = folder / "data"
+    run = {"cwd": folder, "check": True, "capture_output": True}
+    subprocess.run([*as_user, where / "initdb", "-D", data, "-U", "samkit", "--auth", "trust", "-E", "UTF8"], **run)
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start"], **run | {"capture_output": False})
+    yield f"postgresql://samkit@127.0.0.1:{port}/postgres"
+    subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)

@@ -1,0 +1,119 @@
+"""A run as a folder and as a zip: whole, checked, and the same after every journey."""
+
+import errno
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from samkit.errors import BadInput, StoreError
+from samkit.tracking import bundle as bundle_module
+from samkit.tracking.bundle import read_bundle, unzip_bundle, write_bundle, zip_bundle
+from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
+
+
+def assert_same_run(found, seed: int = 0) -> None:
+    result, inputs = made_up_result(seed)
+    assert found.inputs().image == inputs.image and found.inputs().image.name == "noise.png"
+    assert found.prompts == inputs.prompts
+    assert found.params == result.params.model_dump(mode="json") and type(result.params)(**found.params) == result.params
+    masks = found.masks()
+    np.testing.assert_array_equal(masks["mask_0"], result.masks["mask_0"])
+    np.testing.assert_array_equal(masks["mask_chosen"], result.masks["chosen"])
+    np.testing.assert_array_equal(found.arrays()["logits"], result.arrays["logits"])
+
+
+def test_what_is_written_is_read_back(bundle):
+    found = read_bundle(bundle.path)
+    assert found.record == bundle.record
+    assert_same_run(found)
+    assert found.record["note"] == "a note" and found.record["model"]["sha256"] == MODEL.sha256
+    assert found.record["picture"]["width"] == 40 and len(found.run_uuid) == 32
+
+
+def test_zip_and_back(bundle, tmp_path):
+    found = unzip_bundle(zip_bundle(bundle, tmp_path / "run.zip"), tmp_path / "unpacked")
+    assert found.record == bundle.record
+    assert_same_run(found)
+
+
+def test_extra_files_are_kept_and_checked(tmp_path):
+    made = made_up_bundle(tmp_path / "run", extra_files={"outputs/figure.html": b"<html>"})
+    assert (made.path / "outputs" / "figure.html").read_bytes() == b"<html>"
+    assert "outputs/figure.html" in made.record["files"]
+
+
+@pytest.mark.parametrize("file", ["inputs/image.png", "inputs/prompts.json", "outputs/mask_0.png", "outputs/arrays.npz"])
+def test_a_missing_or_changed_file_is_named(bundle, file):
+    path = bundle.path / file
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(BadInput, match=f"damaged: {file}"):
+        read_bundle(bundle.path)
+    path.unlink()
+    with pytest.raises(BadInput, match=f"{file} is missing"):
+        read_bundle(bundle.path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99, "files": {}}'])
+def test_a_run_json_that_is_none_is_refused(bundle, text):
+    (bundle.path / "run.json").write_text(text)
+    with pytest.raises(BadInput, match="is not a kept run|another version"):
+        read_bundle(bundle.path)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="no run.json"):
+        read_bundle(tmp_path)
+
+
+def test_a_folder_with_something_in_it_is_left_alone(bundle):
+    with pytest.raises(BadInput, match="not empty"):
+        made_up_bundle(bundle.path)
+    read_bundle(bundle.path)
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(bundle_module.np, "savez_compressed", full)
+    with pytest.raises(StoreError, match="disk is full"):
+        made_up_bundle(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == [] or [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "inputs/../../outside.txt", "a\\..\\outside.txt"])
+def test_an_archive_that_reaches_outside_is_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(BadInput, match="not a run's archive"):
+        unzip_bundle(tmp_path / "bad.zip", tmp_path / "unpacked")
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_archives_that_are_none_are_refused(bundle, tmp_path):
+    path = zip_bundle(bundle, tmp_path / "run.zip")
+    with pytest.raises(BadInput, match="no file"):
+        unzip_bundle(tmp_path / "absent.zip", tmp_path / "a")
+    (tmp_path / "text.zip").write_text("hello")
+    with pytest.raises(BadInput, match="not a readable zip"):
+        unzip_bundle(tmp_path / "text.zip", tmp_path / "b")
+    (tmp_path / "cut.zip").write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(BadInput):
+        unzip_bundle(tmp_path / "cut.zip", tmp_path / "c")
+
+
+def test_numbers_json_cannot_hold_are_an_error_and_not_a_broken_file(tmp_path):
+    result, inputs = made_up_result()
+    result.metrics["bad"] = float("nan")
+    with pytest.raises(ValueError):
+        write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_json_is_for_people_too(bundle):
+    record = json.loads((bundle.path / "run.json").read_text())
+    assert {"experiment", "params", "metrics", "timings", "model", "picture", "prompts", "device", "dtype", "samkit", "created"} <= set(record)

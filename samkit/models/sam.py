@@ -150,7 +150,7 @@ class SamModel:
             return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling).clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
-        """The window sizes to run with. Raises `EncodingError` with the reason where an input of `padded_size` (height, width) pixels can't run them."""
+        """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height, width) pixels can't run them."""
         if window_sizes is None:
             return self.info.window_sizes
         windows = tuple(window_sizes)

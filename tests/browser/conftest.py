@@ -42,7 +42,9 @@ def start_server(command: list[str], url: str, environment: dict[str, str], log:
 
 @pytest.fixture(scope="session")
 def browser():
-    assert CHROMIUM, "The browser tests need Chromium. On Debian and Ubuntu: `apt-get install chromium`; elsewhere put a `chromium` or `google-chrome` on the PATH."
+    assert CHROMIUM, (
+        "The browser tests need Chromium. On Debian and Ubuntu: `apt-get install chromium`; elsewhere put a `chromium` or `google-chrome` on the PATH."
+    )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

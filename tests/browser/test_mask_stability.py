@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ CANVAS = ".st-key-canvas_frame canvas.upper-canvas"
 def settled(page) -> None:
     """Wait until the page has drawn its masks and nothing runs any more."""
     page.locator(".samkit-mask").nth(3).wait_for()
-    page.wait_for_function("() => !document.querySelector('[data-testid=\"stStatusWidget\"], [data-stale=\"true\"]')")
+    page.wait_for_function('() => !document.querySelector(\'[data-testid="stStatusWidget"], [data-stale="true"]\')')
     page.wait_for_timeout(400)
 
 
@@ -107,7 +108,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     assert run.info.status == "FINISHED" and run.info.run_name == "browser test"
     assert run.data.params["upper_threshold"] == "6.0" and run.data.params["lower_threshold"] == "0.0"
     assert run.data.tags["samkit.experiment"] == "mask-stability" and run.data.tags["samkit.picture_sha256"] == load_sample("coffee").sha256
-    prompts = json.loads(open(client.download_artifacts(run_id, "inputs/prompts.json", str(tmp_path))).read())
+    prompts = json.loads(Path(client.download_artifacts(run_id, "inputs/prompts.json", str(tmp_path))).read_text())
     np.testing.assert_allclose(prompts["points"], [[0.46, 0.3, 1], [0.9, 0.9, 0]], atol=0.004)
     np.testing.assert_allclose(prompts["boxes"], [[0.28, 0.06, 0.72, 0.6]], atol=0.012)
     kept = cv2.imread(client.download_artifacts(run_id, "outputs/mask_1.png", str(tmp_path)), cv2.IMREAD_UNCHANGED)

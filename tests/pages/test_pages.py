@@ -1,0 +1,205 @@
+"""The pages run without a browser: what they show, what they keep, and that errors are sentences."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samkit.media.samples import load_sample
+from samkit.models.prompts import Prompts
+from samkit.ui.encoding_cache import EncodingCache, encoding_cache
+
+HOME = str(Path(__file__).parents[2] / "Home.py")
+PAGE = "pages/mask_stability.py"
+TIMEOUT = 60
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
+    encoding_cache().clear()
+    return AppTest.from_file(HOME, default_timeout=TIMEOUT)
+
+
+@pytest.fixture
+def page(app):
+    app.run().switch_page(PAGE).run()
+    assert not app.exception and not app.error, [error.value for error in app.error]
+    return app
+
+
+def work(app):
+    return app.session_state["samkit.workspace"]
+
+
+def chips(app) -> list[str]:
+    return [button.label for button in app.button if button.key and button.key.startswith("chip_")]
+
+
+def press(app, key: str):
+    return app.button(key=key).click().run()
+
+
+def encodings() -> int:
+    return encoding_cache().state().misses
+
+
+def test_home_shows_the_experiments_and_the_state(app):
+    app.run()
+    assert app.title[0].value == "SAM workbench" and not app.exception
+    text = " ".join(element.value for element in app.markdown)
+    assert "Which part of a mask is safe?" in text and "nano" in text.lower() and "SQLite" in text
+
+
+def test_home_loads_neither_torch_nor_mlflow(tmp_path):
+    import subprocess
+
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({HOME!r}, default_timeout=60).run(); assert not app.exception\n"
+        "print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_first_visit_shows_a_result(page):
+    assert page.title[0].value == "Mask stability"
+    assert len(chips(page)) == 2
+    assert sum(button.key.startswith("mask_button_") for button in page.button if button.key) == 4
+    assert [tab.label for tab in page.tabs] == ["Curves", "Numbers", "Recipe", "Timings"]
+
+
+def test_thresholds_views_and_masks_encode_nothing(page):
+    before = encodings()
+    page.slider(key="knob_mask-stability_thresholds").set_value((-4.0, 6.0)).run()
+    page.slider(key="knob_mask-stability_max_delta").set_value(5.0).run()
+    page.selectbox(key="knob_mask-stability_colormap").set_value("magma").run()
+    press(page, "mask_button_mask-stability_3")
+    press(page, "clear_mask-stability")
+    assert encodings() == before
+    page.slider(key="knob_mask-stability_input_scale").set_value(0.5).run()
+    assert encodings() == before + 1
+    assert not page.error
+
+
+def test_a_mask_is_chosen_by_hand_and_by_the_model_again(page):
+    chosen = work(page).params["mask-stability"]
+    press(page, "mask_button_mask-stability_0")
+    assert chosen["mask_index"] == 0
+    press(page, "mask_auto_mask-stability")
+    assert chosen["mask_index"] is None and not page.exception
+
+
+def test_chips_undo_and_clear_edit_the_prompts(page):
+    first = work(page).prompts
+    press(page, "chip_mask-stability_box_0")
+    assert work(page).prompts == Prompts(points=first.points)
+    press(page, "undo_mask-stability")
+    assert work(page).prompts == first
+    press(page, "clear_mask-stability")
+    assert work(page).prompts.is_empty and not chips(page)
+    assert any("click the picture" in caption.value for caption in page.caption)
+
+
+def test_what_was_set_is_there_after_leaving_and_coming_back(page):
+    page.slider(key="knob_mask-stability_thresholds").set_value((-3.0, 5.0)).run()
+    press(page, "chip_mask-stability_point_0")
+    prompts = work(page).prompts
+    page.switch_page("pages/home.py").run()
+    page.switch_page(PAGE).run()
+    assert page.slider(key="knob_mask-stability_thresholds").value == (-3.0, 5.0)
+    assert work(page).prompts == prompts and len(chips(page)) == 1
+
+
+def test_a_drawing_on_the_canvas_becomes_prompts(page):
+    # A component's state can be put in before the run, as if the browser had sent it.
+    key = page.session_state["samkit.canvas.mask-stability"]["key"]
+    width, height = 620, 413
+    shapes = [{"type": "Circle", "left": 310 - 7.5, "top": 100, "originX": "left", "originY": "center", "radius": 6, "strokeWidth": 3, "stroke": "#1aa260"}]
+    shapes += [{"type": "Rect", "left": 62, "top": 41.3, "width": 124, "height": 82.6, "scaleX": 2, "scaleY": 1}]
+    page.session_state[key] = {"drawing": {"raw": {"objects": shapes}, "data": None}}
+    page.run()
+    assert work(page).prompts.points == ((0.5, round(100 / height, 5), 1),)
+    assert work(page).prompts.boxes[0] == pytest.approx((62 / width, 0.1, 310 / width, 0.3), abs=1e-3)
+
+
+def test_a_model_that_is_not_there_is_a_sentence(page):
+    work(page).model_ref = "sam2.1_hiera_large"
+    page.run()
+    assert not page.exception and "download" in page.error[0].value
+
+
+def test_jitter_draws_its_map(page):
+    page.toggle(key="knob_mask-stability_jitter").set_value(True).run()
+    work(page).params["mask-stability"]["view"] = "Jitter"
+    page.run()
+    result = next(reversed(page.session_state["samkit.results"].values()))
+    assert result.params.jitter_copies == 16 and "jitter_map" in result.arrays and not page.error
+
+
+def test_keeping_a_run_and_opening_its_link(page, tmp_path):
+    page.slider(key="knob_mask-stability_thresholds").set_value((-2.0, 4.0)).run()
+    page.text_input(key="keep_name_mask-stability").set_value("kept in a test").run()
+    press(page, "keep_mask-stability")
+    assert not page.error, page.error[0].value
+    run = work(page).last_kept["mask-stability"]["outcome"].run
+    again = AppTest.from_file(HOME, default_timeout=TIMEOUT)
+    again.query_params["run"] = run.run_id
+    again.run().switch_page(PAGE)
+    again.query_params["run"] = run.run_id
+    again.run()
+    assert not again.error and not again.exception
+    assert again.slider(key="knob_mask-stability_thresholds").value == (-2.0, 4.0)
+    assert work(again).picture == load_sample("coffee") and work(again).prompts == work(page).prompts
+
+
+def test_a_link_to_nothing_is_a_sentence(app):
+    app.run().switch_page(PAGE)
+    app.query_params["run"] = "../../etc/passwd"
+    app.run()
+    assert not app.exception and "is not a run's id" in app.error[0].value
+
+
+def test_the_store_being_away_is_said_and_nothing_is_lost(page, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    press(page, "keep_mask-stability")
+    assert any("safe in the spool (1 waiting)" in warning.value for warning in page.warning) and not page.error
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    page.run()
+    press(page, "deliver_spool")
+    from samkit.tracking.spool import Spool
+    from samkit.tracking.store import RunStore
+
+    assert not Spool().waiting() and len(RunStore().runs()) == 1
+
+
+class _Encoding:
+    nbytes = 400
+
+
+def _model(counter: list):
+    from types import SimpleNamespace
+
+    def encode_image(*given, **more):
+        counter.append(more)
+        return _Encoding()
+
+    return SimpleNamespace(info=SimpleNamespace(sha256="x", native_side=64), device="cpu", dtype="float32", encode_image=encode_image)
+
+
+def test_the_cache_is_by_content_and_bounded_in_bytes():
+    cache, made = EncodingCache(1000), []
+    pictures = [load_sample(name) for name in ("coffee", "chelsea", "coins")]
+    for _ in range(2):
+        cache.encode(_model(made), pictures[0])
+    assert len(made) == 1
+    cache.encode(_model(made), pictures[0], side=64)
+    assert len(made) == 1, "the native side by its number is the same encoding"
+    cache.encode(_model(made), pictures[0], fit="aspect")
+    cache.encode(_model(made), pictures[1])
+    cache.encode(_model(made), pictures[2])
+    state = cache.state()
+    assert len(made) == 4 and state.used <= 1000 and state.entries == 2
+    cache.clear()
+    assert cache.state().entries == 0

@@ -176,7 +176,7 @@ class SamModel:
                 if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
                     raise EncodingError(
                         f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} begins by halving each window, "
-                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} tokens. Use an even window size for stage {stage}."
+                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} tokens. Make stage {stage}'s window even."
                     )
 
     def _prompt_points(self, prompts: Prompts, geometry) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import streamlit as st
 
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.store_state import deliver_at_start
 from samkit.ui.style import apply_style
 
 _routed: ContextVar[bool] = ContextVar("routed", default=False)
@@ -18,6 +19,7 @@ def route() -> None:
     """Set the page up and run the file the visitor asked for."""
     st.set_page_config(page_title="SAM workbench", page_icon=":material/frame_inspect:", layout="wide", initial_sidebar_state="auto")
     apply_style()
+    deliver_at_start()
     home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
     experiments = [st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path) for page in EXPERIMENT_PAGES]
     asked = st.navigation({"": [home], "Experiments": experiments})

@@ -1,0 +1,50 @@
+"""Makes the README's pictures of the running app: `python -m tools.screenshots`. Needs Debian's chromium."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import CHROMIUM, FLAGS, free_port, start_server
+
+FOLDER = Path(__file__).parent.parent / "docs" / "images"
+SHOTS = {
+    "home-light": ("/", 1440, 800, "light"),
+    "home-dark": ("/", 1440, 800, "dark"),
+    "home-800": ("/", 800, 1100, "light"),
+    "mask-stability-light": ("/mask_stability", 1440, 1580, "light"),
+    "mask-stability-dark": ("/mask_stability", 1440, 1580, "dark"),
+    "mask-stability-800": ("/mask_stability", 800, 2300, "light"),
+}
+
+
+def take(url: str) -> None:
+    """One picture for each row of SHOTS."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        for name, (path, width, height, scheme) in SHOTS.items():
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page = context.new_page()
+            page.goto(url + path)
+            page.locator("h1").first.wait_for(timeout=60_000)
+            if path != "/":
+                page.locator(".js-plotly-plot").nth(2).wait_for(timeout=60_000)
+            page.wait_for_timeout(3000)
+            page.screenshot(path=FOLDER / f"{name}.png")
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        options = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
+        command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
+        server = start_server(command, f"http://127.0.0.1:{port}/_stcore/health", {"SAMKIT_HOME": folder}, Path(folder) / "app.log")
+        try:
+            take(f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+            server.wait(10)

@@ -7,13 +7,10 @@ The clock runs inside the page: from the mouse-up event until the first mask pic
 
 import argparse
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-from tests.browser.conftest import CHROMIUM, FLAGS, free_port, start_server
+from tools.running_app import chromium, running_app
 
 WATCH = """() => new Promise(done => {
     const source = () => document.querySelector('.samkit-mask').src;
@@ -30,8 +27,7 @@ WATCH = """() => new Promise(done => {
 
 def measure(url: str, clicks: int) -> tuple[float, list[float]]:
     """(milliseconds from opening Home to its title, milliseconds of each click)."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.goto(url)
         page.get_by_role("heading", name="SAM workbench").wait_for()
@@ -48,7 +44,6 @@ def measure(url: str, clicks: int) -> tuple[float, list[float]]:
             page.mouse.click(box["x"] + box["width"] * (0.15 + 0.06 * click), box["y"] + box["height"] * (0.3 + 0.04 * click))
             times.append(page.evaluate("() => window.waited"))
             page.wait_for_timeout(1500)
-        browser.close()
     return first_paint, times[1:]
 
 
@@ -56,16 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=10)
     clicks = parser.parse_args().clicks
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        options = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
-        command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
-        server = start_server(command, f"http://127.0.0.1:{port}/_stcore/health", {"SAMKIT_HOME": folder}, Path(folder) / "app.log")
-        try:
-            first_paint, times = measure(f"http://127.0.0.1:{port}", clicks)
-        finally:
-            server.terminate()
-            server.wait(10)
+    with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url:
+        first_paint, times = measure(url, clicks)
     print(f"Home, first contentful paint: {first_paint:.0f} ms")
     print(f"mouse-up to new masks, {clicks} clicks: median {statistics.median(times):.0f} ms, from {min(times):.0f} to {max(times):.0f} ms")
 

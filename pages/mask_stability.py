@@ -88,6 +88,22 @@ def draw_main(result, knobs) -> None:
         st.caption(f"Mean IoU with the unmoved prompt's mask: {result.metrics['jitter_iou']:.3f}; between copies: {result.metrics['jitter_pairwise_iou']:.3f}")
     else:
         inline_image(result.images[view.lower()], f"{view} view of the chosen mask", "samkit-figure", lossless=view == "Binary")
+    st.caption(summary(result))
+
+
+def summary(result) -> str:
+    """The chosen mask in one line."""
+    params, metrics = result.params, result.metrics
+    parts = [
+        f"stability {metrics['stability_score']:.3f} at ±{params.stability_offset:g}",
+        f"IoU of the cuts at {params.lower_threshold:g} and {params.upper_threshold:g}: {metrics['threshold_iou']:.3f}",
+        f"area {100 * metrics['area_share']:.1f} % of the picture",
+    ]
+    if "iou_unscaled" in metrics:
+        parts.append(f"IoU with the mask of the unscaled picture: {metrics['iou_unscaled']:.3f}")
+    if "object_score" in metrics:
+        parts.append(f"object score {metrics['object_score']:.1f}")
+    return " · ".join(parts)
 
 
 def draw_curves(result) -> None:

@@ -1,12 +1,9 @@
 """Makes the README's pictures of the running app: `python -m tools.screenshots`. Needs Debian's chromium."""
 
-import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-from tests.browser.conftest import CHROMIUM, FLAGS, free_port, start_server
+from tools.running_app import chromium, running_app
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images"
 SHOTS = {
@@ -21,8 +18,7 @@ SHOTS = {
 
 def take(url: str) -> None:
     """One picture for each row of SHOTS."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with chromium() as browser:
         for name, (path, width, height, scheme) in SHOTS.items():
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             page = context.new_page()
@@ -33,18 +29,9 @@ def take(url: str) -> None:
             page.wait_for_timeout(3000)
             page.screenshot(path=FOLDER / f"{name}.png")
             context.close()
-        browser.close()
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        options = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
-        command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
-        server = start_server(command, f"http://127.0.0.1:{port}/_stcore/health", {"SAMKIT_HOME": folder}, Path(folder) / "app.log")
-        try:
-            take(f"http://127.0.0.1:{port}")
-        finally:
-            server.terminate()
-            server.wait(10)
+    with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as app:
+        take(app)

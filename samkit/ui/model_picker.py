@@ -14,6 +14,7 @@ from samkit.ui.workspace import Workspace
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
+STATE_TEXTS = {"embedded": "comes with the app", "on disk": "on disk", "partial": "partly downloaded", "absent": "not downloaded"}
 STATE_ICONS = {
     "embedded": ":material/inventory_2:",
     "on disk": ":material/check_circle:",
@@ -62,7 +63,7 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     state = entry.state()
     name, size, action = st.columns([4, 2, 2], vertical_alignment="center")
     name.markdown(f"{STATE_ICONS[state]} {entry.title}")
-    size.caption(f"{format_bytes(entry.file_bytes)} · {state}")
+    size.caption(f"{format_bytes(entry.file_bytes)} · {STATE_TEXTS[state]}")
     if entry.on_disk:
         if action.button(
             "In use" if entry.name == work.model_ref else "Use", disabled=entry.name == work.model_ref, key=f"use_{tab}_{entry.name}", width="stretch"

@@ -12,7 +12,8 @@ from samkit.ui.workspace import Workspace
 
 UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 UPLOAD_MB = 64
-THUMB_PX = (150, 100)
+THUMB_PX = (320, 240)
+THUMB_SHOWN_PX = 110
 
 
 @lru_cache(maxsize=64)
@@ -47,7 +48,7 @@ def _grid(work: Workspace, kind: str, rows: list) -> None:
     for start in range(0, len(rows), 4):
         for (title, picture, prompts), column in zip(rows[start : start + 4], st.columns(4), strict=False):
             with column:
-                st.html(f'<img alt="" src="{_thumbnail(picture)}" style="height:{THUMB_PX[1]}px;width:100%;object-fit:cover;border-radius:4px">')
+                st.html(f'<img alt="" src="{_thumbnail(picture)}" style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:cover;border-radius:4px">')
                 if st.button(title, key=f"{kind}_{picture.sha256}", width="stretch", type="tertiary"):
                     work.show_picture(picture, prompts)
                     st.rerun()

@@ -51,7 +51,7 @@ def _chips(work: Workspace, page: str) -> None:
         if len(named) > CHIPS_SHOWN:
             st.caption(f"and {len(named) - CHIPS_SHOWN} more")
         if not named:
-            st.caption("No prompt yet: click the picture, or drag a box around the object.")
+            st.caption("No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess.")
         _load_and_save(work, page)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
-from tests.browser.conftest import free_port, start_server
+from tools.running_app import running_mlflow
 
 pytestmark = pytest.mark.browser
 
@@ -121,17 +120,9 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     assert restored == drawn
     page.get_by_text("6.00").first.wait_for()
 
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port), "--workers", "1"]
-    server = start_server(command, f"http://127.0.0.1:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, tmp_path / "mlflow.log")
-    try:
-        page.goto(f"http://127.0.0.1:{port}/#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/outputs/mask_1.png")
-        picture = page.locator("img[src*='blob:'], img[src*='get-artifact'], img[src*='data:image']").first
-        picture.wait_for(timeout=60_000)
+    with running_mlflow("ui", ["--backend-store-uri", store], tmp_path) as mlflow_url:
+        page.goto(f"{mlflow_url}/#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/outputs/mask_1.png")
         page.wait_for_function("() => [...document.images].some(i => i.naturalWidth === 600 && i.naturalHeight === 400)", timeout=60_000)
-    finally:
-        server.terminate()
-        server.wait(15)
 
 
 def predicted_again(prompts: dict, index: int) -> np.ndarray:

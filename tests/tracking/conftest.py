@@ -2,11 +2,7 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,14 +14,9 @@ from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
 from samkit.models.prompts import Prompts
 from samkit.tracking.bundle import Bundle, write_bundle
+from tools.running_app import free_port, running_mlflow
 
 MODEL = SimpleNamespace(name="made-up", family="sam2", version="2.1", sha256="ab" * 32)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def made_up_result(seed: int = 0) -> tuple[Result, Inputs]:
@@ -61,38 +52,17 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
 
 
-def start_mlflow_server(folder: Path, port: int) -> subprocess.Popen:
-    """A real server over a SQLite file and an artifact folder of its own."""
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "artifacts")]
-    log = (folder / "server.log").open("w")
-    process = subprocess.Popen(command, env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, stdout=log, stderr=log, start_new_session=True)
-    for _ in range(360):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-            return process
-        except OSError:
-            assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
-            time.sleep(0.25)
-    raise AssertionError("mlflow server did not answer within 90 s")
-
-
-def stop_server(process: subprocess.Popen) -> None:
-    """The server and its worker processes."""
-    os.killpg(process.pid, 15)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait(10)
+def running_server(folder: Path, port: int | None = None):
+    """A real MLflow server over a SQLite file and an artifact folder of its own; a context manager that gives its URL."""
+    return running_mlflow(
+        "server", ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "artifacts")], folder, port
+    )
 
 
 @pytest.fixture(scope="module")
 def http_uri(tmp_path_factory):
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    process = start_mlflow_server(folder, port)
-    yield f"http://127.0.0.1:{port}"
-    stop_server(process)
+    with running_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from samkit.media.drawing import mask_from_png
 from samkit.tracking.keep import keep_run
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
-from tests.tracking.conftest import free_port, made_up_bundle, made_up_result, start_mlflow_server, stop_server
+from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
 from tests.tracking.test_bundle import assert_same_run
+from tools.running_app import free_port
 
 KEEP_ONE = """
 import sys
@@ -185,14 +186,10 @@ def test_a_server_that_dies_and_comes_back(tmp_path):
     folder.mkdir()
     store = RunStore(f"http://127.0.0.1:{port}")
     bundles = [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(3)]
-    server = start_mlflow_server(folder, port)
-    assert keep_run(bundles[0], store).kept
-    stop_server(server)
+    with running_server(folder, port):
+        assert keep_run(bundles[0], store).kept
     assert not keep_run(bundles[1], store).kept and not keep_run(bundles[2], store).kept
-    server = start_mlflow_server(folder, port)
-    try:
+    with running_server(folder, port):
         delivery = Spool().deliver(store)
         assert len(delivery.delivered) == 2 and not Spool().waiting()
         assert all(len(runs_with_uuid(store, bundle.run_uuid)) == 1 for bundle in bundles)
-    finally:
-        stop_server(server)

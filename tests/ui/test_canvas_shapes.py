@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from samkit.media.pictures import Picture
 from samkit.models.prompts import Prompts
-from samkit.ui.canvas import background_jpeg, canvas_size, from_drawing, same_on_canvas, to_drawing
+from samkit.ui.canvas_shapes import background_jpeg, canvas_size, from_drawing, same_on_canvas, to_drawing
 
 SIZE = (620, 413)
 share = st.floats(0, 1)

@@ -38,14 +38,16 @@ class EncodingCache:
         key = (model.info.sha256, model.device, model.dtype, picture.sha256, side or model.info.native_side, fit, window_sizes, keep_blocks)
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
-            found = self._get(key)
-            if found is None:
-                found = model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
-                self._put(key, found)
-        with self._lock:
-            self._making.pop(key, None)
-        return found
+        try:
+            with making:
+                found = self._get(key)
+                if found is None:
+                    found = model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
+                    self._put(key, found)
+                return found
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
 
     def _get(self, key: tuple):
         with self._lock:

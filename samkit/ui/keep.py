@@ -62,7 +62,7 @@ def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, resul
     name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
     name = name_place.text_input("Name", placeholder=f"{page.title}, {work.picture.name}", key=f"keep_name_{page.name}", max_chars=200)
     note = note_place.text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
-    pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+K")
+    pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")
     with command_place.popover("Copy command", icon=":material/terminal:", width="stretch"):
         st.caption("Makes the same run without a browser.")
         st.code(command_line(page, work, result.params), language="bash", wrap_lines=True)

@@ -64,9 +64,7 @@ def correction_click(predicted: np.ndarray, target: np.ndarray, rng: np.random.G
     return row, column, label
 
 
-def add_corrections(
-    positions: Tensor, labels: Tensor, logits: Tensor, iou: Tensor, targets: Tensor, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+def add_corrections(positions: Tensor, labels: Tensor, logits: Tensor, iou: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """One more click for every prompt, where the mask that a person would see is wrong: the single mask, or the one of 1..3 with the best predicted IoU.
 
     positions: [B, N, 2], labels: [B, N], logits: [B, 4, h, w], iou: [B, 4] as predicted, targets: [B, h, w] soft.

@@ -59,9 +59,7 @@ def test_corrections_go_to_the_larger_error(rng):
 def test_each_prompt_gets_a_click_and_its_own_logits_back():
     targets = torch.from_numpy(np.stack([rectangle(8, 8, 16, 16), np.zeros((SIDE, SIDE), np.float32)]))
     logits = torch.full((2, 4, SIDE, SIDE), -50.0)
-    positions, labels, hint = add_corrections(
-        torch.rand(2, 2, 2), torch.tensor([[2, 3], [1, -1]]), logits, torch.rand(2, 4), targets, np.random.default_rng(0)
-    )
+    positions, labels, hint = add_corrections(torch.rand(2, 2, 2), torch.tensor([[2, 3], [1, -1]]), logits, torch.rand(2, 4), targets, np.random.default_rng(0))
     column, row = (positions[0, 2] * SIDE).int().tolist()
     assert labels.tolist() == [[2, 3, 1], [1, -1, -1]] and targets[0, row, column] == 1
     assert positions.shape == (2, 3, 2) and hint.shape == (2, 1, SIDE, SIDE) and hint.min() == -32

@@ -14,7 +14,9 @@ st.markdown(
 )
 st.space("small")
 for start in range(0, len(EXPERIMENT_PAGES), 3):
-    for page, column in zip(EXPERIMENT_PAGES[start : start + 3], st.columns(3, gap="medium"), strict=False):
+    with st.container(key=f"row_cards_{start}"):
+        columns = st.columns(3, gap="medium")
+    for page, column in zip(EXPERIMENT_PAGES[start : start + 3], columns, strict=False):
         with column, st.container(border=True, height="stretch"):
             st.image(page.card, width="stretch", alt=f"A picture of {page.title}")
             st.page_link(page.file, label=f"**{page.title}**", icon=page.icon)

@@ -92,7 +92,8 @@ def summary(result: Result) -> str:
 
 
 def draw_curves(result: Result) -> None:
-    left, right = st.columns(2, gap="medium")
+    with st.container(key="row_curves"):
+        left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Stability**: IoU of the masks cut at −delta and +delta")
         st.plotly_chart(stability_figure(result), key="stability_curve", config=PLOT)

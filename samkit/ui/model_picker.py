@@ -28,16 +28,25 @@ def model_name(ref: str) -> str:
     return next((entry.title for entry in catalogue() if entry.name == ref), Path(ref).stem)
 
 
+def model_line(ref: str) -> str:
+    """What stands under the model's name: its family, its size on disk, and what an embedded one is for."""
+    entry = next((entry for entry in catalogue() if entry.name == ref), None)
+    if entry is None:
+        return "your own checkpoint"
+    return f"SAM {entry.version} · {format_bytes(entry.file_bytes)}" + (" · small, for trying out" if entry.embedded else "")
+
+
 def model_picker(work: Workspace) -> None:
     """The model in one line with a button that opens the rest."""
     st.markdown(f"**{model_name(work.model_ref)}**")
+    st.caption(model_line(work.model_ref))
     if st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model"):
         _model_dialog(work)
-    with st.container(horizontal=True, gap="small"):
-        work.device = st.selectbox("Device", DEVICES, index=DEVICES.index(work.device), key="device_choice", help="auto: CUDA, then MPS, then the CPU")
-        work.dtype = st.selectbox(
-            "Number type", DTYPES, index=DTYPES.index(work.dtype), key="dtype_choice", help="Of the image encoder. float16 is slow on a CPU."
-        )
+    device, dtype = st.columns(2, gap="small")
+    work.device = device.selectbox("Device", DEVICES, index=DEVICES.index(work.device), key="device_choice", help="auto: CUDA, then MPS, then the CPU")
+    work.dtype = dtype.selectbox(
+        "Number type", DTYPES, index=DTYPES.index(work.dtype), key="dtype_choice", help="Of the image encoder. float16 is slow on a CPU."
+    )
 
 
 @st.dialog("Choose a model", width="large")
@@ -63,6 +72,8 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     state = entry.state()
     name, size, action = st.columns([4, 2, 2], vertical_alignment="center")
     name.markdown(f"{STATE_ICONS[state]} {entry.title}")
+    if entry.embedded:
+        name.caption(entry.licence)
     size.caption(f"{format_bytes(entry.file_bytes)} · {STATE_TEXTS[state]}")
     if entry.on_disk:
         if action.button(

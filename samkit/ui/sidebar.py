@@ -3,6 +3,7 @@
 import streamlit as st
 
 from samkit.models.byte_sizes import format_bytes
+from samkit.tracking.spool import Spool
 from samkit.ui.encoding_cache import encoding_cache
 from samkit.ui.knobs import Knobs
 from samkit.ui.model_picker import model_picker
@@ -12,8 +13,23 @@ from samkit.ui.workspace import Workspace
 FIT_HELP = "native: as the official package does. stretch: to a square. aspect: keeps the proportions on a token grid that is not square."
 
 
+_DRAWN = "samkit.sidebar"
+
+
+def _counts() -> tuple[int, int]:
+    """What the meters at the bottom say: bytes of encodings, and runs in the spool."""
+    return encoding_cache().state().used, len(Spool().waiting())
+
+
+def sidebar_is_old() -> bool:
+    """Whether the meters say something else than they should: a fragment's rerun does not draw the sidebar. False while it is being drawn."""
+    drawn = st.session_state.get(_DRAWN)
+    return drawn is not None and drawn != _counts()
+
+
 def sidebar_top(work: Workspace) -> None:
     """The model; drawn first, because everything else needs it."""
+    st.session_state[_DRAWN] = None
     with st.sidebar:
         model_picker(work)
 
@@ -39,3 +55,4 @@ def sidebar_bottom() -> None:
         st.button("Clear the cache", icon=":material/mop:", key="clear_cache", on_click=cache.clear, disabled=not state.entries, width="stretch")
         st.divider()
         store_panel()
+    st.session_state[_DRAWN] = _counts()

@@ -7,6 +7,8 @@ BACKGROUND = "#d9372c"
 BOX = "#2f7de1"
 MASK_COLOR = (22, 160, 170)
 """RGB of the mask drawn over a picture; prompts keep the three colours above, in hex."""
+ACCENTS = {"light": "#0b6e75", "dark": "#3fb8bd"}
+"""The theme's primary colours, which it gives to no style sheet but its own."""
 
 _CSS = """
 <style>
@@ -15,7 +17,15 @@ _CSS = """
 .samkit-question {font-size: 1.05rem; opacity: .78; margin: -.6rem 0 .2rem 0;}
 .samkit-small {font-size: .84rem; opacity: .8; font-variant-numeric: tabular-nums; line-height: 1.45;}
 .samkit-mask {display: block; width: 100%; border-radius: 4px; outline: 1px solid rgba(128,128,128,.35); outline-offset: -1px;}
-.samkit-mask.chosen {outline: 3px solid var(--st-primary-color, #0b6e75); outline-offset: -3px;}
+.samkit-mask.chosen {outline: 3px solid var(--samkit-accent); outline-offset: -3px;}
+[data-testid="stCaptionContainer"] {opacity: .78;}
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text, [data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .cbtitle, .legendtext, .annotation-text)
+  {fill: currentColor !important; fill-opacity: .78 !important;}
+[data-testid="stSidebar"] hr {margin: .4rem 0;}
+[data-testid="stSidebarUserContent"] {padding-top: .5rem;}
+/* Room for the content to come, so that what is below stays where it is. */
+.st-key-row_top {min-height: 34rem;}
+.st-key-row_main {min-height: 33rem;}
 .samkit-figure {display: block; width: 100%; border-radius: 4px; object-fit: contain;}
 .st-key-canvas_frame {container-type: inline-size; overflow: hidden; border-radius: 4px; height: min(var(--canvas-h), 100cqw * var(--canvas-ratio));}
 .st-key-canvas_frame > div {zoom: min(1, tan(atan2(100cqw, var(--canvas-w))));}
@@ -25,10 +35,8 @@ _CSS = """
 .st-key-masks_grid [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
 .st-key-masks_grid [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
 @media (max-width: 900px) {
-  .st-key-row_top > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"],
-  .st-key-row_main > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}
-  .st-key-row_top > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
-  .st-key-row_main > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100%; min-width: 100%;}
+  [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}
+  [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100%; min-width: 100%;}
 }
 </style>
 """
@@ -36,7 +44,7 @@ _CSS = """
 
 def apply_style() -> None:
     """Put the rules on the page; call once per run."""
-    st.html(_CSS)
+    st.html(_CSS + f"<style>:root {{--samkit-accent: {ACCENTS['dark' if is_dark() else 'light']}}}</style>")
 
 
 def is_dark() -> bool:

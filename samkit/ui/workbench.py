@@ -25,10 +25,11 @@ from samkit.ui.masks_panel import masks_panel
 from samkit.ui.models import shared_model
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.prompt_editor import prompt_editor
-from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_top
+from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
 from samkit.ui.workspace import Workspace, workspace
 
 RESULTS_KEPT = 8
+RESULTS_KEPT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,13 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
         params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
         inputs = Inputs(image=work.picture, prompts=work.prompts)
         with main:
-            place = st.empty()
-        result = _result(experiment, model, inputs, params, place)
+            # A container, not an empty: the last picture stays in it until the next one comes.
+            place, progress_place = st.container(), st.empty()
+        result = _result(experiment, model, inputs, params, progress_place)
         with right:
             masks = [result.masks[f"mask_{i}"] for i in range(4)]
             masks_panel(work.picture.rgb, masks, result.tables["masks"], int(result.metrics["mask_index"]), knobs, page.name)
-        with place.container():
+        with place:
             view.main(result, knobs)
         titles = [*view.tabs, "Recipe", "Timings"]
         for title, tab in zip(titles, st.tabs(titles), strict=True):
@@ -100,10 +102,12 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
                 else:
                     view.tabs[title](result)
         keep_bar(page, work, model, inputs, result, view.figures)
+        if sidebar_is_old():
+            st.rerun()
 
 
 def _result(experiment: ModuleType, model, inputs: Inputs, params, place) -> Result:
-    """The experiment's result, from the visitor's last few when nothing it depends on has changed. Progress shows where the main picture will be."""
+    """The experiment's result, from the visitor's last few when nothing it depends on has changed. Progress shows in `place`."""
     kept: OrderedDict = st.session_state.setdefault("samkit.results", OrderedDict())
     key = (experiment.NAME, model.info.sha256, model.device, model.dtype, inputs.image.sha256, inputs.prompts, params)
     if key not in kept:
@@ -119,11 +123,17 @@ def _result(experiment: ModuleType, model, inputs: Inputs, params, place) -> Res
                 bar.progress(min(1.0, share), text=line)
 
         kept[key] = experiment.run(model, inputs, params, encode=encoding_cache().encode, progress=progress)
-        while len(kept) > RESULTS_KEPT:
+        if bar is not None:
+            place.empty()
+        while len(kept) > RESULTS_KEPT or (len(kept) > 1 and sum(map(_result_bytes, kept.values())) > RESULTS_KEPT_BYTES):
             kept.popitem(last=False)
         return kept[key]
     kept.move_to_end(key)
     return kept[key]
+
+
+def _result_bytes(result: Result) -> int:
+    return sum(array.nbytes for arrays in (result.images, result.masks, result.arrays) for array in arrays.values())
 
 
 def _timings(result: Result) -> None:

@@ -5,6 +5,7 @@ import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -95,13 +96,22 @@ def _last_kept(page: ExperimentPage, last: dict) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/bookmark_added: Last kept: **{last['name']}** · [link to it]({page.url_path}?run={outcome.run.run_id})")
+        with st.popover("Copy link", icon=":material/link:"):
+            st.caption("Opens this page with the run's picture, prompts and parameters.")
+            st.code(_full_link(page, outcome.run.run_id), language=None, wrap_lines=True)
         if outcome.run.url:
             st.link_button("Open in MLflow", outcome.run.url, icon=":material/open_in_new:")
         else:
             with st.popover("Open in MLflow", icon=":material/open_in_new:"):
                 st.caption("Start MLflow's own pages with this command, then open http://127.0.0.1:5000")
                 st.code(RunStore().ui_command(), language="bash", wrap_lines=True)
-        st.code(outcome.run.run_id, language=None)
+
+
+def _full_link(page: ExperimentPage, run_id: str) -> str:
+    """The page's address with the run in it, for other people; the address is the one this visitor came by."""
+    shown = urlsplit(st.context.url or "")
+    folder = shown.path.rstrip("/").removesuffix(f"/{page.url_path}")
+    return urlunsplit((shown.scheme, shown.netloc, f"{folder}/{page.url_path}", f"run={run_id}", ""))
 
 
 def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Callable[[dict], dict]) -> None:
@@ -126,12 +136,17 @@ def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, resto
 def _model_ref(model: dict, present: str) -> str:
     """The run's model by its checkpoint's hash, where the catalogue or the own folders have it."""
     from samkit.models.catalogue import catalogue
+    from samkit.models.file_hash import file_sha256
     from samkit.models.folders import own_checkpoints
 
-    for entry in catalogue():
-        if entry.on_disk and (entry.sha256 == model["sha256"] or entry.name == model["name"]):
-            return entry.name
-    own = next((str(path) for path in own_checkpoints() if path.stem == model["name"]), None)
-    if own is None:
+    entries = [entry for entry in catalogue() if entry.on_disk]
+    same = next((entry.name for entry in entries if entry.sha256 == model["sha256"]), None)
+    if same:
+        return same
+    named = next((entry.name for entry in entries if entry.name == model["name"]), None)
+    named = named or next((str(path) for path in own_checkpoints() if path.stem == model["name"]), None)
+    if named is None:
         st.warning(f"The run was made with {model['name']}, which is not on this machine; it is shown with the present model.", icon=":material/swap_horiz:")
-    return own or present
+    elif named in {entry.name for entry in entries} or file_sha256(Path(named)) != model["sha256"]:
+        st.warning(f"The run was made with another file called {model['name']}: its masks may differ from what is shown here.", icon=":material/swap_horiz:")
+    return named or present

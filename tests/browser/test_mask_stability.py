@@ -99,9 +99,11 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     page.keyboard.press("Tab")
     page.get_by_role("button", name=re.compile("Keep this run")).click()
     page.get_by_text("Last kept:").wait_for(timeout=60_000)
-    shown = page.locator("code", has_text=re.compile("^[0-9a-f]{32}$")).first
+    page.get_by_role("button", name="Copy link").click()
+    shown = page.locator("code", has_text=re.compile(r"\?run=[0-9a-f]{32}$")).first
     shown.wait_for()
-    run_id = shown.inner_text().strip()
+    link = shown.inner_text().strip()
+    run_id = link.rpartition("=")[2]
 
     from mlflow import MlflowClient
 
@@ -119,7 +121,8 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
 
     page.reload()
     settled(page)
-    open_page(page, app_url, f"?run={run_id}")
+    page.goto(link)
+    settled(page)
     restored = wait_for_chips(page, 3)
     assert restored == drawn
     page.get_by_text("6.00").first.wait_for()

@@ -154,6 +154,30 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
     assert work(again).picture == load_sample("coffee") and work(again).prompts == work(page).prompts
 
 
+def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkeypatch):
+    from samkit.tracking.store import RunStore
+
+    press(page, "keep_mask-stability")
+    run = work(page).last_kept["mask-stability"]["outcome"].run
+    load = RunStore.load
+
+    def load_as_if_from_elsewhere(store, run_id, folder):
+        bundle = load(store, run_id, folder)
+        bundle.record["model"]["sha256"] = "0" * 64
+        return bundle
+
+    monkeypatch.setattr(RunStore, "load", load_as_if_from_elsewhere)
+    app.query_params["run"] = run.run_id
+    app.run()
+    assert any("another file called nano-sam2" in warning.value for warning in app.warning) and not app.error
+
+
+def test_kept_results_are_bounded_in_bytes(page, monkeypatch):
+    monkeypatch.setattr("samkit.ui.workbench.RESULTS_KEPT_BYTES", 1)
+    press(page, "chip_mask-stability_box_0")
+    assert len(page.session_state["samkit.results"]) == 1
+
+
 def test_a_link_to_nothing_is_a_sentence(app):
     app.run().switch_page(PAGE)
     app.query_params["run"] = "../../etc/passwd"

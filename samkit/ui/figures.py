@@ -49,7 +49,7 @@ def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, hi
         zmin=low,
         zmax=high if high > low else low + 1e-6,
         colorscale=colorscale,
-        colorbar=dict(title=dict(text=unit, side="right"), thickness=12, len=0.9, outlinewidth=0),
+        colorbar=dict(title=dict(text=unit, side="right"), thickness=12, len=0.75, y=1, yanchor="top", outlinewidth=0),
         hovertemplate=f"x %{{x:.0f}}, y %{{y:.0f}} px<br>{unit} %{{z:.2f}}<extra></extra>",
     )
     axis = dict(showgrid=False, zeroline=False, showticklabels=False, ticks="", constrain="domain")

@@ -19,7 +19,7 @@ _CSS = """
 .samkit-mask {display: block; width: 100%; border-radius: 4px; outline: 1px solid rgba(128,128,128,.35); outline-offset: -1px;}
 .samkit-mask.chosen {outline: 3px solid var(--samkit-accent); outline-offset: -3px;}
 [data-testid="stCaptionContainer"] {opacity: .78;}
-[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text, [data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .cbtitle, .legendtext, .annotation-text)
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .infolayer) text
   {fill: currentColor !important; fill-opacity: .78 !important;}
 [data-testid="stSidebar"] hr {margin: .4rem 0;}
 [data-testid="stSidebarUserContent"] {padding-top: .5rem;}
@@ -35,6 +35,7 @@ _CSS = """
 .st-key-masks_grid [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
 .st-key-masks_grid [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
 @media (max-width: 900px) {
+  [class*="st-key-row_"] [data-testid="stColumn"]:not(:has([data-testid="stElementContainer"])) {display: none;}
   [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}
   [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100%; min-width: 100%;}
 }

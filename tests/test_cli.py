@@ -306,7 +306,9 @@ def test_runs_that_can_not_be(arguments, sentence, small_model, picture, tmp_pat
 def test_ctrl_c_ends_with_130(small_model, picture, tmp_path):
     command = [sys.executable, "-m", "samkit", "run", "mask-stability", "--model", small_model, "--image", picture, "--point", "0.5,0.5"]
     command += ["--set", "jitter_copies=256", "--set", "side=256", "--out", tmp_path / "run"]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    # A test run started in the background hands its children an ignored SIGINT; a person's terminal does not.
+    listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **listens)
     # The first line comes before the picture is encoded: more than a second of work is left then, on any machine.
     process.stderr.readline()
     process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,5 +53,5 @@ def import_runs(source: Path, folder: Path) -> list[Bundle]:
             return bundles
     except FileNotFoundError:
         raise BadInput(f"There is no file {source}.") from None
-    except (zipfile.BadZipFile, EOFError, IsADirectoryError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError) as error:
         raise BadInput(f"{source} is not a readable zip file ({error}): export the runs again.") from None

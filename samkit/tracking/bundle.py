@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import uuid
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +34,10 @@ from samkit.settings import git_commit
 SCHEMA = 1
 MAX_FILES = 2_000
 MAX_UNPACKED_BYTES = 4 * 2**30
+UUID = re.compile(r"[0-9a-f]{32}")
+EXPERIMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
+RECORD_TEXTS = ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype")
+RECORD_OBJECTS = ("model", "picture", "prompts", "params", "metrics", "timings", "files")
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,11 @@ def write_bundle(
         if folder.exists():
             folder.rmdir()
         os.replace(partial, folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise _disk_error(folder, error) from error
+        if isinstance(error, OSError):
+            raise _disk_error(folder, error) from error
+        raise
     return Bundle(folder, record)
 
 
@@ -144,11 +152,18 @@ def read_bundle(path: Path | str) -> Bundle:
         raise BadInput(f"{path} is not a kept run: its run.json can't be read ({error}).") from None
     if schema != SCHEMA:
         raise BadInput(f"{path} was written by another version of samkit (schema {schema}, this one reads {SCHEMA}).")
+    wrong = _wrong_entry(record)
+    if wrong:
+        raise BadInput(f"The run in {path} is damaged: {wrong!r} in its run.json is missing or not what it should be.")
     for relative, told in files.items():
         file = path / relative
         if not file.is_file():
             raise BadInput(f"The run in {path} is incomplete: {relative} is missing.")
-        if _sha256(file) != told["sha256"]:
+        try:
+            same = _sha256(file) == told["sha256"]
+        except OSError as error:
+            raise BadInput(f"The run in {path} can't be read: {relative} ({error.strerror or error}).") from None
+        if not same:
             raise BadInput(f"The run in {path} is damaged: {relative} is not the file that was kept.")
     return Bundle(path, record)
 
@@ -178,20 +193,48 @@ def unzip_bundle(source: Path | str, folder: Path | str) -> Bundle:
             if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
                 raise BadInput(f"{source.name} is too large for a run: over {MAX_FILES} files or {MAX_UNPACKED_BYTES // 2**30} GB.")
             for entry in entries:
-                place = PurePosixPath(entry.filename)
-                if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
+                if _leads_elsewhere(entry.filename):
                     raise BadInput(f"{source.name} is not a run's archive: it holds the path {entry.filename!r}.")
-                target = folder / place
+                target = folder / entry.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
     except FileNotFoundError:
         raise BadInput(f"There is no file {source}.") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise BadInput(f"{source.name} is not a readable zip file ({error}): export the run again.") from None
     except OSError as error:
         raise _disk_error(folder, error) from error
     return read_bundle(folder)
+
+
+def _leads_elsewhere(relative: str) -> bool:
+    place = PurePosixPath(relative)
+    return place.is_absolute() or ".." in place.parts or "\\" in relative
+
+
+def _wrong_entry(record: dict) -> str | None:
+    """The first entry that readers rely on and that is not as `write_bundle` writes it: run.json itself has no checksum."""
+    for key in RECORD_TEXTS:
+        if not isinstance(record.get(key), str):
+            return key
+    for key in RECORD_OBJECTS:
+        if not isinstance(record.get(key), dict):
+            return key
+    # Both become names of folders, and one a search.
+    for key, pattern in (("run_uuid", UUID), ("experiment", EXPERIMENT)):
+        if not pattern.fullmatch(record[key]):
+            return key
+    for key, needed in (("model", ("name", "sha256")), ("picture", ("name", "sha256"))):
+        if not all(isinstance(record[key].get(name), str) for name in needed):
+            return key
+    for relative, told in record["files"].items():
+        if _leads_elsewhere(relative) or not isinstance(told, dict) or "sha256" not in told:
+            return "files"
+    masks = record.get("masks")
+    if not isinstance(masks, list) or not all(f"outputs/{mask}.png" in record["files"] for mask in masks):
+        return "masks"
+    return None
 
 
 def _record(result: Result, inputs: Inputs, model_info, device: str, dtype: str, name: str, note: str) -> dict:

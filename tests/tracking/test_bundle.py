@@ -117,3 +117,46 @@ def test_numbers_json_cannot_hold_are_an_error_and_not_a_broken_file(tmp_path):
 def test_run_json_is_for_people_too(bundle):
     record = json.loads((bundle.path / "run.json").read_text())
     assert {"experiment", "params", "metrics", "timings", "model", "picture", "prompts", "device", "dtype", "samkit", "created"} <= set(record)
+
+
+def test_an_archive_with_a_damaged_stream_is_refused(bundle, tmp_path):
+    path = zip_bundle(bundle, tmp_path / "run.zip")
+    content = bytearray(path.read_bytes())
+    begin = zipfile.ZipFile(path).getinfo("run.json").header_offset + 30 + len("run.json")
+    content[begin : begin + 20] = bytes(byte ^ 0xFF for byte in content[begin : begin + 20])
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="not a readable zip"):
+        unzip_bundle(path, tmp_path / "unpacked")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("files", []),
+        ("files", {"../../outside": {"sha256": "0"}}),
+        ("params", None),
+        ("model", {"name": "x"}),
+        ("experiment", "../elsewhere"),
+        ("run_uuid", "../../elsewhere"),
+        ("run_uuid", "x' or '1' = '1"),
+        ("masks", ["../inputs/image"]),
+    ],
+)
+def test_a_run_json_with_wrong_entries_names_the_entry(bundle, key, value):
+    path = bundle.path / "run.json"
+    path.write_text(json.dumps(bundle.record | {key: value}))
+    with pytest.raises(BadInput, match=f"damaged: '{key}'"):
+        read_bundle(bundle.path)
+    path.write_text(json.dumps({name: entry for name, entry in bundle.record.items() if name != key}))
+    with pytest.raises(BadInput, match=f"'?{key}'?"):
+        read_bundle(bundle.path)
+
+
+def test_whatever_goes_wrong_leaves_no_partial_folder(tmp_path):
+    result, inputs = made_up_result()
+    result.metrics["bad"] = float("inf")
+    target = tmp_path / "runs" / "run"
+    target.parent.mkdir()
+    with pytest.raises(ValueError):
+        write_bundle(target, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+    assert list(target.parent.iterdir()) == []

@@ -14,7 +14,7 @@ from samkit.settings import spool_folder
 from samkit.tracking.bundle import Bundle, read_bundle
 from samkit.tracking.store import RunStore
 
-WAITING, BROKEN = "waiting", "broken"
+WAITING, BROKEN, SENT = "waiting", "broken", ".sent"
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,19 @@ class Spool:
 
     def waiting(self) -> tuple[Path, ...]:
         """Folders of the runs that wait, oldest first."""
-        folder = self.folder / WAITING
-        return tuple(sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)) if folder.is_dir() else ()
+        found = []
+        for path in (self.folder / WAITING).glob("*"):
+            try:
+                found.append((path.stat().st_mtime, path))
+            except FileNotFoundError:
+                continue  # another process has delivered it between the two looks
+        return tuple(path for _, path in sorted(found))
 
     def deliver(self, store: RunStore, progress: Callable[[int, int], None] | None = None) -> Delivery:
-        """Send every waiting run to the store. A run is removed only after the store has all of it; one that is there already is not sent again."""
+        """Send every waiting run to the store. A run is removed only after the store has all of it; one that is there already is not sent again.
+
+        A run that the store refuses stays and is named in `problem`; the ones behind it are sent all the same.
+        """
         if not self.waiting():
             return Delivery((), (), 0)
         try:
@@ -66,7 +74,9 @@ class Spool:
             return Delivery((), (), len(self.waiting()), "Another process is delivering them at this moment.")
 
     def _deliver(self, store: RunStore, progress: Callable[[int, int], None] | None) -> Delivery:
-        delivered, set_aside = [], []
+        delivered, set_aside, problem = [], [], None
+        for sent in self.folder.glob(f".*{SENT}"):
+            shutil.rmtree(sent, ignore_errors=True)
         paths = self.waiting()
         if not store.reachable():
             return Delivery((), (), len(paths), "The store does not answer yet.")
@@ -83,6 +93,12 @@ class Spool:
             try:
                 delivered.append(store.keep(bundle).run_id)
             except StoreError as error:
-                return Delivery(tuple(delivered), tuple(set_aside), len(self.waiting()), str(error))
-            shutil.rmtree(path)
-        return Delivery(tuple(delivered), tuple(set_aside), len(self.waiting()))
+                problem = str(error)
+                if not store.reachable():
+                    break
+                continue
+            # Out of sight in one step: a removal cut short must not look like a damaged run.
+            gone = self.folder / f".{path.name}{SENT}"
+            os.replace(path, gone)
+            shutil.rmtree(gone, ignore_errors=True)
+        return Delivery(tuple(delivered), tuple(set_aside), len(self.waiting()), problem)

@@ -2,9 +2,11 @@
 
 import os
 import re
-import socket
-import time
+import shlex
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ EXPERIMENT_PREFIX = "samkit/"
 MAX_PARAM_CHARACTERS = 6_000
 MAX_TAG_CHARACTERS = 5_000
 BATCH = 100
+LOCK_S = 120
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -56,35 +59,57 @@ class RunStore:
         return urlsplit(self.uri).scheme in ("http", "https")
 
     def reachable(self, timeout_s: float = 1.0) -> bool:
-        """Whether the store answers, within about `timeout_s` seconds."""
-        parts = urlsplit(self.uri)
-        if self.is_http:
-            import requests
+        """Whether the store answers a question of its own kind within `timeout_s` seconds, whatever hangs: name service, connection or answer."""
+        if urlsplit(self.uri).scheme == "sqlite":
+            return True
+        ask = self._asks_http(timeout_s) if self.is_http else self._asks_database()
+        answers = []
 
-            try:
-                return requests.get(f"{self.uri.rstrip('/')}/health", timeout=(timeout_s, timeout_s)).ok
-            except requests.RequestException:
-                return False
-        if parts.hostname:
-            try:
-                with socket.create_connection((parts.hostname, parts.port or 5432), timeout=timeout_s):
-                    return True
-            except OSError:
-                return False
-        return True
+        def probe() -> None:
+            with suppress(Exception):
+                answers.append(ask())
+
+        # Neither requests nor the database drivers bound the whole of a probe, so it runs beside and is left behind when its time is up.
+        thread = threading.Thread(target=probe, name="probe-run-store", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        return answers == [True]
+
+    def _asks_http(self, timeout_s: float):
+        import requests
+
+        return lambda: requests.get(f"{self.uri.rstrip('/')}/health", timeout=timeout_s).ok
+
+    def _asks_database(self):
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        def ask() -> bool:
+            with create_engine(self.uri, poolclass=NullPool).connect():
+                return True
+
+        return ask
 
     def keep(self, bundle: Bundle) -> KeptRun:
         """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed or returned, never doubled."""
         client, record = self._client(), bundle.record
         with _store_errors(self.uri):
             experiment_id = self._experiment_id(bundle.experiment)
-            found = self._find(experiment_id, bundle.run_uuid)
-            if found is None:
-                found = client.create_run(experiment_id, run_name=bundle.name, tags=_tags(record))
-            elif found.info.status == "FINISHED":
-                return self._kept(found)
-            self._log(found.info.run_id, bundle)
-            client.set_terminated(found.info.run_id, "FINISHED")
+            # MLflow has no unique tag: two that look for the run at once would both make it.
+            with FileLock(_lock_file(f"keep-{bundle.run_uuid[:2]}"), timeout=LOCK_S):
+                found = self._find(experiment_id, bundle.run_uuid)
+                if found is None:
+                    found = client.create_run(experiment_id, run_name=bundle.name, tags=_tags(record))
+                elif found.info.status == "FINISHED":
+                    return self._kept(found)
+                try:
+                    self._log(found.info.run_id, bundle)
+                except Exception:
+                    with suppress(Exception):
+                        if self.reachable():
+                            client.set_terminated(found.info.run_id, "FAILED")
+                    raise
+                client.set_terminated(found.info.run_id, "FINISHED")
             return self._kept(found)
 
     def load(self, run_id: str, folder: Path | str) -> Bundle:
@@ -101,7 +126,7 @@ class RunStore:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                raise BadInput(f"There is no run {run_id} in {self.uri}.") from None
+                raise BadInput(f"There is no run {run_id} in {_without_password(self.uri)}.") from None
             folder.mkdir(parents=True, exist_ok=True)
             client.download_artifacts(run_id, "", str(folder))
         return read_bundle(folder)
@@ -116,8 +141,9 @@ class RunStore:
         return [_summary(run) for run in found]
 
     def ui_command(self) -> str:
-        """What opens MLflow's own pages on this store."""
-        return f"mlflow ui --backend-store-uri {self.uri}"
+        """What opens MLflow's own pages on this store, for a shell. A password is never in it: the shell takes the URI from the environment then."""
+        uri = shlex.quote(self.uri) if _without_password(self.uri) == self.uri else '"$MLFLOW_TRACKING_URI"'
+        return f"mlflow ui --backend-store-uri {uri}"
 
     def _client(self):
         if self._made is None:
@@ -129,9 +155,8 @@ class RunStore:
                 if urlsplit(self.uri).scheme == "sqlite":
                     # Two processes that make the same SQLite store at once leave it broken for ever, so one at a time.
                     Path(urlsplit(self.uri).path[1:]).parent.mkdir(parents=True, exist_ok=True)
-                    lock = home_folder() / ".samkit" / "store.lock"
-                    lock.parent.mkdir(parents=True, exist_ok=True)
-                    with FileLock(lock, timeout=120):
+                    # Beside the file, so that processes with homes of their own share it.
+                    with FileLock(f"{urlsplit(self.uri).path[1:]}.lock", timeout=LOCK_S):
                         client = MlflowClient(self.uri)
                         client.search_experiments(max_results=1)
                 elif self.reachable(2.0):
@@ -167,7 +192,8 @@ class RunStore:
         from mlflow.entities import Metric, Param
 
         client, record = self._client(), bundle.record
-        now = int(time.time() * 1000)
+        # The run's own time, so that completing a half-sent run writes the same points again and no second ones.
+        now = int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
         params = [Param(key, _param_text(value)) for key, value in record["params"].items()]
         metrics = [Metric(key, float(value), now, 0) for key, value in (record["metrics"] | record["timings"]).items()]
         for start in range(0, max(len(params), len(metrics)), BATCH):
@@ -176,7 +202,8 @@ class RunStore:
 
     def _kept(self, run) -> KeptRun:
         ids = run.info.run_id, run.info.experiment_id
-        return KeptRun(*ids, f"{self.uri.rstrip('/')}/#/experiments/{ids[1]}/runs/{ids[0]}" if self.is_http else None)
+        page = re.sub("://[^/@]*@", "://", self.uri.rstrip("/"))
+        return KeptRun(*ids, f"{page}/#/experiments/{ids[1]}/runs/{ids[0]}" if self.is_http else None)
 
 
 class _store_errors:
@@ -196,7 +223,14 @@ class _store_errors:
 
         if isinstance(error, MlflowException | SQLAlchemyError | OSError):
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            reason = _without_password(reason)
             raise StoreError(f"The run store {_without_password(self._uri)} did not take it: {reason}") from error
+
+
+def _lock_file(name: str) -> Path:
+    path = home_folder() / ".samkit" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _without_password(uri: str) -> str:
@@ -219,8 +253,14 @@ def _tags(record: dict) -> dict[str, str]:
         "samkit.dtype": record["dtype"],
     }
     if record["note"]:
-        tags["mlflow.note.content"] = record["note"][:MAX_TAG_CHARACTERS]
+        tags["mlflow.note.content"] = _note_text(record["note"])
     return {key: str(value) for key, value in tags.items()}
+
+
+def _note_text(note: str) -> str:
+    """MLflow caps a tag's length; a longer note is whole in run.json, and its tag says so."""
+    more = "\n\n(The whole note is in run.json.)"
+    return note if len(note) <= MAX_TAG_CHARACTERS else note[: MAX_TAG_CHARACTERS - len(more)] + more
 
 
 def _param_text(value) -> str:

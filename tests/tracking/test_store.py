@@ -1,11 +1,14 @@
 """Runs in real MLflow stores: what is logged, exactly once, and what a store that is away costs."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 
 from samkit.errors import BadInput, StoreError
 from samkit.media.drawing import mask_from_png
+from samkit.tracking import spool as spool_module
 from samkit.tracking.keep import keep_run
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
@@ -106,16 +110,6 @@ def test_a_long_parameter_says_where_it_is(tmp_path, bundle):
     assert "run.json" in store._client().get_run(store.keep(bundle).run_id).data.params["colormap"]
 
 
-def test_two_processes_may_make_the_store_at_once(tmp_path):
-    home = tmp_path / "shared"
-    command = [sys.executable, "-c", KEEP_ONE]
-    environment = os.environ | {"SAMKIT_HOME": str(home)}
-    started = [subprocess.Popen([*command, str(tmp_path / f"p{i}"), str(i)], env=environment, stdout=subprocess.PIPE, text=True) for i in range(2)]
-    ids = {process.communicate(timeout=120)[0].strip() for process in started}
-    assert all(process.returncode == 0 for process in started) and len(ids) == 2
-    assert {run.run_id for run in RunStore(f"sqlite:///{home / 'mlflow.db'}").runs()} == ids
-
-
 @pytest.fixture
 def silent_port():
     """A server that accepts connections and never answers."""
@@ -125,11 +119,15 @@ def silent_port():
         yield listener.getsockname()[1]
 
 
+@pytest.mark.parametrize("scheme", ["http://", "postgresql://me:secret@"])
 @pytest.mark.parametrize("kind", ["closed", "silent"])
-def test_a_store_that_is_away_costs_two_seconds_and_loses_nothing(kind, silent_port, bundle):
+def test_a_store_that_is_away_costs_two_seconds_and_loses_nothing(scheme, kind, silent_port, bundle):
     port = free_port() if kind == "closed" else silent_port
-    store = RunStore(f"http://127.0.0.1:{port}")
-    import requests  # noqa: F401  its first import is not what is timed
+    store = RunStore(f"{scheme}127.0.0.1:{port}")
+    # Their first import is not what is timed.
+    import psycopg  # noqa: F401
+    import requests  # noqa: F401
+    import sqlalchemy  # noqa: F401
 
     start = time.perf_counter()
     outcome = keep_run(bundle, store)
@@ -140,11 +138,98 @@ def test_a_store_that_is_away_costs_two_seconds_and_loses_nothing(kind, silent_p
     assert delivery.left == 1 and delivery.problem
 
 
-def test_passwords_stay_out_of_sentences(bundle):
-    store = RunStore("postgresql://me:secret@127.0.0.1:1/none")
+def test_passwords_stay_out_of_sentences_commands_and_links(bundle, http_uri, tmp_path):
+    away = RunStore("postgresql://me:secret@127.0.0.1:1/none")
     with pytest.raises(StoreError) as refused:
-        store.keep(bundle)
-    assert "secret" not in str(refused.value)
+        away.keep(bundle)
+    assert "secret" not in str(refused.value) and "secret" not in away.ui_command()
+    store = RunStore(http_uri.replace("://", "://me:secret@"))
+    with pytest.raises(BadInput) as absent:
+        store.load("0" * 32, tmp_path / "run")
+    assert "secret" not in str(absent.value)
+    assert store.keep(bundle).url.startswith(f"{http_uri}/#/experiments/")
+
+
+def test_the_command_that_opens_the_pages_is_one_for_a_shell(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'a folder' / 'mlflow.db'}"
+    assert shlex.split(RunStore(uri).ui_command()) == ["mlflow", "ui", "--backend-store-uri", uri]
+
+
+def test_one_run_kept_by_threads_at_once_is_one_run(store, bundle):
+    store._client()
+    with ThreadPoolExecutor(4) as pool:
+        kept = list(pool.map(store.keep, [bundle] * 4))
+    assert len(set(kept)) == 1 and len(runs_with_uuid(store, bundle.run_uuid)) == 1
+
+
+def test_a_run_that_could_not_be_sent_whole_is_failed_then_completed(bundle, monkeypatch):
+    store = RunStore()
+    client = store._client()
+
+    def cut(*arguments):
+        raise OSError("the line was cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_artifacts", cut)
+        with pytest.raises(StoreError, match="the line was cut"):
+            store.keep(bundle)
+    (begun,) = runs_with_uuid(store, bundle.run_uuid)
+    assert begun.info.status == "FAILED" and store.runs() == []
+    assert store.keep(bundle).run_id == begun.info.run_id
+    assert client.get_run(begun.info.run_id).info.status == "FINISHED"
+    assert len(client.get_metric_history(begun.info.run_id, "area_px")) == 1
+
+
+def test_a_long_note_says_where_the_rest_is(bundle):
+    bundle.record["note"] = "n" * 9_000
+    store = RunStore()
+    note = store._client().get_run(store.keep(bundle).run_id).data.tags["mlflow.note.content"]
+    assert note.endswith("(The whole note is in run.json.)") and len(note) <= 8_000
+
+
+def test_a_refused_run_does_not_block_the_ones_behind_it(bundle, tmp_path, monkeypatch):
+    spool, store = Spool(), RunStore()
+    second = made_up_bundle(tmp_path / "second", 1)
+    spool.add(bundle)
+    spool.add(second)
+    keep = store.keep
+
+    def picky(waiting):
+        if waiting.run_uuid == bundle.run_uuid:
+            raise StoreError("The store does not like it.")
+        return keep(waiting)
+
+    monkeypatch.setattr(store, "keep", picky)
+    delivery = spool.deliver(store)
+    assert len(delivery.delivered) == 1 and delivery.left == 1 and delivery.problem == "The store does not like it."
+
+
+def test_a_removal_cut_short_is_no_damaged_run(bundle, monkeypatch):
+    spool, store = Spool(), RunStore()
+    spool.add(bundle)
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module.shutil, "rmtree", lambda *arguments, **options: None)
+        assert len(spool.deliver(store).delivered) == 1
+    assert not spool.waiting()
+    spool.add(bundle)
+    assert spool.deliver(store).set_aside == () and not list(spool.folder.glob(".*.sent"))
+    assert len(runs_with_uuid(store, bundle.run_uuid)) == 1
+
+
+def test_two_processes_with_homes_of_their_own_may_make_one_store_at_once(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'one.db'}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", KEEP_ONE, str(tmp_path / f"p{i}"), str(i)],
+            env=os.environ | {"SAMKIT_HOME": str(tmp_path / f"home{i}"), "MLFLOW_TRACKING_URI": uri},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    ids = {process.communicate(timeout=120)[0].strip() for process in started}
+    assert all(process.returncode == 0 for process in started) and len(ids) == 2
+    assert {run.run_id for run in RunStore(uri).runs()} == ids
 
 
 def test_spooled_runs_are_delivered_once_by_two_processes(tmp_path):
@@ -180,16 +265,32 @@ def test_a_damaged_spooled_run_is_set_aside_and_blocks_nothing(bundle, tmp_path)
     assert len(list((spool.folder / "broken").iterdir())) == 1 and delivery.left == 0
 
 
-def test_a_server_that_dies_and_comes_back(tmp_path):
-    port = free_port()
-    folder = tmp_path / "server"
+def test_a_server_killed_during_a_delivery_gets_each_run_once(tmp_path, monkeypatch):
+    """The store dies while the second of three runs is being sent: its run is begun there and holds no files."""
+    port, folder, spool = free_port(), tmp_path / "server", Spool()
     folder.mkdir()
+    bundles = [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(4)]
+    for bundle in bundles[:3]:
+        spool.add(bundle)
     store = RunStore(f"http://127.0.0.1:{port}")
-    bundles = [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(3)]
+    with ExitStack() as server:
+        server.enter_context(running_server(folder, port))
+        send, sent = store._client().log_artifacts, []
+
+        def killing(run_id, path):
+            sent.append(run_id)
+            if len(sent) == 2:
+                server.close()
+            return send(run_id, path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._client(), "log_artifacts", killing)
+            delivery = spool.deliver(store)
+    assert len(delivery.delivered) == 1 and delivery.left == 2 and delivery.problem
+    assert not keep_run(bundles[3], store).kept
     with running_server(folder, port):
-        assert keep_run(bundles[0], store).kept
-    assert not keep_run(bundles[1], store).kept and not keep_run(bundles[2], store).kept
-    with running_server(folder, port):
-        delivery = Spool().deliver(store)
-        assert len(delivery.delivered) == 2 and not Spool().waiting()
+        delivery = spool.deliver(store)
+        assert len(delivery.delivered) == 3 and delivery.left == 0 and sent[1] in delivery.delivered
         assert all(len(runs_with_uuid(store, bundle.run_uuid)) == 1 for bundle in bundles)
+        for run in store.runs():
+            assert_same_run(store.load(run.run_id, tmp_path / run.run_id), int(run.name.removeprefix("run ")))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,16 +67,17 @@ def http_uri(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def postgres_uri(tmp_path_factory):
-    """A PostgreSQL server of its own in a temporary folder. It refuses to run as root, so root hands it to the user postgres."""
+def postgres_uri():
+    """A PostgreSQL server of its own in a temporary folder. It refuses to run as root, so root hands it to the user postgres.
+
+    Not below pytest's folder: any other pytest that starts closes that to all users but its own, and the server could not be stopped.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     where = found[-1].parent if found else Path(shutil.which("initdb") or "/nowhere/initdb").parent
     assert (where / "initdb").exists(), "These tests need PostgreSQL. On Debian and Ubuntu: `apt-get install postgresql`."
-    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="samkit-postgres-")), free_port()
     as_user = []
     if os.geteuid() == 0:
-        for parent in (folder, *folder.parents[:3]):
-            parent.chmod(0o755)
         shutil.chown(folder, "postgres", "postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
     data = folder / "data"
@@ -83,5 +85,8 @@ def postgres_uri(tmp_path_factory):
     subprocess.run([*as_user, where / "initdb", "-D", data, "-U", "samkit", "--auth", "trust", "-E", "UTF8"], **run)
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start"], **run | {"capture_output": False})
-    yield f"postgresql://samkit@127.0.0.1:{port}/postgres"
-    subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+    try:
+        yield f"postgresql://samkit@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+        shutil.rmtree(folder)

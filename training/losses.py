@@ -9,7 +9,11 @@ from samkit.models.mask_decoder import DecodedMasks
 BCE_WEIGHT = 1.5
 EVERY_MASK_WEIGHT = 0.05
 """Of the mean over the three multimask tokens: a little, so that none of them is left to die."""
-IOU_WEIGHT = 2.5
+IOU_WEIGHT = 4.0
+RANK_WEIGHT = 0.4
+RANK_SHARPNESS = 12.0
+CLEAR_DIFFERENCE = 0.03
+"""IoUs that lie closer together than this have no order worth learning."""
 OBJECT_SCORE_WEIGHT = 0.05
 
 
@@ -28,8 +32,17 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
     return (intersection + 1e-6) / ((predicted | wanted).sum((-2, -1)).float() + 1e-6)
 
 
+def rank_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Whether the predicted IoUs put a prompt's masks in the right order: logistic in the difference of each two masks. predicted, true: [B, M] -> scalar."""
+    wanted = true[:, :, None] - true[:, None]
+    given = predicted[:, :, None] - predicted[:, None]
+    clear = wanted > CLEAR_DIFFERENCE
+    return (F.softplus(-RANK_SHARPNESS * given) * wanted * clear).sum() / clear.sum().clamp(min=1)
+
+
 def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The single mask always learns; of the three multimask tokens the one that is closest does. All four learn to predict their IoU.
+    """The single mask always learns; of the three multimask tokens the one that is closest does. All four learn to predict
+    their IoU, and to rank themselves by it.
 
     decoded: of B prompts; targets: [B, h, w]. Every target is an object that is there, so the object score only ever learns to be positive.
     Returns the loss (a scalar) and the IoUs reached [B, 4].
@@ -39,12 +52,14 @@ def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
     per_mask = mask_loss(logits, targets)
     with torch.no_grad():
         iou = mask_iou(logits, targets)
-    score = decoded.object_score.float()
     loss = (
         per_mask[:, 0].mean()
         + per_mask[:, 1:].min(dim=1).values.mean()
         + EVERY_MASK_WEIGHT * per_mask[:, 1:].mean()
         + IOU_WEIGHT * F.mse_loss(decoded.iou.float(), iou)
-        + OBJECT_SCORE_WEIGHT * F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
+        + RANK_WEIGHT * rank_loss(decoded.iou.float(), iou)
     )
+    if decoded.object_score is not None:
+        score = decoded.object_score.float()
+        loss = loss + OBJECT_SCORE_WEIGHT * F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
     return loss, iou

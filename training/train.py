@@ -1,6 +1,7 @@
-"""Train nano-sam2 from nothing, on the processor, until a given time of day.
+"""Train nano-sam2 on the processor until a given time of day, from nothing or from an earlier run's weights.
 
-    python -m training.train CACHE RUN --minutes 77        # or --until 14:25
+    python -m training.train CACHE RUN --minutes 77                                          # or --until 14:25
+    python -m training.train CACHE RUN2 --minutes 70 --recipe longer --start RUN/checkpoint0.pt
 
 One process of one thread per core; their parameters are averaged every 8 steps. Everything that changes over a run (picture side, learning rate, number of
 correction clicks) follows the elapsed part of its wall time, so a run on a busy machine still ends where it should, only with fewer pictures seen. A run that
@@ -38,7 +39,11 @@ CHECKPOINT_SECONDS = 150
 
 @dataclass(frozen=True)
 class Recipe:
-    """stages: (elapsed part of the run from which it holds, picture side in pixels, pictures per step and process)."""
+    """
+    stages: (elapsed part of the run from which it holds, picture side in pixels, pictures per step and process)
+    rounds: how likely a batch is prompted once, twice, three times...: each round after the first adds one correcting click
+    other_sides: how likely a batch comes at another side, and at which; the number of pictures follows, so that a step takes about as long
+    """
 
     stages: tuple[tuple[float, int, int], ...] = ((0.0, 96, 14), (0.14, 128, 10), (0.36, 192, 7), (0.60, 256, 5))
     prompts: int = 6
@@ -47,21 +52,40 @@ class Recipe:
     warmup_steps: int = 150
     weight_decay: float = 0.05
     single_round_until: float = 0.1
+    rounds: tuple[float, ...] = (0.0, 0.6, 0.4)
+    other_sides: tuple[float, tuple[int, ...]] = (0.0, ())
 
-    def stage(self, elapsed: float) -> tuple[int, int]:
-        """(picture side, pictures per step) at that part of the run, 0..1."""
-        return next((side, count) for start, side, count in reversed(self.stages) if elapsed >= start)
+    def stage(self, elapsed: float, step: int) -> tuple[int, int]:
+        """(picture side, pictures per step) at that part of the run, 0..1. All processes take the same at a step."""
+        side, count = next((side, count) for start, side, count in reversed(self.stages) if elapsed >= start)
+        rng = np.random.default_rng(step)
+        share, others = self.other_sides
+        if rng.random() < share:
+            other = int(rng.choice(others))
+            side, count = other, max(1, round(count * (side / other) ** 2))
+        return side, count
 
     def rate(self, elapsed: float, step: int) -> float:
         """Learning rate: a cosine over the run, from all of it to `last_rate` of it, times a linear warm-up over the first steps."""
         cosine = 0.5 * (1 + math.cos(math.pi * elapsed))
         return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * (cosine * (1 - self.last_rate) + self.last_rate)
 
-    def rounds(self, elapsed: float, rng: np.random.Generator) -> int:
-        """How often a batch is prompted: at first once; later with one correction click, or, two times in five, with two."""
-        if elapsed < self.single_round_until:
-            return 1
-        return 2 if rng.random() < 0.6 else 3
+    def count_rounds(self, elapsed: float, rng: np.random.Generator) -> int:
+        """How often a batch is prompted: at first once; later as `rounds` says."""
+        return 1 if elapsed < self.single_round_until else 1 + int(rng.choice(len(self.rounds), p=self.rounds))
+
+
+RECIPES = {
+    "first": Recipe(),
+    "longer": Recipe(
+        stages=((0.0, 192, 8), (0.3, 256, 5)),
+        learning_rate=6e-4,
+        single_round_until=0.0,
+        rounds=(0.35, 0.35, 0.2, 0.1),
+        other_sides=(0.25, (224, 288, 320, 384)),
+    ),
+}
+"""By name: "first" from nothing, "longer" from weights that know what a prompt is."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +153,7 @@ class Run:
         """One step of the optimiser at that part of the run. Returns what `accumulate_gradients` does."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(elapsed, self.step)
-        figures = accumulate_gradients(self.network, batch, self.recipe.rounds(elapsed, rng), rng)
+        figures = accumulate_gradients(self.network, batch, self.recipe.count_rounds(elapsed, rng), rng)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -175,12 +199,15 @@ class Run:
         self.step, self.seen, self.start = state["step"], state["seen"], state["start"]
 
 
-def train_process(rank: int, processes: int, cache_folder: Path, run_folder: Path, end: float, recipe: Recipe, rendezvous: Path) -> None:
-    """What each process does. end: seconds since the epoch."""
+def train_process(rank: int, processes: int, cache_folder: Path, run_folder: Path, end: float, recipe: Recipe, rendezvous: Path, first: Path | None) -> None:
+    """What each process does. end: seconds since the epoch; first: checkpoint of another run, to begin with its averaged weights."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=processes)
     torch.manual_seed(rank)
-    run = Run(recipe, build_network())
+    network = build_network()
+    if first is not None:
+        network.load_state_dict(torch.load(first, weights_only=True)["ema"])
+    run = Run(recipe, network)
     torch.manual_seed(1 + rank)
     path = run_folder / f"checkpoint{rank}.pt"
     if path.exists():
@@ -196,7 +223,7 @@ def train_process(rank: int, processes: int, cache_folder: Path, run_folder: Pat
                 dist.all_reduce(elapsed, op=dist.ReduceOp.MAX)
                 if elapsed.item() >= 1.0:
                     break
-            side, count = recipe.stage(elapsed.item())
+            side, count = recipe.stage(elapsed.item(), run.step)
             batch = collate([sampler.draw(side, recipe.prompts) for _ in range(count)])
             recent.append(run.update(batch, elapsed.item(), rng))
             if run.step % AVERAGE_EVERY == 0:
@@ -235,13 +262,15 @@ def main() -> None:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--minutes", type=float, help="length of the run")
     end.add_argument("--until", metavar="HH:MM", help="end of the run, today")
+    parser.add_argument("--recipe", choices=RECIPES, default="first")
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the averaged weights of this checkpoint of another run")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="one per core")
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
     rendezvous = (arguments.run / f"rendezvous{os.getpid()}").resolve()
     torch.multiprocessing.spawn(
         train_process,
-        args=(arguments.processes, arguments.cache, arguments.run, end_time(arguments), Recipe(), rendezvous),
+        args=(arguments.processes, arguments.cache, arguments.run, end_time(arguments), RECIPES[arguments.recipe], rendezvous, arguments.start),
         nprocs=arguments.processes,
     )
     rendezvous.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from samkit.errors import CheckpointError
 from samkit.models.hiera import HieraConfig
 from samkit.models.mask_decoder import MaskDecoderConfig
+from samkit.models.memory_side import MemoryConfig
 from samkit.models.vit import VitConfig
 
 OFFICIAL_HIERA = {
@@ -28,6 +29,7 @@ DEFAULT_WINDOW_SIZES = (8, 4, 14, 7)
 DEFAULT_NUM_HEADS = 1
 DEFAULT_NATIVE_SIDE = 1024
 DEFAULT_DECODER_HEADS = 8
+DEFAULT_MEMORY_HEADS = 1
 
 MEMORY_PREFIXES = (
     "memory_attention.",
@@ -40,18 +42,19 @@ MEMORY_PREFIXES = (
     "obj_ptr_tpos_proj.",
     "mask_downsample.",
 )
-"""Keys of SAM v2's memory side, which segmenting a picture does not need."""
+"""Keys of SAM v2's memory side, which segmenting a picture does not need. The official files have them beside the others; samkit's network under `memory.`"""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels."""
+    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels; memory: None for SAM v1 and for files of the image side alone."""
 
     family: str
     version: str
     native_side: int
     encoder: VitConfig | HieraConfig
     decoder: MaskDecoderConfig
+    memory: MemoryConfig | None = None
 
     @property
     def patch_size(self) -> int:
@@ -84,14 +87,16 @@ def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = Non
     )
 
 
-def module_keys(state_dict: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
-    """The image side's entries under samkit's own module names. The one place where keys are renamed."""
+def module_keys(state_dict: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """A state dict's entries under samkit's own module names. The one place where keys are renamed. A memory side that is not in `config` is left out."""
     renamed = {}
     for key, tensor in state_dict.items():
-        if family == "sam1":
+        if config.family == "sam1":
             key = re.sub(r"\.mlp\.lin([12])\.", lambda match: f".mlp.layers.{int(match[1]) - 1}.", key)
         elif key.startswith(MEMORY_PREFIXES):
-            continue
+            if config.memory is None:
+                continue
+            key = f"memory.{key}"
         else:
             key = key.removeprefix("sam_")
         renamed[key] = tensor
@@ -106,6 +111,8 @@ def official_keys(module_state: Mapping[str, Tensor], family: str) -> dict[str, 
             key = re.sub(r"\.mlp\.layers\.([01])\.", lambda match: f".mlp.lin{int(match[1]) + 1}.", key)
         elif key.startswith(("prompt_encoder.", "mask_decoder.")):
             key = f"sam_{key}"
+        else:
+            key = key.removeprefix("memory.")
         renamed[key] = tensor
     return renamed
 
@@ -152,6 +159,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
         tile = state[f"{prefix}pos_embed_window"].shape[-1]
         hidden = state[f"{prefix}blocks.0.mlp.layers.0.weight"].shape[0]
         decoder = _read_decoder(state, "sam_mask_decoder.", metadata, mlp_in="mlp.layers.0")
+        memory = _read_memory(state, metadata)
     except KeyError as missing:
         raise _incomplete("SAM v2", missing) from None
     if len(blocks_per_stage) != 4:
@@ -177,7 +185,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
         mlp_ratio=hidden / channels,
     )
     version = metadata.get("version", "2.1" if "no_obj_embed_spatial" in state else "2.0")
-    return ModelConfig("sam2", version, metadata.get("native_side", DEFAULT_NATIVE_SIDE), encoder, decoder)
+    return ModelConfig("sam2", version, metadata.get("native_side", DEFAULT_NATIVE_SIDE), encoder, decoder, memory)
 
 
 def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict:
@@ -201,6 +209,27 @@ def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: Mapping, m
         iou_sigmoid=prefix.startswith("sam_"),
         high_resolution=f"{prefix}conv_s0.weight" in state,
         object_score_dims=_feed_forward_dims(state, f"{prefix}pred_obj_score_head.") if f"{prefix}obj_score_token.weight" in state else None,
+    )
+
+
+def _read_memory(state: Mapping[str, Tensor], metadata: Mapping) -> MemoryConfig | None:
+    """None for a file of the image side alone."""
+    if "memory_attention.norm.weight" not in state:
+        return None
+    fuser = "memory_encoder.fuser.layers."
+    return MemoryConfig(
+        channels=state["memory_encoder.out_proj.weight"].shape[0],
+        layers=_count(state, r"memory_attention\.layers\.(\d+)\."),
+        num_heads=metadata.get("memory_heads", DEFAULT_MEMORY_HEADS),
+        hidden=state["memory_attention.layers.0.linear1.weight"].shape[0],
+        memories=state["maskmem_tpos_enc"].shape[0],
+        mask_kernel=state["memory_encoder.mask_downsampler.encoder.0.weight"].shape[-1],
+        fuser_kernel=state[f"{fuser}0.dwconv.weight"].shape[-1],
+        fuser_hidden=state[f"{fuser}0.pwconv1.weight"].shape[0],
+        fuser_layers=_count(state, r"memory_encoder\.fuser\.layers\.(\d+)\."),
+        pointer_dims=_feed_forward_dims(state, "obj_ptr_proj."),
+        timed_pointers="obj_ptr_tpos_proj.weight" in state,
+        absent_embedding="no_obj_embed_spatial" in state,
     )
 
 

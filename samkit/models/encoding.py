@@ -1,5 +1,6 @@
-"""What a model gives back: an encoded picture, and the masks predicted on it."""
+"""What a model gives back: an encoded picture, the masks predicted on it, and a frame in which objects were followed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -51,6 +52,7 @@ class MaskPrediction:
     iou:          float32 [4], the IoU the model expects each mask to have
     object_score: above 0 where the model holds the object to be in the picture; None for SAM v1
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
+    decoded_logits: of a tracked frame: what the decoder gave. `logits` has -1024 everywhere instead where the object is held to be absent
     """
 
     logits: Tensor
@@ -59,6 +61,7 @@ class MaskPrediction:
     mask_tokens: Tensor = field(repr=False)
     geometry: ImageGeometry
     decode_ms: float
+    decoded_logits: Tensor | None = field(default=None, repr=False)
 
     @property
     def best(self) -> int:
@@ -72,3 +75,18 @@ class MaskPrediction:
     def mask(self, index: int, size: tuple[int, int] | None = None, threshold: float = 0.0) -> np.ndarray:
         """bool [H, W] mask in the original picture's pixels (or stretched to `size`), padding removed."""
         return self.logits_at(index, size) > threshold
+
+
+@dataclass(frozen=True)
+class TrackedFrame:
+    """index: from 0 in the order of tracking; predictions: one for each bank, by name."""
+
+    index: int
+    encoding: ImageEncoding = field(repr=False)
+    predictions: Mapping[str, MaskPrediction] = field(repr=False)
+
+    @property
+    def prediction(self) -> MaskPrediction:
+        """Of the only object."""
+        (prediction,) = self.predictions.values()
+        return prediction

@@ -54,10 +54,11 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
     return ImageGeometry(original_size, (side, side), (side, side))
 
 
-def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str) -> Tensor:
+def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: bool = False) -> Tensor:
     """uint8 [H, W, 3] -> normalised float32 [1, 3, h, w] on the CPU, resized as the family's official package resizes.
 
-    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 resizes floats with torch's antialiased one.
+    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 resizes floats with torch's antialiased one. Frames of a film (v2) are
+    resized as bytes with Pillow's bicubic filter.
     """
     height, width = geometry.resized_size
     if family == "sam1":
@@ -67,6 +68,8 @@ def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str) -> Ten
         pixels = (pixels - torch.tensor(SAM1_MEAN)[:, None, None]) / torch.tensor(SAM1_STD)[:, None, None]
         padded_height, padded_width = geometry.padded_size
         return F.pad(pixels, (0, padded_width - width, 0, padded_height - height))[None]
+    if film and rgb.shape[:2] != geometry.resized_size:
+        rgb = np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))
     pixels = torch.from_numpy(np.array(rgb, copy=True)).permute(2, 0, 1)[None].float().div(255)
     if rgb.shape[:2] != geometry.resized_size:
         pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)

@@ -7,6 +7,7 @@ from samkit.models.config import ModelConfig
 from samkit.models.fpn_neck import FpnNeck
 from samkit.models.hiera import Hiera
 from samkit.models.mask_decoder import DecodedMasks, MaskDecoder, block_high_resolution
+from samkit.models.memory_side import MemorySide
 from samkit.models.prompt_encoder import PromptEncoder
 from samkit.models.table_cache import TableCache
 from samkit.models.vit import Vit
@@ -22,7 +23,10 @@ class ImageEncoder(nn.Module):
 
 
 class SamNetwork(nn.Module):
-    """All weights of the image side; differentiable. v1: `image_encoder` is a `Vit`; v2: an `ImageEncoder`, and `no_mem_embed` stands for the absent memory."""
+    """All weights; differentiable.
+
+    v1: `image_encoder` is a `Vit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent memory; `memory` is the memory side, where the file has one.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -34,6 +38,8 @@ class SamNetwork(nn.Module):
         else:
             self.image_encoder = ImageEncoder(config)
             self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, config.decoder.channels))
+            if config.memory is not None:
+                self.memory = MemorySide(config.memory, config.decoder.channels)
         self._tables = TableCache()
 
     def encode(self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
@@ -54,9 +60,13 @@ class SamNetwork(nn.Module):
         mask_hint: [B, 1, 4h, 4w] logits or None
         """
         low = features[0]
-        grid = tuple(low.shape[1:3])
         if self.config.family == "sam2":
             low = low + self.no_mem_embed[None]
+        return self.decode_on(low, features, points_xy, labels, mask_hint)
+
+    def decode_on(self, low: Tensor, features: list[Tensor], points_xy: Tensor, labels: Tensor, mask_hint: Tensor | None = None) -> DecodedMasks:
+        """`decode` with `low` [1 or B, h, w, C] in place of the lowest level, such as features that memory has conditioned."""
+        grid = tuple(low.shape[1:3])
         if mask_hint is None:
             dense = self.prompt_encoder.no_mask_embed.weight[None]
         else:

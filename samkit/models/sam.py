@@ -7,6 +7,7 @@ any number of threads at once, each with its own settings.
 import threading
 import time
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,15 @@ from torch import Tensor
 from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
 from samkit.models.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read_config
-from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction
+from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
 from samkit.models.geometry import plan_geometry, prepare_pixels
 from samkit.models.key_mismatch import describe_key_mismatch
 from samkit.models.linear import pack_linears
+from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.network import SamNetwork, build_network
 from samkit.models.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
 from samkit.models.prompts import Prompts
+from samkit.models.track import no_points, remember_mask, remember_prediction, track_frame
 from samkit.models.windows import ceil_to
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -83,6 +86,7 @@ class SamModel:
         fit: str = "native",
         window_sizes: tuple[int, ...] | None = None,
         keep_blocks: bool = False,
+        film: bool = False,
     ) -> ImageEncoding:
         """The slow step: a picture through the image encoder.
 
@@ -91,6 +95,7 @@ class SamModel:
         fit:          "native", "stretch" or "aspect" (see geometry.py)
         window_sizes: one per stage, 1..32; None for the model's own
         keep_blocks:  keep every block's tokens
+        film:         resize as v2's official video predictor does (see geometry.py), for frames of a film
 
         Raises `EncodingError` for a side, fit or window the model can't run.
         """
@@ -103,7 +108,7 @@ class SamModel:
         self._pack_once()
         blocks = [] if keep_blocks else None
         with torch.no_grad():
-            pixels = prepare_pixels(rgb, geometry, self.info.family).to(self.device, DTYPES[self.dtype])
+            pixels = prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype])
             features, raw = self.network.encode(pixels, windows, blocks)
         return ImageEncoding(
             features=tuple(level[0].permute(2, 0, 1) for level in features),
@@ -136,6 +141,70 @@ class SamModel:
             geometry=geometry,
             decode_ms=1000 * (time.perf_counter() - start),
         )
+
+    def encode_memory(self, encoding: ImageEncoding, prediction: MaskPrediction | np.ndarray, index: int | None = None) -> Memory:
+        """What to remember of a picture with a mask on it (SAM v2 only).
+
+        prediction: of `predict_masks` or `track` on this encoding, with the `index` of its mask (None: the best); or a mask, bool [H, W] over the picture
+        Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
+        """
+        self._check_memory()
+        with torch.no_grad():
+            if isinstance(prediction, MaskPrediction):
+                return remember_prediction(self.network, encoding, prediction, prediction.best if index is None else index)
+            return remember_mask(self.network, encoding, prediction)
+
+    def track(self, encoding: ImageEncoding, bank: MemoryBank, prompts: Prompts | None = None, mask_hint: np.ndarray | Tensor | None = None) -> MaskPrediction:
+        """Masks of the object that `bank` remembers, on the frame that comes next (SAM v2 only). The bank stays as it is.
+
+        prompts, mask_hint: to correct this frame by hand, what `predict_masks` takes
+        Of an object that is held to be absent (`object_score` not above 0), all logits are -1024, as officially; `decoded_logits` has what the decoder gave.
+        """
+        self._check_memory()
+        with torch.no_grad():
+            asked = prompts is not None and not prompts.is_empty
+            points = self._prompt_points(prompts, encoding.geometry) if asked else no_points(torch.device(self.device))
+            hint = None if mask_hint is None else self._hint(mask_hint, encoding.features[0].shape[1:3])
+            return track_frame(self.network, encoding, bank, *points, hint)
+
+    def track_video(
+        self,
+        frames: Iterable[np.ndarray | ImageEncoding],
+        banks: MemoryBank | Mapping[str, MemoryBank],
+        *,
+        side: int | None = None,
+        fit: str = "native",
+        window_sizes: tuple[int, ...] | None = None,
+        remember: bool = True,
+        skip_absent: bool = False,
+    ) -> Iterator[TrackedFrame]:
+        """Follow objects through the frames that come after those in their banks, which move on with the film. Yields one `TrackedFrame` a frame.
+
+        frames:      uint8 [H, W, 3] each, in the order of tracking (backwards through a film: reversed), or encodings; taken one at a time, so none is held
+        banks:       one for each object, by name; or a single one. All objects share a frame's encoding
+        side, fit, window_sizes: as in `encode_image`
+        remember:    put each frame's best mask into the bank; off, only what was in it before counts
+        skip_absent: don't remember frames on which the object is held to be absent (officially they are remembered)
+        """
+        self._check_memory()
+        named = banks if isinstance(banks, Mapping) else {"": banks}
+        for index, frame in enumerate(frames):
+            if not isinstance(frame, ImageEncoding):
+                frame = self.encode_image(frame, side=side, fit=fit, window_sizes=window_sizes, film=True)
+            predictions = {}
+            for name, bank in named.items():
+                predictions[name] = step = self.track(frame, bank)
+                if remember and not (skip_absent and step.object_score <= 0):
+                    bank.add_frame(self.encode_memory(frame, step, step.best))
+                else:
+                    bank.skip_frame()
+            yield TrackedFrame(index, frame, predictions)
+
+    def _check_memory(self) -> None:
+        if self.info.family != "sam2":
+            raise BadInput(f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow objects.")
+        if self.config.memory is None:
+            raise BadInput(f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM v2 checkpoint.")
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True) -> Tensor:
         """float32 [C, height, width]: what the encoder adds to the tokens of such a grid.
@@ -247,7 +316,7 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     checkpoint = read_checkpoint(path)
     config = read_config(checkpoint.state_dict, checkpoint.metadata)
     network = build_network(config)
-    found = module_keys(checkpoint.state_dict, config.family)
+    found = module_keys(checkpoint.state_dict, config)
     mismatch = describe_key_mismatch({key: tuple(t.shape) for key, t in network.state_dict().items()}, {key: tuple(t.shape) for key, t in found.items()})
     if mismatch:
         raise CheckpointError(f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}")

@@ -59,8 +59,8 @@ SMALL_SAM1_SIZES = {
     "shrunken 1, odd": Sam1Size(64, 6, 2, (2, 5), side=192, window=7, neck=64),
 }
 SMALL_SAM2_SIZES = {
-    "shrunken 2.1": Sam2Size(16, 1, (1, 2, 5, 2), (8, 4, 7, 4), (5, 7), side=256, width=32),
-    "shrunken 2.0": Sam2Size(16, 2, (2, 2, 4, 1), (8, 4, 8, 4), (5,), (14, 14), side=192, version="2.0", width=64),
+    "shrunken 2.1": Sam2Size(16, 1, (1, 2, 5, 2), (8, 4, 7, 4), (5, 7), side=256, width=128),
+    "shrunken 2.0": Sam2Size(16, 2, (2, 2, 4, 1), (8, 4, 8, 4), (5,), (14, 14), side=192, version="2.0", width=128),
 }
 
 

@@ -4,12 +4,17 @@ Packed layers run about 1.5 times as fast as `torch.nn.functional.linear` on a C
 once and every call has a plain path that gives the same numbers; training, GPUs and other builds of torch take that one.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 PACK_ROWS = 4096
 """Rows the packed layout is chosen for: the tokens of one strip."""
+
+WORTH_PACKING = 2**30
+"""Multiplications from which laying out a weight that is used once costs less than it gains."""
 
 HAS_PACKED_LINEAR = all(hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight")) and torch.backends.mkldnn.is_available()
 
@@ -43,6 +48,14 @@ class Linear(nn.Linear):
         if self._runs_packed(x):
             return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self._packed, self.bias, "add")
         return F.linear(x, self.weight, self.bias) + residual
+
+
+def fixed_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """A function x -> x @ weight^T for many products with one weight [out, in]; packed where that pays. rows: of all x together."""
+    if HAS_PACKED_LINEAR and weight.device.type == "cpu" and weight.dtype == torch.float32 and rows * weight.numel() > WORTH_PACKING:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), min(rows, PACK_ROWS))
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+    return lambda x: x @ weight.T
 
 
 def pack_linears(module: nn.Module) -> None:

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.linear import Linear
+from samkit.models.linear import Linear, fixed_product
 from samkit.models.rope import rotate
 
-SCORES_HELD = 2**22
-"""About how many attention scores exist at a time."""
+SCORES_HELD = 7_000_000
+"""About how many attention scores exist at a time. Strips stay below the 32 MB from which glibc asks the kernel for fresh pages each time."""
 
 
 class RotaryAttention(nn.Module):
@@ -59,20 +59,16 @@ def average(q: Tensor, k: Tensor, values: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q, k, values[:, None].expand(-1, k.shape[1], -1, -1))
     b, heads, n, d = q.shape
-    m = k.shape[2]
-    rows = max(1, min(n, SCORES_HELD // m))
+    rows = max(1, min(n, SCORES_HELD // k.shape[2]))
     averaged = torch.empty(b, heads, n, values.shape[-1], dtype=q.dtype)
-    scores = torch.empty(rows, m, dtype=q.dtype)
     q = q * d**-0.5
     for item in range(b):
+        times_values = fixed_product(values[item].T, n)
         for head in range(heads):
-            keys_t = k[item, head].T
+            times_keys = fixed_product(k[item, head], n)
             for top in range(0, n, rows):
-                part = slice(top, min(top + rows, n))
-                strip = scores[: part.stop - top]
-                torch.mm(q[item, head, part], keys_t, out=strip)
-                torch.softmax(strip, dim=-1, out=strip)
-                torch.mm(strip, values[item], out=averaged[item, head, part])
+                scores = times_keys(q[item, head, top : top + rows])
+                averaged[item, head, top : top + rows] = times_values(torch.softmax(scores, dim=-1, out=scores))
     return averaged
 
 

@@ -1,6 +1,6 @@
-"""From a training checkpoint to the embedded file: the averaged weights and the untrained memory side in half precision, with what their shapes can't tell.
+"""From a training checkpoint to the embedded file: the averaged weights in half precision, with what their shapes can't tell.
 
-    python -m training.export RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
+    python -m training.export MEMORY_RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
 
 figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
@@ -15,16 +15,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.models.config import ModelConfig, official_keys
-from training.memory_part import untrained_memory
-from training.model import NANO_SAM2
+from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network
 
-MEMORY_HEADS = 1
+EXPORTED = {"nano-sam1": ("Nano SAM 1", NANO_SAM1), "nano-sam2": ("Nano SAM 2.1", NANO_SAM2_WITH_MEMORY)}
+"""name -> (title, configuration of the file)."""
+
 TRAINED_ON = "parts of COCO, BSDS, DAVIS 2016, PUMaVOS, SegTrack v2, CDnet 2012 and small segmentation sets from public repositories; many are non-commercial"
 
 
 def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Samkit's own state dict -> the complete official one in float16. Raises ValueError for weights that float16 can't hold."""
-    exported = {**official_keys(state, config.family), **untrained_memory(config)}
+    """Samkit's own state dict -> the complete official one in float16. A memory side that was not trained yet has fresh weights.
+
+    Raises ValueError for weights that float16 can't hold.
+    """
+    exported = official_keys({**build_network(config).state_dict(), **state}, config.family)
     exported = {key: tensor.to(torch.float16).contiguous() for key, tensor in exported.items()}
     broken = [key for key, tensor in exported.items() if not tensor.isfinite().all()]
     if broken:
@@ -32,11 +36,12 @@ def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Ten
     return exported
 
 
-def file_metadata(config: ModelConfig, commit: str, figures: dict) -> dict:
+def file_metadata(name: str, commit: str, figures: dict) -> dict:
     """The metadata entry `samkit` (see samkit/models/config.py), and where the weights come from."""
+    title, config = EXPORTED[name]
     return {
-        "name": "nano-sam2",
-        "title": "Nano SAM 2.1",
+        "name": name,
+        "title": title,
         "family": config.family,
         "version": config.version,
         "native_side": config.native_side,
@@ -44,7 +49,7 @@ def file_metadata(config: ModelConfig, commit: str, figures: dict) -> dict:
         "window_sizes": config.encoder.window_sizes,
         "global_blocks": config.encoder.global_blocks,
         "decoder_heads": config.decoder.num_heads,
-        "memory_heads": MEMORY_HEADS,
+        **({"memory_heads": config.memory.num_heads} if config.memory else {}),
         "trained_on": TRAINED_ON,
         "date": datetime.date.today().isoformat(),
         "commit": commit,
@@ -56,13 +61,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write a training checkpoint as an embedded model.")
     parser.add_argument("checkpoint", type=Path, help="checkpoint0.pt of a run")
     parser.add_argument("output", type=Path, help="the .safetensors file to write")
+    parser.add_argument("--model", choices=EXPORTED, default="nano-sam2")
     parser.add_argument("--figures", type=Path, help="figures of the evaluation, JSON")
     parser.add_argument("--commit", default="", help="commit of the code that trained it")
     arguments = parser.parse_args()
     checkpoint = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")
     figures = json.loads(arguments.figures.read_text()) if arguments.figures else {}
-    exported = export_state(checkpoint["ema"], NANO_SAM2)
-    save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(NANO_SAM2, arguments.commit, figures))})
+    exported = export_state(checkpoint["ema"], EXPORTED[arguments.model][1])
+    save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))})
     arguments.output.chmod(0o644)
     count = sum(tensor.numel() for tensor in exported.values())
     print(f"{arguments.output}: {count / 1e6:.1f} M parameters, {arguments.output.stat().st_size / 1e6:.1f} MB, step {checkpoint['step']}")

@@ -15,6 +15,8 @@ RANK_SHARPNESS = 12.0
 CLEAR_DIFFERENCE = 0.03
 """IoUs that lie closer together than this have no order worth learning."""
 OBJECT_SCORE_WEIGHT = 0.05
+ABSENCE_WEIGHT = 0.5
+"""Of the object score where objects may be absent."""
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -63,3 +65,20 @@ def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
         score = decoded.object_score.float()
         loss = loss + OBJECT_SCORE_WEIGHT * F.binary_cross_entropy_with_logits(score, torch.ones_like(score))
     return loss, iou
+
+
+def tracking_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """As `total_loss`, on frames that may not hold the object: there only the object score learns.
+
+    targets: [B, h, w]; an object is there if any cell is more than half covered. Returns the loss (a scalar) and the IoUs reached [B, 4].
+    """
+    there = targets.flatten(1).amax(1) > 0.5
+    logits = decoded.logits.float()
+    wide = targets[:, None].expand_as(logits)
+    per_mask = mask_loss(logits, wide)
+    with torch.no_grad():
+        iou = mask_iou(logits, wide)
+    each = per_mask[:, 0] + per_mask[:, 1:].min(dim=1).values + EVERY_MASK_WEIGHT * per_mask[:, 1:].mean(dim=1)
+    each = each + IOU_WEIGHT * (decoded.iou.float() - iou).square().mean(dim=1)
+    score = F.binary_cross_entropy_with_logits(decoded.object_score[:, 0].float(), there.float())
+    return (each * there).sum() / there.sum().clamp(min=1) + RANK_WEIGHT * rank_loss(decoded.iou.float()[there], iou[there]) + ABSENCE_WEIGHT * score, iou

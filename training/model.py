@@ -1,16 +1,20 @@
-"""nano-sam2: the SAM 2.1 architecture, shrunken until two processor cores can train it. Its modules are samkit's own."""
+"""nano-sam1 and nano-sam2: the official architectures, shrunken until two processor cores can train them. Their modules are samkit's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samkit.models.config import ModelConfig
+from samkit.models.geometry import SAM2_MEAN, SAM2_STD
 from samkit.models.hiera import HieraConfig
 from samkit.models.mask_decoder import MaskDecoderConfig
+from samkit.models.memory_side import MemoryConfig
 from samkit.models.network import SamNetwork
+from samkit.models.vit import VitConfig
 
 NANO_SAM2 = ModelConfig(
     family="sam2",
@@ -28,6 +32,25 @@ NANO_SAM2 = ModelConfig(
         object_score_dims=(128, 128, 128, 1),
     ),
 )
+"""The image side, which is trained first."""
+
+NANO_SAM2_WITH_MEMORY = replace(
+    NANO_SAM2, memory=MemoryConfig(channels=64, layers=2, num_heads=1, hidden=512, fuser_hidden=512, fuser_layers=2, pointer_dims=(128, 128, 128, 128))
+)
+
+NANO_SAM1 = ModelConfig(
+    family="sam1",
+    version="1",
+    native_side=320,
+    encoder=VitConfig(
+        channels=192, depth=8, num_heads=3, patch_size=16, native_grid=20, window_sizes=(10,) * 4, global_blocks=(1, 3, 5, 7),
+        neck_channels=128, hidden=768, table_rows=(19, 39) * 4,
+    ),
+    decoder=MaskDecoderConfig(channels=128, inner=64, num_heads=4, hidden=512, iou_dims=(128, 128, 128, 4)),
+)  # fmt: skip
+"""Without high-resolution features its masks are coarser, so its native side is larger; windows of 10 tile its 20 x 20 tokens."""
+
+CONFIGS = {"nano-sam1": NANO_SAM1, "nano-sam2": NANO_SAM2}
 
 
 def build_network(config: ModelConfig = NANO_SAM2, seed: int = 0) -> SamNetwork:
@@ -35,15 +58,18 @@ def build_network(config: ModelConfig = NANO_SAM2, seed: int = 0) -> SamNetwork:
     torch.manual_seed(seed)
     network = SamNetwork(config)
     for name, parameter in network.named_parameters():
-        if "pos_embed" in name or "no_mem" in name:
+        if any(part in name for part in ("pos_embed", "no_mem", "maskmem_tpos", "no_obj")):
             nn.init.trunc_normal_(parameter, std=0.02)
+        elif name.endswith("gamma"):
+            # Officially 1e-6, which takes longer to grow than there is time for here.
+            nn.init.constant_(parameter, 0.1)
     network.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.normal_()
     return network
 
 
 def normalise(images_bhwc: Tensor) -> Tensor:
-    """float32 [B, H, W, 3] of 0..255 in RGB order -> [B, 3, H, W] as SAM v2 takes it."""
-    mean, std = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+    """float32 [B, H, W, 3] of 0..255 in RGB order -> [B, 3, H, W] as SAM takes it (v1's mean and deviation are v2's times 255)."""
+    mean, std = torch.tensor(SAM2_MEAN), torch.tensor(SAM2_STD)
     return (images_bhwc.permute(0, 3, 1, 2) / 255 - mean[:, None, None]) / std[:, None, None]
 
 

@@ -22,15 +22,16 @@ def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
     return divmod(int(distance.argmax()), mask.shape[1])
 
 
-def first_prompt(mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A click (half of them in the object's middle) a little more often than a box (half of them loose).
 
-    mask: float32 [side, side], soft, at least one pixel above 0.5. Returns positions float32 [2, 2] and labels int [2]; a click is followed by padding.
+    mask: float32 [side, side], soft, at least one pixel above 0.5; click: whether it is to be one.
+    Returns positions float32 [2, 2] and labels int [2]; a click is followed by padding.
     """
     side = mask.shape[0]
     inside = mask > 0.5
     rows, columns = np.nonzero(inside)
-    if rng.random() < CLICK_SHARE:
+    if rng.random() < CLICK_SHARE if click is None else click:
         if rng.random() < 0.5:
             row, column = innermost_pixel(inside)
         else:

@@ -9,15 +9,16 @@ from safetensors.torch import save_file
 
 import samkit
 from tests.random_models import SMALL_SAM2
+from tests.training.official_nano import build_official
 from tests.training.pictures import draw_picture, write_data_folder
 from training.augment import Sampler
 from training.data import list_jobs, open_cache, write_cache
 from training.evaluate import draw_sheet, evaluate, filled_box, filled_ellipse, tight_box
 from training.export import export_state, file_metadata
 from training.held_out import HeldOutObject
-from training.memory_part import build_official
-from training.model import NANO_SAM2, build_network, plain_attention
-from training.train import Recipe, Run, collate
+from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, plain_attention
+from training.run import Recipe, Run
+from training.train import accumulate_gradients, collate
 
 QUICK = Recipe(warmup_steps=1, single_round_until=0.5)
 
@@ -32,13 +33,19 @@ def batch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported():
-    return export_state(build_network().state_dict(), NANO_SAM2)
+    return export_state(build_network().state_dict(), NANO_SAM2_WITH_MEMORY)
+
+
+def update(run, batch, elapsed, rng):
+    """One step as the image task takes it."""
+    rounds = run.recipe.count_rounds(elapsed, rng)
+    return run.update(elapsed, len(batch.pixels), lambda: accumulate_gradients(run.network, batch, rounds, rng))
 
 
 def test_ten_steps_reduce_the_loss(batch):
     run, rng = Run(QUICK, build_network(SMALL_SAM2)), np.random.default_rng(0)
     with plain_attention():
-        losses = [run.update(batch, 0.1, rng)[0] for _ in range(10)]
+        losses = [update(run, batch, 0.1, rng)[0] for _ in range(10)]
     assert losses[-1] < 0.9 * losses[0] and (run.step, run.seen) == (10, 40)
 
 
@@ -46,7 +53,7 @@ def test_later_rounds_reach_every_parameter(batch):
     run = Run(QUICK, build_network(SMALL_SAM2))
     before = [parameter.detach().clone() for parameter in run.parameters]
     torch.manual_seed(0)
-    run.update(batch, 0.6, np.random.default_rng(0))
+    update(run, batch, 0.6, np.random.default_rng(0))
     still = [name for (name, new), old in zip(run.network.named_parameters(), before, strict=True) if torch.equal(new, old)]
     # No background click was needed in this one step, or none was drawn.
     assert set(still) <= {"prompt_encoder.point_embeddings.0.weight"}
@@ -54,13 +61,13 @@ def test_later_rounds_reach_every_parameter(batch):
 
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(batch, tmp_path):
     run = Run(QUICK, build_network(SMALL_SAM2))
-    run.update(batch, 0.1, np.random.default_rng(0))
+    update(run, batch, 0.1, np.random.default_rng(0))
     run.update_ema()
     run.save(tmp_path / "checkpoint0.pt")
     resumed = Run(QUICK, build_network(SMALL_SAM2, seed=1))
     resumed.resume(tmp_path / "checkpoint0.pt")
     for each in (run, resumed):
-        each.update(batch, 0.1, np.random.default_rng(0))
+        update(each, batch, 0.1, np.random.default_rng(0))
         each.update_ema()
     assert (resumed.step, resumed.seen, resumed.start) == (run.step, run.seen, run.start)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(resumed.parameters + resumed.ema, run.parameters + run.ema, strict=True))
@@ -68,9 +75,10 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(batch, tmp_path):
 
 def test_the_schedule_follows_the_elapsed_time():
     recipe = Recipe()
-    assert [recipe.stage(elapsed) for elapsed in (0, 0.14, 0.5, 1)] == [(96, 14), (128, 10), (192, 7), (256, 5)]
+    assert [recipe.stage(elapsed, step=0) for elapsed in (0, 0.14, 0.5, 1)] == [(96, 14), (128, 10), (192, 7), (256, 5)]
     assert recipe.rate(0, 0) == pytest.approx(1e-3 / 150) and recipe.rate(0, 500) == pytest.approx(1e-3) and recipe.rate(1, 500) == pytest.approx(2e-5)
-    assert recipe.rounds(0.05, np.random.default_rng(0)) == 1 and {recipe.rounds(0.5, np.random.default_rng(seed)) for seed in range(9)} == {2, 3}
+    assert recipe.count_rounds(0.05, np.random.default_rng(0)) == 1
+    assert {recipe.count_rounds(0.5, np.random.default_rng(seed)) for seed in range(9)} == {2, 3}
 
 
 def test_plain_attention_is_attention():
@@ -82,26 +90,37 @@ def test_plain_attention_is_attention():
 
 
 def test_the_official_package_loads_the_exported_file_strictly(exported):
-    build_official(NANO_SAM2).load_state_dict({key: tensor.float() for key, tensor in exported.items()}, strict=True)
+    build_official(NANO_SAM2_WITH_MEMORY).load_state_dict({key: tensor.float() for key, tensor in exported.items()}, strict=True)
 
 
 def test_samkit_loads_the_exported_file_and_reads_its_configuration(exported, tmp_path):
     path = tmp_path / "nano.safetensors"
-    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata(NANO_SAM2, "abc", {"box": 0.5}))})
+    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata("nano-sam2", "abc", {"box": 0.5}))})
     model = samkit.load_model(path, device="cpu")
-    assert model.config == NANO_SAM2 and model.info.name == "nano-sam2" and model.info.parameters["memory"] > 10**6
+    assert model.config == NANO_SAM2_WITH_MEMORY and model.info.name == "nano-sam2" and model.info.parameters["memory"] > 10**6
+
+
+def test_nano_sam1_is_exported_loaded_and_prompted(tmp_path):
+    path = tmp_path / "nano-sam1.safetensors"
+    state = export_state(build_network(NANO_SAM1).state_dict(), NANO_SAM1)
+    save_file(state, path, metadata={"samkit": json.dumps(file_metadata("nano-sam1", "abc", {}))})
+    model = samkit.load_model(path, device="cpu")
+    assert model.config == NANO_SAM1 and path.stat().st_size < 24e6
+    rgb, _ = draw_picture(np.random.default_rng(0))
+    prediction = model.predict_masks(model.encode_image(rgb), samkit.Prompts(points=[(0.5, 0.5, 1)]))
+    assert prediction.logits.shape == (4, 80, 80) and prediction.object_score is None
 
 
 def test_weights_that_half_precision_cannot_hold_are_refused():
     state = build_network().state_dict()
     state["no_mem_embed"] = torch.full_like(state["no_mem_embed"], 1e6)
     with pytest.raises(ValueError, match="no_mem_embed"):
-        export_state(state, NANO_SAM2)
+        export_state(state, NANO_SAM2_WITH_MEMORY)
 
 
 def test_evaluation_gives_figures_and_a_sheet(exported, tmp_path):
     path = tmp_path / "nano.safetensors"
-    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata(NANO_SAM2, "", {}))})
+    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata("nano-sam2", "", {}))})
     rgb, ids = draw_picture(np.random.default_rng(0))
     items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1), HeldOutObject("a.jpg", "coco", rgb, ids == 2)]
     figures, masks = evaluate(samkit.load_model(path, device="cpu"), items)

@@ -1,27 +1,13 @@
-"""The memory side of nano-sam2, untrained: there so that the file has the complete official layout and the official package can load it.
-
-Built from the official classes (the package `sam2`, in requirements-dev.txt), smaller than released: 2 layers of memory attention with 512 hidden units, and
-the network's own width. Nothing in samkit reads these weights to segment a picture.
-"""
+"""nano-sam2 built from the official classes: what loads strictly here is a complete official checkpoint."""
 
 import torch
-from torch import Tensor
 
-from samkit.models.config import MEMORY_PREFIXES, ModelConfig
-
-LAYERS, HIDDEN, MEMORY_CHANNELS, MEMORIES = 2, 512, 64, 7
-
-
-def untrained_memory(config: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
-    """The entries of a SAM 2.1 state dict that belong to the memory side, as the official constructors initialise them."""
-    torch.manual_seed(seed)
-    model = build_official(config)
-    return {key: tensor for key, tensor in model.state_dict().items() if key.startswith(MEMORY_PREFIXES)}
+from samkit.models.config import ModelConfig
+from tests.parity import official  # noqa: F401 (declares the operators that torchvision misses beside a CPU build of torch)
 
 
 def build_official(config: ModelConfig) -> torch.nn.Module:
-    """The official `SAM2Base` of that configuration, with fresh weights. Loads what training/export.py writes, with nothing missing and nothing left over."""
-    declare_missing_operators()
+    """The official `SAM2Base` of that configuration, with fresh weights."""
     from sam2.modeling.backbones.hieradet import Hiera
     from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
     from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
@@ -31,7 +17,7 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
     from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
     from sam2.modeling.sam2_base import SAM2Base
 
-    encoder, decoder = config.encoder, config.decoder
+    encoder, decoder, memory = config.encoder, config.decoder, config.memory
     width, grid = decoder.channels, config.native_side // config.feature_stride
 
     def sine(channels: int) -> PositionEmbeddingSine:
@@ -62,27 +48,27 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
         memory_attention=MemoryAttention(
             d_model=width,
             pos_enc_at_input=True,
-            num_layers=LAYERS,
+            num_layers=memory.layers,
             layer=MemoryAttentionLayer(
                 activation="relu",
-                dim_feedforward=HIDDEN,
+                dim_feedforward=memory.hidden,
                 dropout=0.1,
                 pos_enc_at_attn=False,
                 self_attention=rope(),
                 d_model=width,
                 pos_enc_at_cross_attn_keys=True,
                 pos_enc_at_cross_attn_queries=False,
-                cross_attention=rope(rope_k_repeat=True, kv_in_dim=MEMORY_CHANNELS),
+                cross_attention=rope(rope_k_repeat=True, kv_in_dim=memory.channels),
             ),
         ),
         memory_encoder=MemoryEncoder(
-            out_dim=MEMORY_CHANNELS,
+            out_dim=memory.channels,
             in_dim=width,
-            position_encoding=sine(MEMORY_CHANNELS),
+            position_encoding=sine(memory.channels),
             mask_downsampler=MaskDownSampler(embed_dim=width, kernel_size=3, stride=2, padding=1),
             fuser=Fuser(CXBlock(dim=width, kernel_size=7, padding=3, layer_scale_init_value=1e-6, use_dwconv=True), num_layers=2),
         ),
-        num_maskmem=MEMORIES,
+        num_maskmem=memory.memories,
         image_size=config.native_side,
         sigmoid_scale_for_mem_enc=20.0,
         sigmoid_bias_for_mem_enc=-10.0,
@@ -120,12 +106,3 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
         use_multimask_token_for_obj_ptr=True,
     )
     return model.eval()
-
-
-def declare_missing_operators() -> None:
-    """torchvision's wheel is a CUDA build whose operators don't load beside a CPU torch; with these two declared it imports, and nothing here calls them."""
-    for operator in ("nms", "qnms"):
-        try:
-            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        except RuntimeError:
-            pass  # declared before

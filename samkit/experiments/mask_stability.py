@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from samkit.experiments.colormaps import Colormap, apply_table, color_map, colormap_table
+from samkit.experiments.predicted_masks import predicted_masks
 from samkit.experiments.prompt_jitter import run_jitter
-from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
+from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
 from samkit.models.prompts import Prompts
@@ -33,7 +34,7 @@ AREA_THRESHOLDS = np.linspace(-20.0, 20.0, 81)
 CONTOUR_COLOR = (255, 64, 129)
 
 
-class Params(ExperimentParams):
+class Params(MaskParams):
     """Thresholds, delta and offset are in logits: 0 is the model's own cut, 8 is about 99.97 % sure."""
 
     lower_threshold: float = Field(default=0.0, ge=-20, le=20, allow_inf_nan=False, description="logits below it are drawn black")
@@ -165,11 +166,13 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
     """Encode, predict, and measure the masks.
 
     images:  original, prediction (the chosen mask's band) and binary with the chosen mask's outline where it is drawn on something; band_0 .. band_3; jitter.
-    masks:   mask_0 .. mask_3 cut at 0; chosen; core, the part of the chosen one above the upper threshold.
+    masks:   mask_0 .. mask_3 cut at 0 (with `refine_edges` cut again along the picture's edges, and so are the areas and outlines); chosen; unrefined, the
+             model's own chosen one where masks were refined; core, the part of the chosen one's logits above the upper threshold.
     arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture alone, within `MAP_SIDE_PX`;
              jitter_map, float16 [H, W].
     metrics: predicted_iou, stability_score, area_px, area_share, threshold_iou (of cuts at the two thresholds) of the chosen mask; mask_index; object_score;
-             predicted_iou_0 .. 3, stability_score_0 .. 3; iou_unscaled; jitter_iou (mean, with the unmoved prompt's mask), jitter_pairwise_iou.
+             predicted_iou_0 .. 3, stability_score_0 .. 3; refine_iou (of the chosen mask refined and as the model gave it); iou_unscaled;
+             jitter_iou (mean, with the unmoved prompt's mask), jitter_pairwise_iou. Logits, curves and jitter are always the model's own.
     tables:  masks, stability_curve, area_curve, jitter.
     """
     report = progress or (lambda share, line: None)
@@ -184,9 +187,12 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
     start = time.perf_counter()
     logits = view_logits(prediction)
     original_size = prediction.geometry.original_size
-    masks = [logits[i] > 0 if logits.shape[1:] == original_size else prediction.mask(i) for i in range(MASK_COUNT)]
+    own = [logits[i] > 0 if logits.shape[1:] == original_size else prediction.mask(i) for i in range(MASK_COUNT)]
+    masks = predicted_masks(prediction, scaled.rgb, inputs.prompts, refine=True) if params.refine_edges else own
     metrics, tables = _measure(prediction, logits, masks, chosen, params)
-    images = _draw(scaled.rgb, logits, chosen, params)
+    if params.refine_edges:
+        metrics["refine_iou"] = float(mask_iou(masks[chosen], own[chosen]))
+    images = _draw(scaled.rgb, logits, masks[chosen], chosen, params)
     core = logits[chosen] > params.upper_threshold if logits.shape[1:] == original_size else prediction.mask(chosen, threshold=params.upper_threshold)
     arrays = {"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction)}
     timings["measure_ms"] = 1000 * (time.perf_counter() - start)
@@ -195,14 +201,16 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
         report(0.6, "Encoding the picture at full detail")
         full = encode(model, inputs.image, side=params.side, fit=params.fit)
         timings["encode_unscaled_ms"] = full.encode_ms
-        unscaled = model.predict_masks(full, inputs.prompts)
-        for i, row in enumerate(tables["masks"]):
-            row["iou_unscaled"] = float(mask_iou(masks[i], unscaled.mask(i)))
+        unscaled = predicted_masks(model.predict_masks(full, inputs.prompts), inputs.image.rgb, inputs.prompts, refine=params.refine_edges)
+        for row, mask, full_mask in zip(tables["masks"], masks, unscaled, strict=True):
+            row["iou_unscaled"] = float(mask_iou(mask, full_mask))
         metrics["iou_unscaled"] = tables["masks"][chosen]["iou_unscaled"]
     if params.jitter_copies:
         _add_jitter(model, encoding, inputs.prompts, chosen, logits[chosen] > 0, params, report, (images, arrays, metrics, tables, timings))
     report(1.0, "Done")
     named_masks = {f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen], "core": core}
+    if params.refine_edges:
+        named_masks["unrefined"] = own[chosen]
     return Result(NAME, params, images=images, masks=named_masks, arrays=arrays, metrics=metrics, tables=tables, timings=timings)
 
 
@@ -233,14 +241,18 @@ def _measure(prediction, logits: np.ndarray, masks: list[np.ndarray], chosen: in
     return metrics, tables
 
 
-def _draw(rgb: np.ndarray, logits: np.ndarray, chosen: int, params: Params) -> dict[str, np.ndarray]:
-    """The three views of the chosen mask and the bands of all four, uint8 [h, w, 3] at the size of `logits`."""
+def _draw(rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, chosen: int, params: Params) -> dict[str, np.ndarray]:
+    """The three views of the chosen mask, bool [H, W], and the bands of all four masks, uint8 [h, w, 3] at the size of `logits`."""
     height, width = logits.shape[1:]
     if rgb.shape[:2] != (height, width):
         rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    mask = logits[chosen] > 0
+    own = logits[chosen] > 0
+    if not params.refine_edges:
+        mask = own
+    elif mask.shape != own.shape:
+        mask = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.5
     bands = [threshold_band(logits[i], params.lower_threshold, params.upper_threshold, params.colormap) for i in range(MASK_COUNT)]
-    views = {"original": outlined(rgb, mask), "prediction": outlined(bands[chosen], mask), "binary": binary_view(mask)}
+    views = {"original": outlined(rgb, mask), "prediction": outlined(bands[chosen], own), "binary": binary_view(mask)}
     return views | {f"band_{i}": band for i, band in enumerate(bands)}
 
 

@@ -23,6 +23,14 @@ class ExperimentParams(BaseModel):
     fit: Literal["native", "stretch", "aspect"] = Field(default="native", description="how the picture is fitted to the encoder")
 
 
+class MaskParams(ExperimentParams):
+    """Parameters of every experiment that makes masks."""
+
+    refine_edges: bool = Field(
+        default=False, description="cut the masks again along the picture's edges by OpenCV's GrabCut: a step after the model, not its own output"
+    )
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The pictures and prompts of one run."""

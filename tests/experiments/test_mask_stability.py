@@ -33,6 +33,8 @@ from samkit.experiments.registry import EXPERIMENTS, find_experiment
 from samkit.experiments.result import Inputs
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
+from samkit.media.refine import refine_edges
+from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
 from tests.random_models import SMALL_MODELS, save_random_model
 
@@ -264,6 +266,26 @@ def test_unmoved_copies_agree_entirely(model):
     assert (result.arrays["jitter_map"] == result.masks["chosen"]).all()
 
 
+def test_refined_masks_are_named_measured_and_leave_the_logits_alone():
+    model = samkit.load_model("nano-sam2", device="cpu")
+    picture = load_sample("coffee")
+    prompts = Prompts(points=[(0.4, 0.6, 1)], boxes=[(0.3, 0.1, 0.7, 0.6)])
+    plain = run(model, Inputs(picture, prompts), Params(mask_index=1))
+    refined = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True))
+    logits = model.predict_masks(model.encode_image(picture.rgb), prompts).logits_at(1)
+    assert (refined.masks["chosen"] == refine_edges(picture.rgb, logits, prompts.boxes[0])).all()
+    assert (refined.masks["unrefined"] == plain.masks["chosen"]).all() and "unrefined" not in plain.masks
+    assert refined.metrics["refine_iou"] == mask_iou(refined.masks["chosen"], plain.masks["chosen"]) < 1
+    assert refined.metrics["area_px"] == np.count_nonzero(refined.masks["chosen"])
+    assert (refined.images["binary"][..., 0] == np.where(refined.masks["chosen"], 255, 0)).all()
+    for name in ("prediction", "band_1"):
+        assert (refined.images[name] == plain.images[name]).all(), "the view of the logits stays the model's own"
+    assert all((refined.arrays[name] == plain.arrays[name]).all() for name in plain.arrays)
+    assert refined.tables["stability_curve"] == plain.tables["stability_curve"]
+    again = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True))
+    assert all((again.masks[name] == mask).all() for name, mask in refined.masks.items()) and again.metrics == refined.metrics
+
+
 def test_no_prompt_is_answered_but_can_not_be_moved(model):
     assert run(model, Inputs(PICTURE), Params()).masks["chosen"].shape == PICTURE.size
     with pytest.raises(PromptError, match="no prompt to move"):
@@ -306,7 +328,7 @@ def test_everything_outside_the_model_is_quick(model):
     ("values", "sentence"),
     [
         ({"lower_thresold": 1}, 'There is no parameter "lower_thresold": did you mean lower_threshold'),
-        ({"qqq": 1}, "there are side, fit, lower_threshold"),
+        ({"qqq": 1}, "there are side, fit, refine_edges, lower_threshold"),
         ({"lower_threshold": 9}, "The lower threshold 9 is above the upper threshold 8"),
         ({"upper_threshold": 21}, '"upper_threshold" can\'t be 21'),
         ({"input_scale": 0}, '"input_scale" can\'t be 0'),

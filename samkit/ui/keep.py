@@ -129,7 +129,8 @@ def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, resto
     work.dtype = bundle.record["dtype"]
     work.model_ref = _model_ref(bundle.record["model"], work.model_ref)
     params = bundle.params
-    knobs.set({"side": params["side"], "fit": params["fit"], "mask_index": params["mask_index"], **restore(params)})
+    shared = {"side": params["side"], "fit": params["fit"], "mask_index": params["mask_index"], "refine_edges": params.get("refine_edges", False)}
+    knobs.set(shared | restore(params))
     st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
 
 

@@ -84,6 +84,8 @@ def summary(result: Result) -> str:
         f"IoU of the cuts at {params.lower_threshold:g} and {params.upper_threshold:g}: {metrics['threshold_iou']:.3f}",
         f"area {100 * metrics['area_share']:.1f} % of the picture",
     ]
+    if "refine_iou" in metrics:
+        parts.append(f"edges refined after the model, IoU with its own mask {metrics['refine_iou']:.3f}")
     if "iou_unscaled" in metrics:
         parts.append(f"IoU with the mask of the unscaled picture: {metrics['iou_unscaled']:.3f}")
     if "object_score" in metrics:

@@ -13,6 +13,17 @@ MASK_TITLES = ("Single", "Multi 1", "Multi 2", "Multi 3")
 MASK_HELP = ("Token 0, the mask for prompts that leave no doubt", *("One of three readings of an unclear prompt, such as part, whole and group",) * 3)
 
 
+REFINE_HELP = (
+    "Cuts all four masks again along the picture's own edges, by OpenCV's GrabCut started from the logits. A step after the model, not its own output: "
+    "predicted IoU, stability and the logits stay the model's."
+)
+
+
+def refine_toggle(knobs: Knobs) -> dict[str, bool]:
+    """The parameter `refine_edges` by name. Drawn above the masks, before the result they come from is made."""
+    return {"refine_edges": knobs.toggle("Refine edges", "refine_edges", False, help=REFINE_HELP)}
+
+
 def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chosen: int, knobs: Knobs, page: str) -> None:
     """
     rgb:   uint8 [H, W, 3]; masks: four bool [H, W]
@@ -38,6 +49,8 @@ def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chos
                     help=MASK_HELP[index],
                     on_click=lambda index=index: knobs.set({"mask_index": index}),
                 )
+    if knobs.get("refine_edges"):
+        st.caption(":material/auto_fix_high: Edges refined by GrabCut after the model: not its own output.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if knobs.get("mask_index") is None:
             st.caption("Framed: the multimask with the highest predicted IoU. Choose another by its label.")

@@ -21,7 +21,7 @@ from samkit.ui.encoding_cache import encoding_cache
 from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.keep import keep_bar, recipe, restore_from_link
 from samkit.ui.knobs import Knobs
-from samkit.ui.masks_panel import masks_panel
+from samkit.ui.masks_panel import masks_panel, refine_toggle
 from samkit.ui.models import shared_model
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.prompt_editor import prompt_editor
@@ -81,6 +81,8 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
             prompt_editor(work, page.name)
         with beside:
             values = view.knobs(knobs)
+        with right:
+            values |= refine_toggle(knobs)
         params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
         inputs = Inputs(image=work.picture, prompts=work.prompts)
         with main:

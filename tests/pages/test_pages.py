@@ -130,6 +130,16 @@ def test_a_model_that_is_not_there_is_a_sentence(page):
     assert not page.exception and "download" in page.error[0].value
 
 
+def test_refined_edges_are_said_to_be_no_output_of_the_model(page):
+    before = encodings()
+    page.toggle(key="knob_mask-stability_refine_edges").set_value(True).run()
+    result = next(reversed(page.session_state["samkit.results"].values()))
+    assert result.params.refine_edges and "unrefined" in result.masks and encodings() == before
+    assert any("not its own output" in caption.value for caption in page.caption) and not page.error
+    page.toggle(key="knob_mask-stability_refine_edges").set_value(False).run()
+    assert not any("not its own output" in caption.value for caption in page.caption)
+
+
 def test_jitter_draws_its_map(page):
     page.toggle(key="knob_mask-stability_jitter").set_value(True).run()
     work(page).params["mask-stability"]["view"] = "Jitter"

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from samkit.models.config import ModelConfig, official_keys
 from samkit.models.hiera import HieraConfig
 from samkit.models.mask_decoder import MaskDecoderConfig
+from samkit.models.memory_side import MemoryConfig
 from samkit.models.network import build_network
 from samkit.models.vit import VitConfig
 
@@ -30,6 +31,7 @@ SMALL_SAM2 = ModelConfig(
     128,
     HieraConfig(channels=16, num_heads=1, blocks_per_stage=(1, 2, 3, 1), window_sizes=(8, 4, 4, 2), global_blocks=(5,)),
     MaskDecoderConfig(**SMALL_DECODER, iou_sigmoid=True, high_resolution=True, object_score_dims=(32, 32, 32, 1)),
+    MemoryConfig(channels=16, layers=1, hidden=32, fuser_hidden=64, fuser_layers=1, pointer_dims=(32, 32, 32, 32)),
 )
 SMALL_MODELS = {"sam1": SMALL_SAM1, "sam2": SMALL_SAM2}
 

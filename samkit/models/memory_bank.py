@@ -12,11 +12,10 @@ that aged would carry its pointer's time, and with it the answer, out of the tra
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -219,9 +218,4 @@ class MemoryBank:
 
 
 def _describe(memory: Memory) -> dict:
-    return {"object_score": memory.object_score, "model_sha256": memory.model_sha256}
-
-
-def total_bytes(memories: Iterable[Memory]) -> int:
-    """Bytes that maps and pointers hold."""
-    return int(np.sum([tensor.nbytes for memory in memories for tensor in (memory.features, memory.pointer) if tensor is not None]))
+    return {"object_score": float(memory.object_score), "model_sha256": memory.model_sha256}

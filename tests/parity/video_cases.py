@@ -59,7 +59,7 @@ def make_film(folder: Path, frames: int, height: int = 120, width: int = 168) ->
     """A bright disc that crosses a textured ground."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(frames)
-    ground = rng.integers(40, 140, (height // 8, width // 8, 3)).repeat(8, 0).repeat(8, 1)
+    ground = rng.integers(40, 140, (height // 8 + 1, width // 8 + 1, 3)).repeat(8, 0).repeat(8, 1)[:height, :width]
     y, x = np.mgrid[0:height, 0:width]
     for index in range(frames):
         share = index / max(1, frames - 1)

@@ -1,0 +1,92 @@
+"""Teach nano-sam1's encoder the features of nano-sam2, then its decoder starts from nano-sam2's: prompts are understood from the first step on.
+
+    python -m training.distil CACHE RUN --teacher IMAGE_RUN/checkpoint0.pt --minutes 30
+    python -m training.train CACHE RUN2 --model nano-sam1 --recipe longer --start RUN/checkpoint0.pt --minutes 60
+
+Features are dense: every token of every picture is a lesson, without a decoder and without prompts, so the encoder learns much faster than from masks alone.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from samkit.models.network import SamNetwork
+from training.augment import Sampler
+from training.data import open_cache
+from training.model import NANO_SAM1, NANO_SAM2, build_network, normalise
+from training.run import Recipe, add_run_arguments, start_run
+
+RECIPE = Recipe(stages=((0.0, 192, 12), (0.35, 256, 7), (0.7, 320, 4)), learning_rate=1.2e-3, single_round_until=0.0)
+COSINE_WEIGHT = 1.0
+
+
+def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Smooth L1 in units of the teacher's spread, and the cosine distance of each token. student, teacher: [B, h, w, C] -> scalar."""
+    spread = teacher.std().clamp(min=1e-6)
+    direction = 1 - F.cosine_similarity(student, teacher, dim=-1).mean()
+    return F.smooth_l1_loss(student / spread, teacher / spread) + COSINE_WEIGHT * direction
+
+
+def transplant_decoder(student: SamNetwork, teacher_state: dict[str, Tensor]) -> None:
+    """Give the student all weights of the teacher's prompt encoder and mask decoder that it has a place for."""
+    own = student.state_dict()
+    shared = {
+        name: tensor for name, tensor in teacher_state.items() if not name.startswith("image_encoder.") and name in own and own[name].shape == tensor.shape
+    }
+    student.load_state_dict({**own, **shared})
+
+
+@dataclass
+class DistilTask:
+    """Pictures of the cache through both encoders at the same side. teacher: checkpoint of a nano-sam2 run."""
+
+    cache_folder: Path
+    teacher: Path
+    figures = ("loss", "cosine similarity")
+    slow = ()
+
+    def build(self) -> SamNetwork:
+        student = build_network(NANO_SAM1)
+        transplant_decoder(student, torch.load(self.teacher, weights_only=True)["ema"])
+        for part in (student.prompt_encoder, student.mask_decoder):
+            part.requires_grad_(False)
+        return student
+
+    def open(self, seed: list[int]) -> None:
+        self.sampler = Sampler(open_cache(self.cache_folder), seed)
+        self.taught = build_network(NANO_SAM2)
+        self.taught.load_state_dict(torch.load(self.teacher, weights_only=True)["ema"], strict=False)
+        self.taught.eval().requires_grad_(False)
+
+    def draw(self, network: SamNetwork, recipe: Recipe, elapsed: float, step: int) -> tuple[int, str, Callable[[], tuple[float, ...]]]:
+        side, count = recipe.stage(elapsed, step)
+        pixels = normalise(torch.from_numpy(np.stack([self.sampler.draw(side, 1).image for _ in range(count)])))
+        return count, f"side {side}", lambda: self._step(network, pixels)
+
+    def _step(self, network: SamNetwork, pixels: Tensor) -> tuple[float, float]:
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                target = (self.taught.encode(pixels)[0][0] + self.taught.no_mem_embed[None]).float()
+            features = network.encode(pixels)[0][0].float()
+        loss = feature_loss(features, target)
+        loss.backward()
+        return loss.item(), F.cosine_similarity(features, target, dim=-1).mean().item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Teach nano-sam1's encoder the features of nano-sam2.")
+    parser.add_argument("cache", type=Path, help="folder that `python -m training.data` wrote")
+    add_run_arguments(parser)
+    parser.add_argument("--teacher", type=Path, required=True, metavar="CHECKPOINT", help="of nano-sam2")
+    arguments = parser.parse_args()
+    start_run(DistilTask(arguments.cache, arguments.teacher), RECIPE, arguments)
+
+
+if __name__ == "__main__":
+    main()

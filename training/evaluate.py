@@ -2,26 +2,32 @@
 
     python -m training.evaluate nano-sam2 --data ../shared/data --set val
     python -m training.evaluate nano-sam2 --data ../shared/data --set pairs --json figures.json --pictures overlays.png
+    python -m training.evaluate nano-sam2 --data ../shared/data --side 256 384 512 768 1024 --windows 8,4,8,4 16,8,14,7
 
 Prompts: a tight box; one click in the object's middle (the pixel farthest from its edge); then clicks in the middle of the larger error region, with the logits
 of the previous mask fed back. After the first click the mask is chosen by predicted IoU, later the single mask counts. Masks are compared in the picture's own
-pixels.
+pixels. "refined" is the same mask after `samkit.media.refine`, which is no part of the model. The rank correlation (Spearman's) is that of predicted with true
+IoU over all masks of all objects' boxes and first clicks: whether the model knows its good masks.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 
 import samkit
+from samkit.media.refine import refine_edges
 from training.held_out import HeldOutObject, load_held_out
 from training.prompts import correction_click, innermost_pixel
 
 CLICKS = (3, 5)
+REFINED = ", refined"
 GREEN, RED, WHITE = (60, 220, 60), (235, 60, 60), (255, 255, 255)
 
 
@@ -41,25 +47,53 @@ def click_at(pixel: tuple[int, int], label: int, shape: tuple[int, int]) -> tupl
     return (pixel[1] + 0.5) / shape[1], (pixel[0] + 0.5) / shape[0], label
 
 
-def judge(model: samkit.SamModel, item: HeldOutObject) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """All figures of one object, and the masks of the box and of one click."""
-    target, shape = item.mask, item.mask.shape
-    encoding = model.encode_image(item.rgb)
-    boxed = model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(target)]))
+@dataclass(frozen=True)
+class Setting:
+    """How pictures are encoded; None is the model's own."""
+
+    side: int | None = None
+    windows: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.side} px"] * (self.side is not None) + [f"windows {' '.join(map(str, self.windows or ()))}"] * (self.windows is not None)
+        return ", ".join(parts) or "native"
+
+
+NATIVE = Setting()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One object's figures by name, its masks of the box and of one click, and float [masks, 2] of predicted and true IoU."""
+
+    figures: dict[str, float]
+    masks: dict[str, np.ndarray]
+    predicted_and_true: np.ndarray
+
+
+def judge(model: samkit.SamModel, item: HeldOutObject, setting: Setting = NATIVE) -> Judgement:
+    target, shape, box = item.mask, item.mask.shape, tight_box(item.mask)
+    encoding = model.encode_image(item.rgb, side=setting.side, window_sizes=setting.windows)
+    boxed = model.predict_masks(encoding, samkit.Prompts(boxes=[box]))
     prompts = samkit.Prompts(points=[click_at(innermost_pixel(target), 1, shape)])
     prediction = model.predict_masks(encoding, prompts)
     clicked = [mask_iou(prediction.mask(index), target) for index in range(4)]
+    in_box = [mask_iou(boxed.mask(index), target) for index in range(4)]
     chosen = prediction.best
     figures = {
-        "box": mask_iou(boxed.mask(0), target),
+        "box": in_box[0],
+        f"box{REFINED}": mask_iou(refine_edges(item.rgb, boxed.logits_at(0), box), target),
         "1 click, single mask": clicked[0],
         "1 click, chosen by predicted IoU": clicked[chosen],
+        f"1 click, chosen by predicted IoU{REFINED}": mask_iou(refine_edges(item.rgb, prediction.logits_at(chosen)), target),
         "1 click, best of the four": max(clicked),
-        "object score": float(prediction.object_score > 0),
         "trivial: box filled": mask_iou(filled_box(target), target),
         "trivial: ellipse in the box": mask_iou(filled_ellipse(target), target),
     }
+    if prediction.object_score is not None:
+        figures["object score above 0"] = float(prediction.object_score > 0)
     masks = {"box": boxed.mask(0), "click": prediction.mask(chosen)}
+    predicted = torch.cat([boxed.iou, prediction.iou]).cpu().numpy()
     index = chosen
     for count in range(2, max(CLICKS) + 1):
         row, column, label = correction_click(prediction.mask(index), target)
@@ -68,7 +102,7 @@ def judge(model: samkit.SamModel, item: HeldOutObject) -> tuple[dict[str, float]
         index = 0
         if count in CLICKS:
             figures[f"{count} clicks"] = mask_iou(prediction.mask(index), target)
-    return figures, masks
+    return Judgement(figures, masks, np.stack([predicted, np.array(in_box + clicked)], axis=1))
 
 
 def filled_box(mask: np.ndarray) -> np.ndarray:
@@ -87,15 +121,38 @@ def filled_ellipse(mask: np.ndarray) -> np.ndarray:
     return vertical**2 + horizontal**2 <= 1
 
 
-def evaluate(model: samkit.SamModel, items: list[HeldOutObject]) -> tuple[dict[str, float], list[dict[str, np.ndarray]]]:
-    """Means over the objects, rounded to three places, and each object's masks."""
-    values, masks = defaultdict(list), []
+def evaluate(model: samkit.SamModel, items: list[HeldOutObject], setting: Setting = NATIVE) -> tuple[dict[str, float], list[dict[str, np.ndarray]]]:
+    """Means over the objects and the rank correlation, rounded to three places, and each object's masks."""
+    values, masks, pairs = defaultdict(list), [], []
     for item in items:
-        figures, own = judge(model, item)
-        masks.append(own)
-        for name, value in figures.items():
+        judgement = judge(model, item, setting)
+        masks.append(judgement.masks)
+        pairs.append(judgement.predicted_and_true)
+        for name, value in judgement.figures.items():
             values[name].append(value)
-    return {name: round(float(np.mean(column)), 3) for name, column in values.items()}, masks
+    figures = {name: float(np.mean(column)) for name, column in values.items()}
+    figures["rank correlation of predicted IoU"] = rank_correlation(np.concatenate(pairs))
+    return {name: round(value, 3) for name, value in figures.items()}, masks
+
+
+def rank_correlation(pairs: np.ndarray) -> float:
+    """Spearman's, of float [N, 2]; 0 where one column is the same all over, which ranks nothing."""
+    return float(spearmanr(pairs).statistic) if (np.ptp(pairs, axis=0) > 0).all() else 0.0
+
+
+def format_table(columns: dict[str, dict[str, float]]) -> str:
+    """Lines of figures, one column each; a figure that a column lacks is left empty."""
+    names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
+    widths = {title: max(8, len(title) + 2) for title in columns}
+    head = f"  {'':34}" + "".join(f"{title:>{widths[title]}}" for title in columns)
+    rows = [f"  {name:34}" + "".join(f"{f'{figures[name]:.3f}' if name in figures else '':>{widths[t]}}" for t, figures in columns.items()) for name in names]
+    return "\n".join((head, *(row.rstrip() for row in rows)))
+
+
+def beside_refined(figures: dict[str, float]) -> dict[str, dict[str, float]]:
+    """The figures as two columns: the model's own, and those of refined masks."""
+    own = {name: value for name, value in figures.items() if not name.endswith(REFINED)}
+    return {"model": own, "refined": {name.removesuffix(REFINED): value for name, value in figures.items() if name.endswith(REFINED)}}
 
 
 def draw_sheet(items: list[HeldOutObject], masks: list[dict[str, np.ndarray]], columns: int = 6, side: int = 200) -> np.ndarray:
@@ -123,18 +180,29 @@ def main() -> None:
     parser.add_argument("model", help="name or file of a model")
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--set", choices=("val", "pairs"), default="val", dest="name")
+    parser.add_argument("--side", type=int, nargs="+", help="longest sides to encode at; default: the native one")
+    parser.add_argument("--windows", nargs="+", help="window sizes to encode with, one for each stage: 8,4,14,7")
     parser.add_argument("--json", type=Path, help="add the figures to this file")
     parser.add_argument("--pictures", type=Path, help="write a sheet of the first objects' masks here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    model = samkit.load_model(arguments.model, device="cpu")
     items = load_held_out(arguments.data, arguments.name)
-    figures, masks = evaluate(samkit.load_model(arguments.model, device="cpu"), items)
     print(f"{arguments.name}: {len(items)} objects in as many pictures")
-    for name, value in figures.items():
-        print(f"  {name:34} {value:.3f}")
+    settings = [Setting(side=side) for side in arguments.side or ()]
+    settings += [Setting(windows=tuple(int(window) for window in text.split(","))) for text in arguments.windows or ()]
+    found = {}
+    for setting in settings or [NATIVE]:
+        figures, masks = evaluate(model, items, setting)
+        found[str(setting)] = figures
+        print(f"{setting}\n{format_table(beside_refined(figures))}", flush=True)
+    if len(found) > 1:
+        print(format_table(found))
     if arguments.json:
         known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-        arguments.json.write_text(json.dumps({**known, arguments.name: {"objects": len(items), **figures}}, indent=2))
+        for title, figures in found.items():
+            known[arguments.name if title == str(NATIVE) else f"{arguments.name}, {title}"] = {"objects": len(items), **figures}
+        arguments.json.write_text(json.dumps(known, indent=2))
     if arguments.pictures:
         sheet = draw_sheet(items[:24], masks[:24])
         cv2.imwrite(str(arguments.pictures), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))

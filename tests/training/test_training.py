@@ -13,7 +13,7 @@ from tests.training.official_nano import build_official
 from tests.training.pictures import draw_picture, write_data_folder
 from training.augment import Sampler
 from training.data import list_jobs, open_cache, write_cache
-from training.evaluate import draw_sheet, evaluate, filled_box, filled_ellipse, tight_box
+from training.evaluate import Setting, beside_refined, draw_sheet, evaluate, filled_box, filled_ellipse, format_table, rank_correlation, tight_box
 from training.export import export_state, file_metadata
 from training.held_out import HeldOutObject
 from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, plain_attention
@@ -124,9 +124,38 @@ def test_evaluation_gives_figures_and_a_sheet(exported, tmp_path):
     rgb, ids = draw_picture(np.random.default_rng(0))
     items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1), HeldOutObject("a.jpg", "coco", rgb, ids == 2)]
     figures, masks = evaluate(samkit.load_model(path, device="cpu"), items)
-    assert {"box", "1 click, best of the four", "3 clicks", "5 clicks"} <= figures.keys() and all(0 <= value <= 1 for value in figures.values())
+    assert {"box", "1 click, best of the four", "3 clicks", "5 clicks"} <= figures.keys() and all(-1 <= value <= 1 for value in figures.values())
     assert figures["1 click, single mask"] <= figures["1 click, best of the four"]
+    columns = beside_refined(figures)
+    assert columns["refined"].keys() == {"box", "1 click, chosen by predicted IoU"} <= columns["model"].keys()
+    assert "rank correlation of predicted IoU" in figures
     assert draw_sheet(items, masks, side=50).shape == (50, 300, 3)
+
+
+def test_evaluation_at_another_side_and_other_windows(exported, tmp_path):
+    path = tmp_path / "nano.safetensors"
+    save_file(exported, path, metadata={"samkit": json.dumps(file_metadata("nano-sam2", "", {}))})
+    model = samkit.load_model(path, device="cpu")
+    rgb, ids = draw_picture(np.random.default_rng(0))
+    items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1)]
+    masks = {str(setting): evaluate(model, items, setting)[1][0] for setting in (Setting(), Setting(side=128), Setting(windows=(4, 4, 4, 4)))}
+    assert list(masks) == ["native", "128 px", "windows 4 4 4 4"]
+    assert any((masks["128 px"][name] != masks["native"][name]).any() for name in ("box", "click"))
+    assert any((masks["windows 4 4 4 4"][name] != masks["native"][name]).any() for name in ("box", "click"))
+
+
+def test_predicted_ious_are_ranked_against_true_ones():
+    true = np.array([0.1, 0.5, 0.7, 0.9])
+    assert rank_correlation(np.stack([true**3, true], axis=1)) == pytest.approx(1)
+    assert rank_correlation(np.stack([-true, true], axis=1)) == pytest.approx(-1)
+    # One pair of neighbours swapped: 1 - 6 * 2 / (4 * 15).
+    assert rank_correlation(np.stack([[0.1, 0.6, 0.5, 0.9], true], axis=1)) == pytest.approx(0.8)
+    assert rank_correlation(np.stack([np.ones(4), true], axis=1)) == 0
+
+
+def test_a_table_leaves_empty_what_a_column_lacks():
+    lines = format_table({"model": {"box": 0.5, "click": 0.25}, "refined": {"box": 0.75}}).splitlines()
+    assert [line.split() for line in lines] == [["model", "refined"], ["box", "0.500", "0.750"], ["click", "0.250"]]
 
 
 def test_trivial_masks_fill_the_tight_box():

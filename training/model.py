@@ -82,8 +82,9 @@ def repeat_features(features: list[Tensor], prompts: int) -> list[Tensor]:
 def plain_attention() -> Iterator[None]:
     """Inside, attention is three plain operations: on a CPU the backward of `scaled_dot_product_attention` is slow, above all in bfloat16."""
 
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
+        scale = q.shape[-1] ** -0.5 if scale is None else scale
+        return torch.softmax((q * scale) @ k.transpose(-1, -2), dim=-1) @ v
 
     fused = F.scaled_dot_product_attention
     F.scaled_dot_product_attention = attend

@@ -25,6 +25,7 @@ def run(
     box: Annotated[list[str] | None, typer.Option(help="x1,y1,x2,y2 as shares 0..1 of the picture. Repeatable.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="JSON file of prompts, samkit's or MuggledSAM's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="name=value, a parameter of the experiment. Repeatable.")] = None,
+    image_b: Annotated[str | None, typer.Option("--image-b", help="The second picture, where the experiment takes one: a file, or sample:NAME.")] = None,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of the image encoder.")] = "float32",
     keep: Annotated[bool, typer.Option("--keep", help="Also send the run to the run store.")] = False,
@@ -40,7 +41,7 @@ def run(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    inputs = Inputs(read_image(image), read_prompts(point or [], box or [], prompts))
+    inputs = Inputs(read_image(image), read_prompts(point or [], box or [], prompts), read_image(image_b) if image_b else None)
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle

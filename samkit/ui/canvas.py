@@ -21,8 +21,11 @@ TOOLS = {
 }
 
 
-def prompt_canvas(work: Workspace, page: str, max_width: int = 620, max_height: int = 460) -> None:
-    """Draw the canvas with the workspace's picture and prompts, and take what the visitor drew since the last run into the workspace."""
+def prompt_canvas(work: Workspace, page: str, max_width: int = 620, max_height: int = 460, frame: str = "canvas_frame") -> None:
+    """Draw the canvas with the workspace's picture and prompts, and take what the visitor drew since the last run into the workspace.
+
+    frame: the key of its container; another one that begins alike for a second canvas
+    """
     width, height = canvas_size(work.picture, max_width, max_height)
     mounted = st.session_state.setdefault(f"samkit.canvas.{page}", {"version": None})
     at = (work.drawing_version, work.picture.sha256, width, height)
@@ -31,8 +34,8 @@ def prompt_canvas(work: Workspace, page: str, max_width: int = 620, max_height: 
         mounted |= {"version": at, "drawing": to_drawing(work.prompts, width, height)}
     key = f"canvas_{page}_{work.picture.sha256[:12]}_{width}"
     # The frame is as wide as its column; the style sheet shrinks a canvas that is wider, and cuts off the canvas's own tool bar below it.
-    st.html(f"<style>.st-key-canvas_frame {{--canvas-w: {width}px; --canvas-h: {height}px; --canvas-ratio: {height / width:.5f}}}</style>")
-    with st.container(key="canvas_frame"):
+    st.html(f"<style>.st-key-{frame} {{--canvas-w: {width}px; --canvas-h: {height}px; --canvas-ratio: {height / width:.5f}}}</style>")
+    with st.container(key=frame):
         result = st_canvas(
             **TOOLS[work.tool],
             stroke_width=STROKE_PX,

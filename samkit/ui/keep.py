@@ -12,6 +12,7 @@ import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.experiments.result import Inputs, Result
+from samkit.media.pictures import Picture
 from samkit.tracking.bundle import write_bundle
 from samkit.tracking.keep import keep_run
 from samkit.tracking.store import RunStore
@@ -22,24 +23,25 @@ from samkit.ui.workspace import Workspace
 MakeFigures = Callable[[Result], dict[str, go.Figure]]
 
 
-def recipe(page: ExperimentPage, work: Workspace, model, params) -> dict:
+def recipe(page: ExperimentPage, inputs: Inputs, model, params) -> dict:
     """Everything that made this picture."""
-    picture = work.picture
+    pictures = {"picture": inputs.image} | ({"picture_b": inputs.image_b} if inputs.image_b is not None else {})
     return {
         "experiment": page.name,
         "model": {"name": model.info.name, "sha256": model.info.sha256, "device": model.device, "dtype": model.dtype},
-        "picture": {"name": picture.name, "width": picture.width, "height": picture.height, "sha256": picture.sha256},
-        "prompts": work.prompts.to_dict(),
+        **{key: {"name": picture.name, "width": picture.width, "height": picture.height, "sha256": picture.sha256} for key, picture in pictures.items()},
+        "prompts": inputs.prompts.to_dict(),
         "params": params.model_dump(mode="json"),
     }
 
 
-def command_line(page: ExperimentPage, work: Workspace, params) -> str:
+def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) -> str:
     """The command that makes the same run without a browser. An uploaded picture is named as it was uploaded: the path is the visitor's own."""
-    words = ["python", "-m", "samkit", "run", page.name, "--model", work.model_ref, "--image", _picture_argument(work)]
-    for x, y, label in work.prompts.points:
+    words = ["python", "-m", "samkit", "run", page.name, "--model", work.model_ref, "--image", _picture_argument(inputs.image)]
+    words += ["--image-b", _picture_argument(inputs.image_b)] if inputs.image_b is not None else []
+    for x, y, label in inputs.prompts.points:
         words += ["--point", f"{x:g},{y:g},{label}"]
-    for box in work.prompts.boxes:
+    for box in inputs.prompts.boxes:
         words += ["--box", ",".join(f"{value:g}" for value in box)]
     defaults = type(params)()
     for name, value in params.model_dump(mode="json").items():
@@ -50,11 +52,11 @@ def command_line(page: ExperimentPage, work: Workspace, params) -> str:
     return shlex.join([*words, "--out", "run"])
 
 
-def _picture_argument(work: Workspace) -> str:
+def _picture_argument(picture: Picture) -> str:
     from samkit.media.samples import SAMPLES, load_sample
 
-    sample = next((name for name, sample in SAMPLES.items() if sample.file == work.picture.name), None)
-    return f"sample:{sample}" if sample and load_sample(sample) == work.picture else work.picture.name
+    sample = next((name for name, sample in SAMPLES.items() if sample.file == picture.name), None)
+    return f"sample:{sample}" if sample and load_sample(sample) == picture else picture.name
 
 
 def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures) -> None:
@@ -66,7 +68,7 @@ def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, resul
     pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")
     with command_place.popover("Copy command", icon=":material/terminal:", width="stretch"):
         st.caption("Makes the same run without a browser.")
-        st.code(command_line(page, work, result.params), language="bash", wrap_lines=True)
+        st.code(command_line(page, work, inputs, result.params), language="bash", wrap_lines=True)
     if pressed:
         with st.spinner("Keeping the run"):
             _keep(page, work, model, inputs, result, figures, name or f"{page.title}, {work.picture.name}", note)
@@ -76,7 +78,7 @@ def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, resul
 
 
 def _keep(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures, name: str, note: str) -> None:
-    extra = {"outputs/recipe.json": json.dumps(recipe(page, work, model, result.params), indent=1).encode()}
+    extra = {"outputs/recipe.json": json.dumps(recipe(page, inputs, model, result.params), indent=1).encode()}
     extra |= {f"outputs/{title}.html": figure.to_html(include_plotlyjs="cdn").encode() for title, figure in figures(result).items()}
     with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
         given = dict(result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype, name=name, note=note, extra_files=extra)
@@ -114,8 +116,13 @@ def _full_link(page: ExperimentPage, run_id: str) -> str:
     return urlunsplit((shown.scheme, shown.netloc, f"{folder}/{page.url_path}", f"run={run_id}", ""))
 
 
-def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Callable[[dict], dict]) -> None:
-    """`?run=ID` opens a kept run: its picture, prompts, model and parameters. Each link is followed once, so that later edits stay."""
+def restore_from_link(
+    page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Callable[[dict], dict], show: Callable[[Inputs, dict], None] | None = None
+) -> None:
+    """`?run=ID` opens a kept run: its picture, prompts, model and parameters. Each link is followed once, so that later edits stay.
+
+    show: puts a run's inputs and parameters on the page; None where there is one picture
+    """
     run_id = st.query_params.get("run")
     if not run_id or work.restored_run == run_id:
         return
@@ -125,11 +132,14 @@ def restore_from_link(page: ExperimentPage, work: Workspace, knobs: Knobs, resto
         if bundle.experiment != page.name:
             raise SamkitError(f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that page.")
         inputs = bundle.inputs()
-    work.show_picture(inputs.image, inputs.prompts)
+    if show is None:
+        work.show_picture(inputs.image, inputs.prompts)
+    else:
+        show(inputs, bundle.params)
     work.dtype = bundle.record["dtype"]
     work.model_ref = _model_ref(bundle.record["model"], work.model_ref)
     params = bundle.params
-    shared = {"side": params["side"], "fit": params["fit"], "mask_index": params["mask_index"], "refine_edges": params.get("refine_edges", False)}
+    shared = {"side": params["side"], "fit": params["fit"], "mask_index": params.get("mask_index"), "refine_edges": params.get("refine_edges", False)}
     knobs.set(shared | restore(params))
     st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
 

@@ -21,11 +21,11 @@ def _thumbnail(picture: Picture) -> str:
     return data_url(fit_within(picture.rgb, *THUMB_PX), lossless=False)
 
 
-def picture_picker(work: Workspace) -> None:
-    """The picture's name and size, and a button that opens the choice."""
+def picture_picker(work: Workspace, key: str = "change_picture") -> None:
+    """The picture's name and size, and a button that opens the choice. key: another one for a second picture."""
     picture = work.picture
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button("Picture", icon=":material/image:", key="change_picture", help="Samples, your own, or one used before"):
+        if st.button("Picture", icon=":material/image:", key=key, help="Samples, your own, or one used before"):
             _picture_dialog(work)
         st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
 

@@ -11,8 +11,11 @@ TOOL_LABELS = {"foreground": ":material/add_circle: Foreground", "background": "
 CHIPS_SHOWN = 12
 
 
-def prompt_editor(work: Workspace, page: str) -> None:
-    """Tools, canvas, chips, and loading and saving, in reading order. Call inside a fragment: only that reruns."""
+def prompt_editor(work: Workspace, page: str, second: bool = False) -> None:
+    """Tools, canvas, chips, and loading and saving, in reading order. Call inside a fragment: only that reruns.
+
+    second: for the second canvas on a page, which leaves the keyboard to the first
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         tool = st.segmented_control(
             "Tool",
@@ -26,9 +29,9 @@ def prompt_editor(work: Workspace, page: str) -> None:
         )
         work.tool = tool or work.tool
         # Callbacks run before the page does, so the canvas is told of the change in the same run.
-        st.button("", icon=":material/undo:", key=f"undo_{page}", help="Undo the last change", on_click=work.undo, shortcut="Ctrl+Z")
+        st.button("", icon=":material/undo:", key=f"undo_{page}", help="Undo the last change", on_click=work.undo, shortcut=None if second else "Ctrl+Z")
         st.button("", icon=":material/delete_sweep:", key=f"clear_{page}", help="Remove all prompts", on_click=lambda: work.edit(Prompts()))
-    prompt_canvas(work, page)
+    prompt_canvas(work, page, frame="canvas_frame_second" if second else "canvas_frame")
     _chips(work, page)
 
 

@@ -27,8 +27,8 @@ _CSS = """
 .st-key-row_top {min-height: 34rem;}
 .st-key-row_main {min-height: 33rem;}
 .samkit-figure {display: block; width: 100%; border-radius: 4px; object-fit: contain;}
-.st-key-canvas_frame {container-type: inline-size; overflow: hidden; border-radius: 4px; height: min(var(--canvas-h), 100cqw * var(--canvas-ratio));}
-.st-key-canvas_frame > div {zoom: min(1, tan(atan2(100cqw, var(--canvas-w))));}
+[class*="st-key-canvas_frame"] {container-type: inline-size; overflow: hidden; border-radius: 4px; height: min(var(--canvas-h), 100cqw * var(--canvas-ratio));}
+[class*="st-key-canvas_frame"] > div {zoom: min(1, tan(atan2(100cqw, var(--canvas-w))));}
 [class*="st-key-chip_"] button {min-height: 1.75rem; padding: 0 .55rem; font-size: .84rem; font-variant-numeric: tabular-nums;}
 [class*="st-key-mask_button_"] button {font-variant-numeric: tabular-nums; padding: .1rem .4rem;}
 [class*="st-key-mask_button_"] button p {font-size: .84rem;}

@@ -98,7 +98,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
         for title, tab in zip(titles, st.tabs(titles), strict=True):
             with tab:
                 if title == "Recipe":
-                    st.json(recipe(page, work, model, params), expanded=2)
+                    st.json(recipe(page, inputs, model, params), expanded=2)
                 elif title == "Timings":
                     _timings(result)
                 else:

@@ -2,6 +2,7 @@
 
 python -m tests.parity.report                          # the shrunken sizes
 python -m tests.parity.report vit_b tiny "tiny 2.0"     # official sizes, a minute or two each
+python -m tests.parity.report --video tiny              # following an object instead: 20 frames (9 at official sizes: 20 minutes)
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, load_pair
 from tests.parity.official import SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
+from tests.parity.video_cases import CASES, absent_pair, load_video_pair, make_film
 
 
 def rows(name: str, folder: Path):
@@ -27,10 +29,25 @@ def rows(name: str, folder: Path):
     yield "masks, IoU, score: everything and a mask hint", compare_masks(pair, PICTURES["wide"], PROMPTS["everything"], hint=True)
 
 
+def print_video_rows(name: str, folder: Path) -> None:
+    """Largest differences of the logits, the object scores and the pointers, for each way to begin."""
+    film = make_film(folder / f"film of {name}", frames=20 if name in SMALL_SAM2_SIZES else 9)
+    pair = load_video_pair(name, folder)
+    cases = [(case, lambda follow=follow: follow(pair, film)) for case, follow in CASES.items()]
+    cases.append(("click, object hidden on some frames", lambda: CASES["click"](absent_pair(name, folder, film), film)))
+    for case, follow in cases:
+        found = follow()
+        print(f"{name:16} {case:36} logits {found.logits:.1e}  object score {found.score:.1e}  pointer {found.pointer:.1e}", flush=True)
+
+
 def main() -> None:
-    names = sys.argv[1:] or [*SMALL_SAM1_SIZES, *SMALL_SAM2_SIZES]
+    names = [name for name in sys.argv[1:] if name != "--video"]
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
+        if "--video" in sys.argv:
+            for name in names or SMALL_SAM2_SIZES:
+                print_video_rows(name, Path(folder))
+            return
+        for name in names or [*SMALL_SAM1_SIZES, *SMALL_SAM2_SIZES]:
             for case, figures in rows(name, Path(folder)):
                 print(f"{name:16} {case:48} {max(figures):.1e}", flush=True)
 

@@ -325,3 +325,17 @@ def test_several_runs_travel_in_one_zip(kept, tmp_path):
     back = import_runs(tmp_path / "both.zip", tmp_path / "unpacked")
     assert [bundle.path.name for bundle in back] == ["run-0", "run-1"]
     assert [compare_masks(bundle.masks(), first.masks()) for bundle in back] == [(), ("mask_2 differs in 7 of 12600 pixels.",)]
+
+
+def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_path):
+    out = tmp_path / "run"
+    given = ["run", "cross-image", "--model", small_model, "--image", picture, "--image-b", "sample:coins", "--point", "0.4,0.6", "--out", out]
+    told = json.loads(samkit(*given, "--set", "prompt_on=b", "--set", "repeats=2", "--set", "refine_edges=true", "--json").stdout)
+    bundle = read_bundle(out)
+    assert bundle.record["picture_b"]["name"] == "coins" and bundle.inputs().image_b.size == (303, 384)
+    assert bundle.masks()["mask_tracked"].shape == (90, 140) and bundle.masks()["mask_prompted"].shape == (303, 384)
+    assert "refine_iou" in told["metrics"] and bundle.params["refine_edges"] is True and "memory_bank" in bundle.arrays()
+    outcome = json.loads(rerun(out, small_model).stdout)
+    assert outcome["identical"] is True and outcome["metric_differences"] == {}
+    sentence = samkit(*given[:6], "--point", "0.4,0.6", "--out", tmp_path / "other", expect=2).stderr
+    assert "needs two pictures" in sentence

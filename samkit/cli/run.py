@@ -17,7 +17,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 def run(
-    experiment: Annotated[str, typer.Argument(help="Which experiment: mask-stability.")],
+    experiment: Annotated[str, typer.Argument(help="Which experiment, such as mask-stability or cross-image.")],
     model: Model,
     image: Annotated[str, typer.Option(help="A picture file, or sample:NAME (sample:chelsea).")],
     out: Annotated[Path, typer.Option(help="New or empty folder for the run.")],

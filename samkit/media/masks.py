@@ -38,6 +38,15 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def innermost_point(mask: np.ndarray) -> tuple[int, int] | None:
+    """(x, y) of the pixel farthest from the mask's edge, the picture's border counted as one; None for an empty mask."""
+    if not mask.any():
+        return None
+    distance = cv2.distanceTransform(np.pad(_as_uint8(mask), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(np.argmax(distance), mask.shape)
+    return int(x), int(y)
+
+
 def contours(mask: np.ndarray) -> list[np.ndarray]:
     """The outlines of the mask's regions and of their holes, each [N, 2] float32 (x, y) in pixels, closed without repeating the first point.
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import tests.parity.official  # noqa: F401  (the official packages import beside a CPU build of torch only after it)
-from samkit.media.masks import boundary_pixels, connected_regions, contours, mask_area, mask_box, mask_iou, stability_score
+from samkit.media.masks import boundary_pixels, connected_regions, contours, innermost_point, mask_area, mask_box, mask_iou, stability_score
 
 shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
 some_masks = arrays(bool, shapes)
@@ -96,6 +96,17 @@ def test_regions_make_up_the_mask(mask):
     assert np.array_equal(together, mask)
     assert [region.area for region in regions] == sorted((region.area for region in regions), reverse=True)
     assert connected_regions(mask, min_area=3) == [] or all(region.area >= 3 for region in connected_regions(mask, min_area=3))
+
+
+@given(some_masks)
+def test_the_innermost_point_is_the_farthest_from_all_that_is_outside(mask):
+    point = innermost_point(mask)
+    if not mask.any():
+        assert point is None
+        return
+    outside = np.argwhere(~np.pad(mask, 1)) - 1
+    distances = {(x, y): np.hypot(outside[:, 0] - y, outside[:, 1] - x).min() for y, x in np.argwhere(mask)}
+    assert mask[point[1], point[0]] and distances[point] == pytest.approx(max(distances.values()))
 
 
 def test_corners_connect():

@@ -1,9 +1,13 @@
 """Sample pictures that come with scikit-image's wheel: there is always something to try, offline, and nothing is copied or downloaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from samkit.errors import PictureError
 from samkit.media.pictures import Picture, read_picture
@@ -31,6 +35,7 @@ _TABLE = (
     _sample("coins.png", "Greek coins from Pompeii", points=[(0.875, 0.145, 1)]),
     _sample("rocket.jpg", "Rocket on its launch pad", boxes=[(0.47, 0.3, 0.545, 0.99)]),
     _sample("motorcycle_left.png", "Motorcycle in a garage", points=[(0.36, 0.5, 1)], boxes=[(0.01, 0.24, 0.94, 0.92)]),
+    _sample("motorcycle_right.png", "The motorcycle, from a hand's breadth to the right", boxes=[(0.01, 0.24, 0.9, 0.92)]),
     _sample("hubble_deep_field.jpg", "Hubble extreme deep field", points=[(0.727, 0.543, 1)]),
     _sample("camera.png", "Man with a camera", points=[(0.25, 0.5, 1)]),
     _sample("retina.jpg", "Retina", points=[(0.155, 0.465, 1)]),
@@ -43,6 +48,41 @@ _TABLE = (
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A sample seen otherwise. crop: (x1, y1, x2, y2) as shares of it; light: what brightness is multiplied by."""
+
+    sample: str
+    crop: tuple[float, float, float, float]
+    mirrored: bool
+    light: float
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "coffee-mirrored": Variant("coffee", (0.1, 0.0, 1.0, 0.9), True, 0.8),
+    "chelsea-closer": Variant("chelsea", (0.12, 0.0, 0.88, 0.95), True, 1.0),
+    "coins-lower": Variant("coins", (0.0, 0.45, 1.0, 1.0), False, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class SamplePair:
+    """Two pictures with the same thing in them, by the names that `load_sample` takes, and prompts on the first."""
+
+    title: str
+    first: str
+    second: str
+    prompts: Prompts
+
+
+SAMPLE_PAIRS = (
+    SamplePair("Coffee, mirrored and darker", "coffee", "coffee-mirrored", SAMPLES["coffee"].prompts),
+    SamplePair("The cat, mirrored and closer", "chelsea", "chelsea-closer", Prompts(boxes=[(0.01, 0.01, 0.99, 0.99)])),
+    SamplePair("A motorcycle, left and right", "motorcycle_left", "motorcycle_right", SAMPLES["motorcycle_left"].prompts),
+    SamplePair("One coin, and other coins", "coins", "coins-lower", SAMPLES["coins"].prompts),
+)
+
+
 def sample_names() -> tuple[str, ...]:
     """Names of the samples whose files the installed scikit-image has, the best to begin with first."""
     return tuple(name for name, sample in SAMPLES.items() if _path(sample).is_file())
@@ -50,7 +90,9 @@ def sample_names() -> tuple[str, ...]:
 
 @cache
 def load_sample(name: str) -> Picture:
-    """The sample picture `name`, read once and kept: all of them together are 17 MB."""
+    """The sample picture or variant `name`, read or made once and kept: all of them together are 20 MB."""
+    if name in VARIANTS:
+        return _vary(load_sample(VARIANTS[name].sample), VARIANTS[name], name)
     if name not in SAMPLES:
         raise PictureError(f"There is no sample picture {name!r:.60}. There are: {', '.join(SAMPLES)}.")
     path = _path(SAMPLES[name])
@@ -59,6 +101,18 @@ def load_sample(name: str) -> Picture:
             f"The sample picture {name} is not in the installed scikit-image. Install it with `pip install scikit-image`, or take another picture."
         )
     return read_picture(path, name)
+
+
+def mirrored(picture: Picture) -> Picture:
+    """The picture with left and right exchanged."""
+    return Picture.from_array(picture.rgb[:, ::-1], f"{picture.name} mirrored")
+
+
+def _vary(picture: Picture, variant: Variant, name: str) -> Picture:
+    x1, y1, x2, y2 = np.rint(np.array(variant.crop) * np.tile((picture.width, picture.height), 2)).astype(int)
+    rgb = picture.rgb[y1:y2, x1:x2]
+    rgb = rgb[:, ::-1] if variant.mirrored else rgb
+    return Picture.from_array(cv2.convertScaleAbs(np.ascontiguousarray(rgb), alpha=variant.light), name)
 
 
 @cache

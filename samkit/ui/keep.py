@@ -53,10 +53,10 @@ def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) 
 
 
 def _picture_argument(picture: Picture) -> str:
-    from samkit.media.samples import SAMPLES, load_sample
+    from samkit.media.samples import SAMPLES, VARIANTS, load_sample
 
-    sample = next((name for name, sample in SAMPLES.items() if sample.file == picture.name), None)
-    return f"sample:{sample}" if sample and load_sample(sample) == picture else picture.name
+    known = picture.name in SAMPLES or picture.name in VARIANTS
+    return f"sample:{picture.name}" if known and load_sample(picture.name) == picture else picture.name
 
 
 def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures) -> None:

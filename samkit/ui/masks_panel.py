@@ -24,15 +24,17 @@ def refine_toggle(knobs: Knobs) -> dict[str, bool]:
     return {"refine_edges": knobs.toggle("Refine edges", "refine_edges", False, help=REFINE_HELP)}
 
 
-def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chosen: int, knobs: Knobs, page: str) -> None:
+def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chosen: int, knobs: Knobs, page: str, name: str = "mask_index") -> None:
     """
     rgb:   uint8 [H, W, 3]; masks: four bool [H, W]
     rows:  four dicts with predicted_iou and stability_score
-    knobs: holds `mask_index`, None while the highest predicted IoU decides
+    name:  the knob that holds the choice, None while the highest predicted IoU decides; another one for a second picture's masks
     """
     small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
     step = np.linspace(0, rgb.shape[0] - 1, small.shape[0]).astype(int), np.linspace(0, rgb.shape[1] - 1, small.shape[1]).astype(int)
-    grid = st.container(key="masks_grid", gap="xsmall")
+    first = name == "mask_index"
+    own = page if first else f"{page}_{name}"
+    grid = st.container(key="masks_grid" if first else f"masks_grid_{name}", gap="xsmall")
     for pair in ((0, 1), (2, 3)):
         for index, column in zip(pair, grid.columns(2, gap="small"), strict=True):
             with column.container(gap="xxsmall"):
@@ -42,24 +44,24 @@ def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chos
                 inline_image(shown, f"Mask {index} over the picture: predicted {figures}", "samkit-mask chosen" if index == chosen else "samkit-mask")
                 st.button(
                     f"**{MASK_TITLES[index]}** · {figures}",
-                    key=f"mask_button_{page}_{index}",
+                    key=f"mask_button_{own}_{index}",
                     icon=":material/radio_button_checked:" if index == chosen else ":material/radio_button_unchecked:",
                     type="tertiary",
                     width="stretch",
                     help=MASK_HELP[index],
-                    on_click=lambda index=index: knobs.set({"mask_index": index}),
+                    on_click=lambda index=index: knobs.set({name: index}),
                 )
     if knobs.get("refine_edges"):
         st.caption(":material/auto_fix_high: Edges refined by GrabCut after the model: not its own output.")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if knobs.get("mask_index") is None:
+        if knobs.get(name) is None:
             st.caption("Framed: the multimask with the highest predicted IoU. Choose another by its label.")
         else:
             st.caption("Framed: your choice.")
             st.button(
                 "Let the predicted IoU choose",
-                key=f"mask_auto_{page}",
+                key=f"mask_auto_{own}",
                 type="tertiary",
                 icon=":material/auto_mode:",
-                on_click=lambda: knobs.set({"mask_index": None}),
+                on_click=lambda: knobs.set({name: None}),
             )

@@ -88,7 +88,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
         with main:
             # A container, not an empty: the last picture stays in it until the next one comes.
             place, progress_place = st.container(), st.empty()
-        result = _result(experiment, model, inputs, params, progress_place)
+        result = kept_result(experiment, model, inputs, params, progress_place)
         with right:
             masks = [result.masks[f"mask_{i}"] for i in range(4)]
             masks_panel(work.picture.rgb, masks, result.tables["masks"], int(result.metrics["mask_index"]), knobs, page.name)
@@ -100,7 +100,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
                 if title == "Recipe":
                     st.json(recipe(page, inputs, model, params), expanded=2)
                 elif title == "Timings":
-                    _timings(result)
+                    timings_tab(result)
                 else:
                     view.tabs[title](result)
         keep_bar(page, work, model, inputs, result, view.figures)
@@ -108,10 +108,11 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
             st.rerun()
 
 
-def _result(experiment: ModuleType, model, inputs: Inputs, params, place) -> Result:
+def kept_result(experiment, model, inputs: Inputs, params, place) -> Result:
     """The experiment's result, from the visitor's last few when nothing it depends on has changed. Progress shows in `place`."""
     kept: OrderedDict = st.session_state.setdefault("samkit.results", OrderedDict())
-    key = (experiment.NAME, model.info.sha256, model.device, model.dtype, inputs.image.sha256, inputs.prompts, params)
+    pictures = inputs.image.sha256, inputs.image_b.sha256 if inputs.image_b is not None else None
+    key = (experiment.NAME, model.info.sha256, model.device, model.dtype, *pictures, inputs.prompts, params)
     if key not in kept:
         shown = time.perf_counter()
         bar = None
@@ -138,7 +139,7 @@ def _result_bytes(result: Result) -> int:
     return sum(array.nbytes for arrays in (result.images, result.masks, result.arrays) for array in arrays.values())
 
 
-def _timings(result: Result) -> None:
+def timings_tab(result: Result) -> None:
     rows = [{"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)} for name, value in result.timings.items()]
     st.dataframe(rows, hide_index=True, width="content")
     st.caption("An encoding taken from the cache shows the time it took when it was made.")

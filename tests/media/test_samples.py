@@ -3,11 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from samkit.errors import PictureError
 from samkit.media import samples
-from samkit.media.samples import SAMPLES, load_sample, sample_names
+from samkit.media.samples import SAMPLE_PAIRS, SAMPLES, VARIANTS, load_sample, mirrored, sample_names
 
 
 def test_the_promised_samples_are_there():
@@ -22,6 +23,21 @@ def test_sample(name):
     assert min(picture.size) > 150
     assert sample.title and not sample.prompts.is_empty
     assert load_sample(name) is picture
+
+
+@pytest.mark.parametrize("pair", SAMPLE_PAIRS, ids=lambda pair: pair.first)
+def test_pairs_are_two_pictures_and_a_prompt(pair):
+    first, second = load_sample(pair.first), load_sample(pair.second)
+    assert first != second and second.name == pair.second and not pair.prompts.is_empty and min(second.size) > 150
+
+
+def test_a_variant_is_cut_mirrored_and_lit_as_it_says():
+    variant, base = VARIANTS["coffee-mirrored"], load_sample("coffee")
+    height, width = base.size
+    expected = base.rgb[: round(0.9 * height), round(0.1 * width) :][:, ::-1] * variant.light
+    assert np.abs(load_sample("coffee-mirrored").rgb - expected).max() <= 0.5
+    assert (load_sample("coins-lower").rgb == load_sample("coins").rgb[round(0.45 * 303) :]).all()
+    assert (mirrored(base).rgb == base.rgb[:, ::-1]).all()
 
 
 def test_unknown_name():

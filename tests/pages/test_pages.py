@@ -188,6 +188,11 @@ def test_kept_results_are_bounded_in_bytes(page, monkeypatch):
     assert len(page.session_state["samkit.results"]) == 1
 
 
+def test_the_command_names_a_sample_as_the_command_line_does(page):
+    (command,) = [code.value for code in page.code if "samkit run" in code.value]
+    assert "--image sample:coffee " in command and "--image-b" not in command
+
+
 def test_a_link_to_nothing_is_a_sentence(app):
     app.run().switch_page(PAGE)
     app.query_params["run"] = "../../etc/passwd"

@@ -68,15 +68,13 @@ class Pass:
 
 @dataclass
 class PairTrack:
-    """An object followed from a prompted picture to another one.
+    """An object followed from a prompted picture to another one. Holds no encodings, so that it costs little to keep.
 
-    source, target: encodings of the prompted picture and of the other one
-    index: the mask of `prompted` that is remembered
+    prompted: the prediction on the prompted picture
+    index:    the mask of `prompted` that is remembered
+    passes:   those made so far
     """
 
-    model: object
-    source: object
-    target: object
     prompted: object
     index: int
     memory: object
@@ -84,26 +82,26 @@ class PairTrack:
     passes: list[Pass] = field(default_factory=list)
 
     @classmethod
-    def start(cls, model, source, target, prompts: Prompts, mask_index: int | None) -> "PairTrack":
-        """Predict on `source` and remember the mask `mask_index`, or the multimask predicted best."""
+    def start(cls, model, source, prompts: Prompts, mask_index: int | None) -> "PairTrack":
+        """Predict on the encoding `source` and remember the mask `mask_index`, or the multimask predicted best."""
         prompted = model.predict_masks(source, prompts)
         index = prompted.best if mask_index is None else mask_index
         start = time.perf_counter()
         memory = model.encode_memory(source, prompted, index)
-        return cls(model, source, target, prompted, index, memory, 1000 * (time.perf_counter() - start))
+        return cls(prompted, index, memory, 1000 * (time.perf_counter() - start))
 
-    def first(self, count: int, progress: Progress | None = None) -> list[Pass]:
-        """The first `count` passes, of which those not made yet are made."""
+    def extend(self, model, target, count: int, progress: Progress | None = None) -> "PairTrack":
+        """See to it that there are at least `count` passes over the encoding `target`."""
         bank = self.bank(len(self.passes))
         while len(self.passes) < count:
             if progress:
                 progress(len(self.passes) / count, f"Pass {len(self.passes) + 1} of {count}")
             start = time.perf_counter()
-            step = self.model.track(self.target, bank)
-            memory = self.model.encode_memory(self.target, step, step.best)
+            step = model.track(target, bank)
+            memory = model.encode_memory(target, step, step.best)
             bank.add_frame(memory)
             self.passes.append(Pass(step, memory, 1000 * (time.perf_counter() - start)))
-        return self.passes[:count]
+        return self
 
     def bank(self, count: int):
         """A new MemoryBank as it is after `count` passes."""
@@ -158,7 +156,7 @@ def run(
 
     track = follow.track(inputs.prompts, lambda share, line: report(0.4 + 0.2 * share, line))
     timings = {f"encode_{name}_ms": encoding.encode_ms for name, encoding in zip(("prompted", "other"), encodings, strict=True)}
-    passes = track.first(params.repeats + 1)
+    passes = track.passes[: params.repeats + 1]
     timings |= {"decode_ms": track.prompted.decode_ms, "encode_memory_ms": track.memory_ms, "track_ms": sum(step.track_ms for step in passes)}
     start = time.perf_counter()
     parts = _measure(track, passes, pictures, inputs.prompts, params)
@@ -202,9 +200,8 @@ class _Follow:
         key = (self.model.info.sha256, self.model.device, self.model.dtype, *(picture.sha256 for picture in self.pictures), *settings, prompts)
         key = (*key, self.params.mask_index)
         if key not in self.tracks:
-            self.tracks[key] = PairTrack.start(self.model, *self.encodings, prompts, self.params.mask_index)
-        self.tracks[key].first(self.params.repeats + 1, progress)
-        return self.tracks[key]
+            self.tracks[key] = PairTrack.start(self.model, self.encodings[0], prompts, self.params.mask_index)
+        return self.tracks[key].extend(self.model, self.encodings[1], self.params.repeats + 1, progress)
 
     def find(self, step) -> int:
         """The mask of a tracked prediction that is shown."""
@@ -293,7 +290,7 @@ def _add_point_and_box(follow: _Follow, prompts: Prompts, parts: _Parts, report:
     for share, (kind, own) in zip((0.0, 0.5), point_and_box_prompts(prompts, parts.masks["prompted"]).items(), strict=True):
         report(share, f"The same object by a {kind}")
         track = follow.track(own)
-        step = track.first(params.repeats + 1)[-1].prediction
+        step = track.passes[params.repeats].prediction
         given = ("prompted", track.prompted, track.index, own, follow.pictures[0]), ("tracked", step, follow.find(step), Prompts(), follow.pictures[1])
         row = {"by": kind, "prompts": own.to_json(), "object_score": float(step.object_score)}
         for name, prediction, index, own_prompts, picture in given:
@@ -317,8 +314,8 @@ def _add_jitter(follow: _Follow, track: PairTrack, prompts: Prompts, parts: _Par
     shifts = jitter_shifts(count, params.jitter_px, params.seed)
     for i, moved in enumerate(jitter_prompts(prompts, shifts, follow.pictures[0].size)):
         report(i / count, f"Moved prompt {i + 1} of {count}")
-        copy = PairTrack.start(follow.model, *follow.encodings, moved, track.index)
-        step = copy.first(1)[0].prediction
+        copy = PairTrack.start(follow.model, follow.encodings[0], moved, track.index).extend(follow.model, follow.encodings[1], 1)
+        step = copy.passes[0].prediction
         masks = copy.prompted.mask(track.index, sizes[0], params.threshold), step.mask(follow.find(step), sizes[1], params.threshold)
         for counted, mask in zip(counts, masks, strict=True):
             counted += mask

@@ -231,6 +231,7 @@ def test_what_can_not_be_run_is_a_sentence(model, tmp_path):
 
 def test_a_pair_track_makes_each_pass_once(model):
     encodings = [model.encode_image(picture.rgb) for picture in (A, B)]
-    track = PairTrack.start(model, *encodings, CLICK, None)
-    first = track.first(1)
-    assert track.first(3)[0] is first[0] and len(track.first(1)) == 1 and len(track.passes) == 3
+    track = PairTrack.start(model, encodings[0], CLICK, None).extend(model, encodings[1], 1)
+    first = track.passes[0]
+    track.extend(model, encodings[1], 3).extend(model, encodings[1], 2)
+    assert track.passes[0] is first and len(track.passes) == 3 and len(track.bank(2).frames) == 2

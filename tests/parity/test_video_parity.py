@@ -5,6 +5,7 @@ Shrunken sizes run every time, over more frames than there are memories (7) and 
 
 import pytest
 
+from samkit.models.memory_bank import MemoryBank
 from tests.parity.video_cases import CASES, absent_pair, from_click, load_video_pair, make_film
 
 SMALL = ["shrunken 2.1", "shrunken 2.0"]
@@ -36,6 +37,23 @@ def test_hidden_object(name, film, tmp_path):
     difference = from_click(absent_pair(name, tmp_path, film), film)
     assert min(difference.scores) < 0 < max(difference.scores)
     assert difference.within()
+
+
+FAULTS = {
+    "times of pointers": ("pointers", lambda entries: [(pointer, 1.5 * share) for pointer, share in entries]),
+    "a pointer left out": ("pointers", lambda entries: entries[:-1]),
+    "times of maps": ("maps", lambda entries: [(features, None if distance is None else max(1, distance - 1)) for features, distance in entries]),
+    "a map left out": ("maps", lambda entries: entries[: max(1, len(entries) - 1)]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_memory_would_be_noticed(fault, short_film, tmp_path, monkeypatch):
+    """The limits are tight enough for these weights to tell."""
+    name, spoil = FAULTS[fault]
+    right = getattr(MemoryBank, name)
+    monkeypatch.setattr(MemoryBank, name, lambda bank: spoil(right(bank)))
+    assert not from_click(load_video_pair("shrunken 2.1", tmp_path), short_film).within()
 
 
 @pytest.mark.slow

@@ -37,6 +37,15 @@ EXPERIMENT_PAGES = (
         file="pages/mask_stability.py",
         families="SAM v1, v2, v2.1",
     ),
+    ExperimentPage(
+        name="cross-image",
+        title="Cross-image segmentation",
+        question="Does the model find the same thing in another picture?",
+        summary="Prompt one picture, segment the other with the model's memory, look again, and shake the prompt.",
+        icon=":material/compare:",
+        file="pages/cross_image.py",
+        families="SAM v2, v2.1",
+    ),
 )
 
 

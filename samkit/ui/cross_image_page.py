@@ -71,7 +71,10 @@ def _workbench(page: ExperimentPage, work: Workspace, pair: PicturePair, model, 
         with st.container(key="row_main"):
             main, beside = st.columns([7, 4], gap="medium")
         with beside:
-            values = draw_knobs(knobs) | refine_toggle(knobs)
+            values = draw_knobs(knobs)
+        masks = st.container()
+        with masks:
+            values |= refine_toggle(knobs)
         if pair.prompt_on is None:
             with main:
                 st.info("Click one of the pictures, or drag a box around something in it: it is then looked for in the other one.", icon=":material/ads_click:")
@@ -84,7 +87,8 @@ def _workbench(page: ExperimentPage, work: Workspace, pair: PicturePair, model, 
         result = kept_result(SimpleNamespace(NAME=cross_image.NAME, run=partial(cross_image.run, tracks=_tracks())), model, inputs, params, progress_place)
         with place:
             draw_main(inputs, result, knobs)
-        _masks(inputs, result, knobs, page.name)
+        with masks:
+            _masks(inputs, result, knobs, page.name)
         titles = ["Passes", "Numbers", "Files", "Recipe", "Timings"]
         passes, numbers, files, recipe_tab, timings = st.tabs(titles)
         with passes:

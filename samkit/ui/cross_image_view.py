@@ -96,7 +96,9 @@ def _draw_jitter(pictures: tuple[Picture, Picture], result: Result) -> None:
         columns = st.columns(2, gap="small")
     for name, picture, column in zip(("prompted", "tracked"), pictures, columns, strict=True):
         with column:
-            st.plotly_chart(jitter_figure(result, name, picture.size), key=f"jitter_{name}", config=PLOT)
+            # One colour bar serves both.
+            figure = jitter_figure(result, name, picture.size).update_traces(showscale=name == "tracked")
+            st.plotly_chart(figure, key=f"jitter_{name}", config=PLOT)
             st.caption("Remembered" if name == "prompted" else "Found")
     metrics = result.metrics
     st.caption(
@@ -179,6 +181,7 @@ def figures(result: Result) -> dict:
 def draw_passes(result: Result) -> None:
     if not result.params.repeats:
         st.info("Move “Repeats” up to see what looking again changes: each pass remembers the best mask of those before.", icon=":material/repeat:")
+        return
     with st.container(key="row_passes"):
         left, right = st.columns(2, gap="medium")
     with left:

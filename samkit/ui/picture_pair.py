@@ -12,6 +12,7 @@ from samkit.ui.prompt_editor import prompt_editor
 from samkit.ui.workspace import Workspace
 
 _KEY = "samkit.picture_pair"
+NO_PROMPT = "No prompt here."
 
 
 @dataclass
@@ -86,12 +87,12 @@ def pair_editor(pair: PicturePair, page: str) -> None:
     with left:
         st.markdown(f"**A** · {_role(pair, 'a')}")
         picture_picker(pair.a)
-        prompt_editor(pair.a, page)
+        prompt_editor(pair.a, page, no_prompt=NO_PROMPT)
     pair.settle()
     with right:
         st.markdown(f"**B** · {_role(pair, 'b')}")
         picture_picker(pair.b, "change_picture_b")
-        prompt_editor(pair.b, f"{page}-b", second=True)
+        prompt_editor(pair.b, f"{page}-b", second=True, no_prompt=NO_PROMPT)
     if pair.settle():
         st.rerun()
 

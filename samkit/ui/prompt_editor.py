@@ -9,12 +9,14 @@ from samkit.ui.workspace import Workspace
 
 TOOL_LABELS = {"foreground": ":material/add_circle: Foreground", "background": ":material/do_not_disturb_on: Background", "box": ":material/select: Box"}
 CHIPS_SHOWN = 12
+NO_PROMPT = "No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess."
 
 
-def prompt_editor(work: Workspace, page: str, second: bool = False) -> None:
+def prompt_editor(work: Workspace, page: str, second: bool = False, no_prompt: str = NO_PROMPT) -> None:
     """Tools, canvas, chips, and loading and saving, in reading order. Call inside a fragment: only that reruns.
 
-    second: for the second canvas on a page, which leaves the keyboard to the first
+    second:    for the second canvas on a page, which leaves the keyboard to the first
+    no_prompt: what stands in place of the prompts while there is none
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         tool = st.segmented_control(
@@ -32,10 +34,10 @@ def prompt_editor(work: Workspace, page: str, second: bool = False) -> None:
         st.button("", icon=":material/undo:", key=f"undo_{page}", help="Undo the last change", on_click=work.undo, shortcut=None if second else "Ctrl+Z")
         st.button("", icon=":material/delete_sweep:", key=f"clear_{page}", help="Remove all prompts", on_click=lambda: work.edit(Prompts()))
     prompt_canvas(work, page, frame="canvas_frame_second" if second else "canvas_frame")
-    _chips(work, page)
+    _chips(work, page, no_prompt)
 
 
-def _chips(work: Workspace, page: str) -> None:
+def _chips(work: Workspace, page: str, no_prompt: str) -> None:
     """One small button for each prompt, which removes it; then load and save."""
     with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}"):
         prompts = work.prompts
@@ -54,7 +56,7 @@ def _chips(work: Workspace, page: str) -> None:
         if len(named) > CHIPS_SHOWN:
             st.caption(f"and {len(named) - CHIPS_SHOWN} more")
         if not named:
-            st.caption("No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess.")
+            st.caption(no_prompt)
         _load_and_save(work, page)
 
 

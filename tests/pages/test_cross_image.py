@@ -10,6 +10,7 @@ from samkit.media.samples import SAMPLE_PAIRS, load_sample
 from samkit.models.prompts import Prompts
 from samkit.tracking.bundle import read_bundle
 from samkit.tracking.store import RunStore
+from samkit.ui.cross_image_view import VIEWS
 from samkit.ui.encoding_cache import encoding_cache
 from tests.random_models import SMALL_SAM1, save_random_model
 
@@ -73,15 +74,15 @@ def test_knobs_encode_nothing_and_reach_the_experiment(page):
     assert encodings() == before and not page.error and not page.exception
 
 
-@pytest.mark.parametrize("view", ["Both", "Found", "Cut-out", "Point and box", "Jitter"])
-def test_every_view_is_drawn_with_and_without_what_it_shows(page, view):
-    page.switch_page("pages/home.py").run()
-    page.session_state["samkit.workspace"].params["cross-image"]["view"] = view
-    page.switch_page(PAGE).run()
-    assert not page.error and not page.exception
-    page.toggle(key=f"{KNOB}point_and_box").set_value(True)
-    page.toggle(key=f"{KNOB}jitter").set_value(True).run()
-    assert not page.error and not page.exception and result(page).params.jitter_copies == 16
+def test_every_view_is_drawn_with_and_without_what_it_shows(page):
+    for view in VIEWS:
+        page.switch_page("pages/home.py").run()
+        page.session_state["samkit.workspace"].params["cross-image"] = {"view": view}
+        page.switch_page(PAGE).run()
+        assert not page.error and not page.exception
+        page.toggle(key=f"{KNOB}point_and_box").set_value(True)
+        page.toggle(key=f"{KNOB}jitter").set_value(True).run()
+        assert not page.error and not page.exception and result(page).params.jitter_copies == 16
 
 
 def test_prompting_one_picture_clears_the_other(page):

@@ -92,7 +92,7 @@ def read_picture(
     Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a cap.
     """
     if isinstance(source, bytes | bytearray | memoryview):
-        name, data = _clean_name(name), bytes(source)
+        name, data = clean_name(name), bytes(source)
     elif isinstance(source, str | os.PathLike):
         name, data = _read_path(os.fspath(source), name, max_bytes)
     else:
@@ -120,7 +120,7 @@ def read_picture(
 
 def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str, bytes]:
     path = os.fsdecode(path)
-    name = _clean_name(name or Path(path).name)
+    name = clean_name(name or Path(path).name)
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -142,7 +142,7 @@ def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str
 
 def _read_file(file: BinaryIO, name: str | None, max_bytes: int) -> tuple[str, bytes]:
     own_name = getattr(file, "name", None)
-    name = _clean_name(name or (Path(own_name).name if isinstance(own_name, str) else None))
+    name = clean_name(name or (Path(own_name).name if isinstance(own_name, str) else None))
     if not callable(getattr(file, "read", None)):
         raise PictureError(f"A picture is read from a path, bytes or an open binary file, not from a {type(file).__name__}.")
     try:
@@ -226,7 +226,7 @@ def _upright(rgb: np.ndarray, orientation: int) -> np.ndarray:
     return turned() if turned else rgb
 
 
-def _clean_name(name: str | None) -> str:
+def clean_name(name: str | None) -> str:
     """A name fit for a sentence and a file list: one line, no folders, at most 100 characters."""
     name = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
     name = "".join(character if character.isprintable() else "?" for character in name).strip()

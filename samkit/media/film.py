@@ -1,0 +1,112 @@
+"""Films out: MP4 that plays in a browser, and the masks of every frame as PNG files in a zip or as COCO run-length encoding."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from samkit.errors import PictureError
+from samkit.media.drawing import mask_to_png
+from samkit.media.rle import mask_to_rle, rle_to_mask
+
+QUALITY = "20"
+"""x264's constant rate factor: 18 is nearly without loss, 23 its default."""
+
+
+class FilmWriter:
+    """Writes H.264 in an MP4 file, 4:2:0, so that every browser plays it. The file appears when the writer is closed without an error.
+
+    Odd sides get one more row or column, the last one again: 4:2:0 needs even ones.
+    """
+
+    def __init__(self, path: str | Path, fps: float):
+        self.path = Path(path)
+        self.frames = 0
+        self._partial = self.path.with_name(f".{self.path.name}.part")
+        self._rate = Fraction(max(fps, 0.1)).limit_denominator(1001)
+        self._container = None
+
+    def add(self, rgb: np.ndarray) -> None:
+        """Append a frame: uint8 [H, W, 3], all of one size."""
+        height, width = rgb.shape[:2]
+        if height % 2 or width % 2:
+            rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        try:
+            if self._container is None:
+                self._open(*rgb.shape[:2])
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, av.FFmpegError) as error:
+            raise PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.") from error
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finish the file. Without any frame there is none."""
+        if self._container is None:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            os.replace(self._partial, self.path)
+        except (OSError, av.FFmpegError) as error:
+            raise PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.") from error
+        finally:
+            self._container = None
+
+    def _open(self, height: int, width: int) -> None:
+        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+        self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"})
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        self._stream.thread_count = 1
+
+    def __enter__(self) -> "FilmWriter":
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        elif self._container is not None:
+            self._container.close()
+            self._container = None
+            self._partial.unlink(missing_ok=True)
+
+
+def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:
+    """All frames, uint8 [H, W, 3] each, as one MP4 file."""
+    with FilmWriter(path, fps) as writer:
+        for rgb in frames:
+            writer.add(rgb)
+    return writer.path
+
+
+def masks_to_json(masks: Sequence[Mapping]) -> bytes:
+    """Rows with `frame` (index), `rle` (of `mask_to_rle`) and whatever else belongs to the frame, as one JSON file."""
+    return json.dumps({"format": "coco-rle-per-frame", "frames": list(masks)}, separators=(",", ":")).encode()
+
+
+def masks_from_json(content: bytes) -> dict[int, np.ndarray]:
+    """frame -> bool [H, W], of what `masks_to_json` wrote. Raises PictureError for anything else."""
+    try:
+        rows = json.loads(content)["frames"]
+        return {int(row["frame"]): rle_to_mask(row["rle"]) for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PictureError(f"This is no file of masks per frame ({error!r:.100}).") from error
+
+
+def zip_masks(path: str | Path, rows: Iterable[Mapping]) -> Path:
+    """The masks of `masks_to_json`'s rows as PNG files named by frame, in one zip."""
+    path = Path(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for row in rows:
+            archive.writestr(f"{int(row['frame']):06d}.png", mask_to_png(rle_to_mask(row["rle"])))
+    return path
+
+
+def mask_row(frame: int, mask: np.ndarray, **more: float | int | bool) -> dict:
+    """A row for `masks_to_json`. mask: bool [H, W]."""
+    return {"frame": frame, "rle": mask_to_rle(mask), **more}

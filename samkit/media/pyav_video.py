@@ -1,0 +1,129 @@
+"""Films that PyAV reads: everywhere, and what is left of a file that was cut short."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import av
+import numpy as np
+
+from samkit.errors import PictureError
+from samkit.media.video import MAX_FRAMES, MAX_SIDE, FileVideo, shrunk_size
+
+DEFAULT_FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a file's header and first frame say. size: (height, width) as a person sees it; rotation: degrees anticlockwise that frames are turned for that."""
+
+    size: tuple[int, int]
+    rotation: int
+    fps: float
+
+
+def probe(path: Path, name: str) -> Probe:
+    """Open the file, decode one frame, close it. Raises PictureError where there is no film in it."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                kind = "only sound" if container.streams.audio else "no pictures"
+                raise PictureError(f"{name} has {kind} in it. Give a film.")
+            stream = container.streams.video[0]
+            fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+            if max(stream.width or 0, stream.height or 0) > MAX_SIDE:
+                raise PictureError(f"{name} has {stream.width} x {stream.height} pixels a frame; at most {MAX_SIDE} a side are read. Make it smaller first.")
+            for frame in container.decode(stream):
+                rotation = round(frame.rotation / 90) * 90 % 360
+                size = (frame.height, frame.width)
+                return Probe(size[::-1] if rotation % 180 else size, rotation, fps)
+    except av.FFmpegError as error:
+        raise _no_film(path, name, error) from error
+    raise PictureError(f"{name} has no frames in it: it ends before the first picture. Copy or download it again.")
+
+
+class PyavVideo(FileVideo):
+    """Frames are found by their times: those of all packets are listed when the file is opened, without decoding."""
+
+    reader = "pyav"
+
+    def __init__(self, path: Path, name: str, told: Probe, max_side: int | None):
+        super().__init__(path, name)
+        self.rotation, self.original_size, self.fps = told.rotation, told.size, told.fps
+        self.size = shrunk_size(told.size, max_side)
+        self._container = av.open(str(path))
+        self._stream = self._container.streams.video[0]
+        self._times, broken = self._list_times()
+        self._decoded, self._next = None, 0
+        if broken:
+            self._drop_what_cannot_be_decoded()
+        self.length = len(self._times)
+        if not self.length:
+            raise PictureError(f"{name} has no frames in it that can be decoded. Copy or download it again.")
+
+    @cached_property
+    def timestamps(self) -> np.ndarray:
+        return np.array([float((time - self._times[0]) * self._stream.time_base) for time in self._times])
+
+    def _list_times(self) -> tuple[list[int], bool]:
+        """Times of all frames in the order they are shown, in units of the stream, and whether reading broke off or has to be checked."""
+        times, broken = [], False
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.pts is not None and not packet.is_discard:
+                    times.append(packet.pts)
+                    broken = broken or packet.is_corrupt
+                if len(times) > MAX_FRAMES:
+                    raise PictureError(f"{self.name} has more than {MAX_FRAMES:,} frames, the most that are read. Cut it first.")
+        except av.FFmpegError:
+            broken = True
+        told = self._stream.frames
+        return sorted(times), broken or bool(told and len(times) < told)
+
+    def _drop_what_cannot_be_decoded(self) -> None:
+        found = []
+        self._container.seek(0)
+        try:
+            for frame in self._container.decode(self._stream):
+                if frame.pts is not None:
+                    found.append(frame.pts)
+        except av.FFmpegError:
+            pass
+        told = max(self._stream.frames, len(self._times))
+        self._times = found
+        self.warning = f"{self.name} is cut short or damaged: {len(found)} of its {told} frames are there."
+
+    def _read(self, index: int) -> np.ndarray:
+        try:
+            frame = self._decode(index)
+        except (av.FFmpegError, StopIteration) as error:
+            self._decoded = None
+            raise PictureError(f"Frame {index} of {self.name} can't be decoded: the file is damaged there. Copy or download it again.") from error
+        # Scaling happens before turning, so the stored frame's sides are swapped where it lies on its side.
+        height, width = self.size[::-1] if self.rotation % 180 else self.size
+        rgb = frame.to_ndarray(format="rgb24", width=width, height=height) if self.size != self.original_size else frame.to_ndarray(format="rgb24")
+        return np.ascontiguousarray(np.rot90(rgb, self.rotation // 90))
+
+    def _decode(self, index: int) -> av.VideoFrame:
+        """The frame from a running decoder if it comes next, else from the key frame before it."""
+        wanted = self._times[index]
+        if self._decoded is None or index != self._next:
+            self._container.seek(wanted, stream=self._stream, backward=True)
+            self._decoded = self._container.decode(self._stream)
+        while True:
+            frame = next(self._decoded)
+            if frame.pts is not None and frame.pts >= wanted:
+                self._next = index + 1
+                return frame
+
+    def close(self) -> None:
+        with self._lock:
+            self._container.close()
+
+
+def _no_film(path: Path, name: str, error: av.FFmpegError) -> PictureError:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start[4:8] == b"ftyp":
+        return PictureError(f"{name} is cut short or damaged: the part of the file that says where its frames lie is missing. Copy or download it again.")
+    return PictureError(f"{name} is not a film that can be read here ({error.strerror or error}). Give an MP4, MOV, MKV, WebM or AVI file.")

@@ -59,11 +59,9 @@ def draw_main(inputs: Inputs, result: Result, knobs: Knobs) -> None:
             icon=":material/visibility_off:",
         )
     if view == "Both":
-        _side_by_side(
-            "both",
-            (_covered(pictures[0].rgb, result.masks["prompted"]), f"Remembered, on {_letter(result, 'prompted')}"),
-            (_covered(pictures[1].rgb, result.masks["tracked"]), f"Found, on {_letter(result, 'tracked')}"),
-        )
+        shown = [(_covered(pictures[0].rgb, result.masks["prompted"]), f"Remembered, on {_letter(result, 'prompted')}")]
+        shown.append((_covered(pictures[1].rgb, result.masks["tracked"]), f"Found, on {_letter(result, 'tracked')}"))
+        _side_by_side("both", *(shown if result.params.prompt_on == "a" else reversed(shown)))
     elif view == "Found":
         inline_image(_covered(pictures[1].rgb, result.masks["tracked"]), "The picture that was segmented, with the mask found", "samkit-figure")
     elif view == "Cut-out":

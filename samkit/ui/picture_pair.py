@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLE_PAIRS, SamplePair, load_sample, mirrored
@@ -80,7 +81,7 @@ def pair_tools(pair: PicturePair, page: str) -> None:
 
 
 def pair_editor(pair: PicturePair, page: str) -> None:
-    """Both pictures with their canvases. Reruns the page where a prompt drawn on the second cleared the first, which is drawn before it."""
+    """Both pictures with their canvases. Draws again where a prompt drawn on the second cleared the first, which is drawn before it."""
     pair.settle()
     with st.container(key="row_pair"):
         left, right = st.columns(2, gap="medium")
@@ -94,6 +95,14 @@ def pair_editor(pair: PicturePair, page: str) -> None:
         picture_picker(pair.b, "change_picture_b")
         prompt_editor(pair.b, f"{page}-b", second=True, no_prompt=NO_PROMPT)
     if pair.settle():
+        _rerun()
+
+
+def _rerun() -> None:
+    """Of the fragment alone where it is one that runs."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
         st.rerun()
 
 

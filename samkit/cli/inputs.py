@@ -22,6 +22,36 @@ def read_image(text: str):
     return load_sample(name)
 
 
+def read_film(text: str):
+    """The Video of `--video`: a file, a folder of frames, or `sample:NAME`."""
+    from samkit.media.sample_videos import load_sample_video
+    from samkit.media.video import open_video
+
+    return load_sample_video(text.removeprefix(SAMPLE_PREFIX)) if text.startswith(SAMPLE_PREFIX) else open_video(text)
+
+
+def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None):
+    """The Inputs of a run. Without a picture, prompts are on the film's first frame; a bank needs a film."""
+    from samkit.experiments.result import Inputs, Prior
+
+    film = read_film(video) if video else None
+    if image is None and film is None:
+        raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")
+    memories = None
+    if bank is not None:
+        from samkit.models.memory_bank import MemoryBank
+
+        if film is None:
+            raise BadInput("A memory bank is for following an object through a film: give one with --video too.")
+        memories = MemoryBank.load(bank)
+    second = read_image(image_b) if image_b else None
+    if image is not None:
+        return Inputs(read_image(image), prompts, second, video=film, bank=memories)
+    picture = film.picture(0)
+    priors = () if prompts.is_empty else (Prior(picture, prompts, film_frame=0),)
+    return Inputs(picture, prompts, second, video=film, priors=priors, bank=memories)
+
+
 def read_prompts(points: list[str], boxes: list[str], file: Path | None):
     """The Prompts of `--point x,y[,label]`, `--box x1,y1,x2,y2` and `--prompts FILE.json`, all of them together."""
     from samkit.models.prompts import Prompts

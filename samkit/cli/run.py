@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from samkit.cli.inputs import check_out_folder, make_parents, read_image, read_prompts, read_settings
+from samkit.cli.inputs import check_out_folder, make_parents, read_inputs, read_prompts, read_settings
 from samkit.cli.output import Json, print_json, print_values, say, say_progress
 from samkit.errors import BadInput
 
@@ -19,13 +19,15 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 def run(
     experiment: Annotated[str, typer.Argument(help="Which experiment, such as mask-stability or cross-image.")],
     model: Model,
-    image: Annotated[str, typer.Option(help="A picture file, or sample:NAME (sample:chelsea).")],
     out: Annotated[Path, typer.Option(help="New or empty folder for the run.")],
+    image: Annotated[str | None, typer.Option(help="A picture file, or sample:NAME (sample:chelsea); with --video the picture that is remembered.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="x,y[,label] as shares 0..1 of the picture; label 1 foreground, 0 background. Repeatable.")] = None,
     box: Annotated[list[str] | None, typer.Option(help="x1,y1,x2,y2 as shares 0..1 of the picture. Repeatable.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="JSON file of prompts, samkit's or MuggledSAM's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="name=value, a parameter of the experiment. Repeatable.")] = None,
     image_b: Annotated[str | None, typer.Option("--image-b", help="The second picture, where the experiment takes one: a file, or sample:NAME.")] = None,
+    video: Annotated[str | None, typer.Option(help="The film, where the experiment takes one: a file, a folder of frames, or sample:coin.")] = None,
+    bank: Annotated[Path | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")] = None,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of the image encoder.")] = "float32",
     keep: Annotated[bool, typer.Option("--keep", help="Also send the run to the run store.")] = False,
@@ -36,12 +38,11 @@ def run(
     """Run an experiment on a picture and write it as a folder: run.json, inputs/ and outputs/."""
     from samkit.experiments.params import build_params
     from samkit.experiments.registry import find_experiment
-    from samkit.experiments.result import Inputs
 
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    inputs = Inputs(read_image(image), read_prompts(point or [], box or [], prompts), read_image(image_b) if image_b else None)
+    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank)
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle

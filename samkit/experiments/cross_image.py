@@ -203,15 +203,16 @@ class _Follow:
             self.tracks[key] = PairTrack.start(self.model, self.encodings[0], prompts, self.params.mask_index)
         return self.tracks[key].extend(self.model, self.encodings[1], self.params.repeats + 1, progress)
 
-    def find(self, step) -> int:
-        """The mask of a tracked prediction that is shown."""
-        return step.best if self.params.tracked_index is None else self.params.tracked_index
+
+def shown_mask(step, params: Params) -> int:
+    """Which mask of a tracked prediction is shown and measured."""
+    return step.best if params.tracked_index is None else params.tracked_index
 
 
 def _measure(track: PairTrack, passes: list[Pass], pictures: tuple[Picture, Picture], prompts: Prompts, params: Params) -> _Parts:
     """Masks, tables, pictures and metrics of the object followed."""
     parts, last = _Parts(), passes[-1].prediction
-    chosen = {"prompted": track.index, "tracked": last.best if params.tracked_index is None else params.tracked_index}
+    chosen = {"prompted": track.index, "tracked": shown_mask(last, params)}
     given = {"prompted": (track.prompted, pictures[0], prompts), "tracked": (last, pictures[1], Prompts())}
     for name, (prediction, picture, own_prompts) in given.items():
         index = chosen[name]
@@ -256,7 +257,7 @@ def pass_rows(passes: list[Pass], params: Params) -> list[dict]:
     rows, first, previous = [], None, None
     for number, step in enumerate(passes, start=1):
         prediction = step.prediction
-        index = prediction.best if params.tracked_index is None else params.tracked_index
+        index = shown_mask(prediction, params)
         mask = prediction.mask(index, threshold=params.threshold)
         first = mask if first is None else first
         row = {"pass": number, "object_score": float(prediction.object_score), "mask": index, "predicted_iou": float(prediction.iou[index])}
@@ -291,7 +292,7 @@ def _add_point_and_box(follow: _Follow, prompts: Prompts, parts: _Parts, report:
         report(share, f"The same object by a {kind}")
         track = follow.track(own)
         step = track.passes[params.repeats].prediction
-        given = ("prompted", track.prompted, track.index, own, follow.pictures[0]), ("tracked", step, follow.find(step), Prompts(), follow.pictures[1])
+        given = ("prompted", track.prompted, track.index, own, follow.pictures[0]), ("tracked", step, shown_mask(step, params), Prompts(), follow.pictures[1])
         row = {"by": kind, "prompts": own.to_json(), "object_score": float(step.object_score)}
         for name, prediction, index, own_prompts, picture in given:
             mask = predicted_masks(prediction, picture.rgb, own_prompts, refine=params.refine_edges, threshold=params.threshold)[index]
@@ -309,14 +310,14 @@ def _add_jitter(follow: _Follow, track: PairTrack, prompts: Prompts, parts: _Par
     params, count = follow.params, follow.params.jitter_copies
     sizes = [view_size(picture.size) for picture in follow.pictures]
     unmoved = track.passes[0].prediction
-    references = track.prompted.mask(track.index, sizes[0], params.threshold), unmoved.mask(follow.find(unmoved), sizes[1], params.threshold)
+    references = track.prompted.mask(track.index, sizes[0], params.threshold), unmoved.mask(shown_mask(unmoved, params), sizes[1], params.threshold)
     counts, rows = [np.zeros(size, np.uint16) for size in sizes], []
     shifts = jitter_shifts(count, params.jitter_px, params.seed)
     for i, moved in enumerate(jitter_prompts(prompts, shifts, follow.pictures[0].size)):
         report(i / count, f"Moved prompt {i + 1} of {count}")
         copy = PairTrack.start(follow.model, follow.encodings[0], moved, track.index).extend(follow.model, follow.encodings[1], 1)
         step = copy.passes[0].prediction
-        masks = copy.prompted.mask(track.index, sizes[0], params.threshold), step.mask(follow.find(step), sizes[1], params.threshold)
+        masks = copy.prompted.mask(track.index, sizes[0], params.threshold), step.mask(shown_mask(step, params), sizes[1], params.threshold)
         for counted, mask in zip(counts, masks, strict=True):
             counted += mask
         ious = [float(mask_iou(mask, reference)) for mask, reference in zip(masks, references, strict=True)]

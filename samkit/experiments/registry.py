@@ -24,7 +24,7 @@ class _Experiments(Mapping[str, ModuleType]):
         return len(self._modules)
 
 
-EXPERIMENTS = _Experiments({"cross-image": "cross_image", "mask-stability": "mask_stability"})
+EXPERIMENTS = _Experiments({"cross-image": "cross_image", "mask-stability": "mask_stability", "video-priors": "video_priors"})
 
 
 def find_experiment(name: str) -> ModuleType:

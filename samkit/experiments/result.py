@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from samkit.media.pictures import Picture
 from samkit.models.prompts import Prompts
+
+if TYPE_CHECKING:
+    from samkit.media.video import Video
+    from samkit.models.memory_bank import MemoryBank
 
 Progress = Callable[[float, str], None]
 """Called with a share done (0..1) and a short line that says what is being done."""
@@ -32,12 +36,31 @@ class MaskParams(ExperimentParams):
 
 
 @dataclass(frozen=True)
+class Prior:
+    """A picture with an object marked on it, to be remembered.
+
+    prompts:    what marks it, with mask_index for which of the four masks is meant (None: the best); or
+    mask:       bool [H, W] in the picture's pixels
+    film_frame: where in the run's film the picture comes from, or None for a picture from elsewhere
+    """
+
+    picture: Picture
+    prompts: Prompts = Prompts()
+    mask_index: int | None = None
+    mask: np.ndarray | None = None
+    film_frame: int | None = None
+
+
+@dataclass(frozen=True)
 class Inputs:
-    """The pictures and prompts of one run."""
+    """The pictures and prompts of one run; for runs on a film also the film, the pictures remembered beforehand, and a memory bank to start from."""
 
     image: Picture
     prompts: Prompts = Prompts()
     image_b: Picture | None = None
+    video: "Video | None" = None
+    priors: tuple[Prior, ...] = ()
+    bank: "MemoryBank | None" = None
 
 
 class EncodeFunction(Protocol):
@@ -61,6 +84,7 @@ class Result:
     metrics: name -> finite float, what runs are compared by.
     tables:  name -> list of rows (dicts of plain values), curves among them.
     timings: name ending in `_ms` -> milliseconds.
+    files:   file name -> content, such as a film and the masks of its frames (kept as they are).
     """
 
     experiment: str
@@ -71,3 +95,4 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tables: Mapping[str, list[dict]] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)

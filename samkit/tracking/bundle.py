@@ -1,8 +1,8 @@
 """A run as a folder: the one format for keeping, spooling, exporting, importing and replaying.
 
 run.json                what ran, on what, with which parameters, and the SHA-256 of every other file
-inputs/                 image.png (image_b.png), prompts.json
-outputs/                mask_*.png, other pictures, arrays.npz, tables.json
+inputs/                 image.png (image_b.png), prompts.json; for a run on a film also priors.json, prior_*.png, bank.safetensors, and the film if it is small
+outputs/                mask_*.png, other pictures, arrays.npz, tables.json, files such as film.mp4 and masks.json
 """
 
 import errno
@@ -30,6 +30,7 @@ from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.pictures import array_to_png, picture_to_png, read_picture
 from samkit.models.prompts import Prompts
 from samkit.settings import git_commit
+from samkit.tracking.film_inputs import film_files, film_inputs
 
 SCHEMA = 1
 MAX_FILES = 2_000
@@ -76,6 +77,7 @@ class Bundle:
             image=read_picture(self.path / "inputs" / "image.png", name=told["picture"]["name"]),
             prompts=self.prompts,
             image_b=read_picture(second, name=told["picture_b"]["name"]) if second.is_file() else None,
+            **film_inputs(self.path, told),
         )
 
     def masks(self) -> dict[str, np.ndarray]:
@@ -114,20 +116,26 @@ def write_bundle(
     files = {"inputs/image.png": picture_to_png(inputs.image), "inputs/prompts.json": inputs.prompts.to_json().encode()}
     if inputs.image_b is not None:
         files["inputs/image_b.png"] = picture_to_png(inputs.image_b)
+    films, told_film = film_files(inputs)
+    files |= films
     files |= {f"outputs/{mask}.png": mask_to_png(values) for mask, values in masks.items()}
     files |= {f"outputs/{image}.png": array_to_png(np.ascontiguousarray(pixels)) for image, pixels in result.images.items()}
     if result.tables:
         files["outputs/tables.json"] = _json(dict(result.tables))
+    files |= {f"outputs/{file}": content for file, content in result.files.items()}
     files |= dict(extra_files or {})
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         for relative, content in files.items():
             path = partial / relative
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            if isinstance(content, Path):
+                shutil.copyfile(content, path)
+            else:
+                path.write_bytes(content)
         if result.arrays:
             np.savez_compressed(partial / "outputs" / "arrays.npz", **result.arrays)
-        record = _record(result, inputs, model_info, device, dtype, name, note) | {"masks": sorted(masks), "files": _digests(partial)}
+        record = _record(result, inputs, model_info, device, dtype, name, note) | told_film | {"masks": sorted(masks), "files": _digests(partial)}
         (partial / "run.json").write_bytes(_json(record))
         if folder.exists():
             folder.rmdir()

@@ -12,8 +12,12 @@ from samkit.errors import BadInput, CheckpointError
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Progress
+from samkit.media.film import masks_from_json
 from samkit.tracking.bundle import Bundle, read_bundle, unzip_bundle
 from samkit.tracking.store import RUN_ID, RunStore
+
+FRAME_MASKS = "masks.json"
+"""The file of a result that holds a mask for each frame of its film."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,20 @@ def replay(bundle: Bundle, *, model=None, device: str | None = None, progress: P
     result = experiment.run(model, bundle.inputs(), params, progress=progress)
     masks = {(name if name.startswith("mask_") else f"mask_{name}"): mask for name, mask in result.masks.items()}
     kept = bundle.masks()
+    if FRAME_MASKS in result.files:
+        masks |= _frame_masks(result.files[FRAME_MASKS])
+        kept |= _frame_masks((bundle.path / "outputs" / FRAME_MASKS).read_bytes())
     return ReplayOutcome(
         mask_count=len(kept),
         mask_differences=compare_masks(kept, masks),
         metric_differences=compare_metrics(record["metrics"], result.metrics),
         surroundings=_surroundings(record, model),
     )
+
+
+def _frame_masks(content: bytes) -> dict[str, np.ndarray]:
+    """The masks of a film's frames, named by frame."""
+    return {f"The mask of frame {frame}": mask for frame, mask in masks_from_json(content).items()}
 
 
 def compare_masks(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.ndarray]) -> tuple[str, ...]:

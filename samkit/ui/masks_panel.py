@@ -41,7 +41,8 @@ def masks_panel(rgb: np.ndarray, masks: list[np.ndarray], rows: list[dict], chos
                 shown = overlay(small, np.ascontiguousarray(masks[index][np.ix_(*step)]), style.MASK_COLOR, alpha=0.5)
                 row = rows[index]
                 figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
-                inline_image(shown, f"Mask {index} over the picture: predicted {figures}", "samkit-mask chosen" if index == chosen else "samkit-mask")
+                title = f"Mask {index} over the picture, {'edges refined' if knobs.get('refine_edges') else 'as the model gave it'}: predicted {figures}"
+                inline_image(shown, title, "samkit-mask chosen" if index == chosen else "samkit-mask")
                 st.button(
                     f"**{MASK_TITLES[index]}** · {figures}",
                     key=f"mask_button_{own}_{index}",

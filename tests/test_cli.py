@@ -19,6 +19,7 @@ from samkit.cli import main
 from samkit.media.drawing import mask_to_png
 from samkit.media.masks import stability_score
 from samkit.media.pictures import array_to_png
+from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import read_bundle
 from samkit.tracking.replay import compare_masks, compare_metrics
@@ -334,7 +335,8 @@ def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_pat
     bundle = read_bundle(out)
     assert bundle.record["picture_b"]["name"] == "coins" and bundle.inputs().image_b.size == (303, 384)
     assert bundle.masks()["mask_tracked"].shape == (90, 140) and bundle.masks()["mask_prompted"].shape == (303, 384)
-    assert "refine_iou" in told["metrics"] and bundle.params["refine_edges"] is True and "memory_bank" in bundle.arrays()
+    assert "refine_iou" in told["metrics"] and bundle.params["refine_edges"] is True
+    assert MemoryBank.load(out / "outputs" / "memory_bank.safetensors").frame == 3
     outcome = json.loads(rerun(out, small_model).stdout)
     assert outcome["identical"] is True and outcome["metric_differences"] == {}
     sentence = samkit(*given[:6], "--point", "0.4,0.6", "--out", tmp_path / "other", expect=2).stderr

@@ -143,9 +143,12 @@ def rank_correlation(pairs: np.ndarray) -> float:
 def format_table(columns: dict[str, dict[str, float]]) -> str:
     """Lines of figures, one column each; a figure that a column lacks is left empty."""
     names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
+    first = max(map(len, names)) + 2
     widths = {title: max(8, len(title) + 2) for title in columns}
-    head = f"  {'':34}" + "".join(f"{title:>{widths[title]}}" for title in columns)
-    rows = [f"  {name:34}" + "".join(f"{f'{figures[name]:.3f}' if name in figures else '':>{widths[t]}}" for t, figures in columns.items()) for name in names]
+    head = f"  {'':{first}}" + "".join(f"{title:>{widths[title]}}" for title in columns)
+    rows = [
+        f"  {name:{first}}" + "".join(f"{f'{figures[name]:.3f}' if name in figures else '':>{widths[t]}}" for t, figures in columns.items()) for name in names
+    ]
     return "\n".join((head, *(row.rstrip() for row in rows)))
 
 

@@ -35,6 +35,7 @@ QUESTION = "Does the model find the same thing in another picture?"
 
 MASK_COUNT = 4
 MAX_REPEATS = 12
+BANK_FILE = "memory_bank.safetensors"
 
 
 class Params(MaskParams):
@@ -132,11 +133,12 @@ def run(
     masks:   prompted_0 .. 3, tracked_0 .. 3 (of the last pass); prompted and tracked, the chosen ones; by_point_prompted, by_point_tracked, by_box_prompted,
              by_box_tracked. Each has its own picture's size.
     arrays:  logits_prompted and logits_tracked, float32 [4, h, w] as the decoder gave them (-1024 all over where the object is held to be absent);
-             memory_bank, uint8, the file that `MemoryBank.save` writes; jitter_map_prompted, jitter_map_tracked, float16 [H, W].
+             jitter_map_prompted, jitter_map_tracked, float16 [H, W].
     metrics: predicted_iou, stability_score, area_px, area_share, object_score of the found mask, and prompted_... of the remembered one; mask_index,
              tracked_index; repeat_iou (of the last pass's mask with the first's); refine_iou (with the model's own mask); point_box_iou and
              prompted_point_box_iou; jitter_iou and prompted_jitter_iou (mean, with the unmoved prompt's masks), jitter_found (share of copies that found it).
     tables:  prompted_masks, tracked_masks, passes, contours (of the found mask, points in pixels), point_and_box, jitter.
+    files:   memory_bank.safetensors, the prompt and the passes, as `MemoryBank.load` reads it.
 
     Raises PromptError without a prompt, BadInput without a second picture or for a model without a memory.
     """
@@ -170,7 +172,7 @@ def run(
         _add_jitter(follow, track, inputs.prompts, parts, lambda share, line: report(0.7 + 0.3 * share, line))
         timings["jitter_ms"] = 1000 * (time.perf_counter() - start)
     report(1.0, "Done")
-    return Result(NAME, params, images=parts.images, masks=parts.masks, arrays=parts.arrays, metrics=parts.metrics, tables=parts.tables, timings=timings)
+    return Result(NAME, params, **vars(parts), timings=timings)
 
 
 @dataclass
@@ -182,6 +184,7 @@ class _Parts:
     arrays: dict = field(default_factory=dict)
     metrics: dict = field(default_factory=dict)
     tables: dict = field(default_factory=dict)
+    files: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ def _measure(track: PairTrack, passes: list[Pass], pictures: tuple[Picture, Pict
     parts.metrics["repeat_iou"] = parts.tables["passes"][-1]["iou_with_first"]
     parts.tables["contours"] = [{"contour": i, "points_xy": outline.tolist()} for i, outline in enumerate(contours(found))]
     parts.images["cut_out"] = cut_out(pictures[1].rgb, found)
-    parts.arrays["memory_bank"] = np.frombuffer(bank_bytes(track.bank(len(passes))), np.uint8)
+    parts.files[BANK_FILE] = bank_bytes(track.bank(len(passes)))
     return parts
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.colormaps import COLORMAPS
-from samkit.experiments.cross_image import MAX_REPEATS
+from samkit.experiments.cross_image import BANK_FILE, MAX_REPEATS
 from samkit.experiments.result import Inputs, Result
 from samkit.media.drawing import cut_out, mask_to_png, overlay
 from samkit.media.pictures import Picture, array_to_png
@@ -210,9 +210,9 @@ def draw_files(inputs: Inputs, result: Result, page: str) -> None:
         ("Contours", ":material/polyline:", f"{stem}_contours.json", "application/json", lambda: json.dumps(result.tables["contours"])),
         ("Cut-out", ":material/content_cut:", f"{stem}_cut_out.png", "image/png", lambda: array_to_png(result.images["cut_out"])),
         ("Prompts", ":material/ads_click:", "prompts.json", "application/json", inputs.prompts.to_json),
-        ("Memory bank", ":material/memory:", "memory_bank.safetensors", "application/octet-stream", result.arrays["memory_bank"].tobytes),
+        ("Memory bank", ":material/memory:", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
     )
-    st.caption("Of the picture that was segmented; all of it is also kept with a run. The memory bank can be loaded again with `samkit.MemoryBank.load`.")
+    st.caption("Of the picture that was segmented; all of it is also kept with a run. The memory bank can start a film: `--bank` on the command line.")
     with st.container(horizontal=True, gap="small"):
         for label, icon, name, mime, make in files:
             st.download_button(label, make, name, mime, icon=icon, key=f"file_{page}_{label}", on_click="ignore")

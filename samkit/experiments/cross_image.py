@@ -216,7 +216,7 @@ def _measure(track: PairTrack, passes: list[Pass], pictures: tuple[Picture, Pict
     """Masks, tables, pictures and metrics of the object followed."""
     parts, last = _Parts(), passes[-1].prediction
     chosen = {"prompted": track.index, "tracked": shown_mask(last, params)}
-    given = {"prompted": (track.prompted, pictures[0], prompts), "tracked": (last, pictures[1], Prompts())}
+    given = {"tracked": (last, pictures[1], Prompts()), "prompted": (track.prompted, pictures[0], prompts)}
     for name, (prediction, picture, own_prompts) in given.items():
         index = chosen[name]
         masks = predicted_masks(prediction, picture.rgb, own_prompts, refine=params.refine_edges, threshold=params.threshold)

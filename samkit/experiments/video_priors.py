@@ -31,6 +31,8 @@ QUESTION = "Can memories of pictures find the thing in a film?"
 MASK_COUNT = 4
 FILM_SIDE = 960
 """Longest side of the film that is written, in pixels."""
+MASK_COLOR = (22, 160, 170)
+"""RGB of the masks drawn into the film."""
 CANDIDATE_SIDE = 240
 """Longest side at which all four masks of a frame are kept for looking at."""
 
@@ -163,10 +165,10 @@ class FilmRun:
         metrics = {"frames": float(len(rows)), "present_share": float(np.mean([row["object_score"] > 0 for row in rows]))}
         metrics |= {"mean_object_score": mean("object_score"), "mean_area_share": mean("area_share"), "mean_predicted_iou": mean("predicted_iou")}
         priors = all_priors(self.inputs, self.params)
-        shown = {f"prior_{i}": overlay(prior.picture.rgb, mask) for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))}
+        shown = {f"prior_{i}": overlay(prior.picture.rgb, mask, MASK_COLOR) for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))}
         for name, place in (("first", 0), ("middle", len(rows) // 2), ("last", -1)):
             row = self.masks[place]
-            shown[name] = overlay(*_shrunk(self.video.frame(row["frame"]), rle_to_mask(row["rle"])))
+            shown[name] = overlay(*_shrunk(self.video.frame(row["frame"]), rle_to_mask(row["rle"])), MASK_COLOR)
         table = [
             {"prior": i, "picture": prior.picture.name, "prompts": prior.prompts.to_json(), "film_frame": prior.film_frame, "area_px": mask_area(mask)}
             for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))
@@ -193,7 +195,7 @@ class FilmRun:
             with FilmWriter(path, self.video.fps) as writer:
                 for done, (rgb, row) in enumerate(zip(frames, rows, strict=True)):
                     report(done / len(rows), f"Writing the film, frame {done + 1} of {len(rows)}")
-                    writer.add(overlay(*_shrunk(rgb, rle_to_mask(row["rle"]))))
+                    writer.add(overlay(*_shrunk(rgb, rle_to_mask(row["rle"])), MASK_COLOR))
             return path.read_bytes()
 
     def _remember_priors(self, encode: EncodeFunction):
@@ -202,7 +204,7 @@ class FilmRun:
         params = self.params
         bank = MemoryBank(params.max_frames, params.max_pointers)
         for known in self.inputs.bank.prompts if self.inputs.bank is not None else ():
-            bank.add_prompt(known.memory, prior=True)
+            bank.add_prompt(known.memory, prior=known.prior, frame=known.frame)
         masks = []
         for prior in all_priors(self.inputs, self.params):
             memory, mask = record(self.model, prior, params, encode)

@@ -10,7 +10,6 @@ import streamlit as st
 from samkit.experiments import cross_image
 from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Result
-from samkit.models.catalogue import catalogue
 from samkit.ui.chrome import About, page_header
 from samkit.ui.cross_image_view import draw_files, draw_knobs, draw_main, draw_numbers, draw_passes, figures, restore
 from samkit.ui.edge import sentences
@@ -18,6 +17,7 @@ from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.keep import keep_bar, recipe, restore_from_link
 from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import masks_panel, refine_toggle
+from samkit.ui.memory_models import can_follow, offer_models
 from samkit.ui.models import shared_model
 from samkit.ui.picture_pair import PicturePair, pair_editor, pair_tools, picture_pair
 from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
@@ -25,7 +25,6 @@ from samkit.ui.workbench import kept_result, timings_tab
 from samkit.ui.workspace import Workspace, workspace
 
 TRACKS_KEPT = 6
-OFFERED = 3
 
 
 def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[PicturePair, Knobs], None]) -> None:
@@ -38,29 +37,14 @@ def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[Pictu
         sidebar_top(work)
         with st.spinner(f"Loading {work.model_ref}", show_time=True):
             model = shared_model(work.model_ref, work.device, work.dtype)
-        if model.info.family == "sam2" and model.config.memory is not None:
+        if can_follow(model):
             side, fit = encoding_knobs(knobs, model.info)
             with st.container(key="workbench"):
                 _workbench(page, work, pair, model, {"side": side, "fit": fit}, knobs)
         else:
-            _offer_models(work, model)
+            offer_models(work, model, "Following an object to another picture")
     with sentences():
         sidebar_bottom()
-
-
-def _offer_models(work: Workspace, model) -> None:
-    """Say why the model can't be used here, and what can: one click each."""
-    lack = "a SAM v1 model, which has no memory" if model.info.family == "sam1" else "a file without the memory side"
-    st.info(f"{model.info.name} is {lack}. Following an object to another picture takes a SAM v2 or v2.1 model.", icon=":material/memory:")
-    ready = [entry for entry in catalogue() if entry.on_disk and entry.family == "sam2" and entry.name != work.model_ref]
-    with st.container(horizontal=True, gap="small"):
-        for entry in sorted(ready, key=lambda entry: entry.embedded)[:OFFERED]:
-            st.button(f"Use {entry.title}", key=f"offer_{entry.name}", icon=":material/swap_horiz:", on_click=_use, args=(work, entry.name))
-    st.caption("“Change model” at the side lists the official checkpoints and downloads them.")
-
-
-def _use(work: Workspace, name: str) -> None:
-    work.model_ref = name
 
 
 @st.fragment

@@ -46,6 +46,15 @@ EXPERIMENT_PAGES = (
         file="pages/cross_image.py",
         families="SAM v2, v2.1",
     ),
+    ExperimentPage(
+        name="video-priors",
+        title="Video with image priors",
+        question="Can memories of pictures find the thing in a film?",
+        summary="Record memories on pictures, run a film with them, and watch object score and area as it plays.",
+        icon=":material/movie:",
+        file="pages/video_priors.py",
+        families="SAM v2, v2.1",
+    ),
 )
 
 

@@ -30,26 +30,47 @@ def recipe(page: ExperimentPage, inputs: Inputs, model, params) -> dict:
         "experiment": page.name,
         "model": {"name": model.info.name, "sha256": model.info.sha256, "device": model.device, "dtype": model.dtype},
         **{key: {"name": picture.name, "width": picture.width, "height": picture.height, "sha256": picture.sha256} for key, picture in pictures.items()},
+        **_film_recipe(inputs),
         "prompts": inputs.prompts.to_dict(),
         "params": params.model_dump(mode="json"),
     }
 
 
+def _film_recipe(inputs: Inputs) -> dict:
+    """Film and memories, for runs on a film."""
+    if inputs.video is None:
+        return {}
+    video = inputs.video
+    memories = [{"picture": prior.picture.name, "film_frame": prior.film_frame, "prompts": prior.prompts.to_dict()} for prior in inputs.priors]
+    return {"video": {"name": video.name, "frames": video.length, "fps": video.fps, "sha256": video.sha256}, "memories": memories}
+
+
 def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) -> str:
     """The command that makes the same run without a browser. An uploaded picture is named as it was uploaded: the path is the visitor's own."""
-    words = ["python", "-m", "samkit", "run", page.name, "--model", work.model_ref, "--image", _picture_argument(inputs.image)]
+    words = ["python", "-m", "samkit", "run", page.name, "--model", work.model_ref]
+    if inputs.video is not None:
+        words += ["--video", _film_argument(inputs.video), "--bank", "memory_bank.safetensors"]
+        return shlex.join([*words, *_settings(work, params), "--out", "run"])
+    words += ["--image", _picture_argument(inputs.image)]
     words += ["--image-b", _picture_argument(inputs.image_b)] if inputs.image_b is not None else []
     for x, y, label in inputs.prompts.points:
         words += ["--point", f"{x:g},{y:g},{label}"]
     for box in inputs.prompts.boxes:
         words += ["--box", ",".join(f"{value:g}" for value in box)]
-    defaults = type(params)()
+    return shlex.join([*words, *_settings(work, params), "--out", "run"])
+
+
+def _settings(work: Workspace, params) -> list[str]:
+    words, defaults = [], type(params)()
     for name, value in params.model_dump(mode="json").items():
         if value != getattr(defaults, name):
             words += ["--set", f"{name}={value}"]
     words += ["--device", work.device] if work.device != "auto" else []
-    words += ["--dtype", work.dtype] if work.dtype != "float32" else []
-    return shlex.join([*words, "--out", "run"])
+    return words + (["--dtype", work.dtype] if work.dtype != "float32" else [])
+
+
+def _film_argument(video) -> str:
+    return f"sample:{video.name}" if video.reader == "made" else video.name
 
 
 def _picture_argument(picture: Picture) -> str:

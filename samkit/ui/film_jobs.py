@@ -1,0 +1,150 @@
+"""Films that are segmented in the background: a visitor may leave the page and come back, and other visitors' pages stay quick meanwhile."""
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+
+import streamlit as st
+
+from samkit.errors import SamkitError
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = max(1, (os.cpu_count() or 2) // 4)
+"""Films of all visitors together that run at a time; others wait for their turn."""
+NICE = 10
+"""How far below everything else a film's thread stands in line for the processor."""
+
+WAITING, RUNNING, PAUSED, WRITING, DONE, FAILED = "waiting", "running", "paused", "writing", "done", "failed"
+
+
+class FilmJob:
+    """One film of one visitor. `make` builds the `FilmRun`, which takes as long as recording the memories does.
+
+    state:  one of the six above; run: None before the memories are recorded; line: what is being done, for a person
+    result: of the whole film, or of the part to which it was finished; error: a sentence, where it failed
+    """
+
+    def __init__(self, make: Callable[[], object], slots: threading.Semaphore):
+        self._inner = _Inner(make, slots)
+        # A visitor who is gone leaves nobody to see the film: it stops when the session forgets this handle.
+        weakref.finalize(self, self._inner.wish.set)
+        self.resume()
+
+    @property
+    def state(self) -> str:
+        return self._inner.state
+
+    @property
+    def run(self):
+        return self._inner.run
+
+    @property
+    def result(self):
+        return self._inner.result
+
+    @property
+    def error(self) -> str:
+        return self._inner.error
+
+    @property
+    def line(self) -> str:
+        return self._inner.line
+
+    @property
+    def active(self) -> bool:
+        return self.state in (WAITING, RUNNING, WRITING)
+
+    def pause(self) -> None:
+        """Stop after the present frame; `resume` goes on with the next one."""
+        self._inner.wish.set()
+
+    def resume(self) -> None:
+        if not self._inner.busy:
+            self._inner.start(finish=False)
+
+    def finish_here(self) -> None:
+        """Make the result of what was segmented up to now. For a paused film."""
+        if not self._inner.busy:
+            self._inner.start(finish=True)
+
+
+class _Inner:
+    """What the thread holds on to; it knows nothing of the session's handle."""
+
+    def __init__(self, make: Callable[[], object], slots: threading.Semaphore):
+        self.make, self.slots = make, slots
+        self.state, self.run, self.result, self.error, self.line = WAITING, None, None, "", ""
+        self.wish = threading.Event()
+        self.busy = False
+
+    def start(self, finish: bool) -> None:
+        self.busy = True
+        self.wish.clear()
+        self.state, self.line = WAITING, "Waiting for another film to end"
+        threading.Thread(target=self._work, args=(finish,), name="film", daemon=True).start()
+
+    def _work(self, finish: bool) -> None:
+        try:
+            with _turn(self.slots, self.wish) as got_it:
+                if not got_it:
+                    self.state = PAUSED
+                    return
+                _step_back()
+                self._advance(finish)
+        except SamkitError as error:
+            self.error, self.state = str(error), FAILED
+        except Exception as error:
+            _log.exception("unexpected error while segmenting a film")
+            self.error = f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What was segmented is kept."
+            self.state = FAILED
+        finally:
+            self.busy = False
+
+    def _advance(self, finish: bool) -> None:
+        from samkit.experiments.video_priors import progress_line
+
+        self.state = RUNNING
+        if self.run is None:
+            self.line = "Recording the memories"
+            self.run = self.make()
+        self.line = progress_line(self.run)
+        if not finish:
+            for _ in self.run.steps():
+                self.line = progress_line(self.run)
+                if self.wish.is_set():
+                    break
+            if not self.run.finished:
+                self.state = PAUSED
+                return
+        self.state = WRITING
+        self.result = self.run.result(lambda share, line: setattr(self, "line", line))
+        self.state = DONE
+
+
+@contextmanager
+def _turn(slots: threading.Semaphore, wish: threading.Event):
+    """True with a slot held; False if the wish to stop came first."""
+    while not slots.acquire(timeout=0.2):
+        if wish.is_set():
+            yield False
+            return
+    try:
+        yield True
+    finally:
+        slots.release()
+
+
+def _step_back() -> None:
+    """Let clicks of other visitors go first: on Linux a thread has a priority of its own."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
+@st.cache_resource(show_spinner=False)
+def film_slots() -> threading.Semaphore:
+    """The one set of turns of this server."""
+    return threading.Semaphore(AT_ONCE)

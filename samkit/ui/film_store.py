@@ -1,0 +1,52 @@
+"""Films that visitors upload, as files on the server's disk: readers need a path. The oldest go when there are too many."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from samkit.errors import PictureError
+
+MAX_STORED_BYTES = 2 * 2**30
+
+
+class FilmStore:
+    """Files named by content, in a folder that goes when the server ends."""
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="samkit-films-")
+
+    def put(self, content: bytes | Path, name: str) -> Path:
+        """The film's path in the store. Raises PictureError where the disk is full."""
+        digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else hashlib.file_digest(content.open("rb"), "sha256").hexdigest()
+        path = Path(self._folder.name) / f"{digest[:32]}{Path(name).suffix.lower()}"
+        try:
+            if not path.exists():
+                partial = path.with_suffix(".part")
+                if isinstance(content, bytes):
+                    partial.write_bytes(content)
+                else:
+                    shutil.copyfile(content, partial)
+                partial.rename(path)
+            path.touch()
+        except OSError as error:
+            raise PictureError(f"{name} can't be stored on the server ({error.strerror}): give a smaller film, or free some space.") from error
+        self._drop_oldest(path)
+        return path
+
+    def _drop_oldest(self, newest: Path) -> None:
+        files = sorted(Path(self._folder.name).iterdir(), key=lambda file: file.stat().st_mtime)
+        total = sum(file.stat().st_size for file in files)
+        for file in files:
+            if total <= MAX_STORED_BYTES or file == newest:
+                return
+            total -= file.stat().st_size
+            file.unlink(missing_ok=True)
+
+
+@st.cache_resource(show_spinner=False)
+def film_store() -> FilmStore:
+    """The one store of this server."""
+    return FilmStore()

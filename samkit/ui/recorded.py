@@ -1,0 +1,103 @@
+"""The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import streamlit as st
+
+from samkit.experiments.result import Inputs, Prior
+from samkit.media.drawing import overlay
+from samkit.media.pictures import Picture
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.video import FileVideo, Video, open_video
+from samkit.ui import style
+from samkit.ui.film_jobs import FilmJob, film_slots
+from samkit.ui.film_store import film_store
+from samkit.ui.inline_image import fit_within
+
+_KEY = "samkit.film_table"
+FIRST_FILM = "cup"
+"""It shows what the first sample picture shows."""
+THUMB_PX = (280, 200)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A prior and how it looks: uint8 [h, w, 3], the picture with its mask, small."""
+
+    prior: Prior
+    thumbnail: np.ndarray
+
+
+@dataclass
+class FilmTable:
+    """What lies on this visitor's table for films.
+
+    frames_taken: pictures that are frames of the present film, by their hash; visited: whether the page was shown before
+    """
+
+    video: Video
+    recorded: list[Recorded] = field(default_factory=list)
+    frames_taken: dict[str, int] = field(default_factory=dict)
+    job: FilmJob | None = None
+    visited: bool = False
+
+    def show_film(self, video: Video) -> None:
+        """Another film. Memories stay; those of the film before become memories of pictures."""
+        self.video = video
+        self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
+        self.frames_taken = {}
+        self.drop_run()
+
+    def record(self, prior: Prior, mask: np.ndarray) -> None:
+        prior = replace(prior, film_frame=self.frames_taken.get(prior.picture.sha256))
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask)))
+
+    def record_prior(self, prior: Prior) -> None:
+        """A prior whose mask is not known yet."""
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, prior.mask)))
+
+    def remove(self, index: int) -> None:
+        del self.recorded[index]
+
+    def inputs(self, picture: Picture) -> Inputs:
+        """picture: what stands for the run where nothing is recorded."""
+        priors = tuple(each.prior for each in self.recorded)
+        first = priors[0] if priors else Prior(picture)
+        return Inputs(image=first.picture, prompts=first.prompts, video=self.video, priors=priors)
+
+    def start(self, make) -> None:
+        self.drop_run()
+        self.job = FilmJob(make, film_slots())
+
+    def drop_run(self) -> None:
+        if self.job is not None:
+            self.job.pause()
+        self.job = None
+
+    def restore(self, inputs: Inputs) -> None:
+        """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder goes."""
+        video = inputs.video
+        if isinstance(video, FileVideo):
+            video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
+        self.video, self.frames_taken = video, {}
+        self.drop_run()
+        self.recorded = []
+        for prior in inputs.priors:
+            self.record_prior(prior)
+
+
+def film_table() -> FilmTable:
+    """This visitor's table; a first visit finds a sample film."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = FilmTable(load_sample_video(FIRST_FILM))
+    return st.session_state[_KEY]
+
+
+def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:
+    """uint8 [h, w, 3]. mask: bool [H, W], or None where it is not known."""
+    small = fit_within(picture.rgb, *THUMB_PX)
+    if mask is None:
+        return small
+    steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
+    return overlay(small, np.ascontiguousarray(mask[np.ix_(*steps)]), style.MASK_COLOR, alpha=0.5)

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 
 import samkit
-from samkit.experiments import cross_image, mask_stability
+from samkit.experiments import cross_image, mask_stability, video_priors
 from samkit.experiments.result import Inputs
 from samkit.media.drawing import overlay
+from samkit.media.film import masks_from_json
+from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLE_PAIRS, SAMPLES, load_sample
 
 CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "cards"
@@ -34,6 +36,24 @@ def cross_image_card(model) -> np.ndarray:
     return np.concatenate([fill(half, (SIZE[0] // 2, SIZE[1])) for half in halves], axis=1)
 
 
+def video_priors_card(model) -> np.ndarray:
+    """uint8 [H, W, 3]: three moments of the sample film, with what was found."""
+    video = load_sample_video("cup")
+    inputs = Inputs(load_sample("coffee"), SAMPLES["coffee"].prompts, video=video)
+    masks = masks_from_json(video_priors.run(model, inputs, video_priors.Params()).files["masks.json"])
+    moments = (4, 16, 38)
+    thirds = [overlay(video.frame(index), masks[index], video_priors.MASK_COLOR) for index in moments]
+    widths = np.diff(np.linspace(0, SIZE[0], len(moments) + 1).astype(int))
+    # Each third is centred on the object, which crosses the film.
+    centres = [np.flatnonzero(video.mask(index).any(axis=0)).mean() for index in moments]
+    parts = []
+    for rgb, centre, width in zip(thirds, centres, widths, strict=True):
+        own = round(width * video.size[0] / SIZE[1])
+        left = int(np.clip(centre - own / 2, 0, video.size[1] - own))
+        parts.append(cv2.resize(np.ascontiguousarray(rgb[:, left : left + own]), (int(width), SIZE[1]), interpolation=cv2.INTER_CUBIC))
+    return np.concatenate(parts, axis=1)
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -42,7 +62,7 @@ def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return scaled[top : top + size[1], left : left + size[0]]
 
 
-CARDS_MADE = {"mask-stability": mask_stability_card, "cross-image": cross_image_card}
+CARDS_MADE = {"mask-stability": mask_stability_card, "cross-image": cross_image_card, "video-priors": video_priors_card}
 
 
 if __name__ == "__main__":

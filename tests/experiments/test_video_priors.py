@@ -1,0 +1,265 @@
+"""Video with image priors: frame by frame against the model's own steps; starts, directions, limits; pausing; kept and replayed; what is refused."""
+
+import gc
+import json
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import samkit
+from samkit.errors import BadInput, ParamsError, PromptError
+from samkit.experiments.params import build_params
+from samkit.experiments.result import Inputs, Prior
+from samkit.experiments.video_priors import FilmRun, Params, frame_order, progress_line, run
+from samkit.media.film import masks_from_json
+from samkit.media.pictures import Picture
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.video import open_video
+from samkit.models.memory_bank import MemoryBank
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import read_bundle, write_bundle
+from samkit.tracking.replay import replay
+from tests.media.films import moving_frames, write_film_file
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
+
+RNG = np.random.default_rng(0)
+PICTURE = Picture.from_array(RNG.integers(0, 256, (90, 140, 3), dtype=np.uint8), "a.png")
+OTHER = Picture.from_array(RNG.integers(0, 256, (60, 60, 3), dtype=np.uint8), "b.png")
+CLICK = Prompts(points=[(0.4, 0.6, 1)])
+FRAMES = moving_frames(9)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return open_video(write_film_file(tmp_path_factory.mktemp("film") / "moving.mp4", FRAMES))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, film):
+    """Random, of a seed that holds the object to be present on some frames and absent on none, so that masks are not empty."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed in range(60):
+        loaded = samkit.load_model(save_random_model(folder / f"{seed}.safetensors", SMALL_SAM2, seed), device="cpu")
+        result = run(loaded, Inputs(PICTURE, CLICK, video=film), Params())
+        if min(row["object_score"] for row in result.tables["frames"]) > 0 and all(mask.any() for mask in masks_from_json(result.files["masks.json"]).values()):
+            return loaded
+    raise AssertionError("no seed follows anything")
+
+
+@pytest.fixture(scope="module")
+def inputs(film):
+    return Inputs(PICTURE, CLICK, video=film)
+
+
+def by_hand(model, film, priors, indices, **limits):
+    """Masks of the frames, step by step through the model alone."""
+    bank = MemoryBank(**limits)
+    for picture, prompts in priors:
+        encoding = model.encode_image(picture.rgb)
+        bank.add_prompt(model.encode_memory(encoding, model.predict_masks(encoding, prompts)), prior=True)
+    masks = {}
+    for index in indices:
+        encoding = model.encode_image(film.frame(index), film=True)
+        step = model.track(encoding, bank)
+        bank.add_frame(model.encode_memory(encoding, step, step.best))
+        masks[index] = step.mask(step.best)
+    return masks
+
+
+def masks_of(result):
+    return masks_from_json(result.files["masks.json"])
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_frames_are_what_the_model_gives_step_by_step(model, film, inputs):
+    result = run(model, inputs, Params())
+    assert same(masks_of(result), by_hand(model, film, [(PICTURE, CLICK)], range(9)))
+    rows = result.tables["frames"]
+    assert [row["frame"] for row in rows] == list(range(9)) and [row["time_s"] for row in rows] == pytest.approx(np.arange(9) / 10, abs=1e-3)
+    for row in rows:
+        mask = masks_of(result)[row["frame"]]
+        assert row["area_px"] == mask.sum() and row["area_share"] == pytest.approx(mask.mean())
+        assert row["predicted_iou"] == row[f"predicted_iou_{row['best']}"] == max(row[f"predicted_iou_{i}"] for i in (1, 2, 3))
+    assert result.metrics["frames"] == 9 and result.metrics["present_share"] == 1.0
+    assert result.metrics["mean_area_share"] == pytest.approx(np.mean([row["area_share"] for row in rows]))
+    json.dumps(result.tables)
+
+
+def test_the_film_that_is_written_shows_every_frame(model, inputs, tmp_path):
+    result = run(model, inputs, Params(start=2, count=5, backwards=False))
+    (tmp_path / "film.mp4").write_bytes(result.files["film.mp4"])
+    written = open_video(tmp_path / "film.mp4")
+    assert written.length == 5 and written.size == (64, 96) and written.fps == pytest.approx(10)
+
+
+def test_backwards_is_the_film_in_the_other_order(model, film, inputs):
+    result = run(model, inputs, Params(start=7, count=4, backwards=True))
+    assert [row["frame"] for row in result.tables["frames"]] == [7, 6, 5, 4]
+    assert same(masks_of(result), by_hand(model, film, [(PICTURE, CLICK)], [7, 6, 5, 4]))
+
+
+@pytest.mark.parametrize(
+    "params, order",
+    [
+        ({}, range(9)),
+        ({"start": 3}, range(3, 9)),
+        ({"start": 3, "count": 99}, range(3, 9)),
+        ({"start": 3, "backwards": True}, range(3, -1, -1)),
+        ({"start": 3, "backwards": True, "count": 2}, range(3, 1, -1)),
+    ],
+)
+def test_which_frames_are_segmented(params, order):
+    assert frame_order(Params(**params), 9) == order
+
+
+def test_several_memories_and_limits_reach_the_bank(model, film):
+    priors = (Prior(PICTURE, CLICK), Prior(OTHER, Prompts(boxes=[(0.2, 0.2, 0.8, 0.8)])))
+    result = run(model, Inputs(PICTURE, CLICK, video=film, priors=priors), Params(max_frames=2, max_pointers=4))
+    expected = by_hand(model, film, [(prior.picture, prior.prompts) for prior in priors], range(9), max_frames=2, max_pointers=4)
+    assert same(masks_of(result), expected) and set(result.masks) == {"prior_0", "prior_1"}
+    assert not same(masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params())))
+
+
+def test_a_memory_can_be_a_mask(model, film):
+    mask = np.zeros(PICTURE.size, bool)
+    mask[20:50, 30:80] = True
+    result = run(model, Inputs(PICTURE, video=film, priors=(Prior(PICTURE, mask=mask),)), Params(count=2))
+    assert np.array_equal(result.masks["prior_0"], mask) and result.metrics["frames"] == 2
+
+
+def test_frames_of_the_film_are_remembered_where_they_lie(model, film):
+    picture = film.picture(4)
+    memories = FilmRun(model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2)).bank.prompts
+    assert [prompt.frame for prompt in memories] == [3]
+    memories = FilmRun(model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=6, backwards=True)).bank.prompts
+    assert [prompt.frame for prompt in memories] == [3]
+
+
+def test_without_remembering_only_the_memories_count(model, film, inputs):
+    result = run(model, inputs, Params(remember=False))
+    assert not any(row["remembered"] for row in result.tables["frames"])
+    bank = MemoryBank()
+    encoding = model.encode_image(PICTURE.rgb)
+    bank.add_prompt(model.encode_memory(encoding, model.predict_masks(encoding, CLICK)), prior=True)
+    step = model.track(model.encode_image(film.frame(6), film=True), bank)
+    assert np.array_equal(masks_of(result)[6], step.mask(step.best))
+
+
+def test_a_bank_that_was_saved_gives_the_same_masks(model, film, inputs, tmp_path):
+    result = run(model, inputs, Params(count=4))
+    (tmp_path / "bank").write_bytes(result.arrays["memory_bank"].tobytes())
+    again = run(model, Inputs(film.picture(0), video=film, bank=MemoryBank.load(tmp_path / "bank")), Params(count=4))
+    assert same(masks_of(result), masks_of(again)) and not again.masks
+
+
+def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
+    whole, film = run(model, inputs, Params()), FilmRun(model, inputs, Params())
+    with pytest.raises(BadInput, match="No frame"):
+        film.result()
+    steps = film.steps()
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    part = film.result()
+    assert part.metrics["frames"] == 3 and not film.finished and "Frame 3 of 9" in progress_line(film) and film.seconds_left() > 0
+    for _ in film.steps():
+        pass
+    assert film.finished and same(masks_of(film.result()), masks_of(whole))
+
+
+def test_progress_goes_from_nothing_to_all(model, inputs):
+    seen = []
+    run(model, inputs, Params(count=3), progress=lambda share, line: seen.append((share, line)))
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] <= 1 and any("s left" in line for _, line in seen)
+
+
+def test_frames_are_let_go_as_the_film_runs(model, tmp_path):
+    """What keeps memory flat however long the film is."""
+    frames, alive = moving_frames(20), []
+    film = open_video(write_film_file(tmp_path / "film.mp4", frames))
+    read = film.frame
+
+    def watched(index: int):
+        rgb = read(index)
+        alive.append(weakref.ref(rgb))
+        return rgb
+
+    film.frame = watched
+    counts = []
+    for _ in FilmRun(model, Inputs(PICTURE, CLICK, video=film), Params()).steps():
+        gc.collect()
+        counts.append(sum(reference() is not None for reference in alive))
+    assert len(counts) == 20 and max(counts) <= 2
+
+
+@pytest.mark.parametrize("kind", ["sample", "small file", "large file", "folder"])
+def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind, monkeypatch):
+    from PIL import Image
+
+    from samkit.tracking import film_inputs
+
+    if kind == "large file":
+        monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
+    if kind == "folder":
+        for index, rgb in enumerate(FRAMES):
+            (tmp_path / "frames").mkdir(exist_ok=True)
+            Image.fromarray(rgb).save(tmp_path / "frames" / f"{index:03d}.png")
+    video = {"sample": lambda: load_sample_video("coin"), "folder": lambda: open_video(tmp_path / "frames", max_side=64)}.get(kind, lambda: film)()
+    mask = np.zeros(OTHER.size, bool)
+    mask[10:40, 10:40] = True
+    priors = (Prior(PICTURE, CLICK, mask_index=0), Prior(OTHER, mask=mask), Prior(video.picture(1), CLICK, film_frame=1))
+    given = Inputs(PICTURE, CLICK, video=video, priors=priors)
+    result = run(model, given, Params(count=4, skip_absent=False))
+    write_bundle(tmp_path / "run", result=result, inputs=given, model_info=model.info, device="cpu", dtype="float32")
+    bundle = read_bundle(tmp_path / "run")
+    outcome = replay(bundle, model=model)
+    assert outcome.identical and outcome.mask_count == 4 + 3 and not outcome.metric_differences
+    assert (tmp_path / "run/inputs/video.mp4").exists() == (kind == "small file")
+    assert (tmp_path / "run/outputs/film.mp4").read_bytes() == result.files["film.mp4"]
+
+
+def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypatch):
+    from samkit.tracking import film_inputs
+
+    monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
+    path = write_film_file(tmp_path / "mine.mp4", FRAMES)
+    given = Inputs(PICTURE, CLICK, video=open_video(path))
+    write_bundle(tmp_path / "run", result=run(model, given, Params(count=2)), inputs=given, model_info=model.info, device="cpu", dtype="float32")
+    write_film_file(path, FRAMES[::-1])
+    with pytest.raises(BadInput, match="is not the one this run was made with"):
+        read_bundle(tmp_path / "run").inputs()
+    path.unlink()
+    with pytest.raises(BadInput, match="no longer at"):
+        read_bundle(tmp_path / "run").inputs()
+
+
+def test_a_changed_mask_is_found_in_the_replay(model, inputs, tmp_path):
+    result = run(model, inputs, Params(count=3))
+    rows = json.loads(result.files["masks.json"])
+    rows["frames"][1]["rle"] = rows["frames"][0]["rle"]
+    spoilt = replace(result, files=result.files | {"masks.json": json.dumps(rows).encode()})
+    write_bundle(tmp_path / "run", result=spoilt, inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
+    outcome = replay(read_bundle(tmp_path / "run"), model=model)
+    assert not outcome.identical and outcome.mask_differences[0].startswith("The mask of frame 1 differs in")
+
+
+def test_what_is_refused(model, film, inputs, tmp_path):
+    with pytest.raises(BadInput, match="no film"):
+        run(model, Inputs(PICTURE, CLICK), Params())
+    with pytest.raises(PromptError, match=r"Nothing is marked on a\.png"):
+        run(model, Inputs(PICTURE, video=film), Params())
+    with pytest.raises(ParamsError, match="can't start at frame 9"):
+        run(model, inputs, Params(start=9))
+    with pytest.raises(ParamsError, match="max_frames"):
+        build_params(Params, {"max_frames": 7})
+    one = samkit.load_model(save_random_model(tmp_path / "one.safetensors", SMALL_SAM1), device="cpu")
+    with pytest.raises(BadInput, match="choose a SAM v2"):
+        run(one, inputs, Params())
+    with pytest.raises(PromptError, match="Nothing is remembered"):
+        run(model, Inputs(PICTURE, video=film, bank=MemoryBank()), Params())

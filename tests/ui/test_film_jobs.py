@@ -1,0 +1,134 @@
+"""Films in the background: whole runs, pausing and going on, taking turns, failures, and sessions that end."""
+
+import gc
+import threading
+import time
+
+from samkit.errors import PictureError
+from samkit.ui.film_jobs import FilmJob
+
+
+class Run:
+    """What a job needs of a FilmRun: frames that wait to be let through."""
+
+    def __init__(self, frames: int = 3, broken_at: int | None = None):
+        self.order, self.rows, self.gate, self.broken_at = range(frames), [], threading.Event(), broken_at
+
+    @property
+    def done(self):
+        return len(self.rows)
+
+    @property
+    def finished(self):
+        return self.done == len(self.order)
+
+    def seconds_left(self):
+        return 1.0
+
+    def steps(self):
+        for index in self.order[self.done :]:
+            self.gate.wait(5)
+            if index == self.broken_at:
+                raise PictureError("Frame 1 can't be decoded.")
+            self.rows.append(index)
+            yield index
+
+    def result(self, progress=None):
+        return list(self.rows)
+
+
+def wait_for(job, *states, patience: float = 5.0):
+    end = time.monotonic() + patience
+    while job.state not in states and time.monotonic() < end:
+        time.sleep(0.01)
+    # The thread sets the state a moment before it ends.
+    while job._inner.busy and not job.active and time.monotonic() < end:
+        time.sleep(0.01)
+    assert job.state in states, (job.state, job.error)
+
+
+def test_a_job_runs_to_its_result():
+    run = Run()
+    run.gate.set()
+    job = FilmJob(lambda: run, threading.Semaphore(1))
+    wait_for(job, "done")
+    assert job.result == [0, 1, 2] and not job.active
+
+
+def test_a_job_pauses_goes_on_and_finishes_early():
+    run = Run(frames=1000)
+    job = FilmJob(lambda: run, threading.Semaphore(1))
+    wait_for(job, "running")
+    job.pause()
+    run.gate.set()
+    wait_for(job, "paused")
+    done = run.done
+    assert 0 < done < 1000 and job.result is None
+    run.gate.clear()
+    job.resume()
+    wait_for(job, "running")
+    job.pause()
+    run.gate.set()
+    wait_for(job, "paused")
+    assert run.done > done
+    job.finish_here()
+    wait_for(job, "done")
+    assert job.result == list(range(run.done))
+
+
+def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
+    slots, first, second = threading.Semaphore(1), Run(), Run()
+    a = FilmJob(lambda: first, slots)
+    wait_for(a, "running")
+    b = FilmJob(lambda: second, slots)
+    time.sleep(0.3)
+    assert b.state == "waiting" and "Waiting" in b.line
+    b.pause()
+    wait_for(b, "paused")
+    b.resume()
+    second.gate.set()
+    first.gate.set()
+    wait_for(a, "done")
+    wait_for(b, "done")
+    assert slots.acquire(blocking=False)
+
+
+def test_a_failure_is_a_sentence_and_frees_the_turn():
+    slots, run = threading.Semaphore(1), Run(broken_at=1)
+    run.gate.set()
+    job = FilmJob(lambda: run, slots)
+    wait_for(job, "failed")
+    assert job.error == "Frame 1 can't be decoded." and run.rows == [0] and slots.acquire(blocking=False)
+
+
+def test_an_unexpected_failure_is_a_sentence_too():
+    job = FilmJob(lambda: 1 / 0, threading.Semaphore(1))
+    wait_for(job, "failed")
+    assert "ZeroDivisionError" in job.error
+
+
+def test_a_job_whose_session_is_gone_stops():
+    run = Run(frames=10**6)
+    job = FilmJob(lambda: run, threading.Semaphore(1))
+    wait_for(job, "running")
+    inner = job._inner
+    del job
+    gc.collect()
+    run.gate.set()
+    end = time.monotonic() + 5
+    while inner.busy and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not inner.busy and run.done < 10**6
+
+
+def test_uploads_are_stored_once_and_the_oldest_go(tmp_path, monkeypatch):
+    from samkit.ui import film_store
+
+    store = film_store.FilmStore()
+    first = store.put(b"a" * 100, "one.MP4")
+    assert first.suffix == ".mp4" and first.read_bytes() == b"a" * 100 and store.put(b"a" * 100, "again.mp4") == first
+    (tmp_path / "film.mkv").write_bytes(b"b" * 100)
+    assert store.put(tmp_path / "film.mkv", "film.mkv").read_bytes() == b"b" * 100
+    monkeypatch.setattr(film_store, "MAX_STORED_BYTES", 250)
+    newest = store.put(b"c" * 200, "new.mp4")
+    assert newest.exists() and not first.exists()

@@ -55,7 +55,7 @@ def test_a_first_visit_shows_a_result(page):
     assert pair(page).a.picture == load_sample("coffee") and pair(page).b.picture == load_sample("coffee-mirrored") and pair(page).prompt_on == "a"
     assert sum(button.key.startswith("mask_button_") for button in page.button if button.key) == 8
     assert [tab.label for tab in page.tabs] == ["Passes", "Numbers", "Files", "Recipe", "Timings"]
-    assert result(page).masks["tracked"].shape == load_sample("coffee-mirrored").size and encodings() == 2
+    assert result(page).masks["tracked"].shape == load_sample("coffee-mirrored").size and encoding_cache().state().entries == 2
 
 
 def test_knobs_encode_nothing_and_reach_the_experiment(page):

@@ -1,0 +1,163 @@
+"""The Video with image priors page without a browser: recording, running in the background, other films, keeping, opening again, models without a memory."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samkit.media.film import masks_from_json
+from samkit.media.samples import load_sample
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import read_bundle
+from samkit.tracking.replay import replay
+from samkit.tracking.store import RunStore
+from tests.random_models import SMALL_SAM1, save_random_model
+
+HOME = str(Path(__file__).parents[2] / "Home.py")
+PAGE = "pages/video_priors.py"
+KNOB = "knob_video-priors_"
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
+    return AppTest.from_file(HOME, default_timeout=90)
+
+
+@pytest.fixture
+def page(app):
+    app.run().switch_page(PAGE).run()
+    assert not app.exception and not app.error, [error.value for error in app.error]
+    yield app
+    table(app).drop_run()
+
+
+def table(app):
+    return app.session_state["samkit.film_table"]
+
+
+def press(app, key: str):
+    return app.button(key=key).click().run()
+
+
+def wait_until_done(app, state: str = "done"):
+    end = time.monotonic() + 90
+    while table(app).job.state != state and time.monotonic() < end:
+        time.sleep(0.05)
+    assert table(app).job.state == state, table(app).job.error
+    return app.run()
+
+
+def short(app, frames: int = 3):
+    app.toggle(key=f"{KNOB}some").set_value(True).run()
+    return app.slider(key=f"{KNOB}count").set_value(frames).run()
+
+
+def test_a_first_visit_runs_a_film_that_shows_the_pictures_object(page):
+    assert page.title[0].value == "Video with image priors" and len(table(page).recorded) == 1
+    wait_until_done(page)
+    assert [tab.label for tab in page.tabs] == ["Film", "Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
+    result = table(page).job.result
+    assert result.metrics["frames"] == table(page).video.length == 48 and result.files["film.mp4"]
+
+
+def test_memories_are_recorded_and_forgotten(page):
+    page.session_state["samkit.workspace"].show_picture(load_sample("chelsea"), Prompts(points=[(0.4, 0.4, 1)]))
+    page.run()
+    press(page, "mask_button_video-priors_0")
+    press(page, "record")
+    assert [each.prior.picture.name for each in table(page).recorded] == ["coffee", "chelsea"] and table(page).recorded[1].prior.mask_index == 0
+    press(page, "forget_0")
+    assert [each.prior.picture.name for each in table(page).recorded] == ["chelsea"]
+    press(page, "forget_0")
+    assert page.button(key="run_film").disabled and any("press “Record this memory”" in info.value for info in page.info)
+
+
+def test_knobs_reach_the_run(page):
+    page.slider(key=f"{KNOB}start").set_value(20).run()
+    page.toggle(key=f"{KNOB}backwards").set_value(True).run()
+    short(page, 4)
+    page.slider(key=f"{KNOB}max_frames").set_value(2).run()
+    page.slider(key=f"{KNOB}max_pointers").set_value(5).run()
+    page.toggle(key=f"{KNOB}skip_absent").set_value(False).run()
+    page.toggle(key=f"{KNOB}refine_edges").set_value(True).run()
+    table(page).drop_run()
+    page.run()
+    press(page, "run_film")
+    wait_until_done(page)
+    params = table(page).job.result.params
+    assert (params.start, params.backwards, params.count, params.max_frames, params.max_pointers) == (20, True, 4, 2, 5)
+    assert not params.skip_absent and params.refine_edges
+    assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [20, 19, 18, 17]
+
+
+def test_a_frame_of_the_film_becomes_a_memory_with_its_place(page):
+    page.slider(key=f"{KNOB}frame").set_value(7).run()
+    press(page, "take_frame")
+    work = page.session_state["samkit.workspace"]
+    assert work.picture == table(page).video.picture(7) and work.prompts.is_empty
+    work.edit(Prompts(points=[(0.3, 0.5, 1)]))
+    page.run()
+    press(page, "record")
+    assert table(page).recorded[-1].prior.film_frame == 7
+
+
+def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
+    table(page).job.pause()
+    wait_until_done(page, "paused")
+    done = table(page).job.run.done
+    page.switch_page("pages/home.py").run()
+    page.switch_page(PAGE).run()
+    assert table(page).job.run.done == done
+    press(page, "resume_film")
+    end = time.monotonic() + 60
+    while table(page).job.run.done == done and time.monotonic() < end:
+        time.sleep(0.02)
+    table(page).job.pause()
+    wait_until_done(page, "paused")
+    assert table(page).job.run.done > done
+    press(page, "finish_film")
+    wait_until_done(page)
+    assert table(page).job.result.metrics["frames"] == table(page).job.run.done < 48 and not page.error
+
+
+def test_another_film_keeps_the_memories(page):
+    from samkit.media.sample_videos import load_sample_video
+
+    table(page).show_film(load_sample_video("coin"))
+    page.run()
+    assert table(page).job is None and len(table(page).recorded) == 1 and page.slider(key=f"{KNOB}frame").max == 35
+
+
+def test_a_kept_run_opens_again_and_replays(page, tmp_path):
+    table(page).drop_run()
+    short(page)
+    press(page, "run_film")
+    wait_until_done(page)
+    masks = masks_from_json(table(page).job.result.files["masks.json"])
+    press(page, "keep_video-priors")
+    (run,) = RunStore().runs()
+    RunStore().load(run.run_id, tmp_path / "bundle")
+    bundle = read_bundle(tmp_path / "bundle")
+    kept = masks_from_json((bundle.path / "outputs/masks.json").read_bytes())
+    assert kept.keys() == masks.keys() and all(np.array_equal(kept[frame], masks[frame]) for frame in masks)
+    assert (bundle.path / "outputs/film.mp4").stat().st_size > 1000 and replay(bundle).identical
+    again = AppTest.from_file(HOME, default_timeout=90)
+    again.run()
+    again.query_params["run"] = run.run_id
+    again.switch_page(PAGE).run()
+    assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coffee"]
+    assert again.slider(key=f"{KNOB}count").value == 3 and table(again).video.name == "cup"
+    table(again).drop_run()
+
+
+def test_a_model_without_a_memory_says_so(app, tmp_path):
+    app.run()
+    app.session_state["samkit.workspace"].model_ref = str(save_random_model(tmp_path / "one.safetensors", SMALL_SAM1))
+    app.switch_page(PAGE).run()
+    assert any("has no memory" in info.value for info in app.info) and not app.error
+    press(app, "offer_nano-sam2")
+    assert app.session_state["samkit.workspace"].model_ref == "nano-sam2" and not app.error
+    table(app).drop_run()

@@ -5,7 +5,7 @@ import threading
 import time
 
 from samkit.errors import PictureError
-from samkit.ui.film_jobs import FilmJob
+from samkit.ui.film_jobs import FilmJob, _step_back
 
 
 class Run:
@@ -119,6 +119,23 @@ def test_a_job_whose_session_is_gone_stops():
     while inner.busy and time.monotonic() < end:
         time.sleep(0.01)
     assert not inner.busy and run.done < 10**6
+
+
+def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():
+    import torch
+
+    before, counts = torch.get_num_threads(), {}
+    torch.set_num_threads(3)
+    try:
+        film = threading.Thread(target=lambda: (_step_back(), counts.update(film=torch.get_num_threads())))
+        film.start()
+        film.join()
+        later = threading.Thread(target=lambda: counts.update(later=torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert counts == {"film": 2, "later": 3} and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_uploads_are_stored_once_and_the_oldest_go(tmp_path, monkeypatch):

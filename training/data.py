@@ -121,20 +121,25 @@ def is_object_like(mask: np.ndarray) -> bool:
 
 
 def write_cache(jobs: list[Job], folder: Path, processes: int = 2) -> None:
-    """Load all pictures and write images.npy, masks.npy and pictures.json into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Load all pictures and write them into `folder`."""
     with ProcessPoolExecutor(processes) as pool:
-        loaded = [(job, *item) for job, item in zip(jobs, pool.map(load_job, jobs, chunksize=32), strict=True) if item]
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(loaded), CACHE_SIDE, CACHE_SIDE, 3))
-    for row, (_, rgb, _) in zip(images, loaded, strict=True):
-        row[:] = rgb
+        loaded = pool.map(load_job, jobs, chunksize=32)
+        write_arrays([(job.image.name, job.source, job.split, *item) for job, item in zip(jobs, loaded, strict=True) if item], folder)
+
+
+def write_arrays(rows: list[tuple[str, str, str, np.ndarray, list[np.ndarray]]], folder: Path) -> None:
+    """Write images.npy, masks.npy and pictures.json. rows: (file, source, split, uint8 [S, S, 3], packed masks) of each picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), CACHE_SIDE, CACHE_SIDE, 3))
+    for place, (*_, rgb, _) in zip(images, rows, strict=True):
+        place[:] = rgb
     images.flush()
-    np.save(folder / "masks.npy", np.stack([mask for _, _, masks in loaded for mask in masks]))
+    np.save(folder / "masks.npy", np.stack([mask for *_, masks in rows for mask in masks]))
     pictures = {
-        "first_mask": np.cumsum([0] + [len(masks) for _, _, masks in loaded]).tolist(),
-        "sources": [job.source for job, _, _ in loaded],
-        "splits": [job.split for job, _, _ in loaded],
-        "files": [job.image.name for job, _, _ in loaded],
+        "first_mask": np.cumsum([0] + [len(masks) for *_, masks in rows]).tolist(),
+        "sources": [source for _, source, *_ in rows],
+        "splits": [split for _, _, split, *_ in rows],
+        "files": [file for file, *_ in rows],
     }
     (folder / "pictures.json").write_text(json.dumps(pictures))
 

@@ -7,7 +7,6 @@ Features are dense: every token of every picture is a lesson, without a decoder 
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from samkit.models.network import SamNetwork
 from training.augment import Sampler
 from training.data import open_cache
 from training.model import NANO_SAM1, NANO_SAM2, build_network, normalise
-from training.run import Recipe, add_run_arguments, start_run
+from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPE = Recipe(stages=((0.0, 192, 12), (0.35, 256, 7), (0.7, 320, 4)), learning_rate=1.2e-3, single_round_until=0.0)
 COSINE_WEIGHT = 1.0
@@ -48,6 +47,7 @@ class DistilTask:
 
     cache_folder: Path
     teacher: Path
+    _taught: SamNetwork | None = None
     figures = ("loss", "cosine similarity")
     slow = ()
 
@@ -60,23 +60,28 @@ class DistilTask:
 
     def open(self, seed: list[int]) -> None:
         self.sampler = Sampler(open_cache(self.cache_folder), seed)
-        self.taught = build_network(NANO_SAM2)
-        self.taught.load_state_dict(torch.load(self.teacher, weights_only=True)["ema"], strict=False)
-        self.taught.eval().requires_grad_(False)
 
-    def draw(self, network: SamNetwork, recipe: Recipe, elapsed: float, step: int) -> tuple[int, str, Callable[[], tuple[float, ...]]]:
+    def draw(self, recipe: Recipe, elapsed: float, step: int) -> Lesson:
         side, count = recipe.stage(elapsed, step)
         pixels = normalise(torch.from_numpy(np.stack([self.sampler.draw(side, 1).image for _ in range(count)])))
-        return count, f"side {side}", lambda: self._step(network, pixels)
+        return Lesson(count, f"side {side}", pixels)
 
-    def _step(self, network: SamNetwork, pixels: Tensor) -> tuple[float, float]:
-        with torch.autocast("cpu", torch.bfloat16):
+    def learn(self, network: SamNetwork, lesson: Lesson, device: torch.device) -> tuple[float, float]:
+        pixels, teacher = lesson.content.to(device), self._teacher(device)
+        with torch.autocast(device.type, torch.bfloat16):
             with torch.no_grad():
-                target = (self.taught.encode(pixels)[0][0] + self.taught.no_mem_embed[None]).float()
+                target = (teacher.encode(pixels)[0][0] + teacher.no_mem_embed[None]).float()
             features = network.encode(pixels)[0][0].float()
         loss = feature_loss(features, target)
         loss.backward()
         return loss.item(), F.cosine_similarity(features, target, dim=-1).mean().item()
+
+    def _teacher(self, device: torch.device) -> SamNetwork:
+        if self._taught is None:
+            self._taught = build_network(NANO_SAM2)
+            self._taught.load_state_dict(torch.load(self.teacher, weights_only=True, map_location="cpu")["ema"], strict=False)
+            self._taught.eval().requires_grad_(False).to(device)
+        return self._taught
 
 
 def main() -> None:

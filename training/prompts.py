@@ -6,6 +6,7 @@ Positions are x, y in 0..1 of the model's input; labels are those of samkit.mode
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from samkit.models.prompt_encoder import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
@@ -14,6 +15,8 @@ CLICK_SHARE = 0.58
 
 BOX_JITTER = 0.06
 """Standard deviation of a loose box's sides, in widths and heights of the object."""
+
+BLURS = 4
 
 
 def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
@@ -48,11 +51,10 @@ def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool | None 
     return (box / side).astype(np.float32).reshape(2, 2), np.array([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT])
 
 
-def correction_click(predicted: np.ndarray, target: np.ndarray, rng: np.random.Generator | None = None) -> tuple[int, int, int] | None:
-    """A click in the larger of the two error regions (missed, or wrongly taken), or in the object where there is no error.
+def correction_click(predicted: np.ndarray, target: np.ndarray) -> tuple[int, int, int] | None:
+    """A click in the middle of the larger of the two error regions (missed, or wrongly taken), or of the object where there is no error: for evaluation.
 
-    predicted, target: bool [h, w]; rng: clicks in the middle half the time and anywhere the other half; None for always in the middle.
-    Returns (row, column, label), or None for an empty target that was predicted empty.
+    predicted, target: bool [h, w]. Returns (row, column, label), or None for an empty target that was predicted empty.
     """
     missed, wrong = target & ~predicted, predicted & ~target
     label, region = (FOREGROUND, missed) if missed.sum() >= wrong.sum() else (BACKGROUND, wrong)
@@ -60,28 +62,45 @@ def correction_click(predicted: np.ndarray, target: np.ndarray, rng: np.random.G
         label, region = FOREGROUND, target
         if not region.any():
             return None
-    if rng is None or rng.random() < 0.5:
-        row, column = innermost_pixel(region)
-    else:
-        row, column = divmod(int(rng.choice(np.flatnonzero(region))), region.shape[1])
-    return row, column, label
+    return *innermost_pixel(region), label
 
 
-def add_corrections(positions: Tensor, labels: Tensor, logits: Tensor, iou: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def add_corrections(
+    positions: Tensor, labels: Tensor, logits: Tensor, iou: Tensor, targets: Tensor, middle_share: float = 0.5
+) -> tuple[Tensor, Tensor, Tensor]:
     """One more click for every prompt, where the mask that a person would see is wrong: the single mask, or the one of 1..3 with the best predicted IoU.
 
-    positions: [B, N, 2], labels: [B, N], logits: [B, 4, h, w], iou: [B, 4] as predicted, targets: [B, h, w] soft.
-    Returns positions [B, N + 1, 2], labels [B, N + 1] and that mask's logits [B, 1, h, w], to be fed back.
+    positions: [B, N, 2], labels: [B, N], logits: [B, 4, h, w], iou: [B, 4] as predicted, targets: [B, h, w] soft; all on one device.
+    middle_share: how many of the clicks lie in the middle of the larger error region, and not anywhere in it.
+    Returns positions [B, N + 1, 2], labels [B, N + 1] and that mask's logits [B, 1, h, w], to be fed back. An object that covers no pixel gets padding.
     """
-    count, side = len(logits), logits.shape[-1]
-    shown = torch.where(torch.rand(count) < 0.5, torch.zeros(count, dtype=torch.long), 1 + iou[:, 1:].argmax(dim=1))
-    seen = logits[torch.arange(count), shown].float()
-    predicted, wanted = (seen > 0).numpy(), targets.numpy() > 0.5
-    new_positions, new_labels = np.zeros((count, 1, 2), np.float32), np.full((count, 1), PADDING)
-    for index in range(count):
-        click = correction_click(predicted[index], wanted[index], rng)
-        if click is not None:
-            row, column, new_labels[index, 0] = click
-            new_positions[index, 0] = (column + 0.5) / side, (row + 0.5) / side
-    positions = torch.cat([positions, torch.from_numpy(new_positions)], dim=1)
-    return positions, torch.cat([labels, torch.from_numpy(new_labels)], dim=1), seen[:, None].clamp(-32, 32)
+    count, side, device = len(logits), logits.shape[-1], logits.device
+    single = torch.rand(count, device=device) < 0.5
+    shown = torch.where(single, 0, 1 + iou[:, 1:].argmax(dim=1))
+    seen = logits[torch.arange(count, device=device), shown].float()
+    predicted, wanted = seen > 0, targets > 0.5
+    missed, wrong = wanted & ~predicted, predicted & ~wanted
+    forward = missed.flatten(1).sum(1) >= wrong.flatten(1).sum(1)
+    region = torch.where(forward[:, None, None], missed, wrong)
+    right = ~region.flatten(1).any(1)
+    region = torch.where(right[:, None, None], wanted, region).float()
+    places = torch.where(torch.rand(count, device=device) < middle_share, middles(region), anywhere(region))
+    possible = region.flatten(1).any(1)
+    click = torch.stack([places % side + 0.5, torch.div(places, side, rounding_mode="floor") + 0.5], dim=-1) / side
+    label = torch.where(forward | right, FOREGROUND, BACKGROUND).where(possible, PADDING)
+    positions = torch.cat([positions, torch.where(possible[:, None], click, 0.0)[:, None]], dim=1)
+    return positions, torch.cat([labels, label[:, None]], dim=1), seen[:, None].clamp(-32, 32)
+
+
+def middles(region: Tensor) -> Tensor:
+    """Flat index of a pixel well inside each region: where repeated blurring leaves most. region: float [B, h, w] of zeros and ones -> int [B]."""
+    blurred = region[:, None]
+    for _ in range(BLURS):
+        blurred = F.avg_pool2d(blurred, 5, stride=1, padding=2)
+    return (blurred[:, 0] * region).flatten(1).argmax(dim=1)
+
+
+def anywhere(region: Tensor) -> Tensor:
+    """Flat index of a random pixel of each region (of the whole map where it is empty). region: float [B, h, w] -> int [B]."""
+    weights = region.flatten(1)
+    return torch.multinomial(weights + (weights.sum(1, keepdim=True) == 0), 1)[:, 0]

@@ -7,19 +7,22 @@ its last checkpoint when the same command is given again with the same end.
 
 import argparse
 import datetime
+import itertools
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from samkit.models.network import SamNetwork
 from training.model import plain_attention
@@ -29,6 +32,7 @@ EMA_EVERY = 4
 LOG_EVERY = 40
 CHECKPOINT_SECONDS = 150
 LOG_SEPARATOR = ", "
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -86,17 +90,54 @@ class Task(Protocol):
     def open(self, seed: list[int]) -> None:
         """Open caches and the like."""
 
-    def draw(self, network: SamNetwork, recipe: Recipe, elapsed: float, step: int) -> tuple[int, str, Callable[[], tuple[float, ...]]]:
-        """(number of pictures, a word on them for the log, what computes the gradients and returns the figures)."""
+    def draw(self, recipe: Recipe, elapsed: float, step: int) -> "Lesson":
+        """The next lesson, on the CPU; may run in a process of its own."""
+
+    def learn(self, network: SamNetwork, lesson: "Lesson", device: torch.device) -> tuple[float, ...]:
+        """Leave the lesson's gradients in the parameters and return the figures."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one step learns from. pictures: how many; about: a word on them for the log; content: the task's own."""
+
+    pictures: int
+    about: str
+    content: Any
+
+
+class LessonStream(IterableDataset):
+    """A task's lessons for ever, drawn in processes of their own, so that a GPU need not wait for them."""
+
+    def __init__(self, task: Task, recipe: Recipe, seed: list[int], start: float, end: float):
+        self.task, self.recipe, self.seed, self.start, self.end = task, recipe, seed, start, end
+
+    def __iter__(self) -> Iterator[Lesson]:
+        worker = get_worker_info()
+        number = worker.id if worker else 0
+        torch.set_num_threads(1)
+        self.task.open([*self.seed, number])
+        for step in itertools.count(number):
+            yield self.task.draw(self.recipe, elapsed_part(self.start, self.end), step)
+
+
+def lessons(task: Task, recipe: Recipe, seed: list[int], start: float, end: float, workers: int) -> Iterator[Lesson]:
+    """The same, from `workers` processes; 0 draws in this one."""
+    return iter(DataLoader(LessonStream(task, recipe, seed, start, end), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+
+
+def elapsed_part(start: float, end: float) -> float:
+    """0..1 of a run's time."""
+    return min(1.0, (time.time() - start) / max(end - start, 1e-3))
 
 
 class Run:
     """One process's share of a run: network, optimiser and running average, and how far they are."""
 
-    def __init__(self, recipe: Recipe, network: SamNetwork, slow: tuple[str, ...] = ()):
+    def __init__(self, recipe: Recipe, network: SamNetwork, slow: tuple[str, ...] = (), device: torch.device = CPU):
         """Parameters that need no gradient stay as they are; those whose names begin with one of `slow` learn at `recipe.slow_rate` times the rate."""
         self.recipe = recipe
-        self.network = network.train()
+        self.network = network.train().to(device)
         self.trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
         self.parameters = list(self.trained.values())
         groups = [
@@ -158,42 +199,44 @@ class Run:
         os.replace(path.with_suffix(".part"), path)
 
     def resume(self, path: Path) -> None:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.parameters[0].device)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema = [state["ema"][name].clone() for name in self.trained]
         self.step, self.seen, self.start = state["step"], state["seen"], state["start"]
 
 
-def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: Path, end: float, rendezvous: Path) -> None:
-    """What each process does. end: seconds since the epoch."""
-    torch.set_num_threads(1)
+def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: Path, end: float, rendezvous: Path, device: str = "cpu") -> None:
+    """What each process does. end: seconds since the epoch. On a GPU there is one process, and others draw its lessons."""
+    on_cpu = device == "cpu"
+    if on_cpu:
+        torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=processes)
-    run = Run(recipe, task.build(), task.slow)
+    run = Run(recipe, task.build(), task.slow, torch.device(device))
     torch.manual_seed(1 + rank)
     path = folder / f"checkpoint{rank}.pt"
     if path.exists():
         run.resume(path)
-    task.open([1000 + rank, run.step])
+    drawn = lessons(task, recipe, [1000 + rank, run.step], run.start, end, workers=0 if on_cpu else max(1, (os.cpu_count() or 2) - 2))
     saved, recent = time.time(), []
-    with open(folder / f"log{rank}.txt", "a") as log, plain_attention():
+    with open(folder / f"log{rank}.txt", "a") as log, plain_attention() if on_cpu else nullcontext():
         while True:
-            elapsed = torch.tensor([min(1.0, (time.time() - run.start) / max(end - run.start, 1e-3))])
+            elapsed = torch.tensor([elapsed_part(run.start, end)])
             if run.step % AVERAGE_EVERY == 0:
                 # All processes must stop at the same step, so the farthest clock counts.
                 dist.all_reduce(elapsed, op=dist.ReduceOp.MAX)
                 if elapsed.item() >= 1.0:
                     break
-            pictures, about, accumulate = task.draw(run.network, recipe, elapsed.item(), run.step)
-            recent.append(run.update(elapsed.item(), pictures, accumulate))
-            if run.step % AVERAGE_EVERY == 0:
+            lesson = next(drawn)
+            recent.append(run.update(elapsed.item(), lesson.pictures, lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device))))
+            if run.step % AVERAGE_EVERY == 0 and processes > 1:
                 run.average_over_processes()
             if run.step % EMA_EVERY == 0:
                 run.update_ema()
             if run.step % LOG_EVERY == 0:
                 figures = [f"{name} {value:.3f}" for name, value in zip(task.figures, np.nanmean(recent, axis=0), strict=True)]
-                minutes, rate = (time.time() - run.start) / 60, run.optimizer.param_groups[0]["lr"]
-                head = f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {about}, rate {rate:.1e}: "
+                minutes, rate = (time.time() - run.start) / 60, run.optimizer.param_groups[-1]["lr"]
+                head = f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate {rate:.1e}: "
                 print(head + LOG_SEPARATOR.join(figures), file=log, flush=True)
                 recent = []
             if time.time() - saved > CHECKPOINT_SECONDS:
@@ -209,15 +252,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--minutes", type=float, help="length of the run")
     end.add_argument("--until", metavar="HH:MM", help="end of the run, today")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="one per core")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="one per core; on a GPU there is always one")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
 
 
 def start_run(task: Task, recipe: Recipe, arguments: argparse.Namespace) -> None:
     """Run to the end that the arguments of `add_run_arguments` say."""
     arguments.run.mkdir(parents=True, exist_ok=True)
     rendezvous = (arguments.run / f"rendezvous{os.getpid()}").resolve()
-    given = (arguments.processes, task, recipe, arguments.run, end_time(arguments), rendezvous)
-    torch.multiprocessing.spawn(run_process, args=given, nprocs=arguments.processes)
+    processes = arguments.processes if arguments.device == "cpu" else 1
+    given = (processes, task, recipe, arguments.run, end_time(arguments), rendezvous, arguments.device)
+    torch.multiprocessing.spawn(run_process, args=given, nprocs=processes, daemon=False)
     rendezvous.unlink(missing_ok=True)
 
 

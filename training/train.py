@@ -5,7 +5,6 @@ python -m training.train CACHE RUN2 --minutes 70 --recipe longer --start RUN/che
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from training.data import open_cache
 from training.losses import total_loss
 from training.model import CONFIGS, build_network, normalise, repeat_features
 from training.prompts import add_corrections
-from training.run import Recipe, add_run_arguments, start_run
+from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPES = {
     "first": Recipe(),
@@ -32,8 +31,16 @@ RECIPES = {
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.25, (224, 288, 320, 384)),
     ),
+    "gpu": Recipe(
+        stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),
+        prompts=8,
+        learning_rate=1.5e-3,
+        single_round_until=0.05,
+        rounds=(0.3, 0.3, 0.2, 0.1, 0.1),
+        other_sides=(0.2, (224, 288, 320, 384)),
+    ),
 }
-"""By name: "first" from nothing, "longer" from weights that know what a prompt is."""
+"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "gpu" for one large GPU, from either."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,9 @@ class Batch:
     targets: Tensor
     positions: Tensor
     labels: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in (self.pixels, self.targets, self.positions, self.labels)))
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -57,15 +67,16 @@ def collate(samples: list[Sample]) -> Batch:
     )
 
 
-def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int, rng: np.random.Generator) -> tuple[float, float, float]:
+def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tuple[float, float, float]:
     """Encode once, decode `rounds` times with one more click each time, and leave the mean loss's gradients in the parameters.
 
     The gradients of the features are gathered over the rounds and go back through the encoder once.
     Returns the first round's loss, mean IoU of the single mask, and mean of the best multimask's IoU.
     """
-    padding = torch.zeros(len(batch.positions), 1, 2), torch.full((len(batch.labels), 1), PADDING)
+    device = batch.pixels.device
+    padding = torch.zeros(len(batch.positions), 1, 2, device=device), torch.full((len(batch.labels), 1), PADDING, device=device)
     positions, labels, hint, first = batch.positions, batch.labels, None, None
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         features, _ = network.encode(batch.pixels)
         leaves = [level.detach().requires_grad_() for level in features]
         for index in range(rounds):
@@ -75,7 +86,7 @@ def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int, rng: np
             (loss / rounds).backward()
             first = first or (loss.item(), iou[:, 0].mean().item(), iou[:, 1:].max(1).values.mean().item())
             if index + 1 < rounds:
-                positions, labels, hint = add_corrections(positions, labels, decoded.logits.detach(), decoded.iou.detach(), batch.targets, rng)
+                positions, labels, hint = add_corrections(positions, labels, decoded.logits.detach(), decoded.iou.detach(), batch.targets)
     learning = [(level, leaf.grad) for level, leaf in zip(features, leaves, strict=True) if level.requires_grad]
     torch.autograd.backward(*zip(*learning, strict=True))
     return first
@@ -94,18 +105,21 @@ class ImageTask:
     def build(self) -> SamNetwork:
         network = build_network(CONFIGS[self.model])
         if self.first is not None:
-            network.load_state_dict(torch.load(self.first, weights_only=True)["ema"])
+            network.load_state_dict(torch.load(self.first, weights_only=True)["ema"], strict=False)
         return network
 
     def open(self, seed: list[int]) -> None:
         self.sampler = Sampler(open_cache(self.cache_folder), seed)
         self.rng = np.random.default_rng(seed)
 
-    def draw(self, network: SamNetwork, recipe: Recipe, elapsed: float, step: int) -> tuple[int, str, Callable[[], tuple[float, ...]]]:
+    def draw(self, recipe: Recipe, elapsed: float, step: int) -> Lesson:
         side, count = recipe.stage(elapsed, step)
         batch = collate([self.sampler.draw(side, recipe.prompts) for _ in range(count)])
-        rounds = recipe.count_rounds(elapsed, self.rng)
-        return count, f"side {side}", lambda: accumulate_gradients(network, batch, rounds, self.rng)
+        return Lesson(count, f"side {side}", (batch, recipe.count_rounds(elapsed, self.rng)))
+
+    def learn(self, network: SamNetwork, lesson: Lesson, device: torch.device) -> tuple[float, ...]:
+        batch, rounds = lesson.content
+        return accumulate_gradients(network, batch.to(device), rounds)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ the rate, and every third step is an image step, so that it forgets nothing of p
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,19 +24,17 @@ from training.data import CACHE_SIDE, open_cache
 from training.losses import tracking_loss
 from training.model import NANO_SAM2_WITH_MEMORY, build_network, normalise
 from training.prompts import first_prompt
-from training.run import Recipe, add_run_arguments, start_run
+from training.run import Lesson, Recipe, add_run_arguments, start_run
 from training.train import accumulate_gradients, collate
 
 IMAGE_STEP_EVERY = 3
 MASK_PROMPTS, BOX_PROMPTS = 0.5, 0.25
 """Shares of the clips; the rest begin with a click."""
 
-RECIPE = Recipe(
-    stages=((0.0, 128, 6), (0.3, 192, 3), (0.6, 256, 2)),
-    learning_rate=6e-4,
-    single_round_until=0.0,
-    rounds=(0.5, 0.5),
-)
+RECIPES = {
+    "cpu": Recipe(stages=((0.0, 128, 6), (0.3, 192, 3), (0.6, 256, 2)), learning_rate=6e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
+    "gpu": Recipe(stages=((0.0, 128, 64), (0.2, 192, 32), (0.4, 256, 24)), learning_rate=8e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
+}
 FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))
 """(elapsed part of the run from which it holds, frames of a clip)."""
 
@@ -55,6 +52,10 @@ class ClipBatch:
     points: Tensor
     labels: Tensor
     by_mask: Tensor
+
+    def to(self, device: torch.device) -> "ClipBatch":
+        given = self.pixels, self.targets, self.first_masks, self.points, self.labels, self.by_mask
+        return ClipBatch(*(tensor.to(device, non_blocking=True) for tensor in given))
 
     @property
     def frames(self) -> int:
@@ -80,7 +81,7 @@ def collate_clips(clips: list[Clip], rng: np.random.Generator) -> ClipBatch:
 
 def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor, Tensor]:
     """The loss, and on the frames after the first the chosen masks' mean IoU (nan where none holds the object) and the share of right object scores."""
-    count = len(batch.pixels)
+    count, device = len(batch.pixels), batch.pixels.device
     with torch.no_grad():
         levels, _ = network.encode(batch.pixels.flatten(0, 1))
     levels = [level.unflatten(0, (count, batch.frames)) for level in levels]
@@ -94,16 +95,15 @@ def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor,
             slots = [memory.config.memories - 1] + [frame - past - 1 for past in range(1, frame) if frame - past < memory.config.memories]
             looked_at = memories[:1] + memories[1:][-(memory.config.memories - 1) :]
             # As the bank has it: the prompt's pointer first, then the frames', the last one first.
-            times = torch.tensor([frame, *range(1, frame)]) / max(1, min(16, batch.frames) - 1)
+            times = torch.tensor([frame, *range(1, frame)], device=device) / max(1, min(16, batch.frames) - 1)
             ordered = torch.stack([pointers[0], *pointers[:0:-1]], dim=1)
             conditioned = memory.condition(low, looked_at, slots, ordered, times)
-            nothing = torch.zeros(count, 2, 2), torch.full((count, 2), PADDING)
-            decoded = network.decode_on(conditioned, features, *nothing)
+            decoded = network.decode_on(conditioned, features, *_no_points(count, device))
             loss, iou = tracking_loss(decoded, targets)
             best = 1 + decoded.iou[:, 1:].argmax(dim=1)
             score = decoded.object_score[:, 0]
             there = targets.flatten(1).amax(1) > 0.5
-            each = torch.arange(count)
+            each = torch.arange(count, device=device)
             ious.append(iou[each, best][there])
             right.append(((score > 0) == there).float())
             remembered = memory.encode(low, decoded.logits[each, best][:, None], score > 0)
@@ -117,7 +117,8 @@ def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor,
 def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tensor], targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Memory [B, h, w, Cm], pointer [B, C] and loss of the first frame: half the clips give the mask itself, the others a box or a click."""
     memory, low = network.memory, features[0]
-    each, there = torch.arange(len(targets)), torch.ones(len(targets), dtype=torch.bool)
+    count, device = len(targets), targets.device
+    each, there = torch.arange(count, device=device), torch.ones(count, dtype=torch.bool, device=device)
     asked = network.decode(features, batch.points, batch.labels)
     loss, _ = tracking_loss(asked, targets)
     clicked = batch.labels[:, 1] == PADDING
@@ -155,24 +156,28 @@ class MemoryTask:
         self.clips = ClipSampler(cache, load_sequences(self.data_root / "train_video", CACHE_SIDE), [*seed, 1])
         self.rng = np.random.default_rng([*seed, 2])
 
-    def draw(self, network: SamNetwork, recipe: Recipe, elapsed: float, step: int) -> tuple[int, str, Callable[[], tuple[float, ...]]]:
+    def draw(self, recipe: Recipe, elapsed: float, step: int) -> Lesson:
         side, count = recipe.stage(elapsed, step)
         if step % IMAGE_STEP_EVERY == 0:
             batch = collate([self.sampler.draw(side, recipe.prompts) for _ in range(count)])
-            return count, f"side {side}", lambda: self._image_step(network, batch, recipe.count_rounds(elapsed, self.rng))
+            return Lesson(count, f"side {side}", (batch, recipe.count_rounds(elapsed, self.rng)))
         frames = next(frames for start, frames in reversed(FRAMES) if elapsed >= start)
         clips = collate_clips([self.clips.draw(side, frames) for _ in range(count)], self.rng)
-        return count * frames, f"side {side}, {frames} frames", lambda: self._clip_step(network, clips)
+        return Lesson(count * frames, f"side {side}, {frames} frames", clips)
 
-    def _image_step(self, network: SamNetwork, batch, rounds: int) -> tuple[float, ...]:
-        accumulate_gradients(network, batch, rounds, self.rng)
-        return (float("nan"),) * len(self.figures)
-
-    def _clip_step(self, network: SamNetwork, clips: ClipBatch) -> tuple[float, ...]:
-        with torch.autocast("cpu", torch.bfloat16):
-            loss, iou, right = follow_clips(network, clips)
+    def learn(self, network: SamNetwork, lesson: Lesson, device: torch.device) -> tuple[float, ...]:
+        if not isinstance(lesson.content, ClipBatch):
+            batch, rounds = lesson.content
+            accumulate_gradients(network, batch.to(device), rounds)
+            return (float("nan"),) * len(self.figures)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss, iou, right = follow_clips(network, lesson.content.to(device))
         loss.backward()
         return loss.item(), iou.item(), right.item()
+
+
+def _no_points(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.zeros(count, 2, 2, device=device), torch.full((count, 2), PADDING, device=device)
 
 
 def main() -> None:
@@ -181,8 +186,9 @@ def main() -> None:
     add_run_arguments(parser)
     parser.add_argument("--data", type=Path, required=True, help="the data folder, for its video sequences")
     parser.add_argument("--start", type=Path, required=True, metavar="CHECKPOINT", help="image side to build on")
+    parser.add_argument("--recipe", choices=RECIPES, default="cpu")
     arguments = parser.parse_args()
-    start_run(MemoryTask(arguments.cache, arguments.data, arguments.start), RECIPE, arguments)
+    start_run(MemoryTask(arguments.cache, arguments.data, arguments.start), RECIPES[arguments.recipe], arguments)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def test_steps_bring_the_features_closer_and_leave_the_decoder_alone(task):
     run = Run(replace(RECIPE, warmup_steps=1, stages=((0.0, 64, 4),)), task.build(), task.slow)
     decoder = {name: tensor.clone() for name, tensor in run.network.mask_decoder.state_dict().items()}
     with plain_attention():
-        pictures, _, step = task.draw(run.network, run.recipe, 0.1, 0)
-        losses = [run.update(0.1, pictures, step)[0] for _ in range(12)]
+        lesson = task.draw(run.recipe, 0.1, 0)
+        losses = [run.update(0.1, lesson.pictures, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0] for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]
     assert all(torch.equal(tensor, decoder[name]) for name, tensor in run.network.mask_decoder.state_dict().items())
 

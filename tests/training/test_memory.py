@@ -14,9 +14,10 @@ from tests.training.pictures import draw_picture, write_data_folder
 from training.clips import ClipSampler, load_sequences
 from training.data import list_jobs, open_cache, write_cache
 from training.model import NANO_SAM2, build_network, plain_attention
-from training.run import Run, run_process, start_run
+from training.run import Lesson, Run, lessons, run_process, start_run
 from training.train import RECIPES, ImageTask
-from training.train_memory import RECIPE, MemoryTask, collate_clips, follow_clips
+from training.train_memory import RECIPES as MEMORY_RECIPES
+from training.train_memory import MemoryTask, collate_clips, follow_clips
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +73,12 @@ def task(data):
 
 def test_steps_reduce_the_loss_and_leave_the_encoder_alone(task):
     torch.manual_seed(0)
-    run = Run(replace(RECIPE, warmup_steps=1), task.build(), task.slow)
+    run = Run(replace(MEMORY_RECIPES["cpu"], warmup_steps=1), task.build(), task.slow)
     encoder = {name: tensor.clone() for name, tensor in run.network.image_encoder.state_dict().items()}
     clips = collate_clips([task.clips.draw(64, 4) for _ in range(3)], np.random.default_rng(0))
+    lesson = Lesson(12, "clips", clips)
     with plain_attention():
-        losses = [run.update(0.1, 12, lambda: task._clip_step(run.network, clips))[0] for _ in range(12)]
+        losses = [run.update(0.1, 12, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0] for _ in range(12)]
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(tensor, encoder[name]) for name, tensor in run.network.image_encoder.state_dict().items())
 
@@ -118,7 +120,7 @@ SHORT = replace(RECIPES["first"], stages=((0.0, 64, 2),), prompts=2)
 
 
 def test_processes_learn_the_same_weights(data, tmp_path):
-    arguments = argparse.Namespace(run=tmp_path / "run", minutes=0.3, until=None, processes=2)
+    arguments = argparse.Namespace(run=tmp_path / "run", minutes=0.3, until=None, processes=2, device="cpu")
     start_run(ImageTask(data / "cache"), SHORT, arguments)
     a, b = (torch.load(tmp_path / f"run/checkpoint{rank}.pt", weights_only=True) for rank in (0, 1))
     assert a["step"] == b["step"] >= 8 and not list(arguments.run.glob("rendezvous*"))
@@ -132,6 +134,12 @@ def test_a_run_is_stopped_and_taken_up_again(data, tmp_path):
         steps.append(torch.load(tmp_path / "checkpoint0.pt", weights_only=True)["step"])
     assert steps[1] > steps[0] >= 8
     assert "side 64" in (tmp_path / "log0.txt").read_text() or steps[1] < 40
+
+
+def test_lessons_drawn_in_other_processes_differ_from_each_other(data):
+    drawn = lessons(ImageTask(data / "cache"), SHORT, [7], time.time(), time.time() + 60, workers=2)
+    pixels = [next(drawn).content[0].pixels for _ in range(4)]
+    assert all(not torch.equal(a, b) for index, a in enumerate(pixels) for b in pixels[:index])
 
 
 def test_a_run_whose_end_has_passed_takes_no_step(data, tmp_path):

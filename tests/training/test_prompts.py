@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.prompts import add_corrections, correction_click, first_prompt, innermost_pixel
+from training.prompts import add_corrections, anywhere, correction_click, first_prompt, innermost_pixel, middles
 
 SIDE = 32
 
@@ -44,22 +44,42 @@ def test_the_innermost_pixel_keeps_clear_of_edges_and_border():
     assert innermost_pixel(rectangle(10, 3, 5, 5)) == (12, 5)
 
 
-@pytest.mark.parametrize("rng", [None, np.random.default_rng(0)], ids=["middle", "anywhere"])
-def test_corrections_go_to_the_larger_error(rng):
+def test_corrections_go_to_the_middle_of_the_larger_error():
     target = rectangle(8, 8, 16, 16) > 0
-    row, column, label = correction_click(rectangle(8, 8, 16, 4) > 0, target, rng)
-    assert label == 1 and target[row, column] and column >= 12
-    row, column, label = correction_click(rectangle(0, 0, 32, 32) > 0, target, rng)
+    assert correction_click(rectangle(8, 8, 16, 4) > 0, target) == (*innermost_pixel(rectangle(8, 12, 16, 12)), 1)
+    row, column, label = correction_click(rectangle(0, 0, 32, 32) > 0, target)
     assert label == 0 and not target[row, column]
-    row, column, label = correction_click(target, target, rng)
+    row, column, label = correction_click(target, target)
     assert label == 1 and target[row, column]
-    assert correction_click(np.zeros_like(target), np.zeros_like(target), rng) is None
+    assert correction_click(np.zeros_like(target), np.zeros_like(target)) is None
 
 
-def test_each_prompt_gets_a_click_and_its_own_logits_back():
-    targets = torch.from_numpy(np.stack([rectangle(8, 8, 16, 16), np.zeros((SIDE, SIDE), np.float32)]))
-    logits = torch.full((2, 4, SIDE, SIDE), -50.0)
-    positions, labels, hint = add_corrections(torch.rand(2, 2, 2), torch.tensor([[2, 3], [1, -1]]), logits, torch.rand(2, 4), targets, np.random.default_rng(0))
-    column, row = (positions[0, 2] * SIDE).int().tolist()
-    assert labels.tolist() == [[2, 3, 1], [1, -1, -1]] and targets[0, row, column] == 1
-    assert positions.shape == (2, 3, 2) and hint.shape == (2, 1, SIDE, SIDE) and hint.min() == -32
+def ask_again(predicted: list[np.ndarray], wanted: list[np.ndarray], middle_share: float):
+    """`add_corrections` to prompts whose four masks are all the same."""
+    logits = torch.from_numpy(np.stack(predicted))[:, None].expand(-1, 4, -1, -1) * 100 - 50
+    count = len(predicted)
+    given = torch.rand(count, 2, 2), torch.tensor([[2, 3]] * count), logits, torch.rand(count, 4), torch.from_numpy(np.stack(wanted))
+    return add_corrections(*given, middle_share=middle_share)
+
+
+@pytest.mark.parametrize("middle_share", [0.0, 1.0], ids=["anywhere", "middle"])
+def test_each_prompt_gets_a_click_in_its_larger_error_and_its_own_logits_back(middle_share):
+    target, nothing = rectangle(8, 8, 16, 16), np.zeros((SIDE, SIDE), np.float32)
+    predicted = [rectangle(8, 8, 16, 4), rectangle(0, 0, 32, 32), target, nothing]
+    positions, labels, hint = ask_again(predicted, [target, target, target, nothing], middle_share)
+    assert labels[:, :2].tolist() == [[2, 3]] * 4 and labels[:, 2].tolist() == [1, 0, 1, -1] and positions.shape == (4, 3, 2)
+    columns, rows = (positions[:, 2] * SIDE).int().T.tolist()
+    assert target[rows[0], columns[0]] and columns[0] >= 12
+    assert not target[rows[1], columns[1]] and target[rows[2], columns[2]]
+    assert hint.shape == (4, 1, SIDE, SIDE) and hint.min() == -32 and hint.max() == 32
+
+
+def test_clicks_in_the_middle_keep_clear_of_the_edge():
+    region = torch.from_numpy(np.stack([rectangle(4, 6, 13, 13), rectangle(0, 0, 7, 20)]))
+    rows, columns = middles(region) // SIDE, middles(region) % SIDE
+    assert rows.tolist()[0] == 10 and columns.tolist()[0] == 12 and rows.tolist()[1] in (2, 3, 4)
+
+
+def test_clicks_anywhere_reach_the_whole_region():
+    region = torch.from_numpy(rectangle(10, 10, 3, 3))[None].expand(500, -1, -1)
+    assert set(anywhere(region).tolist()) == {SIDE * row + column for row in (10, 11, 12) for column in (10, 11, 12)}

@@ -17,8 +17,9 @@ import pytest
 
 from samkit.cli import main
 from samkit.media.drawing import mask_to_png
+from samkit.media.film import masks_from_json
 from samkit.media.masks import stability_score
-from samkit.media.pictures import array_to_png
+from samkit.media.pictures import array_to_png, read_picture
 from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import read_bundle
@@ -341,3 +342,42 @@ def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_pat
     assert outcome["identical"] is True and outcome["metric_differences"] == {}
     sentence = samkit(*given[:6], "--point", "0.4,0.6", "--out", tmp_path / "other", expect=2).stderr
     assert "needs two pictures" in sentence
+
+
+def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, picture, tmp_path):
+    rgb = read_picture(picture).rgb
+    (tmp_path / "mask.png").write_bytes(mask_to_png(rgb[..., 0] > rgb[..., 0].mean()))
+    common = ["run", "video-priors", "--model", small_model, "--video", "sample:coin", "--set", "count=2", "--json"]
+    told = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
+    assert told["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {Path(file).name for file in told["files"]}
+    assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith("All 3 masks and all metrics are identical")
+    masks = masks_from_json((tmp_path / "film/outputs/masks.json").read_bytes())
+    assert list(masks) == [0, 1] and masks[0].shape == (270, 480)
+    json.loads(samkit(*common, "--image", picture, "--mask", tmp_path / "mask.png", "--out", tmp_path / "masked").stdout)
+    assert json.loads((tmp_path / "masked/inputs/priors.json").read_text())[0]["has_mask"]
+    json.loads(samkit(*common, "--point", "0.2,0.5", "--out", tmp_path / "own").stdout)
+    assert json.loads((tmp_path / "own/inputs/priors.json").read_text())[0]["film_frame"] == 0
+    with np.load(tmp_path / "film/outputs/arrays.npz") as arrays:
+        (tmp_path / "bank").write_bytes(arrays["memory_bank"].tobytes())
+    samkit(*common, "--bank", tmp_path / "bank", "--out", tmp_path / "banked")
+    again = masks_from_json((tmp_path / "banked/outputs/masks.json").read_bytes())
+    assert all(np.array_equal(again[frame], mask) for frame, mask in masks.items())
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--video", "sample:con"], "There is no sample film 'con'"),
+        (["--video", "missing.mp4"], "There is no file 'missing.mp4'"),
+        (["--image", "PICTURE"], "There is no film"),
+        ([], "There is no picture"),
+        (["--video", "sample:coin"], "Nothing is marked on coin, frame 0"),
+        (["--video", "sample:coin", "--bank", "PICTURE", "--point", "0.5,0.5"], "can't be read as a memory bank"),
+        (["--video", "sample:coin", "--image", "PICTURE", "--mask", "PICTURE"], "is not a mask"),
+        (["--image", "PICTURE", "--mask", "PICTURE"], "give a film with --video too"),
+    ],
+)
+def test_films_that_can_not_be(arguments, sentence, small_model, picture, tmp_path):
+    given = [picture if argument == "PICTURE" else argument for argument in arguments]
+    done = samkit("run", "video-priors", "--model", small_model, *given, "--out", tmp_path / "out", expect=2)
+    assert sentence in done.stderr.strip().splitlines()[-1] and not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from training.held_out import HeldOutObject, load_held_out
 from training.prompts import correction_click, innermost_pixel
 
 CLICKS = (3, 5)
+SHEET_OBJECTS = 40
 REFINED = ", refined"
 GREEN, RED, WHITE = (60, 220, 60), (235, 60, 60), (255, 255, 255)
 
@@ -207,7 +208,7 @@ def main() -> None:
             known[arguments.name if title == str(NATIVE) else f"{arguments.name}, {title}"] = {"objects": len(items), **figures}
         arguments.json.write_text(json.dumps(known, indent=2))
     if arguments.pictures:
-        sheet = draw_sheet(items[:24], masks[:24])
+        sheet = draw_sheet(items[:SHEET_OBJECTS], masks[:SHEET_OBJECTS])
         cv2.imwrite(str(arguments.pictures), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 

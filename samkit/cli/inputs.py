@@ -30,9 +30,10 @@ def read_film(text: str):
     return load_sample_video(text.removeprefix(SAMPLE_PREFIX)) if text.startswith(SAMPLE_PREFIX) else open_video(text)
 
 
-def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None):
-    """The Inputs of a run. Without a picture, prompts are on the film's first frame; a bank needs a film."""
+def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None, mask: Path | None):
+    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a film."""
     from samkit.experiments.result import Inputs, Prior
+    from samkit.media.drawing import mask_from_png
 
     film = read_film(video) if video else None
     if image is None and film is None:
@@ -44,11 +45,16 @@ def read_inputs(image: str | None, image_b: str | None, prompts, video: str | No
         if film is None:
             raise BadInput("A memory bank is for following an object through a film: give one with --video too.")
         memories = MemoryBank.load(bank)
+    if mask is not None and film is None:
+        raise BadInput("A mask is what a film's object is remembered by: give a film with --video too.")
+    picture = read_image(image) if image is not None else film.picture(0)
     second = read_image(image_b) if image_b else None
-    if image is not None:
-        return Inputs(read_image(image), prompts, second, video=film, bank=memories)
-    picture = film.picture(0)
-    priors = () if prompts.is_empty else (Prior(picture, prompts, film_frame=0),)
+    place = None if image is not None else 0
+    priors = ()
+    if mask is not None:
+        priors = (Prior(picture, mask=mask_from_png(mask), film_frame=place),)
+    elif film is not None and image is None and not prompts.is_empty:
+        priors = (Prior(picture, prompts, film_frame=place),)
     return Inputs(picture, prompts, second, video=film, priors=priors, bank=memories)
 
 

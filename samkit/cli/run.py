@@ -28,6 +28,9 @@ def run(
     image_b: Annotated[str | None, typer.Option("--image-b", help="The second picture, where the experiment takes one: a file, or sample:NAME.")] = None,
     video: Annotated[str | None, typer.Option(help="The film, where the experiment takes one: a file, a folder of frames, or sample:coin.")] = None,
     bank: Annotated[Path | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="A black and white PNG as large as the picture: what is remembered, in place of prompts, with --video.")
+    ] = None,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of the image encoder.")] = "float32",
     keep: Annotated[bool, typer.Option("--keep", help="Also send the run to the run store.")] = False,
@@ -42,7 +45,7 @@ def run(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank)
+    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask)
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle

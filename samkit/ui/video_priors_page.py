@@ -35,6 +35,7 @@ from samkit.ui.video_priors_view import (
     figures,
     film_frame,
     film_picker,
+    record_mask_file,
     restore,
 )
 from samkit.ui.workbench import timings_tab
@@ -103,7 +104,13 @@ def _record_row(page: ExperimentPage, work: Workspace, table: FilmTable, model, 
                 rows = [{"predicted_iou": float(prediction.iou[i]), "stability_score": stability_score(prediction.logits_at(i))} for i in range(len(masks))]
                 masks_panel(work.picture.rgb, masks, rows, chosen, knobs, page.name)
                 prior = Prior(work.picture, work.prompts, chosen)
-                st.button("Record this memory", icon=":material/add_circle:", type="primary", key="record", on_click=table.record, args=(prior, masks[chosen]))
+                with st.container(horizontal=True, gap="small"):
+                    st.button(
+                        "Record this memory", icon=":material/add_circle:", type="primary", key="record", on_click=table.record, args=(prior, masks[chosen])
+                    )
+                    record_mask_file(work, table)
+            else:
+                record_mask_file(work, table)
             draw_recorded(table)
         if sidebar_is_old() or st.session_state.get("samkit.recorded") != len(table.recorded):
             st.session_state["samkit.recorded"] = len(table.recorded)

@@ -6,9 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.result import Result
+from samkit.errors import PictureError
+from samkit.experiments.result import Prior, Result
 from samkit.experiments.video_priors import MASK_COUNT, FilmRun
-from samkit.media.drawing import overlay
+from samkit.media.drawing import mask_from_png, overlay
 from samkit.media.film import masks_from_json
 from samkit.media.rle import rle_to_mask
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
@@ -59,6 +60,22 @@ def draw_recorded(table: FilmTable) -> None:
                     on_click=table.remove,
                     args=(index,),
                 )
+
+
+def record_mask_file(work: Workspace, table: FilmTable) -> None:
+    """A memory from a mask that was made elsewhere."""
+    with st.popover("From a mask file", icon=":material/contrast:", help="A black and white picture, as large as this one"):
+        loaded = st.file_uploader("Mask of this picture, PNG: white is the object", type="png", key="mask_upload", max_upload_size=16)
+        if loaded is not None and st.session_state.get("samkit.mask_loaded") != loaded.file_id:
+            st.session_state["samkit.mask_loaded"] = loaded.file_id
+            with sentences():
+                mask = mask_from_png(loaded)
+                if mask.shape != work.picture.size:
+                    raise PictureError(
+                        f"The mask has {mask.shape[1]} × {mask.shape[0]} pixels, the picture {work.picture.width} × {work.picture.height}: make them equal."
+                    )
+                table.record(Prior(work.picture, mask=mask), mask)
+                st.rerun(scope="fragment")
 
 
 def film_picker(table: FilmTable) -> None:

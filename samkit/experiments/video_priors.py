@@ -155,7 +155,7 @@ class FilmRun:
         masks:   prior_0, ...
         arrays:  memory_bank, uint8, the file that `MemoryBank.save` writes of what the film began with
         metrics: frames, mean_object_score, present_share (of frames whose object score is above 0), mean_area_share, mean_predicted_iou
-        tables:  frames, priors
+        tables:  frames, priors, and memory_bank with the hash of that file's content
         files:   film.mp4 with the masks drawn in, masks.json (COCO RLE per frame)
         """
         if not self.rows:
@@ -180,7 +180,7 @@ class FilmRun:
             masks={f"prior_{i}": mask for i, mask in enumerate(self.prior_masks)},
             arrays={"memory_bank": bank_file(self.first_bank)},
             metrics=metrics,
-            tables={"frames": rows, "priors": table},
+            tables={"frames": rows, "priors": table, "memory_bank": [{"sha256": self.first_bank.sha256, "memories": len(self.first_bank.prompts)}]},
             timings={"priors_ms": self.prior_ms, "frames_ms": float(sum(row["ms"] for row in rows)), "frame_ms": mean("ms")},
             files={"film.mp4": self.film(progress), "masks.json": masks_to_json(self.masks)},
         )

@@ -1,6 +1,7 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -10,10 +11,14 @@ from samkit.media.drawing import overlay
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import FileVideo, Video, open_video
+from samkit.models.prompts import Prompts
 from samkit.ui import style
 from samkit.ui.film_jobs import FilmJob, film_slots
 from samkit.ui.film_store import film_store
 from samkit.ui.inline_image import fit_within
+
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
 
 _KEY = "samkit.film_table"
 FIRST_FILM = "cup"
@@ -33,12 +38,13 @@ class Recorded:
 class FilmTable:
     """What lies on this visitor's table for films.
 
-    frames_taken: pictures that are frames of the present film, by their hash; visited: whether the page was shown before
+    frames_taken: pictures that are frames of the present film, by their hash; bank: memories from a file; visited: whether the page was shown before
     """
 
     video: Video
     recorded: list[Recorded] = field(default_factory=list)
     frames_taken: dict[str, int] = field(default_factory=dict)
+    bank: "MemoryBank | None" = None
     job: FilmJob | None = None
     visited: bool = False
 
@@ -64,7 +70,10 @@ class FilmTable:
         """picture: what stands for the run where nothing is recorded."""
         priors = tuple(each.prior for each in self.recorded)
         first = priors[0] if priors else Prior(picture)
-        return Inputs(image=first.picture, prompts=first.prompts, video=self.video, priors=priors)
+        return Inputs(image=first.picture, prompts=first.prompts if priors else Prompts(), video=self.video, priors=priors, bank=self.bank)
+
+    def forget_bank(self) -> None:
+        self.bank = None
 
     def start(self, make) -> None:
         self.drop_run()
@@ -82,6 +91,7 @@ class FilmTable:
             video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
         self.video, self.frames_taken = video, {}
         self.drop_run()
+        self.bank = inputs.bank
         self.recorded = []
         for prior in inputs.priors:
             self.record_prior(prior)

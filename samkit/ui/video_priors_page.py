@@ -35,6 +35,7 @@ from samkit.ui.video_priors_view import (
     figures,
     film_frame,
     film_picker,
+    load_bank_file,
     record_mask_file,
     restore,
 )
@@ -109,11 +110,16 @@ def _record_row(page: ExperimentPage, work: Workspace, table: FilmTable, model, 
                         "Record this memory", icon=":material/add_circle:", type="primary", key="record", on_click=table.record, args=(prior, masks[chosen])
                     )
                     record_mask_file(work, table)
+                    load_bank_file(table, model)
             else:
-                record_mask_file(work, table)
+                with st.container(horizontal=True, gap="small"):
+                    record_mask_file(work, table)
+                    load_bank_file(table, model)
             draw_recorded(table)
-        if sidebar_is_old() or st.session_state.get("samkit.recorded") != len(table.recorded):
-            st.session_state["samkit.recorded"] = len(table.recorded)
+        remembered = len(table.recorded), table.bank is not None
+        if sidebar_is_old() or st.session_state.get("samkit.recorded") != remembered:
+            # The film's part of the page is another fragment.
+            st.session_state["samkit.recorded"] = remembered
             st.rerun()
 
 
@@ -167,8 +173,8 @@ def _run_buttons(table: FilmTable, model, inputs, params) -> None:
             icon=":material/play_arrow:",
             type="primary",
             key="run_film",
-            disabled=not table.recorded or (job is not None and job.active),
-            help=None if table.recorded else "Record a memory first",
+            disabled=not (table.recorded or table.bank) or (job is not None and job.active),
+            help=None if table.recorded or table.bank else "Record a memory first",
             on_click=table.start,
             args=(make,),
         )

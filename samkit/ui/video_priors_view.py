@@ -1,12 +1,13 @@
 """The parts of the Video with image priors page: recorded memories, the film, its knobs, a run while it goes on, and what came out."""
 
 import json
+import tempfile
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.errors import PictureError
+from samkit.errors import BadInput, PictureError
 from samkit.experiments.result import Prior, Result
 from samkit.experiments.video_priors import MASK_COUNT, FilmRun
 from samkit.media.drawing import mask_from_png, overlay
@@ -36,7 +37,11 @@ MEMORIES_IN_A_ROW = 4
 def draw_recorded(table: FilmTable) -> None:
     """Each memory as a thumbnail with its mask; a button forgets it."""
     st.markdown(f"**Memories** · {len(table.recorded)} recorded")
-    if not table.recorded:
+    if table.bank is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f":material/memory: {len(table.bank.prompts)} from a memory bank, {table.bank.sha256[:12]}")
+            st.button("Forget", icon=":material/close:", key="forget_bank", type="tertiary", on_click=table.forget_bank)
+    if not table.recorded and table.bank is None:
         st.info(
             "Mark an object at the left and press “Record this memory”. Memories of other pictures, and of frames of the film, can be added.",
             icon=":material/memory:",
@@ -76,6 +81,34 @@ def record_mask_file(work: Workspace, table: FilmTable) -> None:
                     )
                 table.record(Prior(work.picture, mask=mask), mask)
                 st.rerun(scope="fragment")
+
+
+def load_bank_file(table: FilmTable, model) -> None:
+    """Memories that were saved earlier."""
+    with st.popover("From a memory bank", icon=":material/memory:", help="A file that samkit saved"):
+        loaded = st.file_uploader("Memory bank", type="safetensors", key="bank_upload", max_upload_size=200)
+        if loaded is not None and st.session_state.get("samkit.bank_loaded") != loaded.file_id:
+            st.session_state["samkit.bank_loaded"] = loaded.file_id
+            with sentences():
+                table.bank = read_bank(loaded.getvalue(), model)
+                st.rerun(scope="fragment")
+
+
+def read_bank(content: bytes, model):
+    """The MemoryBank in a file's content. Raises BadInput where it is none, is empty, or is another model's."""
+    from samkit.models.memory_bank import MemoryBank
+
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(content)
+        file.flush()
+        bank = MemoryBank.load(file.name)
+    if not bank.prompts:
+        raise BadInput("This memory bank is empty: record a memory and save it again.")
+    if bank.prompts[0].memory.model_sha256 != model.info.sha256:
+        raise BadInput(
+            f"This memory bank was made by another model than {model.info.name}, and models don't read each other's: choose that model, or record anew."
+        )
+    return bank
 
 
 def film_picker(table: FilmTable) -> None:

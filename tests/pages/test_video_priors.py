@@ -153,6 +153,30 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     table(again).drop_run()
 
 
+def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):
+    from samkit.errors import BadInput
+    from samkit.ui.models import shared_model
+    from samkit.ui.video_priors_view import read_bank
+
+    wait_until_done(page)
+    result, model = table(page).job.result, shared_model("nano-sam2")
+    bank = read_bank(result.arrays["memory_bank"].tobytes(), model)
+    assert bank.sha256 == result.tables["memory_bank"][0]["sha256"]
+    table(page).drop_run()
+    table(page).recorded.clear()
+    table(page).bank = bank
+    page.run()
+    short(page)
+    press(page, "run_film")
+    wait_until_done(page)
+    again, masks = (masks_from_json(each.files["masks.json"]) for each in (table(page).job.result, result))
+    assert len(again) == 3 and all(np.array_equal(again[frame], masks[frame]) for frame in again)
+    press(page, "forget_bank")
+    assert table(page).bank is None and page.button(key="run_film").disabled
+    with pytest.raises(BadInput, match="can't be read as a memory bank"):
+        read_bank(b"nothing", model)
+
+
 def test_a_model_without_a_memory_says_so(app, tmp_path):
     app.run()
     app.session_state["samkit.workspace"].model_ref = str(save_random_model(tmp_path / "one.safetensors", SMALL_SAM1))

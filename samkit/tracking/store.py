@@ -252,6 +252,9 @@ def _tags(record: dict) -> dict[str, str]:
         "samkit.device": record["device"],
         "samkit.dtype": record["dtype"],
     }
+    for key in ("picture_b", "video"):
+        if key in record:
+            tags |= {f"samkit.{key}": record[key]["name"], f"samkit.{key}_sha256": record[key]["sha256"]}
     if record["note"]:
         tags["mlflow.note.content"] = _note_text(record["note"])
     return {key: str(value) for key, value in tags.items()}

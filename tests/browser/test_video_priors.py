@@ -68,6 +68,7 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("samkit/video-priors").experiment_id])
+    assert run.data.tags["samkit.video"] == "cup" and len(run.data.tags["samkit.video_sha256"]) == 64
     folder = Path(client.download_artifacts(run.info.run_id, "outputs", str(tmp_path)))
     masks = masks_from_json((folder / "masks.json").read_bytes())
     film = open_video(folder / "film.mp4")

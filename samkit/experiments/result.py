@@ -11,7 +11,7 @@ from samkit.media.pictures import Picture
 from samkit.models.prompts import Prompts
 
 if TYPE_CHECKING:
-    from samkit.media.video import Video
+    from samkit.media.films import Video
     from samkit.models.memory_bank import MemoryBank
 
 Progress = Callable[[float, str], None]

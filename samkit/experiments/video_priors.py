@@ -19,9 +19,9 @@ from samkit.experiments.predicted_masks import predicted_masks
 from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Prior, Progress, Result, encode_plain
 from samkit.media.drawing import overlay
 from samkit.media.film import FilmWriter, mask_row, masks_to_json
+from samkit.media.films import Video, shrunk_size
 from samkit.media.masks import mask_area
 from samkit.media.rle import mask_to_rle, rle_to_mask
-from samkit.media.video import Video, shrunk_size
 from samkit.models.prompts import Prompts
 
 NAME = "video-priors"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.media.films import FileVideo, shrunk_size
 from samkit.media.pyav_video import Probe
-from samkit.media.video import FileVideo, shrunk_size
 
 
 class DecordVideo(FileVideo):

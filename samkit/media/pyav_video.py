@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from samkit.errors import PictureError
-from samkit.media.video import MAX_FRAMES, MAX_SIDE, FileVideo, shrunk_size
+from samkit.media.films import MAX_FRAMES, MAX_SIDE, FileVideo, shrunk_size
 
 DEFAULT_FPS = 25.0
 

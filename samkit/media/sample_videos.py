@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.media.films import Video
 from samkit.media.samples import load_sample
-from samkit.media.video import Video
 
 FPS = 12.0
 SIZE = (270, 480)

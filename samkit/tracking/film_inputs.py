@@ -7,9 +7,10 @@ from pathlib import Path
 from samkit.errors import BadInput
 from samkit.experiments.result import Inputs, Prior
 from samkit.media.drawing import mask_from_png, mask_to_png
+from samkit.media.films import FileVideo, FolderVideo, Video
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
-from samkit.media.video import FileVideo, FolderVideo, Video, open_video
+from samkit.media.video import open_video
 from samkit.models.prompts import Prompts
 
 MAX_KEPT_FILM_BYTES = 64 * 2**20

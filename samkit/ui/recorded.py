@@ -8,9 +8,10 @@ import streamlit as st
 
 from samkit.experiments.result import Inputs, Prior
 from samkit.media.drawing import overlay
+from samkit.media.films import FileVideo, Video
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
-from samkit.media.video import FileVideo, Video, open_video
+from samkit.media.video import open_video
 from samkit.models.prompts import Prompts
 from samkit.ui import style
 from samkit.ui.film_jobs import FilmJob, film_slots

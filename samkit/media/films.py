@@ -1,0 +1,148 @@
+"""A film as a value: sizes, times, and frames in any order, whatever reads it. It is locked, for no decoder may be used by two threads at once."""
+
+import hashlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from samkit.errors import PictureError
+from samkit.media.pictures import Picture, read_picture
+
+MAX_SIDE = 8_192
+MAX_FRAMES = 500_000
+BACKWARD_CHUNK = 24
+"""Frames read forwards and handed out backwards at a time: decoders only run forwards."""
+FOLDER_FPS = 24.0
+FRAME_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+class Video(ABC):
+    """A film. Sizes are as a person sees it, turned as the file says, and shrunk to `max_side` if one was given.
+
+    name: what a person knows it by; reader: which part of samkit reads it
+    size: (height, width) in pixels; original_size: before shrinking
+    fps:  frames per second, the mean where the rate varies
+    """
+
+    reader: str
+    name: str
+    length: int
+    fps: float
+    size: tuple[int, int]
+    original_size: tuple[int, int]
+    rotation: int = 0
+    warning: str = ""
+    """A sentence on what is wrong with the file, where there are frames all the same."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def _read(self, index: int) -> np.ndarray:
+        """uint8 [H, W, 3] of a frame; called with the lock held."""
+
+    @property
+    @abstractmethod
+    def sha256(self) -> str:
+        """Of the film's content, in hex."""
+
+    @cached_property
+    def timestamps(self) -> np.ndarray:
+        """float64 [length]: when each frame is shown, in seconds."""
+        return np.arange(self.length) / self.fps
+
+    @property
+    def seconds(self) -> float:
+        return float(self.timestamps[-1] + 1 / self.fps)
+
+    def frame(self, index: int) -> np.ndarray:
+        """uint8 [H, W, 3], RGB, of frame 0..length - 1. Raises PictureError for another index or a frame that can't be decoded."""
+        if not 0 <= index < self.length:
+            raise PictureError(f"{self.name} has the frames 0 to {self.length - 1}; there is no frame {index}.")
+        with self._lock:
+            return self._read(index)
+
+    def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[np.ndarray]:
+        """Frames like `range(start, stop, step)` gives indices, one at a time; a negative step runs backwards (stop None: through frame 0)."""
+        if stop is None:
+            stop = self.length if step > 0 else -1
+        indices = range(start, stop, step)
+        if step > 0:
+            for index in indices:
+                yield self.frame(index)
+            return
+        for first in range(0, len(indices), BACKWARD_CHUNK):
+            chunk = indices[first : first + BACKWARD_CHUNK]
+            held = [self.frame(index) for index in reversed(chunk)]
+            while held:
+                yield held.pop()
+
+    def picture(self, index: int) -> Picture:
+        """A frame as a picture."""
+        return Picture.from_array(self.frame(index), f"{self.name}, frame {index}")
+
+    def close(self) -> None:  # noqa: B027 (films without a file have nothing to give back)
+        """Give back the file. The film can't be read afterwards."""
+
+    def __enter__(self) -> "Video":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def shrunk_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """(height, width) with the longest side at most `max_side`, proportions kept, even numbers."""
+    if max_side is None or max(size) <= max_side:
+        return size
+    return tuple(max(2, round(length * max_side / max(size) / 2) * 2) for length in size)
+
+
+class FolderVideo(Video):
+    """A folder with one picture a frame."""
+
+    reader = "folder"
+
+    def __init__(self, folder: Path, name: str, max_side: int | None = None):
+        super().__init__()
+        self.name = name
+        self.files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+        if not self.files:
+            raise PictureError(f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame.")
+        self.length, self.fps = len(self.files), FOLDER_FPS
+        self.original_size = read_picture(self.files[0]).size
+        self.size = shrunk_size(self.original_size, max_side)
+
+    def _read(self, index: int) -> np.ndarray:
+        picture = read_picture(self.files[index])
+        if picture.size != self.original_size:
+            height, width = self.original_size
+            raise PictureError(f"{picture.name} is {picture.width} x {picture.height} pixels, the first frame {width} x {height}: frames must have one size.")
+        if self.size == self.original_size:
+            return picture.rgb
+        return cv2.resize(picture.rgb, self.size[::-1], interpolation=cv2.INTER_AREA)
+
+    @cached_property
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+class FileVideo(Video):
+    """A film in one file."""
+
+    def __init__(self, path: Path, name: str):
+        super().__init__()
+        self.path, self.name = path, name
+
+    @cached_property
+    def sha256(self) -> str:
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,177 @@
+"""Block norms: how long each token is after every transformer block, and which tokens stick out ("Vision Transformers Need Registers", Darcet et al. 2023).
+
+The slow part is one encoding with every block's tokens kept. All else are plain functions of those tokens, quick enough to be called again for each knob.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from samkit.errors import ParamsError
+from samkit.experiments.colormaps import Colormap, color_map
+from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
+
+NAME = "block-norms"
+TITLE = "Block norms"
+QUESTION = "Are there tokens with unusually high norms?"
+
+POOLED_GRID = 16
+"""Blocks are compared on tokens averaged to at most so many a side: their grids differ."""
+TILE_PX, SHEET_COLUMNS = 160, 6
+
+
+class Params(ExperimentParams):
+    """Blocks are counted from 0."""
+
+    block: int | None = Field(default=None, ge=0, description="the block that is shown large; empty: the last one")
+    channel: int | None = Field(default=None, ge=0, description="one channel of that block in place of the norm over all; empty: the norm")
+    outlier_factor: float = Field(
+        default=3.0, gt=1, le=100, allow_inf_nan=False, description="a token is an outlier above so many times its block's median norm"
+    )
+    colormap: Colormap = Field(default="viridis", description="colour scale of the maps")
+
+
+@dataclass(frozen=True)
+class BlockKind:
+    """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global attention."""
+
+    index: int
+    stage: int
+    window: int
+
+
+def block_kinds(model, window_sizes: Sequence[int]) -> list[BlockKind]:
+    """What each block of a model is, run with these window sizes (one a stage)."""
+    stages = [stage for stage, count in enumerate(model.info.blocks_per_stage, start=1) for _ in range(count)]
+    windows = model.config.encoder.block_windows(tuple(window_sizes))
+    return [BlockKind(index, stage, window) for index, (stage, window) in enumerate(zip(stages, windows, strict=True))]
+
+
+def token_norms(tokens: Tensor) -> np.ndarray:
+    """L2 norm over the channels: [h, w, C] -> float32 [h, w]."""
+    return tokens.float().norm(dim=-1).cpu().numpy()
+
+
+def channel_map(tokens: Tensor, channel: int) -> np.ndarray:
+    """One channel: [h, w, C] -> float32 [h, w]. Raises ParamsError for a channel the block doesn't have."""
+    if channel >= tokens.shape[-1]:
+        raise ParamsError(f"This block has the channels 0 to {tokens.shape[-1] - 1}; there is no channel {channel}.")
+    return tokens[..., channel].float().cpu().numpy()
+
+
+def outliers(norms: np.ndarray, factor: float) -> np.ndarray:
+    """Tokens whose norm is above `factor` times the median: [h, w] -> bool [h, w]."""
+    return norms > factor * np.median(norms)
+
+
+def successive_similarity(blocks: Sequence[Tensor]) -> list[float | None]:
+    """Mean cosine similarity of each token before and after a block; None for the first block and where a stage changes the grid or the width."""
+    similarities: list[float | None] = [None]
+    for before, after in zip(blocks, blocks[1:], strict=False):
+        same = before.shape == after.shape
+        similarities.append(float(F.cosine_similarity(before.float(), after.float(), dim=-1).mean()) if same else None)
+    return similarities
+
+
+def block_similarity(blocks: Sequence[Tensor]) -> tuple[np.ndarray, tuple[int, int]]:
+    """(float32 [N, N], grid): linear CKA of each two blocks (Kornblith et al. 2019), on their tokens averaged to one grid of at most `POOLED_GRID` a side.
+
+    CKA compares what tells tokens apart, so blocks of different widths can be compared; 1 for the same up to rotation and scale.
+    """
+    grid = tuple(min([POOLED_GRID, *(tokens.shape[axis] for tokens in blocks)]) for axis in (0, 1))
+    grams = []
+    for tokens in blocks:
+        pooled = F.adaptive_avg_pool2d(tokens.float().permute(2, 0, 1)[None], grid)[0].flatten(1).T
+        centred = pooled - pooled.mean(dim=0)
+        gram = (centred @ centred.T).flatten()
+        grams.append(gram / gram.norm().clamp(min=1e-12))
+    stacked = torch.stack(grams)
+    return (stacked @ stacked.T).cpu().numpy(), grid
+
+
+def block_rows(
+    norms: Sequence[np.ndarray], kinds: Sequence[BlockKind], widths: Sequence[int], similarities: Sequence[float | None], factor: float
+) -> list[dict]:
+    """One row a block for a table."""
+    rows = []
+    for kind, values, channels, similarity in zip(kinds, norms, widths, similarities, strict=True):
+        found = outliers(values, factor)
+        row = {"block": kind.index, "stage": kind.stage, "attention": f"window {kind.window}" if kind.window else "global"}
+        row |= {"height": values.shape[0], "width": values.shape[1], "channels": channels}
+        row |= {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
+        rows.append(row | {"outliers": int(found.sum()), "outlier_share": float(found.mean()), "similarity_to_last": similarity})
+    return rows
+
+
+def outlier_rows(norms: Sequence[np.ndarray], factor: float) -> list[dict]:
+    """One row an outlier: where it is (shares 0..1 of the model's input, the token's middle), and how far above the median."""
+    rows = []
+    for block, values in enumerate(norms):
+        median, (height, width) = float(np.median(values)), values.shape
+        for row, column in np.argwhere(outliers(values, factor)):
+            norm = float(values[row, column])
+            place = {"row": int(row), "column": int(column), "x": (int(column) + 0.5) / width, "y": (int(row) + 0.5) / height}
+            rows.append({"block": block, **place, "norm": norm, "times_median": norm / median})
+    return rows
+
+
+def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None) -> Result:
+    """Encode the picture with every block kept, and measure.
+
+    images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
+    arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity, float32 [N, N]
+    metrics: blocks, max_norm and its block, outliers (of all blocks), outlier_blocks, last_max_over_median, similarity_grid_h and similarity_grid_w
+    tables:  blocks, outliers
+    Raises ParamsError for a block or a channel the model doesn't have.
+    """
+    report = progress or (lambda share, line: None)
+    report(0.0, "Encoding the picture")
+    encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
+    report(0.8, "Measuring")
+    start, blocks = time.perf_counter(), encoding.blocks
+    chosen = len(blocks) - 1 if params.block is None else params.block
+    if chosen >= len(blocks):
+        raise ParamsError(f"This model has the blocks 0 to {len(blocks) - 1}; there is no block {chosen}.")
+    norms = [token_norms(tokens) for tokens in blocks]
+    shown = norms[chosen] if params.channel is None else channel_map(blocks[chosen], params.channel)
+    kinds = block_kinds(model, encoding.settings.window_sizes)
+    rows = block_rows(norms, kinds, [tokens.shape[-1] for tokens in blocks], successive_similarity(blocks), params.outlier_factor)
+    similarity, grid = block_similarity(blocks)
+    highest = int(np.argmax([row["max"] for row in rows]))
+    metrics = {"blocks": float(len(blocks)), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
+    metrics |= {"outliers": float(sum(row["outliers"] for row in rows)), "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows))}
+    metrics |= {"last_max_over_median": rows[-1]["max"] / max(rows[-1]["median"], 1e-12)}
+    metrics |= {"similarity_grid_h": float(grid[0]), "similarity_grid_w": float(grid[1])}
+    images = {"sheet": norm_sheet(norms, params.colormap), "map": color_map(shown, float(shown.min()), float(shown.max()), params.colormap)}
+    report(1.0, "Done")
+    return Result(
+        NAME,
+        params,
+        images=images,
+        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": similarity},
+        metrics=metrics,
+        tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor)},
+        timings={"encode_ms": encoding.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
+    )
+
+
+def norm_sheet(norms: Sequence[np.ndarray], colormap: Colormap) -> np.ndarray:
+    """uint8 [H, W, 3]: every block's norms in its own range, in reading order."""
+    tiles = []
+    for values in norms:
+        scale = TILE_PX / max(values.shape)
+        tile = color_map(values, float(values.min()), float(values.max()), colormap)
+        tile = cv2.resize(tile, (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))), interpolation=cv2.INTER_NEAREST)
+        framed = np.full((TILE_PX + 4, TILE_PX + 4, 3), 255, np.uint8)
+        framed[2 : 2 + tile.shape[0], 2 : 2 + tile.shape[1]] = tile
+        tiles.append(framed)
+    columns = min(SHEET_COLUMNS, len(tiles))
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    return np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])

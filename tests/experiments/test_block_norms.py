@@ -1,0 +1,137 @@
+"""Block norms against direct computation and against hooks on the official packages; outliers that were planted; what is refused."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import samkit
+from samkit.errors import ParamsError
+from samkit.experiments.block_norms import (
+    Params,
+    block_kinds,
+    block_similarity,
+    channel_map,
+    outlier_rows,
+    outliers,
+    run,
+    successive_similarity,
+    token_norms,
+)
+from samkit.experiments.result import Inputs
+from samkit.media.pictures import Picture
+from samkit.tracking.bundle import read_bundle, write_bundle
+from samkit.tracking.replay import replay
+from tests.parity.cases import PICTURES, load_pair
+from tests.random_models import SMALL_MODELS, save_random_model
+
+PICTURE = Picture.from_array(np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8), "noise")
+
+
+@pytest.fixture(scope="module", params=SMALL_MODELS)
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return samkit.load_model(save_random_model(folder / f"{request.param}.safetensors", SMALL_MODELS[request.param]), device="cpu")
+
+
+def test_every_figure_is_what_numpy_gives(model):
+    result = run(model, Inputs(PICTURE), Params(block=1, outlier_factor=1.2))
+    blocks = model.encode_image(PICTURE.rgb, keep_blocks=True).blocks
+    rows = result.tables["blocks"]
+    assert result.metrics["blocks"] == len(blocks) == len(rows)
+    for index, (tokens, row) in enumerate(zip(blocks, rows, strict=True)):
+        norms = np.sqrt((tokens.numpy().astype(np.float64) ** 2).sum(-1))
+        np.testing.assert_allclose(result.arrays[f"norms_{index:02d}"], norms, rtol=1e-5)
+        assert (row["height"], row["width"], row["channels"]) == tokens.shape
+        assert (row["min"], row["median"], row["max"]) == pytest.approx((norms.min(), np.median(norms), norms.max()), rel=1e-5)
+        assert row["outliers"] == (norms > 1.2 * np.median(norms)).sum()
+    np.testing.assert_array_equal(result.arrays["map"], result.arrays["norms_01"])
+    assert result.metrics["max_norm"] == max(row["max"] for row in rows) == rows[int(result.metrics["max_norm_block"])]["max"]
+    json.dumps(result.tables, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["shrunken 1", "shrunken 2.1"])
+def test_norms_are_those_of_the_official_packages_blocks(name, tmp_path):
+    pair, theirs = load_pair(name, tmp_path), []
+    trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
+    hooks = [block.register_forward_hook(lambda module, given, output: theirs.append(output[0])) for block in trunk.blocks]
+    from tests.parity.cases import _official_features
+
+    with torch.no_grad():
+        _official_features(pair, pair.official, PICTURES["wide"], None)
+    for hook in hooks:
+        hook.remove()
+    result = run(pair.model, Inputs(Picture.from_array(PICTURES["wide"])), Params())
+    for index, tokens in enumerate(theirs):
+        np.testing.assert_allclose(result.arrays[f"norms_{index:02d}"], tokens.norm(dim=-1).numpy(), atol=1e-3, rtol=1e-4)
+
+
+def test_blocks_are_marked_with_stage_and_attention(model):
+    kinds = block_kinds(model, model.info.window_sizes)
+    assert [kind.index for kind in kinds if kind.window == 0] == list(model.info.global_blocks)
+    assert [sum(kind.stage == stage for kind in kinds) for stage in (1, 2, 3, 4)] == list(model.info.blocks_per_stage)
+
+
+def test_planted_outliers_are_found_where_they_are():
+    tokens = torch.ones(4, 8, 3)
+    tokens[1, 6] *= 10
+    norms = token_norms(tokens)
+    assert np.argwhere(outliers(norms, 3)).tolist() == [[1, 6]] and not outliers(norms, 11).any()
+    (row,) = outlier_rows([norms], 3)
+    assert (row["row"], row["column"], row["x"], row["y"]) == (1, 6, 6.5 / 8, 1.5 / 4) and row["times_median"] == pytest.approx(10)
+
+
+def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):
+    result = run(model, Inputs(PICTURE), Params(block=0, channel=2))
+    blocks = model.encode_image(PICTURE.rgb, keep_blocks=True).blocks
+    np.testing.assert_array_equal(result.arrays["map"], blocks[0][..., 2].numpy())
+    with pytest.raises(ParamsError, match="no channel 9999"):
+        channel_map(blocks[0], 9999)
+    with pytest.raises(ParamsError, match="no block 99"):
+        run(model, Inputs(PICTURE), Params(block=99))
+
+
+def test_similarity_of_successive_blocks():
+    a = torch.randn(3, 4, 5)
+    turned = torch.stack([a, 2 * a, -a])
+    assert successive_similarity([turned[0], turned[1], turned[2]]) == [None, pytest.approx(1), pytest.approx(-1)]
+    assert successive_similarity([a, torch.randn(3, 4, 6)]) == [None, None]
+
+
+def test_block_similarity_is_linear_cka():
+    x, y = torch.randn(8, 8, 6), torch.randn(8, 8, 10)
+    rotation = torch.linalg.qr(torch.randn(6, 6)).Q
+    matrix, grid = block_similarity([x, y, 3 * x @ rotation])
+
+    def cka(a, b):
+        a, b = (each.flatten(0, 1).double() - each.flatten(0, 1).double().mean(0) for each in (a, b))
+        return float((a.T @ b).norm() ** 2 / ((a.T @ a).norm() * (b.T @ b).norm()))
+
+    assert grid == (8, 8) and matrix[0, 2] == pytest.approx(1, abs=1e-5) and matrix[0, 1] == pytest.approx(cka(x, y), abs=1e-5)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
+    np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-5)
+
+
+def test_blocks_of_different_grids_are_compared_on_one():
+    fine = torch.randn(4, 4, 7)
+    coarse = fine.unflatten(0, (2, 2)).unflatten(2, (2, 2)).mean((1, 3))
+    matrix, grid = block_similarity([fine, coarse])
+    assert grid == (2, 2) and matrix[0, 1] == pytest.approx(1, abs=1e-5)
+
+
+def test_48_blocks_of_hiera_large_are_compared_quickly():
+    sides, widths = (256, 128, 64, 32), (144, 288, 576, 1152)
+    blocks = [torch.randn(side, side, width) for side, width, count in zip(sides, widths, (1, 1, 4, 4), strict=True) for _ in range(count)]
+    start = time.process_time()
+    block_similarity(blocks)
+    # Of 48 blocks these 10 hold the largest; the limit for all is 2 s of two threads.
+    assert time.process_time() - start < 4
+
+
+def test_a_kept_run_replays(model, tmp_path):
+    result = run(model, Inputs(PICTURE), Params())
+    write_bundle(tmp_path / "run", result=result, inputs=Inputs(PICTURE), model_info=model.info, device="cpu", dtype="float32")
+    outcome = replay(read_bundle(tmp_path / "run"), model=model)
+    assert outcome.identical and not outcome.metric_differences and outcome.mask_count == 0

@@ -1,7 +1,8 @@
 """Clips for the memory side: objects that move, turn, grow, get hidden and leave, cut from the cached pictures; and pieces of real sequences.
 
-A synthetic clip has a ground that pans and zooms, an object to follow, another of the same picture or source as a distractor, and at times an occluder. What a
-small model learns first is to copy the last mask; so things move by a good part of their size, and the object is gone from a fifth of the frames of some clips.
+A synthetic clip has a ground that pans and zooms, an object to follow, another of the same picture or source as a distractor, and at times an occluder; a
+third begins in another scene. What a small model learns first is to copy the last mask; so things move by a good part of their size, and the object
+is gone from a fifth of the frames of some clips.
 """
 
 import math
@@ -16,6 +17,9 @@ from training.data import PictureCache
 
 HELD_OUT_SEQUENCES = ("car-shadow", "goat", "horsejump-high", "scooter-black", "segtrack-bmx")
 """Real sequences that memory training does not see."""
+
+ELSEWHERE_PROBABILITY = 0.35
+"""Of a synthetic clip whose first frame is another scene in other light, as where a memory of a picture steers a film."""
 
 HIDDEN_PROBABILITY = 0.45
 """Of a synthetic clip in which the object is gone for some frames."""
@@ -78,11 +82,18 @@ class ClipSampler:
         rng.shuffle(layers)
         if occluder:
             layers.append((occluder, self._crossing(frames, occluder, target_path, side)))
+        elsewhere = rng.random() < ELSEWHERE_PROBABILITY
+        if elsewhere:
+            ground[0] = self._ground(side, 1)[0]
+            target_path.centres[0] = rng.uniform(0.3, 0.7, 2)
+            target_path.sizes[0] *= math.exp(rng.normal(0, 0.25))
         images, masks = [], []
         drift = rng.normal(0, 2.5), rng.normal(0, 0.015)
         for frame in range(frames):
             image, mask = ground[frame].copy(), np.zeros((side, side), np.float32)
             for layer, path in layers:
+                if elsewhere and frame == 0 and layer is not target:
+                    continue
                 picture, alpha, _, middle = layer
                 matrix = path.matrix(frame, middle, side)
                 pasted = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
@@ -91,7 +102,10 @@ class ClipSampler:
                 mask = np.maximum(mask * (1 - cover), cover if layer is target else 0)
             images.append(image * (1 + drift[1] * frame) + drift[0] * frame)
             masks.append(mask)
-        return Clip(self._recoloured(np.stack(images)), np.stack(masks))
+        frames_drawn = self._recoloured(np.stack(images))
+        if elsewhere:
+            frames_drawn[:1] = self._recoloured(images[0][None])
+        return Clip(frames_drawn, np.stack(masks))
 
     def _ground(self, side: int, frames: int) -> list[np.ndarray]:
         """A picture without regard to what is in it, panned and zoomed."""

@@ -16,7 +16,6 @@ CHARTS = (("object_score", "Object score", 0.0), ("predicted_iou", "Predicted Io
 
 _PAGE = """
 <style>
-  :root { color-scheme: {{SCHEME}}; }
   body { margin: 0; font: 13px "Source Sans", system-ui, sans-serif; color: {{TEXT}}; background: transparent; font-variant-numeric: tabular-nums; }
   video { display: block; width: 100%; max-height: 340px; background: #000; border-radius: 4px; }
   .where { display: flex; gap: 1.2em; padding: 6px 2px 2px; flex-wrap: wrap; min-height: 1.4em; }
@@ -77,7 +76,6 @@ def film_player(film: bytes, rows: list[dict], fps: float) -> None:
     dark = is_dark()
     told = [{name: row[name] for name in ("frame", "time_s", "object_score", "best", "predicted_iou", "area_share")} for row in rows]
     parts = {
-        "SCHEME": "dark" if dark else "light",
         "TEXT": "#e6eaed" if dark else "#22303a",
         "ACCENT": ACCENTS["dark" if dark else "light"],
         "FILM": base64.b64encode(film).decode(),

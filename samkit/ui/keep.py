@@ -83,7 +83,8 @@ def _picture_argument(picture: Picture) -> str:
 def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures) -> None:
     """Name, note and button; then the command; then the last kept run."""
     st.divider()
-    name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
+    with st.container(key=f"row_keep_{page.name}"):
+        name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
     name = name_place.text_input("Name", placeholder=f"{page.title}, {work.picture.name}", key=f"keep_name_{page.name}", max_chars=200)
     note = note_place.text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
     pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")

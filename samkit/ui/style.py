@@ -32,8 +32,8 @@ _CSS = """
 [class*="st-key-chip_"] button {min-height: 1.75rem; padding: 0 .55rem; font-size: .84rem; font-variant-numeric: tabular-nums;}
 [class*="st-key-mask_button_"] button {font-variant-numeric: tabular-nums; padding: .1rem .4rem;}
 [class*="st-key-mask_button_"] button p {font-size: .84rem;}
-[class*="st-key-masks_grid"] [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
-[class*="st-key-masks_grid"] [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
+:is([class*="st-key-masks_grid"], [class*="st-key-memories_"], .st-key-film_masks) [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
+:is([class*="st-key-masks_grid"], [class*="st-key-memories_"], .st-key-film_masks) [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
 @media (max-width: 900px) {
   [class*="st-key-row_"] [data-testid="stColumn"]:not(:has([data-testid="stElementContainer"])) {display: none;}
   [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}

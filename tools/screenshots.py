@@ -6,13 +6,22 @@ from pathlib import Path
 from tools.running_app import chromium, running_app
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images"
+READY = {
+    "/": "h1",
+    "/mask_stability": ".js-plotly-plot >> nth=2",
+    "/cross_image": ".samkit-mask >> nth=7",
+    "/video_priors": 'iframe[title^="The film"]',
+}
+"""What is there when a page has drawn itself."""
 SHOTS = {
-    "home-light": ("/", 1440, 800, "light"),
-    "home-dark": ("/", 1440, 800, "dark"),
-    "home-800": ("/", 800, 1100, "light"),
+    "home-light": ("/", 1440, 1000, "light"),
+    "home-dark": ("/", 1440, 1000, "dark"),
+    "home-800": ("/", 800, 1700, "light"),
     "mask-stability-light": ("/mask_stability", 1440, 1580, "light"),
     "mask-stability-dark": ("/mask_stability", 1440, 1580, "dark"),
     "mask-stability-800": ("/mask_stability", 800, 2300, "light"),
+    "cross-image-light": ("/cross_image", 1440, 2000, "light"),
+    "video-priors-light": ("/video_priors", 1440, 2350, "light"),
 }
 
 
@@ -23,9 +32,7 @@ def take(url: str) -> None:
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             page = context.new_page()
             page.goto(url + path)
-            page.locator("h1").first.wait_for(timeout=60_000)
-            if path != "/":
-                page.locator(".js-plotly-plot").nth(2).wait_for(timeout=60_000)
+            page.locator(READY[path]).wait_for(timeout=120_000)
             page.wait_for_timeout(3000)
             page.screenshot(path=FOLDER / f"{name}.png")
             context.close()

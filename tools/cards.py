@@ -38,10 +38,10 @@ def cross_image_card(model) -> np.ndarray:
 
 def video_priors_card(model) -> np.ndarray:
     """uint8 [H, W, 3]: three moments of the sample film, with what was found."""
-    video = load_sample_video("cup")
-    inputs = Inputs(load_sample("coffee"), SAMPLES["coffee"].prompts, video=video)
+    video = load_sample_video("coin")
+    inputs = Inputs(load_sample("coins"), SAMPLES["coins"].prompts, video=video)
     masks = masks_from_json(video_priors.run(model, inputs, video_priors.Params()).files["masks.json"])
-    moments = (4, 16, 38)
+    moments = (3, 11, 28)
     thirds = [overlay(video.frame(index), masks[index], video_priors.MASK_COLOR) for index in moments]
     widths = np.diff(np.linspace(0, SIZE[0], len(moments) + 1).astype(int))
     # Each third is centred on the object, which crosses the film.

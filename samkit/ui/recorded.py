@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
 
 _KEY = "samkit.film_table"
-FIRST_FILM = "cup"
-"""It shows what the first sample picture shows."""
+FIRST_FILM, FIRST_PICTURE = "coin", "coins"
+"""What a first visit finds: a film, and a sample picture with what the film shows."""
 THUMB_PX = (280, 200)
 
 

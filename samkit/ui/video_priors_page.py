@@ -10,6 +10,7 @@ from samkit.experiments.predicted_masks import predicted_masks
 from samkit.experiments.result import Prior
 from samkit.experiments.video_priors import FilmRun
 from samkit.media.masks import stability_score
+from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.chrome import About, page_header
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
@@ -22,7 +23,7 @@ from samkit.ui.models import shared_model
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.process_memory import process_memory_line
 from samkit.ui.prompt_editor import prompt_editor
-from samkit.ui.recorded import FilmTable, film_table
+from samkit.ui.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
 from samkit.ui.video_priors_view import (
     draw_files,
@@ -75,12 +76,15 @@ def _show_run(work: Workspace, inputs) -> None:
 
 
 def _first_visit(work: Workspace, table: FilmTable, model, encoding: dict) -> None:
-    """Something to see at once: the prompt that is there becomes a memory, and the film runs."""
+    """Something to see at once: a sample picture's prompt becomes a memory, and the film runs. A picture that the visitor has chosen stays where it is."""
     table.visited = True
-    if table.recorded or work.prompts.is_empty:
+    if table.recorded or table.bank is not None:
         return
+    first, sample = load_sample(FIRST_PICTURE), SAMPLES[FIRST_PICTURE]
+    if work.picture.name in SAMPLES and work.prompts == SAMPLES[work.picture.name].prompts:
+        work.show_picture(first, sample.prompts)
     params = build_params(video_priors.Params, encoding)
-    prior = Prior(work.picture, work.prompts)
+    prior = Prior(first, sample.prompts)
     _, mask = video_priors.record(model, prior, params, encoding_cache().encode)
     table.record(prior, mask)
     inputs = table.inputs(work.picture)

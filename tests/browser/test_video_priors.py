@@ -68,12 +68,12 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("samkit/video-priors").experiment_id])
-    assert run.data.tags["samkit.video"] == "cup" and len(run.data.tags["samkit.video_sha256"]) == 64
+    assert run.data.tags["samkit.video"] == "coin" and len(run.data.tags["samkit.video_sha256"]) == 64
     folder = Path(client.download_artifacts(run.info.run_id, "outputs", str(tmp_path)))
     masks = masks_from_json((folder / "masks.json").read_bytes())
     film = open_video(folder / "film.mp4")
     assert list(masks) == list(range(6)) and film.length == 6 and film.size == (270, 480)
-    assert json.loads((folder / "recipe.json").read_text())["memories"][1]["picture"] == "coffee"
+    assert json.loads((folder / "recipe.json").read_text())["memories"][1]["picture"] == "coins"
 
     command = [
         sys.executable,
@@ -84,7 +84,7 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
         "--model",
         "nano-sam2",
         "--video",
-        "sample:cup",
+        "sample:coin",
         "--bank",
         str(tmp_path / "bank.safetensors"),
     ]

@@ -60,7 +60,7 @@ def test_a_first_visit_runs_a_film_that_shows_the_pictures_object(page):
     wait_until_done(page)
     assert [tab.label for tab in page.tabs] == ["Film", "Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
     result = table(page).job.result
-    assert result.metrics["frames"] == table(page).video.length == 48 and result.files["film.mp4"]
+    assert result.metrics["frames"] == table(page).video.length == 36 and result.files["film.mp4"]
 
 
 def test_memories_are_recorded_and_forgotten(page):
@@ -68,7 +68,7 @@ def test_memories_are_recorded_and_forgotten(page):
     page.run()
     press(page, "mask_button_video-priors_0")
     press(page, "record")
-    assert [each.prior.picture.name for each in table(page).recorded] == ["coffee", "chelsea"] and table(page).recorded[1].prior.mask_index == 0
+    assert [each.prior.picture.name for each in table(page).recorded] == ["coins", "chelsea"] and table(page).recorded[1].prior.mask_index == 0
     press(page, "forget_0")
     assert [each.prior.picture.name for each in table(page).recorded] == ["chelsea"]
     press(page, "forget_0")
@@ -120,15 +120,15 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     assert table(page).job.run.done > done
     press(page, "finish_film")
     wait_until_done(page)
-    assert table(page).job.result.metrics["frames"] == table(page).job.run.done < 48 and not page.error
+    assert table(page).job.result.metrics["frames"] == table(page).job.run.done < 36 and not page.error
 
 
 def test_another_film_keeps_the_memories(page):
     from samkit.media.sample_videos import load_sample_video
 
-    table(page).show_film(load_sample_video("coin"))
+    table(page).show_film(load_sample_video("cup"))
     page.run()
-    assert table(page).job is None and len(table(page).recorded) == 1 and page.slider(key=f"{KNOB}frame").max == 35
+    assert table(page).job is None and len(table(page).recorded) == 1 and page.slider(key=f"{KNOB}frame").max == 47
 
 
 def test_a_kept_run_opens_again_and_replays(page, tmp_path):
@@ -148,8 +148,8 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     again.run()
     again.query_params["run"] = run.run_id
     again.switch_page(PAGE).run()
-    assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coffee"]
-    assert again.slider(key=f"{KNOB}count").value == 3 and table(again).video.name == "cup"
+    assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coins"]
+    assert again.slider(key=f"{KNOB}count").value == 3 and table(again).video.name == "coin"
     table(again).drop_run()
 
 

@@ -1,5 +1,6 @@
 """Films that are segmented in the background: a visitor may leave the page and come back, and other visitors' pages stay quick meanwhile."""
 
+import atexit
 import logging
 import os
 import threading
@@ -19,6 +20,18 @@ NICE = 10
 """How far below everything else a film's thread stands in line for the processor."""
 
 WAITING, RUNNING, PAUSED, WRITING, DONE, FAILED = "waiting", "running", "paused", "writing", "done", "failed"
+
+
+_working: "weakref.WeakKeyDictionary[threading.Thread, threading.Event]" = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def stop_all(patience_s: float = 10.0) -> None:
+    """Let every film end after its present frame. A thread that the interpreter ends inside torch takes the process down with it."""
+    for wish in list(_working.values()):
+        wish.set()
+    for thread in list(_working):
+        thread.join(patience_s)
 
 
 class FilmJob:
@@ -85,7 +98,9 @@ class _Inner:
         self.busy = True
         self.wish.clear()
         self.state, self.line = WAITING, "Waiting for another film to end"
-        threading.Thread(target=self._work, args=(finish,), name="film", daemon=True).start()
+        thread = threading.Thread(target=self._work, args=(finish,), name="film", daemon=True)
+        thread.start()
+        _working[thread] = self.wish
 
     def _work(self, finish: bool) -> None:
         try:

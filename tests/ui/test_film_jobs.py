@@ -5,7 +5,7 @@ import threading
 import time
 
 from samkit.errors import PictureError
-from samkit.ui.film_jobs import FilmJob, _step_back
+from samkit.ui.film_jobs import FilmJob, _step_back, stop_all
 
 
 class Run:
@@ -119,6 +119,16 @@ def test_a_job_whose_session_is_gone_stops():
     while inner.busy and time.monotonic() < end:
         time.sleep(0.01)
     assert not inner.busy and run.done < 10**6
+
+
+def test_all_films_stop_when_the_server_ends():
+    runs = [Run(frames=10**6) for _ in range(2)]
+    jobs = [FilmJob(lambda run=run: run, threading.Semaphore(1)) for run in runs]
+    for job, run in zip(jobs, runs, strict=True):
+        wait_for(job, "running")
+        run.gate.set()
+    stop_all()
+    assert not any(job._inner.busy for job in jobs) and all(job.state == "paused" for job in jobs)
 
 
 def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():

@@ -30,11 +30,18 @@ def read_film(text: str):
     return load_sample_video(text.removeprefix(SAMPLE_PREFIX)) if text.startswith(SAMPLE_PREFIX) else open_video(text)
 
 
-def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None, mask: Path | None):
-    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a film."""
+def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None, mask: Path | None, takes_picture: bool = True):
+    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a film.
+
+    takes_picture: off for an experiment on a model alone, for which all else is refused
+    """
     from samkit.experiments.result import Inputs, Prior
     from samkit.media.drawing import mask_from_png
 
+    if not takes_picture:
+        if any(given is not None for given in (image, image_b, video, bank, mask)) or not prompts.is_empty:
+            raise BadInput("This experiment looks at the model alone: it takes no picture, film or prompt.")
+        return Inputs()
     film = read_film(video) if video else None
     if image is None and film is None:
         raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")

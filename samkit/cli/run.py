@@ -45,7 +45,7 @@ def run(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask)
+    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask, getattr(module, "TAKES_PICTURE", True))
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle

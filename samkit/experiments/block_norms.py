@@ -4,7 +4,7 @@ The slow part is one encoding with every block's tokens kept. All else are plain
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -122,8 +122,45 @@ def outlier_rows(norms: Sequence[np.ndarray], factor: float) -> list[dict]:
     return rows
 
 
-def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None) -> Result:
+@dataclass(frozen=True)
+class BlockMeasures:
+    """What one encoding's blocks give, whatever the knobs say.
+
+    norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it; similarity, grid: as `block_similarity` does
+    """
+
+    norms: tuple[np.ndarray, ...]
+    kinds: tuple[BlockKind, ...]
+    widths: tuple[int, ...]
+    successive: tuple[float | None, ...]
+    similarity: np.ndarray
+    grid: tuple[int, int]
+
+
+def measure_blocks(model, encoding) -> BlockMeasures:
+    """encoding: with its blocks kept."""
+    blocks = encoding.blocks
+    return BlockMeasures(
+        norms=tuple(token_norms(tokens) for tokens in blocks),
+        kinds=tuple(block_kinds(model, encoding.settings.window_sizes)),
+        widths=tuple(tokens.shape[-1] for tokens in blocks),
+        successive=tuple(successive_similarity(blocks)),
+        **dict(zip(("similarity", "grid"), block_similarity(blocks), strict=True)),
+    )
+
+
+def run(
+    model,
+    inputs: Inputs,
+    params: Params,
+    *,
+    encode: EncodeFunction = encode_plain,
+    progress: Progress | None = None,
+    measured: MutableMapping[tuple, BlockMeasures] | None = None,
+) -> Result:
     """Encode the picture with every block kept, and measure.
+
+    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
     arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity, float32 [N, N]
@@ -139,23 +176,24 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
     chosen = len(blocks) - 1 if params.block is None else params.block
     if chosen >= len(blocks):
         raise ParamsError(f"This model has the blocks 0 to {len(blocks) - 1}; there is no block {chosen}.")
-    norms = [token_norms(tokens) for tokens in blocks]
+    measured = {} if measured is None else measured
+    key = (encoding.model_sha256, model.device, model.dtype, inputs.image.sha256, encoding.settings)
+    found = measured[key] = measured.get(key) or measure_blocks(model, encoding)
+    norms, (grid_h, grid_w) = found.norms, found.grid
     shown = norms[chosen] if params.channel is None else channel_map(blocks[chosen], params.channel)
-    kinds = block_kinds(model, encoding.settings.window_sizes)
-    rows = block_rows(norms, kinds, [tokens.shape[-1] for tokens in blocks], successive_similarity(blocks), params.outlier_factor)
-    similarity, grid = block_similarity(blocks)
+    rows = block_rows(norms, found.kinds, found.widths, found.successive, params.outlier_factor)
     highest = int(np.argmax([row["max"] for row in rows]))
     metrics = {"blocks": float(len(blocks)), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
     metrics |= {"outliers": float(sum(row["outliers"] for row in rows)), "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows))}
     metrics |= {"last_max_over_median": rows[-1]["max"] / max(rows[-1]["median"], 1e-12)}
-    metrics |= {"similarity_grid_h": float(grid[0]), "similarity_grid_w": float(grid[1])}
+    metrics |= {"similarity_grid_h": float(grid_h), "similarity_grid_w": float(grid_w)}
     images = {"sheet": norm_sheet(norms, params.colormap), "map": color_map(shown, float(shown.min()), float(shown.max()), params.colormap)}
     report(1.0, "Done")
     return Result(
         NAME,
         params,
         images=images,
-        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": similarity},
+        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": found.similarity},
         metrics=metrics,
         tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor)},
         timings={"encode_ms": encoding.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},

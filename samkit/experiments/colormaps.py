@@ -6,9 +6,12 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-Colormap = Literal["viridis", "magma", "inferno", "cividis", "turbo", "grey"]
+Colormap = Literal["viridis", "inferno", "magma", "turbo", "grey", "spectral", "cividis"]
 COLORMAPS: tuple[str, ...] = get_args(Colormap)
-"""All but turbo grow steadily in brightness, so they read the same in print and for colour-blind eyes; turbo tells more levels apart."""
+"""All but turbo and spectral grow steadily in brightness, so they read the same in print and for colour-blind eyes; those two tell more levels apart."""
+
+SPECTRAL = "5e4fa2 3288bd 66c2a5 abdda4 e6f598 ffffbf fee08b fdae61 f46d43 d53e4f 9e0142"
+"""The eleven colours of ColorBrewer's diverging scheme, from low to high."""
 
 
 @cache
@@ -17,6 +20,10 @@ def colormap_table(name: Colormap) -> np.ndarray:
     ramp = np.arange(256, dtype=np.uint8)
     if name == "grey":
         table = np.repeat(ramp[:, None], 3, axis=1)
+    elif name == "spectral":
+        anchors = np.array([list(bytes.fromhex(color)) for color in SPECTRAL.split()], float)
+        places = np.linspace(0, len(anchors) - 1, 256)
+        table = np.stack([np.interp(places, range(len(anchors)), anchors[:, channel]) for channel in range(3)], axis=1).round().astype(np.uint8)
     else:
         codes = {
             "viridis": cv2.COLORMAP_VIRIDIS,

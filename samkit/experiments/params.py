@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from samkit.errors import ParamsError
-from samkit.experiments.result import ExperimentParams
+from samkit.experiments.result import PlainParams
 
 
-def build_params(params_class: type[ExperimentParams], values: Mapping[str, Any]) -> ExperimentParams:
+def build_params(params_class: type[PlainParams], values: Mapping[str, Any]) -> PlainParams:
     """`params_class(**values)`, with `ParamsError` for an unknown name (and the nearest known ones) and for a value out of range."""
     for name in values:
         if name not in params_class.model_fields:

@@ -24,7 +24,15 @@ class _Experiments(Mapping[str, ModuleType]):
         return len(self._modules)
 
 
-EXPERIMENTS = _Experiments({"block-norms": "block_norms", "cross-image": "cross_image", "mask-stability": "mask_stability", "video-priors": "video_priors"})
+EXPERIMENTS = _Experiments(
+    {
+        "block-norms": "block_norms",
+        "cross-image": "cross_image",
+        "mask-stability": "mask_stability",
+        "position-encoding": "position_encoding",
+        "video-priors": "video_priors",
+    }
+)
 
 
 def find_experiment(name: str) -> ModuleType:

@@ -18,10 +18,14 @@ Progress = Callable[[float, str], None]
 """Called with a share done (0..1) and a short line that says what is being done."""
 
 
-class ExperimentParams(BaseModel):
-    """Parameters every experiment has; each experiment's `Params` adds its own knobs. Unknown names are refused."""
+class PlainParams(BaseModel):
+    """Parameters of an experiment; each experiment's `Params` adds its own knobs. Unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExperimentParams(PlainParams):
+    """Parameters of every experiment that encodes a picture."""
 
     side: int | None = Field(default=None, ge=32, description="longest side of the encoded picture in pixels; empty: the model's native side")
     fit: Literal["native", "stretch", "aspect"] = Field(default="native", description="how the picture is fitted to the encoder")
@@ -53,9 +57,12 @@ class Prior:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures and prompts of one run; for runs on a film also the film, the pictures remembered beforehand, and a memory bank to start from."""
+    """The pictures and prompts of one run; for runs on a film also the film, the pictures remembered beforehand, and a memory bank to start from.
 
-    image: Picture
+    image: None for an experiment on a model alone
+    """
+
+    image: Picture | None = None
     prompts: Prompts = Prompts()
     image_b: Picture | None = None
     video: "Video | None" = None
@@ -88,7 +95,7 @@ class Result:
     """
 
     experiment: str
-    params: ExperimentParams
+    params: PlainParams
     images: Mapping[str, np.ndarray] = field(default_factory=dict)
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)

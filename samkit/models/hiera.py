@@ -161,20 +161,20 @@ class Hiera(nn.Module):
             channels = channels_out
         self._tables = TableCache()
 
-    def position_encoding(self, height: int, width: int, window_tiling: bool = True) -> Tensor:
+    def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: torch.dtype = torch.float32) -> Tensor:
         """[C, height, width]: the background table stretched (bicubic) plus, if asked for, the window table repeated.
 
         A grid the window table does not divide gets it repeated and cut, which the official code cannot run.
         """
 
         def make() -> Tensor:
-            encoding = F.interpolate(self.pos_embed.float(), size=(height, width), mode="bicubic")[0]
+            encoding = F.interpolate(self.pos_embed.to(dtype), size=(height, width), mode="bicubic")[0]
             if window_tiling:
-                tile = self.pos_embed_window[0].float()
+                tile = self.pos_embed_window[0].to(dtype)
                 encoding = encoding + tile.repeat(1, -(-height // tile.shape[1]), -(-width // tile.shape[2]))[:, :height, :width]
             return encoding
 
-        return self._tables.get((height, width, window_tiling), make)
+        return self._tables.get((height, width, window_tiling, dtype), make)
 
     def forward(self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None) -> list[Tensor]:
         """

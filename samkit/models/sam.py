@@ -206,17 +206,18 @@ class SamModel:
         if self.config.memory is None:
             raise BadInput(f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM v2 checkpoint.")
 
-    def position_encoding(self, height: int, width: int, window_tiling: bool = True) -> Tensor:
+    def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: str = "float32") -> Tensor:
         """float32 [C, height, width]: what the encoder adds to the tokens of such a grid.
 
-        window_tiling: with v2's repeated window table (v1 has none).
+        window_tiling: with v2's repeated window table (v1 has none)
+        dtype:         of the learned tables and of stretching them, as in a model that was cast as a whole; samkit's own encoders always stretch in float32
         """
         if min(height, width) < 1:
             raise EncodingError(f"A position encoding needs a grid of at least 1 x 1, not {height} x {width}.")
         with torch.no_grad():
             if self.info.family == "sam1":
-                return self.network.image_encoder.position_encoding(height, width).clone()
-            return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling).clone()
+                return self.network.image_encoder.position_encoding(height, width, DTYPES[dtype]).float().clone()
+            return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling, DTYPES[dtype]).float().clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
         """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height, width) pixels can't run them."""

@@ -183,12 +183,12 @@ class Vit(nn.Module):
         )
         self._tables = TableCache()
 
-    def position_encoding(self, height: int, width: int) -> Tensor:
+    def position_encoding(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """[C, height, width]: the learned table, stretched (bicubic, as Hiera stretches its own) to any other grid."""
-        table = self.pos_embed.permute(0, 3, 1, 2).float()
+        table = self.pos_embed.permute(0, 3, 1, 2).to(dtype)
         if table.shape[-2:] == (height, width):
             return table[0]
-        return self._tables.get((height, width), lambda: F.interpolate(table, size=(height, width), mode="bicubic")[0])
+        return self._tables.get((height, width, dtype), lambda: F.interpolate(table, size=(height, width), mode="bicubic")[0])
 
     def forward(self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None) -> Tensor:
         """

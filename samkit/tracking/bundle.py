@@ -1,7 +1,8 @@
 """A run as a folder: the one format for keeping, spooling, exporting, importing and replaying.
 
 run.json                what ran, on what, with which parameters, and the SHA-256 of every other file
-inputs/                 image.png (image_b.png), prompts.json; for a run on a film also priors.json, prior_*.png, bank.safetensors, and the film if it is small
+inputs/                 prompts.json; image.png and image_b.png, where pictures were taken; for a run on a film also priors.json, prior_*.png,
+                        bank.safetensors, and the film if it is small
 outputs/                mask_*.png, other pictures, arrays.npz, tables.json, files such as film.mp4 and masks.json
 """
 
@@ -38,7 +39,9 @@ MAX_UNPACKED_BYTES = 4 * 2**30
 UUID = re.compile(r"[0-9a-f]{32}")
 EXPERIMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 RECORD_TEXTS = ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype")
-RECORD_OBJECTS = ("model", "picture", "prompts", "params", "metrics", "timings", "files")
+RECORD_OBJECTS = ("model", "prompts", "params", "metrics", "timings", "files")
+PICTURES = {"image": "picture", "image_b": "picture_b"}
+"""Fields of `Inputs`, which are files in inputs/ too -> entries of run.json."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,10 @@ class Bundle:
 
     def inputs(self) -> Inputs:
         """Pictures and prompts, as the experiment took them."""
-        second = self.path / "inputs" / "image_b.png"
         told = self.record
-        return Inputs(
-            image=read_picture(self.path / "inputs" / "image.png", name=told["picture"]["name"]),
-            prompts=self.prompts,
-            image_b=read_picture(second, name=told["picture_b"]["name"]) if second.is_file() else None,
-            **film_inputs(self.path, told),
-        )
+        pictures = {field: self.path / "inputs" / f"{field}.png" for field in PICTURES}
+        read = {field: read_picture(file, name=told[PICTURES[field]]["name"]) for field, file in pictures.items() if file.is_file()}
+        return Inputs(prompts=self.prompts, **read, **film_inputs(self.path, told))
 
     def masks(self) -> dict[str, np.ndarray]:
         """name -> bool [H, W]."""
@@ -113,9 +112,8 @@ def write_bundle(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is already there and not empty: choose another folder for the run.")
     masks = {(mask if mask.startswith("mask_") else f"mask_{mask}"): values for mask, values in result.masks.items()}
-    files = {"inputs/image.png": picture_to_png(inputs.image), "inputs/prompts.json": inputs.prompts.to_json().encode()}
-    if inputs.image_b is not None:
-        files["inputs/image_b.png"] = picture_to_png(inputs.image_b)
+    files = {"inputs/prompts.json": inputs.prompts.to_json().encode()}
+    files |= {f"inputs/{field}.png": picture_to_png(picture) for field, picture in _pictures(inputs).items()}
     films, told_film = film_files(inputs)
     files |= films
     files |= {f"outputs/{mask}.png": mask_to_png(values) for mask, values in masks.items()}
@@ -233,8 +231,8 @@ def _wrong_entry(record: dict) -> str | None:
     for key, pattern in (("run_uuid", UUID), ("experiment", EXPERIMENT)):
         if not pattern.fullmatch(record[key]):
             return key
-    for key, needed in (("model", ("name", "sha256")), ("picture", ("name", "sha256"))):
-        if not all(isinstance(record[key].get(name), str) for name in needed):
+    for key in ("model", *(key for key in PICTURES.values() if key in record)):
+        if not isinstance(record[key], dict) or not all(isinstance(record[key].get(name), str) for name in ("name", "sha256")):
             return key
     for relative, told in record["files"].items():
         if _leads_elsewhere(relative) or not isinstance(told, dict) or "sha256" not in told:
@@ -245,15 +243,20 @@ def _wrong_entry(record: dict) -> str | None:
     return None
 
 
+def _pictures(inputs: Inputs) -> dict:
+    """Field of `Inputs` -> Picture, for those that are there."""
+    return {field: getattr(inputs, field) for field in PICTURES if getattr(inputs, field) is not None}
+
+
 def _record(result: Result, inputs: Inputs, model_info, device: str, dtype: str, name: str, note: str) -> dict:
-    pictures = {"picture": inputs.image} | ({"picture_b": inputs.image_b} if inputs.image_b is not None else {})
+    pictures = {PICTURES[field]: picture for field, picture in _pictures(inputs).items()}
     return {
         "schema": SCHEMA,
         "run_uuid": uuid.uuid4().hex,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "samkit": __version__,
         "experiment": result.experiment,
-        "name": name or f"{result.experiment} {inputs.image.name}",
+        "name": name or f"{result.experiment} {inputs.image.name if inputs.image else model_info.name}",
         "note": note,
         "model": {"name": model_info.name, "family": model_info.family, "version": model_info.version, "sha256": model_info.sha256},
         "device": device,

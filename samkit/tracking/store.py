@@ -246,13 +246,11 @@ def _tags(record: dict) -> dict[str, str]:
         "samkit.created": record["created"],
         "samkit.model": record["model"]["name"],
         "samkit.model_sha256": record["model"]["sha256"],
-        "samkit.picture": record["picture"]["name"],
-        "samkit.picture_sha256": record["picture"]["sha256"],
         "samkit.git_commit": record["git_commit"] or "none",
         "samkit.device": record["device"],
         "samkit.dtype": record["dtype"],
     }
-    for key in ("picture_b", "video"):
+    for key in ("picture", "picture_b", "video"):
         if key in record:
             tags |= {f"samkit.{key}": record[key]["name"], f"samkit.{key}_sha256": record[key]["sha256"]}
     if record["note"]:

@@ -6,7 +6,6 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.colormaps import COLORMAPS
 from samkit.experiments.cross_image import BANK_FILE, MAX_REPEATS
 from samkit.experiments.result import Inputs, Result
 from samkit.media.drawing import cut_out, mask_to_png, overlay
@@ -31,7 +30,7 @@ def draw_knobs(knobs: Knobs) -> dict:
     shaken = knobs.toggle("Move the prompt (jitter)", "jitter", False, help="Follow moved copies of the prompt, one pass each; takes longer")
     copies = knobs.slider("Copies", "jitter_copies", 4, 64, 16, 4, disabled=not shaken)
     spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
-    colormap = knobs.select("Colour scale", "colormap", list(COLORMAPS), "viridis", disabled=not shaken)
+    colormap = knobs.colormap(disabled=not shaken)
     values = {"repeats": repeats, "threshold": threshold, "point_and_box": both, "tracked_index": knobs.get("tracked_index"), "colormap": colormap}
     values |= {name: knobs.get(name, default) for name, default in HIDDEN.items()}
     return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {})

@@ -5,7 +5,11 @@ from typing import Any
 
 import streamlit as st
 
+from samkit.experiments.colormaps import COLORMAPS
 from samkit.ui.workspace import Workspace
+
+SHARED = ("colormap",)
+"""Knobs that have one value on all pages."""
 
 
 class Knobs:
@@ -16,29 +20,39 @@ class Knobs:
 
     def __init__(self, work: Workspace, page: str):
         self._page = page
-        self._values = work.params.setdefault(page, {})
+        self._own = work.params.setdefault(page, {})
+        self._shared = work.shared_params
 
     def _key(self, name: str) -> str:
         return f"knob_{self._page}_{name}"
 
+    def _values(self, name: str) -> dict[str, Any]:
+        return self._shared if name in SHARED else self._own
+
     def _seed(self, name: str, default: Any) -> str:
         key = self._key(name)
         if key not in st.session_state:
-            st.session_state[key] = self._values.get(name, default)
+            st.session_state[key] = self._values(name).get(name, default)
         return key
 
     def _keep(self, name: str, value: Any) -> Any:
-        self._values[name] = value
+        self._values(name)[name] = value
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value without drawing anything."""
-        return self._values.get(name, default)
+        return self._values(name).get(name, default)
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Change values before their widgets are drawn in this run."""
         for name, value in values.items():
-            self._values[name] = value
+            self._values(name)[name] = value
+            st.session_state.pop(self._key(name), None)
+
+    def forget(self, *names: str) -> None:
+        """Back to the defaults."""
+        for name in names:
+            self._values(name).pop(name, None)
             st.session_state.pop(self._key(name), None)
 
     def slider(self, label: str, name: str, low, high, default, step, **options):
@@ -67,3 +81,10 @@ class Knobs:
 
     def toggle(self, label: str, name: str, default: bool, **more) -> bool:
         return self._keep(name, st.toggle(label, key=self._seed(name, default), **more))
+
+    def number(self, label: str, name: str, default: float, **more) -> float:
+        return self._keep(name, st.number_input(label, key=self._seed(name, default), **more))
+
+    def colormap(self, **more) -> str:
+        """The colour scale, the same on all pages."""
+        return self.select("Colour scale", "colormap", list(COLORMAPS), COLORMAPS[0], **more)

@@ -3,7 +3,6 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.colormaps import COLORMAPS
 from samkit.experiments.result import Result
 from samkit.ui.figures import band_colorscale, curves_figure, map_figure, plain_colorscale
 from samkit.ui.inline_image import inline_image
@@ -25,7 +24,7 @@ def draw_knobs(knobs: Knobs) -> dict:
     shaken = knobs.toggle("Move the prompt (jitter)", "jitter", False, help="Predicts moved copies of the prompt; takes longer")
     copies = knobs.slider("Copies", "jitter_copies", 4, 64, 16, 4, disabled=not shaken)
     spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
-    colormap = knobs.select("Colour scale", "colormap", list(COLORMAPS), "viridis")
+    colormap = knobs.colormap()
     values = {"lower_threshold": lower, "upper_threshold": upper, "input_scale": scale, "max_delta": delta, "colormap": colormap}
     return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {})
 

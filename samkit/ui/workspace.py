@@ -1,6 +1,6 @@
 """What a visitor is working on, under our own session keys: Streamlit forgets a widget's state when its page is left, and this outlives that.
 
-Model, picture and prompts are shared by all pages; each page has parameters of its own.
+Model, picture, prompts and colour scale are shared by all pages; each page has parameters of its own.
 """
 
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ class Workspace:
     drawing_version: int = 0
     recent: list[Picture] = field(default_factory=list)
     params: dict[str, dict] = field(default_factory=dict)
+    shared_params: dict[str, object] = field(default_factory=dict)
     last_kept: dict[str, object] = field(default_factory=dict)
     restored_run: str | None = None
 

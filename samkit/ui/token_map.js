@@ -1,0 +1,102 @@
+// Maps of numbers at token resolution: one large with a colour bar, or many as tiles. Hover tells token and value, a click or Enter picks.
+
+const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+const number = value => Number(value.toPrecision(4)).toString();
+
+function values(map) {
+  const levels = new Uint16Array(bytes(map.levels).buffer), step = (map.high - map.low) / 65535;
+  return Float32Array.from(levels, level => map.low + level * step);
+}
+
+function paint(canvas, map, table, low, high) {
+  canvas.width = map.w;
+  canvas.height = map.h;
+  const context = canvas.getContext("2d"), picture = context.createImageData(map.w, map.h), scale = 255 / (high - low || 1);
+  for (let i = 0; i < map.w * map.h; i++) {
+    const from = map.rgb ? map.rgb : table;
+    const at = map.rgb ? 3 * i : 3 * Math.max(0, Math.min(255, Math.round((map.values[i] - low) * scale)));
+    picture.data.set([from[at], from[at + 1], from[at + 2], 255], 4 * i);
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+function outline(map, tokens, color) {
+  const path = tokens.map(([row, column]) => `M${column} ${row}h1v1h-1z`).join("");
+  return `<path d="${path}" stroke="#000" stroke-width="3" opacity=".55"/><path d="${path}" stroke="${color}" stroke-width="1.5"/>`;
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const root = parentElement.querySelector(".maps"), table = bytes(data.table), tiles = data.maps.length > 1 || data.tile;
+  root.className = `maps${tiles ? " tiles" : ""}${data.pick ? " pickable" : ""}`;
+  root.style.setProperty("--tile", `${data.tile || 120}px`);
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  const figures = data.maps.map((sent, index) => {
+    const map = { ...sent, ...(sent.rgb ? { rgb: bytes(sent.rgb) } : { values: values(sent) }) };
+    const [low, high] = data.range || [map.low, map.high], figure = document.createElement("figure");
+    figure.className = index === data.chosen ? "chosen" : "";
+    const frame = document.createElement("div"), canvas = document.createElement("canvas");
+    frame.className = "frame";
+    frame.append(canvas);
+    paint(canvas, map, table, low, high);
+    canvas.setAttribute("role", "img");
+    const extent = map.rgb ? "" : ` ${number(map.low)} to ${number(map.high)} ${data.unit}`;
+    canvas.setAttribute("aria-label", `${map.title}, ${map.h} by ${map.w} tokens,${extent}`);
+    if (!tiles) {
+      canvas.style.aspectRatio = `${map.w} / ${map.h}`;
+      frame.style.maxWidth = `calc(${data.max_height}px * ${map.w} / ${map.h})`;
+    }
+    if (map.marks?.length || map.spot) {
+      const svg = `<svg viewBox="0 0 ${map.w} ${map.h}" preserveAspectRatio="none">`;
+      frame.insertAdjacentHTML("beforeend", svg + outline(map, map.marks || [], "#fff") + (map.spot ? outline(map, [map.spot], "#ff4fd8") : "") + "</svg>");
+    }
+    const token = event => {
+      const box = canvas.getBoundingClientRect();
+      const at = (where, start, length, count) => Math.max(0, Math.min(count - 1, Math.floor((where - start) / length * count)));
+      return [at(event.clientY, box.top, box.height, map.h), at(event.clientX, box.left, box.width, map.w)];
+    };
+    frame.onpointermove = event => {
+      const [row, column] = token(event), i = row * map.w + column, home = root.getBoundingClientRect();
+      const value = map.rgb ? `${map.rgb[3 * i]}, ${map.rgb[3 * i + 1]}, ${map.rgb[3 * i + 2]}` : `${number(map.values[i])} ${data.unit}`;
+      tip.textContent = `row ${row}, column ${column}: ${value}`;
+      tip.classList.add("shown");
+      tip.style.left = `${Math.max(0, Math.min(event.clientX - home.left + 12, home.width - tip.offsetWidth))}px`;
+      tip.style.top = `${event.clientY - home.top - 32 < 0 ? event.clientY - home.top + 18 : event.clientY - home.top - 32}px`;
+    };
+    frame.onpointerleave = () => tip.classList.remove("shown");
+    if (data.pick) {
+      const pick = (row, column) => setTriggerValue("picked", { map: index, row, column });
+      frame.onclick = event => pick(...token(event));
+      frame.tabIndex = 0;
+      frame.setAttribute("role", "button");
+      frame.setAttribute("aria-label", `${data.pick}: ${map.title}`);
+      frame.onkeydown = event => {
+        const [row, column] = map.spot || [0, 0];
+        const moves = { Enter: [0, 0], ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }, move = moves[event.key];
+        if (!move || (tiles && event.key !== "Enter")) return;
+        event.preventDefault();
+        pick(Math.max(0, Math.min(map.h - 1, row + move[0])), Math.max(0, Math.min(map.w - 1, column + move[1])));
+      };
+    }
+    figure.append(frame);
+    if (map.title && tiles) {
+      const caption = document.createElement("figcaption"), note = document.createElement("span");
+      caption.textContent = map.title + " ";
+      note.textContent = map.note;
+      caption.title = `${map.title} ${map.note}`;
+      caption.append(note);
+      figure.append(caption);
+    }
+    if (!tiles && !map.rgb) {
+      const bar = document.createElement("div"), ramp = document.createElement("canvas");
+      bar.className = "bar";
+      const ramped = { w: 256, h: 1, values: Float32Array.from({ length: 256 }, (_, i) => i) };
+      paint(ramp, ramped, table, 0, 255);
+      bar.append(number(low), ramp, `${number(high)} ${data.unit}`);
+      figure.append(bar);
+    }
+    return figure;
+  });
+  root.replaceChildren(...figures, tip);
+}

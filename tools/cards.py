@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 import samkit
-from samkit.experiments import cross_image, mask_stability, video_priors
+from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, video_priors
+from samkit.experiments.colormaps import color_map
 from samkit.experiments.result import Inputs
 from samkit.media.drawing import overlay
 from samkit.media.film import masks_from_json
@@ -54,6 +55,21 @@ def video_priors_card(model) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
+def block_norms_card(model) -> np.ndarray:
+    """uint8 [H, W, 3]: the cat's norms in eight blocks."""
+    result = block_norms.run(model, Inputs(load_sample("chelsea")), block_norms.Params(side=512))
+    tiles = [result.arrays[f"norms_{index:02d}"] for index in (0, 1, 2, 3, 4, 5, 7, 9)]
+    colored = [color_map(values, *np.quantile(values, [0.01, 0.99]), "magma") for values in tiles]
+    size = (SIZE[0] // 4, SIZE[1] // 2)
+    return np.vstack([np.hstack([cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in row]) for row in (colored[:4], colored[4:])])
+
+
+def position_encoding_card(model) -> np.ndarray:
+    """uint8 [H, W, 3]: the directions in which positions differ most, and a place's similarity to all."""
+    result = position_encoding.run(model, Inputs(), position_encoding.Params(row=20, column=24, colormap="viridis"))
+    return np.hstack([cv2.resize(result.images[name], (SIZE[0] // 2, SIZE[1]), interpolation=cv2.INTER_NEAREST) for name in ("components", "similarity")])
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -62,7 +78,13 @@ def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return scaled[top : top + size[1], left : left + size[0]]
 
 
-CARDS_MADE = {"mask-stability": mask_stability_card, "cross-image": cross_image_card, "video-priors": video_priors_card}
+CARDS_MADE = {
+    "mask-stability": mask_stability_card,
+    "cross-image": cross_image_card,
+    "video-priors": video_priors_card,
+    "block-norms": block_norms_card,
+    "position-encoding": position_encoding_card,
+}
 
 
 if __name__ == "__main__":

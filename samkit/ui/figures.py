@@ -61,11 +61,19 @@ def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, hi
 
 
 def curves_figure(
-    rows: list[dict], x: str, names: dict[str, str], chosen: str, x_title: str, y_title: str, marks: dict[float, str], height: int = 300
+    rows: list[dict],
+    x: str,
+    names: dict[str, str],
+    chosen: str,
+    x_title: str,
+    y_title: str,
+    marks: dict[float, str],
+    height: int = 300,
+    from_zero: bool = True,
 ) -> go.Figure:
     """Lines over a table's column `x`.
 
-    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line.
+    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line; from_zero: the y axis begins there.
     """
     figure = go.Figure()
     for (column, name), (color, dash) in zip(names.items(), LINES, strict=False):
@@ -76,5 +84,49 @@ def curves_figure(
         figure.add_vline(x=at, line=dict(color="rgba(128,128,128,.7)", width=1), annotation_text=text, annotation_font_size=11)
     _layout(figure, height, hovermode="x unified", legend=dict(orientation="h", y=-0.28))
     figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title, rangemode="tozero")
+    figure.update_yaxes(title=y_title, rangemode="tozero" if from_zero else "normal")
+    return figure
+
+
+def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
+    """A heatmap of tokens, float [h, w], each a cell of its own: what is kept with a run."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=values.astype(np.float32),
+            colorscale=colorscale,
+            colorbar=dict(title=dict(text=unit, side="right"), thickness=12, outlinewidth=0),
+            hovertemplate=f"row %{{y}}, column %{{x}}<br>{unit} %{{z:.4g}}<extra></extra>",
+        )
+    )
+    _layout(figure, MAP_HEIGHT_PX[1])
+    figure.update_xaxes(title="column", constrain="domain")
+    figure.update_yaxes(title="row", autorange="reversed", scaleanchor="x", constrain="domain")
+    return figure
+
+
+def matrix_figure(values: np.ndarray, x_title: str, y_title: str, unit: str, colorscale: list, limits: tuple[float, float]) -> go.Figure:
+    """A square table of numbers as colours, float [N, N]."""
+    figure = token_figure(values, colorscale, unit)
+    figure.update_traces(zmin=limits[0], zmax=limits[1], hovertemplate=f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
+    figure.update_layout(height=340)
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def histogram_figure(values: list[float], x_title: str, y_title: str) -> go.Figure:
+    figure = go.Figure(go.Histogram(x=values, nbinsx=40, marker_color=LINES[1][0], hovertemplate=f"%{{x}}: %{{y}} {y_title}<extra></extra>"))
+    _layout(figure, 300, bargap=0.05)
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: str, y_title: str) -> go.Figure:
+    """One dot for each text."""
+    figure = go.Figure(go.Scatter(x=x, y=y, text=texts, mode="markers", marker=dict(color=LINES[1][0], size=7, opacity=0.6)))
+    figure.update_traces(hovertemplate=f"%{{text}}<br>{x_title} %{{x:.3g}}<br>{y_title} %{{y:.3g}}<extra></extra>")
+    _layout(figure, 300)
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title)
     return figure

@@ -3,8 +3,10 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import plotly.graph_objects as go
@@ -25,7 +27,8 @@ MakeFigures = Callable[[Result], dict[str, go.Figure]]
 
 def recipe(page: ExperimentPage, inputs: Inputs, model, params) -> dict:
     """Everything that made this picture."""
-    pictures = {"picture": inputs.image} | ({"picture_b": inputs.image_b} if inputs.image_b is not None else {})
+    named = {"picture": inputs.image, "picture_b": inputs.image_b}
+    pictures = {key: picture for key, picture in named.items() if picture is not None}
     return {
         "experiment": page.name,
         "model": {"name": model.info.name, "sha256": model.info.sha256, "device": model.device, "dtype": model.dtype},
@@ -51,7 +54,7 @@ def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) 
     if inputs.video is not None:
         words += ["--video", _film_argument(inputs.video), "--bank", "memory_bank.safetensors"]
         return shlex.join([*words, *_settings(work, params), "--out", "run"])
-    words += ["--image", _picture_argument(inputs.image)]
+    words += ["--image", _picture_argument(inputs.image)] if inputs.image is not None else []
     words += ["--image-b", _picture_argument(inputs.image_b)] if inputs.image_b is not None else []
     for x, y, label in inputs.prompts.points:
         words += ["--point", f"{x:g},{y:g},{label}"]
@@ -80,20 +83,33 @@ def _picture_argument(picture: Picture) -> str:
     return f"sample:{picture.name}" if known and load_sample(picture.name) == picture else picture.name
 
 
-def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures) -> None:
-    """Name, note and button; then the command; then the last kept run."""
+@dataclass(frozen=True)
+class KeptSide:
+    """A second result on a page, kept together with the first."""
+
+    model: Any
+    inputs: Inputs
+    result: Result
+
+
+def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures, others: Sequence[KeptSide] = ()) -> None:
+    """Name, note and button; then the command; then the last kept run. others: are kept as runs of their own, with a number after the name."""
+    usual = f"{page.title}, {inputs.image.name if inputs.image is not None else model.info.name}"
     st.divider()
     with st.container(key=f"row_keep_{page.name}"):
         name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
-    name = name_place.text_input("Name", placeholder=f"{page.title}, {work.picture.name}", key=f"keep_name_{page.name}", max_chars=200)
+    name = name_place.text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
     note = note_place.text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
-    pressed = button_place.button("Keep this run", icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")
+    label = "Keep both runs" if others else "Keep this run"
+    pressed = button_place.button(label, icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")
     with command_place.popover("Copy command", icon=":material/terminal:", width="stretch"):
         st.caption("Makes the same run without a browser.")
         st.code(command_line(page, work, inputs, result.params), language="bash", wrap_lines=True)
     if pressed:
         with st.spinner("Keeping the run"):
-            _keep(page, work, model, inputs, result, figures, name or f"{page.title}, {work.picture.name}", note)
+            for number, other in enumerate(others, start=2):
+                _keep(page, work, other.model, other.inputs, other.result, figures, f"{name or usual} ({number})", note)
+            _keep(page, work, model, inputs, result, figures, name or usual, note)
     last = work.last_kept.get(page.name)
     if last:
         _last_kept(page, last)
@@ -161,8 +177,7 @@ def restore_from_link(
     work.dtype = bundle.record["dtype"]
     work.model_ref = _model_ref(bundle.record["model"], work.model_ref)
     params = bundle.params
-    shared = {"side": params["side"], "fit": params["fit"], "mask_index": params.get("mask_index"), "refine_edges": params.get("refine_edges", False)}
-    knobs.set(shared | restore(params))
+    knobs.set({name: params[name] for name in ("side", "fit", "mask_index", "refine_edges") if name in params} | restore(params))
     st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
 
 

@@ -111,7 +111,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
 def kept_result(experiment, model, inputs: Inputs, params, place) -> Result:
     """The experiment's result, from the visitor's last few when nothing it depends on has changed. Progress shows in `place`."""
     kept: OrderedDict = st.session_state.setdefault("samkit.results", OrderedDict())
-    pictures = inputs.image.sha256, inputs.image_b.sha256 if inputs.image_b is not None else None
+    pictures = tuple(picture.sha256 if picture is not None else None for picture in (inputs.image, inputs.image_b))
     key = (experiment.NAME, model.info.sha256, model.device, model.dtype, *pictures, inputs.prompts, params)
     if key not in kept:
         shown = time.perf_counter()

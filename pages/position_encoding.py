@@ -1,0 +1,30 @@
+"""ViT position encoding: what tells the encoder where a token is, on any grid."""
+
+from samkit.experiments import position_encoding
+from samkit.ui.chrome import About
+from samkit.ui.experiment_pages import experiment_page as page_of
+from samkit.ui.inspect_page import InspectView, inspect_page
+from samkit.ui.position_encoding_view import adapt, draw_bfloat16, draw_channels, draw_knobs, draw_main, draw_spectrum, figures, restore
+from samkit.ui.router import ensure_routed
+
+ensure_routed()
+
+ABOUT = About(
+    idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the tokens. SAM v1 has one table of its base grid; "
+    "SAM v2 adds a coarse table and a small one that repeats window by window. For any other grid the tables are stretched.",
+    paper="v1: [Segment Anything](https://arxiv.org/abs/2304.02643); v2: [Hiera with absolute win](https://arxiv.org/abs/2311.05613), which found that "
+    "stretching needs the repeated part.",
+    look_for="- Directions: colours that change smoothly tell places apart everywhere.\n- Click a place: which others does the model take for near?\n"
+    "- Switch the windows off: what remains is the coarse table.\n- The spectrum: is a larger model's encoding really finer?\n"
+    "- bfloat16: where does rounding hurt, and does stretching make it worse?",
+    try_label="Try it: twice the base height, directions as colours",
+)
+
+
+def try_it(work, knobs) -> None:
+    knobs.set({"view": "Directions", "stretch_grid": True, "height": 2 * 64, "width": 64, "window_tiling": True})
+
+
+TABS = {"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels}
+VIEW = InspectView(draw_knobs, adapt, draw_main, TABS, try_it, figures, restore, takes_picture=False)
+inspect_page(page_of("position-encoding"), position_encoding, ABOUT, VIEW)

@@ -31,6 +31,7 @@ EXPERIMENTS = _Experiments(
         "mask-stability": "mask_stability",
         "position-encoding": "position_encoding",
         "video-priors": "video_priors",
+        "window-size": "window_size",
     }
 )
 

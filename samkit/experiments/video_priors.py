@@ -127,6 +127,12 @@ class FilmRun:
         pace = [row["ms"] for row in self.rows[-10:]]
         return float(np.mean(pace)) / 1000 * (len(self.order) - self.done) if pace else None
 
+    @property
+    def line(self) -> str:
+        """How far the run is, for a person."""
+        left = self.seconds_left()
+        return f"Frame {self.done} of {len(self.order)}" + (f", {left:.0f} s left" if left is not None and not self.finished else "")
+
     def steps(self) -> Iterator[FrameStep]:
         """Segment the frames that are left, one at a time. A frame that can't be decoded ends the run with its PictureError; what was done is there."""
         left = self.order[self.done :]
@@ -238,14 +244,8 @@ def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encod
     report(0.0, "Recording memories")
     film = FilmRun(model, inputs, params, encode)
     for _ in film.steps():
-        report(0.9 * film.done / len(film.order), progress_line(film))
+        report(0.9 * film.done / len(film.order), film.line)
     return film.result(lambda share, line: report(0.9 + 0.1 * share, line))
-
-
-def progress_line(film: FilmRun) -> str:
-    """How far a run is, for a person."""
-    left = film.seconds_left()
-    return f"Frame {film.done} of {len(film.order)}" + (f", {left:.0f} s left" if left is not None and not film.finished else "")
 
 
 def _shrunk(rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from samkit.ui.token_map import Picked, TokenMap, map_tiles, map_view
 VIEWS = ("All blocks", "One block", "Outliers")
 PLOT = {"displaylogo": False}
 SHOWN_PX = (900, 620)
-NORMS = {"max": "largest", "median": "median", "min": "smallest"}
+NORMS = {"min": "smallest", "max": "largest", "median": "median"}
 
 
 def draw_knobs(knobs: Knobs, model) -> dict:

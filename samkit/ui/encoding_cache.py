@@ -35,7 +35,8 @@ class EncodingCache:
 
     def encode(self, model, picture: Picture, *, side=None, fit="native", window_sizes=None, keep_blocks=False):
         """`samkit.experiments.result.EncodeFunction` with this cache behind it."""
-        key = (model.info.sha256, model.device, model.dtype, picture.sha256, side or model.info.native_side, fit, window_sizes, keep_blocks)
+        settings = (side or model.info.native_side, fit, window_sizes or model.info.window_sizes, keep_blocks)
+        key = (model.info.sha256, model.device, model.dtype, picture.sha256, *settings)
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         try:

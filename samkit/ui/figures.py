@@ -76,7 +76,7 @@ def curves_figure(
     names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line; from_zero: the y axis begins there.
     """
     figure = go.Figure()
-    for (column, name), (color, dash) in zip(names.items(), LINES, strict=False):
+    for (column, name), (color, dash) in zip(names.items(), LINES if len(names) > 1 else LINES[1:], strict=False):
         line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
         points = [row[x] for row in rows], [row[column] for row in rows]
         figure.add_scatter(x=points[0], y=points[1], name=name, mode="lines", line=line, hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>")
@@ -108,9 +108,9 @@ def matrix_figure(values: np.ndarray, x_title: str, y_title: str, unit: str, col
     """A square table of numbers as colours, float [N, N]."""
     figure = token_figure(values, colorscale, unit)
     figure.update_traces(zmin=limits[0], zmax=limits[1], hovertemplate=f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
-    figure.update_layout(height=340)
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
+    figure.update_layout(height=340, margin=dict(l=8, r=8, t=8, b=40))
+    figure.update_xaxes(title=x_title, constraintoward="left")
+    figure.update_yaxes(title=y_title, constraintoward="top")
     return figure
 
 

@@ -100,7 +100,7 @@ def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, resul
         name_place, note_place, button_place, command_place = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
     name = name_place.text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
     note = note_place.text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
-    label = "Keep both runs" if others else "Keep this run"
+    label = "Keep both" if others else "Keep this run"
     pressed = button_place.button(label, icon=":material/bookmark_add:", type="primary", width="stretch", key=f"keep_{page.name}", shortcut="Ctrl+S")
     with command_place.popover("Copy command", icon=":material/terminal:", width="stretch"):
         st.caption("Makes the same run without a browser.")

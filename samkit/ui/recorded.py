@@ -14,7 +14,7 @@ from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.prompts import Prompts
 from samkit.ui import style
-from samkit.ui.film_jobs import FilmJob, film_slots
+from samkit.ui.background_jobs import BackgroundJob, job_slots
 from samkit.ui.film_store import film_store
 from samkit.ui.inline_image import fit_within
 
@@ -46,7 +46,7 @@ class FilmTable:
     recorded: list[Recorded] = field(default_factory=list)
     frames_taken: dict[str, int] = field(default_factory=dict)
     bank: "MemoryBank | None" = None
-    job: FilmJob | None = None
+    job: BackgroundJob | None = None
     visited: bool = False
 
     def show_film(self, video: Video) -> None:
@@ -78,7 +78,7 @@ class FilmTable:
 
     def start(self, make) -> None:
         self.drop_run()
-        self.job = FilmJob(make, film_slots())
+        self.job = BackgroundJob(make, job_slots())
 
     def drop_run(self) -> None:
         if self.job is not None:

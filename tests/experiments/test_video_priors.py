@@ -12,7 +12,7 @@ import samkit
 from samkit.errors import BadInput, ParamsError, PromptError
 from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Prior
-from samkit.experiments.video_priors import FilmRun, Params, frame_order, progress_line, run
+from samkit.experiments.video_priors import FilmRun, Params, frame_order, run
 from samkit.media.film import masks_from_json
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
@@ -166,7 +166,7 @@ def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
         next(steps)
     steps.close()
     part = film.result()
-    assert part.metrics["frames"] == 3 and not film.finished and "Frame 3 of 9" in progress_line(film) and film.seconds_left() > 0
+    assert part.metrics["frames"] == 3 and not film.finished and "Frame 3 of 9" in film.line and film.seconds_left() > 0
     for _ in film.steps():
         pass
     assert film.finished and same(masks_of(film.result()), masks_of(whole))

@@ -1,4 +1,4 @@
-"""Films that are segmented in the background: a visitor may leave the page and come back, and other visitors' pages stay quick meanwhile."""
+"""Long work in the background, such as segmenting a film: a visitor may leave the page and come back, and other visitors' pages stay quick meanwhile."""
 
 import atexit
 import logging
@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import streamlit as st
 
@@ -15,9 +16,9 @@ from samkit.errors import SamkitError
 _log = logging.getLogger(__name__)
 
 AT_ONCE = max(1, (os.cpu_count() or 2) // 4)
-"""Films of all visitors together that run at a time; others wait for their turn."""
+"""Jobs of all visitors together that run at a time; others wait for their turn."""
 NICE = 10
-"""How far below everything else a film's thread stands in line for the processor."""
+"""How far below everything else a job's thread stands in line for the processor."""
 
 WAITING, RUNNING, PAUSED, WRITING, DONE, FAILED = "waiting", "running", "paused", "writing", "done", "failed"
 
@@ -27,23 +28,36 @@ _working: "weakref.WeakKeyDictionary[threading.Thread, threading.Event]" = weakr
 
 @atexit.register
 def stop_all(patience_s: float = 10.0) -> None:
-    """Let every film end after its present frame. A thread that the interpreter ends inside torch takes the process down with it."""
+    """Let every job end after its present step. A thread that the interpreter ends inside torch takes the process down with it."""
     for wish in list(_working.values()):
         wish.set()
     for thread in list(_working):
         thread.join(patience_s)
 
 
-class FilmJob:
-    """One film of one visitor. `make` builds the `FilmRun`, which takes as long as recording the memories does.
+class SteppedRun(Protocol):
+    """Work that can be stopped after each step, and gone on with later. done: steps made; line: what is being done, for a person."""
 
-    state:  one of the six above; run: None before the memories are recorded; line: what is being done, for a person
-    result: of the whole film, or of the part to which it was finished; error: a sentence, where it failed
+    done: int
+    finished: bool
+    line: str
+
+    def steps(self): ...
+
+    def result(self, progress): ...
+
+
+class BackgroundJob:
+    """One run of one visitor. `make` builds the `SteppedRun`, which may itself take a while: for a film it records the memories.
+
+    preparing: what is being done while it is built, for a person
+    state:  one of the six above; run: None before it is built; line: what is being done, for a person
+    result: of the whole run, or of the part to which it was finished; error: a sentence, where it failed
     """
 
-    def __init__(self, make: Callable[[], object], slots: threading.Semaphore):
-        self._inner = _Inner(make, slots)
-        # A visitor who is gone leaves nobody to see the film: it stops when the session forgets this handle.
+    def __init__(self, make: Callable[[], SteppedRun], slots: threading.Semaphore, preparing: str = "Recording the memories"):
+        self._inner = _Inner(make, slots, preparing)
+        # A visitor who is gone leaves nobody to see the result: it stops when the session forgets this handle.
         weakref.finalize(self, self._inner.wish.set)
         self.resume()
 
@@ -72,7 +86,7 @@ class FilmJob:
         return self.state in (WAITING, RUNNING, WRITING)
 
     def pause(self) -> None:
-        """Stop after the present frame; `resume` goes on with the next one."""
+        """Stop after the present step; `resume` goes on with the next one."""
         self._inner.wish.set()
 
     def resume(self) -> None:
@@ -80,7 +94,7 @@ class FilmJob:
             self._inner.start(finish=False)
 
     def finish_here(self) -> None:
-        """Make the result of what was segmented up to now. For a paused film."""
+        """Make the result of what was done up to now. For a paused run."""
         if not self._inner.busy:
             self._inner.start(finish=True)
 
@@ -88,8 +102,8 @@ class FilmJob:
 class _Inner:
     """What the thread holds on to; it knows nothing of the session's handle."""
 
-    def __init__(self, make: Callable[[], object], slots: threading.Semaphore):
-        self.make, self.slots = make, slots
+    def __init__(self, make: Callable[[], SteppedRun], slots: threading.Semaphore, preparing: str):
+        self.make, self.slots, self.preparing = make, slots, preparing
         self.state, self.run, self.result, self.error, self.line = WAITING, None, None, "", ""
         self.wish = threading.Event()
         self.busy = False
@@ -97,8 +111,8 @@ class _Inner:
     def start(self, finish: bool) -> None:
         self.busy = True
         self.wish.clear()
-        self.state, self.line = WAITING, "Waiting for another film to end"
-        thread = threading.Thread(target=self._work, args=(finish,), name="film", daemon=True)
+        self.state, self.line = WAITING, "Waiting for another run to end"
+        thread = threading.Thread(target=self._work, args=(finish,), name="background-job", daemon=True)
         thread.start()
         _working[thread] = self.wish
 
@@ -113,23 +127,21 @@ class _Inner:
         except SamkitError as error:
             self.error, self.state = str(error), FAILED
         except Exception as error:
-            _log.exception("unexpected error while segmenting a film")
-            self.error = f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What was segmented is kept."
+            _log.exception("unexpected error in a background job")
+            self.error = f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What was done is kept."
             self.state = FAILED
         finally:
             self.busy = False
 
     def _advance(self, finish: bool) -> None:
-        from samkit.experiments.video_priors import progress_line
-
         self.state = RUNNING
         if self.run is None:
-            self.line = "Recording the memories"
+            self.line = self.preparing
             self.run = self.make()
-        self.line = progress_line(self.run)
+        self.line = self.run.line
         if not finish:
             for _ in self.run.steps():
-                self.line = progress_line(self.run)
+                self.line = self.run.line
                 if self.wish.is_set():
                     break
             if not self.run.finished:
@@ -168,6 +180,6 @@ def _step_back() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def film_slots() -> threading.Semaphore:
+def job_slots() -> threading.Semaphore:
     """The one set of turns of this server."""
     return threading.Semaphore(AT_ONCE)

@@ -1,15 +1,15 @@
-"""Films in the background: whole runs, pausing and going on, taking turns, failures, and sessions that end."""
+"""Long work in the background: whole runs, pausing and going on, taking turns, failures, and sessions that end."""
 
 import gc
 import threading
 import time
 
 from samkit.errors import PictureError
-from samkit.ui.film_jobs import FilmJob, _step_back, stop_all
+from samkit.ui.background_jobs import BackgroundJob, _step_back, stop_all
 
 
 class Run:
-    """What a job needs of a FilmRun: frames that wait to be let through."""
+    """What a job needs of a run: steps that wait to be let through."""
 
     def __init__(self, frames: int = 3, broken_at: int | None = None):
         self.order, self.rows, self.gate, self.broken_at = range(frames), [], threading.Event(), broken_at
@@ -22,8 +22,7 @@ class Run:
     def finished(self):
         return self.done == len(self.order)
 
-    def seconds_left(self):
-        return 1.0
+    line = "One after the other"
 
     def steps(self):
         for index in self.order[self.done :]:
@@ -50,14 +49,14 @@ def wait_for(job, *states, patience: float = 5.0):
 def test_a_job_runs_to_its_result():
     run = Run()
     run.gate.set()
-    job = FilmJob(lambda: run, threading.Semaphore(1))
+    job = BackgroundJob(lambda: run, threading.Semaphore(1))
     wait_for(job, "done")
     assert job.result == [0, 1, 2] and not job.active
 
 
 def test_a_job_pauses_goes_on_and_finishes_early():
     run = Run(frames=1000)
-    job = FilmJob(lambda: run, threading.Semaphore(1))
+    job = BackgroundJob(lambda: run, threading.Semaphore(1))
     wait_for(job, "running")
     job.pause()
     run.gate.set()
@@ -78,9 +77,9 @@ def test_a_job_pauses_goes_on_and_finishes_early():
 
 def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
     slots, first, second = threading.Semaphore(1), Run(), Run()
-    a = FilmJob(lambda: first, slots)
+    a = BackgroundJob(lambda: first, slots)
     wait_for(a, "running")
-    b = FilmJob(lambda: second, slots)
+    b = BackgroundJob(lambda: second, slots)
     time.sleep(0.3)
     assert b.state == "waiting" and "Waiting" in b.line
     b.pause()
@@ -96,20 +95,20 @@ def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
 def test_a_failure_is_a_sentence_and_frees_the_turn():
     slots, run = threading.Semaphore(1), Run(broken_at=1)
     run.gate.set()
-    job = FilmJob(lambda: run, slots)
+    job = BackgroundJob(lambda: run, slots)
     wait_for(job, "failed")
     assert job.error == "Frame 1 can't be decoded." and run.rows == [0] and slots.acquire(blocking=False)
 
 
 def test_an_unexpected_failure_is_a_sentence_too():
-    job = FilmJob(lambda: 1 / 0, threading.Semaphore(1))
+    job = BackgroundJob(lambda: 1 / 0, threading.Semaphore(1))
     wait_for(job, "failed")
     assert "ZeroDivisionError" in job.error
 
 
 def test_a_job_whose_session_is_gone_stops():
     run = Run(frames=10**6)
-    job = FilmJob(lambda: run, threading.Semaphore(1))
+    job = BackgroundJob(lambda: run, threading.Semaphore(1))
     wait_for(job, "running")
     inner = job._inner
     del job
@@ -123,7 +122,7 @@ def test_a_job_whose_session_is_gone_stops():
 
 def test_all_films_stop_when_the_server_ends():
     runs = [Run(frames=10**6) for _ in range(2)]
-    jobs = [FilmJob(lambda run=run: run, threading.Semaphore(1)) for run in runs]
+    jobs = [BackgroundJob(lambda run=run: run, threading.Semaphore(1)) for run in runs]
     for job, run in zip(jobs, runs, strict=True):
         wait_for(job, "running")
         run.gate.set()

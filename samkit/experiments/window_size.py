@@ -1,0 +1,258 @@
+"""Window size: attention windows of other sizes than the encoder was trained with, and what they do to masks, encoding and time."""
+
+import statistics
+from collections.abc import Iterator, MutableMapping, Sequence
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+
+from samkit.errors import EncodingError, ParamsError
+from samkit.experiments.colormaps import Colormap, color_map
+from samkit.experiments.mask_stability import binary_view, map_logits, outlined, view_logits
+from samkit.experiments.predicted_masks import predicted_masks
+from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
+from samkit.media.masks import mask_iou, stability_score
+from samkit.models.geometry import plan_geometry
+
+NAME = "window-size"
+TITLE = "Window size"
+QUESTION = "Which window sizes does a model stand, and what do they cost?"
+
+STAGES = 4
+MAX_WINDOW = 32
+MAX_REPEATS = 25
+LOGIT_RANGE = 8.0
+"""Logits are drawn from minus to plus this."""
+
+
+class Params(MaskParams):
+    """Stages are counted from 1; SAM v1's blocks count as four equal groups."""
+
+    window_sizes: tuple[int, ...] | None = Field(default=None, description="one a stage, such as [8, 4, 14, 7]; empty: the model's own")
+    repeats: int = Field(default=1, ge=1, le=MAX_REPEATS, description="how often each setting is encoded; its time is the median")
+    sweep_stage: int = Field(default=0, ge=0, le=STAGES, description="the stage whose window the sweep varies; 0: all stages together")
+    sweep_sizes: tuple[int, ...] = Field(default=(), description="window sizes of the sweep; empty: no sweep")
+    mask_index: int | None = Field(default=None, ge=0, le=3, description="which of the four masks is looked at; empty: the one with the highest predicted IoU")
+    colormap: Colormap = Field(default="viridis", description="colour scale of the logits")
+
+    @field_validator("window_sizes", "sweep_sizes")
+    @classmethod
+    def _in_range(cls, sizes):
+        for size in sizes or ():
+            if not 1 <= size <= MAX_WINDOW:
+                raise ValueError(f"should hold whole numbers from 1 to {MAX_WINDOW}")
+        return sizes
+
+
+def padded_size(model, inputs: Inputs, params: Params) -> tuple[int, int]:
+    """(height, width) of the model's input in pixels."""
+    info = model.info
+    return plan_geometry(inputs.image.size, info.family, params.side or info.native_side, params.fit, info.side_step).padded_size
+
+
+def possible_windows(model, windows: Sequence[int], stage: int, size: tuple[int, int]) -> list[int]:
+    """The sizes from 1 to 32 that the stage (from 1) can take while the others stay as in `windows`, for an input of `size` (height, width) pixels."""
+    possible = []
+    for window in range(1, MAX_WINDOW + 1):
+        try:
+            model.check_windows((*windows[: stage - 1], window, *windows[stage:]), size)
+        except EncodingError:
+            continue
+        possible.append(window)
+    return possible
+
+
+def refusal(model, windows: tuple[int, ...], size: tuple[int, int]) -> str | None:
+    """Why these windows can't be run, and which could; None where they can."""
+    try:
+        model.check_windows(windows, size)
+    except EncodingError as error:
+        if len(windows) != len(model.info.window_sizes):
+            return str(error)
+        advice = []
+        for stage, window in enumerate(windows, start=1):
+            possible = possible_windows(model, windows, stage, size)
+            if possible and window not in possible:
+                advice.append(f"stage {stage} could take {', '.join(map(str, possible))}")
+        return f"{error} With the others as they are, {' and '.join(advice)}." if advice else str(error)
+    return None
+
+
+def swept_windows(own: Sequence[int], stage: int, size: int) -> tuple[int, ...]:
+    """The windows of one setting of a sweep: `size` in one stage (from 1) and the model's own in the others, or in all (stage 0)."""
+    return (size,) * len(own) if stage == 0 else (*own[: stage - 1], size, *own[stage:])
+
+
+def relative_drift(encoding, default) -> float:
+    """Relative L2 distance of an encoding's features from the default windows' features, all levels together."""
+    difference = sum(float((level - other).float().square().sum()) for level, other in zip(encoding.features, default.features, strict=True))
+    return (difference / max(sum(float(level.float().square().sum()) for level in default.features), 1e-30)) ** 0.5
+
+
+class Timed:
+    """Encodes one picture with any windows, and knows the median of how long each took.
+
+    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, windows)
+    """
+
+    def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction, times: MutableMapping[tuple, list[float]] | None):
+        self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
+        self.times = {} if times is None else times
+        self.scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
+
+    def __call__(self, windows: tuple[int, ...] | None, progress: Progress | None = None):
+        """(encoding, median milliseconds of `repeats` encodings)."""
+        encoding = self.encode(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
+        times = self.times.setdefault((*self.scene, encoding.settings.window_sizes), [])
+        if not times:
+            times.append(encoding.encode_ms)
+        while len(times) < self.params.repeats:
+            if progress:
+                progress(len(times) / self.params.repeats, f"Encoding again, {len(times) + 1} of {self.params.repeats}")
+            options = dict(side=self.params.side, fit=self.params.fit, window_sizes=windows)
+            times.append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
+        return encoding, statistics.median(times[: self.params.repeats])
+
+
+class WindowSweep:
+    """Every window size of one stage, one after the other; may be stopped after each.
+
+    rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as the model gave them, not refined),
+          refused (the reason, with None in the others)
+    known: rows of earlier sweeps by scene and setting, which are not made again
+    """
+
+    def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction = encode_plain, times=None, known: MutableMapping | None = None):
+        self.model, self.inputs, self.params = model, inputs, params
+        self.timed = Timed(model, inputs, params, encode, times)
+        self.known = {} if known is None else known
+        self.rows: list[dict] = []
+        self._default = None
+
+    @property
+    def finished(self) -> bool:
+        return len(self.rows) == len(self.params.sweep_sizes)
+
+    @property
+    def done(self) -> int:
+        return len(self.rows)
+
+    @property
+    def line(self) -> str:
+        """What is being done, for a person."""
+        if self.finished:
+            return f"{self.done} window sizes"
+        return f"Window {self.params.sweep_sizes[self.done]}, {self.done + 1} of {len(self.params.sweep_sizes)}"
+
+    def key(self, size: int) -> tuple:
+        """What a row depends on."""
+        return (*self.timed.scene, self.inputs.prompts, self.params.repeats, self.params.sweep_stage, size)
+
+    def steps(self) -> Iterator[dict]:
+        """Goes on where it was stopped."""
+        while not self.finished:
+            size = self.params.sweep_sizes[self.done]
+            if self.key(size) not in self.known:
+                self.known[self.key(size)] = self._measure(size)
+            self.rows.append(self.known[self.key(size)])
+            yield self.rows[-1]
+
+    def result(self, progress: Progress | None = None) -> Result:
+        """Of the sizes that are done, with the model's own windows as the setting that is looked at."""
+        params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
+        return run(self.model, self.inputs, params, encode=self.timed.encode, progress=progress, times=self.timed.times, known=self.known)
+
+    def _measure(self, size: int) -> dict:
+        windows = swept_windows(self.model.info.window_sizes, self.params.sweep_stage, size)
+        row = {"window": size, "windows": " ".join(map(str, windows))}
+        reason = refusal(self.model, windows, padded_size(self.model, self.inputs, self.params))
+        if reason:
+            return row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+        default, masks = self._own()
+        encoding, milliseconds = self.timed(windows)
+        prediction = self.model.predict_masks(encoding, self.inputs.prompts)
+        ious = {f"iou_{i}": float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks)}
+        return row | {"encode_ms": milliseconds, "drift": relative_drift(encoding, default), **ious, "refused": ""}
+
+    def _own(self):
+        """The default windows' encoding and masks."""
+        if self._default is None:
+            encoding, _ = self.timed(None)
+            prediction = self.model.predict_masks(encoding, self.inputs.prompts)
+            self._default = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
+        return self._default
+
+
+def run(
+    model,
+    inputs: Inputs,
+    params: Params,
+    *,
+    encode: EncodeFunction = encode_plain,
+    progress: Progress | None = None,
+    times: MutableMapping[tuple, list[float]] | None = None,
+    known: MutableMapping | None = None,
+) -> Result:
+    """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
+
+    times, known: where milliseconds and rows of sweeps are kept for later runs, so that going back to a setting makes nothing again
+
+    images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
+    masks:   mask_0 .. mask_3; chosen; default_0 .. default_3, of the default windows
+    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture; drift_map, float32 [h, w], the features'
+             L2 distance from the default ones token by token, at the lowest level
+    metrics: mask_index, predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift; window_1 .. window_4
+    tables:  masks; sweep, as `WindowSweep.rows`
+    timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
+    Raises ParamsError for windows that can't be run, with the reason and those that could.
+    """
+    report = progress or (lambda share, line: None)
+    reason = refusal(model, params.window_sizes, padded_size(model, inputs, params)) if params.window_sizes else None
+    if reason:
+        raise ParamsError(reason)
+    timed = Timed(model, inputs, params, encode, times)
+    report(0.0, "Encoding with the default windows")
+    default_encoding, default_ms = timed(None, lambda share, line: report(0.3 * share, line))
+    report(0.3, "Encoding")
+    encoding, milliseconds = timed(params.window_sizes, lambda share, line: report(0.3 + 0.3 * share, line))
+    report(0.6, "Predicting masks")
+    prediction, default = model.predict_masks(encoding, inputs.prompts), model.predict_masks(default_encoding, inputs.prompts)
+    chosen = prediction.best if params.mask_index is None else params.mask_index
+    masks, default_masks = (predicted_masks(each, inputs.image.rgb, inputs.prompts, refine=params.refine_edges) for each in (prediction, default))
+    rows = []
+    for i, (mask, other) in enumerate(zip(masks, default_masks, strict=True)):
+        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(prediction.iou[i]), "stability_score": stability_score(prediction.logits_at(i))}
+        rows.append(row | {"area_share": float(mask.mean()), "iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(default.iou[i])})
+    metrics = {"mask_index": float(chosen)} | {name: rows[chosen][name] for name in ("predicted_iou", "stability_score", "area_share", "iou_default")}
+    metrics |= {f"iou_default_{i}": row["iou_default"] for i, row in enumerate(rows)}
+    metrics |= {"drift": relative_drift(encoding, default_encoding)}
+    metrics |= {f"window_{stage}": float(window) for stage, window in enumerate(encoding.settings.window_sizes, start=1)}
+    tables = {"masks": rows}
+    if params.sweep_sizes:
+        sweep = WindowSweep(model, inputs, params, encode, timed.times, known)
+        for _ in sweep.steps():
+            report(0.7 + 0.3 * sweep.done / len(params.sweep_sizes), sweep.line)
+        tables["sweep"] = sweep.rows
+    logits = view_logits(prediction)[chosen]
+    report(1.0, "Done")
+    return Result(
+        NAME,
+        params,
+        images={
+            "original": outlined(inputs.image.rgb, masks[chosen]),
+            "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
+            "binary": binary_view(masks[chosen]),
+        },
+        masks={f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen]} | {f"default_{i}": mask for i, mask in enumerate(default_masks)},
+        arrays={"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction), "drift_map": drift_map(encoding, default_encoding)},
+        metrics=metrics,
+        tables=tables,
+        timings={"encode_ms": milliseconds, "default_encode_ms": default_ms, "decode_ms": prediction.decode_ms},
+    )
+
+
+def drift_map(encoding, default) -> np.ndarray:
+    """float32 [h, w]: each token's L2 distance from the default windows' token, at the lowest level of the features."""
+    with torch.no_grad():
+        return (encoding.features[0] - default.features[0]).float().norm(dim=0).cpu().numpy()

@@ -1,0 +1,130 @@
+"""Window size: what a setting does, against the library used directly; sweeps, refusals, repeats."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import samkit
+from samkit.cli import app
+from samkit.errors import ParamsError
+from samkit.experiments.params import build_params
+from samkit.experiments.result import Inputs, encode_plain
+from samkit.experiments.window_size import Params, WindowSweep, possible_windows, refusal, run, swept_windows
+from samkit.media.samples import SAMPLES, load_sample
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.replay import replay
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return samkit.load_model("nano-sam2", device="cpu")
+
+
+@pytest.fixture(scope="module", params=["sam1", "sam2"])
+def small(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / f"{request.param}.safetensors"
+    return samkit.load_model(save_random_model(path, {"sam1": SMALL_SAM1, "sam2": SMALL_SAM2}[request.param]), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return Inputs(load_sample("coffee"), SAMPLES["coffee"].prompts)
+
+
+def counting(calls: list):
+    def encode(model, picture, **options):
+        calls.append(options["window_sizes"])
+        return encode_plain(model, picture, **options)
+
+    return encode
+
+
+def test_the_default_windows_change_nothing(model, inputs):
+    for windows in (None, model.info.window_sizes):
+        result = run(model, inputs, Params(window_sizes=windows))
+        assert result.metrics["iou_default"] == 1 and result.metrics["drift"] == 0 and not result.arrays["drift_map"].any()
+
+
+def test_a_setting_is_what_the_library_gives(model, inputs):
+    windows = (8, 8, 16, 8)
+    result = run(model, inputs, Params(window_sizes=windows, mask_index=2))
+    encodings = [model.encode_image(inputs.image.rgb, window_sizes=sizes) for sizes in (windows, None)]
+    masks = [model.predict_masks(each, inputs.prompts).mask(2) for each in encodings]
+    np.testing.assert_array_equal(result.masks["chosen"], masks[0])
+    np.testing.assert_array_equal(result.masks["default_2"], masks[1])
+    assert result.metrics["iou_default"] == pytest.approx((masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum())
+    flat = [torch.cat([level.flatten() for level in each.features]).double() for each in encodings]
+    assert result.metrics["drift"] == pytest.approx(float((flat[0] - flat[1]).norm() / flat[1].norm()), rel=1e-5)
+    assert [result.metrics[f"window_{stage}"] for stage in range(1, 5)] == list(windows) and result.metrics["drift"] > 0.01
+
+
+def test_v1_groups_take_windows_of_their_own(small, inputs):
+    windows = (4, 4, 4, 5)
+    result = run(small, inputs, Params(window_sizes=windows))
+    assert result.metrics["drift"] > 0 and result.masks["chosen"].shape == inputs.image.size
+
+
+def test_impossible_windows_are_refused_with_what_would_work(model, inputs):
+    with pytest.raises(ParamsError, match=r"Make stage 1's window even.*stage 1 could take 2, 4, 6, 8"):
+        run(model, inputs, Params(window_sizes=(7, 4, 8, 4)))
+    with pytest.raises(ParamsError, match="needs 4 numbers"):
+        run(model, inputs, Params(window_sizes=(8, 4, 8)))
+    with pytest.raises(ParamsError, match="from 1 to 32"):
+        build_params(Params, {"window_sizes": [8, 4, 8, 33]})
+
+
+def test_possible_windows_are_those_that_run(model, inputs):
+    own, size = model.info.window_sizes, (256, 256)
+    possible = possible_windows(model, own, 2, size)
+    for window in range(1, 33):
+        windows = swept_windows(own, 2, window)
+        assert (refusal(model, windows, size) is None) == (window in possible)
+    assert 4 in possible and 7 not in possible
+
+
+def test_a_sweep_measures_every_size_once(model, inputs):
+    calls, times, known = [], {}, {}
+    params = Params(sweep_stage=3, sweep_sizes=(1, 8, 16), repeats=2)
+    first = run(model, inputs, params, encode=counting(calls), times=times, known=known)
+    rows = {row["window"]: row for row in first.tables["sweep"]}
+    assert rows[8]["drift"] == 0 and rows[8]["iou_1"] == 1 and rows[16]["drift"] > 0 and rows[1]["refused"]
+    assert rows[1]["encode_ms"] is None and all(len(each) == 2 for each in times.values())
+    made = len(calls)
+    again = run(model, inputs, params, encode=counting(calls), times=times, known=known)
+    assert again.tables["sweep"] == first.tables["sweep"] and len(calls) == made + 2
+    direct = run(model, inputs, Params(window_sizes=swept_windows(model.info.window_sizes, 3, 16)))
+    assert rows[16]["drift"] == direct.metrics["drift"] and rows[16]["iou_2"] == direct.metrics["iou_default_2"]
+
+
+def test_a_sweep_stops_after_each_size_and_goes_on(model, inputs):
+    sweep = WindowSweep(model, inputs, Params(sweep_stage=0, sweep_sizes=(4, 8, 16)))
+    next(sweep.steps())
+    assert sweep.done == 1 and not sweep.finished and "2 of 3" in sweep.line
+    part = sweep.result()
+    assert [row["window"] for row in part.tables["sweep"]] == [4] and part.params.sweep_sizes == (4,)
+    assert [row["window"] for row in sweep.steps()] == [8, 16] and sweep.finished
+    assert sweep.rows[2]["windows"] == "16 16 16 16"
+
+
+def test_the_time_is_the_median_of_the_repeats(model, inputs):
+    times = {}
+    result = run(model, inputs, Params(repeats=5), times=times)
+    ((_, measured),) = times.items()
+    assert len(measured) == 5 and result.timings["encode_ms"] == sorted(measured)[2]
+
+
+def test_runs_are_replayed_and_the_command_line_gives_the_same(model, inputs, tmp_path):
+    params = Params(window_sizes=(8, 8, 16, 8), sweep_stage=3, sweep_sizes=(8, 16))
+    result = run(model, inputs, params)
+    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype)
+    outcome = replay(bundle)
+    assert outcome.identical and not outcome.metric_differences
+    words = ["run", "window-size", "--model", "nano-sam2", "--image", "sample:coffee", "--prompts", str(bundle.path / "inputs" / "prompts.json"), "--json"]
+    settings = ["--set", "window_sizes=[8,8,16,8]", "--set", "sweep_stage=3", "--set", "sweep_sizes=[8,16]", "--out", str(tmp_path / "cli")]
+    done = CliRunner().invoke(app, words + settings)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["metrics"] == dict(result.metrics)

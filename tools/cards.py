@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 import samkit
-from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, video_priors
+from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, video_priors, window_size
 from samkit.experiments.colormaps import color_map
 from samkit.experiments.result import Inputs
 from samkit.media.drawing import overlay
@@ -70,6 +70,19 @@ def position_encoding_card(model) -> np.ndarray:
     return np.hstack([cv2.resize(result.images[name], (SIZE[0] // 2, SIZE[1]), interpolation=cv2.INTER_NEAREST) for name in ("components", "similarity")])
 
 
+def window_size_card(model) -> np.ndarray:
+    """uint8 [H, W, 3]: the cup's mask with four settings of all windows, their grid drawn over it."""
+    picture = load_sample("coffee")
+    quarters = []
+    for window in (2, 4, 8, 16):
+        result = window_size.run(model, Inputs(picture, SAMPLES["coffee"].prompts), window_size.Params(window_sizes=(window,) * 4))
+        quarter = fill(overlay(picture.rgb, result.masks["chosen"]), (SIZE[0] // 4, SIZE[1]))
+        step = SIZE[1] * window // 64
+        quarter[::step], quarter[:, ::step] = quarter[::step] // 2 + 110, quarter[:, ::step] // 2 + 110
+        quarters.append(quarter)
+    return np.hstack(quarters)
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -84,6 +97,7 @@ CARDS_MADE = {
     "video-priors": video_priors_card,
     "block-norms": block_norms_card,
     "position-encoding": position_encoding_card,
+    "window-size": window_size_card,
 }
 
 

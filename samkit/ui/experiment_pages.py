@@ -56,6 +56,15 @@ EXPERIMENT_PAGES = (
         families="SAM v1, v2, v2.1",
     ),
     ExperimentPage(
+        name="window-size",
+        title="Window size",
+        question="Which window sizes does a model stand, and what do they cost?",
+        summary="Give each stage's attention another window, compare mask, encoding and time with the default, and sweep them all.",
+        icon=":material/grid_view:",
+        file="pages/window_size.py",
+        families="SAM v1, v2, v2.1",
+    ),
+    ExperimentPage(
         name="position-encoding",
         title="ViT position encoding",
         question="How does the encoder know where a token is?",

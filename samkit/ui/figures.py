@@ -130,3 +130,25 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
     figure.update_xaxes(title=x_title)
     figure.update_yaxes(title=y_title)
     return figure
+
+
+def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is marked."""
+    figure = go.Figure()
+    windows = [row["window"] for row in rows]
+    for index, (color, dash) in enumerate(LINES):
+        line = dict(color=color, dash=dash, width=3 if index == chosen else 1.5)
+        ious = [row[f"iou_{index}"] for row in rows]
+        figure.add_scatter(x=windows, y=ious, name=f"IoU, mask {index}", mode="lines+markers", line=line, hovertemplate="%{y:.3f}")
+    times = [row["encode_ms"] for row in rows]
+    bars = dict(marker_color="rgba(128,128,128,.3)", hovertemplate="%{y:.0f} ms")
+    figure.add_bar(x=windows, y=times, name="encode time", yaxis="y2", **bars)
+    if default is not None:
+        figure.add_vline(x=default, line=dict(color="rgba(128,128,128,.7)", width=1), annotation_text="default", annotation_font_size=11)
+    _layout(figure, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25))
+    figure.update_xaxes(title="window (tokens)")
+    figure.update_layout(
+        yaxis=dict(title="IoU with the default's mask", range=[0, 1.05], dtick=0.2, overlaying="y2"),
+        yaxis2=dict(title="encode time (ms)", side="right", showgrid=False),
+    )
+    return figure

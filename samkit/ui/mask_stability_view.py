@@ -6,16 +6,17 @@ import streamlit as st
 from samkit.experiments.result import Result
 from samkit.ui.figures import band_colorscale, curves_figure, map_figure, plain_colorscale
 from samkit.ui.inline_image import inline_image
-from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import MASK_TITLES
+from samkit.ui.workbench import Scene
 
 VIEWS = ("Logits", "Original", "Binary", "Jitter")
 COLUMNS = {f"mask_{i}": title for i, title in enumerate(MASK_TITLES)}
 PLOT = {"displaylogo": False}
 
 
-def draw_knobs(knobs: Knobs) -> dict:
+def draw_knobs(scene: Scene) -> dict:
     """The experiment's parameters by name."""
+    knobs = scene.knobs
     lower, upper = knobs.slider("Thresholds (logits)", "thresholds", -20.0, 20.0, (0.0, 8.0), 0.5, help="Below the first is black, above the second white")
     scale = knobs.slider(
         "Input scale", "input_scale", 0.05, 2.0, 1.0, 0.05, help="The picture is resized by this and back before it is encoded; 1 leaves it alone"
@@ -59,9 +60,9 @@ def figures(result: Result) -> dict:
     return {"logits": logits_figure(result), "stability_curve": stability_figure(result), "area_curve": area_figure(result)}
 
 
-def draw_main(result: Result, knobs: Knobs) -> None:
+def draw_main(result: Result, scene: Scene) -> None:
     """The view switch, the chosen view, and the chosen mask in one line."""
-    view = knobs.choose("View", "view", list(VIEWS), "Logits", label_visibility="collapsed")
+    view = scene.knobs.choose("View", "view", list(VIEWS), "Logits", label_visibility="collapsed")
     if view == "Logits":
         st.plotly_chart(logits_figure(result), key="main_map", config=PLOT)
     elif view == "Jitter" and "jitter_map" not in result.arrays:
@@ -92,7 +93,7 @@ def summary(result: Result) -> str:
     return " · ".join(parts)
 
 
-def draw_curves(result: Result) -> None:
+def draw_curves(result: Result, scene: Scene) -> None:
     with st.container(key="row_curves"):
         left, right = st.columns(2, gap="medium")
     with left:
@@ -103,7 +104,7 @@ def draw_curves(result: Result) -> None:
         st.plotly_chart(area_figure(result), key="area_curve", config=PLOT)
 
 
-def draw_numbers(result: Result) -> None:
+def draw_numbers(result: Result, scene: Scene) -> None:
     decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in ("predicted_iou", "stability_score", "area_share", "iou_unscaled")}
     st.dataframe(result.tables["masks"], hide_index=True, column_config=decimals)
     if "jitter" in result.tables:

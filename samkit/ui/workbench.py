@@ -7,7 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
+from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ import streamlit as st
 
 from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Result
+from samkit.media.pictures import Picture
 from samkit.ui.chrome import About, page_header
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
@@ -33,6 +35,21 @@ RESULTS_KEPT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What an experiment is run on. encoding: side and fit by name; picture_b: None where there is one picture."""
+
+    work: Workspace
+    model: Any
+    knobs: Knobs
+    encoding: Mapping[str, Any]
+    picture_b: Picture | None = None
+
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs(image=self.work.picture, prompts=self.work.prompts, image_b=self.picture_b)
+
+
+@dataclass(frozen=True)
 class View:
     """What one experiment draws.
 
@@ -42,14 +59,20 @@ class View:
     try_it: sets up the good first try named in the About text
     figures: title -> interactive figure, made when a run is kept
     restore: a kept run's parameters -> values of the knobs that make them
+    stores: named arguments for the experiment's `run`: where it keeps what a knob need not make again
+    picture_b: draws the choice of a second picture and returns it, or None
+    show: puts a run's inputs and parameters on the page; None where there is one picture
     """
 
-    knobs: Callable[[Knobs], dict[str, Any]]
-    main: Callable[[Result, Knobs], None]
-    tabs: Mapping[str, Callable[[Result], None]]
+    knobs: Callable[[Scene], dict[str, Any]]
+    main: Callable[[Result, Scene], None]
+    tabs: Mapping[str, Callable[[Result, Scene], None]]
     try_it: Callable[[Workspace, Knobs], None]
     figures: Callable[[Result], dict[str, go.Figure]]
     restore: Callable[[dict], dict[str, Any]]
+    stores: Callable[[], dict[str, Any]] = dict
+    picture_b: Callable[[Workspace, Knobs], Picture | None] | None = None
+    show: Callable[[Inputs, dict], None] | None = None
 
 
 def experiment_page(page: ExperimentPage, experiment: ModuleType, about: About, view: View) -> None:
@@ -58,7 +81,7 @@ def experiment_page(page: ExperimentPage, experiment: ModuleType, about: About, 
     knobs = Knobs(work, page.name)
     page_header(page, about, try_it=lambda: view.try_it(work, knobs))
     with sentences():
-        restore_from_link(page, work, knobs, view.restore)
+        restore_from_link(page, work, knobs, view.restore, view.show)
         sidebar_top(work)
         with st.spinner(f"Loading {work.model_ref}", show_time=True):
             model = shared_model(work.model_ref, work.device, work.dtype)
@@ -74,26 +97,30 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
     with sentences():
         with st.container(key="row_top"):
             left, right = st.columns([6, 5], gap="medium")
+        second = st.container()
         with st.container(key="row_main"):
             main, beside = st.columns([7, 4], gap="medium")
         with left:
             picture_picker(work)
             prompt_editor(work, page.name)
+        with second:
+            scene = Scene(work, model, knobs, encoding, view.picture_b(work, knobs) if view.picture_b else None)
         with beside:
-            values = view.knobs(knobs)
+            values = view.knobs(scene)
         with right:
             values |= refine_toggle(knobs)
         params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
-        inputs = Inputs(image=work.picture, prompts=work.prompts)
+        inputs = scene.inputs
         with main:
             # A container, not an empty: the last picture stays in it until the next one comes.
             place, progress_place = st.container(), st.empty()
-        result = kept_result(experiment, model, inputs, params, progress_place)
+        stated = SimpleNamespace(NAME=experiment.NAME, run=partial(experiment.run, **view.stores()))
+        result = kept_result(stated, model, inputs, params, progress_place)
         with right:
             masks = [result.masks[f"mask_{i}"] for i in range(4)]
             masks_panel(work.picture.rgb, masks, result.tables["masks"], int(result.metrics["mask_index"]), knobs, page.name)
         with place:
-            view.main(result, knobs)
+            view.main(result, scene)
         titles = [*view.tabs, "Recipe", "Timings"]
         for title, tab in zip(titles, st.tabs(titles), strict=True):
             with tab:
@@ -102,7 +129,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
                 elif title == "Timings":
                     timings_tab(result)
                 else:
-                    view.tabs[title](result)
+                    view.tabs[title](result, scene)
         keep_bar(page, work, model, inputs, result, view.figures)
         if sidebar_is_old():
             st.rerun()

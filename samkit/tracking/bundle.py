@@ -40,6 +40,8 @@ UUID = re.compile(r"[0-9a-f]{32}")
 EXPERIMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 RECORD_TEXTS = ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype")
 RECORD_OBJECTS = ("model", "prompts", "params", "metrics", "timings", "files")
+CUT_NOTE = "\n\n(The whole note is in run.json.)"
+"""What a note that is too long for the store ends with there."""
 PICTURES = {"image": "picture", "image_b": "picture_b"}
 """Fields of `Inputs`, which are files in inputs/ too -> entries of run.json."""
 
@@ -79,9 +81,26 @@ class Bundle:
         read = {field: read_picture(file, name=told[PICTURES[field]]["name"]) for field, file in pictures.items() if file.is_file()}
         return Inputs(prompts=self.prompts, **read, **film_inputs(self.path, told))
 
+    def mask(self, name: str) -> np.ndarray:
+        """bool [H, W]."""
+        return mask_from_png(self.path / "outputs" / f"{name}.png")
+
     def masks(self) -> dict[str, np.ndarray]:
         """name -> bool [H, W]."""
-        return {name: mask_from_png(self.path / "outputs" / f"{name}.png") for name in self.record["masks"]}
+        return {name: self.mask(name) for name in self.record["masks"]}
+
+    def outputs(self, *suffixes: str) -> list[Path]:
+        """The files in outputs/ that end so, by name."""
+        return sorted(self.path / relative for relative in self.record["files"] if relative.startswith("outputs/") and relative.endswith(suffixes))
+
+    def images(self) -> list[Path]:
+        """The pictures the run made, masks not among them."""
+        return [path for path in self.outputs(".png") if path.stem not in self.record["masks"]]
+
+    def tables(self) -> dict[str, list[dict]]:
+        """name -> rows."""
+        path = self.path / "outputs" / "tables.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """name -> array."""
@@ -174,6 +193,16 @@ def read_bundle(path: Path | str) -> Bundle:
     return Bundle(path, record)
 
 
+def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]) -> Bundle:
+    """The run with another name, note and tags, in its run.json too. A note that was cut for the store stays as it is."""
+    record = bundle.record | {"name": name or bundle.name, "tags": dict(tags)}
+    if not note.endswith(CUT_NOTE):
+        record["note"] = note
+    if record != bundle.record:
+        (bundle.path / "run.json").write_bytes(_json(record))
+    return Bundle(bundle.path, record)
+
+
 def zip_bundle(bundle: Bundle, target: Path | str) -> Path:
     """The run as one zip file."""
     target = Path(target)
@@ -234,6 +263,9 @@ def _wrong_entry(record: dict) -> str | None:
     for key in ("model", *(key for key in PICTURES.values() if key in record)):
         if not isinstance(record[key], dict) or not all(isinstance(record[key].get(name), str) for name in ("name", "sha256")):
             return key
+    tags = record.get("tags", {})
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        return "tags"
     for relative, told in record["files"].items():
         if _leads_elsewhere(relative) or not isinstance(told, dict) or "sha256" not in told:
             return "files"

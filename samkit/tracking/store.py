@@ -14,11 +14,12 @@ from filelock import FileLock
 
 from samkit.errors import BadInput, StoreError
 from samkit.settings import artifacts_folder, home_folder, tracking_uri
-from samkit.tracking.bundle import Bundle, read_bundle
+from samkit.tracking.bundle import Bundle, read_bundle, relabel_bundle
+from samkit.tracking.fresh_store import one_at_a_time
+from samkit.tracking.tags import NOTE, tags_of, user_tags
 
 EXPERIMENT_PREFIX = "samkit/"
 MAX_PARAM_CHARACTERS = 6_000
-MAX_TAG_CHARACTERS = 5_000
 BATCH = 100
 LOCK_S = 120
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -35,7 +36,7 @@ class KeptRun:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One kept run in a list. created_ms: Unix time."""
+    """One kept run in a list. created_ms: Unix time; deleted: it can be restored."""
 
     run_id: str
     run_uuid: str
@@ -45,6 +46,8 @@ class RunSummary:
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
+    experiment_id: str = ""
+    deleted: bool = False
 
 
 class RunStore:
@@ -91,16 +94,18 @@ class RunStore:
         return ask
 
     def keep(self, bundle: Bundle) -> KeptRun:
-        """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed or returned, never doubled."""
-        client, record = self._client(), bundle.record
-        with _store_errors(self.uri):
+        """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed, restored or returned, never doubled."""
+        client, record = self.client(), bundle.record
+        with store_errors(self.uri):
             experiment_id = self._experiment_id(bundle.experiment)
             # MLflow has no unique tag: two that look for the run at once would both make it.
             with FileLock(_lock_file(f"keep-{bundle.run_uuid[:2]}"), timeout=LOCK_S):
                 found = self._find(experiment_id, bundle.run_uuid)
                 if found is None:
-                    found = client.create_run(experiment_id, run_name=bundle.name, tags=_tags(record))
-                elif found.info.status == "FINISHED":
+                    found = client.create_run(experiment_id, start_time=_created_ms(record), run_name=bundle.name, tags=tags_of(bundle))
+                elif found.info.lifecycle_stage == "deleted":
+                    client.restore_run(found.info.run_id)
+                if found.info.status == "FINISHED":
                     return self._kept(found)
                 try:
                     self._log(found.info.run_id, bundle)
@@ -113,64 +118,70 @@ class RunStore:
             return self._kept(found)
 
     def load(self, run_id: str, folder: Path | str) -> Bundle:
-        """Download a kept run into `folder` (made for it) and check it. Raises `BadInput` for an id that is none or is not there."""
+        """Download a kept run into `folder` (made for it) and check it. Its name, note and tags are those of the store, where they can be changed.
+
+        Raises `BadInput` for an id that is none or is not there.
+        """
+        run, folder = self.find_run(run_id), Path(folder)
+        with store_errors(self.uri):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.client().download_artifacts(run_id, "", str(folder))
+        return relabel_bundle(read_bundle(folder), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags))
+
+    def find_run(self, run_id: str):
+        """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none or is not there."""
         if not RUN_ID.fullmatch(run_id):
             raise BadInput(f"{run_id[:60]!r} is not a run's id: it has 32 digits from 0-9 and a-f.")
-        client = self._client()
         from mlflow.exceptions import MlflowException
 
-        folder = Path(folder)
-        with _store_errors(self.uri):
+        with store_errors(self.uri):
             try:
-                client.get_run(run_id)
+                return self.client().get_run(run_id)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                raise BadInput(f"There is no run {run_id} in {_without_password(self.uri)}.") from None
-            folder.mkdir(parents=True, exist_ok=True)
-            client.download_artifacts(run_id, "", str(folder))
-        return read_bundle(folder)
+                raise BadInput(f"There is no run {run_id} in {without_password(self.uri)}.") from None
+
+    def page_url(self, run_id: str, experiment_id: str) -> str | None:
+        """The run's page where the store has a web server, else None."""
+        page = re.sub("://[^/@]*@", "://", self.uri.rstrip("/"))
+        return f"{page}/#/experiments/{experiment_id}/runs/{run_id}" if self.is_http else None
 
     def runs(self, experiment: str | None = None, max_results: int = 50) -> list[RunSummary]:
         """The latest kept runs, newest first."""
-        client = self._client()
-        with _store_errors(self.uri):
+        client = self.client()
+        with store_errors(self.uri):
             experiments = [e for e in client.search_experiments() if e.name.startswith(EXPERIMENT_PREFIX)]
             ids = [e.experiment_id for e in experiments if experiment in (None, e.name.removeprefix(EXPERIMENT_PREFIX))]
             found = client.search_runs(ids, "attributes.status = 'FINISHED'", max_results=max_results, order_by=["attributes.start_time DESC"]) if ids else []
-        return [_summary(run) for run in found]
+        return [summary_of(run) for run in found]
 
     def ui_command(self) -> str:
         """What opens MLflow's own pages on this store, for a shell. A password is never in it: the shell takes the URI from the environment then."""
-        uri = shlex.quote(self.uri) if _without_password(self.uri) == self.uri else '"$MLFLOW_TRACKING_URI"'
+        uri = shlex.quote(self.uri) if without_password(self.uri) == self.uri else '"$MLFLOW_TRACKING_URI"'
         return f"mlflow ui --backend-store-uri {uri}"
 
-    def _client(self):
+    def client(self):
+        """An `MlflowClient` on this store, made once. Raises `StoreError` where the store does not answer."""
         if self._made is None:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
             from mlflow import MlflowClient
 
-            with _store_errors(self.uri):
-                if urlsplit(self.uri).scheme == "sqlite":
-                    # Two processes that make the same SQLite store at once leave it broken for ever, so one at a time.
-                    Path(urlsplit(self.uri).path[1:]).parent.mkdir(parents=True, exist_ok=True)
-                    # Beside the file, so that processes with homes of their own share it.
-                    with FileLock(f"{urlsplit(self.uri).path[1:]}.lock", timeout=LOCK_S):
-                        client = MlflowClient(self.uri)
-                        client.search_experiments(max_results=1)
-                elif self.reachable(2.0):
-                    client = MlflowClient(self.uri)
-                else:
+            with store_errors(self.uri):
+                if not self.reachable(2.0):
                     # MLflow itself would try again for minutes before it said so.
-                    raise StoreError(f"The run store {_without_password(self.uri)} does not answer: start it, or set MLFLOW_TRACKING_URI to another one.")
+                    raise StoreError(f"The run store {without_password(self.uri)} does not answer: start it, or set MLFLOW_TRACKING_URI to another one.")
+                with one_at_a_time(self.uri):
+                    client = MlflowClient(self.uri)
+                    client.search_experiments(max_results=1)
             self._made = client
         return self._made
 
     def _experiment_id(self, experiment: str) -> str:
         from mlflow.exceptions import MlflowException
 
-        client, name = self._client(), EXPERIMENT_PREFIX + experiment
+        client, name = self.client(), EXPERIMENT_PREFIX + experiment
         found = client.get_experiment_by_name(name)
         if found is None:
             location = None if self.is_http else (artifacts_folder() / experiment).as_uri()
@@ -185,15 +196,17 @@ class RunStore:
         return found.experiment_id
 
     def _find(self, experiment_id: str, run_uuid: str):
-        found = self._client().search_runs([experiment_id], f"tags.`samkit.run_uuid` = '{run_uuid}'", max_results=1)
-        return found[0] if found else None
+        from mlflow.entities import ViewType
+
+        found = self.client().search_runs([experiment_id], f"tags.`samkit.run_uuid` = '{run_uuid}'", ViewType.ALL)
+        return min(found, key=lambda run: run.info.lifecycle_stage == "deleted", default=None)
 
     def _log(self, run_id: str, bundle: Bundle) -> None:
         from mlflow.entities import Metric, Param
 
-        client, record = self._client(), bundle.record
+        client, record = self.client(), bundle.record
         # The run's own time, so that completing a half-sent run writes the same points again and no second ones.
-        now = int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
+        now = _created_ms(record)
         params = [Param(key, _param_text(value)) for key, value in record["params"].items()]
         metrics = [Metric(key, float(value), now, 0) for key, value in (record["metrics"] | record["timings"]).items()]
         for start in range(0, max(len(params), len(metrics)), BATCH):
@@ -202,12 +215,11 @@ class RunStore:
 
     def _kept(self, run) -> KeptRun:
         ids = run.info.run_id, run.info.experiment_id
-        page = re.sub("://[^/@]*@", "://", self.uri.rstrip("/"))
-        return KeptRun(*ids, f"{page}/#/experiments/{ids[1]}/runs/{ids[0]}" if self.is_http else None)
+        return KeptRun(*ids, self.page_url(*ids))
 
 
-class _store_errors:
-    """Turn what MLflow and its databases raise into a `StoreError`; samkit's own errors pass."""
+class store_errors:
+    """A `with` block that turns what MLflow and its databases raise into a `StoreError`; samkit's own errors pass."""
 
     def __init__(self, uri: str):
         self._uri = uri
@@ -223,8 +235,8 @@ class _store_errors:
 
         if isinstance(error, MlflowException | SQLAlchemyError | OSError):
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            reason = _without_password(reason)
-            raise StoreError(f"The run store {_without_password(self._uri)} did not take it: {reason}") from error
+            reason = without_password(reason)
+            raise StoreError(f"The run store {without_password(self._uri)} did not take it: {reason}") from error
 
 
 def _lock_file(name: str) -> Path:
@@ -233,35 +245,12 @@ def _lock_file(name: str) -> Path:
     return path
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
     return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", uri)
 
 
-def _tags(record: dict) -> dict[str, str]:
-    tags = {
-        "samkit.schema": record["schema"],
-        "samkit.version": record["samkit"],
-        "samkit.run_uuid": record["run_uuid"],
-        "samkit.experiment": record["experiment"],
-        "samkit.created": record["created"],
-        "samkit.model": record["model"]["name"],
-        "samkit.model_sha256": record["model"]["sha256"],
-        "samkit.git_commit": record["git_commit"] or "none",
-        "samkit.device": record["device"],
-        "samkit.dtype": record["dtype"],
-    }
-    for key in ("picture", "picture_b", "video"):
-        if key in record:
-            tags |= {f"samkit.{key}": record[key]["name"], f"samkit.{key}_sha256": record[key]["sha256"]}
-    if record["note"]:
-        tags["mlflow.note.content"] = _note_text(record["note"])
-    return {key: str(value) for key, value in tags.items()}
-
-
-def _note_text(note: str) -> str:
-    """MLflow caps a tag's length; a longer note is whole in run.json, and its tag says so."""
-    more = "\n\n(The whole note is in run.json.)"
-    return note if len(note) <= MAX_TAG_CHARACTERS else note[: MAX_TAG_CHARACTERS - len(more)] + more
+def _created_ms(record: dict) -> int:
+    return int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
 
 
 def _param_text(value) -> str:
@@ -270,10 +259,19 @@ def _param_text(value) -> str:
     return text if len(text) <= MAX_PARAM_CHARACTERS else "too long for a parameter: see run.json"
 
 
-def _summary(run) -> RunSummary:
+def summary_of(run) -> RunSummary:
+    """MLflow's run as a `RunSummary`."""
     tags = dict(run.data.tags)
     name = run.info.run_name or tags.get("mlflow.runName", "")
     experiment = tags.get("samkit.experiment", "")
+    said = dict(params=dict(run.data.params), metrics=dict(run.data.metrics), tags=tags)
     return RunSummary(
-        run.info.run_id, tags.get("samkit.run_uuid", ""), experiment, name, run.info.start_time, dict(run.data.params), dict(run.data.metrics), tags
+        run.info.run_id,
+        tags.get("samkit.run_uuid", ""),
+        experiment,
+        name,
+        run.info.start_time,
+        **said,
+        experiment_id=run.info.experiment_id,
+        deleted=run.info.lifecycle_stage == "deleted",
     )

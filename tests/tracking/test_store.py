@@ -42,14 +42,14 @@ def store(request, tmp_path) -> RunStore:
 
 
 def runs_with_uuid(store: RunStore, run_uuid: str) -> list:
-    client = store._client()
+    client = store.client()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(experiments, f"tags.`samkit.run_uuid` = '{run_uuid}'")
 
 
 def test_a_kept_run_holds_everything(store, bundle, tmp_path):
     kept = store.keep(bundle)
-    client = store._client()
+    client = store.client()
     run = client.get_run(kept.run_id)
     result, _ = made_up_result()
     assert run.info.status == "FINISHED" and run.info.run_name == "run 0"
@@ -72,7 +72,7 @@ def test_a_run_is_kept_once(store, bundle):
 
 
 def test_a_run_left_half_way_is_completed(store, bundle):
-    client, experiment = store._client(), store._experiment_id(bundle.experiment)
+    client, experiment = store.client(), store._experiment_id(bundle.experiment)
     begun = client.create_run(experiment, run_name="begun", tags={"samkit.run_uuid": bundle.run_uuid})
     kept = store.keep(bundle)
     assert kept.run_id == begun.info.run_id
@@ -107,7 +107,7 @@ def test_ids_that_are_none_are_refused(run_id, tmp_path):
 def test_a_long_parameter_says_where_it_is(tmp_path, bundle):
     bundle.record["params"]["colormap"] = "x" * 7000
     store = RunStore()
-    assert "run.json" in store._client().get_run(store.keep(bundle).run_id).data.params["colormap"]
+    assert "run.json" in store.client().get_run(store.keep(bundle).run_id).data.params["colormap"]
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_the_command_that_opens_the_pages_is_one_for_a_shell(tmp_path):
 
 
 def test_one_run_kept_by_threads_at_once_is_one_run(store, bundle):
-    store._client()
+    store.client()
     with ThreadPoolExecutor(4) as pool:
         kept = list(pool.map(store.keep, [bundle] * 4))
     assert len(set(kept)) == 1 and len(runs_with_uuid(store, bundle.run_uuid)) == 1
@@ -164,7 +164,7 @@ def test_one_run_kept_by_threads_at_once_is_one_run(store, bundle):
 
 def test_a_run_that_could_not_be_sent_whole_is_failed_then_completed(bundle, monkeypatch):
     store = RunStore()
-    client = store._client()
+    client = store.client()
 
     def cut(*arguments):
         raise OSError("the line was cut")
@@ -183,7 +183,7 @@ def test_a_run_that_could_not_be_sent_whole_is_failed_then_completed(bundle, mon
 def test_a_long_note_says_where_the_rest_is(bundle):
     bundle.record["note"] = "n" * 9_000
     store = RunStore()
-    note = store._client().get_run(store.keep(bundle).run_id).data.tags["mlflow.note.content"]
+    note = store.client().get_run(store.keep(bundle).run_id).data.tags["mlflow.note.content"]
     assert note.endswith("(The whole note is in run.json.)") and len(note) <= 8_000
 
 
@@ -275,7 +275,7 @@ def test_a_server_killed_during_a_delivery_gets_each_run_once(tmp_path, monkeypa
     store = RunStore(f"http://127.0.0.1:{port}")
     with ExitStack() as server:
         server.enter_context(running_server(folder, port))
-        send, sent = store._client().log_artifacts, []
+        send, sent = store.client().log_artifacts, []
 
         def killing(run_id, path):
             sent.append(run_id)
@@ -284,7 +284,7 @@ def test_a_server_killed_during_a_delivery_gets_each_run_once(tmp_path, monkeypa
             return send(run_id, path)
 
         with monkeypatch.context() as patch:
-            patch.setattr(store._client(), "log_artifacts", killing)
+            patch.setattr(store.client(), "log_artifacts", killing)
             delivery = spool.deliver(store)
     assert len(delivery.delivered) == 1 and delivery.left == 2 and delivery.problem
     assert not keep_run(bundles[3], store).kept

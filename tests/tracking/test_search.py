@@ -1,0 +1,216 @@
+"""Finding kept runs: plain words, the filter language, filters, pages, and what may be changed of a run."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from samkit.errors import BadInput
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.edit import delete_run, note_run, parse_tags, read_run, rename_run, restore_run, tag_run, tags_text
+from samkit.tracking.search import Query, filter_string, kept_experiments, search_runs, split_text
+from samkit.tracking.store import RunStore
+from samkit.tracking.tags import MAX_TAG_CHARACTERS, THUMBNAIL, WORDS, thumbnail_of, user_tags
+from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
+
+NAMES = {0: "coffee cup", 1: "Coffee, 100% blurred", 2: "O'Brien's cat"}
+
+
+def keep(store: RunStore, folder, seed: int, name: str, note: str = "", experiment: str = "mask-stability", picture: str = "noise.png") -> str:
+    result, inputs = made_up_result(seed)
+    inputs = replace(inputs, image=type(inputs.image)(inputs.image.rgb, picture))
+    given = dict(result=replace(result, experiment=experiment), inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=name, note=note)
+    return store.keep(write_bundle(folder / f"run{seed}", **given)).run_id
+
+
+def keep_three(store: RunStore, folder) -> dict[int, str]:
+    """Ids by seed."""
+    return {
+        0: keep(store, folder, 0, NAMES[0], "the handle is lost", picture="coffee"),
+        1: keep(store, folder, 1, NAMES[1], experiment="cross-image", picture="coffee"),
+        2: keep(store, folder, 2, NAMES[2], picture="chelsea"),
+    }
+
+
+@pytest.fixture(scope="module", params=["sqlite", "http"])
+def store(request, tmp_path_factory) -> RunStore:
+    folder = tmp_path_factory.mktemp("search")
+    if request.param == "http":
+        return RunStore(request.getfixturevalue("http_uri"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMKIT_HOME", str(folder))
+        made = RunStore(f"sqlite:///{folder / 'mlflow.db'}")
+        keep(made, folder, 9, "of no test")
+    return made
+
+
+@pytest.fixture(scope="module")
+def kept(store, tmp_path_factory) -> tuple[RunStore, dict[int, str]]:
+    """A store with three runs that no test changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("kept")
+        patch.setenv("SAMKIT_HOME", str(folder))
+        return store, keep_three(store, folder)
+
+
+@pytest.fixture
+def own(store, tmp_path) -> tuple[RunStore, dict[int, str]]:
+    """Three such runs for one test."""
+    return store, keep_three(store, tmp_path)
+
+
+def found(kept, **query) -> list[int]:
+    """Seeds of the runs of `kept` that are found, in the order they are found in."""
+    store, ids = kept
+    by_id = {run_id: seed for seed, run_id in ids.items()}
+    return [by_id[run.run_id] for run in search_runs(store, Query(**query), size=200).runs if run.run_id in by_id]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("", [2, 1, 0]),
+        ("coffee", [1, 0]),
+        ("COFFEE cup", [0]),
+        ('"coffee, 100%"', [1]),
+        ("handle", [0]),
+        ("chelsea", [2]),
+        ("cross-image", [1]),
+        ("O'Brien's", [2]),
+        ("made-up", [2, 1, 0]),
+        ("nothing like it", []),
+        ("metrics.predicted_iou > 1", [2, 1]),
+        ("metrics.predicted_iou >= 1.5 and metrics.area_px = 12", [2, 1]),
+        ("coffee metrics.predicted_iou > 1", [1]),
+        ("params.lower_threshold = '-2.0' AND coffee", [1, 0]),
+        ("tags.`samkit.picture` = 'chelsea'", [2]),
+        ("run_name ILIKE '%BRIEN%'", [2]),
+        ("attributes.run_name LIKE 'coffee%'", [0]),
+        ("params.no_such_thing = 'x'", []),
+    ],
+)
+def test_words_and_clauses_find_runs(kept, text, seeds):
+    assert found(kept, text=text) == seeds
+
+
+def test_filters_narrow_what_is_found(own):
+    store, ids = own
+    assert found(own, experiment="cross-image") == [1] and found(own, experiment="no-such") == []
+    assert found(own, model="made-up") == [2, 1, 0] and found(own, model="made") == []
+    assert found(own, picture="coffee", experiment="mask-stability") == [0]
+    tag_run(store, ids[0], {"keeper": "", "figure 3": "left"})
+    assert found(own, tag="keeper") == [0] and found(own, tag="figure 3=left") == [0] and found(own, tag="figure 3=right") == []
+    assert found(own, text="keeper") == [0]
+    today = datetime.now(UTC).date()
+    assert found(own, since=today, until=today, zone=UTC) == [2, 1, 0]
+    assert found(own, since=today + timedelta(days=1), zone=UTC) == [] and found(own, until=date(2000, 1, 1), zone=UTC) == []
+    assert {"cross-image", "mask-stability"} <= set(kept_experiments(store))
+
+
+@pytest.mark.parametrize("text", ["metrics.x > 'abc'", "attributes.nothing = 'x'", "params.x > 3", "x" * 2000])
+def test_a_search_that_cannot_be_read_is_a_sentence(kept, text):
+    with pytest.raises(BadInput, match="can't be read|characters long"):
+        search_runs(kept[0], Query(text=text))
+
+
+@pytest.mark.parametrize("word", ["a'b", 'a"b', "a`b", "a\\b", "' or 1=1 --", "%", "é", "x' and status = 'RUNNING"])
+def test_no_word_leaves_its_quotes(kept, word):
+    assert found(kept, text=word) in ([], [2, 1, 0], [1])
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "clauses"),
+    [
+        ("cat and dog", ["cat", "and", "dog"], []),
+        ("cat and metrics.a>1 and params.b = 'x y' and dog", ["cat", "dog"], ["metrics.a>1", "params.b = 'x y'"]),
+        ("metric.a <= -1e-3", [], ["metric.a <= -1e-3"]),
+        ("tags.`a b` IS NOT NULL", [], ["tags.`a b` IS NOT NULL"]),
+        ("run_id IN ('a', 'b') cat", ["cat"], ["run_id IN ('a', 'b')"]),
+        ("metrics", ["metrics"], []),
+    ],
+)
+def test_text_is_taken_apart(text, words, clauses):
+    assert split_text(text) == (words, clauses)
+
+
+def test_an_empty_query_asks_for_finished_runs_only():
+    assert filter_string(Query()) == "attributes.status = 'FINISHED'"
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(store, tmp_path):
+    ids = [store.keep(made_up_bundle(tmp_path / f"run{seed}", seed)).run_id for seed in range(5)]
+    query, seen, token, sizes = Query(text="metrics.area_px = 12"), [], None, []
+    while True:
+        page = search_runs(store, query, token, size=2)
+        seen += [run.run_id for run in page.runs]
+        sizes.append(len(page.runs))
+        token = page.next
+        if token is None:
+            break
+    assert seen[:5] == ids[::-1] and len(set(seen)) == len(seen) and set(sizes[:-1]) == {2}
+
+
+def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):
+    store, ids = own
+    rename_run(store, ids[0], "espresso")
+    note_run(store, ids[0], "first note")
+    note_run(store, ids[0], "bitter")
+    tag_run(store, ids[0], {"old": "1", "stays": "1"})
+    tag_run(store, ids[0], {"stays": "2"})
+    run = read_run(store, ids[0])
+    assert (run.name, run.tags["mlflow.note.content"], user_tags(run.tags)) == ("espresso", "bitter", {"stays": "2"})
+    assert found(own, text="espresso bitter stays") == [0] and found(own, text="handle") == [] and found(own, text="cup") == []
+    record = store.load(ids[0], tmp_path / "loaded").record
+    assert (record["name"], record["note"], record["tags"]) == ("espresso", "bitter", {"stays": "2"})
+
+
+def test_a_deleted_run_is_gone_until_it_is_restored_or_kept_again(own, tmp_path):
+    store, ids = own
+    bundle = store.load(ids[1], tmp_path / "loaded")
+    delete_run(store, ids[1])
+    assert found(own) == [2, 0] and read_run(store, ids[1]).deleted
+    assert ids[1] in [run.run_id for run in search_runs(store, Query(deleted=True)).runs]
+    restore_run(store, ids[1])
+    assert found(own) == [2, 1, 0]
+    delete_run(store, ids[1])
+    assert store.keep(bundle).run_id == ids[1] and found(own) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("key", ["mlflow.x", "samkit.model", "", "a`b", "x" * 101])
+def test_tags_of_others_cannot_be_given(kept, key):
+    store, ids = kept
+    with pytest.raises(BadInput, match="can't be a tag"):
+        tag_run(store, ids[0], {key: "x"})
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201])
+def test_names_have_a_length(kept, name):
+    with pytest.raises(BadInput, match="1 to 200 characters"):
+        rename_run(kept[0], kept[1][0], name)
+
+
+def test_tags_as_text_and_back():
+    tags = {"figure": "3", "keeper": ""}
+    assert parse_tags(" figure = 3 , keeper,\n") == tags and parse_tags(tags_text(tags)) == tags and parse_tags(" ") == {}
+
+
+def test_words_and_thumbnail_fit_into_their_tags(tmp_path):
+    rng = np.random.default_rng(0)
+    result, inputs = made_up_result()
+    noise = type(inputs.image)(rng.integers(0, 256, (900, 1200, 3), dtype=np.uint8), "noise")
+    inputs, result = replace(inputs, image=noise), replace(result, masks={"chosen": rng.random((900, 1200)) > 0.5})
+    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", note="n" * 9000)
+    assert thumbnail_of(bundle).shape == (112, 149, 3)
+    tags = read_run(RunStore(), RunStore().keep(bundle).run_id).tags
+    assert tags[THUMBNAIL].startswith("data:image/webp;base64,") and max(map(len, tags.values())) <= MAX_TAG_CHARACTERS
+    assert tags[WORDS].startswith("mask-stability noise")
+
+
+def test_a_run_without_a_picture_shows_one_it_made_or_none(tmp_path):
+    result, inputs = made_up_result()
+    inputs, result = replace(inputs, image=None), replace(result, masks={})
+    given = dict(inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+    assert thumbnail_of(write_bundle(tmp_path / "one", result=result, **given)).shape == (96, 160, 3)
+    bare = write_bundle(tmp_path / "none", result=replace(result, images={}), **given)
+    assert thumbnail_of(bare) is None and THUMBNAIL not in read_run(RunStore(), RunStore().keep(bare).run_id).tags

@@ -55,23 +55,33 @@ class RunPage:
 
 def search_runs(store: RunStore, query: Query = EVERYTHING, page: str | None = None, size: int = PAGE) -> RunPage:
     """One page of the runs that `query` finds, newest first. Raises BadInput for a filter that the store can't read."""
+    return _search(store, query, filter_string(query), "DESC", page, size)
+
+
+def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSummary | None, RunSummary | None]:
+    """(the next newer, the next older) run that `query` finds; None at an end. Runs of the same millisecond are passed over."""
+    condition = filter_string(query)
+    newer = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
+    older = _search(store, query, f"{condition} and attributes.start_time < {run.created_ms}", "DESC", None, 1).runs
+    return newer[0] if newer else None, older[0] if older else None
+
+
+def _search(store: RunStore, query: Query, condition: str, order: str, page: str | None, size: int) -> RunPage:
     from mlflow.entities import ViewType
     from mlflow.exceptions import MlflowException
 
-    client, condition = store.client(), filter_string(query)
+    client = store.client()
     with store_errors(store.uri):
         ids = _experiment_ids(client, query.experiment)
         if not ids:
             return RunPage((), None)
         view = ViewType.DELETED_ONLY if query.deleted else ViewType.ACTIVE_ONLY
         try:
-            found = client.search_runs(ids, condition, view, max_results=size, order_by=["attributes.start_time DESC"], page_token=page)
+            found = client.search_runs(ids, condition, view, max_results=size, order_by=[f"attributes.start_time {order}"], page_token=page)
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
-            raise BadInput(
-                f"This search can't be read: {_first_sentence(error)} Example: metrics.predicted_iou > 0.8 and tags.samkit.model = 'nano-sam2'"
-            ) from None
+            raise BadInput(f"This search can't be read: {_first_sentence(error)} {EXAMPLE}") from None
     return RunPage(tuple(summary_of(run) for run in found), found.token or None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from samkit.errors import BadInput
 from samkit.tracking.bundle import write_bundle
 from samkit.tracking.edit import delete_run, note_run, parse_tags, read_run, rename_run, restore_run, tag_run, tags_text
-from samkit.tracking.search import Query, filter_string, kept_experiments, search_runs, split_text
+from samkit.tracking.search import Query, filter_string, kept_experiments, neighbours, search_runs, split_text
 from samkit.tracking.store import RunStore
 from samkit.tracking.tags import MAX_TAG_CHARACTERS, THUMBNAIL, WORDS, thumbnail_of, user_tags
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
@@ -149,6 +149,15 @@ def test_pages_follow_each_other_without_gap_or_repetition(store, tmp_path):
         if token is None:
             break
     assert seen[:5] == ids[::-1] and len(set(seen)) == len(seen) and set(sizes[:-1]) == {2}
+
+
+def test_a_run_has_neighbours_in_what_is_found(kept):
+    store, ids = kept
+    of = {seed: read_run(store, run_id) for seed, run_id in ids.items()}
+    query = Query(text="made-up", model="made-up", until=date(2100, 1, 1))
+    newer, older = neighbours(store, query, of[1])
+    assert (newer.run_id, older.run_id) == (ids[2], ids[0])
+    assert neighbours(store, Query(text="brien's"), of[0])[0].run_id == ids[2] and neighbours(store, Query(text="zebra"), of[1]) == (None, None)
 
 
 def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):

@@ -30,6 +30,7 @@ EXPERIMENTS = _Experiments(
         "cross-image": "cross_image",
         "mask-stability": "mask_stability",
         "position-encoding": "position_encoding",
+        "semantic-similarity": "semantic_similarity",
         "video-priors": "video_priors",
         "window-size": "window_size",
     }

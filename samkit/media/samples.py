@@ -47,6 +47,9 @@ _TABLE = (
 
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
+SAMPLE_COUNTS = {"coins": 24}
+"""Where a sample shows many of a kind: how many, counted by eye."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -101,6 +104,11 @@ def load_sample(name: str) -> Picture:
             f"The sample picture {name} is not in the installed scikit-image. Install it with `pip install scikit-image`, or take another picture."
         )
     return read_picture(path, name)
+
+
+def known_count(picture: Picture) -> int | None:
+    """How many things of a kind the sample picture shows; None for any other picture."""
+    return next((count for name, count in SAMPLE_COUNTS.items() if name == picture.name and load_sample(name) == picture), None)
 
 
 def mirrored(picture: Picture) -> Picture:

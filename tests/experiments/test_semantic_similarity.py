@@ -1,0 +1,219 @@
+"""Semantic similarity: averages and cosines against direct computation, mirroring, prototypes, regions, objects handed back to the model."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from typer.testing import CliRunner
+
+import samkit
+from samkit.cli import app
+from samkit.errors import BadInput, ParamsError
+from samkit.experiments.result import Inputs, encode_plain
+from samkit.experiments.semantic_similarity import COCO_FILE, Params, describe_object, run
+from samkit.experiments.token_similarity import (
+    ReferenceTokens,
+    find_regions,
+    mask_weights,
+    picture_similarity,
+    prototypes,
+    reference_tokens,
+    similarity_map,
+)
+from samkit.media.rle import rle_to_mask
+from samkit.media.samples import load_sample, mirrored
+from samkit.models.geometry import plan_geometry, restore_size
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.replay import replay
+from tests.random_models import SMALL_SAM1, save_random_model
+
+COIN = Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)])
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return samkit.load_model("nano-sam2", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def small_v1(tmp_path_factory):
+    return samkit.load_model(save_random_model(tmp_path_factory.mktemp("v1") / "v1.safetensors", SMALL_SAM1), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def coins():
+    return Inputs(load_sample("coins"), COIN)
+
+
+@pytest.fixture(scope="module", params=["nano", "small_v1"])
+def model(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def kept_encodings():
+    kept = {}
+
+    def encode(model, picture, **options):
+        key = (model.info.sha256, picture.sha256, tuple(sorted(options.items())))
+        return kept.setdefault(key, kept.get(key) or encode_plain(model, picture, **options))
+
+    return encode
+
+
+@pytest.mark.parametrize(("family", "fit"), [("sam1", "native"), ("sam2", "native"), ("sam1", "aspect")])
+def test_weights_are_the_mean_of_the_upsampled_features(family, fit):
+    geometry = plan_geometry((53, 90), family, 128, fit, 16 if family == "sam1" else 32)
+    grid = tuple(side // 16 for side in geometry.padded_size)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(5, *grid, generator=generator)
+    mask = np.zeros((53, 90), bool)
+    mask[20:41, 30:77] = True
+    direct = restore_size(features, geometry).numpy()[:, mask].mean(axis=1)
+    weights = mask_weights(mask, grid, geometry)
+    assert weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose((features.numpy() * weights).sum(axis=(1, 2)), direct, atol=1e-5)
+
+
+def test_one_prototype_is_the_weighted_mean_and_similarity_the_cosine():
+    features = torch.randn(6, 8, 8, generator=torch.Generator().manual_seed(1))
+    mask = np.zeros((40, 40), bool)
+    mask[5:20, 10:30] = True
+    geometry = plan_geometry((40, 40), "sam2", 128, "native", 32)
+    reference = reference_tokens(features, mask, geometry)
+    mean = torch.from_numpy((features.numpy() * mask_weights(mask, (8, 8), geometry)).sum(axis=(1, 2))).float()
+    vectors = prototypes(reference, 1)
+    np.testing.assert_allclose(vectors[0], F.normalize(mean, dim=0), atol=1e-6)
+    wanted = F.cosine_similarity(features, mean[:, None, None].expand_as(features), dim=0)
+    np.testing.assert_allclose(similarity_map(features, vectors), wanted, atol=1e-5)
+
+
+def test_prototypes_find_the_groups_there_are():
+    generator = torch.Generator().manual_seed(2)
+    centres = torch.eye(3, 10)
+    tokens = torch.cat([centre + 0.05 * torch.randn(20, 10, generator=generator) for centre in centres])
+    vectors = prototypes(ReferenceTokens(tokens, np.full(60, 1 / 60)), 3)
+    assert torch.allclose((vectors @ centres.T).max(dim=0).values, torch.ones(3), atol=0.02)
+    assert len(prototypes(ReferenceTokens(tokens[:2], np.full(2, 0.5)), 8)) <= 2
+
+
+def test_the_best_prototype_counts():
+    features = torch.randn(4, 5, 5, generator=torch.Generator().manual_seed(3))
+    vectors = F.normalize(torch.randn(3, 4, generator=torch.Generator().manual_seed(4)), dim=1)
+    each = [similarity_map(features, vector[None]) for vector in vectors]
+    np.testing.assert_allclose(similarity_map(features, vectors), np.max(each, axis=0), atol=1e-6)
+
+
+def test_mirroring_a_mirrored_picture_changes_nothing(model, kept_encodings):
+    picture = load_sample("coffee")
+    mask = np.zeros(picture.size, bool)
+    mask[40:200, 180:420] = True
+    params = Params(mirrored=True)
+    one = describe_object(model, picture, mask, params, kept_encodings)
+    other = describe_object(model, mirrored(picture), mask[:, ::-1], params, kept_encodings)
+    np.testing.assert_allclose(prototypes(one, 1), prototypes(other, 1), atol=1e-5)
+    plain = describe_object(model, picture, mask, Params(), kept_encodings)
+    assert np.abs(prototypes(one, 1).numpy() - prototypes(plain, 1).numpy()).max() > 1e-3
+    assert len(one.tokens) == pytest.approx(2 * len(plain.tokens), rel=0.2) and one.weights.sum() == pytest.approx(1)
+
+
+def test_regions_are_counted_and_placed():
+    similarity = np.full((50, 100), 0.1, np.float32)
+    similarity[5:15, 10:20] = 0.8
+    similarity[9, 14] = 0.95
+    similarity[30:34, 60:70] = 0.75
+    similarity[45, 90] = 0.9
+    labels, regions = find_regions(similarity, 0.5, 0.001)
+    assert [region.label for region in regions] == [1, 2] and labels.max() == 2
+    assert regions[0].peak == (0.145, 0.19) and regions[0].box == (0.1, 0.1, 0.2, 0.3) and regions[0].area_share == pytest.approx(100 / 5000)
+    assert regions[0].peak_similarity == pytest.approx(0.95) and regions[1].mean_similarity == pytest.approx(0.75)
+    assert len(find_regions(similarity, 0.5, 0.0)[1]) == 3 and not find_regions(similarity, 0.99, 0.0)[1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"features": "raw", "mirrored": True},
+        {"zoom": True, "prototypes": 3},
+        {"zoom": True, "mirrored": True, "features": "raw", "prototypes": 2},
+    ],
+)
+def test_every_combination_works_on_the_same_and_another_picture(model, coins, kept_encodings, values):
+    for other in (None, load_sample("coffee")):
+        levels = range(1) if model.info.family == "sam1" else (0, 2)
+        for level in levels:
+            inputs = Inputs(coins.image, coins.prompts, other)
+            result = run(model, inputs, Params(level=level, find_objects=False, **values), encode=kept_encodings)
+            compared = other or coins.image
+            assert result.masks["similar"].shape == compared.size and result.arrays["prototypes"].shape[0] <= values.get("prototypes", 1)
+            np.testing.assert_allclose(np.linalg.norm(result.arrays["prototypes"], axis=1), 1, atol=1e-5)
+            wide = result.arrays["picture_similarity"]
+            assert -1 <= wide.min() <= wide.max() <= 1.0001 and result.metrics["regions"] == len(result.tables["regions"])
+
+
+def test_one_coin_finds_other_coins(nano, coins, kept_encodings):
+    result = run(nano, coins, Params(side=512, find_objects=True), encode=kept_encodings)
+    assert result.metrics["known_count"] == 24 and 12 <= result.metrics["regions"] <= 36
+    assert result.metrics["objects"] == sum(row["same_as"] is None for row in result.tables["objects"])
+    coco = json.loads(result.files[COCO_FILE])
+    masks = [rle_to_mask(annotation["segmentation"]) for annotation in coco["annotations"]]
+    assert len(masks) == result.metrics["objects"] and all(mask.shape == coins.image.size for mask in masks)
+    np.testing.assert_array_equal(np.logical_or.reduce(masks), result.masks["objects"])
+    for annotation, mask in zip(coco["annotations"], masks, strict=True):
+        x, y, width, height = annotation["bbox"]
+        assert annotation["area"] == mask.sum() == mask[y : y + height, x : x + width].sum()
+
+
+def test_a_knob_makes_nothing_again(nano, coins, kept_encodings):
+    described, found, calls = {}, {}, []
+
+    def encode(model, picture, **options):
+        calls.append(picture.name)
+        return kept_encodings(model, picture, **options)
+
+    def go(**values):
+        return run(nano, coins, Params(mirrored=True, **values), encode=encode, described=described, found=found)
+
+    first = go()
+    assert len(calls) == 3
+    for values in ({"threshold": 0.5}, {"prototypes": 4}, {"range_low": 0.0}, {"colormap": "magma"}, {"min_area": 0.01}):
+        go(**values)
+    assert len(calls) == 8 and len(described) == 1
+    assert first.metrics == go().metrics
+
+
+def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, kept_encodings):
+    with pytest.raises(BadInput, match="no prompt"):
+        run(nano, Inputs(coins.image), Params(), encode=kept_encodings)
+    with pytest.raises(ParamsError, match="3 projected resolutions"):
+        run(nano, coins, Params(level=3), encode=kept_encodings)
+    with pytest.raises(ParamsError, match="1 raw resolutions"):
+        run(small_v1, coins, Params(level=1, features="raw"), encode=kept_encodings)
+    with pytest.raises(ValueError, match="range_low"):
+        Params(range_low=0.5, range_high=0.5)
+
+
+def test_the_map_over_the_picture_leaves_out_the_padding():
+    geometry = plan_geometry((60, 120), "sam1", 128, "native", 16)
+    similarity = np.zeros((8, 8), np.float32)
+    similarity[5:] = 1
+    assert picture_similarity(similarity, geometry, 512)[:50].max() < 0.01
+    direct = restore_size(torch.from_numpy(similarity)[None], geometry)[0].numpy()
+    np.testing.assert_allclose(picture_similarity(similarity, geometry, 512), direct, atol=1e-5)
+
+
+def test_runs_are_replayed_and_the_command_line_gives_the_same(nano, coins, tmp_path):
+    inputs = Inputs(coins.image, coins.prompts, load_sample("coins-lower"))
+    result = run(nano, inputs, Params(find_objects=True))
+    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=nano.info, device=nano.device, dtype=nano.dtype)
+    outcome = replay(bundle)
+    assert outcome.identical and not outcome.metric_differences
+    words = ["run", "semantic-similarity", "--model", "nano-sam2", "--image", "sample:coins", "--box", "0.815,0.08,0.935,0.215", "--json"]
+    picture = tmp_path / "run" / "inputs" / "image_b.png"
+    done = CliRunner().invoke(app, [*words, "--image-b", str(picture), "--set", "find_objects=true", "--out", str(tmp_path / "cli")])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["metrics"] == dict(result.metrics)

@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 
 import samkit
-from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, video_priors, window_size
+from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, semantic_similarity, video_priors, window_size
 from samkit.experiments.colormaps import color_map
 from samkit.experiments.result import Inputs
 from samkit.media.drawing import overlay
 from samkit.media.film import masks_from_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLE_PAIRS, SAMPLES, load_sample
+from samkit.models.prompts import Prompts
 
 CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "cards"
 SIZE = (640, 360)
@@ -83,6 +84,13 @@ def window_size_card(model) -> np.ndarray:
     return np.hstack(quarters)
 
 
+def semantic_similarity_card(model) -> np.ndarray:
+    """uint8 [H, W, 3]: the coins like the one that was boxed, each with its mask."""
+    inputs = Inputs(load_sample("coins"), Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)]))
+    result = semantic_similarity.run(model, inputs, semantic_similarity.Params(side=512, find_objects=True))
+    return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -98,6 +106,7 @@ CARDS_MADE = {
     "block-norms": block_norms_card,
     "position-encoding": position_encoding_card,
     "window-size": window_size_card,
+    "semantic-similarity": semantic_similarity_card,
 }
 
 

@@ -56,6 +56,15 @@ EXPERIMENT_PAGES = (
         families="SAM v1, v2, v2.1",
     ),
     ExperimentPage(
+        name="semantic-similarity",
+        title="Semantic similarity",
+        question="What else does the model take for the same thing?",
+        summary="Mark one thing, compare its tokens with all others, count the regions, and give each found object a mask.",
+        icon=":material/join_inner:",
+        file="pages/semantic_similarity.py",
+        families="SAM v1, v2, v2.1",
+    ),
+    ExperimentPage(
         name="window-size",
         title="Window size",
         question="Which window sizes does a model stand, and what do they cost?",

@@ -59,16 +59,24 @@ class Picked:
 
 
 def map_view(
-    knobs: Knobs, name: str, shown: TokenMap, *, unit: str, colormap: Colormap, on_pick: Callable[[Picked], None] | None = None, pick_label: str = ""
+    knobs: Knobs,
+    name: str,
+    shown: TokenMap,
+    *,
+    unit: str,
+    colormap: Colormap,
+    limits: tuple[float, float] | None = None,
+    on_pick: Callable[[Picked], None] | None = None,
+    pick_label: str = "",
 ) -> None:
     """One large map with its colour bar; below it the colour range, fixed or automatic, and the map as PNG and NPY.
 
-    name: of the knob that holds the range, and of the files
+    name:   of the knob that holds the range, and of the files
+    limits: the range, where the experiment has a knob of its own for it
     """
     place = st.container(height="content")
-    limits = None
     with st.container(horizontal=True, gap="small", key=f"map_tools_{name}"):
-        if shown.values.ndim == 2:
+        if shown.values.ndim == 2 and limits is None:
             with st.popover("Colour range", icon=":material/tune:"):
                 limits = _range(knobs, name, shown.values)
         st.download_button(

@@ -62,6 +62,7 @@ class View:
     stores: named arguments for the experiment's `run`: where it keeps what a knob need not make again
     picture_b: draws the choice of a second picture and returns it, or None
     show: puts a run's inputs and parameters on the page; None where there is one picture
+    no_prompt: what to do, where nothing can be run without a prompt; empty where it can
     """
 
     knobs: Callable[[Scene], dict[str, Any]]
@@ -73,6 +74,7 @@ class View:
     stores: Callable[[], dict[str, Any]] = dict
     picture_b: Callable[[Workspace, Knobs], Picture | None] | None = None
     show: Callable[[Inputs, dict], None] | None = None
+    no_prompt: str = ""
 
 
 def experiment_page(page: ExperimentPage, experiment: ModuleType, about: About, view: View) -> None:
@@ -109,6 +111,10 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
             values = view.knobs(scene)
         with right:
             values |= refine_toggle(knobs)
+        if view.no_prompt and work.prompts.is_empty:
+            with main:
+                st.info(view.no_prompt, icon=":material/ads_click:")
+            return
         params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
         inputs = scene.inputs
         with main:

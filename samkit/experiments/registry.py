@@ -42,6 +42,6 @@ def find_experiment(name: str) -> ModuleType:
     folded = name.strip().lower().replace("_", "-")
     if folded in tuple(EXPERIMENTS):
         return EXPERIMENTS[folded]
-    near = difflib.get_close_matches(folded, list(EXPERIMENTS), n=3, cutoff=0.4)
+    near = difflib.get_close_matches(folded, list(EXPERIMENTS), n=3, cutoff=0.6)
     advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(EXPERIMENTS)}."
     raise BadInput(f'There is no experiment "{name}": {advice}')

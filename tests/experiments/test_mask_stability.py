@@ -87,7 +87,7 @@ def test_colormaps_are_tables_that_begin_and_end_differently(name):
     table = colormap_table(name)
     assert table.shape == (256, 3) and table.dtype == np.uint8 and not table.flags.writeable
     assert (table[0] != table[255]).any()
-    if name != "turbo":
+    if name not in ("turbo", "spectral"):  # these two are brightest in their middle
         brightness = table @ np.array([0.2126, 0.7152, 0.0722])
         assert (np.diff(brightness[::8]) > 0).all()
 

@@ -224,7 +224,7 @@ def _model(counter: list):
         counter.append(more)
         return _Encoding()
 
-    return SimpleNamespace(info=SimpleNamespace(sha256="x", native_side=64), device="cpu", dtype="float32", encode_image=encode_image)
+    return SimpleNamespace(info=SimpleNamespace(sha256="x", native_side=64, window_sizes=(8, 4)), device="cpu", dtype="float32", encode_image=encode_image)
 
 
 def test_the_cache_is_by_content_and_bounded_in_bytes():
@@ -235,6 +235,8 @@ def test_the_cache_is_by_content_and_bounded_in_bytes():
     assert len(made) == 1
     cache.encode(_model(made), pictures[0], side=64)
     assert len(made) == 1, "the native side by its number is the same encoding"
+    cache.encode(_model(made), pictures[0], window_sizes=(8, 4))
+    assert len(made) == 1, "and so are the model's own windows by their numbers"
     cache.encode(_model(made), pictures[0], fit="aspect")
     cache.encode(_model(made), pictures[1])
     cache.encode(_model(made), pictures[2])

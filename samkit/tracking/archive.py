@@ -3,12 +3,11 @@
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from samkit.errors import BadInput, StoreError
-from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, Bundle, unzip_bundle, zip_bundle
+from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, UNREADABLE_ZIP, Bundle, unzip_bundle, zip_bundle
 
 
 def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
@@ -33,25 +32,39 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
     return target
 
 
-def import_runs(source: Path, folder: Path) -> list[Bundle]:
-    """Unpack every run of a file that `export_runs` wrote into a folder of its own below `folder`, and check it."""
+def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> list[Bundle]:
+    """Unpack every run of a file that `export_runs` wrote into a folder of its own below `folder`, and check it: all of them, or `BadInput` and none.
+
+    shown_name: what the user calls the file; default: its own name
+    """
+    name = shown_name or source.name
     try:
         with zipfile.ZipFile(source) as archive:
-            names = archive.namelist()
-            inner = [entry for entry in archive.infolist() if entry.filename.endswith(".zip") and "/" not in entry.filename]
-            if "run.json" in names or not inner:
-                return [unzip_bundle(source, folder / "run")]
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            inner = [entry for entry in entries if entry.filename.endswith(".zip") and "/" not in entry.filename]
+            if not inner:
+                return [unzip_bundle(source, folder / "run", name)]
+            if len(inner) != len(entries):
+                raise BadInput(f"{name} is neither a run nor a file of runs: beside runs it holds {_other(entries, inner)!r}.")
             if len(inner) > MAX_FILES or sum(entry.file_size for entry in inner) > MAX_UNPACKED_BYTES:
-                raise BadInput(f"{source.name} is too large: over {MAX_FILES} runs or {MAX_UNPACKED_BYTES // 2**30} GB.")
-            bundles = []
+                raise BadInput(f"{name} is too large: over {MAX_FILES} runs or {MAX_UNPACKED_BYTES // 2**30} GB.")
+            bundles, room = [], MAX_UNPACKED_BYTES
+            folder.mkdir(parents=True, exist_ok=True)
             for number, entry in enumerate(inner):
                 part = folder / f"{number}.zip"
                 with archive.open(entry) as packed, part.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
-                bundles.append(unzip_bundle(part, folder / f"run-{number}"))
+                bundles.append(unzip_bundle(part, folder / f"run-{number}", f"{entry.filename} in {name}", room))
+                room -= sum(file.stat().st_size for file in bundles[-1].path.rglob("*") if file.is_file())
                 part.unlink()
             return bundles
     except FileNotFoundError:
         raise BadInput(f"There is no file {source}.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, IsADirectoryError) as error:
-        raise BadInput(f"{source} is not a readable zip file ({error}): export the runs again.") from None
+    except OSError as error:
+        raise StoreError(f"{name} can't be unpacked ({error.strerror or error}): free some space and import it again.") from error
+    except UNREADABLE_ZIP as error:
+        raise BadInput(f"{name} is not a readable zip file ({error}): export the runs again.") from None
+
+
+def _other(entries: list[zipfile.ZipInfo], inner: list[zipfile.ZipInfo]) -> str:
+    return next(entry.filename for entry in entries if entry not in inner)[:100]

@@ -40,6 +40,9 @@ UUID = re.compile(r"[0-9a-f]{32}")
 EXPERIMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
 RECORD_TEXTS = ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype")
 RECORD_OBJECTS = ("model", "prompts", "params", "metrics", "timings", "files")
+UNREADABLE_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
+PLOTLY = "plotly.min.js"
+"""The one file of a zip that is not the run's own: what its interactive figures are drawn with where there is no network."""
 CUT_NOTE = "\n\n(The whole note is in run.json.)"
 """What a note that is too long for the store ends with there."""
 PICTURES = {"image": "picture", "image_b": "picture_b"}
@@ -195,7 +198,7 @@ def read_bundle(path: Path | str) -> Bundle:
 
 def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]) -> Bundle:
     """The run with another name, note and tags, in its run.json too. A note that was cut for the store stays as it is."""
-    record = bundle.record | {"name": name or bundle.name, "tags": dict(tags)}
+    record = bundle.record | {"name": name or bundle.name} | ({"tags": dict(tags)} if tags or "tags" in bundle.record else {})
     if not note.endswith(CUT_NOTE):
         record["note"] = note
     if record != bundle.record:
@@ -219,28 +222,45 @@ def zip_bundle(bundle: Bundle, target: Path | str) -> Path:
     return target
 
 
-def unzip_bundle(source: Path | str, folder: Path | str) -> Bundle:
-    """Unpack a run's zip file into `folder` and read it. Names that lead elsewhere and archives that unpack to gigabytes are refused."""
+def unzip_bundle(source: Path | str, folder: Path | str, shown_name: str | None = None, room: int = MAX_UNPACKED_BYTES) -> Bundle:
+    """Unpack a run's zip file into `folder` and read it. What leads elsewhere, is more than `room` bytes unpacked, or is not the run's own is refused whole.
+
+    shown_name: what the user calls the file; default: its own name
+    """
     source, folder = Path(source), Path(folder)
+    name = shown_name or source.name
     try:
         with zipfile.ZipFile(source) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-                raise BadInput(f"{source.name} is too large for a run: over {MAX_FILES} files or {MAX_UNPACKED_BYTES // 2**30} GB.")
+            entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
+            _check_entries(entries, name, room)
             for entry in entries:
-                if _leads_elsewhere(entry.filename):
-                    raise BadInput(f"{source.name} is not a run's archive: it holds the path {entry.filename!r}.")
                 target = folder / entry.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
     except FileNotFoundError:
         raise BadInput(f"There is no file {source}.") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise BadInput(f"{source.name} is not a readable zip file ({error}): export the run again.") from None
+    except UNREADABLE_ZIP as error:
+        raise BadInput(f"{name} is not a readable zip file ({error}): export the run again.") from None
     except OSError as error:
         raise _disk_error(folder, error) from error
-    return read_bundle(folder)
+    bundle = read_bundle(folder)
+    more = {entry.filename for entry in entries} - {"run.json", *bundle.record["files"]}
+    if more:
+        raise BadInput(f"{name} is not a run's archive: it holds {min(more)[:100]!r}, which the run does not know.")
+    return bundle
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None:
+    if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > room:
+        raise BadInput(f"{name} is too large for a run: over {MAX_FILES} files or {MAX_UNPACKED_BYTES // 2**30} GB.")
+    for entry in entries:
+        if _leads_elsewhere(entry.filename):
+            raise BadInput(f"{name} is not a run's archive: it holds the path {entry.filename!r}.")
+        if entry.external_attr >> 16 & 0o170000 == 0o120000:
+            raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise BadInput(f"{name} is not a run's archive: it holds two files of one name.")
 
 
 def _leads_elsewhere(relative: str) -> bool:

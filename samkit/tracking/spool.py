@@ -1,9 +1,15 @@
-"""Runs that could not reach the store wait here, each a bundle in a folder of its own, and are delivered exactly once."""
+"""Runs wait here until the store has all of them, each a bundle in a folder of its own, and are delivered exactly once.
 
+A run is put here before anything is sent, so that an end in the middle of it, even by `kill -9`, loses nothing: the next start finds the run and sends it
+again.
+"""
+
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +20,8 @@ from samkit.settings import spool_folder
 from samkit.tracking.bundle import Bundle, read_bundle
 from samkit.tracking.store import RunStore
 
-WAITING, BROKEN, SENT = "waiting", "broken", ".sent"
+WAITING, BROKEN, REASONS, SENT = "waiting", "broken", "reasons", ".sent"
+LOCK_S = 120
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,18 @@ class Delivery:
     set_aside: tuple[str, ...]
     left: int
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class WaitingRun:
+    """created: as run.json tells it; bytes: of all its files; problem: why it waits."""
+
+    run_uuid: str
+    name: str
+    experiment: str
+    created: str
+    bytes: int
+    problem: str
 
 
 class Spool:
@@ -60,6 +79,49 @@ class Spool:
                 continue  # another process has delivered it between the two looks
         return tuple(path for _, path in sorted(found))
 
+    def entries(self) -> tuple[WaitingRun, ...]:
+        """What waits and why, oldest first."""
+        found = []
+        for path in self.waiting():
+            with suppress(FileNotFoundError):  # delivered between the two looks
+                size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                try:
+                    told = json.loads((path / "run.json").read_text())
+                    said = [str(told[key]) for key in ("name", "experiment", "created")]
+                except (ValueError, KeyError, TypeError):
+                    said = [path.name, "", ""]
+                found.append(WaitingRun(path.name, *said, size, self._reason(path.name)))
+        return tuple(found)
+
+    def explain(self, run_uuid: str, problem: str) -> None:
+        """Say why a run waits."""
+        with suppress(OSError):  # a full disk has room for the run, but not for the reason
+            (self.folder / REASONS).mkdir(parents=True, exist_ok=True)
+            (self.folder / REASONS / run_uuid).write_text(problem)
+
+    def _reason(self, run_uuid: str) -> str:
+        try:
+            return (self.folder / REASONS / run_uuid).read_text()
+        except FileNotFoundError:
+            return "It is being sent, or sending it was cut short."
+
+    @contextmanager
+    def sending(self, run_uuid: str, patience_s: float = LOCK_S) -> Iterator[None]:
+        """While one process sends a run, no other does. The lock ends with the process. Raises filelock's Timeout."""
+        place = self.folder / ".locks" / f"send-{run_uuid[:2]}.lock"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place, timeout=patience_s):
+            yield
+
+    def remove(self, run_uuid: str) -> None:
+        """The store has all of it."""
+        # Out of sight in one step: a removal cut short must not look like a damaged run.
+        gone = self.folder / f".{run_uuid}{SENT}"
+        with suppress(FileNotFoundError):
+            os.replace(self.folder / WAITING / run_uuid, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        (self.folder / REASONS / run_uuid).unlink(missing_ok=True)
+
     def deliver(self, store: RunStore, progress: Callable[[int, int], None] | None = None) -> Delivery:
         """Send every waiting run to the store. A run is removed only after the store has all of it; one that is there already is not sent again.
 
@@ -84,21 +146,31 @@ class Spool:
             if progress:
                 progress(index, len(paths))
             try:
-                bundle = read_bundle(path)
-            except BadInput as error:
-                (self.folder / BROKEN).mkdir(exist_ok=True)
-                os.replace(path, self.folder / BROKEN / f"{path.name}-{uuid.uuid4().hex[:8]}")
-                set_aside.append(str(error))
-                continue
-            try:
-                delivered.append(store.keep(bundle).run_id)
-            except StoreError as error:
-                problem = str(error)
+                with self.sending(path.name, 0):
+                    sentence = self._deliver_one(store, path, delivered, set_aside)
+            except Timeout:
+                continue  # its own page is sending it at this moment
+            if sentence:
+                problem = sentence
                 if not store.reachable():
                     break
-                continue
-            # Out of sight in one step: a removal cut short must not look like a damaged run.
-            gone = self.folder / f".{path.name}{SENT}"
-            os.replace(path, gone)
-            shutil.rmtree(gone, ignore_errors=True)
         return Delivery(tuple(delivered), tuple(set_aside), len(self.waiting()), problem)
+
+    def _deliver_one(self, store: RunStore, path: Path, delivered: list[str], set_aside: list[str]) -> str | None:
+        """Why the store did not take it, if it did not."""
+        if not path.exists():
+            return None
+        try:
+            bundle = read_bundle(path)
+        except BadInput as error:
+            (self.folder / BROKEN).mkdir(exist_ok=True)
+            os.replace(path, self.folder / BROKEN / f"{path.name}-{uuid.uuid4().hex[:8]}")
+            set_aside.append(str(error))
+            return None
+        try:
+            delivered.append(store.keep(bundle).run_id)
+        except StoreError as error:
+            self.explain(path.name, str(error))
+            return str(error)
+        self.remove(path.name)
+        return None

@@ -142,10 +142,14 @@ class RunStore:
                     raise
                 raise BadInput(f"There is no run {run_id} in {without_password(self.uri)}.") from None
 
+    @property
+    def server_url(self) -> str | None:
+        """MLflow's own pages where the store has a web server, else None. Never with a password."""
+        return re.sub("://[^/@]*@", "://", self.uri.rstrip("/")) if self.is_http else None
+
     def page_url(self, run_id: str, experiment_id: str) -> str | None:
         """The run's page where the store has a web server, else None."""
-        page = re.sub("://[^/@]*@", "://", self.uri.rstrip("/"))
-        return f"{page}/#/experiments/{experiment_id}/runs/{run_id}" if self.is_http else None
+        return f"{self.server_url}/#/experiments/{experiment_id}/runs/{run_id}" if self.is_http else None
 
     def runs(self, experiment: str | None = None, max_results: int = 50) -> list[RunSummary]:
         """The latest kept runs, newest first."""

@@ -15,11 +15,12 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
-from samkit.tracking.bundle import write_bundle
+from samkit.tracking.bundle import Bundle, write_bundle
 from samkit.tracking.keep import keep_run
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.knobs import Knobs
+from samkit.ui.run_model import find_model
 from samkit.ui.workspace import Workspace
 
 MakeFigures = Callable[[Result], dict[str, go.Figure]]
@@ -175,26 +176,21 @@ def restore_from_link(
     else:
         show(inputs, bundle.params)
     work.dtype = bundle.record["dtype"]
-    work.model_ref = _model_ref(bundle.record["model"], work.model_ref)
+    work.model_ref = _model_of(bundle, work.model_ref)
     params = bundle.params
     knobs.set({name: params[name] for name in ("side", "fit", "mask_index", "refine_edges") if name in params} | restore(params))
     st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
 
 
-def _model_ref(model: dict, present: str) -> str:
-    """The run's model by its checkpoint's hash, where the catalogue or the own folders have it."""
-    from samkit.models.catalogue import catalogue
-    from samkit.models.file_hash import file_sha256
-    from samkit.models.folders import own_checkpoints
-
-    entries = [entry for entry in catalogue() if entry.on_disk]
-    same = next((entry.name for entry in entries if entry.sha256 == model["sha256"]), None)
-    if same:
-        return same
-    named = next((entry.name for entry in entries if entry.name == model["name"]), None)
-    named = named or next((str(path) for path in own_checkpoints() if path.stem == model["name"]), None)
-    if named is None:
-        st.warning(f"The run was made with {model['name']}, which is not on this machine; it is shown with the present model.", icon=":material/swap_horiz:")
-    elif named in {entry.name for entry in entries} or file_sha256(Path(named)) != model["sha256"]:
+def _model_of(bundle: Bundle, present: str) -> str:
+    """The model to show a run with, and a word where it is not the run's own."""
+    model, found = bundle.record["model"], find_model(bundle.record["model"])
+    if found.ref is None:
+        st.warning(
+            f"The run was made with {model['name']}, which is not on this machine; it is shown with the present model. Press Change in the sidebar to download "
+            "it or to add its checkpoint.",
+            icon=":material/swap_horiz:",
+        )
+    elif not found.same:
         st.warning(f"The run was made with another file called {model['name']}: its masks may differ from what is shown here.", icon=":material/swap_horiz:")
-    return named or present
+    return found.ref or present

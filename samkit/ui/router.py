@@ -22,7 +22,8 @@ def route() -> None:
     deliver_at_start()
     home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
     experiments = [st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path) for page in EXPERIMENT_PAGES]
-    asked = st.navigation({"": [home], "Experiments": experiments})
+    runs = st.Page("pages/runs.py", title="Runs", icon=":material/history:", url_path="runs")
+    asked = st.navigation({"": [home], "Experiments": experiments, "Kept": [runs]})
     token = _routed.set(True)
     try:
         asked.run()

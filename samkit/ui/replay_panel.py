@@ -1,0 +1,50 @@
+"""Replay on a page: the run again on this machine, and what came out otherwise."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from samkit.errors import CheckpointError
+from samkit.tracking.bundle import Bundle
+from samkit.tracking.replay import ReplayOutcome, replay
+from samkit.ui.models import shared_model
+from samkit.ui.run_model import find_model
+
+HELP = "Runs it again from its pictures, prompts and parameters, and compares every mask pixel by pixel"
+
+
+def replay_button(disabled: bool) -> Callable[[Bundle], ReplayOutcome] | None:
+    """What to call with the run, where the button was pressed."""
+    return _replay if st.button("Replay", icon=":material/replay:", key="replay_run", disabled=disabled, help=HELP) else None
+
+
+def _replay(bundle: Bundle) -> ReplayOutcome:
+    record = bundle.record
+    found = find_model(record["model"])
+    if found.ref is None:
+        raise CheckpointError(
+            f"The run's model, {record['model']['name']}, is not on this machine: download it or add its checkpoint with Change in the sidebar of any "
+            "experiment, and replay again."
+        )
+    bar = st.progress(0.0, text=f"Loading {found.ref}")
+    try:
+        model = shared_model(found.ref, record["device"], record["dtype"])
+        return replay(bundle, model=model, progress=lambda share, line: bar.progress(min(1.0, share), text=line))
+    finally:
+        bar.empty()
+
+
+def replay_outcome(outcome: ReplayOutcome | None) -> None:
+    if outcome is None:
+        return
+    if outcome.identical and not outcome.metric_differences:
+        st.success(f"Replayed: {outcome.sentence}", icon=":material/verified:")
+    elif outcome.identical:
+        st.info(f"Replayed: {outcome.sentence}", icon=":material/verified:")
+    else:
+        st.warning(f"Replayed: {outcome.sentence}\n\n" + "\n".join(f"- {line}" for line in outcome.mask_differences[:30]), icon=":material/difference:")
+    if outcome.metric_differences:
+        rows = [{"metric": name, "kept": then, "replayed": again} for name, (then, again) in outcome.metric_differences.items()]
+        st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
+    for line in outcome.surroundings:
+        st.caption(line)

@@ -1,0 +1,29 @@
+"""Where the model of a kept run is on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """ref: catalogue name or path, None where there is none; same: whether it is the very file the run was made with."""
+
+    ref: str | None
+    same: bool
+
+
+def find_model(model: dict) -> FoundModel:
+    """model: name and sha256 as run.json tells them. Looked for by its checkpoint's hash, then by its name, in the catalogue and the own folders."""
+    from samkit.models.catalogue import catalogue
+    from samkit.models.file_hash import file_sha256
+    from samkit.models.folders import own_checkpoints
+
+    entries = [entry for entry in catalogue() if entry.on_disk]
+    same = next((entry.name for entry in entries if entry.sha256 == model["sha256"]), None)
+    if same:
+        return FoundModel(same, True)
+    named = next((entry.name for entry in entries if entry.name == model["name"]), None)
+    if named:
+        return FoundModel(named, False)
+    path = next((path for path in own_checkpoints() if path.stem == model["name"]), None)
+    return FoundModel(str(path), file_sha256(Path(path)) == model["sha256"]) if path else FoundModel(None, False)

@@ -251,7 +251,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder for checkpoints and logs")
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--minutes", type=float, help="length of the run")
-    end.add_argument("--until", metavar="HH:MM", help="end of the run, today")
+    end.add_argument("--until", metavar="HH:MM", help="end of the run: the next time it is so late")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="one per core; on a GPU there is always one")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
 
@@ -270,5 +270,7 @@ def end_time(arguments: argparse.Namespace) -> float:
     """Seconds since the epoch of --until (today) or --minutes from now on."""
     if arguments.until:
         clock = datetime.time.fromisoformat(arguments.until)
-        return datetime.datetime.combine(datetime.date.today(), clock).timestamp()
+        now = datetime.datetime.now()
+        end = datetime.datetime.combine(now, clock)
+        return (end if end > now else end + datetime.timedelta(days=1)).timestamp()
     return time.time() + 60 * arguments.minutes

@@ -17,7 +17,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -51,10 +51,11 @@ PICTURES = {"image": "picture", "image_b": "picture_b"}
 
 @dataclass(frozen=True)
 class Bundle:
-    """A run on disk. record: the content of run.json."""
+    """A run on disk. record: the content of run.json; missing: files that it names and that are not there, or not as they were kept."""
 
     path: Path
     record: dict
+    missing: tuple[str, ...] = ()
 
     @property
     def run_uuid(self) -> str:
@@ -78,10 +79,11 @@ class Bundle:
         return Prompts.from_json((self.path / "inputs" / "prompts.json").read_text())
 
     def inputs(self) -> Inputs:
-        """Pictures and prompts, as the experiment took them."""
+        """Pictures and prompts, as the experiment took them; a picture that is missing is None."""
         told = self.record
-        pictures = {field: self.path / "inputs" / f"{field}.png" for field in PICTURES}
-        read = {field: read_picture(file, name=told[PICTURES[field]]["name"]) for field, file in pictures.items() if file.is_file()}
+        files = {field: f"inputs/{field}.png" for field in PICTURES}
+        there = {field: self.path / file for field, file in files.items() if file in told["files"] and file not in self.missing}
+        read = {field: read_picture(file, name=told[PICTURES[field]]["name"]) for field, file in there.items()}
         return Inputs(prompts=self.prompts, **read, **film_inputs(self.path, told))
 
     def mask(self, name: str) -> np.ndarray:
@@ -168,8 +170,11 @@ def write_bundle(
     return Bundle(folder, record)
 
 
-def read_bundle(path: Path | str) -> Bundle:
-    """Read a run's folder and check every file against run.json. Raises `BadInput` that names what is missing or damaged."""
+def read_bundle(path: Path | str, partial: bool = False) -> Bundle:
+    """Read a run's folder and check every file against run.json. Raises `BadInput` that names what is missing or damaged.
+
+    partial: files that are missing or damaged are named in the bundle's `missing` instead, as long as run.json and the prompts are whole
+    """
     path = Path(path)
     try:
         record = json.loads((path / "run.json").read_text())
@@ -183,17 +188,24 @@ def read_bundle(path: Path | str) -> Bundle:
     wrong = _wrong_entry(record)
     if wrong:
         raise BadInput(f"The run in {path} is damaged: {wrong!r} in its run.json is missing or not what it should be.")
+    missing = []
     for relative, told in files.items():
-        file = path / relative
-        if not file.is_file():
-            raise BadInput(f"The run in {path} is incomplete: {relative} is missing.")
-        try:
-            same = _sha256(file) == told["sha256"]
-        except OSError as error:
-            raise BadInput(f"The run in {path} can't be read: {relative} ({error.strerror or error}).") from None
-        if not same:
-            raise BadInput(f"The run in {path} is damaged: {relative} is not the file that was kept.")
-    return Bundle(path, record)
+        problem = _file_problem(path / relative, told["sha256"])
+        if problem and not (partial and relative != "inputs/prompts.json"):
+            raise BadInput(f"The run in {path} {problem.format(relative)}.")
+        if problem:
+            missing.append(relative)
+    return Bundle(path, record, tuple(missing))
+
+
+def _file_problem(file: Path, sha256: str) -> str | None:
+    """What is wrong with a kept file, `{}` standing for its name."""
+    if not file.is_file():
+        return "is incomplete: {} is missing"
+    try:
+        return None if _sha256(file) == sha256 else "is damaged: {} is not the file that was kept"
+    except OSError as error:
+        return f"can't be read: {{}} ({error.strerror or error})"
 
 
 def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]) -> Bundle:
@@ -203,7 +215,7 @@ def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]
         record["note"] = note
     if record != bundle.record:
         (bundle.path / "run.json").write_bytes(_json(record))
-    return Bundle(bundle.path, record)
+    return replace(bundle, record=record)
 
 
 def zip_bundle(bundle: Bundle, target: Path | str) -> Path:

@@ -117,16 +117,16 @@ class RunStore:
                 client.set_terminated(found.info.run_id, "FINISHED")
             return self._kept(found)
 
-    def load(self, run_id: str, folder: Path | str) -> Bundle:
+    def load(self, run_id: str, folder: Path | str, partial: bool = False) -> Bundle:
         """Download a kept run into `folder` (made for it) and check it. Its name, note and tags are those of the store, where they can be changed.
 
-        Raises `BadInput` for an id that is none or is not there.
+        partial: as `read_bundle` takes it. Raises `BadInput` for an id that is none or is not there.
         """
         run, folder = self.find_run(run_id), Path(folder)
         with store_errors(self.uri):
             folder.mkdir(parents=True, exist_ok=True)
             self.client().download_artifacts(run_id, "", str(folder))
-        return relabel_bundle(read_bundle(folder), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags))
+        return relabel_bundle(read_bundle(folder, partial), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags))
 
     def find_run(self, run_id: str):
         """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none or is not there."""

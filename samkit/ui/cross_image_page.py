@@ -33,7 +33,7 @@ def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[Pictu
     pair, knobs = picture_pair(work), Knobs(work, page.name)
     page_header(page, about, try_it=lambda: try_it(pair, knobs))
     with sentences():
-        restore_from_link(page, work, knobs, restore, lambda inputs, params: pair.show(inputs.image, inputs.image_b, inputs.prompts, params["prompt_on"]))
+        restore_from_link(page, work, knobs, restore, lambda inputs, params: _show_run(pair, inputs, params))
         sidebar_top(work)
         with st.spinner(f"Loading {work.model_ref}", show_time=True):
             model = shared_model(work.model_ref, work.device, work.dtype)
@@ -45,6 +45,10 @@ def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[Pictu
             offer_models(work, model, "Following an object to another picture")
     with sentences():
         sidebar_bottom()
+
+
+def _show_run(pair: PicturePair, inputs: Inputs, params: dict) -> None:
+    pair.show(inputs.image, inputs.image_b or pair.b.picture, inputs.prompts, params["prompt_on"])
 
 
 @st.fragment

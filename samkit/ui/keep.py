@@ -4,7 +4,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +15,7 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
-from samkit.tracking.bundle import Bundle, write_bundle
+from samkit.tracking.bundle import PICTURES, Bundle, write_bundle
 from samkit.tracking.keep import keep_run
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import ExperimentPage
@@ -167,19 +167,40 @@ def restore_from_link(
         return
     work.restored_run = run_id
     with st.spinner("Opening the kept run"), tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
-        bundle = RunStore().load(run_id, Path(folder) / "run")
+        bundle = RunStore().load(run_id, Path(folder) / "run", partial=True)
         if bundle.experiment != page.name:
             raise SamkitError(f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that page.")
-        inputs = bundle.inputs()
-    if show is None:
+        inputs = _present_inputs(bundle, work)
+    if inputs is not None and show is None:
         work.show_picture(inputs.image, inputs.prompts)
-    else:
+    elif inputs is not None:
         show(inputs, bundle.params)
     work.dtype = bundle.record["dtype"]
     work.model_ref = _model_of(bundle, work.model_ref)
     params = bundle.params
     knobs.set({name: params[name] for name in ("side", "fit", "mask_index", "refine_edges") if name in params} | restore(params))
     st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
+
+
+def _present_inputs(bundle: Bundle, work: Workspace) -> Inputs | None:
+    """The run's inputs, the present picture in place of one that is missing; None where its film is. What is missing is said."""
+    try:
+        inputs = bundle.inputs()
+    except SamkitError as error:
+        st.warning(f"{error} Its parameters are set; choose the film with Film.", icon=":material/search_off:")
+        return None
+    for field, key in PICTURES.items():
+        told = bundle.record.get(key)
+        if told and getattr(inputs, field) is None:
+            size = f"{told.get('width', '?')} × {told.get('height', '?')} px"
+            st.warning(
+                f"The run's picture {told['name']} ({size}) is missing in the run store, so another one is shown. Give it again with Picture: prompts and "
+                "parameters are then as they were.",
+                icon=":material/search_off:",
+            )
+            if field == "image" and bundle.params.get("prompt_on") != "b":
+                work.awaited = told["sha256"], inputs.prompts
+    return inputs if inputs.image is not None or not bundle.record.get("picture") else replace(inputs, image=work.picture)
 
 
 def _model_of(bundle: Bundle, present: str) -> str:

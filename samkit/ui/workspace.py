@@ -18,7 +18,10 @@ MAX_HISTORY = 100
 
 @dataclass
 class Workspace:
-    """drawing_version counts the changes of the prompts that did not come from the canvas, after each of which the canvas is drawn anew."""
+    """
+    drawing_version: counts the changes of the prompts that did not come from the canvas, after each of which the canvas is drawn anew
+    awaited:         SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts
+    """
 
     model_ref: str = "nano-sam2"
     device: str = "auto"
@@ -33,9 +36,12 @@ class Workspace:
     shared_params: dict[str, object] = field(default_factory=dict)
     last_kept: dict[str, object] = field(default_factory=dict)
     restored_run: str | None = None
+    awaited: tuple[str, Prompts] | None = None
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
         """Put another picture on the table, with prompts that fit it or none."""
+        if self.awaited and picture.sha256 == self.awaited[0]:
+            prompts, self.awaited = self.awaited[1], None
         self.picture = picture
         self.prompts = prompts or Prompts()
         self.history = []

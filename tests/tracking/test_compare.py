@@ -1,0 +1,109 @@
+"""Kept runs side by side, against plain numpy."""
+
+import numpy as np
+import pytest
+
+from samkit.errors import BadInput
+from samkit.experiments.mask_stability import Params
+from samkit.experiments.result import Inputs, Result
+from samkit.media.pictures import Picture
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.compare import FIRST, SECOND, Comparison, compare_pair, difference_map, iou_matrix, outlines
+
+RNG = np.random.default_rng(3)
+SIZE = 40, 61
+MODEL = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
+
+
+def picture(seed: int, size=SIZE) -> Picture:
+    return Picture(np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8), f"picture {seed}")
+
+
+def blob(*limits: int, size=SIZE) -> np.ndarray:
+    mask = np.zeros(size, bool)
+    mask[limits[0] : limits[1], limits[2] : limits[3]] = True
+    return mask
+
+
+def kept(folder, image, masks: dict, prompts=None, metrics=None, experiment="mask-stability", **params):
+    result = Result(experiment, Params(**params), masks=masks, metrics=metrics or {}, timings={"encode_ms": 5.0})
+    inputs = Inputs(image=image, prompts=prompts or Prompts(points=[(0.5, 0.5, 1)]))
+    return write_bundle(folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=folder.name)
+
+
+@pytest.fixture
+def three(tmp_path):
+    same, other = picture(1), picture(2)
+    first = kept(tmp_path / "a", same, {"chosen": blob(5, 25, 5, 30), "mask_0": blob(0, 9, 0, 9)}, metrics={"predicted_iou": 0.5, "area_px": 500.0})
+    second = kept(tmp_path / "b", same, {"chosen": blob(10, 30, 5, 30)}, metrics={"predicted_iou": 0.75, "area_px": 500.0}, upper_threshold=4.0)
+    third = kept(tmp_path / "c", other, {"chosen": blob(0, 9, 0, 9)}, Prompts(boxes=[(0, 0, 0.5, 0.5)]), {"predicted_iou": 0.75}, side=512)
+    return Comparison([first, second, third])
+
+
+def named(rows, name):
+    return next(row for row in rows if row.name == name)
+
+
+def test_what_differs_is_told_apart_from_what_is_the_same(three):
+    assert {each.name for each in three.params if each.differs} == {"upper_threshold", "side"}
+    assert named(three.params, "upper_threshold").values == (8.0, 4.0, 8.0)
+    told = {each.name: each for each in three.circumstances}
+    assert not told["model"].differs and told["picture"].values == ("picture 1", "picture 1", "picture 2")
+    assert told["points"].values == (1, 1, 0) and told["prompts"].differs
+
+
+def test_the_best_are_marked_only_where_something_tells_which_they_are(three):
+    assert named(three.metrics, "predicted_iou").best == (1, 2)
+    assert named(three.metrics, "area_px").best == () and named(three.metrics, "area_px").values == (500.0, 500.0, None)
+    assert named(three.metrics, "encode_ms").best == (), "all the same"
+
+
+def test_less_is_better_for_times_and_drift(tmp_path):
+    runs = [kept(tmp_path / str(value), picture(1), {"chosen": blob(1, 5, 1, 5)}, metrics={"drift": value, "wait_ms": -value}) for value in (0.3, 0.1)]
+    metrics = Comparison(runs).metrics
+    assert named(metrics, "drift").best == (1,) and named(metrics, "wait_ms").best == (0,)
+
+
+def test_only_masks_on_one_picture_are_laid_over_each_other(three):
+    assert three.mask_names == ("mask_chosen",)
+    assert three.grounds("mask_chosen") == ((0, 1),)
+    assert [mask is None for mask in three.masks("mask_0")] == [False, True, True]
+    np.testing.assert_array_equal(three.picture(2, "mask_chosen"), picture(2).rgb)
+
+
+def test_iou_matrix_is_that_of_the_definition():
+    masks = [RNG.random(SIZE) > share for share in (0.2, 0.5, 0.9)] + [np.zeros(SIZE, bool)] * 2
+    direct = [[(a & b).sum() / (a | b).sum() if (a | b).any() else 1.0 for b in masks] for a in masks]
+    np.testing.assert_allclose(iou_matrix(masks), direct, atol=1e-12)
+
+
+def test_a_pair_is_counted_pixel_by_pixel():
+    first, second = RNG.random(SIZE) > 0.4, RNG.random(SIZE) > 0.7
+    told = compare_pair(first, second)
+    assert (told.only_first, told.only_second, told.both) == ((first & ~second).sum(), (second & ~first).sum(), (first & second).sum())
+    assert told.iou == (first & second).sum() / (first | second).sum() and compare_pair(first & False, first & False).iou == 1
+
+
+def test_a_difference_map_has_three_colours_and_leaves_the_rest_grey():
+    first, second = blob(5, 20, 5, 30), blob(10, 30, 5, 30)
+    drawn = difference_map(picture(1).rgb, first, second)
+    assert (drawn[first & ~second] == FIRST).all() and (drawn[second & ~first] == SECOND).all()
+    outside = drawn[~first & ~second]
+    assert (outside[:, 0] == outside[:, 1]).all() and outside.max() < 160
+    assert (drawn[first & second].min(axis=1) > 140).all()
+
+
+def test_outlines_are_drawn_in_their_colours_on_the_edge_only():
+    mask = blob(10, 30, 10, 40)
+    drawn = outlines(picture(1).rgb, [mask], [(255, 0, 0)])
+    for row, column in ((10, 20), (20, 10)):
+        assert drawn[row, column, 0] > 180 and drawn[row, column, 1:].max() < 80, "a smoothed line of red"
+    assert drawn[20, 25, 0] == drawn[20, 25, 1] and drawn[2, 2, 0] == drawn[2, 2, 1]
+
+
+def test_two_to_twelve_runs_are_compared(three):
+    with pytest.raises(BadInput, match="2 to 12 runs can be compared, not 1"):
+        Comparison(three.bundles[:1])
+    with pytest.raises(BadInput, match="not 13"):
+        Comparison(three.bundles[:1] * 13)

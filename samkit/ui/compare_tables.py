@@ -10,15 +10,15 @@ from samkit.tracking.compare import BOTH, COLORS, FIRST, SECOND, Comparison, Row
 CSS = """
 .samkit-table {border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; width: 100%;}
 .samkit-table th, .samkit-table td {padding: .28rem .6rem; text-align: right; border-bottom: 1px solid rgba(128,128,128,.25); vertical-align: top;
-  overflow-wrap: anywhere;}
-.samkit-table th:first-child, .samkit-table td:first-child {text-align: left; font-weight: 500; overflow-wrap: normal;}
-.samkit-table td.text {text-align: left;}
+  min-width: 4.2rem; overflow-wrap: break-word;}
+.samkit-table th:first-child, .samkit-table td:first-child {text-align: left; font-weight: 500;}
 .samkit-table td.best {font-weight: 700; background: rgba(22,160,170,.16);}
 .samkit-table td.best::after {content: " best"; font-weight: 400; font-size: .74rem; opacity: .75;}
 .samkit-table tr.same td {opacity: .72;}
 .samkit-matrix td {text-align: center; min-width: 3.2rem;}
 .samkit-scroll {overflow-x: auto;}
-.samkit-run-no {display: inline-block; min-width: 1.35rem; padding: 0 .3rem; border-radius: 4px; text-align: center; font-weight: 700; color: #fff;
+.samkit-run-no {display: inline-block; white-space: nowrap; min-width: 1.35rem; padding: 0 .3rem; border-radius: 4px; text-align: center;
+  font-weight: 700; color: #fff;
   font-variant-numeric: tabular-nums; font-size: .84rem; text-shadow: 0 0 3px rgba(0,0,0,.75);}
 """
 

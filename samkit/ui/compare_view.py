@@ -10,7 +10,7 @@ from samkit.ui.compare_figures import mask_tiles, parallel_figure, shrunk
 from samkit.ui.compare_report import report_html
 from samkit.ui.compare_tables import difference_caption, matrix_table, number_chip, rows_table
 from samkit.ui.inline_image import inline_image
-from samkit.ui.runs_state import RUNS_PAGE, present_store, run_files
+from samkit.ui.runs_state import RUN_PAGE, RUNS_PAGE, present_store, run_files
 
 TILE_PX = 420, 320
 PER_ROW = 4
@@ -57,7 +57,7 @@ def _legend(found: list[tuple[str, Bundle]]) -> None:
         for index, (run_id, bundle) in enumerate(found):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.html(number_chip(index), width="content")
-                st.page_link(RUNS_PAGE, label=f"**{bundle.name}**", query_params={"show": run_id})
+                st.page_link(RUN_PAGE, label=f"**{bundle.name}**", query_params={"id": run_id})
                 told = bundle.record.get("video") or bundle.record.get("picture") or {}
                 st.caption(
                     " · ".join(part for part in (bundle.experiment, bundle.record["model"]["name"], told.get("name", ""), bundle.record["note"][:80]) if part)
@@ -67,7 +67,7 @@ def _legend(found: list[tuple[str, Bundle]]) -> None:
 
 
 def _compare_others(run_ids: list[str]) -> None:
-    st.query_params["compare"] = ",".join(run_ids)
+    st.query_params["runs"] = ",".join(run_ids)
 
 
 def _masks(comparison: Comparison) -> tuple[str, tuple[int, int] | None]:

@@ -22,8 +22,13 @@ def route() -> None:
     deliver_at_start()
     home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
     experiments = [st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path) for page in EXPERIMENT_PAGES]
-    runs = st.Page("pages/runs.py", title="Runs", icon=":material/history:", url_path="runs")
-    asked = st.navigation({"": [home], "Experiments": experiments, "Kept": [runs]})
+    kept = [
+        st.Page("pages/runs.py", title="Runs", icon=":material/history:", url_path="runs"),
+        # A page of its own for each: a link from a page to itself with another query changes nothing that lasts.
+        st.Page("pages/kept_run.py", title="A kept run", icon=":material/history:", url_path="kept_run", visibility="hidden"),
+        st.Page("pages/compare.py", title="Compare runs", icon=":material/compare_arrows:", url_path="compare", visibility="hidden"),
+    ]
+    asked = st.navigation({"": [home], "Experiments": experiments, "Kept": kept})
     token = _routed.set(True)
     try:
         asked.run()

@@ -21,7 +21,7 @@ from samkit.ui.edge import sentences
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 from samkit.ui.kept_figures import kept_figure
 from samkit.ui.replay_panel import replay_button, replay_outcome
-from samkit.ui.runs_state import RUNS_PAGE, RunsTable, experiment_title, present_store, run_files, runs_table, when
+from samkit.ui.runs_state import COMPARE_PAGE, RUNS_PAGE, RunsTable, experiment_title, present_store, run_files, runs_table, when
 from samkit.ui.runs_transfer import download_zip
 from samkit.ui.workspace import workspace
 
@@ -52,7 +52,7 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
     newer, older = neighbours(store, table.query, run)
 
     def show(other: RunSummary) -> None:
-        st.query_params["show"] = other.run_id
+        st.query_params["id"] = other.run_id
 
     with st.container(horizontal=True, vertical_alignment="center", key="run_top"):
         st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
@@ -91,7 +91,7 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
             table.choose(run.run_id, run.name, not chosen)
             st.rerun()
         if 2 <= len(table.chosen) <= MAX_COMPARED:
-            st.page_link(RUNS_PAGE, label=f"Compare {len(table.chosen)}", icon=":material/compare_arrows:", query_params={"compare": ",".join(table.chosen)})
+            st.page_link(COMPARE_PAGE, label=f"Compare {len(table.chosen)}", icon=":material/compare_arrows:", query_params={"runs": ",".join(table.chosen)})
     place = st.container()
     if pressed and bundle is not None:
         with place, sentences():

@@ -13,10 +13,11 @@ from samkit.tracking.store import RunStore, RunSummary
 from samkit.tracking.tags import NOTE, THUMBNAIL
 from samkit.ui.compare_tables import number_text
 from samkit.ui.edge import sentences
-from samkit.ui.runs_state import RUNS_PAGE, RunsTable, experiment_title, present_store, runs_table, when
+from samkit.ui.runs_state import COMPARE_PAGE, RUN_PAGE, RunsTable, experiment_title, present_store, runs_table, when
 from samkit.ui.runs_transfer import download_zip
 
 KEY_METRICS = 4
+SEARCH_KEY = "runs_search_"
 FIRST_METRICS = ("predicted_iou", "stability_score", "iou", "j_and_f", "object_score")
 SEARCH_HELP = (
     "Plain words are looked for in name, note, tags, experiment, model and picture. MLflow's filter language may stand among them:\n\n"
@@ -43,35 +44,44 @@ def _search_row(table: RunsTable, store: RunStore) -> None:
     query = table.query
     with st.container(key="row_runs_search"):
         text_place, experiment_place, more_place = st.columns([6, 3, 2], vertical_alignment="bottom", gap="small")
-    text = text_place.text_input("Search", query.text, placeholder="Words, or metrics.predicted_iou > 0.8", help=SEARCH_HELP, icon=":material/search:")
+    more = dict(placeholder="Words, or metrics.predicted_iou > 0.8", help=SEARCH_HELP, icon=":material/search:")
+    text = text_place.text_input("Search", key=_seeded("text", query.text), **more)
     with sentences():
-        experiments = kept_experiments(store)
-        index = experiments.index(query.experiment) if query.experiment in experiments else None
-        experiment = experiment_place.selectbox("Experiment", experiments, index, experiment_title, placeholder="All")
+        experiments = sorted({*kept_experiments(store), *([query.experiment] if query.experiment else [])})
+        key = _seeded("experiment", query.experiment)
+        experiment = experiment_place.selectbox("Experiment", experiments, None, experiment_title, placeholder="All", key=key)
         used = sum(map(bool, (query.model, query.picture, query.tag, query.since, query.until, query.deleted)))
         with more_place.popover(f"Filters ({used})" if used else "Filters", icon=":material/filter_list:", width="stretch"):
             more = _filters(query, store)
         table.look_for(replace(query, text=text.strip(), experiment=experiment, **more))
 
 
+def _seeded(name: str, value) -> str:
+    """The key of a widget of the search, its state as `value` says where Streamlit has dropped it."""
+    key = f"{SEARCH_KEY}{name}"
+    if key not in st.session_state:
+        st.session_state[key] = value
+    return key
+
+
 def _filters(query: Query, store: RunStore) -> dict:
     models, pictures = _seen(store.uri)
-    model = _choice("Model", query.model, models)
-    picture = _choice("Picture", query.picture, pictures)
-    tag = st.text_input("Tag", query.tag or "", placeholder="keeper, or figure=3")
+    model = _choice("Model", "model", query.model, models)
+    picture = _choice("Picture", "picture", query.picture, pictures)
+    tag = st.text_input("Tag", placeholder="keeper, or figure=3", key=_seeded("tag", query.tag or ""))
     days = st.columns(2)
-    since = days[0].date_input("From", query.since, format="YYYY-MM-DD", max_value=date(2200, 1, 1))
-    until = days[1].date_input("Up to", query.until, format="YYYY-MM-DD", max_value=date(2200, 1, 1))
-    deleted = st.toggle("Deleted runs instead", query.deleted)
-    st.button("Clear all", icon=":material/filter_list_off:", on_click=_forget_query, width="stretch")
+    more = dict(format="YYYY-MM-DD", max_value=date(2200, 1, 1))
+    since = days[0].date_input("From", None, key=_seeded("since", query.since), **more)
+    until = days[1].date_input("Up to", None, key=_seeded("until", query.until), **more)
+    deleted = st.toggle("Deleted runs instead", key=_seeded("deleted", query.deleted))
+    st.button("Clear all", icon=":material/filter_list_off:", on_click=_forget_query, width="stretch", key="clear_search")
     return dict(model=model, picture=picture, tag=tag.strip() or None, since=since, until=until, deleted=deleted)
 
 
-def _choice(label: str, value: str | None, options: list[str]) -> str | None:
+def _choice(label: str, name: str, value: str | None, options: list[str]) -> str | None:
     options = sorted({*options, *([value] if value else [])})
-    index = options.index(value) if value else None
     more = dict(accept_new_options=True, placeholder="Any", help="Those of the latest runs; type another one's exact name.")
-    return st.selectbox(label, options, index, **more) or None
+    return st.selectbox(label, options, None, key=_seeded(name, value), **more) or None
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -82,6 +92,8 @@ def _seen(uri: str) -> tuple[list[str], list[str]]:
 
 
 def _forget_query() -> None:
+    for key in [key for key in st.session_state if str(key).startswith(SEARCH_KEY)]:
+        del st.session_state[key]
     table = runs_table()
     table.look_for(replace(EVERYTHING, zone=table.query.zone))
 
@@ -104,7 +116,7 @@ def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -
         compared = 2 <= count <= MAX_COMPARED
         wish = "" if compared else f"Choose 2 to {MAX_COMPARED} runs"
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not compared, help=wish or None, type="primary", key="compare_chosen"):
-            st.switch_page(RUNS_PAGE, query_params={"compare": ",".join(ids)})
+            st.switch_page(COMPARE_PAGE, query_params={"runs": ",".join(ids)})
         download_zip(store, ids, "Export", "export_chosen")
         if table.query.deleted:
             st.button("Restore", icon=":material/restore_from_trash:", disabled=not count, on_click=_each, args=(restore_run, "Restored"), key="restore_chosen")
@@ -131,7 +143,7 @@ def _row(table: RunsTable, run: RunSummary) -> None:
             table.chosen.setdefault(run.run_id, run.name)
         picture.html(thumbnail_html(run))
         with text.container(gap=None):
-            st.page_link(RUNS_PAGE, label=f"**{_plain(run.name)}**", query_params={"show": run.run_id})
+            st.page_link(RUN_PAGE, label=f"**{_plain(run.name)}**", query_params={"id": run.run_id})
             said = [experiment_title(run.experiment), run.tags.get("samkit.model", ""), run.tags.get("samkit.video") or run.tags.get("samkit.picture", "")]
             line = " · ".join(escape(part) for part in said if part)
             note, tags = run.tags.get(NOTE, ""), tags_text(run.tags)

@@ -1,4 +1,4 @@
-"""The Runs page: the list of kept runs, one run (`?show=ID`), or several side by side (`?compare=ID,ID`)."""
+"""The pages of kept runs: the list, one run, and several side by side, with one sidebar."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from samkit.ui.compare_view import compare_view
 from samkit.ui.edge import sentences
 from samkit.ui.run_view import run_view
 from samkit.ui.runs_list import list_view
-from samkit.ui.runs_state import present_store
+from samkit.ui.runs_state import RUNS_PAGE, present_store
 from samkit.ui.runs_transfer import import_panel, spool_panel
 from samkit.ui.store_state import store_panel
 
@@ -27,23 +27,46 @@ _CSS = """
 
 
 def runs_page() -> None:
+    """The list."""
+    _frame()
+    st.title("Runs", anchor=False)
+    st.html('<div class="samkit-question">What was kept, and what came out?</div>')
+    with sentences():
+        list_view()
+
+
+def kept_run_page() -> None:
+    """One run, `?id=RUN_ID`."""
+    _frame()
+    run_id = st.query_params.get("id")
+    with sentences():
+        if run_id:
+            run_view(run_id)
+        else:
+            _nothing_named("A kept run", "Open a run from the list.")
+
+
+def compare_page() -> None:
+    """Several side by side, `?runs=RUN_ID,RUN_ID`."""
+    _frame()
+    run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+    with sentences():
+        if run_ids:
+            compare_view(run_ids)
+        else:
+            _nothing_named("Compare runs", "Choose two runs or more in the list, then press Compare.")
+
+
+def _nothing_named(title: str, advice: str) -> None:
+    st.title(title, anchor=False)
+    st.info(advice, icon=":material/history:")
+    st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+
+
+def _frame() -> None:
     st.html(f"<style>{_CSS}{TABLE_CSS}</style>")
     with sentences():
         _sidebar()
-    shown, compared = st.query_params.get("show"), st.query_params.get("compare")
-    with sentences():
-        if shown:
-            run_view(shown)
-        elif compared:
-            compare_view([run_id for run_id in compared.split(",") if run_id])
-        else:
-            _list()
-
-
-def _list() -> None:
-    st.title("Runs", anchor=False)
-    st.html('<div class="samkit-question">What was kept, and what came out?</div>')
-    list_view()
 
 
 def _sidebar() -> None:

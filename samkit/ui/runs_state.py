@@ -17,7 +17,8 @@ from samkit.tracking.search import EVERYTHING, Query
 from samkit.tracking.store import RunStore, RunSummary
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 
-RUNS_PAGE = "pages/runs.py"
+RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
+"""The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
 FILES_KEPT_BYTES = 2 * 2**30
 _KEY = "samkit.runs"
 

@@ -11,7 +11,7 @@ from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from samkit.ui.edge import sentences
-from samkit.ui.runs_state import RUNS_PAGE, present_store
+from samkit.ui.runs_state import RUN_PAGE, present_store
 
 MAX_EXPORTED = 100
 
@@ -49,7 +49,7 @@ def import_panel() -> None:
         bar.empty()
         st.success(f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:")
         for name, run_id in kept[:20]:
-            st.page_link(RUNS_PAGE, label=name, query_params={"show": run_id}, icon=":material/history:")
+            st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
 
 
 def spool_panel() -> None:

@@ -36,7 +36,7 @@ _CSS = """
 :is([class*="st-key-masks_grid"], [class*="st-key-memories_"], .st-key-film_masks) [data-testid="stColumn"] {min-width: 0; flex: 1 1 0;}
 :is([class*="st-key-masks_grid"], [class*="st-key-memories_"], .st-key-film_masks) [data-testid="stHorizontalBlock"] {flex-wrap: nowrap;}
 @media (max-width: 900px) {
-  [class*="st-key-row_"] [data-testid="stColumn"]:not(:has([data-testid="stElementContainer"])) {display: none;}
+  [class*="st-key-row_"] [data-testid="stColumn"]:not(:has([data-testid="stElementContainer"], button)) {display: none;}
   [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {flex-wrap: wrap;}
   [class*="st-key-row_"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {flex: 1 1 100%; min-width: 100%;}
 }

@@ -191,16 +191,23 @@ def _present_inputs(bundle: Bundle, work: Workspace) -> Inputs | None:
         return None
     for field, key in PICTURES.items():
         told = bundle.record.get(key)
-        if told and getattr(inputs, field) is None:
-            size = f"{told.get('width', '?')} × {told.get('height', '?')} px"
-            st.warning(
-                f"The run's picture {told['name']} ({size}) is missing in the run store, so another one is shown. Give it again with Picture: prompts and "
-                "parameters are then as they were.",
-                icon=":material/search_off:",
-            )
-            if field == "image" and bundle.params.get("prompt_on") != "b":
-                work.awaited = told["sha256"], inputs.prompts
-    return inputs if inputs.image is not None or not bundle.record.get("picture") else replace(inputs, image=work.picture)
+        if told is None or getattr(inputs, field) is not None:
+            continue
+        if field == "image":
+            inputs = replace(inputs, image=work.picture)
+        if field != "image" or work.picture.sha256 != told["sha256"]:
+            _say_missing(told)
+        if field == "image" and bundle.params.get("prompt_on") != "b":
+            work.awaited = told["sha256"], inputs.prompts
+    return inputs
+
+
+def _say_missing(picture: dict) -> None:
+    st.warning(
+        f"The run's picture {picture['name']} ({picture.get('width', '?')} × {picture.get('height', '?')} px) is missing in the run store, so another one is "
+        "shown. Give it again with Picture: prompts and parameters are then as they were.",
+        icon=":material/search_off:",
+    )
 
 
 def _model_of(bundle: Bundle, present: str) -> str:

@@ -1,0 +1,274 @@
+"""The pages of kept runs without a browser: lists and filters, one run, comparisons, import, and what waits."""
+
+import datetime
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from samkit.experiments.mask_stability import NAME, Params
+from samkit.experiments.registry import find_experiment
+from samkit.experiments.result import Inputs, Result
+from samkit.media.samples import load_sample
+from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import write_bundle
+from samkit.tracking.edit import delete_run, read_run, tag_run
+from samkit.tracking.spool import Spool
+from samkit.tracking.store import RunStore
+from samkit.ui.edge import _log
+
+HOME = str(Path(__file__).parents[2] / "Home.py")
+LIST, RUN, COMPARE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
+INFO = type("Info", (), dict(name="nano-sam2", family="sam2", version="2.1", sha256="0" * 64))()
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory) -> Path:
+    """A store without runs: making one takes MLflow longer than most of these tests."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    RunStore(f"sqlite:///{file}").runs()
+    return file
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path, empty_store):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
+    monkeypatch.setattr(_log, "exception", lambda *words: pytest.fail("an error on a page that is no sentence"))
+    return AppTest.from_file(HOME, default_timeout=60)
+
+
+@pytest.fixture
+def keep(app, tmp_path):
+    """Puts a run into the store and gives its id."""
+
+    def put(name: str, picture: str = "coffee", experiment: str = NAME, info=INFO, **params) -> str:
+        image = load_sample(picture)
+        mask = np.zeros(image.rgb.shape[:2], bool)
+        mask[50:150, 60 : 200 + len(name)] = True
+        result = Result(experiment, Params(**params), masks={"chosen": mask}, metrics={"predicted_iou": 0.5 + len(name) / 100}, timings={"encode_ms": 40.0})
+        given = dict(inputs=Inputs(image, Prompts(points=[(0.4, 0.4, 1)])), model_info=info, device="cpu", dtype="float32")
+        folder = tmp_path / name
+        return RunStore().keep(write_bundle(folder, result=result, name=name, note=f"note of {name}", **given)).run_id
+
+    return put
+
+
+def listed(app) -> list[str]:
+    return [box.label.removeprefix("Choose ") for box in app.checkbox if box.label.startswith("Choose ")]
+
+
+def opened(app, page: str, **query):
+    app.run().switch_page(page)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def text_of(app) -> str:
+    shown = [element.value for kind in ("markdown", "caption", "title", "subheader", "success", "warning", "info", "error") for element in app.get(kind)]
+    return " ".join([*shown, *(element.proto.body for element in app.get("html"))])
+
+
+def press(app, key: str):
+    return app.button(key=key).click().run()
+
+
+def test_without_runs_the_list_says_how_to_make_one(app):
+    opened(app, LIST)
+    assert "Nothing is kept yet" in text_of(app) and listed(app) == []
+
+
+def test_search_and_filters_narrow_the_list_and_are_taken_back(app, keep):
+    keep("first cup"), keep("second cup", upper_threshold=4.0), keep("cat", picture="chelsea")
+    opened(app, LIST)
+    assert listed(app) == ["cat", "second cup", "first cup"]
+    app.text_input(key="runs_search_text").set_value("cup").run()
+    assert listed(app) == ["second cup", "first cup"]
+    app.text_input(key="runs_search_text").set_value("cup params.upper_threshold = '4.0'").run()
+    assert listed(app) == ["second cup"]
+    app.text_input(key="runs_search_text").set_value("").run()
+    app.selectbox(key="runs_search_picture").set_value("chelsea").run()
+    assert listed(app) == ["cat"]
+    app.date_input(key="runs_search_until").set_value(datetime.date(2020, 1, 1)).run()
+    assert listed(app) == [] and "No run is like that" in text_of(app)
+    press(app, "clear_search")
+    assert listed(app) == ["cat", "second cup", "first cup"] and app.text_input(key="runs_search_text").value == ""
+
+
+def test_a_search_that_cannot_be_read_is_a_sentence(app, keep):
+    keep("a run")
+    opened(app, LIST)
+    app.text_input(key="runs_search_text").set_value("metrics.predicted_iou > lots").run()
+    assert [error.value for error in app.error if "can't be read" in error.value] and not app.exception
+
+
+def test_chosen_runs_are_deleted_and_restored(app, keep):
+    keep("stays"), keep("goes")
+    opened(app, LIST)
+    next(box for box in app.checkbox if box.label == "Choose goes").check().run()
+    assert "**1** chosen" in text_of(app) and app.button(key="compare_chosen").disabled
+    press(app, "delete_chosen")
+    assert listed(app) == ["stays"]
+    app.toggle(key="runs_search_deleted").set_value(True).run()
+    assert listed(app) == ["goes"]
+    next(box for box in app.checkbox if box.label == "Choose goes").check().run()
+    press(app, "restore_chosen")
+    app.toggle(key="runs_search_deleted").set_value(False).run()
+    assert listed(app) == ["goes", "stays"]
+
+
+def test_what_is_chosen_stays_chosen_on_another_page_of_the_list(app, keep):
+    for number in range(27):
+        keep(f"run {number}")
+    opened(app, LIST)
+    assert len(listed(app)) == 25
+    app.checkbox[0].check().run()
+    press(app, "older_runs")
+    assert listed(app) == ["run 1", "run 0"] and app.button(key="older_runs").disabled
+    app.checkbox[0].check().run()
+    assert "**2** chosen" in text_of(app) and not app.button(key="compare_chosen").disabled
+    press(app, "newer_runs")
+    assert [box.value for box in app.checkbox][:2] == [True, False]
+
+
+def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
+    run_id = keep("cup", upper_threshold=4.0)
+    opened(app, RUN, id=run_id)
+    assert app.title[0].value == "cup" and "note of cup" in text_of(app)
+    assert [tab.label for tab in app.tabs] == ["Parameters", "Prompts", "Files", "Timings", "run.json"]
+    name, tags = (next(box for box in app.text_input if box.label == label) for label in ("Name", "Tags"))
+    name.set_value("mug"), tags.set_value("keeper, figure=3")
+    app.text_area[0].set_value("better")
+    next(button for button in app.button if button.label == "Save").click().run()
+    run = read_run(RunStore(), run_id)
+    assert (run.name, run.tags["keeper"], run.tags["figure"], run.tags["mlflow.note.content"]) == ("mug", "", "3", "better")
+    assert app.title[0].value == "mug" and "figure" in text_of(app)
+
+
+def test_newer_and_older_walk_through_what_the_list_shows(app, keep):
+    ids = [keep("cup one"), keep("cat", picture="chelsea"), keep("cup two")]
+    opened(app, LIST)
+    app.text_input(key="runs_search_text").set_value("cup").run()
+    opened(app, RUN, id=ids[2])
+    assert app.button(key="run_newer").disabled
+    press(app, "run_older")
+    assert app.title[0].value == "cup one" and app.query_params["id"] in (ids[0], [ids[0]]) and app.button(key="run_older").disabled
+
+
+def test_a_deleted_run_says_so_and_comes_back(app, keep):
+    run_id = keep("gone")
+    delete_run(RunStore(), run_id)
+    opened(app, RUN, id=run_id)
+    assert "This run was deleted" in text_of(app)
+    press(app, "restore_run")
+    assert not read_run(RunStore(), run_id).deleted and "This run was deleted" not in text_of(app)
+
+
+@pytest.mark.parametrize(("query", "sentence"), [({}, "Open a run from the list"), ({"id": "xyz"}, "is not a run's id"), ({"id": "0" * 32}, "There is no run")])
+def test_a_run_that_is_not_there_is_a_sentence(app, query, sentence):
+    opened(app, RUN, **query)
+    assert sentence in text_of(app)
+
+
+def test_a_run_whose_files_are_gone_shows_what_the_store_has(app, keep, tmp_path):
+    run_id = keep("cup")
+    shutil.rmtree(tmp_path / "home" / "mlartifacts")
+    opened(app, RUN, id=run_id)
+    assert len(app.error) == 1 and "those of the store" in app.error[0].value
+    assert any("0.53" in str(value) for value in app.dataframe[0].value["value"])
+    assert app.button(key="replay_run").disabled
+
+
+def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
+    import samkit
+
+    model, experiment, image = samkit.load_model("nano-sam2", device="cpu"), find_experiment(NAME), load_sample("coffee")
+    inputs = Inputs(image, Prompts(points=[(0.46, 0.3, 1)]))
+    result = experiment.run(model, inputs, Params())
+    told = dict(inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
+    whole = RunStore().keep(write_bundle(tmp_path / "whole", result=result, **told)).run_id
+    changed = result.masks["chosen"].copy()
+    changed[:3, :5] ^= True
+    other = replace(result, masks={**result.masks, "chosen": changed}, metrics={**result.metrics, "predicted_iou": 0.1})
+    edited = RunStore().keep(write_bundle(tmp_path / "edited", result=other, **told)).run_id
+    opened(app, RUN, id=whole)
+    press(app, "replay_run")
+    assert "all metrics are identical" in text_of(app) and app.success
+    opened(app, RUN, id=edited)
+    press(app, "replay_run")
+    assert "mask_chosen differs in 15 of 240000 pixels" in text_of(app) and app.warning
+
+
+def test_a_run_of_a_model_that_is_not_here_is_not_replayed(app, keep):
+    stranger = type("Info", (), dict(name="somebody's", family="sam2", version="2.1", sha256="1" * 64))()
+    opened(app, RUN, id=keep("strange", info=stranger))
+    press(app, "replay_run")
+    assert [error.value for error in app.error if "somebody's, is not on this machine" in error.value]
+
+
+def test_comparison_shows_what_differs_and_masks(app, keep):
+    ids = [keep("a"), keep("bb", upper_threshold=4.0), keep("cat", picture="chelsea")]
+    opened(app, COMPARE, runs=",".join(ids))
+    shown = text_of(app)
+    assert app.title[0].value == "Compare 3 runs" and "upper threshold" in shown and "lower threshold" not in shown
+    assert shown.count('class="samkit-mask"') == 3 and "Where the two masks differ" in shown and "IoU 0.9930" in shown
+    app.toggle(key="compare_all_params").set_value(True).run()
+    assert "lower threshold" in text_of(app)
+    press(app, f"leave_{ids[2]}")
+    assert "chelsea" not in text_of(app) and not app.exception
+
+
+@pytest.mark.parametrize(("runs", "sentence"), [("", "Choose two runs or more"), ("0" * 32 + ",xyz", "at least two runs")])
+def test_a_comparison_of_nothing_says_what_to_do(app, runs, sentence):
+    opened(app, COMPARE, **({"runs": runs} if runs else {}))
+    assert sentence in text_of(app)
+
+
+def test_what_waits_is_listed_with_its_reason_and_delivered(app, keep, tmp_path):
+    keep("there")
+    from samkit.tracking.bundle import read_bundle
+
+    bundle = read_bundle(tmp_path / "there")
+    delete_run(RunStore(), RunStore().runs()[0].run_id)
+    Spool().add(bundle)
+    Spool().explain(bundle.run_uuid, "The run store was asleep.")
+    opened(app, LIST)
+    press(app, "open_spool")
+    assert app.dataframe[0].value["why it waits"].tolist() == ["The run store was asleep."]
+    press(app, "deliver_spool")
+    assert not Spool().waiting() and len(RunStore().runs()) == 1
+
+
+def test_a_run_whose_picture_is_gone_waits_for_it(app, keep, tmp_path):
+    from samkit.media.pictures import Picture
+
+    run_id = keep("cup", upper_threshold=4.0)
+    for file in (tmp_path / "home" / "mlartifacts").rglob("image.png"):
+        file.unlink()
+    app.run()
+    app.session_state["samkit.workspace"].show_picture(load_sample("astronaut"))
+    opened(app, "pages/mask_stability.py", run=run_id)
+    assert [warning.value for warning in app.warning if "picture coffee (600 × 400 px) is missing" in warning.value]
+    work = app.session_state["samkit.workspace"]
+    assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and app.slider(key="knob_mask-stability_thresholds").value == (0.0, 4.0)
+    work.show_picture(load_sample("chelsea"))
+    assert work.prompts.is_empty
+    work.show_picture(Picture(load_sample("coffee").rgb, "found again.png"))
+    assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and work.awaited is None
+
+
+def test_tags_are_filtered_by(app, keep):
+    keep("plain")
+    tag_run(RunStore(), keep("tagged"), {"keeper": "yes"})
+    opened(app, LIST)
+    app.text_input(key="runs_search_tag").set_value("keeper=yes").run()
+    assert listed(app) == ["tagged"]
+    app.text_input(key="runs_search_tag").set_value("keeper=no").run()
+    assert listed(app) == []

@@ -198,6 +198,8 @@ def test_a_run_without_json_prints_metrics_and_the_folder(small_model, picture, 
 def test_replay_is_identical_from_folder_store_and_zip(kept, small_model, home, tmp_path):
     told, out = kept
     run_id = told["kept"]["run_id"]
+    assert json.loads(samkit("runs", "list", "--search", "no-such-word", "--json", **home).stdout)["runs"] == []
+    assert len(json.loads(samkit("runs", "list", "--search", "first params.upper_threshold = '6.0'", "--json", **home).stdout)["runs"]) == 1
     samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
     for target in (out, run_id, tmp_path / "run.zip"):
         outcome = json.loads(rerun(target, small_model, **home).stdout)
@@ -258,6 +260,22 @@ def test_runs_are_listed_shown_and_handed_on(kept, home, tmp_path):
     elsewhere = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/other.db"}
     first = samkit("runs", "import", tmp_path / "run.zip", **elsewhere).stdout
     assert samkit("runs", "import", tmp_path / "run.zip", **elsewhere).stdout == first
+
+
+def test_runs_are_compared(small_model, picture, tmp_path):
+    home = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/runs.db"}
+    ids = []
+    for side in (64, 96):
+        out = tmp_path / f"side{side}"
+        words = ["--model", small_model, "--image", picture, "--point", "0.4,0.6", "--set", f"side={side}", "--set", "mask_index=1", "--keep", "--json"]
+        ids.append(json.loads(samkit("run", "mask-stability", *words, "--out", out, **home).stdout)["kept"]["run_id"])
+    told = json.loads(samkit("runs", "compare", *ids, "--json", **home).stdout)
+    assert told["differ"] == {"side": [64, 96]} and told["mask"] == "mask_chosen"
+    first, second = (read_bundle(tmp_path / f"side{side}").mask("mask_chosen") for side in (64, 96))
+    iou = pytest.approx((first & second).sum() / (first | second).sum())
+    assert told["overlaps"] == [{"runs": [0, 1], "iou": [[1.0, iou], [iou, 1.0]]}]
+    assert "IoU of mask_chosen, runs 1, 2" in samkit("runs", "compare", *ids, **home).stdout
+    assert "2 to 12 runs can be compared, not 1" in samkit("runs", "compare", ids[0], expect=2, **home).stderr
 
 
 def test_a_run_waits_in_the_spool_while_the_store_is_away_and_is_delivered_once(small_model, picture, tmp_path):

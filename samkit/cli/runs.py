@@ -23,16 +23,18 @@ def runs(context: typer.Context) -> None:
 @app.command("list")
 def list_runs(
     experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment.")] = None,
+    search: Annotated[str, typer.Option(help="Words, and clauses of MLflow's filter language such as metrics.predicted_iou > 0.8.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """The latest runs in the store."""
     from samkit.experiments.registry import find_experiment
+    from samkit.tracking.search import Query, search_runs
     from samkit.tracking.spool import Spool
     from samkit.tracking.store import RunStore
 
-    store = RunStore()
-    found = store.runs(find_experiment(experiment).NAME if experiment else None, max_results=limit)
+    query = Query(text=search, experiment=find_experiment(experiment).NAME if experiment else None)
+    found = search_runs(RunStore(), query, size=limit).runs
     waiting = len(Spool().waiting())
     if as_json:
         fields = ("run_id", "run_uuid", "experiment", "name", "created_ms", "params", "metrics")
@@ -56,6 +58,34 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json
         print_json(record)
     else:
         print_values({key: value for key, value in record.items() if key != "files"})
+
+
+@app.command("compare")
+def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_json: Json = False) -> None:
+    """Runs side by side: what was set differently, all metrics, and the IoU of each mask with each where they lie on one picture."""
+    from samkit.tracking.compare import Comparison, iou_matrix
+    from samkit.tracking.store import RunStore
+
+    store = RunStore()
+    with tempfile.TemporaryDirectory(prefix="samkit-compare-") as folder:
+        unique = list(dict.fromkeys(run_ids))
+        comparison = Comparison([store.load(run_id, Path(folder, run_id)) for run_id in unique])
+        differ = {row.name: row.values for row in (*comparison.circumstances, *comparison.params) if row.differs}
+        metrics = {row.name: row.values for row in comparison.metrics}
+        name = comparison.mask_names[0] if comparison.mask_names else ""
+        masks = comparison.masks(name)
+        matrices = [{"runs": group, "iou": iou_matrix([masks[index] for index in group]).tolist()} for group in comparison.grounds(name)]
+    if as_json:
+        print_json({"run_ids": unique, "differ": differ, "metrics": metrics, "mask": name, "overlaps": matrices})
+        return
+    print_values({key: "   ".join(map(_text, values)) for key, values in (differ | metrics).items()})
+    for each in matrices:
+        print(f"IoU of {name or 'the masks'}, runs {', '.join(str(index + 1) for index in each['runs'])}")
+        print("\n".join("   ".join(f"{value:.4f}" for value in row) for row in each["iou"]))
+
+
+def _text(value) -> str:
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @app.command("export")

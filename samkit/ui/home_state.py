@@ -22,6 +22,7 @@ def state_row() -> None:
         scheme = tracking_uri().split(":", 1)[0]
         st.markdown(f":material/database: Run store: **{'SQLite, beside the app' if scheme == 'sqlite' else scheme}**")
         st.caption("Runs you keep are MLflow runs: parameters, metrics, prompts and masks.")
+        st.page_link("pages/runs.py", label="See them, compare and replay them", icon=":material/history:")
     with cache, st.container(border=True, height="stretch"):
         state = encoding_cache().state()
         st.markdown(f":material/memory: Encodings kept: **{state.entries}**")

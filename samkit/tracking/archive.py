@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from samkit.errors import BadInput, StoreError
-from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, UNREADABLE_ZIP, Bundle, unzip_bundle, zip_bundle
+from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, PLOTLY, UNREADABLE_ZIP, Bundle, plotly_file, unzip_bundle, zip_bundle
 
 
 def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
@@ -22,9 +22,11 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
         whole = Path(folder, "runs.zip")
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
             for bundle in bundles:
-                part = zip_bundle(bundle, Path(folder, f"{bundle.run_uuid}.zip"))
+                part = zip_bundle(bundle, Path(folder, f"{bundle.run_uuid}.zip"), with_plotly=False)
                 archive.write(part, part.name)
                 part.unlink()
+            if any(bundle.outputs(".html") for bundle in bundles):
+                archive.write(plotly_file(), PLOTLY, zipfile.ZIP_DEFLATED)
         try:
             shutil.move(whole, target)
         except OSError as error:
@@ -40,7 +42,7 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
     name = shown_name or source.name
     try:
         with zipfile.ZipFile(source) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
             inner = [entry for entry in entries if entry.filename.endswith(".zip") and "/" not in entry.filename]
             if not inner:
                 return [unzip_bundle(source, folder / "run", name)]

@@ -8,6 +8,7 @@ outputs/                mask_*.png, other pictures, arrays.npz, tables.json, fil
 
 import errno
 import hashlib
+import importlib.resources
 import json
 import os
 import platform
@@ -218,8 +219,13 @@ def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]
     return replace(bundle, record=record)
 
 
-def zip_bundle(bundle: Bundle, target: Path | str) -> Path:
-    """The run as one zip file."""
+def plotly_file() -> Path:
+    """plotly.js, as the installed plotly brings it."""
+    return Path(str(importlib.resources.files("plotly"))) / "package_data" / PLOTLY
+
+
+def zip_bundle(bundle: Bundle, target: Path | str, with_plotly: bool = True) -> Path:
+    """The run as one zip file. with_plotly: together with plotly.js, once, where the run has interactive figures, so that they open without a network."""
     target = Path(target)
     partial = target.with_name(f".{target.name}.part")
     try:
@@ -227,6 +233,8 @@ def zip_bundle(bundle: Bundle, target: Path | str) -> Path:
             for file in sorted(bundle.path.rglob("*")):
                 if file.is_file():
                     archive.write(file, file.relative_to(bundle.path).as_posix())
+            if with_plotly and bundle.outputs(".html"):
+                archive.write(plotly_file(), PLOTLY)
         os.replace(partial, target)
     except OSError as error:
         partial.unlink(missing_ok=True)

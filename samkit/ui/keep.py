@@ -19,6 +19,7 @@ from samkit.tracking.bundle import PICTURES, Bundle, write_bundle
 from samkit.tracking.keep import keep_run
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import ExperimentPage
+from samkit.ui.kept_figures import figure_html
 from samkit.ui.knobs import Knobs
 from samkit.ui.run_model import find_model
 from samkit.ui.workspace import Workspace
@@ -118,7 +119,7 @@ def keep_bar(page: ExperimentPage, work: Workspace, model, inputs: Inputs, resul
 
 def _keep(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: Result, figures: MakeFigures, name: str, note: str) -> None:
     extra = {"outputs/recipe.json": json.dumps(recipe(page, inputs, model, result.params), indent=1).encode()}
-    extra |= {f"outputs/{title}.html": figure.to_html(include_plotlyjs="cdn").encode() for title, figure in figures(result).items()}
+    extra |= {f"outputs/{title}.html": figure_html(figure, title) for title, figure in figures(result).items()}
     with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
         given = dict(result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype, name=name, note=note, extra_files=extra)
         outcome = keep_run(write_bundle(Path(folder) / "run", **given))

@@ -1,0 +1,69 @@
+"""Figures kept with a run: small, drawn without a network, and read back for the app."""
+
+import json
+import zipfile
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from samkit.errors import BadInput
+from samkit.experiments.mask_stability import Params
+from samkit.experiments.result import Inputs, Result
+from samkit.media.samples import load_sample
+from samkit.tracking.archive import export_runs, import_runs
+from samkit.tracking.bundle import write_bundle
+from samkit.ui.kept_figures import figure_html, read_figure
+from tools.running_app import chromium
+
+INFO = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
+FIGURE = go.Figure(go.Heatmap(z=np.arange(12, dtype=np.float32).reshape(3, 4)), layout=dict(title="a </script> in a title"))
+
+
+def run(folder):
+    given = dict(inputs=Inputs(load_sample("coins")), model_info=INFO, device="cpu", dtype="float32")
+    figures = {"outputs/map.html": figure_html(FIGURE, "map")}
+    return write_bundle(folder, result=Result("mask-stability", Params()), extra_files=figures, **given)
+
+
+def test_a_figure_is_small_and_comes_back(tmp_path):
+    kept = run(tmp_path / "run").path / "outputs" / "map.html"
+    assert kept.stat().st_size < 20_000
+    again = read_figure(kept)
+    assert json.loads(again.to_json())["data"] == json.loads(FIGURE.to_json())["data"]
+    assert again.layout.title.text == "a </script> in a title"
+
+
+@pytest.mark.parametrize("text", ["", "<html>", '<script type="application/json" id="figure-numbers">{"data": </script>'])
+def test_another_file_is_a_sentence(tmp_path, text):
+    (tmp_path / "x.html").write_text(text)
+    with pytest.raises(BadInput, match="x.html is no figure"):
+        read_figure(tmp_path / "x.html")
+
+
+def test_an_exported_run_brings_plotly_once_and_comes_in_without_it(tmp_path):
+    bundles = [run(tmp_path / name) for name in ("a", "b")]
+    for count in (1, 2):
+        file = export_runs(bundles[:count], tmp_path / f"{count}.zip")
+        assert zipfile.ZipFile(file).namelist().count("plotly.min.js") == 1
+        came = import_runs(file, tmp_path / f"in{count}")
+        assert [bundle.run_uuid for bundle in came] == [bundle.run_uuid for bundle in bundles[:count]]
+        assert not list((tmp_path / f"in{count}").rglob("plotly*"))
+
+
+@pytest.mark.browser
+def test_an_exported_figure_is_drawn_without_a_network(tmp_path):
+    bundles = [run(tmp_path / name) for name in ("a", "b")]
+    single, several = (export_runs(bundles[:count], tmp_path / f"{count}.zip") for count in (1, 2))
+    zipfile.ZipFile(single).extractall(tmp_path / "single")
+    zipfile.ZipFile(several).extractall(tmp_path / "several")
+    part = tmp_path / "several" / bundles[1].run_uuid
+    zipfile.ZipFile(part.with_suffix(".zip")).extractall(part)
+    with chromium() as browser:
+        page = browser.new_context(offline=True).new_page()
+        for folder in (tmp_path / "single", part):
+            page.goto((folder / "outputs" / "map.html").as_uri())
+            page.locator(".js-plotly-plot .heatmaplayer image").first.wait_for(state="attached", timeout=20_000)
+        page.goto((bundles[0].path / "outputs" / "map.html").as_uri())
+        page.wait_for_timeout(500)
+        assert "needs plotly.min.js" in page.locator("#figure").inner_text()

@@ -1,6 +1,7 @@
 """Keep a run: in the store if it answers, else in the spool, so that nothing is lost and nobody waits."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 
 from filelock import Timeout
 
@@ -24,43 +25,59 @@ class KeepOutcome:
         return self.run is not None
 
 
-def keep_run(bundle: Bundle, store: RunStore | None = None, spool: Spool | None = None) -> KeepOutcome:
+def keep_run(bundle: Bundle, store: RunStore | None = None, spool: Spool | None = None, patience_s: float | None = None) -> KeepOutcome:
     """Send the run to the store; it lies in the spool meanwhile, and stays there where the store does not take it.
 
-    A store that is away costs at most two seconds. Raises `StoreError` only where neither has room.
+    A store that is away costs at most two seconds. patience_s: how long to wait for one that is slow, after which the run is sent on while the caller goes
+    on; None: until it is done. Raises `StoreError` only where neither store nor spool has room.
     """
     store, spool = store or RunStore(), spool or Spool()
     try:
-        with spool.sending(bundle.run_uuid):
-            return _keep(bundle, store, spool)
-    except Timeout:
-        spool.add(bundle)
-        return _waits(bundle, spool, "is still busy with another run")
-    except OSError as error:
-        raise StoreError(f"{spool.folder} can't be written ({error.strerror or error}), so no run can be kept. Mend that, or set SAMKIT_HOME.") from error
+        spooled = replace(bundle, path=spool.add(bundle))
+    except StoreError:
+        return _send_unspooled(bundle, store)
+    if patience_s is None:
+        return _send(spooled, store, spool)
+    ended: list[KeepOutcome | BaseException] = []
 
-
-def _keep(bundle: Bundle, store: RunStore, spool: Spool) -> KeepOutcome:
-    no_room = None
-    try:
-        spool.add(bundle)
-    except StoreError as error:
-        no_room = error
-    problem = "does not answer"
-    if store.reachable(PROBE_S):
+    def send() -> None:
         try:
-            run = store.keep(bundle)
-        except StoreError as error:
-            problem = f"refused it ({error})"
-        else:
-            spool.remove(bundle.run_uuid)
-            return KeepOutcome(run, f"Kept as run {run.run_id}.")
-    if no_room:
-        raise no_room
-    return _waits(bundle, spool, problem)
+            ended.append(_send(spooled, store, spool))
+        except BaseException as error:
+            ended.append(error)
+
+    sender = threading.Thread(target=send, name=f"send-{bundle.run_uuid[:8]}", daemon=True)
+    sender.start()
+    sender.join(patience_s)
+    if not ended:
+        return KeepOutcome(None, "The run store is slow to take it. The run is safe in the spool and is being sent.")
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]
 
 
-def _waits(bundle: Bundle, spool: Spool, problem: str) -> KeepOutcome:
-    spool.explain(bundle.run_uuid, f"The run store {problem}.")
+def _send(spooled: Bundle, store: RunStore, spool: Spool) -> KeepOutcome:
+    problem = "does not answer"
+    try:
+        with spool.sending(spooled.run_uuid):
+            if store.reachable(PROBE_S):
+                run = store.keep(spooled)
+                spool.remove(spooled.run_uuid)
+                return KeepOutcome(run, f"Kept as run {run.run_id}.")
+    except StoreError as error:
+        problem = f"refused it ({error})"
+    except Timeout:
+        problem = "is still busy with another run"
+    except OSError as error:
+        problem = f"could not be asked ({error.strerror or error})"
+    spool.explain(spooled.run_uuid, f"The run store {problem}.")
     waiting = len(spool.waiting())
     return KeepOutcome(None, f"The run store {problem}. The run is safe in the spool ({waiting} waiting) and can be delivered when the store is back.")
+
+
+def _send_unspooled(bundle: Bundle, store: RunStore) -> KeepOutcome:
+    """The store may lie where there is room."""
+    if not store.reachable(PROBE_S):
+        raise StoreError("The run could not be kept: the run store does not answer, and the spool has no room. Free some space and keep it again.")
+    run = store.keep(bundle)
+    return KeepOutcome(run, f"Kept as run {run.run_id}.")

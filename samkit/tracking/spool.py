@@ -7,6 +7,7 @@ again.
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,8 @@ from samkit.settings import spool_folder
 from samkit.tracking.bundle import Bundle, read_bundle
 from samkit.tracking.store import RunStore
 
-WAITING, BROKEN, REASONS, SENT = "waiting", "broken", "reasons", ".sent"
+WAITING, BROKEN, REASONS, SENT, PART = "waiting", "broken", "reasons", ".sent", ".part"
+ABANDONED_S = 3600
 LOCK_S = 120
 
 
@@ -57,7 +59,7 @@ class Spool:
         target = self.folder / WAITING / bundle.run_uuid
         if target.exists():
             return target
-        partial = self.folder / f".{bundle.run_uuid}.{uuid.uuid4().hex[:8]}.part"
+        partial = self.folder / f".{bundle.run_uuid}.{uuid.uuid4().hex[:8]}{PART}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(bundle.path, partial)
@@ -127,6 +129,7 @@ class Spool:
 
         A run that the store refuses stays and is named in `problem`; the ones behind it are sent all the same.
         """
+        self._tidy()
         if not self.waiting():
             return Delivery((), (), 0)
         try:
@@ -137,8 +140,6 @@ class Spool:
 
     def _deliver(self, store: RunStore, progress: Callable[[int, int], None] | None) -> Delivery:
         delivered, set_aside, problem = [], [], None
-        for sent in self.folder.glob(f".*{SENT}"):
-            shutil.rmtree(sent, ignore_errors=True)
         paths = self.waiting()
         if not store.reachable():
             return Delivery((), (), len(paths), "The store does not answer yet.")
@@ -155,6 +156,13 @@ class Spool:
                 if not store.reachable():
                     break
         return Delivery(tuple(delivered), tuple(set_aside), len(self.waiting()), problem)
+
+    def _tidy(self) -> None:
+        """Remove what an end in the middle of something left: runs that are in the store, and copies that nobody works on any more."""
+        for left in (*self.folder.glob(f".*{SENT}"), *self.folder.glob(f".*{PART}")):
+            with suppress(FileNotFoundError):
+                if left.suffix == SENT or time.time() - left.stat().st_mtime > ABANDONED_S:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _deliver_one(self, store: RunStore, path: Path, delivered: list[str], set_aside: list[str]) -> str | None:
         """Why the store did not take it, if it did not."""

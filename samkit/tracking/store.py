@@ -81,7 +81,10 @@ class RunStore:
     def _asks_http(self, timeout_s: float):
         import requests
 
-        return lambda: requests.get(f"{self.uri.rstrip('/')}/health", timeout=timeout_s).ok
+        known = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+        given = {"auth": known} if all(known) else {}
+        # One that asks who is there answers too; what it wants is said where a run is sent.
+        return lambda: requests.get(f"{self.uri.rstrip('/')}/health", timeout=timeout_s, **given).status_code < 500
 
     def _asks_database(self):
         from sqlalchemy import create_engine
@@ -239,9 +242,21 @@ class store_errors:
         from sqlalchemy.exc import SQLAlchemyError
 
         if isinstance(error, MlflowException | SQLAlchemyError | OSError):
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            reason = without_password(reason)
-            raise StoreError(f"The run store {without_password(self._uri)} did not take it: {reason}") from error
+            raise StoreError(f"The run store {without_password(self._uri)} did not take it: {_reason(error)}") from error
+        if isinstance(error, ModuleNotFoundError):
+            raise StoreError(f"The run store {without_password(self._uri)} needs the Python package {error.name}: install it with pip.") from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line without a password."""
+    said = str(error).strip()
+    code = re.search(r"error code (\d{3})|too many (\d{3}) error", said)
+    number = code and (code[1] or code[2])
+    if number in ("401", "403"):
+        return "it asks for a user and a password. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    if number and number.startswith("5"):
+        return f"it answers with error {number}. Its own log says why."
+    return without_password(said.splitlines()[0][:200] if said else type(error).__name__)
 
 
 def _lock_file(name: str) -> Path:

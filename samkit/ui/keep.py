@@ -24,6 +24,8 @@ from samkit.ui.knobs import Knobs
 from samkit.ui.run_model import find_model
 from samkit.ui.workspace import Workspace
 
+PATIENCE_S = 8
+"""A store that takes longer gets the run while the visitor goes on."""
 MakeFigures = Callable[[Result], dict[str, go.Figure]]
 
 
@@ -122,7 +124,7 @@ def _keep(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: 
     extra |= {f"outputs/{title}.html": figure_html(figure, title) for title, figure in figures(result).items()}
     with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
         given = dict(result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype, name=name, note=note, extra_files=extra)
-        outcome = keep_run(write_bundle(Path(folder) / "run", **given))
+        outcome = keep_run(write_bundle(Path(folder) / "run", **given), patience_s=PATIENCE_S)
     if outcome.kept:
         link = f" [Open in MLflow]({outcome.run.url})" if outcome.run.url else ""
         st.toast(f"Kept **{name}**. [Link to it](?run={outcome.run.run_id}){link}", icon=":material/bookmark_added:", duration="long")

@@ -53,16 +53,23 @@ def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
 
 
-def running_server(folder: Path, port: int | None = None):
-    """A real MLflow server over a SQLite file and an artifact folder of its own; a context manager that gives its URL."""
-    return running_mlflow(
-        "server", ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "artifacts")], folder, port
-    )
+def running_server(folder: Path, port: int | None = None, database: str | None = None, more: tuple[str, ...] = ()):
+    """A real MLflow server that hands artifacts through to a folder of its own; a context manager that gives its URL.
+
+    database: its backend store; default: a SQLite file. more: further arguments
+    """
+    database = database or f"sqlite:///{folder / 'server.db'}"
+    return running_mlflow("server", ["--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts"), *more], folder, port)
 
 
 @pytest.fixture(scope="module")
-def http_uri(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as url:
+def http_uri(tmp_path_factory, postgres_uri):
+    """A server over a PostgreSQL database of its own."""
+    import psycopg
+
+    with psycopg.connect(postgres_uri, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE served")
+    with running_server(tmp_path_factory.mktemp("server"), database=postgres_uri.replace("/postgres", "/served")) as url:
         yield url
 
 

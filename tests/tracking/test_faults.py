@@ -1,0 +1,207 @@
+"""What becomes of a run when something breaks: it is in the store once and whole, or it waits in the spool, and the visitor was told which."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from samkit.tracking.keep import keep_run
+from samkit.tracking.spool import ABANDONED_S, Spool
+from samkit.tracking.store import RunStore
+from tests.tracking.conftest import made_up_bundle
+from tests.tracking.test_bundle import assert_same_run
+
+CHILD = """
+import os, resource, sys
+from pathlib import Path
+from samkit.errors import StoreError
+from samkit.tracking.keep import keep_run
+from samkit.tracking.spool import Spool
+from samkit.tracking.store import RunStore
+from tests.tracking.conftest import made_up_bundle
+folder, what = Path(sys.argv[1]), sys.argv[2]
+store = RunStore()
+client = store.client()
+bundle = made_up_bundle(folder, int(sys.argv[3]))
+
+def die(*given, **more):
+    os.kill(os.getpid(), 9)
+
+def some_files_then_die(run_id, path):
+    for file in sorted(Path(path).glob("outputs/*"))[:2]:
+        client.log_artifact(run_id, str(file), "outputs")
+    die()
+
+if what == "before anything is sent":
+    RunStore.keep = die
+elif what == "when the run is begun":
+    client.log_batch = die
+elif what == "in the middle of its files":
+    client.log_artifacts = some_files_then_die
+elif what == "when all is sent":
+    client.set_terminated = die
+elif what == "before it leaves the spool":
+    Spool.remove = die
+elif what.startswith("room for"):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(what.split()[-1]),) * 2)
+if what == "keep six":
+    for seed in range(6):
+        print(keep_run(made_up_bundle(folder.with_name(f"{folder.name}-{seed}"), int(sys.argv[3]) + seed), store).run.run_id)
+else:
+    try:
+        print(keep_run(bundle, store).sentence)
+    except StoreError as error:
+        print(error)
+"""
+
+
+def child(folder, what: str, seed: int = 3) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), what, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def everything(store: RunStore) -> list:
+    """Every run in the store, finished or not, as MLflow has it."""
+    client = store.client()
+    return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+
+
+def assert_kept_once_and_whole(store: RunStore, tmp_path, seed: int = 3) -> None:
+    (run,) = everything(store)
+    assert run.info.status == "FINISHED"
+    assert_same_run(store.load(run.info.run_id, tmp_path / "read back"), seed)
+
+
+MOMENTS = ("before anything is sent", "when the run is begun", "in the middle of its files", "when all is sent", "before it leaves the spool")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_while_keeping_loses_nothing_and_doubles_nothing(moment, tmp_path):
+    process = child(tmp_path / "run", moment)
+    process.communicate(timeout=120)
+    assert process.returncode == -9
+    store = RunStore()
+    assert len(Spool().waiting()) == 1, "the run was safe before anything was sent"
+    half = [run for run in everything(store) if run.info.status != "FINISHED"]
+    assert len(half) == (0 if moment in (MOMENTS[0], MOMENTS[-1]) else 1)
+    assert len(store.runs()) == (moment == MOMENTS[-1]), "what is half there is in no list"
+    delivery = Spool().deliver(store)
+    assert len(delivery.delivered) == 1 and not Spool().waiting() and not delivery.problem
+    assert_kept_once_and_whole(store, tmp_path)
+
+
+def test_a_copy_cut_short_is_removed_once_nobody_can_be_at_work_on_it(bundle, tmp_path):
+    spool = Spool()
+    left, fresh = (spool.folder / f".{name * 32}.12345678.part" for name in "ab")
+    for folder in (left, fresh):
+        (folder / "outputs").mkdir(parents=True)
+    os.utime(left, (time.time() - ABANDONED_S - 1,) * 2)
+    spool.deliver(RunStore())
+    assert not left.exists() and fresh.exists() and not spool.waiting()
+
+
+def test_a_full_disk_below_the_store_leaves_the_run_in_the_spool(tmp_path):
+    """No file may grow beyond 64 KB: the run's own files fit, the store's database does not."""
+    store = RunStore()
+    store.runs()
+    process = child(tmp_path / "run", "room for 65536")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0 and "refused it" in said and "safe in the spool (1 waiting)" in said
+    (waiting,) = Spool().entries()
+    assert "refused it" in waiting.problem and store.runs() == []
+    assert len(Spool().deliver(store).delivered) == 1
+    assert_kept_once_and_whole(store, tmp_path)
+
+
+def test_a_full_disk_below_store_and_spool_is_said_and_leaves_nothing_half_done(tmp_path):
+    process = child(tmp_path / "run", "room for 300")
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "did not take it" in said or "could not be kept" in said
+    assert not Spool().waiting() and not list(Spool().folder.glob(".*")) and RunStore().runs() == []
+    outcome = keep_run(made_up_bundle(tmp_path / "again", 3))
+    assert outcome.kept
+
+
+def test_two_apps_keep_into_one_sqlite_at_once(tmp_path):
+    started = [child(tmp_path / f"app{number}", "keep six", 10 * number) for number in (1, 2)]
+    ids = [line for process in started for line in process.communicate(timeout=300)[0].split()]
+    assert all(process.returncode == 0 for process in started) and len(set(ids)) == 12
+    runs = RunStore().runs()
+    assert {run.run_id for run in runs} == set(ids) and not Spool().waiting()
+    for run in runs[::5]:
+        assert_same_run(RunStore().load(run.run_id, tmp_path / run.run_id), int(run.name.removeprefix("run ")))
+
+
+@contextmanager
+def answering(status: int, body: bytes = b"{}", wait_s: float = 0):
+    """A web server that calls itself healthy and answers everything else so; gives its URL."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            healthy = self.path == "/health"
+            if not healthy:
+                time.sleep(wait_s)
+            self.send_response(200 if healthy else status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PUT = do_PATCH = do_GET
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "did not take it"), (401, "Set MLFLOW_TRACKING_USERNAME")])
+def test_a_server_that_fails_leaves_the_run_in_the_spool(status, words, bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with answering(status, b"{}" if status == 500 else b"what?") as url:
+        start = time.perf_counter()
+        outcome = keep_run(bundle, RunStore(url))
+        assert time.perf_counter() - start < 8
+    assert not outcome.kept and words in outcome.sentence and "Traceback" not in outcome.sentence
+    (waiting,) = Spool().entries()
+    assert words in waiting.problem and waiting.name == "run 0"
+    assert len(Spool().deliver(RunStore()).delivered) == 1
+    assert_kept_once_and_whole(RunStore(), tmp_path, 0)
+
+
+def test_a_server_that_hangs_after_its_greeting_keeps_nobody(bundle):
+    with answering(200, wait_s=4) as url:
+        start = time.perf_counter()
+        outcome = keep_run(bundle, RunStore(url), patience_s=1.5)
+        assert time.perf_counter() - start < 2.5
+        assert not outcome.kept and "slow" in outcome.sentence and "is being sent" in outcome.sentence
+        assert [waiting.run_uuid for waiting in Spool().entries()] == [bundle.run_uuid]
+
+
+def test_a_slow_store_gets_the_run_while_the_visitor_goes_on(bundle, tmp_path, monkeypatch):
+    store = RunStore()
+    send = store.client().log_artifacts
+
+    def slowly(run_id, path):
+        time.sleep(1.5)
+        send(run_id, path)
+
+    monkeypatch.setattr(store.client(), "log_artifacts", slowly)
+    outcome = keep_run(bundle, store, patience_s=0.5)
+    assert not outcome.kept and len(Spool().waiting()) == 1
+    give_up = time.monotonic() + 30
+    while Spool().waiting() and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert not Spool().waiting()
+    assert_kept_once_and_whole(store, tmp_path, 0)

@@ -15,8 +15,7 @@ from tests.tracking.conftest import running_server
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import chromium, running_app
 
-USER, PASSWORD = "admin", "password1234"
-"""What MLflow's server gives a fresh database."""
+USER, PASSWORD = "someone", "a password of 30 letters"
 
 
 @pytest.fixture(scope="module")

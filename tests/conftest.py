@@ -5,7 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tools.running_app import chromium
 
 # The examples of a test share one slow machine with whatever else runs on it, so time per example says nothing about samkit.
 settings.register_profile("samkit", settings(), deadline=None)
@@ -23,3 +26,10 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     shutil.rmtree(config.samkit_test_home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The one Chromium of all tests: Playwright allows one at a time in a process."""
+    with chromium() as opened:
+        yield opened

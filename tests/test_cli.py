@@ -199,7 +199,7 @@ def test_replay_is_identical_from_folder_store_and_zip(kept, small_model, home, 
     told, out = kept
     run_id = told["kept"]["run_id"]
     assert json.loads(samkit("runs", "list", "--search", "no-such-word", "--json", **home).stdout)["runs"] == []
-    assert len(json.loads(samkit("runs", "list", "--search", "first params.upper_threshold = '6.0'", "--json", **home).stdout)["runs"]) == 1
+    assert len(json.loads(samkit("runs", "list", "--search", "first params.input_scale = '0.5'", "--json", **home).stdout)["runs"]) == 1
     samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
     for target in (out, run_id, tmp_path / "run.zip"):
         outcome = json.loads(rerun(target, small_model, **home).stdout)

@@ -42,6 +42,8 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
     name = shown_name or source.name
     try:
         with zipfile.ZipFile(source) as archive:
+            if min((entry.header_offset for entry in archive.infolist()), default=0) != 0:  # the end of a run inside, taken for the end of the file
+                raise zipfile.BadZipFile("it is cut off")
             entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
             inner = [entry for entry in entries if entry.filename.endswith(".zip") and "/" not in entry.filename]
             if not inner:

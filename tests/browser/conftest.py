@@ -1,16 +1,10 @@
-"""A real app in a process of its own, and a real Chromium that visits it."""
+"""A real app in a process of its own, and pages of the Chromium that visits it."""
 
 from pathlib import Path
 
 import pytest
 
-from tools.running_app import chromium, running_app
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with chromium() as opened:
-        yield opened
+from tools.running_app import running_app
 
 
 @pytest.fixture(scope="module")

@@ -171,8 +171,8 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
     run = work(page).last_kept["mask-stability"]["outcome"].run
     load = RunStore.load
 
-    def load_as_if_from_elsewhere(store, run_id, folder):
-        bundle = load(store, run_id, folder)
+    def load_as_if_from_elsewhere(store, run_id, folder, **how):
+        bundle = load(store, run_id, folder, **how)
         bundle.record["model"]["sha256"] = "0" * 64
         return bundle
 

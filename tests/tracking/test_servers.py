@@ -13,7 +13,7 @@ from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from tests.tracking.conftest import running_server
 from tests.tracking.test_bundle import assert_same_run
-from tools.running_app import chromium, running_app
+from tools.running_app import running_app
 
 USER, PASSWORD = "someone", "a password of 30 letters"
 
@@ -66,13 +66,13 @@ def test_a_run_behind_a_server_over_postgresql_is_read_changed_and_found(http_ur
 
 
 @pytest.mark.browser
-def test_the_store_of_a_secrets_file_is_the_apps(tmp_path, monkeypatch):
+def test_the_store_of_a_secrets_file_is_the_apps(tmp_path, monkeypatch, browser):
     """As on Streamlit Community Cloud, where secrets are all there is."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     secrets = tmp_path / "secrets.toml"
     secrets.write_text(f'MLFLOW_TRACKING_URI = "sqlite:///{tmp_path}/named_in_secrets.db"\n')
     monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(secrets))
-    with running_app(tmp_path) as url, chromium() as browser:
+    with running_app(tmp_path) as url:
         page = browser.new_page()
         page.goto(f"{url}/runs")
         page.get_by_text(re.compile("named_in_secrets.db")).first.wait_for(timeout=60_000)

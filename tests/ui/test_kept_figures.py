@@ -14,7 +14,6 @@ from samkit.media.samples import load_sample
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import write_bundle
 from samkit.ui.kept_figures import figure_html, read_figure
-from tools.running_app import chromium
 
 INFO = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
 FIGURE = go.Figure(go.Heatmap(z=np.arange(12, dtype=np.float32).reshape(3, 4)), layout=dict(title="a </script> in a title"))
@@ -52,18 +51,17 @@ def test_an_exported_run_brings_plotly_once_and_comes_in_without_it(tmp_path):
 
 
 @pytest.mark.browser
-def test_an_exported_figure_is_drawn_without_a_network(tmp_path):
+def test_an_exported_figure_is_drawn_without_a_network(tmp_path, browser):
     bundles = [run(tmp_path / name) for name in ("a", "b")]
     single, several = (export_runs(bundles[:count], tmp_path / f"{count}.zip") for count in (1, 2))
     zipfile.ZipFile(single).extractall(tmp_path / "single")
     zipfile.ZipFile(several).extractall(tmp_path / "several")
     part = tmp_path / "several" / bundles[1].run_uuid
     zipfile.ZipFile(part.with_suffix(".zip")).extractall(part)
-    with chromium() as browser:
-        page = browser.new_context(offline=True).new_page()
-        for folder in (tmp_path / "single", part):
-            page.goto((folder / "outputs" / "map.html").as_uri())
-            page.locator(".js-plotly-plot .heatmaplayer image").first.wait_for(state="attached", timeout=20_000)
-        page.goto((bundles[0].path / "outputs" / "map.html").as_uri())
-        page.wait_for_timeout(500)
-        assert "needs plotly.min.js" in page.locator("#figure").inner_text()
+    page = browser.new_context(offline=True).new_page()
+    for folder in (tmp_path / "single", part):
+        page.goto((folder / "outputs" / "map.html").as_uri())
+        page.locator(".js-plotly-plot .heatmaplayer image").first.wait_for(state="attached", timeout=20_000)
+    page.goto((bundles[0].path / "outputs" / "map.html").as_uri())
+    page.wait_for_timeout(500)
+    assert "needs plotly.min.js" in page.locator("#figure").inner_text()

@@ -1,0 +1,145 @@
+"""Runs that leave and come in as a zip file; whatever is hostile or damaged is refused whole."""
+
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from samkit.errors import BadInput
+from samkit.tracking import archive as archive_module
+from samkit.tracking import bundle as bundle_module
+from samkit.tracking.archive import export_runs, import_runs
+from samkit.tracking.store import RunStore
+from tests.tracking.conftest import made_up_bundle
+from tests.tracking.test_bundle import assert_same_run
+
+
+@pytest.fixture
+def two(tmp_path):
+    return [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(2)]
+
+
+def rewritten(source: Path, target: Path, change) -> Path:
+    """The zip file with its entries, name -> content, changed by `change`."""
+    with zipfile.ZipFile(source) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return target
+
+
+def refused(file: Path, folder: Path, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        import_runs(file, folder)
+
+
+def test_one_and_several_come_in_as_they_left(two, tmp_path):
+    for count in (1, 2):
+        came = import_runs(export_runs(two[:count], tmp_path / f"{count}.zip"), tmp_path / f"in{count}")
+        assert [bundle.run_uuid for bundle in came] == [bundle.run_uuid for bundle in two[:count]]
+        for seed, bundle in enumerate(came):
+            assert_same_run(bundle, seed)
+
+
+def test_importing_twice_and_into_another_store_keeps_the_uuid_and_never_doubles(two, tmp_path):
+    file = export_runs(two, tmp_path / "two.zip")
+    for name in ("a", "b"):
+        store = RunStore(f"sqlite:///{tmp_path / name}.db")
+        first = [store.keep(bundle).run_id for bundle in import_runs(file, tmp_path / f"{name}1")]
+        again = [store.keep(bundle).run_id for bundle in import_runs(file, tmp_path / f"{name}2")]
+        assert first == again and {run.run_uuid for run in store.runs()} == {bundle.run_uuid for bundle in two}
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "outputs/../../outside.txt", "outputs\\..\\outside.txt"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_paths_that_lead_elsewhere_are_refused(two, tmp_path, name, count):
+    """In the file itself, and in a run inside the file."""
+    single = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "bad1.zip", lambda entries: entries.update({name: b"x"}))
+    file = single
+    if count == 2:
+        inside = f"{two[0].run_uuid}.zip"
+        file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "bad2.zip", lambda entries: entries.update({inside: single.read_bytes()}))
+    refused(file, tmp_path / "deep" / "in", "holds")
+    assert not list(tmp_path.rglob("outside.txt")) and not Path("/etc/outside.txt").exists()
+
+
+def test_links_are_refused(two, tmp_path):
+    file = export_runs(two[:1], tmp_path / "one.zip")
+    link = zipfile.ZipInfo("outputs/link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    refused(file, tmp_path / "in", "is a link")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_are_refused(two, tmp_path):
+    file = export_runs(two[:1], tmp_path / "one.zip")
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("outputs/mask_0.png", b"another")
+    refused(file, tmp_path / "in", "two files of one name")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_files_that_are_no_runs_are_refused(two, tmp_path, count):
+    file = rewritten(export_runs(two[:count], tmp_path / "good.zip"), tmp_path / "bad.zip", lambda entries: entries.update({"virus.exe": b"x"}))
+    refused(file, tmp_path / "in", "virus.exe")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_file_that_unpacks_to_more_than_it_may_is_refused(two, tmp_path, monkeypatch, count):
+    """A megabyte of zeros packs to a thousandth."""
+
+    def grow(entries):
+        entries["outputs/zeros.bin"] = bytes(2**20)
+
+    single = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "bomb1.zip", grow)
+    inside = f"{two[0].run_uuid}.zip"
+    file = single
+    if count == 2:
+        file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "bomb2.zip", lambda entries: entries.update({inside: single.read_bytes()}))
+    for module in (archive_module, bundle_module):
+        monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 2**19)
+    monkeypatch.setattr(bundle_module.unzip_bundle, "__defaults__", (None, 2**19))
+    refused(file, tmp_path / "in", "too large")
+    assert not list((tmp_path / "in").rglob("zeros.bin"))
+
+
+def test_a_file_that_lies_about_its_size_is_refused(two, tmp_path):
+    """Its directory says ten bytes where a thousand are packed."""
+    file = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "lie.zip", lambda entries: entries.update({"outputs/mask_0.png": bytes(1000)}))
+    content = bytearray(file.read_bytes())
+    sizes = [content.find((1000).to_bytes(4, "little"), start) for start in (0, content.find(b"PK\x01\x02"))]
+    for place in sizes:
+        content[place : place + 4] = (10).to_bytes(4, "little")
+    file.write_bytes(content)
+    refused(file, tmp_path / "in", "not a readable zip|damaged|not the file that was kept")
+
+
+def test_another_schema_is_refused_and_nothing_of_the_file_comes_in(two, tmp_path):
+    def age(entries):
+        entries["run.json"] = json.dumps(json.loads(entries["run.json"]) | {"schema": 99}).encode()
+
+    old = rewritten(export_runs(two[1:], tmp_path / "one.zip"), tmp_path / "old.zip", age)
+    inside = f"{two[1].run_uuid}.zip"
+    file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "mixed.zip", lambda entries: entries.update({inside: old.read_bytes()}))
+    refused(file, tmp_path / "in", "another version of samkit")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"not a zip at all" * 100])
+def test_what_is_no_zip_is_a_sentence(tmp_path, content):
+    file = tmp_path / "x.zip"
+    file.write_bytes(content)
+    refused(file, tmp_path / "in", "not a readable zip")
+    with pytest.raises(BadInput, match="There is no file"):
+        import_runs(tmp_path / "missing.zip", tmp_path / "in")
+
+
+def test_a_cut_off_file_is_a_sentence(two, tmp_path):
+    file = export_runs(two, tmp_path / "two.zip")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    refused(file, tmp_path / "in", "not a readable zip")

@@ -23,7 +23,7 @@ from samkit.media.pictures import array_to_png, read_picture
 from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import compare_masks, compare_metrics
+from samkit.tracking.replay import ReplayOutcome, compare_arrays, compare_masks, compare_metrics
 from tests.random_models import SMALL_SAM2, save_random_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,7 +214,11 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert outcome["metric_differences"] == {"predicted_iou": [0.5, kept[0]["metrics"]["predicted_iou"]]}
     assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."]
     plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
-    assert "1 of 6 masks differ." in plain and "mask_2 differs in 7" in plain and "predicted_iou: 0.5 then" in plain
+    assert (
+        "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou." in plain
+        and "mask_2 differs in 7" in plain
+        and "predicted_iou: 0.5 then" in plain
+    )
 
 
 def copy_with_another_mask(source, target):
@@ -248,6 +252,24 @@ def test_comparisons_name_each_difference():
     found = compare_masks({"a": mask, "b": mask, "c": mask}, {"a": mask, "b": mask.T, "d": mask})
     assert [sentence.split()[0] for sentence in found] == ["b", "c", "d"]
     assert compare_metrics({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 3.0}) == {"y": (2.0, None), "z": (None, 3.0)}
+    kept = {"a": np.float32([1, np.nan]), "b": np.uint8([1, 255]), "c": np.zeros(2), "d": np.zeros(2)}
+    again = {"a": np.float32([1, np.nan]), "b": np.uint8([2, 0]), "c": np.zeros(3), "d": np.array([np.inf, 0]), "e": np.ones(1)}
+    assert compare_arrays(kept, again) == {"b": 255.0, "c": None, "d": None, "e": None}
+
+
+def test_an_outcome_says_what_moved_beyond_the_tolerance():
+    values = {"area": (1000.0, 1000.0001), "iou": (0.5, 0.6), "gone": (1.0, None)}
+    outcome = ReplayOutcome(4, (), values, ())
+    assert outcome.identical and outcome.moved == ("iou", "gone") and outcome.sentence.endswith("more than 1e-05: iou, gone.")
+    assert replace(outcome, tolerance=0.5).moved == ("gone",)
+    near = replace(outcome, metric_differences={"area": values["area"]})
+    assert near.sentence == "All 4 masks are identical; no metric moved by more than 1e-05."
+    maps = ReplayOutcome(0, (), {}, (), array_count=3, array_differences={"map": 0.25})
+    assert (
+        not maps.identical and maps.sentence == "1 of 3 arrays differ; all metrics are identical."
+    assert maps.array_sentences == ("map differs by at most 0.25.",)
+    )
+    assert ReplayOutcome(0, (), {}, (), array_count=3).sentence == "All 3 arrays and all metrics are identical."
 
 
 def test_runs_are_listed_shown_and_handed_on(kept, home, tmp_path):

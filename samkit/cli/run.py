@@ -74,6 +74,7 @@ def replay(
     target: Annotated[str, typer.Argument(metavar="RUN_ID|DIR|ZIP", help="A run in the store, a run's folder, or its zip file.")],
     model: Annotated[str | None, typer.Option("--model", help="The model, where it can't be found by the name in the run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: the run's.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="By how much a metric may move, of its value or of 1.")] = 1e-5,
     as_json: Json = False,
 ) -> None:
     """Run a kept run again. Exit code 0: every mask is identical; 1: something differs, and what it is."""
@@ -85,7 +86,7 @@ def replay(
         bundle = open_run(target, Path(folder))
         try:
             own = load_model(model, device=device or bundle.record["device"], dtype=bundle.record["dtype"]) if model else None
-            outcome = replay_run(bundle, model=own, device=device, progress=say_progress)
+            outcome = replay_run(bundle, model=own, device=device, progress=say_progress, tolerance=tolerance)
         except KeyError as error:
             raise BadInput(f"The run's run.json has no {error}: it was not written by samkit, or was changed.") from error
     if as_json:
@@ -95,11 +96,13 @@ def replay(
                 "sentence": outcome.sentence,
                 "mask_differences": outcome.mask_differences,
                 "metric_differences": outcome.metric_differences,
+                "moved": outcome.moved,
+                "array_differences": outcome.array_differences,
                 "surroundings": outcome.surroundings,
             }
         )
     else:
-        print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.surroundings)))
+        print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.array_sentences, *outcome.surroundings)))
         for metric, (then, again) in outcome.metric_differences.items():
             print(f"{metric}: {then} then, {again} in the replay.")
     if not outcome.identical:

@@ -339,8 +339,15 @@ def _record(result: Result, inputs: Inputs, model_info, device: str, dtype: str,
         "metrics": dict(result.metrics),
         "timings": dict(result.timings),
         "git_commit": git_commit(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
+        **environment(),
+    }
+
+
+def environment() -> dict[str, str]:
+    """What this machine brings to a run's numbers: the processor's kind, Python, and the packages that compute."""
+    packages = {"torch": "torch", "numpy": "numpy", "opencv": "opencv-python-headless", "scikit_image": "scikit-image"}
+    return {"platform": f"{platform.system()} {platform.machine()}", "python": platform.python_version()} | {
+        key: version(name) for key, name in packages.items()
     }
 
 

@@ -79,7 +79,16 @@ class EncodingCache:
             self._encodings.clear()
 
 
+def limit_mb() -> tuple[int, str | None]:
+    """What `SAMKIT_CACHE_MB` says, and a sentence where that is no size."""
+    told = os.environ.get("SAMKIT_CACHE_MB", "").strip()
+    if told.isdecimal() and int(told) > 0:
+        return int(told), None
+    complaint = f"SAMKIT_CACHE_MB is {told!r}, which is not a whole number of MB above 0: {DEFAULT_LIMIT_MB} MB of encodings are kept instead."
+    return DEFAULT_LIMIT_MB, complaint if told else None
+
+
 @st.cache_resource(show_spinner=False)
 def encoding_cache() -> EncodingCache:
-    """The one cache of this server. `SAMKIT_CACHE_MB` sets its size."""
-    return EncodingCache(int(os.environ.get("SAMKIT_CACHE_MB", DEFAULT_LIMIT_MB)) * 2**20)
+    """The one cache of this server, as large as `limit_mb` says."""
+    return EncodingCache(limit_mb()[0] * 2**20)

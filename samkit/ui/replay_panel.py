@@ -11,6 +11,7 @@ from samkit.ui.models import shared_model
 from samkit.ui.run_model import find_model
 
 HELP = "Runs it again from its pictures, prompts and parameters, and compares every mask pixel by pixel"
+MAX_LINES = 30
 
 
 def replay_button(disabled: bool) -> Callable[[Bundle], ReplayOutcome] | None:
@@ -37,14 +38,19 @@ def _replay(bundle: Bundle) -> ReplayOutcome:
 def replay_outcome(outcome: ReplayOutcome | None) -> None:
     if outcome is None:
         return
-    if outcome.identical and not outcome.metric_differences:
-        st.success(f"Replayed: {outcome.sentence}", icon=":material/verified:")
+    lines = (*outcome.mask_differences, *outcome.array_sentences)[:MAX_LINES]
+    text = f"Replayed: {outcome.sentence}\n\n" + "\n".join(f"- {line}" for line in lines)
+    if outcome.identical and not outcome.moved:
+        st.success(text, icon=":material/verified:")
     elif outcome.identical:
-        st.info(f"Replayed: {outcome.sentence}", icon=":material/verified:")
+        st.info(text, icon=":material/verified:")
     else:
-        st.warning(f"Replayed: {outcome.sentence}\n\n" + "\n".join(f"- {line}" for line in outcome.mask_differences[:30]), icon=":material/difference:")
+        st.warning(text, icon=":material/difference:")
     if outcome.metric_differences:
-        rows = [{"metric": name, "kept": then, "replayed": again} for name, (then, again) in outcome.metric_differences.items()]
+        rows = [
+            {"metric": name, "kept": then, "replayed": again, "beyond tolerance": name in outcome.moved}
+            for name, (then, again) in outcome.metric_differences.items()
+        ]
         st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
     for line in outcome.surroundings:
         st.caption(line)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from samkit.models.byte_sizes import format_bytes
 from samkit.tracking.spool import Spool
-from samkit.ui.encoding_cache import encoding_cache
+from samkit.ui.encoding_cache import encoding_cache, limit_mb
 from samkit.ui.knobs import Knobs
 from samkit.ui.model_picker import model_picker
 from samkit.ui.store_state import store_panel
@@ -53,6 +53,8 @@ def sidebar_bottom() -> None:
         state = cache.state()
         st.progress(min(1.0, state.used / state.limit), text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}")
         st.button("Clear the cache", icon=":material/mop:", key="clear_cache", on_click=cache.clear, disabled=not state.entries, width="stretch")
+        if complaint := limit_mb()[1]:
+            st.caption(f":orange[{complaint}]")
         st.divider()
         store_panel()
     st.session_state[_DRAWN] = _counts()

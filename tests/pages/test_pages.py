@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
-from samkit.ui.encoding_cache import EncodingCache, encoding_cache
+from samkit.ui.encoding_cache import encoding_cache
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
 PAGE = "pages/mask_stability.py"
@@ -211,36 +211,3 @@ def test_the_store_being_away_is_said_and_nothing_is_lost(page, monkeypatch):
     from samkit.tracking.store import RunStore
 
     assert not Spool().waiting() and len(RunStore().runs()) == 1
-
-
-class _Encoding:
-    nbytes = 400
-
-
-def _model(counter: list):
-    from types import SimpleNamespace
-
-    def encode_image(*given, **more):
-        counter.append(more)
-        return _Encoding()
-
-    return SimpleNamespace(info=SimpleNamespace(sha256="x", native_side=64, window_sizes=(8, 4)), device="cpu", dtype="float32", encode_image=encode_image)
-
-
-def test_the_cache_is_by_content_and_bounded_in_bytes():
-    cache, made = EncodingCache(1000), []
-    pictures = [load_sample(name) for name in ("coffee", "chelsea", "coins")]
-    for _ in range(2):
-        cache.encode(_model(made), pictures[0])
-    assert len(made) == 1
-    cache.encode(_model(made), pictures[0], side=64)
-    assert len(made) == 1, "the native side by its number is the same encoding"
-    cache.encode(_model(made), pictures[0], window_sizes=(8, 4))
-    assert len(made) == 1, "and so are the model's own windows by their numbers"
-    cache.encode(_model(made), pictures[0], fit="aspect")
-    cache.encode(_model(made), pictures[1])
-    cache.encode(_model(made), pictures[2])
-    state = cache.state()
-    assert len(made) == 4 and state.used <= 1000 and state.entries == 2
-    cache.clear()
-    assert cache.state().entries == 0

@@ -265,10 +265,8 @@ def test_an_outcome_says_what_moved_beyond_the_tolerance():
     near = replace(outcome, metric_differences={"area": values["area"]})
     assert near.sentence == "All 4 masks are identical; no metric moved by more than 1e-05."
     maps = ReplayOutcome(0, (), {}, (), array_count=3, array_differences={"map": 0.25})
-    assert (
-        not maps.identical and maps.sentence == "1 of 3 arrays differ; all metrics are identical."
+    assert not maps.identical and maps.sentence == "1 of 3 arrays differ; all metrics are identical."
     assert maps.array_sentences == ("map differs by at most 0.25.",)
-    )
     assert ReplayOutcome(0, (), {}, (), array_count=3).sentence == "All 3 arrays and all metrics are identical."
 
 

@@ -21,7 +21,7 @@ NAMES = """row => [...document.querySelectorAll(row)].map(one => one.innerText.s
 DRAWN = f"""([row, before]) => {{
     const rows = [...document.querySelectorAll(row)], pictures = rows.flatMap(one => [...one.querySelectorAll("img")]);
     return rows.length && ({NAMES})(row) !== before && pictures.every(picture => picture.complete && picture.naturalWidth)
-        && !document.querySelector('[data-stale="true"]') ? performance.now() : false;
+        && document.querySelector('[data-test-script-state="notRunning"]') ? performance.now() : false;
 }}"""
 
 

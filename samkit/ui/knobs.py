@@ -1,6 +1,6 @@
 """An experiment's knobs: widgets whose values are kept in the workspace, so that they are as they were when a page is opened again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,15 +16,25 @@ class Knobs:
     """One page's knobs. Every method draws a widget and returns its value, which is kept under `name`.
 
     The stored value is put into the widget's state before the widget is made, because Streamlit drops that state when the page is left.
+    A widget whose value was changed by `set` is a new one to the browser: what the browser says of the old one, while it doesn't know the change yet, is void.
     """
 
     def __init__(self, work: Workspace, page: str):
         self._page = page
         self._own = work.params.setdefault(page, {})
         self._shared = work.shared_params
+        self._changes = st.session_state.setdefault(f"samkit.knobs.{page}.changes", {})
+        self._defaults = st.session_state.setdefault(f"samkit.knobs.{page}.defaults", {})
 
     def _key(self, name: str) -> str:
-        return f"knob_{self._page}_{name}"
+        changes = self._changes.get(name, 0)
+        return f"knob_{self._page}_{name}" + (f"_{changes}" if changes else "")
+
+    def _renew(self, name: str) -> None:
+        if (key := self._key(name)) in st.session_state:
+            del st.session_state[key]
+            self._changes[name] = self._changes.get(name, 0) + 1
+        self._defaults.pop(name, None)
 
     def _values(self, name: str) -> dict[str, Any]:
         return self._shared if name in SHARED else self._own
@@ -47,37 +57,52 @@ class Knobs:
         """Change values before their widgets are drawn in this run."""
         for name, value in values.items():
             self._values(name)[name] = value
-            st.session_state.pop(self._key(name), None)
+            self._drop(name)
 
     def forget(self, *names: str) -> None:
         """Back to the defaults."""
         for name in names:
             self._values(name).pop(name, None)
-            st.session_state.pop(self._key(name), None)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        """The widget's state: at its next drawing it takes the kept value."""
+        for key in (self._key(name), self._offered_key(name)):
+            st.session_state.pop(key, None)
+
+    def _offered_key(self, name: str) -> str:
+        return f"{self._key(name)}.offered"
 
     def slider(self, label: str, name: str, low, high, default, step, **options):
         return self._keep(name, st.slider(label, low, high, step=step, key=self._seed(name, default), **options))
 
+    def offer(self, name: str, options: Sequence, default, format_func: Callable[[Any], Any] = str) -> str:
+        """Make the value one of `options`, before its widget is drawn: the kept one, else the default. One that was left at the default before, another model's
+        perhaps, is at the default again. Gives the widget's key.
+        """
+        key, offered = self._seed(name, default), (tuple(options), tuple(format_func(option) for option in options), default)
+        before = st.session_state.get(self._offered_key(name))
+        value = st.session_state[key]
+        if value not in options or (before and before[-1] == value):
+            value = default
+        if value != st.session_state[key] or offered != before:
+            st.session_state[key] = value  # said again even where it is the same: the browser knows it by its text, which may be another now
+        st.session_state[self._offered_key(name)] = offered
+        self._keep(name, value)
+        return key
+
     def choose(self, label: str, name: str, options: list, default, **more):
         """One of a few, side by side."""
-        key = self._seed(name, default)
-        if st.session_state[key] not in options:
-            st.session_state[key] = default
-        return self._keep(name, st.segmented_control(label, options, key=key, required=True, **more))
+        return self._keep(name, st.segmented_control(label, options, key=self.offer(name, options, default), required=True, **more))
 
     def select(self, label: str, name: str, options: list, default, **more):
         """One of many, in a list."""
-        key = self._seed(name, default)
-        if st.session_state[key] not in options:
-            st.session_state[key] = default
-        return self._keep(name, st.selectbox(label, options, key=key, **more))
+        return self._keep(name, st.selectbox(label, options, key=self.offer(name, options, default), **more))
 
-    def step(self, label: str, name: str, options: list, default, **more):
+    def step(self, label: str, name: str, options: list, default, format_func: Callable[[Any], Any] = str, **more):
         """One of many in order, on a slider."""
-        key = self._seed(name, default)
-        if st.session_state[key] not in options:
-            st.session_state[key] = default
-        return self._keep(name, st.select_slider(label, options, key=key, **more))
+        key = self.offer(name, options, default, format_func)
+        return self._keep(name, st.select_slider(label, options, key=key, format_func=format_func, **more))
 
     def toggle(self, label: str, name: str, default: bool, **more) -> bool:
         return self._keep(name, st.toggle(label, key=self._seed(name, default), **more))

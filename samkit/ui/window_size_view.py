@@ -39,7 +39,9 @@ def draw_knobs(scene: Scene) -> dict:
     knobs, model = scene.knobs, scene.model
     own = model.info.window_sizes
     size = padded_size(model, scene.inputs, build_params(Params, scene.encoding))
-    chosen = tuple(knobs.get(f"window_{stage}") or window for stage, window in enumerate(own, start=1))
+    for stage, window in enumerate(own, start=1):
+        knobs.offer(f"window_{stage}", range(1, MAX_WINDOW + 1), window)
+    chosen = tuple(knobs.get(f"window_{stage}") for stage in range(1, STAGES + 1))
     for stage, (window, blocks) in enumerate(zip(own, model.info.blocks_per_stage, strict=True), start=1):
         possible = possible_windows(model, chosen, stage, size)
         text = {n: f"{n}{', default' if n == window else ''}{'' if n in possible else ', impossible'}" for n in range(1, MAX_WINDOW + 1)}

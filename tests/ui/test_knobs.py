@@ -1,0 +1,77 @@
+"""What a knob shows is what it gives, when its options change under it too."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def script():
+    import streamlit as st
+
+    from samkit.ui.knobs import Knobs
+    from samkit.ui.workspace import Workspace
+
+    work = st.session_state.setdefault("work", Workspace())
+    knobs = Knobs(work, "page")
+    if st.session_state.get("set"):
+        knobs.set(st.session_state.pop("set"))
+    native, sides = st.session_state.get("model", (256, (128, 256, 384)))
+    if not st.session_state.get("elsewhere"):
+        knobs.step("Side", "side", list(sides), native, format_func={side: f"{side}{', native' if side == native else ''}" for side in sides}.get)
+
+
+@pytest.fixture
+def app():
+    return AppTest.from_function(script).run()
+
+
+def side(app) -> tuple:
+    """Value of the widget, and the one that is kept."""
+    (slider,) = app.select_slider
+    return slider.value, app.session_state["work"].params["page"]["side"]
+
+
+def switch(app, *model) -> None:
+    app.session_state["model"] = model
+    app.run()
+    assert not app.exception
+
+
+def test_what_was_left_at_the_default_is_at_the_next_models_default(app):
+    assert side(app) == (256, 256)
+    switch(app, 320, (128, 256, 320))
+    assert side(app) == (320, 320)
+    switch(app, 1024, (512, 1024))
+    assert side(app) == (1024, 1024)
+
+
+def test_what_was_chosen_stays_where_the_next_model_has_it(app):
+    app.select_slider[0].set_value(128).run()
+    switch(app, 320, (128, 256, 320))
+    assert side(app) == (128, 128)
+    switch(app, 1024, (512, 1024))
+    assert side(app) == (1024, 1024)
+
+
+def test_a_model_changed_on_another_page_counts_too(app):
+    app.session_state["elsewhere"] = True
+    app.run()
+    app.session_state["elsewhere"] = False
+    switch(app, 320, (128, 256, 320))
+    assert side(app) == (320, 320)
+
+
+def test_a_restored_value_is_taken_as_it_is(app):
+    app.session_state["set"] = {"side": 256}
+    switch(app, 320, (128, 256, 320))
+    assert side(app) == (256, 256), "256 was the default before, but a run says 256"
+    app.session_state["set"] = {"side": None}
+    switch(app, 320, (128, 256, 320))
+    assert side(app) == (320, 320), "no side is the model's own"
+
+
+def test_a_value_whose_text_changes_is_told_to_the_browser_again(app):
+    app.select_slider[0].set_value(128).run()
+    switch(app, 128, (128, 256, 384))
+    assert app.select_slider[0].proto.set_value, "by its new text, for the browser knows the old one"
+    app.run()
+    assert not app.select_slider[0].proto.set_value, "and once"

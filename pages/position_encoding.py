@@ -1,9 +1,13 @@
 """ViT position encoding: what tells the encoder where a token is, on any grid."""
 
+from contextlib import suppress
+
+from samkit.errors import SamkitError
 from samkit.experiments import position_encoding
 from samkit.ui.chrome import About
 from samkit.ui.experiment_pages import experiment_page as page_of
 from samkit.ui.inspect_page import InspectView, inspect_page
+from samkit.ui.models import shared_model
 from samkit.ui.position_encoding_view import adapt, draw_bfloat16, draw_channels, draw_knobs, draw_main, draw_spectrum, figures, restore
 from samkit.ui.router import ensure_routed
 
@@ -22,7 +26,10 @@ ABOUT = About(
 
 
 def try_it(work, knobs) -> None:
-    knobs.set({"view": "Directions", "stretch_grid": True, "height": 2 * 64, "width": 64, "window_tiling": True})
+    with suppress(SamkitError):  # the page itself says what is wrong with a model
+        base = position_encoding.base_grid(shared_model(work.model_ref, work.device, "float32"))
+        knobs.set({"height": 2 * base, "width": base})
+    knobs.set({"view": "Directions", "stretch_grid": True, "window_tiling": True})
 
 
 TABS = {"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels}

@@ -36,7 +36,7 @@ ABOUT = About(
 
 def try_it(work, knobs) -> None:
     work.show_picture(load_sample("coins"), Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)]))
-    values = {"compare_with": "Same picture", "features": "projected", "level": 0, "side": 512, "threshold": 0.7, "min_area": 0.001}
+    values = {"compare_with": "Same picture", "features": "projected", "level": 0, "side": 512, "threshold": 0.7, "min_area_percent": 0.1}
     knobs.set(values | {"view": "Objects", "find_objects": True, "mirrored": False, "zoom": False, "prototypes": 1, "mask_index": None})
 
 

@@ -131,7 +131,7 @@ def outlined_picture(side: Side, found: np.ndarray) -> tuple[np.ndarray, int]:
     model, params = side.model, side.result.params
     picture = side.inputs.image
     geometry = plan_geometry(picture.size, model.info.family, params.side or model.info.native_side, params.fit, model.info.side_step)
-    rgb = np.ascontiguousarray(fit_within(picture.rgb, *SHOWN_PX))
+    rgb = fit_within(picture.rgb, *SHOWN_PX).copy()
     step = np.array(geometry.padded_size) / found.shape / geometry.resized_size * rgb.shape[:2]
     outside = 0
     for place in np.argwhere(found):

@@ -1,0 +1,451 @@
+"""The pages that look inside a model, without a browser: every control changes what it should and encodes only where it must."""
+
+import base64
+import io
+import re
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import samkit
+from samkit.experiments.colormaps import color_map
+from samkit.experiments.window_size import possible_windows
+from samkit.media.samples import load_sample
+from samkit.models.prompts import Prompts
+from samkit.tracking.store import RunStore
+from samkit.ui import token_map
+from samkit.ui.encoding_cache import encoding_cache
+from tests.random_models import SMALL_MODELS, save_random_model
+
+HOME = str(Path(__file__).parents[2] / "Home.py")
+NORMS, POSITIONS, WINDOWS, SIMILARITY = "block-norms", "position-encoding", "window-size", "semantic-similarity"
+PAGES = (NORMS, POSITIONS, WINDOWS, SIMILARITY)
+KINDS = ("select_slider", "slider", "toggle", "selectbox", "number_input", "button_group")
+
+
+class Page:
+    """One page of the app, and its knobs by name. A knob that was set by a button has a number after its key."""
+
+    def __init__(self, app: AppTest, name: str):
+        self.app, self.name = app, name
+        app.switch_page(f"pages/{name.replace('-', '_')}.py").run()
+        self.check()
+
+    def check(self) -> None:
+        assert not self.app.exception and not self.app.error, [error.value for error in self.app.error]
+
+    def knob(self, name: str):
+        pattern = re.compile(rf"knob_{self.name}_{name}(_\d+)?")
+        (found,) = [widget for kind in KINDS for widget in self.app.get(kind) if pattern.fullmatch(getattr(widget, "key", None) or "")]
+        return found
+
+    def turn(self, name: str, value, fine: bool = True) -> None:
+        self.knob(name).set_value(value).run()
+        if fine:
+            self.check()
+
+    def press(self, key: str) -> None:
+        self.app.button(key=key).click().run()
+        self.check()
+
+    def views(self) -> list[str]:
+        return list(self.knob("view").options)
+
+    @property
+    def result(self):
+        return next(reversed(self.app.session_state["samkit.results"].values()))
+
+    @property
+    def params(self):
+        assert self.result.experiment == self.name
+        return self.result.params
+
+    @property
+    def work(self):
+        return self.app.session_state["samkit.workspace"]
+
+    def text(self) -> str:
+        return " ".join(element.value for kind in ("caption", "info", "warning", "error", "markdown") for element in self.app.get(kind))
+
+    def downloads(self) -> set[str]:
+        return {button.key for button in self.app.get("download_button")}
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory) -> Path:
+    """A store without runs: making one takes MLflow longer than most of these tests."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    RunStore(f"sqlite:///{file}").runs()
+    return file
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch, tmp_path, empty_store):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
+    encoding_cache().clear()
+
+
+@pytest.fixture
+def app():
+    return AppTest.from_file(HOME, default_timeout=60).run()
+
+
+@pytest.fixture
+def own_models(monkeypatch, tmp_path) -> dict[str, str]:
+    """A small random model of each family, in the folder of the user's own."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(folder))
+    return {family: str(save_random_model(folder / f"{family}.safetensors", config)) for family, config in SMALL_MODELS.items()}
+
+
+def encodings() -> int:
+    return encoding_cache().state().misses
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("family", ["sam1", "sam2"])
+def test_both_families_in_every_view(app, own_models, name, family):
+    app.session_state["samkit.workspace"].model_ref = own_models[family]
+    page = Page(app, name)
+    if name == SIMILARITY:
+        page.turn("find_objects", True)
+    for view in page.views():
+        page.turn("view", view)
+    page.press(f"try_{name}")
+    assert page.result.experiment == name and page.app.title[0].value
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_kept_run_is_what_the_page_shows_and_opens_again(app, name, tmp_path):
+    page = Page(app, name)
+    page.press(f"try_{name}")
+    page.press(f"keep_{name}")
+    shown, run = page.result, page.work.last_kept[name]["outcome"].run
+    bundle = RunStore().load(run.run_id, tmp_path / "back")
+    assert bundle.params == shown.params.model_dump(mode="json")
+    again = AppTest.from_file(HOME, default_timeout=60).run()
+    again.query_params["run"] = run.run_id
+    opened = Page(again, name)
+    assert opened.params == shown.params
+    for key, array in shown.arrays.items():
+        np.testing.assert_array_equal(opened.result.arrays[key], array)
+
+
+def test_the_colour_scale_is_one_on_all_pages(app):
+    for name, colormap in zip(PAGES, ("magma", "turbo", "grey", "spectral"), strict=True):
+        before = app.session_state["samkit.workspace"].shared_params.get("colormap", "viridis")
+        page = Page(app, name)
+        assert page.params.colormap == before == page.knob("colormap").value
+        made = encodings()
+        page.turn("colormap", colormap)
+        assert page.params.colormap == colormap and encodings() == made
+    assert app.switch_page("pages/mask_stability.py").run().selectbox(key="knob_mask-stability_colormap").value == "spectral"
+
+
+def test_block_norms_knobs_encode_nothing(app):
+    page = Page(app, NORMS)
+    before = encodings()
+    picture = load_sample("coffee").rgb
+    blocks = samkit.load_model("nano-sam2", device="cpu").encode_image(picture, keep_blocks=True).blocks
+    page.turn("view", "One block")
+    page.turn("block", 4)
+    np.testing.assert_allclose(page.result.arrays["map"], blocks[4].norm(dim=-1).numpy(), rtol=1e-5)
+    assert "png_block_map_a" in page.downloads() and "npy_block_map_a" in page.downloads()
+    page.turn("one_channel", True)
+    page.turn("channel", 7)
+    assert (page.params.block, page.params.channel) == (4, 7)
+    np.testing.assert_allclose(page.result.arrays["map"], blocks[4][..., 7].numpy(), atol=1e-6)
+    page.turn("one_channel", False)
+    page.turn("outlier_factor", 1.2)
+    norms = [tokens.norm(dim=-1).numpy() for tokens in blocks]
+    assert page.result.metrics["outliers"] == sum(int((each > 1.2 * np.median(each)).sum()) for each in norms) > 0
+    assert "csv_outliers_a" in page.downloads()
+    page.turn("view", "All blocks")
+    page.turn("same_range_a", True)
+    assert encodings() == before
+    page.turn("side", 128)
+    assert encodings() == before + 1 and page.params.side == 128
+    page.turn("side", 256)
+    assert encodings() == before + 1 and page.params.side is None
+
+
+def test_outliers_are_outlined_on_the_picture(app, own_models):
+    app.session_state["samkit.workspace"].model_ref = own_models["sam1"]
+    page = Page(app, NORMS)
+    page.turn("outlier_factor", 1.1)
+    page.turn("view", "Outliers")
+    last = page.result.arrays["norms_03"]
+    count = int((last > 1.1 * np.median(last)).sum())
+    assert count > 0 and f"The picture with the {count} outliers of block 3" in " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_a_channel_beyond_the_block_is_the_first_one_again(app):
+    page = Page(app, NORMS)
+    page.turn("one_channel", True)
+    page.turn("channel", 300)
+    page.turn("block", 0)
+    assert page.params.channel == 0 and len(page.knob("channel").options) == samkit.load_model("nano-sam2", device="cpu").info.channels_per_stage[0]
+
+
+@pytest.mark.parametrize("name", [NORMS, POSITIONS])
+def test_two_models_side_by_side(app, own_models, name):
+    page = Page(app, name)
+    page.turn("beside", "Two models")
+    page.turn("model_b", own_models["sam1"])
+    first, second = list(page.app.session_state["samkit.results"].values())[-2:]
+    assert first.experiment == second.experiment == name and "B · sam1" in page.text()
+    for view in page.views():
+        page.turn("view", view)
+    if name == NORMS:
+        assert len(first.tables["blocks"]) == 10 and len(second.tables["blocks"]) == 4
+    else:
+        assert first.arrays["norm"].shape == (64, 64) and second.arrays["norm"].shape == (8, 8)
+    page.press(f"keep_{name}")
+    assert len(RunStore().runs()) == 2
+
+
+def test_two_pictures_side_by_side(app):
+    page = Page(app, NORMS)
+    page.turn("beside", "Two pictures")
+    made = encodings()
+    for view in page.views():
+        page.turn("view", view)
+    assert encodings() == made
+    first, second = list(page.app.session_state["samkit.results"].values())[-2:]
+    assert not np.array_equal(first.arrays["norms_09"], second.arrays["norms_09"])
+
+
+def test_a_fixed_colour_range_stays_when_the_map_changes(app, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(token_map, "_component", lambda data, **options: drawn.append(data))
+    page = Page(app, NORMS)
+    page.turn("view", "One block")
+    assert drawn[-1]["range"] is None
+    page.turn("block_map_a_range", "Fixed")
+    low, high = drawn[-1]["maps"][0]["low"], drawn[-1]["maps"][0]["high"]
+    assert drawn[-1]["range"] == pytest.approx((low, high))
+    page.turn("block_map_a_high", 60.0)
+    page.turn("block", 2)
+    assert drawn[-1]["range"] == pytest.approx((low, 60.0)) and drawn[-1]["maps"][0]["high"] < 60
+    page.turn("block_map_a_low", 70.0)
+    assert drawn[-1]["range"] is None and "must be less than" in page.text()
+    page.turn("block_map_a_range", "Automatic")
+    assert drawn[-1]["range"] is None
+
+
+def test_what_is_sent_and_downloaded_of_a_map():
+    values = np.random.default_rng(0).normal(size=(16, 24)).astype(np.float32)
+    sent = token_map._packed(token_map.TokenMap("A map", values, marks=[(3, 4)]))
+    levels = np.frombuffer(base64.b64decode(sent["levels"]), "<u2").reshape(16, 24)
+    np.testing.assert_allclose(sent["low"] + levels * (sent["high"] - sent["low"]) / 65535, values, atol=1e-4)
+    np.testing.assert_array_equal(np.load(io.BytesIO(token_map._npy(values)), allow_pickle=False), values)
+    pixels = np.asarray(Image.open(io.BytesIO(token_map._png(values, (-1.0, 1.0), "magma"))))
+    factor = pixels.shape[0] // 16
+    assert pixels.shape == (16 * factor, 24 * factor, 3)
+    np.testing.assert_array_equal(pixels[factor // 2 :: factor, factor // 2 :: factor], color_map(values, -1.0, 1.0, "magma"))
+
+
+def test_position_encoding_knobs(app):
+    page = Page(app, POSITIONS)
+    before = encodings()
+    assert page.params.height is None and page.knob("height").disabled
+    page.turn("stretch_grid", True)
+    page.turn("height", 2)
+    page.turn("width", 128)
+    page.turn("channel", 5)
+    page.turn("window_tiling", False)
+    params = page.params
+    assert (params.height, params.width, params.channel, params.window_tiling) == (2, 128, 5, False)
+    direct = samkit.load_model("nano-sam2", device="cpu").position_encoding(2, 128, False)
+    np.testing.assert_allclose(page.result.arrays["norm"], direct.norm(dim=0).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(page.result.arrays["channel"], direct[5].numpy(), atol=1e-6)
+    assert {"png_norm_a", "npy_norm_a", "npy_channel_a", "npy_bfloat16_a", "csv_channels_a"} <= page.downloads()
+    page.work.params[POSITIONS] |= {"row": 40, "column": 90}
+    page.turn("view", "Similarity")
+    assert (page.params.row, page.params.column) == (1, 90)
+    page.turn("stretch_grid", False)
+    assert page.params.height is None and page.params.column == 63 and encodings() == before
+
+
+def test_the_first_try_of_the_position_encoding_fits_the_model(app, own_models):
+    page = Page(app, POSITIONS)
+    page.press(f"try_{POSITIONS}")
+    assert (page.params.height, page.params.width) == (128, 64)
+    page.work.model_ref = own_models["sam1"]
+    page.app.run()
+    page.press(f"try_{POSITIONS}")
+    assert (page.params.height, page.params.width) == (16, 8)
+
+
+def test_window_size_encodes_once_a_setting(app):
+    page = Page(app, WINDOWS)
+    before = encodings()
+    page.turn("window_3", 16)
+    assert page.params.window_sizes == (8, 4, 16, 4) and encodings() == before + 1
+    assert "default in" in page.text() and page.result.metrics["drift"] > 0
+    page.press("windows_default")
+    assert page.params.window_sizes is None and "the default" in page.text()
+    page.turn("window_3", 16)
+    for view in page.views():
+        page.turn("view", view)
+    page.press(f"mask_button_{WINDOWS}_0")
+    assert page.params.mask_index == 0 and encodings() == before + 1
+    page.turn("repeats", 3)
+    assert page.params.repeats == 3 and "median of 3" in page.text() and encodings() == before + 1
+    assert "npy_drift" in page.downloads()
+
+
+@pytest.mark.parametrize("family", ["sam1", "sam2"])
+def test_impossible_windows_are_refused_with_one_that_would_work(app, own_models, family):
+    app.session_state["samkit.workspace"].model_ref = own_models[family]
+    page = Page(app, WINDOWS)
+    model = samkit.load_model(own_models[family], device="cpu")
+    own, size = model.info.window_sizes, (model.info.native_side,) * 2
+    options = page.knob("window_1").options
+    possible = possible_windows(model, own, 1, size)
+    assert f"{own[0]}, default" in options and next(option for option in options if "impossible" not in option).startswith(str(possible[0]))
+    refused = next((window for window in range(1, 33) if window not in possible), None)
+    if refused is None:
+        assert family == "sam1"
+        return
+    made = encodings()
+    page.turn("window_1", refused, fine=False)
+    (error,) = page.app.error
+    would = re.search(r"stage 1 could take ([\d, ]+)", error.value)
+    assert not page.app.exception and error.value.endswith("Shown are the model's own windows.")
+    assert [int(window) for window in would[1].strip(", ").split(", ")] == possible
+    assert page.params.window_sizes is None and encodings() == made
+    page.turn("window_1", possible[-1] if possible[-1] != own[0] else possible[0])
+    assert page.params.window_sizes is not None and not page.app.error
+
+
+def test_windows_and_side_left_at_their_defaults_follow_the_model(app, own_models):
+    page = Page(app, WINDOWS)
+    assert page.params.window_sizes is None and page.params.side is None
+    for family in ("sam1", "sam2"):
+        page.work.model_ref = own_models[family]
+        page.app.run()
+        page.check()
+        assert page.params.window_sizes is None and page.params.side is None and page.knob("window_1").value == SMALL_MODELS[family].encoder.window_sizes[0]
+
+
+def swept(page: Page) -> None:
+    """Wait until the sweep has come to rest on the page."""
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        page.app.run()
+        job = page.app.session_state["samkit.window_sweep"]
+        if job is None or not job.active:
+            page.check()
+            return
+        time.sleep(0.2)
+    raise AssertionError("the sweep did not end")
+
+
+def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
+    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
+    page = Page(app, WINDOWS)
+    page.turn("sweep_choice", "3")
+    page.turn("sweep_every", True)
+    page.press("sweep_run")
+    job = page.app.session_state["samkit.window_sweep"]
+    job.pause()
+    while job.active:
+        time.sleep(0.05)
+    assert job.state == "paused" and job.run.done < 32
+    swept(page)
+    page.press("sweep_resume")
+    swept(page)
+    swept(page)
+    rows = page.result.tables["sweep"]
+    assert [row["window"] for row in rows] == list(range(1, 33)) and page.params.sweep_stage == 3
+    default = SMALL_MODELS["sam2"].encoder.window_sizes[2]
+    assert rows[default - 1]["drift"] == 0 and all(rows[default - 1][f"iou_{i}"] == 1 for i in range(4))
+    assert "csv_window_sweep" in page.downloads()
+    made = encodings()
+    page.turn("view", "Binary")
+    assert page.result.tables["sweep"] == rows and encodings() == made
+
+
+def test_similarity_knobs_encode_nothing(app):
+    page = Page(app, SIMILARITY)
+    before = encodings()
+    page.turn("level", 2)
+    page.turn("features", "raw")
+    page.turn("level", 3)
+    page.turn("prototypes", 3)
+    page.turn("threshold", 0.5)
+    page.turn("min_area_percent", 0.5)
+    page.turn("range", (-0.5, 0.9))
+    page.turn("find_objects", True)
+    page.press(f"mask_button_{SIMILARITY}_0")
+    params = page.params
+    assert (params.features, params.level, params.prototypes, params.threshold) == ("raw", 3, 3, 0.5)
+    assert (params.min_area, params.range_low, params.range_high, params.mask_index) == (0.005, -0.5, 0.9, 0) and params.find_objects
+    assert page.result.arrays["similarity"].shape == (64, 64) and page.result.arrays["prototypes"].shape[0] == 3 and encodings() == before
+    assert len(page.result.tables["regions"]) == page.result.metrics["regions"] and "coco" in page.downloads()
+    page.turn("mirrored", True)
+    assert encodings() == before + 1
+    page.turn("zoom", True)
+    assert encodings() == before + 3 and page.params.zoom and page.params.mirrored
+    page.turn("mirrored", False)
+    page.turn("zoom", False)
+    assert encodings() == before + 3
+
+
+@pytest.mark.parametrize("features", ["projected", "raw"])
+@pytest.mark.parametrize("other", [False, True])
+def test_all_combinations_on_the_same_and_on_another_picture(app, features, other):
+    page = Page(app, SIMILARITY)
+    page.turn("features", features)
+    if other:
+        page.turn("compare_with", "Another picture")
+        assert load_sample("coffee-mirrored") == page.app.session_state["samkit.picture_pair"].b.picture
+    for level in range(3 if features == "projected" else 4):
+        page.turn("level", level)
+        for mirrored, zoom in ((True, False), (True, True), (False, True), (False, False)):
+            page.knob("mirrored").set_value(mirrored)
+            page.turn("zoom", zoom)
+            assert (page.params.level, page.params.mirrored, page.params.zoom) == (level, mirrored, zoom)
+    assert np.isfinite(page.result.arrays["similarity"]).all()
+
+
+def test_swap_takes_the_prompts_along(app):
+    page = Page(app, SIMILARITY)
+    page.turn("compare_with", "Another picture")
+    pair = page.app.session_state["samkit.picture_pair"]
+    first, second, prompts = pair.a.picture, pair.b.picture, pair.a.prompts
+    page.press("swap_similarity")
+    assert (pair.a.picture, pair.b.picture) == (second, first) and pair.b.prompts == prompts
+    assert "Mark one thing" in page.text()
+    page.press("swap_similarity")
+    assert (pair.a.picture, pair.b.picture) == (first, second) and pair.a.prompts == prompts and "Mark one thing" not in page.text()
+
+
+def test_coins_are_counted_beside_the_true_number(app):
+    page = Page(app, SIMILARITY)
+    page.press(f"try_{SIMILARITY}")
+    metrics = page.result.metrics
+    assert page.params.side == 512 and page.params.find_objects and page.knob("view").value == "Objects"
+    assert metrics["known_count"] == 24 and f"{metrics['regions']:.0f} regions above 0.70 · the picture shows 24 of a kind" in page.text()
+    assert "A mask for each region" in " ".join(element.proto.body for element in page.app.get("html"))
+
+
+def test_without_a_prompt_similarity_says_what_to_do(app):
+    page = Page(app, SIMILARITY)
+    page.work.edit(Prompts())
+    page.app.run()
+    page.check()
+    assert "Mark one thing in the picture" in page.text()
+    page.work.edit(Prompts(boxes=[(0.2, 0.1, 0.7, 0.6)]))
+    page.app.run()
+    page.turn("threshold", 1.0)
+    assert "No region is above the threshold" in page.text() and page.result.metrics["regions"] == 0

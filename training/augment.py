@@ -17,15 +17,15 @@ UNPASTED_SOURCES = {"bsds"}
 @dataclass(frozen=True)
 class Sample:
     """
-    image:     float32 [side, side, 3], RGB, 0..255
-    masks:     float32 [P, side, side], soft, one per prompt
-    positions: float32 [P, 2, 2], labels: int [P, 2], as `first_prompt` gives them
+    image: float32 [side, side, 3], RGB, 0..255
+    masks: float32 [P, side, side], soft, one per prompt, those of the clicks first
+    clicks, boxes: (positions float32 [n, 1 or 2, 2], labels int [n, 1 or 2]), as `first_prompt` gives them; n may be 0
     """
 
     image: np.ndarray
     masks: np.ndarray
-    positions: np.ndarray
-    labels: np.ndarray
+    clicks: tuple[np.ndarray, np.ndarray]
+    boxes: tuple[np.ndarray, np.ndarray]
 
 
 class Sampler:
@@ -36,15 +36,15 @@ class Sampler:
         self.rng = np.random.default_rng(seed)
         self._pictures, self._probabilities = cache.training_pictures()
 
-    def draw(self, side: int, prompts: int) -> Sample:
-        """A square sample with that many prompts; where a picture has fewer objects, some get several."""
+    def draw(self, side: int, prompts: int, clicks: int = 0) -> Sample:
+        """A square sample with that many prompts, so many of them clicks and the others boxes; where a picture has fewer objects, some get several."""
         rng = self.rng
         image, masks = self._draw_objects(side, prompts)
         image = recolour(image, rng)
         order = rng.permutation(max(prompts, len(masks)))[:prompts]
         masks = [masks[index % len(masks)] for index in order]
-        positions, labels = zip(*(first_prompt(mask, rng) for mask in masks), strict=True)
-        return Sample(image, np.stack(masks), np.stack(positions), np.stack(labels))
+        kinds = [first_prompt(mask, rng, click=index < clicks) for index, mask in enumerate(masks)]
+        return Sample(image, np.stack(masks), _stacked(kinds[:clicks], 1), _stacked(kinds[clicks:], 2))
 
     def _draw_objects(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """A crop with at least one object of a visible size: 12 pixels and 0.2 % of it."""
@@ -92,6 +92,11 @@ class Sampler:
         if rng.random() < 0.5:
             image, masks = image[:, ::-1], [mask[:, ::-1] for mask in masks]
         return image, masks
+
+
+def _stacked(prompts: list[tuple[np.ndarray, np.ndarray]], tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    positions, labels = [positions for positions, _ in prompts], [labels for _, labels in prompts]
+    return np.array(positions, np.float32).reshape(-1, tokens, 2), np.array(labels, int).reshape(-1, tokens)
 
 
 def recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor
 from samkit.models.prompt_encoder import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
 
 CLICK_SHARE = 0.58
+"""Of the prompts; the others are boxes."""
 
 BOX_JITTER = 0.06
 """Standard deviation of a loose box's sides, in widths and heights of the object."""
@@ -25,22 +26,38 @@ def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
     return divmod(int(distance.argmax()), mask.shape[1])
 
 
-def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """A click (half of them in the object's middle) a little more often than a box (half of them loose).
+def count_clicks(prompts: int, rng: np.random.Generator) -> int:
+    """How many of so many prompts are to be clicks, the others being boxes."""
+    return int(prompts * CLICK_SHARE + rng.random())
 
-    mask: float32 [side, side], soft, at least one pixel above 0.5; click: whether it is to be one.
-    Returns positions float32 [2, 2] and labels int [2]; a click is followed by padding.
+
+def laid_out(positions: Tensor, labels: Tensor, family: str) -> tuple[Tensor, Tensor]:
+    """Prompts in the order and with the padding that the official predictors give them, which is what the model will see later.
+
+    positions: [B, N, 2], labels: [B, N], all of them clicks or all of them boxes, the first prompt first, its corrections after it.
+    v2: box, points, padding. v1: points, padding; or points, box, without padding.
+    """
+    if family == "sam1" and labels[0, 0] == BOX_TOP_LEFT:
+        return positions.roll(-2, dims=1), labels.roll(-2, dims=1)
+    return torch.cat([positions, positions.new_zeros(len(positions), 1, 2)], 1), torch.cat([labels, labels.new_full((len(labels), 1), PADDING)], 1)
+
+
+def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A click (half of them in the object's middle) or a box (half of them loose).
+
+    mask: float32 [side, side], soft, at least one pixel above 0.5.
+    Returns positions float32 [1, 2] and labels int [1] of a click, [2, 2] and [2] of a box.
     """
     side = mask.shape[0]
     inside = mask > 0.5
     rows, columns = np.nonzero(inside)
-    if rng.random() < CLICK_SHARE if click is None else click:
+    if click:
         if rng.random() < 0.5:
             row, column = innermost_pixel(inside)
         else:
             pick = rng.integers(len(rows))
             row, column = rows[pick], columns[pick]
-        return np.array([[(column + 0.5) / side, (row + 0.5) / side], [0, 0]], np.float32), np.array([FOREGROUND, PADDING])
+        return np.array([[(column + 0.5) / side, (row + 0.5) / side]], np.float32), np.array([FOREGROUND])
     tight = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
     box = tight
     if rng.random() < 0.5:

@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from samkit.models.network import SamNetwork
-from samkit.models.prompt_encoder import PADDING
 from training.augment import Sample, Sampler
 from training.data import open_cache
 from training.losses import total_loss
 from training.model import CONFIGS, build_network, normalise, repeat_features
-from training.prompts import add_corrections
+from training.prompts import add_corrections, count_clicks, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPES = {
@@ -31,6 +30,13 @@ RECIPES = {
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.25, (224, 288, 320, 384)),
     ),
+    "last": Recipe(
+        stages=((0.0, 256, 5), (0.4, 320, 3)),
+        learning_rate=4e-4,
+        single_round_until=0.0,
+        rounds=(0.35, 0.35, 0.2, 0.1),
+        other_sides=(0.25, (224, 256, 384, 448)),
+    ),
     "gpu": Recipe(
         stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),
         prompts=8,
@@ -40,56 +46,79 @@ RECIPES = {
         other_sides=(0.2, (224, 288, 320, 384)),
     ),
 }
-"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "gpu" for one large GPU, from either."""
+"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger sides, "gpu" for one large GPU, from either."""
+
+
+@dataclass(frozen=True)
+class PromptGroup:
+    """Prompts of one kind, as many for each picture: positions [B * P, N, 2] and labels [B * P, N] without padding; targets [B * P, S / 4, S / 4] soft."""
+
+    positions: Tensor
+    labels: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> "PromptGroup":
+        return PromptGroup(*(tensor.to(device, non_blocking=True) for tensor in (self.positions, self.labels, self.targets)))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """pixels [B, 3, S, S] normalised; targets [B * P, S / 4, S / 4] soft; positions [B * P, 2, 2] and labels [B * P, 2]."""
+    """pixels [B, 3, S, S] normalised; groups: of clicks, of boxes, those that are there."""
 
     pixels: Tensor
-    targets: Tensor
-    positions: Tensor
-    labels: Tensor
+    groups: tuple[PromptGroup, ...]
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in (self.pixels, self.targets, self.positions, self.labels)))
+        return Batch(self.pixels.to(device, non_blocking=True), tuple(group.to(device) for group in self.groups))
 
 
 def collate(samples: list[Sample]) -> Batch:
-    masks = torch.from_numpy(np.concatenate([sample.masks for sample in samples])).float()
-    side = masks.shape[-1]
-    return Batch(
-        pixels=normalise(torch.from_numpy(np.stack([sample.image for sample in samples]))),
-        targets=F.interpolate(masks[:, None], (side // 4, side // 4), mode="area")[:, 0],
-        positions=torch.from_numpy(np.concatenate([sample.positions for sample in samples])),
-        labels=torch.from_numpy(np.concatenate([sample.labels for sample in samples])),
-    )
+    """Samples with the same numbers of clicks and of boxes -> a batch."""
+    clicks = len(samples[0].clicks[1])
+    kinds = ([sample.clicks for sample in samples], slice(None, clicks)), ([sample.boxes for sample in samples], slice(clicks, None))
+    groups = [_group(prompts, [sample.masks[which] for sample in samples]) for prompts, which in kinds if len(prompts[0][1])]
+    return Batch(normalise(torch.from_numpy(np.stack([sample.image for sample in samples]))), tuple(groups))
+
+
+def _group(prompts: list[tuple[np.ndarray, np.ndarray]], masks: list[np.ndarray]) -> PromptGroup:
+    stacked = torch.from_numpy(np.concatenate(masks)).float()
+    side = stacked.shape[-1]
+    targets = F.interpolate(stacked[:, None], (side // 4, side // 4), mode="area")[:, 0]
+    return PromptGroup(*(torch.from_numpy(np.concatenate(parts)) for parts in zip(*prompts, strict=True)), targets)
 
 
 def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tuple[float, float, float]:
     """Encode once, decode `rounds` times with one more click each time, and leave the mean loss's gradients in the parameters.
 
-    The gradients of the features are gathered over the rounds and go back through the encoder once.
+    Clicks and boxes are decoded one after the other, because they have different numbers of tokens. The gradients of the features are gathered over all of it
+    and go back through the encoder once.
     Returns the first round's loss, mean IoU of the single mask, and mean of the best multimask's IoU.
     """
-    device = batch.pixels.device
-    padding = torch.zeros(len(batch.positions), 1, 2, device=device), torch.full((len(batch.labels), 1), PADDING, device=device)
-    positions, labels, hint, first = batch.positions, batch.labels, None, None
+    device, prompts = batch.pixels.device, sum(len(group.labels) for group in batch.groups)
+    first = np.zeros(3)
     with torch.autocast(device.type, torch.bfloat16):
         features, _ = network.encode(batch.pixels)
         leaves = [level.detach().requires_grad_() for level in features]
-        for index in range(rounds):
-            repeated = repeat_features(leaves, len(positions) // len(batch.pixels))
-            decoded = network.decode(repeated, torch.cat([positions, padding[0]], 1), torch.cat([labels, padding[1]], 1), hint)
-            loss, iou = total_loss(decoded, batch.targets)
-            (loss / rounds).backward()
-            first = first or (loss.item(), iou[:, 0].mean().item(), iou[:, 1:].max(1).values.mean().item())
-            if index + 1 < rounds:
-                positions, labels, hint = add_corrections(positions, labels, decoded.logits.detach(), decoded.iou.detach(), batch.targets)
+        for group in batch.groups:
+            positions, labels, hint, share = group.positions, group.labels, None, len(group.labels) / prompts
+            for index in range(rounds):
+                repeated = repeat_features(leaves, len(positions) // len(batch.pixels))
+                decoded = network.decode(repeated, *laid_out(positions, labels, network.config.family), hint)
+                loss, iou = total_loss(decoded, group.targets)
+                (loss * (share / rounds)).backward()
+                if index == 0:
+                    first += share * np.array([loss.item(), iou[:, 0].mean().item(), iou[:, 1:].max(1).values.mean().item()])
+                if index + 1 < rounds:
+                    positions, labels, hint = add_corrections(positions, labels, decoded.logits.detach(), decoded.iou.detach(), group.targets)
     learning = [(level, leaf.grad) for level, leaf in zip(features, leaves, strict=True) if level.requires_grad]
     torch.autograd.backward(*zip(*learning, strict=True))
-    return first
+    return tuple(first.tolist())
+
+
+def draw_batch(sampler: Sampler, side: int, count: int, prompts: int, rng: np.random.Generator) -> Batch:
+    """So many pictures with so many prompts each, as many of them clicks in every one."""
+    clicks = count_clicks(prompts, rng)
+    return collate([sampler.draw(side, prompts, clicks) for _ in range(count)])
 
 
 @dataclass
@@ -114,7 +143,7 @@ class ImageTask:
 
     def draw(self, recipe: Recipe, elapsed: float, step: int) -> Lesson:
         side, count = recipe.stage(elapsed, step)
-        batch = collate([self.sampler.draw(side, recipe.prompts) for _ in range(count)])
+        batch = draw_batch(self.sampler, side, count, recipe.prompts, self.rng)
         return Lesson(count, f"side {side}", (batch, recipe.count_rounds(elapsed, self.rng)))
 
     def learn(self, network: SamNetwork, lesson: Lesson, device: torch.device) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ the rate, and every third step is an image step, so that it forgets nothing of p
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from samkit.models.mask_decoder import DecodedMasks
 from samkit.models.memory_side import MASK_BIAS, MASK_SCALE
 from samkit.models.network import SamNetwork
-from samkit.models.prompt_encoder import PADDING
+from samkit.models.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
 from training.augment import Sampler
 from training.clips import Clip, ClipSampler, load_sequences
 from training.data import CACHE_SIDE, open_cache
 from training.losses import tracking_loss
 from training.model import NANO_SAM2_WITH_MEMORY, build_network, normalise
-from training.prompts import first_prompt
+from training.prompts import first_prompt, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
-from training.train import accumulate_gradients, collate
+from training.train import accumulate_gradients, draw_batch
 
 IMAGE_STEP_EVERY = 3
 MASK_PROMPTS, BOX_PROMPTS = 0.5, 0.25
@@ -43,18 +44,19 @@ FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))
 class ClipBatch:
     """
     pixels:  [B, T, 3, S, S] normalised; targets: [B, T, S / 4, S / 4] soft
-    first_masks: [B, 1, S, S] of zeros and ones; points [B, 3, 2] and labels [B, 3] of a box or a click; by_mask: bool [B], which of the two is given
+    first_masks: [B, 1, S, S] of zeros and ones; points [B, 2, 2] of a box, or of a click, twice; clicked: bool [B], which of the two it is;
+    by_mask: bool [B], whether the mask is given and not the points
     """
 
     pixels: Tensor
     targets: Tensor
     first_masks: Tensor
     points: Tensor
-    labels: Tensor
+    clicked: Tensor
     by_mask: Tensor
 
     def to(self, device: torch.device) -> "ClipBatch":
-        given = self.pixels, self.targets, self.first_masks, self.points, self.labels, self.by_mask
+        given = self.pixels, self.targets, self.first_masks, self.points, self.clicked, self.by_mask
         return ClipBatch(*(tensor.to(device, non_blocking=True) for tensor in given))
 
     @property
@@ -66,15 +68,15 @@ def collate_clips(clips: list[Clip], rng: np.random.Generator) -> ClipBatch:
     frames = torch.from_numpy(np.stack([clip.frames for clip in clips]))
     masks = torch.from_numpy(np.stack([clip.masks for clip in clips])).float()
     side = masks.shape[-1]
-    prompts = [first_prompt(clip.masks[0], rng, click=rng.random() > BOX_PROMPTS / (1 - MASK_PROMPTS)) for clip in clips]
-    points = np.concatenate([np.stack([points for points, _ in prompts]), np.zeros((len(clips), 1, 2), np.float32)], axis=1)
-    labels = np.concatenate([np.stack([labels for _, labels in prompts]), np.full((len(clips), 1), PADDING)], axis=1)
+    clicked = rng.random(len(clips)) > BOX_PROMPTS / (1 - MASK_PROMPTS)
+    prompts = [first_prompt(clip.masks[0], rng, click)[0] for clip, click in zip(clips, clicked, strict=True)]
+    points = np.stack([np.resize(points, (2, 2)) for points in prompts])
     return ClipBatch(
         pixels=normalise(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]),
         targets=F.interpolate(masks, (side // 4, side // 4), mode="area"),
         first_masks=(masks[:, :1] > 0.5).float(),
         points=torch.from_numpy(points),
-        labels=torch.from_numpy(labels),
+        clicked=torch.from_numpy(clicked),
         by_mask=torch.from_numpy(rng.random(len(clips)) < MASK_PROMPTS),
     )
 
@@ -119,10 +121,9 @@ def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tenso
     memory, low = network.memory, features[0]
     count, device = len(targets), targets.device
     each, there = torch.arange(count, device=device), torch.ones(count, dtype=torch.bool, device=device)
-    asked = network.decode(features, batch.points, batch.labels)
+    asked = _ask(network, batch, features)
     loss, _ = tracking_loss(asked, targets)
-    clicked = batch.labels[:, 1] == PADDING
-    chosen = torch.where(clicked, 1 + asked.iou[:, 1:].argmax(dim=1), 0)
+    chosen = torch.where(batch.clicked, 1 + asked.iou[:, 1:].argmax(dim=1), 0)
     given = network.decode_on(
         low, features, *(torch.zeros(len(targets), 2, 2), torch.full((len(targets), 2), PADDING)), memory.mask_downsample(batch.first_masks)
     )
@@ -131,6 +132,20 @@ def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tenso
     logits = torch.where(by_mask[:, None, None, None], mask_logits, asked.logits[each, chosen][:, None].float())
     token = torch.where(by_mask[:, None], given.mask_tokens[:, 0], asked.mask_tokens[each, chosen])
     return memory.encode(low, logits, there), memory.pointer(token, there), loss
+
+
+def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> DecodedMasks:
+    """What the first frame's clicks and boxes give. They have different numbers of tokens, so each kind is decoded by itself."""
+    parts, order = [], []
+    for label in ((FOREGROUND,), (BOX_TOP_LEFT, BOX_BOTTOM_RIGHT)):
+        (which,) = torch.where(batch.clicked == (len(label) == 1))
+        if len(which):
+            labels = torch.tensor(label, device=which.device).expand(len(which), -1)
+            points = laid_out(batch.points[which, : len(label)], labels, network.config.family)
+            parts.append(network.decode([level[which] for level in features], *points))
+            order.append(which)
+    back = torch.cat(order).argsort()
+    return DecodedMasks(*(torch.cat([getattr(part, field.name) for part in parts])[back] for field in fields(DecodedMasks)))
 
 
 @dataclass
@@ -159,7 +174,7 @@ class MemoryTask:
     def draw(self, recipe: Recipe, elapsed: float, step: int) -> Lesson:
         side, count = recipe.stage(elapsed, step)
         if step % IMAGE_STEP_EVERY == 0:
-            batch = collate([self.sampler.draw(side, recipe.prompts) for _ in range(count)])
+            batch = draw_batch(self.sampler, side, count, recipe.prompts, self.rng)
             return Lesson(count, f"side {side}", (batch, recipe.count_rounds(elapsed, self.rng)))
         frames = next(frames for start, frames in reversed(FRAMES) if elapsed >= start)
         clips = collate_clips([self.clips.draw(side, frames) for _ in range(count)], self.rng)

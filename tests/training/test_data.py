@@ -65,18 +65,21 @@ def test_regions_that_may_pass_for_objects(rows, columns, object_like):
 def test_samples_have_the_shapes_they_promise_and_prompts_on_their_masks(cache, seed):
     sampler = Sampler(cache, seed)
     for _ in range(8):
-        sample = sampler.draw(64, 6)
+        sample = sampler.draw(64, 6, clicks=4)
         assert sample.image.shape == (64, 64, 3) and sample.image.dtype == np.float32 and 0 <= sample.image.min() <= sample.image.max() <= 255
-        assert sample.masks.shape == (6, 64, 64) and sample.positions.shape == (6, 2, 2) and sample.labels.shape == (6, 2)
-        for mask, positions, labels in zip(sample.masks, sample.positions, sample.labels, strict=True):
-            if labels[0] == 1:
-                column, row = (positions[0] * 64).astype(int)
-                assert mask[row, column] > 0.5
+        (clicks, foreground), (boxes, corners) = sample.clicks, sample.boxes
+        assert sample.masks.shape == (6, 64, 64) and clicks.shape == (4, 1, 2) and boxes.shape == (2, 2, 2)
+        assert (foreground == 1).all() and corners.tolist() == [[2, 3]] * 2
+        for mask, ((x, y),) in zip(sample.masks, clicks, strict=False):
+            assert mask[int(y * 64), int(x * 64)] > 0.5
+        for mask, (corner, opposite) in zip(sample.masks[4:], boxes, strict=True):
+            rows, columns = np.nonzero(mask > 0.5)
+            assert np.abs(corner * 64 - (columns.min(), rows.min())).max() < 20 and np.abs(opposite * 64 - (columns.max(), rows.max())).max() < 20
 
 
 def test_equal_seeds_draw_equal_samples(cache):
     first, second = (Sampler(cache, 5).draw(64, 4) for _ in range(2))
-    assert np.array_equal(first.image, second.image) and np.array_equal(first.positions, second.positions)
+    assert np.array_equal(first.image, second.image) and np.array_equal(first.boxes[0], second.boxes[0])
 
 
 def test_held_out_objects_leave_out_lookalikes_of_training_pictures(data_folder, tmp_path):

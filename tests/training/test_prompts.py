@@ -6,7 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.prompts import add_corrections, anywhere, correction_click, first_prompt, innermost_pixel, middles
+import samkit
+from samkit.models.catalogue import catalogue
+from training.prompts import add_corrections, anywhere, correction_click, count_clicks, first_prompt, innermost_pixel, laid_out, middles
 
 SIDE = 32
 
@@ -20,13 +22,13 @@ def rectangle(top: int, left: int, height: int, width: int) -> np.ndarray:
 rectangles = st.builds(rectangle, st.integers(0, 20), st.integers(0, 20), st.integers(1, 12), st.integers(1, 12))
 
 
-@given(mask=rectangles, seed=st.integers(0, 10**6))
-def test_first_prompts_lie_in_the_object_or_around_it(mask, seed):
-    positions, labels = first_prompt(mask, np.random.default_rng(seed))
+@given(mask=rectangles, seed=st.integers(0, 10**6), click=st.booleans())
+def test_first_prompts_lie_in_the_object_or_around_it(mask, seed, click):
+    positions, labels = first_prompt(mask, np.random.default_rng(seed), click)
     assert positions.min() >= 0 and positions.max() <= 1
-    if labels[0] == 1:
-        column, row = (positions[0] * SIDE).astype(int)
-        assert mask[row, column] == 1 and labels[1] == -1
+    if click:
+        ((column, row),) = (positions * SIDE).astype(int)
+        assert mask[row, column] == 1 and labels.tolist() == [1]
     else:
         (x1, y1), (x2, y2) = positions
         assert labels.tolist() == [2, 3] and x1 < x2 and y1 < y2
@@ -34,9 +36,32 @@ def test_first_prompts_lie_in_the_object_or_around_it(mask, seed):
 
 def test_half_the_boxes_are_tight():
     rng, mask = np.random.default_rng(0), rectangle(4, 8, 10, 16)
-    boxes = [positions for positions, labels in (first_prompt(mask, rng) for _ in range(400)) if labels[0] == 2]
+    boxes = [first_prompt(mask, rng, click=False)[0] for _ in range(400)]
     tight = [box for box in boxes if np.allclose(box * SIDE, [[8, 4], [24, 14]])]
-    assert 0.4 < len(boxes) / 400 < 0.6 and 0.4 < len(tight) / len(boxes) < 0.6
+    assert 0.4 < len(tight) / len(boxes) < 0.6
+
+
+def test_a_little_more_clicks_than_boxes():
+    rng = np.random.default_rng(0)
+    counts = [count_clicks(6, rng) for _ in range(400)]
+    assert set(counts) == {3, 4} and 0.55 < np.mean(counts) / 6 < 0.61
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue() if entry.embedded])
+@pytest.mark.parametrize("corrections", [0, 2])
+@pytest.mark.parametrize("click", [True, False], ids=["click", "box"])
+def test_prompts_are_laid_out_as_the_model_will_see_them(name, corrections, click):
+    model = samkit.load_model(name, device="cpu")
+    side = model.info.native_side
+    more = [(0.25, 0.5, 0), (0.75, 0.125, 1)][:corrections]
+    points = ([(0.5, 0.5, 1)] if click else []) + more
+    prompts = samkit.Prompts(points=points, boxes=[] if click else [(0.125, 0.25, 0.5, 0.75)])
+    expected = model._prompt_points(prompts, model.encode_image(np.zeros((side, side, 3), np.uint8)).geometry)
+    first = [(0.5, 0.5, 1)] if click else [(0.125, 0.25, 2), (0.5, 0.75, 3)]
+    rows = torch.tensor(first + more)[None]
+    positions, labels = laid_out(rows[..., :2], rows[..., 2].long(), model.info.family)
+    given = labels[0] != -1
+    assert torch.equal(labels, expected[1]) and torch.allclose(positions[0, given], expected[0][0, given], atol=0.5 / side)
 
 
 def test_the_innermost_pixel_keeps_clear_of_edges_and_border():

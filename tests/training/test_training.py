@@ -28,7 +28,7 @@ def batch(tmp_path_factory):
     root = write_data_folder(tmp_path_factory.mktemp("data") / "data", [("coco", "train")] * 4)
     write_cache(list_jobs(root), root / "cache", processes=1)
     sampler = Sampler(open_cache(root / "cache"), 0)
-    return collate([sampler.draw(64, 3) for _ in range(4)])
+    return collate([sampler.draw(64, 3, clicks=2) for _ in range(4)])
 
 
 @pytest.fixture(scope="module")

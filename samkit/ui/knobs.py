@@ -24,17 +24,10 @@ class Knobs:
         self._own = work.params.setdefault(page, {})
         self._shared = work.shared_params
         self._changes = st.session_state.setdefault(f"samkit.knobs.{page}.changes", {})
-        self._defaults = st.session_state.setdefault(f"samkit.knobs.{page}.defaults", {})
 
     def _key(self, name: str) -> str:
         changes = self._changes.get(name, 0)
         return f"knob_{self._page}_{name}" + (f"_{changes}" if changes else "")
-
-    def _renew(self, name: str) -> None:
-        if (key := self._key(name)) in st.session_state:
-            del st.session_state[key]
-            self._changes[name] = self._changes.get(name, 0) + 1
-        self._defaults.pop(name, None)
 
     def _values(self, name: str) -> dict[str, Any]:
         return self._shared if name in SHARED else self._own
@@ -66,9 +59,11 @@ class Knobs:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
-        """The widget's state: at its next drawing it takes the kept value."""
-        for key in (self._key(name), self._offered_key(name)):
-            st.session_state.pop(key, None)
+        """The widget's state: at its next drawing it takes the kept value. One that was drawn gets another key."""
+        st.session_state.pop(self._offered_key(name), None)
+        if (key := self._key(name)) in st.session_state:
+            del st.session_state[key]
+            self._changes[name] = self._changes.get(name, 0) + 1
 
     def _offered_key(self, name: str) -> str:
         return f"{self._key(name)}.offered"

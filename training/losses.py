@@ -15,7 +15,7 @@ RANK_SHARPNESS = 12.0
 CLEAR_DIFFERENCE = 0.03
 """IoUs that lie closer together than this have no order worth learning."""
 OBJECT_SCORE_WEIGHT = 0.05
-ABSENCE_WEIGHT = 0.5
+ABSENCE_WEIGHT = 1.0
 """Of the object score where objects may be absent."""
 
 

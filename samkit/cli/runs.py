@@ -78,10 +78,17 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
     if as_json:
         print_json({"run_ids": unique, "differ": differ, "metrics": metrics, "mask": name, "overlaps": matrices})
         return
-    print_values({key: "   ".join(map(_text, values)) for key, values in (differ | metrics).items()})
+    rows = {"run": range(1, len(unique) + 1), "name": [bundle.name for bundle in comparison.bundles]} | differ | metrics
+    cells = {key: [_text(value)[:MAX_CELL] for value in values] for key, values in rows.items()}
+    widths = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
+    print_values({key: "   ".join(map(str.ljust, texts, widths)).rstrip() for key, texts in cells.items()})
     for each in matrices:
         print(f"IoU of {name or 'the masks'}, runs {', '.join(str(index + 1) for index in each['runs'])}")
         print("\n".join("   ".join(f"{value:.4f}" for value in row) for row in each["iou"]))
+
+
+MAX_CELL = 32
+"""Characters of a value in a column."""
 
 
 def _text(value) -> str:

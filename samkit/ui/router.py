@@ -5,6 +5,7 @@ Home.py. A link to a page must work then too, so every page file begins with `en
 """
 
 from contextvars import ContextVar
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,12 +13,15 @@ from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 from samkit.ui.store_state import deliver_at_start
 from samkit.ui.style import apply_style
 
+ICON = Path(__file__).parent / "icon.svg"
+"""A symbol's name would be fetched from the web."""
+
 _routed: ContextVar[bool] = ContextVar("routed", default=False)
 
 
 def route() -> None:
     """Set the page up and run the file the visitor asked for."""
-    st.set_page_config(page_title="SAM workbench", page_icon=":material/frame_inspect:", layout="wide", initial_sidebar_state="auto")
+    st.set_page_config(page_title="SAM workbench", page_icon=str(ICON), layout="wide", initial_sidebar_state="auto")
     apply_style()
     deliver_at_start()
     home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)

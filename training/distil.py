@@ -18,7 +18,7 @@ from torch import Tensor
 from samkit.models.network import SamNetwork
 from training.augment import Sampler
 from training.data import open_cache
-from training.model import NANO_SAM1, NANO_SAM2, build_network, normalise
+from training.model import NANO_SAM1, NANO_SAM2, build_network, earlier_weights, normalise
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPE = Recipe(stages=((0.0, 192, 12), (0.35, 256, 7), (0.7, 320, 4)), learning_rate=1.2e-3, single_round_until=0.0)
@@ -53,7 +53,7 @@ class DistilTask:
 
     def build(self) -> SamNetwork:
         student = build_network(NANO_SAM1)
-        transplant_decoder(student, torch.load(self.teacher, weights_only=True)["ema"])
+        transplant_decoder(student, earlier_weights(self.teacher))
         for part in (student.prompt_encoder, student.mask_decoder):
             part.requires_grad_(False)
         return student
@@ -79,7 +79,7 @@ class DistilTask:
     def _teacher(self, device: torch.device) -> SamNetwork:
         if self._taught is None:
             self._taught = build_network(NANO_SAM2)
-            self._taught.load_state_dict(torch.load(self.teacher, weights_only=True, map_location="cpu")["ema"], strict=False)
+            self._taught.load_state_dict(earlier_weights(self.teacher), strict=False)
             self._taught.eval().requires_grad_(False).to(device)
         return self._taught
 

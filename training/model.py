@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.config import ModelConfig
+from samkit.models.checkpoint import read_checkpoint
+from samkit.models.config import ModelConfig, module_keys, read_config
 from samkit.models.geometry import SAM2_MEAN, SAM2_STD
 from samkit.models.hiera import HieraConfig
 from samkit.models.mask_decoder import MaskDecoderConfig
@@ -65,6 +67,15 @@ def build_network(config: ModelConfig = NANO_SAM2, seed: int = 0) -> SamNetwork:
             nn.init.constant_(parameter, 0.1)
     network.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.normal_()
     return network
+
+
+def earlier_weights(path: Path) -> dict[str, Tensor]:
+    """What a run begins with: the averaged weights of a run's checkpoint (.pt), or an exported model's (.safetensors), under samkit's own names, float32."""
+    if path.suffix != ".safetensors":
+        return torch.load(path, weights_only=True, map_location="cpu")["ema"]
+    checkpoint = read_checkpoint(path)
+    own = module_keys(checkpoint.state_dict, read_config(checkpoint.state_dict, checkpoint.metadata))
+    return {name: tensor.float() for name, tensor in own.items()}
 
 
 def normalise(images_bhwc: Tensor) -> Tensor:

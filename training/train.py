@@ -17,7 +17,7 @@ from samkit.models.network import SamNetwork
 from training.augment import Sample, Sampler
 from training.data import open_cache
 from training.losses import total_loss
-from training.model import CONFIGS, build_network, normalise, repeat_features
+from training.model import CONFIGS, build_network, earlier_weights, normalise, repeat_features
 from training.prompts import add_corrections, count_clicks, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
@@ -37,6 +37,13 @@ RECIPES = {
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.25, (224, 256, 384, 448)),
     ),
+    "onward": Recipe(
+        stages=((0.0, 224, 6), (0.25, 256, 5), (0.6, 320, 3)),
+        learning_rate=5e-4,
+        single_round_until=0.0,
+        rounds=(0.35, 0.35, 0.2, 0.1),
+        other_sides=(0.3, (192, 256, 384)),
+    ),
     "gpu": Recipe(
         stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),
         prompts=8,
@@ -46,7 +53,8 @@ RECIPES = {
         other_sides=(0.2, (224, 288, 320, 384)),
     ),
 }
-"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger sides, "gpu" for one large GPU, from either."""
+"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger
+sides, "onward" from small sides to larger ones, "gpu" for one large GPU, from either."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def draw_batch(sampler: Sampler, side: int, count: int, prompts: int, rng: np.ra
 
 @dataclass
 class ImageTask:
-    """Pictures of the cache, prompted by clicks and boxes. first: checkpoint of another run, to begin with its averaged weights."""
+    """Pictures of the cache, prompted by clicks and boxes. first: checkpoint or exported model to begin with."""
 
     cache_folder: Path
     model: str = "nano-sam2"
@@ -134,7 +142,7 @@ class ImageTask:
     def build(self) -> SamNetwork:
         network = build_network(CONFIGS[self.model])
         if self.first is not None:
-            network.load_state_dict(torch.load(self.first, weights_only=True)["ema"], strict=False)
+            network.load_state_dict(earlier_weights(self.first), strict=False)
         return network
 
     def open(self, seed: list[int]) -> None:
@@ -157,7 +165,7 @@ def main() -> None:
     add_run_arguments(parser)
     parser.add_argument("--model", choices=CONFIGS, default="nano-sam2")
     parser.add_argument("--recipe", choices=RECIPES, default="first")
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the averaged weights of this checkpoint of another run")
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run's checkpoint, or of an exported model")
     arguments = parser.parse_args()
     start_run(ImageTask(arguments.cache, arguments.model, arguments.start), RECIPES[arguments.recipe], arguments)
 

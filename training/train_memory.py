@@ -23,7 +23,7 @@ from training.augment import Sampler
 from training.clips import Clip, ClipSampler, load_sequences
 from training.data import CACHE_SIDE, open_cache
 from training.losses import tracking_loss
-from training.model import NANO_SAM2_WITH_MEMORY, build_network, normalise
+from training.model import NANO_SAM2_WITH_MEMORY, build_network, earlier_weights, normalise
 from training.prompts import first_prompt, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 from training.train import accumulate_gradients, draw_batch
@@ -150,18 +150,18 @@ def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> Decod
 
 @dataclass
 class MemoryTask:
-    """first: checkpoint of the image side, or of another run of this."""
+    """first: checkpoints or exported models to begin with; of weights that several have, the last one's: a model with a memory side, then a newer image side."""
 
     cache_folder: Path
     data_root: Path
-    first: Path
+    first: tuple[Path, ...]
     figures = ("loss", "IoU of the chosen mask", "share of right object scores")
     slow = ("prompt_encoder.", "mask_decoder.transformer", "mask_decoder.output", "mask_decoder.mask", "mask_decoder.iou", "mask_decoder.conv")
 
     def build(self) -> SamNetwork:
         network = build_network(NANO_SAM2_WITH_MEMORY)
-        known = torch.load(self.first, weights_only=True)["ema"]
-        network.load_state_dict({**network.state_dict(), **known})
+        for path in self.first:
+            network.load_state_dict(earlier_weights(path), strict=False)
         network.image_encoder.requires_grad_(False)
         return network
 
@@ -200,10 +200,10 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="folder that `python -m training.data` wrote")
     add_run_arguments(parser)
     parser.add_argument("--data", type=Path, required=True, help="the data folder, for its video sequences")
-    parser.add_argument("--start", type=Path, required=True, metavar="CHECKPOINT", help="image side to build on")
+    parser.add_argument("--start", type=Path, nargs="+", required=True, metavar="CHECKPOINT", help="image side to build on, after a memory side where there is one")
     parser.add_argument("--recipe", choices=RECIPES, default="cpu")
     arguments = parser.parse_args()
-    start_run(MemoryTask(arguments.cache, arguments.data, arguments.start), RECIPES[arguments.recipe], arguments)
+    start_run(MemoryTask(arguments.cache, arguments.data, tuple(arguments.start)), RECIPES[arguments.recipe], arguments)
 
 
 if __name__ == "__main__":

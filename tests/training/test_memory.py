@@ -66,7 +66,7 @@ def test_left_out_sequences_are_not_loaded(data):
 
 @pytest.fixture(scope="module")
 def task(data):
-    task = MemoryTask(data / "cache", data, data / "image.pt")
+    task = MemoryTask(data / "cache", data, (data / "image.pt",))
     task.open([0, 0])
     return task
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from samkit.experiments.params import build_params
 from samkit.experiments.result import Result
-from samkit.experiments.window_size import LOGIT_RANGE, MAX_WINDOW, STAGES, Params, WindowSweep, padded_size, possible_windows, refusal
+from samkit.experiments.window_size import LOGIT_RANGE, MAX_WINDOW, STAGES, Params, WindowSweep, padded_size, refusal
 from samkit.ui.background_jobs import PAUSED, BackgroundJob, job_slots
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
@@ -39,12 +39,9 @@ def draw_knobs(scene: Scene) -> dict:
     knobs, model = scene.knobs, scene.model
     own = model.info.window_sizes
     size = padded_size(model, scene.inputs, build_params(Params, scene.encoding))
-    for stage, window in enumerate(own, start=1):
-        knobs.offer(f"window_{stage}", range(1, MAX_WINDOW + 1), window)
-    chosen = tuple(knobs.get(f"window_{stage}") for stage in range(1, STAGES + 1))
     for stage, (window, blocks) in enumerate(zip(own, model.info.blocks_per_stage, strict=True), start=1):
-        possible = possible_windows(model, chosen, stage, size)
-        text = {n: f"{n}{', default' if n == window else ''}{'' if n in possible else ', impossible'}" for n in range(1, MAX_WINDOW + 1)}
+        # A text that also told which are impossible would change with the other stages' windows, and the browser knows a slider's value by its text.
+        text = {n: f"{n}, default" if n == window else str(n) for n in range(1, MAX_WINDOW + 1)}
         label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''}"
         knobs.step(label, f"window_{stage}", list(text), window, format_func=text.get, help="Side of the windows, in tokens; global blocks have none")
     chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))

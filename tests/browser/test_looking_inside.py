@@ -165,11 +165,12 @@ def test_position_encoding(page, app_url, home, tmp_path, model):
 
 def test_window_size(page, app_url, home, tmp_path, model):
     open_page(page, app_url, WINDOWS)
-    press_keys(page, WINDOWS, "window_1", "ArrowRight")
+    press_keys(page, WINDOWS, "window_1", "ArrowLeft")
     page.get_by_text("Shown are the model's own windows.").wait_for()
     would = re.search(r"stage 1 could take ([\d, ]+\d)", page.get_by_text("Shown are the model's own windows.").inner_text())
     assert "10" in would[1].split(", ")
-    press_keys(page, WINDOWS, "window_1", "ArrowRight")
+    # The other stages keep their windows while this one is impossible.
+    press_keys(page, WINDOWS, "window_1", *["ArrowRight"] * 3)
     press_keys(page, WINDOWS, "window_3", "ArrowRight")
     page.get_by_text("windows 10 4 9 4").wait_for()
     press_keys(page, WINDOWS, "repeats", "ArrowRight", "ArrowRight")
@@ -182,7 +183,7 @@ def test_window_size(page, app_url, home, tmp_path, model):
     np.testing.assert_allclose(hover(page, "drift", 5, 6, *drift.shape), (5, 6, drift[5, 6]), rtol=1e-3)
 
     run, arrays, file = keep(page, WINDOWS, home, tmp_path)
-    assert run.data.params["window_sizes"] == "(10, 4, 9, 4)" and run.data.params["repeats"] == "3"
+    assert run.data.params["window_sizes"] == "[10, 4, 9, 4]" and run.data.params["repeats"] == "3"
     np.testing.assert_allclose(arrays["drift_map"], drift, atol=1e-4)
     prediction, other = (model.predict_masks(each, inputs[1]) for each in (encoding, default))
     best = prediction.best

@@ -150,7 +150,7 @@ def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> Decod
 
 @dataclass
 class MemoryTask:
-    """first: checkpoints or exported models to begin with; of weights that several have, the last one's: a model with a memory side, then a newer image side."""
+    """first: checkpoints or exported models to begin with: one with a memory side, then a newer image side; of weights that several have, the last one's."""
 
     cache_folder: Path
     data_root: Path
@@ -200,7 +200,9 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="folder that `python -m training.data` wrote")
     add_run_arguments(parser)
     parser.add_argument("--data", type=Path, required=True, help="the data folder, for its video sequences")
-    parser.add_argument("--start", type=Path, nargs="+", required=True, metavar="CHECKPOINT", help="image side to build on, after a memory side where there is one")
+    parser.add_argument(
+        "--start", type=Path, nargs="+", required=True, metavar="CHECKPOINT", help="image side to build on, after a memory side where there is one"
+    )
     parser.add_argument("--recipe", choices=RECIPES, default="cpu")
     arguments = parser.parse_args()
     start_run(MemoryTask(arguments.cache, arguments.data, tuple(arguments.start)), RECIPES[arguments.recipe], arguments)

@@ -154,18 +154,20 @@ def jitter_figure(result: Result, name: str, picture_size: tuple[int, int]) -> g
 
 
 def score_figure(result: Result) -> go.Figure:
-    figure = curves_figure(result.tables["passes"], "pass", {"object_score": "Object score"}, "object_score", "pass", "object score", {})
-    return _with_points(figure.add_hline(y=0, line=dict(color="rgba(128,128,128,.7)", width=1)))
+    return _over_passes(result, {"object_score": "Object score"}, "object score", level=0.0)
 
 
 def passes_figure(result: Result) -> go.Figure:
-    names = {"predicted_iou": "Predicted IoU", "change": "Change since the pass before", "iou_with_first": "IoU with the first pass"}
-    return _with_points(curves_figure(result.tables["passes"], "pass", names, "predicted_iou", "pass", "share", {}))
+    return _over_passes(
+        result, {"predicted_iou": "Predicted IoU", "change": "Change since the pass before", "iou_with_first": "IoU with the first pass"}, "share"
+    )
 
 
-def _with_points(figure: go.Figure) -> go.Figure:
-    """Passes are few and whole: each is a point."""
-    return figure.update_traces(mode="lines+markers").update_xaxes(dtick=1)
+def _over_passes(result: Result, names: dict[str, str], y_title: str, level: float | None = None) -> go.Figure:
+    """Passes are few and whole: each is a point. The first of the names is drawn thicker."""
+    figure = curves_figure(result.tables["passes"], "pass", names, next(iter(names)), "pass", y_title, {}, mode="lines+markers", level=level)
+    figure.layout.xaxis.dtick = 1
+    return figure
 
 
 def figures(result: Result) -> dict:

@@ -1,5 +1,7 @@
 """Plotly figures. Maps go out as float32 of at most `MAP_SIDE` points a side, because the time a heatmap takes to appear grows with its points."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 import plotly.graph_objects as go
@@ -12,9 +14,23 @@ LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea
 """Colour and dash of masks 0 to 3, readable on light and dark."""
 
 
-def _layout(figure: go.Figure, height: int, **more) -> go.Figure:
-    figure.update_layout(height=height, margin=dict(l=8, r=8, t=8, b=8), paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", **more)
-    return figure
+def _figure(traces: list[dict], height: int, **layout) -> go.Figure:
+    """A figure from plain dicts, checked once: Plotly's `add_...` and `update_...` check all that is there again at each call, ten times as long in all."""
+    clear = "rgba(0,0,0,0)"
+    return go.Figure(traces, dict(height=height, margin=dict(l=8, r=8, t=8, b=8), paper_bgcolor=clear, plot_bgcolor=clear) | layout)
+
+
+def _line_at(axis: str, at: float) -> dict:
+    """A thin line over the whole plot at that x or y."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1, f"{other}ref": f"{other} domain"}
+    return dict(type="line", line=dict(color="rgba(128,128,128,.7)", width=1)) | ends
+
+
+def _marked(marks: Mapping[float, str]) -> dict:
+    """Layout of thin vertical lines with a text at their top. marks: x -> text."""
+    top = dict(y=1, yref="y domain", yanchor="top", xanchor="left", showarrow=False, font=dict(size=11))
+    return dict(shapes=[_line_at("x", at) for at in marks], annotations=[dict(x=at, text=text) | top for at, text in marks.items()])
 
 
 def shrink_map(values: np.ndarray, side: int = MAP_SIDE) -> np.ndarray:
@@ -40,7 +56,8 @@ def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, hi
     """A heatmap of float [h, w] over a picture of (height, width) pixels: hover tells the pixel and the value in `unit`."""
     small = shrink_map(values)
     dx, dy = picture_size[1] / small.shape[1], picture_size[0] / small.shape[0]
-    heatmap = go.Heatmap(
+    heatmap = dict(
+        type="heatmap",
         z=small,
         x0=dx / 2,
         dx=dx,
@@ -54,10 +71,9 @@ def map_figure(values: np.ndarray, picture_size: tuple[int, int], low: float, hi
     )
     axis = dict(showgrid=False, zeroline=False, showticklabels=False, ticks="", constrain="domain")
     height = min(MAP_HEIGHT_PX[1], max(MAP_HEIGHT_PX[0], round(MAP_WIDTH_PX * picture_size[0] / picture_size[1])))
-    figure = _layout(go.Figure(heatmap), height)
-    figure.update_xaxes(**axis, range=[0, picture_size[1]], constraintoward="left")
-    figure.update_yaxes(**axis, range=[picture_size[0], 0], scaleanchor="x", constraintoward="top")
-    return figure
+    x_axis = axis | dict(range=[0, picture_size[1]], constraintoward="left")
+    y_axis = axis | dict(range=[picture_size[0], 0], scaleanchor="x", constraintoward="top")
+    return _figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
 
 
 def curves_figure(
@@ -67,88 +83,76 @@ def curves_figure(
     chosen: str,
     x_title: str,
     y_title: str,
-    marks: dict[float, str],
+    marks: Mapping[float, str],
     height: int = 300,
     from_zero: bool = True,
+    mode: str = "lines",
+    level: float | None = None,
 ) -> go.Figure:
     """Lines over a table's column `x`.
 
-    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line; from_zero: the y axis begins there.
+    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line; from_zero: the y axis begins there; mode: Plotly's, of
+    lines and points; level: y of a thin line
     """
-    figure = go.Figure()
+    points, traces = [row[x] for row in rows], []
     for (column, name), (color, dash) in zip(names.items(), LINES if len(names) > 1 else LINES[1:], strict=False):
         line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
-        points = [row[x] for row in rows], [row[column] for row in rows]
-        figure.add_scatter(x=points[0], y=points[1], name=name, mode="lines", line=line, hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>")
-    for at, text in marks.items():
-        figure.add_vline(x=at, line=dict(color="rgba(128,128,128,.7)", width=1), annotation_text=text, annotation_font_size=11)
-    _layout(figure, height, hovermode="x unified", legend=dict(orientation="h", y=-0.28))
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title, rangemode="tozero" if from_zero else "normal")
-    return figure
+        hover = f"{name}: %{{y:.3f}}<extra></extra>"
+        traces.append(dict(type="scatter", x=points, y=[row[column] for row in rows], name=name, mode=mode, line=line, hovertemplate=hover))
+    y_axis = dict(title=dict(text=y_title), rangemode="tozero" if from_zero else "normal")
+    lines = _marked(marks)
+    if level is not None:
+        lines["shapes"].append(_line_at("y", level))
+    legend = dict(orientation="h", y=-0.28)
+    return _figure(traces, height, hovermode="x unified", legend=legend, xaxis=dict(title=dict(text=x_title)), yaxis=y_axis, **lines)
 
 
 def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     """A heatmap of tokens, float [h, w], each a cell of its own: what is kept with a run."""
-    figure = go.Figure(
-        go.Heatmap(
-            z=values.astype(np.float32),
-            colorscale=colorscale,
-            colorbar=dict(title=dict(text=unit, side="right"), thickness=12, outlinewidth=0),
-            hovertemplate=f"row %{{y}}, column %{{x}}<br>{unit} %{{z:.4g}}<extra></extra>",
-        )
-    )
-    _layout(figure, MAP_HEIGHT_PX[1])
-    figure.update_xaxes(title="column", constrain="domain")
-    figure.update_yaxes(title="row", autorange="reversed", scaleanchor="x", constrain="domain")
-    return figure
+    x_axis = dict(title=dict(text="column"), constrain="domain")
+    y_axis = dict(title=dict(text="row"), autorange="reversed", scaleanchor="x", constrain="domain")
+    cells = _cells(values, colorscale, unit, f"row %{{y}}, column %{{x}}<br>{unit} %{{z:.4g}}<extra></extra>")
+    return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
 def matrix_figure(values: np.ndarray, x_title: str, y_title: str, unit: str, colorscale: list, limits: tuple[float, float]) -> go.Figure:
     """A square table of numbers as colours, float [N, N]."""
-    figure = token_figure(values, colorscale, unit)
-    figure.update_traces(zmin=limits[0], zmax=limits[1], hovertemplate=f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
-    figure.update_layout(height=340, margin=dict(l=8, r=8, t=8, b=40))
-    figure.update_xaxes(title=x_title, constraintoward="left")
-    figure.update_yaxes(title=y_title, constraintoward="top")
-    return figure
+    x_axis = dict(title=dict(text=x_title), constrain="domain", constraintoward="left")
+    y_axis = dict(title=dict(text=y_title), autorange="reversed", scaleanchor="x", constrain="domain", constraintoward="top")
+    cells = _cells(values, colorscale, unit, f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
+    return _figure([cells | dict(zmin=limits[0], zmax=limits[1])], 340, margin=dict(l=8, r=8, t=8, b=40), xaxis=x_axis, yaxis=y_axis)
+
+
+def _cells(values: np.ndarray, colorscale: list, unit: str, hover: str) -> dict:
+    bar = dict(title=dict(text=unit, side="right"), thickness=12, outlinewidth=0)
+    return dict(type="heatmap", z=values.astype(np.float32), colorscale=colorscale, colorbar=bar, hovertemplate=hover)
 
 
 def histogram_figure(values: list[float], x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure(go.Histogram(x=values, nbinsx=40, marker_color=LINES[1][0], hovertemplate=f"%{{x}}: %{{y}} {y_title}<extra></extra>"))
-    _layout(figure, 300, bargap=0.05)
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
-    return figure
+    bars = dict(type="histogram", x=values, nbinsx=40, marker=dict(color=LINES[1][0]), hovertemplate=f"%{{x}}: %{{y}} {y_title}<extra></extra>")
+    return _figure([bars], 300, bargap=0.05, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
 def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: str, y_title: str) -> go.Figure:
     """One dot for each text."""
-    figure = go.Figure(go.Scatter(x=x, y=y, text=texts, mode="markers", marker=dict(color=LINES[1][0], size=7, opacity=0.6)))
-    figure.update_traces(hovertemplate=f"%{{text}}<br>{x_title} %{{x:.3g}}<br>{y_title} %{{y:.3g}}<extra></extra>")
-    _layout(figure, 300)
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
-    return figure
+    hover = f"%{{text}}<br>{x_title} %{{x:.3g}}<br>{y_title} %{{y:.3g}}<extra></extra>"
+    dots = dict(type="scatter", x=x, y=y, text=texts, mode="markers", marker=dict(color=LINES[1][0], size=7, opacity=0.6), hovertemplate=hover)
+    return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
 def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
     """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is marked."""
-    figure = go.Figure()
-    windows = [row["window"] for row in rows]
+    windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
         line = dict(color=color, dash=dash, width=3 if index == chosen else 1.5)
         ious = [row[f"iou_{index}"] for row in rows]
-        figure.add_scatter(x=windows, y=ious, name=f"IoU, mask {index}", mode="lines+markers", line=line, hovertemplate="%{y:.3f}")
-    times = [row["encode_ms"] for row in rows]
-    bars = dict(marker_color="rgba(128,128,128,.3)", hovertemplate="%{y:.0f} ms")
-    figure.add_bar(x=windows, y=times, name="encode time", yaxis="y2", **bars)
-    if default is not None:
-        figure.add_vline(x=default, line=dict(color="rgba(128,128,128,.7)", width=1), annotation_text="default", annotation_font_size=11)
-    _layout(figure, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25))
-    figure.update_xaxes(title="window (tokens)")
-    figure.update_layout(
-        yaxis=dict(title="IoU with the default's mask", range=[0, 1.05], dtick=0.2, overlaying="y2"),
-        yaxis2=dict(title="encode time (ms)", side="right", showgrid=False),
+        traces.append(dict(type="scatter", x=windows, y=ious, name=f"IoU, mask {index}", mode="lines+markers", line=line, hovertemplate="%{y:.3f}"))
+    bars = dict(marker=dict(color="rgba(128,128,128,.3)"), hovertemplate="%{y:.0f} ms")
+    traces.append(dict(type="bar", x=windows, y=[row["encode_ms"] for row in rows], name="encode time", yaxis="y2", **bars))
+    axes = dict(
+        xaxis=dict(title=dict(text="window (tokens)")),
+        yaxis=dict(title=dict(text="IoU with the default's mask"), range=[0, 1.05], dtick=0.2, overlaying="y2"),
+        yaxis2=dict(title=dict(text="encode time (ms)"), side="right", showgrid=False),
     )
-    return figure
+    marks = {} if default is None else {default: "default"}
+    return _figure(traces, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25), **axes, **_marked(marks))

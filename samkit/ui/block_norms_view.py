@@ -33,14 +33,17 @@ def draw_knobs(knobs: Knobs, model) -> dict:
     channels = channel_count(model, block)
     channel = knobs.step("Channel", "channel", list(range(channels)), 0, disabled=not single)
     factor = knobs.slider("Outliers above (times the median)", "outlier_factor", 1.1, 10.0, 3.0, 0.1, help="Of a block's own norms")
-    return {"block": block, "channel": channel if single else None, "outlier_factor": factor, "colormap": knobs.colormap()}
+    shown = knobs.left_open("block", block, last)
+    return {"block": shown, "channel": channel if single else None, "outlier_factor": factor, "colormap": knobs.colormap()}
 
 
 def adapt(values: dict, model) -> dict:
     """The same block where the other model has it, else its last one; the same with the channel."""
-    block = min(values["block"], sum(model.info.blocks_per_stage) - 1)
+    last = sum(model.info.blocks_per_stage) - 1
+    block = None if values["block"] is None else min(values["block"], last)
     channel = values["channel"]
-    return values | {"block": block, "channel": None if channel is None else min(channel, channel_count(model, block) - 1)}
+    channels = channel_count(model, last if block is None else block)
+    return values | {"block": block, "channel": None if channel is None else min(channel, channels - 1)}
 
 
 def channel_count(model, block: int) -> int:

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import streamlit as st
 
 from samkit.experiments import cross_image
-from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Result
 from samkit.ui.chrome import About, page_header
 from samkit.ui.cross_image_view import draw_files, draw_knobs, draw_main, draw_numbers, draw_passes, figures, restore
 from samkit.ui.edge import sentences
 from samkit.ui.experiment_pages import ExperimentPage
-from samkit.ui.keep import keep_bar, recipe, restore_from_link
+from samkit.ui.keep import keep_bar, recipe
 from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import masks_panel, refine_toggle
 from samkit.ui.memory_models import can_follow, offer_models
 from samkit.ui.models import shared_model
+from samkit.ui.opened_run import opened_notes, restore_from_link
 from samkit.ui.picture_pair import PicturePair, pair_editor, pair_tools, picture_pair
 from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
 from samkit.ui.workbench import kept_result, timings_tab
@@ -31,7 +31,7 @@ def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[Pictu
     """Run the whole page."""
     work = workspace()
     pair, knobs = picture_pair(work), Knobs(work, page.name)
-    page_header(page, about, try_it=lambda: try_it(pair, knobs))
+    page_header(page, about, try_it=lambda: try_it(pair, knobs.without_run()))
     with sentences():
         restore_from_link(page, work, knobs, restore, lambda inputs, params: _show_run(pair, inputs, params))
         sidebar_top(work)
@@ -48,7 +48,7 @@ def cross_image_page(page: ExperimentPage, about: About, try_it: Callable[[Pictu
 
 
 def _show_run(pair: PicturePair, inputs: Inputs, params: dict) -> None:
-    pair.show(inputs.image, inputs.image_b or pair.b.picture, inputs.prompts, params["prompt_on"])
+    pair.show(inputs.image, inputs.image_b, inputs.prompts, params["prompt_on"])
 
 
 @st.fragment
@@ -67,10 +67,11 @@ def _workbench(page: ExperimentPage, work: Workspace, pair: PicturePair, model, 
             with main:
                 st.info("Click one of the pictures, or drag a box around something in it: it is then looked for in the other one.", icon=":material/ads_click:")
             return
-        values |= {"prompt_on": pair.prompt_on, "mask_index": knobs.get("mask_index")}
-        params = build_params(cross_image.Params, encoding | values)
+        values = {**encoding, **values, "prompt_on": pair.prompt_on, "mask_index": knobs.get("mask_index")}
+        params = knobs.params(cross_image.Params, values)
         inputs = Inputs(image=pair.a.picture, prompts=pair.prompts, image_b=pair.b.picture)
         with main:
+            opened_notes(knobs, values)
             place, progress_place = st.container(), st.empty()
         result = kept_result(SimpleNamespace(NAME=cross_image.NAME, run=partial(cross_image.run, tracks=_tracks())), model, inputs, params, progress_place)
         with place:

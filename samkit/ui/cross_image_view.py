@@ -18,8 +18,6 @@ from samkit.ui.knobs import Knobs
 VIEWS = ("Both", "Found", "Cut-out", "Point and box", "Jitter")
 SHOWN_PX = 1000
 PLOT = {"displaylogo": False}
-HIDDEN = {"stability_offset": 2.0, "seed": 0}
-"""Parameters without a knob, with their defaults: they come from an opened run and go into the next one."""
 
 
 def draw_knobs(knobs: Knobs) -> dict:
@@ -32,13 +30,12 @@ def draw_knobs(knobs: Knobs) -> dict:
     spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
     colormap = knobs.colormap(disabled=not shaken)
     values = {"repeats": repeats, "threshold": threshold, "point_and_box": both, "tracked_index": knobs.get("tracked_index"), "colormap": colormap}
-    values |= {name: knobs.get(name, default) for name, default in HIDDEN.items()}
-    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {})
+    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {"jitter_copies": 0})
 
 
 def restore(params: dict) -> dict:
     """A kept run's parameters -> values of the knobs that make them."""
-    names = ("repeats", "threshold", "point_and_box", "tracked_index", "colormap", "jitter_px", *HIDDEN)
+    names = ("repeats", "threshold", "point_and_box", "tracked_index", "colormap", "jitter_px")
     copies = params["jitter_copies"]
     return {name: params[name] for name in names} | {"jitter": copies > 0} | ({"jitter_copies": copies} if copies else {})
 

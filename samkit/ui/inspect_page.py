@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.errors import SamkitError
-from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Result
 from samkit.models.catalogue import catalogue
 from samkit.models.folders import own_checkpoints
@@ -22,10 +21,11 @@ from samkit.ui.chrome import About, page_header
 from samkit.ui.edge import sentences
 from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.inline_image import fit_within, inline_image
-from samkit.ui.keep import KeptSide, keep_bar, recipe, restore_from_link
+from samkit.ui.keep import KeptSide, keep_bar, recipe
 from samkit.ui.knobs import Knobs
 from samkit.ui.model_picker import model_name
 from samkit.ui.models import shared_model
+from samkit.ui.opened_run import opened_notes, restore_from_link
 from samkit.ui.picture_pair import PicturePair, picture_pair
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
@@ -84,7 +84,7 @@ def inspect_page(page: ExperimentPage, experiment: ModuleType, about: About, vie
     """Run a whole page. The experiment's `run` takes `measured`, where it keeps what does not depend on its knobs."""
     work = workspace()
     knobs = Knobs(work, page.name)
-    page_header(page, about, try_it=lambda: view.try_it(work, knobs))
+    page_header(page, about, try_it=lambda: view.try_it(work, knobs.without_run()))
     with sentences():
         restore_from_link(page, work, knobs, view.restore, None if view.takes_picture else lambda inputs, params: None)
         sidebar_top(work)
@@ -105,15 +105,16 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
         with st.container(key="row_main"):
             main, beside = st.columns([7, 4], gap="medium")
         with beside:
-            values = view.knobs(knobs, model)
+            values = encoding | view.knobs(knobs, model)
         with main:
+            opened_notes(knobs, values)
             # A container, not an empty: the last picture stays in it until the next one comes.
             place, progress_place = st.container(), st.empty()
         stated = SimpleNamespace(NAME=experiment.NAME, run=partial(experiment.run, measured=_measures(page.name)))
         sides = []
         given = [(model, work.picture)] + ([(second or model, picture_b or work.picture)] if second or picture_b else [])
         for letter, (one, picture) in zip("AB", given, strict=False):
-            params = build_params(experiment.Params, encoding | (values if one is model else view.adapt(values, one)))
+            params = knobs.params(experiment.Params, values if one is model else view.adapt(values, one))
             inputs = Inputs(image=picture if view.takes_picture else None)
             try:
                 sides.append(Side(letter, one, inputs, kept_result(stated, one, inputs, params, progress_place)))

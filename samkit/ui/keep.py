@@ -1,10 +1,10 @@
-"""The bottom of every experiment page: keep the run, copy the command that does the same, link to it; and the way back from a link."""
+"""The bottom of every experiment page: keep the run, copy the command that does the same, link to it; and what was kept last."""
 
 import json
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -12,16 +12,14 @@ from urllib.parse import urlsplit, urlunsplit
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.errors import SamkitError
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
-from samkit.tracking.bundle import PICTURES, Bundle, write_bundle
+from samkit.tracking.bundle import write_bundle
 from samkit.tracking.keep import keep_run
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.kept_figures import figure_html
-from samkit.ui.knobs import Knobs
-from samkit.ui.run_model import find_model
+from samkit.ui.markdown_text import plain_text
 from samkit.ui.workspace import Workspace
 
 PATIENCE_S = 8
@@ -127,7 +125,7 @@ def _keep(page: ExperimentPage, work: Workspace, model, inputs: Inputs, result: 
         outcome = keep_run(write_bundle(Path(folder) / "run", **given), patience_s=PATIENCE_S)
     if outcome.kept:
         link = f" [Open in MLflow]({outcome.run.url})" if outcome.run.url else ""
-        st.toast(f"Kept **{name}**. [Link to it](?run={outcome.run.run_id}){link}", icon=":material/bookmark_added:", duration="long")
+        st.toast(f"Kept **{plain_text(name)}**. [Link to it](?run={outcome.run.run_id}){link}", icon=":material/bookmark_added:", duration="long")
     else:
         st.toast(outcome.sentence, icon=":material/cloud_off:", duration="long")
     work.last_kept[page.name] = {"name": name, "outcome": outcome}
@@ -139,7 +137,7 @@ def _last_kept(page: ExperimentPage, last: dict) -> None:
         st.warning(outcome.sentence, icon=":material/cloud_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/bookmark_added: Last kept: **{last['name']}** · [link to it]({page.url_path}?run={outcome.run.run_id})")
+        st.markdown(f":material/bookmark_added: Last kept: **{plain_text(last['name'])}** · [link to it]({page.url_path}?run={outcome.run.run_id})")
         with st.popover("Copy link", icon=":material/link:"):
             st.caption("Opens this page with the run's picture, prompts and parameters.")
             st.code(_full_link(page, outcome.run.run_id), language=None, wrap_lines=True)
@@ -156,72 +154,3 @@ def _full_link(page: ExperimentPage, run_id: str) -> str:
     shown = urlsplit(st.context.url or "")
     folder = shown.path.rstrip("/").removesuffix(f"/{page.url_path}")
     return urlunsplit((shown.scheme, shown.netloc, f"{folder}/{page.url_path}", f"run={run_id}", ""))
-
-
-def restore_from_link(
-    page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Callable[[dict], dict], show: Callable[[Inputs, dict], None] | None = None
-) -> None:
-    """`?run=ID` opens a kept run: its picture, prompts, model and parameters. Each link is followed once, so that later edits stay.
-
-    show: puts a run's inputs and parameters on the page; None where there is one picture
-    """
-    run_id = st.query_params.get("run")
-    if not run_id or work.restored_run == run_id:
-        return
-    work.restored_run = run_id
-    with st.spinner("Opening the kept run"), tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
-        bundle = RunStore().load(run_id, Path(folder) / "run", partial=True)
-        if bundle.experiment != page.name:
-            raise SamkitError(f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that page.")
-        inputs = _present_inputs(bundle, work)
-    if inputs is not None and show is None:
-        work.show_picture(inputs.image, inputs.prompts)
-    elif inputs is not None:
-        show(inputs, bundle.params)
-    work.dtype = bundle.record["dtype"]
-    work.model_ref = _model_of(bundle, work.model_ref)
-    params = bundle.params
-    knobs.set({name: params[name] for name in ("side", "fit", "mask_index", "refine_edges") if name in params} | restore(params))
-    st.toast(f"Opened **{bundle.name}**", icon=":material/history:")
-
-
-def _present_inputs(bundle: Bundle, work: Workspace) -> Inputs | None:
-    """The run's inputs, the present picture in place of one that is missing; None where its film is. What is missing is said."""
-    try:
-        inputs = bundle.inputs()
-    except SamkitError as error:
-        st.warning(f"{error} Its parameters are set; choose the film with Film.", icon=":material/search_off:")
-        return None
-    for field, key in PICTURES.items():
-        told = bundle.record.get(key)
-        if told is None or getattr(inputs, field) is not None:
-            continue
-        if field == "image":
-            inputs = replace(inputs, image=work.picture)
-        if field != "image" or work.picture.sha256 != told["sha256"]:
-            _say_missing(told)
-        if field == "image" and bundle.params.get("prompt_on") != "b":
-            work.awaited = told["sha256"], inputs.prompts
-    return inputs
-
-
-def _say_missing(picture: dict) -> None:
-    st.warning(
-        f"The run's picture {picture['name']} ({picture.get('width', '?')} × {picture.get('height', '?')} px) is missing in the run store, so another one is "
-        "shown. Give it again with Picture: prompts and parameters are then as they were.",
-        icon=":material/search_off:",
-    )
-
-
-def _model_of(bundle: Bundle, present: str) -> str:
-    """The model to show a run with, and a word where it is not the run's own."""
-    model, found = bundle.record["model"], find_model(bundle.record["model"])
-    if found.ref is None:
-        st.warning(
-            f"The run was made with {model['name']}, which is not on this machine; it is shown with the present model. Press Change in the sidebar to download "
-            "it or to add its checkpoint.",
-            icon=":material/swap_horiz:",
-        )
-    elif not found.same:
-        st.warning(f"The run was made with another file called {model['name']}: its masks may differ from what is shown here.", icon=":material/swap_horiz:")
-    return found.ref or present

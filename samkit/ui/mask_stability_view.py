@@ -27,7 +27,7 @@ def draw_knobs(scene: Scene) -> dict:
     spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
     colormap = knobs.colormap()
     values = {"lower_threshold": lower, "upper_threshold": upper, "input_scale": scale, "max_delta": delta, "colormap": colormap}
-    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {})
+    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {"jitter_copies": 0})
 
 
 def restore(params: dict) -> dict:

@@ -31,10 +31,18 @@ def draw_knobs(knobs: Knobs, model) -> dict:
     v2 = model.info.family == "sam2"
     tiled = knobs.toggle("Repeated window table", "window_tiling", True, disabled=not v2, help=None if v2 else "SAM v1 has one table only")
     channel = knobs.step("Channel", "channel", list(range(model.info.channels_per_stage[0])), 0)
-    row, column = knobs.get("row"), knobs.get("column")
-    place = {"row": None if row is None else min(row, height - 1), "column": None if column is None else min(column, width - 1)}
-    grid = {"height": height if stretched else None, "width": width if stretched else None}
+    place = {"row": _inside(knobs, "row", height), "column": _inside(knobs, "column", width)}
+    grid = {"height": knobs.left_open("height", height, base), "width": knobs.left_open("width", width, base)} if stretched else {"height": None, "width": None}
     return grid | place | {"window_tiling": tiled, "channel": channel, "colormap": knobs.colormap()}
+
+
+def _inside(knobs: Knobs, name: str, length: int) -> int | None:
+    """The chosen row or column, the last one where the grid has fewer."""
+    place = knobs.get(name)
+    if place is None or place < length:
+        return place
+    knobs.move(name, length - 1, f"the grid has 0 to {length - 1}")
+    return length - 1
 
 
 def adapt(values: dict, model) -> dict:
@@ -51,8 +59,8 @@ def adapt(values: dict, model) -> dict:
 def restore(params: dict) -> dict:
     """A kept run's parameters -> values of the knobs that make them."""
     values = {name: params[name] for name in ("window_tiling", "channel", "row", "column", "colormap")}
-    stretched = params["height"] is not None or params["width"] is not None
-    return values | {"stretch_grid": stretched} | ({name: params[name] for name in ("height", "width") if params[name] is not None} if stretched else {})
+    # No height or width is the base grid's, which is the knob's default.
+    return values | {name: params[name] for name in ("height", "width")} | {"stretch_grid": params["height"] is not None or params["width"] is not None}
 
 
 def draw_main(sides: Sequence[Side], knobs: Knobs) -> None:

@@ -12,6 +12,17 @@ class FoundModel:
     same: bool
 
 
+def is_model(ref: str, model: dict) -> bool:
+    """Whether that reference, a catalogue name or a path, is the very file of `model` (sha256 as run.json tells it)."""
+    from samkit.models.catalogue import catalogue
+    from samkit.models.file_hash import file_sha256
+
+    entry = next((entry for entry in catalogue() if entry.name == ref), None)
+    if entry is not None:
+        return entry.on_disk and entry.sha256 == model["sha256"]
+    return Path(ref).is_file() and file_sha256(Path(ref)) == model["sha256"]
+
+
 def find_model(model: dict) -> FoundModel:
     """model: name and sha256 as run.json tells them. Looked for by its checkpoint's hash, then by its name, in the catalogue and the own folders."""
     from samkit.models.catalogue import catalogue

@@ -13,6 +13,7 @@ from samkit.tracking.store import RunStore, RunSummary
 from samkit.tracking.tags import NOTE, THUMBNAIL
 from samkit.ui.compare_tables import number_text
 from samkit.ui.edge import sentences
+from samkit.ui.markdown_text import plain_text
 from samkit.ui.runs_state import COMPARE_PAGE, RUN_PAGE, RunsTable, experiment_title, present_store, runs_table, when
 from samkit.ui.runs_transfer import download_zip
 
@@ -143,7 +144,7 @@ def _row(table: RunsTable, run: RunSummary) -> None:
             table.chosen.setdefault(run.run_id, run.name)
         picture.html(thumbnail_html(run))
         with text.container(gap=None):
-            st.page_link(RUN_PAGE, label=f"**{_plain(run.name)}**", query_params={"id": run.run_id})
+            st.page_link(RUN_PAGE, label=f"**{plain_text(run.name)}**", query_params={"id": run.run_id})
             said = [experiment_title(run.experiment), run.tags.get("samkit.model", ""), run.tags.get("samkit.video") or run.tags.get("samkit.picture", "")]
             line = " · ".join(escape(part) for part in said if part)
             note, tags = run.tags.get(NOTE, ""), tags_text(run.tags)
@@ -169,11 +170,6 @@ def metrics_html(metrics: dict[str, float], count: int = KEY_METRICS) -> str:
     names.sort(key=lambda name: FIRST_METRICS.index(name) if name in FIRST_METRICS else len(FIRST_METRICS))
     pairs = "".join(f"<span><b>{number_text(metrics[name], 4)}</b> {escape(name.replace('_', ' '))}</span>" for name in names[:count])
     return f'<div class="samkit-run-metrics">{pairs}</div>'
-
-
-def _plain(name: str) -> str:
-    """A name inside Markdown as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|~:$<>" else letter for letter in name)
 
 
 def _pager(table: RunsTable, following: str | None) -> None:

@@ -81,7 +81,10 @@ def draw_knobs(scene: Scene) -> dict:
     features = knobs.choose("Features", "features", ["projected", "raw"], "projected", help="projected: after the neck, for the decoder; raw: the trunk's")
     strides = STRIDES.get((model.info.family, features), (model.info.patch_size,))
     text = {level: f"{level} · 1/{stride} of the side" for level, stride in enumerate(strides)}
-    level = knobs.step("Level", "level", list(range(level_count(model, features))), 0, format_func=text.get, help="0 is the coarsest") if len(text) > 1 else 0
+    if len(text) > 1:
+        level = knobs.step("Level", "level", list(range(level_count(model, features))), 0, format_func=text.get, help="0 is the coarsest")
+    else:
+        level = knobs.only("level", 0)
     left, right = st.columns(2, gap="small")
     with left:
         mirror = knobs.toggle("Mirrored copy too", "mirrored", False, help="The mirrored picture's tokens, turned back, are averaged in: one more encoding")
@@ -93,13 +96,16 @@ def draw_knobs(scene: Scene) -> dict:
     low, high = knobs.slider("Colours from, to", "range", -1.0, 1.0, (-1.0, 1.0), 0.05)
     objects = knobs.toggle("A mask for each region", "find_objects", False, help="Each region's peak goes back to the model as a point prompt")
     values = {"features": features, "level": level, "mirrored": mirror, "zoom": zoom, "prototypes": count, "threshold": threshold}
-    values |= {"min_area": area / 100, "range_low": low, "range_high": max(high, low + 0.05), "find_objects": objects, "seed": knobs.get("seed", 0)}
-    return values | {"colormap": knobs.colormap()}
+    # A hundredth of a hundredfold is not always the same float.
+    share = knobs.base.get("min_area")
+    values |= {"min_area": share if share is not None and 100 * share == area else area / 100, "find_objects": objects}
+    low, high = (low, high) if low < high else (min(low, 0.95), min(low, 0.95) + 0.05)
+    return values | {"range_low": low, "range_high": high, "colormap": knobs.colormap()}
 
 
 def restore(params: dict) -> dict:
     """A kept run's parameters -> values of the knobs that make them."""
-    names = ("features", "level", "mirrored", "zoom", "prototypes", "threshold", "find_objects", "seed", "colormap")
+    names = ("features", "level", "mirrored", "zoom", "prototypes", "threshold", "find_objects", "colormap")
     values = {name: params[name] for name in names}
     return values | {"range": (params["range_low"], params["range_high"]), "min_area_percent": 100 * params["min_area"]}
 

@@ -35,14 +35,17 @@ def sidebar_top(work: Workspace) -> None:
 
 
 def encoding_knobs(knobs: Knobs, info) -> tuple[int | None, str]:
-    """Side and fit: (None for the native side, fit)."""
+    """Side and fit: (None for the native side, fit). A side that a kept run had can be chosen, however large."""
     with st.sidebar:
         st.divider()
-        sides = list(range(info.side_step * -(-32 // info.side_step), 2 * info.native_side + 1, info.side_step))
+        first = info.side_step * -(-32 // info.side_step)
+        kept = {side for side in (knobs.get("side"), knobs.base.get("side")) if side and side >= first and side % info.side_step == 0}
+        sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *kept})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step("Encoding side", "side", sides, info.native_side, format_func=text.get, help="Longest side of what the encoder sees")
         fit = knobs.choose("Fit", "fit", ["native", "stretch", "aspect"], "native", help=FIT_HELP)
-    return (None if side == info.native_side else side), fit
+    # A run may have named its model's native side.
+    return (None if side == info.native_side != knobs.base.get("side") else side), fit
 
 
 def sidebar_bottom() -> None:

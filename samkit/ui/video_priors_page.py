@@ -15,11 +15,12 @@ from samkit.ui.chrome import About, page_header
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
 from samkit.ui.experiment_pages import ExperimentPage
-from samkit.ui.keep import keep_bar, recipe, restore_from_link
+from samkit.ui.keep import keep_bar, recipe
 from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import masks_panel, refine_toggle
 from samkit.ui.memory_models import can_follow, offer_models
 from samkit.ui.models import shared_model
+from samkit.ui.opened_run import opened_notes, restore_from_link
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.process_memory import process_memory_line
 from samkit.ui.prompt_editor import prompt_editor
@@ -50,7 +51,7 @@ def video_priors_page(page: ExperimentPage, about: About, try_it: Callable[[Work
     """Run the whole page."""
     work = workspace()
     knobs = Knobs(work, page.name)
-    page_header(page, about, try_it=lambda: try_it(work, film_table(), knobs))
+    page_header(page, about, try_it=lambda: try_it(work, film_table(), knobs.without_run()))
     with sentences():
         restore_from_link(page, work, knobs, restore, lambda inputs, params: _show_run(work, inputs))
         sidebar_top(work)
@@ -137,10 +138,11 @@ def _film_row(page: ExperimentPage, work: Workspace, table: FilmTable, model, en
         with main:
             film_picker(table)
         with beside:
-            values = draw_knobs(table, knobs) | refine_toggle(knobs)
-        params = build_params(video_priors.Params, encoding | values)
+            values = encoding | draw_knobs(table, knobs) | refine_toggle(knobs)
+        params = knobs.params(video_priors.Params, values)
         inputs = table.inputs(work.picture)
         with main:
+            opened_notes(knobs, values)
             film_frame(work, table, knobs)
             _run_buttons(table, model, inputs, params)
             st.caption(process_memory_line(model))

@@ -171,14 +171,12 @@ def draw_knobs(table: FilmTable, knobs: Knobs) -> dict:
     """The experiment's parameters by name."""
     length = table.video.length
     if knobs.get("start", 0) >= length:
-        knobs.set({"start": 0})
+        knobs.move("start", 0, f"the film has the frames 0 to {length - 1}")
     start = knobs.slider("Start at frame", "start", 0, length - 1, 0, 1) if length > 1 else 0
     backwards = knobs.toggle("Backwards", "backwards", False, help="From the start towards the film's beginning")
     most = start + 1 if backwards else length - start
     some = knobs.toggle("Only some frames", "some", False, disabled=most < 2)
-    if knobs.get("count", 1) > most:
-        knobs.set({"count": most})
-    count = knobs.slider("How many", "count", 1, most, most, 1) if some and most > 1 else None
+    count = (knobs.slider("How many", "count", 1, most, most, 1, limited=True) if most > 1 else knobs.only("count", 1)) if some else None
     remember = knobs.toggle(
         "Remember frames", "remember", True, help="Each frame's best mask goes into the frame memory; off: only the recorded memories count"
     )
@@ -188,7 +186,7 @@ def draw_knobs(table: FilmTable, knobs: Knobs) -> dict:
     max_frames = knobs.slider("Frames looked at", "max_frames", 0, 6, 6, 1, disabled=not remember)
     max_pointers = knobs.slider("Object pointers looked at", "max_pointers", 0, 32, 16, 1, help="Those of the recorded memories counted")
     reset = knobs.toggle("Reset the frame memory now and then", "reset", False, disabled=not remember)
-    every = knobs.slider("Reset after every (frames)", "reset_every", 2, 200, 24, 1) if reset and remember else None
+    every = knobs.slider("Reset after every (frames)", "reset_every", 2, 200, 24, 1, disabled=not remember) if reset else None
     values = {"start": start, "backwards": backwards, "count": count, "remember": remember, "skip_absent": skip}
     return values | {"max_frames": max_frames, "max_pointers": max_pointers, "reset_every": every}
 

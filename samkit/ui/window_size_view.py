@@ -5,7 +5,7 @@ import streamlit as st
 
 from samkit.experiments.params import build_params
 from samkit.experiments.result import Result
-from samkit.experiments.window_size import LOGIT_RANGE, MAX_WINDOW, STAGES, Params, WindowSweep, padded_size, refusal
+from samkit.experiments.window_size import LOGIT_RANGE, MAX_REPEATS, MAX_WINDOW, STAGES, Params, WindowSweep, padded_size, refusal
 from samkit.ui.background_jobs import PAUSED, BackgroundJob, job_slots
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
@@ -21,6 +21,8 @@ COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
 POLL_S = 0.5
 _JOB = "samkit.window_sweep"
+OPENED = "opened"
+"""What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
 
 def stores() -> dict:
@@ -51,18 +53,24 @@ def draw_knobs(scene: Scene) -> dict:
     reason = refusal(model, chosen, size)
     if reason:
         st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
-    repeats = knobs.slider("Repeats", "repeats", 1, 15, 1, 1, help="Each setting is encoded so often, and its time is the median: a busy machine fools nobody")
-    values = {"window_sizes": None if reason or chosen == own else chosen, "repeats": repeats, "colormap": knobs.colormap()}
-    if knobs.get("sweep_of") == scene_key(scene, repeats):
-        values |= {"sweep_stage": knobs.get("sweep_stage", 0), "sweep_sizes": knobs.get("sweep_sizes", ())}
-    return values
+    often = "Each setting is encoded so often, and its time is the median: a busy machine fools nobody"
+    repeats = knobs.slider("Repeats", "repeats", 1, MAX_REPEATS, 1, 1, help=often)
+    told = knobs.base.get("window_sizes")
+    if told is not None and len(told) != len(own):
+        knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
+    values = {"window_sizes": None if reason or chosen == own != told else chosen, "repeats": repeats, "colormap": knobs.colormap()}
+    if knobs.get("sweep_of") == OPENED:
+        knobs.keep("sweep_of", scene_key(scene, repeats))
+    swept = knobs.get("sweep_of") == scene_key(scene, repeats)
+    return values | {"sweep_stage": knobs.get("sweep_stage", 0) if swept else 0, "sweep_sizes": knobs.get("sweep_sizes", ()) if swept else ()}
 
 
 def restore(params: dict) -> dict:
     """A kept run's parameters -> values of the knobs that make them."""
-    windows = params["window_sizes"] or (None,) * STAGES
-    values = {f"window_{stage}": window for stage, window in enumerate(windows, start=1)}
-    return values | {"repeats": params["repeats"], "colormap": params["colormap"], "sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": None}
+    windows = params["window_sizes"] or ()
+    values = {f"window_{stage}": windows[stage - 1] if len(windows) == STAGES else None for stage in range(1, STAGES + 1)}
+    values |= {"window_sizes": params["window_sizes"], "sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
+    return values | {name: params[name] for name in ("repeats", "colormap", "sweep_stage", "sweep_sizes")}
 
 
 def draw_main(result: Result, scene: Scene) -> None:

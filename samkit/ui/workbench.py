@@ -14,17 +14,17 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
 from samkit.ui.chrome import About, page_header
 from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
 from samkit.ui.experiment_pages import ExperimentPage
-from samkit.ui.keep import keep_bar, recipe, restore_from_link
+from samkit.ui.keep import keep_bar, recipe
 from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import masks_panel, refine_toggle
 from samkit.ui.models import shared_model
+from samkit.ui.opened_run import opened_notes, restore_from_link
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.prompt_editor import prompt_editor
 from samkit.ui.sidebar import encoding_knobs, sidebar_bottom, sidebar_is_old, sidebar_top
@@ -81,7 +81,7 @@ def experiment_page(page: ExperimentPage, experiment: ModuleType, about: About, 
     """Run a whole page."""
     work = workspace()
     knobs = Knobs(work, page.name)
-    page_header(page, about, try_it=lambda: view.try_it(work, knobs))
+    page_header(page, about, try_it=lambda: view.try_it(work, knobs.without_run()))
     with sentences():
         restore_from_link(page, work, knobs, view.restore, view.show)
         sidebar_top(work)
@@ -115,9 +115,11 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
             with main:
                 st.info(view.no_prompt, icon=":material/ads_click:")
             return
-        params = build_params(experiment.Params, {**encoding, **values, "mask_index": knobs.get("mask_index")})
+        values = {**encoding, **values, "mask_index": knobs.get("mask_index")}
+        params = knobs.params(experiment.Params, values)
         inputs = scene.inputs
         with main:
+            opened_notes(knobs, values)
             # A container, not an empty: the last picture stays in it until the next one comes.
             place, progress_place = st.container(), st.empty()
         stated = SimpleNamespace(NAME=experiment.NAME, run=partial(experiment.run, **view.stores()))

@@ -3,7 +3,9 @@
 Model, picture, prompts and colour scale are shared by all pages; each page has parameters of its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -16,11 +18,29 @@ MAX_RECENT = 6
 MAX_HISTORY = 100
 
 
+@dataclass(frozen=True)
+class PendingRun:
+    """A kept run of which something was not found, to be shown as it was kept when that arrives.
+
+    page:    name of its experiment's page
+    told:    what run.json tells of model, pictures and film, by its keys there
+    missing: those keys that are waited for
+    """
+
+    page: str
+    name: str
+    params: Mapping[str, Any]
+    prompts: Prompts
+    told: Mapping[str, dict]
+    missing: tuple[str, ...]
+
+
 @dataclass
 class Workspace:
     """
     drawing_version: counts the changes of the prompts that did not come from the canvas, after each of which the canvas is drawn anew
-    awaited:         SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts
+    opened:          page -> the whole parameters of the run that was opened there
+    awaited:         SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on it
     """
 
     model_ref: str = "nano-sam2"
@@ -36,6 +56,8 @@ class Workspace:
     shared_params: dict[str, object] = field(default_factory=dict)
     last_kept: dict[str, object] = field(default_factory=dict)
     restored_run: str | None = None
+    opened: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pending: PendingRun | None = None
     awaited: tuple[str, Prompts] | None = None
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:

@@ -1,0 +1,271 @@
+"""A kept run opened again shows the parameters that were kept, all of them, or says which it can't show; what is missing is waited for."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as some
+from pydantic import ValidationError
+from streamlit.testing.v1 import AppTest
+
+from samkit.errors import SamkitError
+from samkit.experiments.colormaps import COLORMAPS
+from samkit.experiments.params import build_params
+from samkit.experiments.registry import find_experiment
+from samkit.experiments.result import Inputs, Prior
+from samkit.media.pictures import Picture
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.samples import load_sample
+from samkit.models.catalogue import catalogue
+from samkit.models.prompts import Prompts
+from samkit.tracking.store import RunStore
+from samkit.ui.experiment_pages import EXPERIMENT_PAGES, experiment_page
+from tests.pages.test_pages import HOME
+
+NAMES = tuple(page.name for page in EXPERIMENT_PAGES)
+FOLLOWING = ("cross-image", "video-priors")
+PROMPTS = Prompts(points=[(0.4, 0.4, 1)])
+SHA = {entry.name: entry.sha256 for entry in catalogue()}
+
+
+class Opened:
+    """Opens runs that no store holds, on the real pages, up to where the model would run; tells the parameters it would run with."""
+
+    def __init__(self, monkeypatch):
+        self.params = None
+        for module in ("workbench", "inspect_page", "cross_image_page"):
+            monkeypatch.setattr(f"samkit.ui.{module}.kept_result", self._stop)
+        monkeypatch.setattr("samkit.ui.video_priors_page._run_buttons", self._stop)
+        monkeypatch.setattr("samkit.ui.video_priors_page._first_visit", lambda *given: None)
+        monkeypatch.setattr(RunStore, "load", lambda store, run_id, folder, **how: self.bundle)
+
+    def _stop(self, experiment, model, inputs, params, *more):
+        self.params = params
+        raise SamkitError("Stopped here.")
+
+    def open(self, name: str, params: dict, model: str = "nano-sam2", app: AppTest | None = None, missing=(), sha256: str | None = None) -> AppTest:
+        """missing: fields of Inputs that the store has lost."""
+        image, other = load_sample("chelsea"), load_sample("coins")
+        given = Inputs(image, PROMPTS) if name != "position-encoding" else Inputs()
+        if name in ("cross-image", "semantic-similarity"):
+            given = Inputs(image, PROMPTS, image_b=other)
+        if name == "video-priors":
+            given = Inputs(image, PROMPTS, video=load_sample_video("coin"), priors=(Prior(image, PROMPTS),))
+        told = {"picture": given.image, "picture_b": given.image_b}
+        record = {key: dict(name=each.name, sha256=each.sha256, width=each.width, height=each.height) for key, each in told.items() if each is not None}
+        record |= {"model": {"name": model, "sha256": sha256 or SHA[model]}, "dtype": "float32"}
+        left = SimpleNamespace(**{key: None if key in missing else getattr(given, key) for key in ("image", "image_b")})
+        shown = Inputs(left.image, given.prompts, image_b=left.image_b, video=given.video, priors=given.priors)
+        self.bundle = SimpleNamespace(experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=lambda: shown)
+        app = app or AppTest.from_file(HOME, default_timeout=60).run()
+        app.switch_page(experiment_page(name).file)
+        app.query_params["run"] = "0" * 32
+        if "samkit.workspace" in app.session_state:
+            app.session_state["samkit.workspace"].restored_run = None
+        self.params = None
+        app.run()
+        assert not app.exception and all("inside the app" not in error.value for error in app.error), [error.value for error in app.error]
+        return app
+
+
+def said(app) -> str:
+    return " ".join(element.value for kind in ("warning", "error", "caption") for element in app.get(kind)).replace("\\", "")
+
+
+@pytest.fixture(scope="module")
+def imported() -> None:
+    """The canvas can be imported by a running app only."""
+    app = AppTest.from_file(HOME, default_timeout=60).run()
+    for name in NAMES:
+        app.switch_page(experiment_page(name).file).run()
+
+
+@pytest.fixture
+def opened(imported, monkeypatch, tmp_path) -> Opened:
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
+    return Opened(monkeypatch)
+
+
+def field_values(schema: dict):
+    """A strategy of the values that a field's JSON schema allows."""
+    if "anyOf" in schema:
+        return some.one_of(*map(field_values, schema["anyOf"]))
+    if "enum" in schema:
+        return some.sampled_from(schema["enum"])
+    low, high = (next((schema[key] for key in keys if key in schema), None) for keys in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")))
+    match schema["type"]:
+        case "null":
+            return some.none()
+        case "boolean":
+            return some.booleans()
+        case "integer":
+            near = some.integers(low, low + 40 if high is None else high)
+            return near if high is not None else some.one_of(near, some.integers(low, 2**60), near.map(lambda value: 32 * value))
+        case "number":
+            bounds = dict(exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema)
+            return some.floats(low, high, allow_nan=False, allow_subnormal=False, **bounds)
+        case "array":
+            return some.lists(some.integers(1, 32), max_size=5)
+    raise AssertionError(f"no strategy for {schema}")
+
+
+def valid_params(name: str):
+    """A strategy of whole parameters of an experiment, as run.json holds them."""
+    params_class = find_experiment(name).Params
+    properties = params_class.model_json_schema()["properties"]
+
+    def valid(values: dict) -> dict | None:
+        for pair in (("lower_threshold", "upper_threshold"), ("range_low", "range_high")):
+            if pair[0] in values:
+                values |= dict(zip(pair, sorted(values[key] for key in pair), strict=True))
+        try:
+            return params_class(**values).model_dump(mode="json")
+        except ValidationError:
+            return None
+
+    return some.fixed_dictionaries({key: field_values(schema) for key, schema in properties.items()}).map(valid).filter(bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot_show(opened, name):
+    app = AppTest.from_file(HOME, default_timeout=60).run()
+
+    # An example is two runs of a page: looking for a simpler one that fails too takes minutes.
+    @settings(max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(params=valid_params(name), model=some.sampled_from(["nano-sam2"] if name in FOLLOWING else ["nano-sam1", "nano-sam2"]))
+    def check(params, model):
+        opened.open(name, params, model, app)
+        kept, shown = build_params(find_experiment(name).Params, params), opened.params
+        assert shown is not None, said(app)
+        for field in type(kept).model_fields:
+            if getattr(kept, field) != getattr(shown, field):
+                refused = field == "window_sizes" and "Shown are the model's own windows" in said(app)
+                assert refused or f"has {field.replace('_', ' ')} " in said(app), (field, getattr(kept, field), getattr(shown, field), said(app))
+        app.run()
+        assert opened.params == shown, "and so it stays"
+
+    check()
+
+
+CASES = (
+    ("mask-stability", {"max_delta": 0.3, "stability_offset": 2.0, "seed": 7, "input_scale": 0.01}),
+    ("mask-stability", {"jitter_copies": 100, "side": 1152, "jitter_px": 700.0}),
+    ("mask-stability", {"jitter_copies": 3, "side": 512, "mask_index": 2, "refine_edges": True}),
+    ("semantic-similarity", {"min_area": 0.9, "range_low": 0.5, "range_high": 0.51, "seed": 3}),
+    ("semantic-similarity", {"min_area": 0.07, "level": 3, "features": "raw"}),
+    ("block-norms", {"outlier_factor": 55.0, "block": None}),
+    ("block-norms", {"block": 3, "channel": 5}),
+    ("window-size", {"sweep_stage": 2, "sweep_sizes": [2, 4, 6], "repeats": 20}),
+    ("window-size", {"window_sizes": [8, 4, 14, 8]}),
+    ("position-encoding", {"height": None, "width": 20, "row": 3, "column": 19}),
+    ("cross-image", {"prompt_on": "b", "stability_offset": 3.0, "seed": 9, "jitter_copies": 70, "tracked_index": 1}),
+    ("video-priors", {"max_pointers": 60, "reset_every": 1, "remember": False, "count": 7, "start": 2, "mask_index": 1}),
+)
+
+
+@pytest.mark.parametrize(("name", "params"), CASES)
+def test_what_a_page_can_run_it_shows_exactly(opened, name, params):
+    kept = build_params(find_experiment(name).Params, params)
+    app = opened.open(name, kept.model_dump(mode="json"))
+    assert opened.params == kept and "can't be set here" not in said(app)
+
+
+def test_what_a_run_has_without_a_knob_is_said_and_taken_back(opened):
+    app = opened.open("mask-stability", {"seed": 7, "stability_offset": 2.0})
+    assert "Kept from the opened run, without a knob: stability offset 2.0, seed 7." in said(app)
+    app.button(key="without_run_mask-stability").click().run()
+    assert (opened.params.seed, opened.params.stability_offset) == (0, 1.0) and "without a knob" not in said(app)
+
+
+def test_a_value_that_cannot_be_is_told_until_its_knob_is_moved(opened):
+    app = opened.open("block-norms", {"block": 30})
+    assert "has block 30, which can't be set here" in said(app) and opened.params.block == 9
+    app.run()
+    assert "has block 30" in said(app)
+    (knob,) = [slider for slider in app.select_slider if re.match(r"knob_block-norms_block(_\d+)?$", slider.key)]
+    knob.set_value(2).run()
+    assert opened.params.block == 2 and "has block 30" not in said(app)
+
+
+def test_a_slider_that_was_made_longer_is_its_usual_length_when_set_anew(opened):
+    app = opened.open("block-norms", {"outlier_factor": 55.0})
+    slider = app.slider[0]
+    assert (slider.min, slider.max, slider.value) == (1.1, 55.0, 55.0)
+    slider.set_value(4.0).run()
+    assert opened.params.outlier_factor == 4.0 and app.slider[0].max == 55.0, "it does not change under the hand"
+    app.button(key="try_block-norms").click().run()
+    assert app.slider[0].max == 10.0 and opened.params.outlier_factor == 2.0
+
+
+@pytest.mark.parametrize(
+    ("params", "word"), [({"max_delta": 99.0}, "can't be opened"), ({"max_delta": "x"}, "can't be opened"), ({"gone": 1}, 'its parameter "gone" is not')]
+)
+def test_parameters_that_no_run_can_have_are_a_sentence_and_leave_the_page_whole(opened, params, word):
+    app = opened.open("mask-stability", params)
+    assert word in app.error[0].value
+    del app.query_params["run"]
+    app.run()
+    assert opened.params == find_experiment("mask-stability").Params() and COLORMAPS[0] == opened.params.colormap
+
+
+def workspace_of(app):
+    return app.session_state["samkit.workspace"]
+
+
+def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypatch, tmp_path):
+    import shutil
+
+    from samkit.models.folders import assets_folder
+
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    told = {"side": 1040, "window_sizes": [14, 14, 14, 14], "seed": None}
+    told.pop("seed")
+    source = assets_folder() / "nano-sam1.safetensors"
+    changed = tmp_path / "stranger.safetensors"
+    shutil.copy(source, changed)
+    # Another file with the same weights: its SHA-256 is its own.
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(source, "pt") as file:
+        metadata = dict(file.metadata())
+    save_file(load_file(source), changed, metadata | {"note": "another file"})
+    from samkit.models.file_hash import file_sha256
+
+    app = opened.open("window-size", told, "stranger", sha256=file_sha256(changed))
+    assert "stranger, which is not on this machine" in said(app)
+    assert opened.params.window_sizes != (14, 14, 14, 14) or opened.params.side != 1040
+    app.run()
+    assert "stranger, which is not on this machine" in said(app), "as long as it is missing"
+    shutil.move(changed, tmp_path / "own" / "stranger.safetensors")
+    app.run()
+    assert workspace_of(app).model_ref.endswith("stranger.safetensors") and "not on this machine" not in said(app)
+    assert (opened.params.side, opened.params.window_sizes) == (1040, (14, 14, 14, 14)) and workspace_of(app).prompts == PROMPTS
+
+
+@pytest.mark.parametrize("lost", ["image", "image_b"])
+@pytest.mark.parametrize("prompt_on", ["a", "b"])
+def test_either_of_two_pictures_may_come_later(opened, lost, prompt_on):
+    app = opened.open("cross-image", {"prompt_on": prompt_on, "repeats": 2}, missing=[lost])
+    name = "chelsea" if lost == "image" else "coins"
+    assert f"The run's picture {name}" in said(app)
+    pair = app.session_state["samkit.picture_pair"]
+    prompted, other = (pair.a, pair.b) if prompt_on == "a" else (pair.b, pair.a)
+    assert prompted.prompts == (Prompts() if (lost == "image") == (prompt_on == "a") else PROMPTS) and other.prompts.is_empty
+    next(slider for slider in app.slider if "repeats" in slider.key).set_value(0).run()
+    (pair.a if lost == "image" else pair.b).show_picture(Picture(load_sample(name).rgb, "found again.png"))
+    app.run()
+    assert prompted.prompts == PROMPTS and other.prompts.is_empty and "The run's picture" not in said(app)
+    assert opened.params.repeats == 2 and opened.params.prompt_on == prompt_on
+
+
+def test_what_is_missing_can_be_gone_on_without(opened):
+    app = opened.open("semantic-similarity", {}, missing=["image_b"])
+    assert "The run's picture coins" in said(app) and app.session_state["samkit.workspace"].params["semantic-similarity"]["compare_with"] == "Another picture"
+    app.button(key="forget_pending").click().run()
+    assert "The run's picture" not in said(app) and workspace_of(app).pending is None
+    app.session_state["samkit.picture_pair"].b.show_picture(load_sample("coins"))
+    app.run()
+    assert opened.params is not None and not workspace_of(app).prompts.is_empty

@@ -14,13 +14,14 @@ DEFAULT_LIMIT_MB = 512
 
 @dataclass(frozen=True)
 class CacheState:
-    """used and limit in bytes."""
+    """used and limit in bytes; too_large: bytes of the last encoding where it was more than the limit and so not kept, else 0."""
 
     entries: int
     used: int
     limit: int
     hits: int
     misses: int
+    too_large: int = 0
 
 
 class EncodingCache:
@@ -31,7 +32,7 @@ class EncodingCache:
         self._encodings: OrderedDict[tuple, object] = OrderedDict()
         self._making: dict[tuple, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._hits = self._misses = 0
+        self._hits = self._misses = self._too_large = 0
 
     def encode(self, model, picture: Picture, *, side=None, fit="native", window_sizes=None, keep_blocks=False):
         """`samkit.experiments.result.EncodeFunction` with this cache behind it."""
@@ -62,8 +63,11 @@ class EncodingCache:
 
     def _put(self, key: tuple, encoding) -> None:
         with self._lock:
+            self._too_large = encoding.nbytes if encoding.nbytes > self._limit else 0
+            if self._too_large:
+                return
             self._encodings[key] = encoding
-            while len(self._encodings) > 1 and self._used() > self._limit:
+            while self._used() > self._limit:
                 self._encodings.popitem(last=False)
 
     def _used(self) -> int:
@@ -71,12 +75,13 @@ class EncodingCache:
 
     def state(self) -> CacheState:
         with self._lock:
-            return CacheState(len(self._encodings), self._used(), self._limit, self._hits, self._misses)
+            return CacheState(len(self._encodings), self._used(), self._limit, self._hits, self._misses, self._too_large)
 
     def clear(self) -> None:
         """Forget every encoding."""
         with self._lock:
             self._encodings.clear()
+            self._too_large = 0
 
 
 def limit_mb() -> tuple[int, str | None]:

@@ -16,9 +16,10 @@ FIT_HELP = "native: as the official package does. stretch: to a square. aspect: 
 _DRAWN = "samkit.sidebar"
 
 
-def _counts() -> tuple[int, int]:
-    """What the meters at the bottom say: bytes of encodings, and runs in the spool."""
-    return encoding_cache().state().used, len(Spool().waiting())
+def _counts() -> tuple[int, int, int]:
+    """What the meters at the bottom say: bytes of encodings, of one that was too large, and runs in the spool."""
+    state = encoding_cache().state()
+    return state.used, state.too_large, len(Spool().waiting())
 
 
 def sidebar_is_old() -> bool:
@@ -56,6 +57,11 @@ def sidebar_bottom() -> None:
         state = cache.state()
         st.progress(min(1.0, state.used / state.limit), text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}")
         st.button("Clear the cache", icon=":material/mop:", key="clear_cache", on_click=cache.clear, disabled=not state.entries, width="stretch")
+        if state.too_large:
+            st.caption(
+                f":orange[The last encoding has {format_bytes(state.too_large)}, more than all that are kept together may have, so every change encodes "
+                "again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
+            )
         if complaint := limit_mb()[1]:
             st.caption(f":orange[{complaint}]")
         st.divider()

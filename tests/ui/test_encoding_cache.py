@@ -48,6 +48,18 @@ def test_the_cache_is_by_content_and_bounded_in_bytes():
     assert cache.state().entries == 0
 
 
+def test_an_encoding_that_is_larger_than_the_cache_is_given_and_not_kept():
+    cache, made = EncodingCache(500), []
+    cache.encode(_model(made), load_sample("coffee"))
+    large = _model(made)
+    large.encode_image = lambda *given, **more: SimpleNamespace(nbytes=501)
+    assert cache.encode(large, load_sample("chelsea")).nbytes == 501
+    state = cache.state()
+    assert (state.entries, state.used, state.too_large) == (1, 400, 501)
+    cache.clear()
+    assert cache.state().too_large == 0
+
+
 def noise(seed: int):
     return SimpleNamespace(rgb=np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8), sha256=str(seed))
 

@@ -3,13 +3,16 @@
 import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from filelock import FileLock, Timeout
 
 from samkit.tracking.bundle import Bundle
 from samkit.tracking.compare import MAX_COMPARED
@@ -20,6 +23,8 @@ from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
 """The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
 FILES_KEPT_BYTES = 2 * 2**30
+FILES_FOLDER, IN_USE = "samkit-run-files-", "in_use.lock"
+"""Names of the folder of fetched runs, and of the file in it that the process which uses it holds locked."""
 _KEY = "samkit.runs"
 
 
@@ -88,7 +93,7 @@ class RunFiles:
     """Fetched runs on this machine's disk, the least recently used removed first. One for all visitors; who waits for one run keeps nobody from another."""
 
     def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):
-        self._folder = Path(tempfile.mkdtemp(prefix="samkit-run-files-"))
+        self._folder = _temporary_folder(self)
         self._limit = limit_bytes
         self._fetched: OrderedDict[str, tuple[Bundle, int]] = OrderedDict()
         self._fetching: dict[str, threading.Lock] = {}
@@ -126,12 +131,29 @@ class RunFiles:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         with self._lock:
-            self._fetched[key] = bundle, sum(told.get("bytes", 0) for told in bundle.record["files"].values())
+            self._fetched[key] = bundle, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             # As many as are compared at once stay, whatever their size.
             while len(self._fetched) > MAX_COMPARED and sum(size for _, size in self._fetched.values()) > self._limit:
                 old, _ = self._fetched.popitem(last=False)
                 shutil.rmtree(self._folder / old, ignore_errors=True)
         return bundle
+
+
+def _temporary_folder(owner: object) -> Path:
+    """A folder that goes with its owner, or with the process; those that killed processes left go first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FILES_FOLDER}*/{IN_USE}"):
+        with suppress(OSError, Timeout), FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=FILES_FOLDER))
+    lock = FileLock(folder / IN_USE, thread_local=False)
+    lock.acquire()
+    weakref.finalize(owner, _remove, folder, lock)
+    return folder
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @st.cache_resource(show_spinner=False)

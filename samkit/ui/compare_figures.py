@@ -1,11 +1,13 @@
 """Compared runs as pictures and one figure, for the page and for the report."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import plotly.graph_objects as go
 
 from samkit.media.drawing import overlay
-from samkit.tracking.compare import COLORS, Comparison
+from samkit.tracking.compare import COLORS, Comparison, Row
 from samkit.ui.compare_tables import value_text
 from samkit.ui.inline_image import fit_within
 
@@ -43,10 +45,13 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
 
 
 def parallel_figure(comparison: Comparison) -> go.Figure | None:
-    """A line for each run over the parameters and metrics that differ; None where fewer than two do. Texts and gaps become places on their axis."""
-    rows = [row for row in (*comparison.circumstances, *comparison.params, *comparison.metrics) if row.differs and row.name != "prompts"]
-    # What each of the four masks has, the chosen one has too; and an index is no quantity.
-    rows = [row for row in rows if not row.name[-1].isdigit() and not row.name.endswith("_index")][:MAX_AXES]
+    """A line for each run over the parameters and metrics that differ; None where fewer than two do. Texts and gaps become places on their axis.
+
+    Where there are too many, parameters and metrics have half of the axes each, or what the others leave.
+    """
+    given, measured = _axes((*comparison.circumstances, *comparison.params)), _axes(comparison.metrics)
+    given = given[: max(MAX_AXES - len(measured), MAX_AXES // 2)]
+    rows = given + measured[: MAX_AXES - len(given)]
     if len(rows) < 2:
         return None
     count = len(comparison.bundles)
@@ -57,7 +62,12 @@ def parallel_figure(comparison: Comparison) -> go.Figure | None:
     return figure
 
 
-def _axis(row) -> dict:
+def _axes(rows: Sequence[Row]) -> list[Row]:
+    """Those that tell the runs apart. What each of the four masks has, the chosen one has too; and an index is no quantity."""
+    return [row for row in rows if row.differs and row.name != "prompts" and not row.name[-1].isdigit() and not row.name.endswith("_index")]
+
+
+def _axis(row: Row) -> dict:
     label = row.name.replace("_", " ")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values):
         return dict(label=label, values=[float(value) for value in row.values])

@@ -4,16 +4,18 @@ import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.tracking.bundle import Bundle
-from samkit.tracking.compare import COLORS, MIN_COMPARED, Comparison, difference_map, iou_matrix, outlines
+from samkit.tracking.compare import COLORS, MAX_COMPARED, MIN_COMPARED, Comparison, difference_map, iou_matrix, outlines
 from samkit.tracking.edit import read_run
 from samkit.ui.compare_figures import mask_tiles, parallel_figure, shrunk
 from samkit.ui.compare_report import report_html
 from samkit.ui.compare_tables import difference_caption, matrix_table, number_chip, rows_table
 from samkit.ui.inline_image import inline_image
+from samkit.ui.markdown_text import plain_text
 from samkit.ui.runs_state import RUN_PAGE, RUNS_PAGE, present_store, run_files
 
 TILE_PX = 420, 320
 PER_ROW = 4
+LISTED = 40
 REPORT_HELP = "One HTML file with all of this, which needs neither server nor network"
 
 
@@ -24,6 +26,9 @@ def compare_view(run_ids: list[str]) -> None:
         st.space("stretch")
         report_place = st.container(width="content")
     st.title(f"Compare {len(run_ids)} runs", anchor=False)
+    if len(run_ids) > MAX_COMPARED:
+        _too_many(run_ids)
+        return
     found = _fetch(run_ids)
     if len(found) < MIN_COMPARED:
         st.info("Choose at least two runs in the list, then press Compare.", icon=":material/compare_arrows:")
@@ -35,6 +40,29 @@ def compare_view(run_ids: list[str]) -> None:
     with report_place:
         more = dict(icon=":material/description:", key="compare_report", on_click="ignore", help=REPORT_HELP)
         st.download_button("Report", lambda: report_html(comparison, mask, pair), f"compare-{len(found)}-runs.html", "text/html", **more)
+
+
+def _too_many(run_ids: list[str]) -> None:
+    """Which runs there are, to take some out."""
+    st.info(f"At most {MAX_COMPARED} runs are compared: take {len(run_ids) - MAX_COMPARED} out.", icon=":material/compare_arrows:")
+    store = present_store()
+    with st.container(key="compare_legend", gap=None):
+        for run_id in run_ids[:LISTED]:
+            try:
+                name = read_run(store, run_id).name
+            except SamkitError:
+                name = run_id
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.page_link(RUN_PAGE, label=f"**{plain_text(name)}**", query_params={"id": run_id})
+                _leave_button(run_id, run_ids)
+    if len(run_ids) > LISTED:
+        st.caption(f"and {len(run_ids) - LISTED} more")
+        st.button(f"Keep the first {MAX_COMPARED}", key="compare_first_ones", on_click=_compare_others, args=(run_ids[:MAX_COMPARED],))
+
+
+def _leave_button(run_id: str, run_ids: list[str]) -> None:
+    others = [other for other in run_ids if other != run_id]
+    st.button("", icon=":material/close:", type="tertiary", key=f"leave_{run_id}", help="Take it out", on_click=_compare_others, args=(others,))
 
 
 def _fetch(run_ids: list[str]) -> list[tuple[str, Bundle]]:
@@ -57,13 +85,11 @@ def _legend(found: list[tuple[str, Bundle]]) -> None:
         for index, (run_id, bundle) in enumerate(found):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.html(number_chip(index), width="content")
-                st.page_link(RUN_PAGE, label=f"**{bundle.name}**", query_params={"id": run_id})
+                st.page_link(RUN_PAGE, label=f"**{plain_text(bundle.name)}**", query_params={"id": run_id})
                 told = bundle.record.get("video") or bundle.record.get("picture") or {}
-                st.caption(
-                    " · ".join(part for part in (bundle.experiment, bundle.record["model"]["name"], told.get("name", ""), bundle.record["note"][:80]) if part)
-                )
-                others = [other for other in ids if other != run_id]
-                st.button("", icon=":material/close:", type="tertiary", key=f"leave_{run_id}", help="Take it out", on_click=_compare_others, args=(others,))
+                said = (bundle.experiment, bundle.record["model"]["name"], told.get("name", ""), bundle.record["note"][:80])
+                st.caption(" · ".join(plain_text(part) for part in said if part))
+                _leave_button(run_id, ids)
 
 
 def _compare_others(run_ids: list[str]) -> None:
@@ -82,7 +108,7 @@ def _masks(comparison: Comparison) -> tuple[str, tuple[int, int] | None]:
             columns = st.columns(min(PER_ROW, max(2, len(tiles))), gap="small")
         for index, column in zip(range(start, min(start + PER_ROW, len(tiles))), columns, strict=False):
             with column:
-                _tile(tiles[index], index, comparison)
+                _tile(tiles[index], index, comparison, max(tile.shape[1] for tile in tiles if tile is not None))
     grounds = comparison.grounds(name)
     if not grounds:
         st.caption("No two of these masks lie on the same picture, so none are laid over each other.")
@@ -94,13 +120,13 @@ def _mask_title(name: str) -> str:
     return name.replace("_", " ") if name else "each run's own"
 
 
-def _tile(tile, index: int, comparison: Comparison) -> None:
+def _tile(tile, index: int, comparison: Comparison, widest: int) -> None:
+    """widest: of all tiles, in pixels; a column that is narrower than that shrinks all of them alike."""
     if tile is None:
         st.caption("This run has no such mask.")
     else:
-        widest = TILE_PX[0]
-        with st.container(width=min(widest, tile.shape[1])):
-            inline_image(tile, f"{comparison.bundles[index].name}, mask over the picture", "samkit-mask")
+        with st.container(width=widest):
+            inline_image(tile, f"{comparison.bundles[index].name}, mask over the picture", "samkit-mask", share=tile.shape[1] / widest)
     st.html(number_chip(index))
 
 

@@ -25,7 +25,8 @@ def data_url(rgb: np.ndarray, lossless: bool) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]).decode()
 
 
-def inline_image(rgb: np.ndarray, alt: str, css_class: str, lossless: bool = False) -> None:
-    """Show uint8 [H, W, 3] as wide as its column. The height is reserved before it arrives, so nothing moves."""
+def inline_image(rgb: np.ndarray, alt: str, css_class: str, lossless: bool = False, share: float = 1.0) -> None:
+    """Show uint8 [H, W, 3] as wide as its column, or that share of it. The height is reserved before it arrives, so nothing moves."""
     height, width = rgb.shape[:2]
-    st.html(f'<img class="{css_class}" width="{width}" height="{height}" style="height:auto" alt="{escape(alt)}" src="{data_url(rgb, lossless)}">')
+    part = f";width:{100 * share:.4g}%" if share != 1 else ""
+    st.html(f'<img class="{css_class}" width="{width}" height="{height}" style="height:auto{part}" alt="{escape(alt)}" src="{data_url(rgb, lossless)}">')

@@ -10,20 +10,25 @@ from samkit.errors import SamkitError
 from samkit.media.drawing import overlay
 from samkit.media.pictures import read_picture
 from samkit.models.byte_sizes import format_bytes
-from samkit.tracking.bundle import Bundle
+from samkit.tracking.bundle import CUT_NOTE, Bundle
 from samkit.tracking.compare import MAX_COMPARED, ground_file
-from samkit.tracking.edit import delete_run, note_run, parse_tags, read_run, rename_run, restore_run, tag_run, tags_text
+from samkit.tracking.edit import MAX_NAME_CHARACTERS, delete_run, note_run, read_run, rename_run, restore_run, tag_run
 from samkit.tracking.search import neighbours
 from samkit.tracking.store import RunStore, RunSummary
-from samkit.tracking.tags import NOTE, shown_mask, user_tags
+from samkit.tracking.tags import MAX_TAG_CHARACTERS, NOTE, shown_mask, user_tags
 from samkit.ui import style
 from samkit.ui.edge import sentences
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
 from samkit.ui.kept_figures import kept_figure
+from samkit.ui.markdown_text import plain_text
 from samkit.ui.replay_panel import replay_button, replay_outcome
 from samkit.ui.runs_state import COMPARE_PAGE, RUNS_PAGE, RunsTable, experiment_title, present_store, run_files, runs_table, when
 from samkit.ui.runs_transfer import download_zip
+from samkit.ui.tag_line import read_tag_line, tag_line
 from samkit.ui.workspace import workspace
+
+SENT_WHOLE_PX = 1400
+"""Streamlit sends pictures that are to be as wide as their column with no more pixels across than about this."""
 
 
 def run_view(run_id: str) -> None:
@@ -32,7 +37,7 @@ def run_view(run_id: str) -> None:
     workspace().restored_run = None
     run = read_run(store, run_id)
     _top(table, store, run)
-    st.title(run.name, anchor=False)
+    st.title(plain_text(run.name), anchor=False)
     _subtitle(run)
     if run.deleted:
         st.warning("This run was deleted: it is in no list until it is restored.", icon=":material/delete:")
@@ -80,7 +85,7 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
         pressed = replay_button(disabled=bundle is None or page is None)
         download_zip(store, [run.run_id], "Export", "export_run")
         with st.popover("Edit", icon=":material/edit:"):
-            _edit(store, run)
+            _edit(store, run, bundle)
         _mlflow_link(store, run)
         if run.deleted:
             st.button("Restore", icon=":material/restore_from_trash:", key="restore_run", on_click=_change, args=(restore_run, store, run))
@@ -115,18 +120,27 @@ def _mlflow_link(store: RunStore, run: RunSummary) -> None:
         st.code(f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}", language=None, wrap_lines=True)
 
 
-def _edit(store: RunStore, run: RunSummary) -> None:
+def _edit(store: RunStore, run: RunSummary, bundle: Bundle | None) -> None:
+    """Name, tags and note. Only what was changed is written, so that the rest stays as it is, whoever wrote it."""
+    name_before, tags_before, note_before = run.name[:MAX_NAME_CHARACTERS], tag_line(run.tags), run.tags.get(NOTE, "")
+    cut = note_before.endswith(CUT_NOTE) or len(note_before) > MAX_TAG_CHARACTERS
     with st.form("edit_run", border=False):
-        name = st.text_input("Name", run.name, max_chars=200)
-        tags = st.text_input("Tags", tags_text(run.tags), placeholder="keeper, figure=3")
-        note = st.text_area("Note", run.tags.get(NOTE, ""), max_chars=4000)
+        name = st.text_input("Name", name_before, max_chars=MAX_NAME_CHARACTERS)
+        tags = st.text_input("Tags", tags_before, placeholder="keeper, figure=3", help='key=value, another; quotes around a comma: figure="3, left"')
+        if cut:
+            st.text_area("Note", bundle.record["note"] if bundle else note_before, disabled=True)
+            st.caption(f"This note is longer than the {MAX_TAG_CHARACTERS:,} characters a run store takes, so it stays as it was kept.")
+            note = note_before
+        else:
+            note = st.text_area("Note", note_before, max_chars=MAX_TAG_CHARACTERS)
         if st.form_submit_button("Save", type="primary", icon=":material/save:"):
             with sentences():
-                tag_run(store, run.run_id, parse_tags(tags))
-                if name != run.name:
+                if name != name_before:
                     rename_run(store, run.run_id, name)
-                if note != run.tags.get(NOTE, ""):
+                if note != note_before:
                     note_run(store, run.run_id, note)
+                if tags != tags_before:
+                    tag_run(store, run.run_id, read_tag_line(tags))
                 st.rerun()
 
 
@@ -168,11 +182,17 @@ def _main_picture(bundle: Bundle) -> None:
         wanted = st.selectbox("Show", options, format_func=lambda name: name.replace("_", " "), key="run_picture")
         alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=wanted not in masks)
     if wanted in masks:
-        st.image(_mask_picture(bundle, wanted, alone), width="stretch", output_format="PNG" if alone else "JPEG")
+        _full_size(_mask_picture(bundle, wanted, alone), "PNG" if alone else "JPEG")
     elif wanted in images | inputs:
-        st.image(str((images | inputs)[wanted]), width="stretch")
+        _full_size(read_picture((images | inputs)[wanted]).rgb, "PNG")
     else:
         st.video(str(next(path for path in films if path.name == wanted)))
+
+
+def _full_size(picture: np.ndarray, kind: str) -> None:
+    """All pixels of uint8 [H, W] or [H, W, 3] are sent; it is shown no wider than its column."""
+    width = picture.shape[1]
+    st.image(picture, width="stretch" if width <= SENT_WHOLE_PX else width, output_format=kind)
 
 
 def _mask_picture(bundle: Bundle, name: str, alone: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.tracking.edit import delete_run, restore_run, tags_text
+from samkit.tracking.edit import delete_run, restore_run
 from samkit.tracking.search import EVERYTHING, Query, kept_experiments, search_runs
 from samkit.tracking.store import RunStore, RunSummary
 from samkit.tracking.tags import NOTE, THUMBNAIL
@@ -16,6 +16,7 @@ from samkit.ui.edge import sentences
 from samkit.ui.markdown_text import plain_text
 from samkit.ui.runs_state import COMPARE_PAGE, RUN_PAGE, RunsTable, experiment_title, present_store, runs_table, when
 from samkit.ui.runs_transfer import download_zip
+from samkit.ui.tag_line import tag_line
 
 KEY_METRICS = 4
 SEARCH_KEY = "runs_search_"
@@ -147,7 +148,7 @@ def _row(table: RunsTable, run: RunSummary) -> None:
             st.page_link(RUN_PAGE, label=f"**{plain_text(run.name)}**", query_params={"id": run.run_id})
             said = [experiment_title(run.experiment), run.tags.get("samkit.model", ""), run.tags.get("samkit.video") or run.tags.get("samkit.picture", "")]
             line = " · ".join(escape(part) for part in said if part)
-            note, tags = run.tags.get(NOTE, ""), tags_text(run.tags)
+            note, tags = run.tags.get(NOTE, ""), tag_line(run.tags)
             more = " ".join(part for part in (f"[{tags}]" if tags else "", note.replace("\n", " ")) if part)
             st.html(f'<div class="samkit-small">{line}<br>{when(run.created_ms)} <i>{escape(more[:140])}</i></div>')
         numbers.html(metrics_html(run.metrics))

@@ -1,23 +1,28 @@
 """The pages of kept runs without a browser: lists and filters, one run, comparisons, import, and what waits."""
 
 import datetime
+import io
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from samkit.experiments.mask_stability import NAME, Params
 from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Inputs, Result
+from samkit.media.pictures import Picture
 from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
 from samkit.tracking.bundle import write_bundle
-from samkit.tracking.edit import delete_run, read_run, tag_run
+from samkit.tracking.edit import delete_run, note_run, read_run, tag_run
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
+from samkit.tracking.tags import note_text, user_tags
 from samkit.ui.edge import _log
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
@@ -152,6 +157,72 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     assert app.title[0].value == "mug" and "figure" in text_of(app)
 
 
+def field(app, label: str):
+    return next(box for box in [*app.text_input, *app.text_area] if box.label == label)
+
+
+def save(app):
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert not app.exception
+
+
+def test_what_was_not_changed_stays_as_it_is(app, keep):
+    run_id, note = keep("cup"), "a note\n" + 900 * "0123456789"
+    store, odd = RunStore(), {"k": "a, b=c", "x:y": "MLflow's own page takes this", "lines": "one\ntwo"}
+    for key, value in {**odd, "mlflow.note.content": note_text(note)}.items():
+        store.client().set_tag(run_id, key, value)
+    opened(app, RUN, id=run_id)
+    field(app, "Name").set_value("mug")
+    save(app)
+    run = read_run(store, run_id)
+    assert run.name == "mug" and user_tags(run.tags) == odd and run.tags["mlflow.note.content"] == note_text(note) and not app.error
+    assert field(app, "Note").disabled and "stays as it was kept" in text_of(app)
+    field(app, "Name").set_value("jug"), field(app, "Tags").set_value('k="d, e"')
+    save(app)
+    assert not app.error and user_tags(read_run(store, run_id).tags) == {"k": "d, e"}
+    field(app, "Name").set_value("pot"), field(app, "Tags").set_value('k="d')
+    save(app)
+    assert "can't be read" in app.error[0].value and (read_run(store, run_id).name, user_tags(read_run(store, run_id).tags)) == ("pot", {"k": "d, e"})
+
+
+def test_a_note_as_long_as_the_store_takes_is_edited_whole(app, keep):
+    run_id, note = keep("cup"), 5000 * "n"
+    note_run(RunStore(), run_id, note)
+    opened(app, RUN, id=run_id)
+    assert field(app, "Note").value == note
+    field(app, "Note").set_value(note[:-1] + "!")
+    save(app)
+    assert read_run(RunStore(), run_id).tags["mlflow.note.content"] == note[:-1] + "!"
+
+
+def test_names_are_no_markdown(app, keep):
+    ids = [keep("[a](http://b) **c**"), keep("d")]
+    opened(app, RUN, id=ids[0])
+    assert app.title[0].value == r"\[a\]\(http\://b\) \*\*c\*\*"
+    opened(app, COMPARE, runs=",".join(ids))
+    labels = [link.proto.label for link in app.get("page_link")]
+    assert any(r"\*\*c\*\*" in label for label in labels) and not any("](http" in label for label in labels)
+
+
+@pytest.mark.parametrize("wanted", ["mask_chosen", "image"])
+def test_all_pixels_are_sent(app, tmp_path, monkeypatch, wanted):
+    from streamlit.elements.lib import image_utils
+
+    sent, send = [], image_utils._ensure_image_size_and_format
+    monkeypatch.setattr(image_utils, "_ensure_image_size_and_format", lambda *given: sent.append(send(*given)) or sent[-1])
+    image = Picture(np.random.default_rng(0).integers(0, 256, (1200, 1800, 3), dtype=np.uint8), "large")
+    mask = np.zeros((1200, 1800), bool)
+    mask[300:600, 400:900] = True
+    given = dict(inputs=Inputs(image), model_info=INFO, device="cpu", dtype="float32")
+    run_id = RunStore().keep(write_bundle(tmp_path / "large", result=Result(NAME, Params(), masks={"chosen": mask}), **given)).run_id
+    opened(app, RUN, id=run_id)
+    app.selectbox(key="run_picture").set_value(wanted).run()
+    if wanted != "image":
+        app.toggle(key="run_mask_alone").set_value(True).run()
+    shown = np.asarray(Image.open(io.BytesIO(sent[-1])).convert("RGB"))
+    assert shown.shape == (1200, 1800, 3) and ((shown == image.rgb).all() if wanted == "image" else ((shown[..., 0] > 0) == mask).all())
+
+
 def test_newer_and_older_walk_through_what_the_list_shows(app, keep):
     ids = [keep("cup one"), keep("cat", picture="chelsea"), keep("cup two")]
     opened(app, LIST)
@@ -225,6 +296,26 @@ def test_comparison_shows_what_differs_and_masks(app, keep):
     assert "chelsea" not in text_of(app) and not app.exception
 
 
+def test_masks_stand_at_one_scale_in_columns_of_any_width(app, keep):
+    """Coffee has 600 x 400 pixels, chelsea 451 x 300: both are shrunk by the largest, and so is what they take of their columns."""
+    opened(app, COMPARE, runs=",".join([keep("a"), keep("cat", picture="chelsea")]))
+    tiles = re.findall(r'class="samkit-mask" width="(\d+)" height="\d+" style="height:auto(?:;width:([\d.]+)%)?"', text_of(app))
+    (large, full), (small, share) = tiles
+    ratio = int(small) / int(large)
+    assert full == "" and float(share) == pytest.approx(100 * ratio, abs=0.05) and ratio == pytest.approx(451 / 600, abs=0.01)
+
+
+def test_of_more_runs_than_can_be_compared_some_are_taken_out(app, keep):
+    ids = [keep(f"run {number}") for number in range(13)]
+    opened(app, COMPARE, runs=",".join(ids))
+    assert "At most 12 runs are compared: take 1 out" in text_of(app) and not app.error
+    press(app, f"leave_{ids[4]}")
+    assert app.title[0].value == "Compare 12 runs" and "At most" not in text_of(app) and text_of(app).count('class="samkit-mask"') == 12
+    opened(app, COMPARE, runs=",".join([*ids, *(f"{number:032x}" for number in range(50))]))
+    press(app, "compare_first_ones")
+    assert app.title[0].value == "Compare 12 runs" and not app.error
+
+
 @pytest.mark.parametrize(("runs", "sentence"), [("", "Choose two runs or more"), ("0" * 32 + ",xyz", "at least two runs")])
 def test_a_comparison_of_nothing_says_what_to_do(app, runs, sentence):
     opened(app, COMPARE, **({"runs": runs} if runs else {}))
@@ -247,8 +338,6 @@ def test_what_waits_is_listed_with_its_reason_and_delivered(app, keep, tmp_path)
 
 
 def test_a_run_whose_picture_is_gone_waits_for_it(app, keep, tmp_path):
-    from samkit.media.pictures import Picture
-
     run_id = keep("cup", upper_threshold=4.0)
     for file in (tmp_path / "home" / "mlartifacts").rglob("image.png"):
         file.unlink()

@@ -17,6 +17,7 @@ from torch import Tensor
 from samkit.errors import ParamsError
 from samkit.experiments.colormaps import Colormap, color_map
 from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
+from samkit.models.geometry import ImageGeometry
 
 NAME = "block-norms"
 TITLE = "Block norms"
@@ -74,9 +75,14 @@ def outliers(norms: np.ndarray, factor: float) -> np.ndarray:
 def successive_similarity(blocks: Sequence[Tensor]) -> list[float | None]:
     """Mean cosine similarity of each token before and after a block; None for the first block and where a stage changes the grid or the width."""
     similarities: list[float | None] = [None]
-    for before, after in zip(blocks, blocks[1:], strict=False):
-        same = before.shape == after.shape
-        similarities.append(float(F.cosine_similarity(before.float(), after.float(), dim=-1).mean()) if same else None)
+    lengths = [tokens.float().norm(dim=-1).clamp(min=1e-8) for tokens in blocks]
+    for index in range(1, len(blocks)):
+        before, after = blocks[index - 1], blocks[index]
+        if before.shape == after.shape:
+            cosines = torch.linalg.vecdot(before.float(), after.float()) / (lengths[index - 1] * lengths[index])
+            similarities.append(float(cosines.mean()))
+        else:
+            similarities.append(None)
     return similarities
 
 
@@ -88,12 +94,21 @@ def block_similarity(blocks: Sequence[Tensor]) -> tuple[np.ndarray, tuple[int, i
     grid = tuple(min([POOLED_GRID, *(tokens.shape[axis] for tokens in blocks)]) for axis in (0, 1))
     grams = []
     for tokens in blocks:
-        pooled = F.adaptive_avg_pool2d(tokens.float().permute(2, 0, 1)[None], grid)[0].flatten(1).T
+        pooled = pooled_tokens(tokens, grid)
         centred = pooled - pooled.mean(dim=0)
         gram = (centred @ centred.T).flatten()
         grams.append(gram / gram.norm().clamp(min=1e-12))
     stacked = torch.stack(grams)
     return (stacked @ stacked.T).cpu().numpy(), grid
+
+
+def pooled_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Tokens averaged to a grid: [h, w, C] -> float32 [grid_h * grid_w, C]."""
+    (height, width, _), (rows, columns) = tokens.shape, grid
+    if height % rows == 0 and width % columns == 0:
+        cells = tokens.unflatten(0, (rows, height // rows)).unflatten(2, (columns, width // columns))
+        return cells.float().mean(dim=(1, 3)).flatten(0, 1)
+    return F.adaptive_avg_pool2d(tokens.float().permute(2, 0, 1)[None], grid)[0].flatten(1).T
 
 
 def block_rows(
@@ -110,14 +125,14 @@ def block_rows(
     return rows
 
 
-def outlier_rows(norms: Sequence[np.ndarray], factor: float) -> list[dict]:
-    """One row an outlier: where it is (shares 0..1 of the model's input, the token's middle), and how far above the median."""
-    rows = []
+def outlier_rows(norms: Sequence[np.ndarray], factor: float, geometry: ImageGeometry) -> list[dict]:
+    """One row an outlier: where it is (its middle, as shares of the original picture; above 1 in the padding beside it), and how far above the median."""
+    rows, (scale_y, scale_x) = [], (padded / resized for padded, resized in zip(geometry.padded_size, geometry.resized_size, strict=True))
     for block, values in enumerate(norms):
         median, (height, width) = float(np.median(values)), values.shape
         for row, column in np.argwhere(outliers(values, factor)):
             norm = float(values[row, column])
-            place = {"row": int(row), "column": int(column), "x": (int(column) + 0.5) / width, "y": (int(row) + 0.5) / height}
+            place = {"row": int(row), "column": int(column), "x": scale_x * (int(column) + 0.5) / width, "y": scale_y * (int(row) + 0.5) / height}
             rows.append({"block": block, **place, "norm": norm, "times_median": norm / median})
     return rows
 
@@ -135,6 +150,8 @@ class BlockMeasures:
     successive: tuple[float | None, ...]
     similarity: np.ndarray
     grid: tuple[int, int]
+    geometry: ImageGeometry
+    encode_ms: float
 
 
 def measure_blocks(model, encoding) -> BlockMeasures:
@@ -146,6 +163,8 @@ def measure_blocks(model, encoding) -> BlockMeasures:
         widths=tuple(tokens.shape[-1] for tokens in blocks),
         successive=tuple(successive_similarity(blocks)),
         **dict(zip(("similarity", "grid"), block_similarity(blocks), strict=True)),
+        geometry=encoding.geometry,
+        encode_ms=encoding.encode_ms,
     )
 
 
@@ -160,7 +179,7 @@ def run(
 ) -> Result:
     """Encode the picture with every block kept, and measure.
 
-    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing
+    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them only a channel needs the encoding again
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
     arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity, float32 [N, N]
@@ -169,21 +188,24 @@ def run(
     Raises ParamsError for a block or a channel the model doesn't have.
     """
     report = progress or (lambda share, line: None)
-    report(0.0, "Encoding the picture")
-    encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
-    report(0.8, "Measuring")
-    start, blocks = time.perf_counter(), encoding.blocks
-    chosen = len(blocks) - 1 if params.block is None else params.block
-    if chosen >= len(blocks):
-        raise ParamsError(f"This model has the blocks 0 to {len(blocks) - 1}; there is no block {chosen}.")
+    count = sum(model.info.blocks_per_stage)
+    chosen = count - 1 if params.block is None else params.block
+    if chosen >= count:
+        raise ParamsError(f"This model has the blocks 0 to {count - 1}; there is no block {chosen}.")
     measured = {} if measured is None else measured
-    key = (encoding.model_sha256, model.device, model.dtype, inputs.image.sha256, encoding.settings)
-    found = measured[key] = measured.get(key) or measure_blocks(model, encoding)
+    key = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
+    encoding, found = None, measured.get(key)
+    if found is None or params.channel is not None:
+        report(0.0, "Encoding the picture")
+        encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
+    report(0.8, "Measuring")
+    start = time.perf_counter()
+    found = measured[key] = found or measure_blocks(model, encoding)
     norms, (grid_h, grid_w) = found.norms, found.grid
-    shown = norms[chosen] if params.channel is None else channel_map(blocks[chosen], params.channel)
+    shown = norms[chosen] if params.channel is None else channel_map(encoding.blocks[chosen], params.channel)
     rows = block_rows(norms, found.kinds, found.widths, found.successive, params.outlier_factor)
     highest = int(np.argmax([row["max"] for row in rows]))
-    metrics = {"blocks": float(len(blocks)), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
+    metrics = {"blocks": float(count), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
     metrics |= {"outliers": float(sum(row["outliers"] for row in rows)), "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows))}
     metrics |= {"last_max_over_median": rows[-1]["max"] / max(rows[-1]["median"], 1e-12)}
     metrics |= {"similarity_grid_h": float(grid_h), "similarity_grid_w": float(grid_w)}
@@ -195,8 +217,8 @@ def run(
         images=images,
         arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": found.similarity},
         metrics=metrics,
-        tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor)},
-        timings={"encode_ms": encoding.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
+        tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor, found.geometry)},
+        timings={"encode_ms": found.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from samkit.errors import BadInput, ParamsError
 from samkit.experiments.colormaps import Colormap, color_map
-from samkit.experiments.predicted_masks import predicted_masks
+from samkit.experiments.predicted_masks import Predicted, predict_once
 from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
 from samkit.experiments.token_similarity import (
     ReferenceTokens,
@@ -24,7 +24,7 @@ from samkit.experiments.token_similarity import (
     reference_tokens,
     similarity_map,
 )
-from samkit.media.masks import mask_iou, stability_score
+from samkit.media.masks import mask_iou
 from samkit.media.pictures import Picture
 from samkit.media.rle import mask_to_rle
 from samkit.media.samples import known_count, mirrored
@@ -40,6 +40,8 @@ MAX_OBJECTS = 200
 ZOOM_MARGIN = 0.15
 """What is taken around the object when zooming in, as a share of its size on each side."""
 SAME_OBJECT_IOU = 0.7
+MAX_PEAKS = 256
+"""Of one picture, whose masks are kept for other thresholds."""
 COCO_FILE = "objects.coco.json"
 GOLDEN_ANGLE = 137.508
 
@@ -56,7 +58,7 @@ class Params(MaskParams):
     min_area: float = Field(default=0.001, ge=0, le=1, description="smallest region that counts, as a share of the picture")
     find_objects: bool = Field(default=False, description="each region's peak goes back to the model as a point, for a mask of its own")
     mask_index: int | None = Field(default=None, ge=0, le=3, description="which of the four masks is averaged; empty: the one with the highest predicted IoU")
-    seed: int = Field(default=0, ge=0, description="of k-means")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="of k-means")
     colormap: Colormap = Field(default="viridis", description="colour scale of the map")
 
     @model_validator(mode="after")
@@ -98,23 +100,26 @@ def describe_object(model, picture: Picture, mask: np.ndarray, params: Params, e
     return reference
 
 
-def find_objects(model, encoding, regions, progress: Progress) -> tuple[list[np.ndarray], list[dict]]:
-    """A mask for each region, from a click on its peak: (bool [H, W] each, rows).
+def find_objects(model, encoding, regions, known: MutableMapping[tuple, tuple], progress: Progress) -> tuple[dict[int, np.ndarray], list[dict]]:
+    """A mask for each region, from a click on its peak: (bool [H, W] by the region's number, rows).
 
-    A mask that is mostly one found before is left out, and its row says which.
+    A mask that is mostly one found before is left out, and its row says which; an empty one is left out too.
+    known: (mask, predicted IoU) by peak, of this encoding: another threshold has most of the peaks in common
     """
-    masks, rows, kept = [], [], []
+    masks, rows = {}, []
     for region in regions[:MAX_OBJECTS]:
-        progress(region.label / max(1, len(regions)), f"Mask {region.label} of {min(len(regions), MAX_OBJECTS)}")
-        prediction = model.predict_masks(encoding, Prompts(points=[(*region.peak, 1)]))
-        mask = prediction.mask(prediction.best)
-        same = next((row["object"] for row, other in zip(kept, masks, strict=True) if mask_iou(mask, other) > SAME_OBJECT_IOU), None)
+        if region.peak not in known:
+            progress(region.label / max(1, len(regions)), f"Mask {region.label} of {min(len(regions), MAX_OBJECTS)}")
+            prediction = model.predict_masks(encoding, Prompts(points=[(*region.peak, 1)]))
+            known[region.peak] = prediction.mask(prediction.best), float(prediction.iou[prediction.best])
+        mask, predicted_iou = known[region.peak]
+        same = next((number for number, other in masks.items() if mask_iou(mask, other) > SAME_OBJECT_IOU), None)
         row = {"object": region.label, "x": region.peak[0], "y": region.peak[1], "similarity": region.peak_similarity}
-        row |= {"predicted_iou": float(prediction.iou[prediction.best]), "area_px": int(mask.sum()), "area_share": float(mask.mean()), "same_as": same}
-        rows.append(row)
+        rows.append(row | {"predicted_iou": predicted_iou, "area_px": int(mask.sum()), "area_share": float(mask.mean()), "same_as": same})
         if same is None and mask.any():
-            masks.append(mask)
-            kept.append(row)
+            masks[region.label] = mask
+    while len(known) > MAX_PEAKS:
+        known.pop(next(iter(known)))
     return masks, rows
 
 
@@ -133,11 +138,12 @@ def run(
     encode: EncodeFunction = encode_plain,
     progress: Progress | None = None,
     described: MutableMapping[tuple, ReferenceTokens] | None = None,
-    found: MutableMapping[tuple, tuple] | None = None,
+    found: MutableMapping[tuple, dict] | None = None,
+    predicted: MutableMapping[tuple, Predicted] | None = None,
 ) -> Result:
     """Average the tokens under the chosen mask of `inputs.image`, and look for them in `inputs.image_b`, or in the same picture where there is none.
 
-    described, found: where tokens and objects' masks are kept for later runs, so that a knob makes nothing again
+    described, found, predicted: where tokens, objects' masks and the prompt's masks are kept for later runs, so that a knob makes nothing again
 
     images:  similarity, regions (outlined), and objects (in colours of their own) on the compared picture
     masks:   mask_0 .. mask_3 and chosen, of the first picture; similar (in a counted region) and objects (all of them), of the compared one
@@ -157,9 +163,9 @@ def run(
         raise ParamsError(f"This model has {count} {params.features} resolutions, 0 the coarsest; there is no level {params.level}.")
     report(0.0, "Encoding the picture")
     encoding = encode(model, inputs.image, side=params.side, fit=params.fit)
-    prediction = model.predict_masks(encoding, inputs.prompts)
+    given = predict_once(model, encoding, inputs.image, inputs.prompts, params.refine_edges, predicted)
+    prediction, masks = given.prediction, given.masks
     chosen = prediction.best if params.mask_index is None else params.mask_index
-    masks = predicted_masks(prediction, inputs.image.rgb, inputs.prompts, refine=params.refine_edges)
     if not masks[chosen].any():
         raise BadInput("The chosen mask is empty, so there is nothing to average: choose another of the four, or another prompt.")
     scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
@@ -175,16 +181,15 @@ def run(
     wide = picture_similarity(similarity, compared.geometry, MAP_SIDE)
     labels, regions = find_regions(wide, params.threshold, params.min_area)
     timings = {"encode_ms": compared.encode_ms, "decode_ms": prediction.decode_ms, "compare_ms": 1000 * (time.perf_counter() - start)}
-    objects, rows = [], []
+    objects, rows = {}, []
     if params.find_objects:
         start = time.perf_counter()
-        place = (*scene[:3], other.sha256, params.side, params.fit, tuple(region.peak for region in regions))
-        if place not in found:
-            found[place] = find_objects(model, compared, regions, lambda share, line: report(0.7 + 0.3 * share, line))
-        objects, rows = found[place]
+        place = (*scene[:3], other.sha256, params.side, params.fit)
+        known = found[place] = found.get(place, {})
+        objects, rows = find_objects(model, compared, regions, known, lambda share, line: report(0.7 + 0.3 * share, line))
         timings["objects_ms"] = 1000 * (time.perf_counter() - start)
     report(1.0, "Done")
-    tables = {"masks": _mask_rows(prediction, masks, chosen), "regions": [_region_row(region) for region in regions], "objects": rows}
+    tables = {"masks": _mask_rows(given, chosen), "regions": [_region_row(region) for region in regions], "objects": rows}
     metrics = {"regions": len(regions), "largest_similarity": wide.max(), "mean_similarity": wide.mean(), "similar_share": (labels > 0).mean()}
     metrics |= {"mask_index": chosen, "predicted_iou": prediction.iou[chosen], "tokens": len(reference.tokens)}
     metrics |= {"objects": len(objects)} if params.find_objects else {}
@@ -194,7 +199,7 @@ def run(
     named = {f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen], "similar": similar}
     images = {"similarity": color_map(wide, params.range_low, params.range_high, params.colormap), "regions": regions_image(other, labels, len(regions))}
     if params.find_objects:
-        named["objects"] = np.logical_or.reduce(objects) if objects else np.zeros(other.size, bool)
+        named["objects"] = np.logical_or.reduce(list(objects.values())) if objects else np.zeros(other.size, bool)
         images["objects"] = objects_image(other, objects)
     return Result(
         NAME,
@@ -205,14 +210,14 @@ def run(
         metrics={name: float(value) for name, value in metrics.items()},
         tables=tables,
         timings=timings,
-        files={COCO_FILE: coco_json(other, objects, [row for row in rows if row["same_as"] is None])} if params.find_objects else {},
+        files={COCO_FILE: coco_json(other, objects, rows)} if params.find_objects else {},
     )
 
 
-def _mask_rows(prediction, masks: list[np.ndarray], chosen: int) -> list[dict]:
+def _mask_rows(given: Predicted, chosen: int) -> list[dict]:
     rows = []
-    for i, mask in enumerate(masks):
-        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(prediction.iou[i]), "stability_score": stability_score(prediction.logits_at(i))}
+    for i, mask in enumerate(given.masks):
+        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(given.prediction.iou[i]), "stability_score": given.stability[i]}
         rows.append(row | {"area_share": float(mask.mean())})
     return rows
 
@@ -232,22 +237,29 @@ def regions_image(picture: Picture, labels: np.ndarray, count: int) -> np.ndarra
     return rgb
 
 
-def objects_image(picture: Picture, masks: list[np.ndarray]) -> np.ndarray:
-    """uint8 [H, W, 3]: every mask in its colour, the largest first, so that none hides another."""
+def objects_image(picture: Picture, masks: dict[int, np.ndarray]) -> np.ndarray:
+    """uint8 [H, W, 3]: every mask in its region's colour, the largest first, so that none hides another; its number at its middle."""
     rgb = picture.rgb.copy()
-    for number in sorted(range(len(masks)), key=lambda index: -int(masks[index].sum())):
-        color = object_color(number + 1)
+    for number in sorted(masks, key=lambda number: -int(masks[number].sum())):
+        color = object_color(number)
         mask = masks[number]
         rgb[mask] = np.rint(rgb[mask] * 0.5 + np.array(color) * 0.5).astype(np.uint8)
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(rgb, outlines, -1, color, thickness=max(1, round(max(mask.shape) / 400)))
+    size = max(0.35, picture.size[0] / 700)
+    for number, mask in masks.items():
+        row, column = np.argwhere(mask).mean(axis=0).round().astype(int)
+        for tint, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+            place, thickness = (int(column), int(row)), max(1, round(width * max(0.5, size)))
+            cv2.putText(rgb, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, size, tint, thickness, cv2.LINE_AA)
     return rgb
 
 
-def coco_json(picture: Picture, masks: list[np.ndarray], rows: list[dict]) -> bytes:
-    """The masks as a COCO annotation file of one picture; score is the predicted IoU."""
+def coco_json(picture: Picture, masks: dict[int, np.ndarray], rows: list[dict]) -> bytes:
+    """The masks as a COCO annotation file of one picture; ids are the rows' object numbers, score is the predicted IoU."""
     annotations = []
-    for number, (mask, row) in enumerate(zip(masks, rows, strict=True), start=1):
+    for number, mask in masks.items():
+        row = next(row for row in rows if row["object"] == number)
         ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = [int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)]
         annotation = {"id": number, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": mask_to_rle(mask), "area": int(mask.sum()), "bbox": box}

@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 from samkit.errors import EncodingError, ParamsError
 from samkit.experiments.colormaps import Colormap, color_map
 from samkit.experiments.mask_stability import binary_view, map_logits, outlined, view_logits
-from samkit.experiments.predicted_masks import predicted_masks
+from samkit.experiments.predicted_masks import Predicted, predict_once
 from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
-from samkit.media.masks import mask_iou, stability_score
+from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
 
 NAME = "window-size"
@@ -35,6 +35,13 @@ class Params(MaskParams):
     sweep_sizes: tuple[int, ...] = Field(default=(), description="window sizes of the sweep; empty: no sweep")
     mask_index: int | None = Field(default=None, ge=0, le=3, description="which of the four masks is looked at; empty: the one with the highest predicted IoU")
     colormap: Colormap = Field(default="viridis", description="colour scale of the logits")
+
+    @field_validator("window_sizes", "sweep_sizes", mode="before")
+    @classmethod
+    def _listed(cls, sizes):
+        if isinstance(sizes, str | int | float):
+            raise ValueError("should be a list of whole numbers in brackets, such as [8, 4, 14, 7]")
+        return sizes
 
     @field_validator("window_sizes", "sweep_sizes")
     @classmethod
@@ -70,10 +77,12 @@ def refusal(model, windows: tuple[int, ...], size: tuple[int, int]) -> str | Non
     except EncodingError as error:
         if len(windows) != len(model.info.window_sizes):
             return str(error)
-        advice = []
+        advice, working = [], model.info.window_sizes
         for stage, window in enumerate(windows, start=1):
-            possible = possible_windows(model, windows, stage, size)
-            if possible and window not in possible:
+            possible = possible_windows(model, working, stage, size)
+            if window in possible:
+                working = (*working[: stage - 1], window, *working[stage:])
+            elif possible:
                 advice.append(f"stage {stage} could take {', '.join(map(str, possible))}")
         return f"{error} With the others as they are, {' and '.join(advice)}." if advice else str(error)
     return None
@@ -93,7 +102,10 @@ def relative_drift(encoding, default) -> float:
 class Timed:
     """Encodes one picture with any windows, and knows the median of how long each took.
 
-    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, windows)
+    The first encoding with new windows packs weights and makes position tables, so it counts only where each setting is measured once. Repeats of several
+    settings take turns, so that a machine whose speed drifts slows all alike; times with another number of threads are kept apart.
+
+    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, threads, windows)
     """
 
     def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction, times: MutableMapping[tuple, list[float]] | None):
@@ -101,18 +113,32 @@ class Timed:
         self.times = {} if times is None else times
         self.scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
 
-    def __call__(self, windows: tuple[int, ...] | None, progress: Progress | None = None):
-        """(encoding, median milliseconds of `repeats` encodings)."""
-        encoding = self.encode(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
-        times = self.times.setdefault((*self.scene, encoding.settings.window_sizes), [])
-        if not times:
-            times.append(encoding.encode_ms)
-        while len(times) < self.params.repeats:
-            if progress:
-                progress(len(times) / self.params.repeats, f"Encoding again, {len(times) + 1} of {self.params.repeats}")
-            options = dict(side=self.params.side, fit=self.params.fit, window_sizes=windows)
-            times.append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
-        return encoding, statistics.median(times[: self.params.repeats])
+    def encoding(self, windows: tuple[int, ...] | None, encode: EncodeFunction | None = None):
+        """encode: in place of the usual one."""
+        return (encode or self.encode)(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
+
+    def measure(self, *encodings) -> Iterator[str]:
+        """Make what times of these encodings' settings are missing, one after the other; says before each what it is."""
+        repeats = self.params.repeats
+        if repeats == 1:
+            for encoding in encodings:
+                if not self._times(encoding):
+                    self._times(encoding).append(encoding.encode_ms)
+            return
+        for turn in range(1, repeats + 1):
+            for encoding in encodings:
+                if len(self._times(encoding)) < turn:
+                    yield f"Encoding again, {turn} of {repeats}"
+                    options = dict(side=self.params.side, fit=self.params.fit, window_sizes=encoding.settings.window_sizes)
+                    self._times(encoding).append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
+
+    def median_ms(self, encoding) -> float:
+        """Of the times that `measure` made."""
+        return statistics.median(self._times(encoding)[: self.params.repeats])
+
+    def _times(self, encoding) -> list[float]:
+        key = (*self.scene, torch.get_num_threads(), self.params.repeats > 1, encoding.settings.window_sizes)
+        return self.times.setdefault(key, [])
 
 
 class WindowSweep:
@@ -149,36 +175,45 @@ class WindowSweep:
         """What a row depends on."""
         return (*self.timed.scene, self.inputs.prompts, self.params.repeats, self.params.sweep_stage, size)
 
-    def steps(self) -> Iterator[dict]:
-        """Goes on where it was stopped."""
+    def steps(self) -> Iterator[None]:
+        """One encoding each. Goes on where it was stopped."""
         while not self.finished:
             size = self.params.sweep_sizes[self.done]
             if self.key(size) not in self.known:
-                self.known[self.key(size)] = self._measure(size)
+                yield from self._measure(size)
             self.rows.append(self.known[self.key(size)])
-            yield self.rows[-1]
+            yield
 
     def result(self, progress: Progress | None = None) -> Result:
         """Of the sizes that are done, with the model's own windows as the setting that is looked at."""
         params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
         return run(self.model, self.inputs, params, encode=self.timed.encode, progress=progress, times=self.timed.times, known=self.known)
 
-    def _measure(self, size: int) -> dict:
+    def _measure(self, size: int) -> Iterator[None]:
+        """Put the row of that size into `known`."""
         windows = swept_windows(self.model.info.window_sizes, self.params.sweep_stage, size)
         row = {"window": size, "windows": " ".join(map(str, windows))}
         reason = refusal(self.model, windows, padded_size(self.model, self.inputs, self.params))
         if reason:
-            return row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+            self.known[self.key(size)] = row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+            return
+        if self._default is None:
+            self._own()
+            yield
         default, masks = self._own()
-        encoding, milliseconds = self.timed(windows)
+        # Not through the cache: many encodings that nobody will ask for again would push out the others. The default too, for a time under like conditions.
+        encoding = self.timed.encoding(windows, encode_plain)
+        for _ in self.timed.measure(encoding):
+            yield
         prediction = self.model.predict_masks(encoding, self.inputs.prompts)
         ious = {f"iou_{i}": float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks)}
-        return row | {"encode_ms": milliseconds, "drift": relative_drift(encoding, default), **ious, "refused": ""}
+        row |= {"encode_ms": self.timed.median_ms(encoding), "drift": relative_drift(encoding, default), **ious, "refused": ""}
+        self.known[self.key(size)] = row
 
     def _own(self):
         """The default windows' encoding and masks."""
         if self._default is None:
-            encoding, _ = self.timed(None)
+            encoding = self.timed.encoding(None)
             prediction = self.model.predict_masks(encoding, self.inputs.prompts)
             self._default = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
         return self._default
@@ -193,10 +228,11 @@ def run(
     progress: Progress | None = None,
     times: MutableMapping[tuple, list[float]] | None = None,
     known: MutableMapping | None = None,
+    predicted: MutableMapping[tuple, Predicted] | None = None,
 ) -> Result:
     """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
 
-    times, known: where milliseconds and rows of sweeps are kept for later runs, so that going back to a setting makes nothing again
+    times, known, predicted: where milliseconds, rows of sweeps and masks are kept for later runs, so that going back to a setting makes nothing again
 
     images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
     masks:   mask_0 .. mask_3; chosen; default_0 .. default_3, of the default windows
@@ -213,16 +249,19 @@ def run(
         raise ParamsError(reason)
     timed = Timed(model, inputs, params, encode, times)
     report(0.0, "Encoding with the default windows")
-    default_encoding, default_ms = timed(None, lambda share, line: report(0.3 * share, line))
-    report(0.3, "Encoding")
-    encoding, milliseconds = timed(params.window_sizes, lambda share, line: report(0.3 + 0.3 * share, line))
+    default_encoding = timed.encoding(None)
+    report(0.2, "Encoding")
+    encoding = timed.encoding(params.window_sizes)
+    for count, line in enumerate(timed.measure(default_encoding, encoding)):
+        report(min(0.6, 0.3 + 0.3 * count / (2 * params.repeats)), line)
     report(0.6, "Predicting masks")
-    prediction, default = model.predict_masks(encoding, inputs.prompts), model.predict_masks(default_encoding, inputs.prompts)
+    known_masks = {} if predicted is None else predicted
+    given, own = (predict_once(model, each, inputs.image, inputs.prompts, params.refine_edges, known_masks) for each in (encoding, default_encoding))
+    prediction, default, masks, default_masks = given.prediction, own.prediction, given.masks, own.masks
     chosen = prediction.best if params.mask_index is None else params.mask_index
-    masks, default_masks = (predicted_masks(each, inputs.image.rgb, inputs.prompts, refine=params.refine_edges) for each in (prediction, default))
     rows = []
     for i, (mask, other) in enumerate(zip(masks, default_masks, strict=True)):
-        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(prediction.iou[i]), "stability_score": stability_score(prediction.logits_at(i))}
+        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(prediction.iou[i]), "stability_score": given.stability[i]}
         rows.append(row | {"area_share": float(mask.mean()), "iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(default.iou[i])})
     metrics = {"mask_index": float(chosen)} | {name: rows[chosen][name] for name in ("predicted_iou", "stability_score", "area_share", "iou_default")}
     metrics |= {f"iou_default_{i}": row["iou_default"] for i, row in enumerate(rows)}
@@ -248,7 +287,7 @@ def run(
         arrays={"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction), "drift_map": drift_map(encoding, default_encoding)},
         metrics=metrics,
         tables=tables,
-        timings={"encode_ms": milliseconds, "default_encode_ms": default_ms, "decode_ms": prediction.decode_ms},
+        timings={"encode_ms": timed.median_ms(encoding), "default_encode_ms": timed.median_ms(default_encoding), "decode_ms": prediction.decode_ms},
     )
 
 

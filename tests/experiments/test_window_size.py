@@ -71,6 +71,11 @@ def test_v1_groups_take_windows_of_their_own(small, inputs):
 def test_impossible_windows_are_refused_with_what_would_work(model, inputs):
     with pytest.raises(ParamsError, match=r"Make stage 1's window even.*stage 1 could take 2, 4, 6, 8"):
         run(model, inputs, Params(window_sizes=(7, 4, 8, 4)))
+    with pytest.raises(ParamsError, match=r"stage 1 could take 2, 4, 6, 8.* and stage 2 could take 2, 4"):
+        run(model, inputs, Params(window_sizes=(7, 3, 8, 4)))
+    for unlisted in (8, "8,4,8,4"):
+        with pytest.raises(ParamsError, match=r"list of whole numbers in brackets, such as \[8, 4, 14, 7\]"):
+            build_params(Params, {"window_sizes": unlisted})
     with pytest.raises(ParamsError, match="needs 4 numbers"):
         run(model, inputs, Params(window_sizes=(8, 4, 8)))
     with pytest.raises(ParamsError, match="from 1 to 32"):
@@ -93,21 +98,24 @@ def test_a_sweep_measures_every_size_once(model, inputs):
     rows = {row["window"]: row for row in first.tables["sweep"]}
     assert rows[8]["drift"] == 0 and rows[8]["iou_1"] == 1 and rows[16]["drift"] > 0 and rows[1]["refused"]
     assert rows[1]["encode_ms"] is None and all(len(each) == 2 for each in times.values())
-    made = len(calls)
+    assert calls == [None] * 3, "swept encodings would push others out of the cache"
     again = run(model, inputs, params, encode=counting(calls), times=times, known=known)
-    assert again.tables["sweep"] == first.tables["sweep"] and len(calls) == made + 2
+    assert again.tables["sweep"] == first.tables["sweep"] and len(calls) == 5
     direct = run(model, inputs, Params(window_sizes=swept_windows(model.info.window_sizes, 3, 16)))
     assert rows[16]["drift"] == direct.metrics["drift"] and rows[16]["iou_2"] == direct.metrics["iou_default_2"]
 
 
-def test_a_sweep_stops_after_each_size_and_goes_on(model, inputs):
-    sweep = WindowSweep(model, inputs, Params(sweep_stage=0, sweep_sizes=(4, 8, 16)))
-    next(sweep.steps())
-    assert sweep.done == 1 and not sweep.finished and "2 of 3" in sweep.line
+def test_a_sweep_stops_after_each_encoding_and_goes_on(model, inputs):
+    sweep, steps = WindowSweep(model, inputs, Params(sweep_stage=0, sweep_sizes=(4, 8, 16), repeats=3)), 0
+    while sweep.done < 1:
+        next(sweep.steps())
+        steps += 1
+    assert steps >= 4 and not sweep.finished and "2 of 3" in sweep.line
     part = sweep.result()
     assert [row["window"] for row in part.tables["sweep"]] == [4] and part.params.sweep_sizes == (4,)
-    assert [row["window"] for row in sweep.steps()] == [8, 16] and sweep.finished
-    assert sweep.rows[2]["windows"] == "16 16 16 16"
+    for _ in sweep.steps():
+        pass
+    assert [row["window"] for row in sweep.rows] == [4, 8, 16] and sweep.finished and sweep.rows[2]["windows"] == "16 16 16 16"
 
 
 def test_the_time_is_the_median_of_the_repeats(model, inputs):
@@ -115,6 +123,31 @@ def test_the_time_is_the_median_of_the_repeats(model, inputs):
     result = run(model, inputs, Params(repeats=5), times=times)
     ((_, measured),) = times.items()
     assert len(measured) == 5 and result.timings["encode_ms"] == sorted(measured)[2]
+
+
+def test_repeats_take_turns_after_an_encoding_that_does_not_count(model, inputs, monkeypatch):
+    order, encode_image = [], type(model).encode_image
+
+    def noting(self, *given, **options):
+        order.append(options["window_sizes"])
+        return encode_image(self, *given, **options)
+
+    monkeypatch.setattr(type(model), "encode_image", noting)
+    windows, own = (8, 8, 16, 8), model.info.window_sizes
+    result = run(model, inputs, Params(window_sizes=windows, repeats=3), times=(times := {}))
+    assert order == [None, windows, own, windows, own, windows, own, windows]
+    assert {len(each) for each in times.values()} == {3} and result.timings["default_encode_ms"] > 0
+
+
+def test_times_of_another_number_of_threads_are_kept_apart(model, inputs):
+    times, threads = {}, torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            run(model, inputs, Params(repeats=2), times=times)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(times) == 2
 
 
 def test_runs_are_replayed_and_the_command_line_gives_the_same(model, inputs, tmp_path):

@@ -44,9 +44,8 @@ def model_picker(work: Workspace) -> None:
         _model_dialog(work)
     device, dtype = st.columns(2, gap="small")
     work.device = device.selectbox("Device", DEVICES, index=DEVICES.index(work.device), key="device_choice", help="auto: CUDA, then MPS, then the CPU")
-    work.dtype = dtype.selectbox(
-        "Number type", DTYPES, index=DTYPES.index(work.dtype), key="dtype_choice", help="Of the image encoder. float16 is slow on a CPU."
-    )
+    key = "dtype_choice" + (f"_{work.dtype_changes}" if work.dtype_changes else "")
+    work.dtype = dtype.selectbox("Number type", DTYPES, index=DTYPES.index(work.dtype), key=key, help="Of the image encoder. float16 is slow on a CPU.")
 
 
 @st.dialog("Choose a model", width="large")

@@ -71,7 +71,10 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: Knobs, rest
         show(inputs, params)
     record = bundle.record
     if record["dtype"] in DTYPES:
-        work.dtype = record["dtype"]
+        work.take_dtype(record["dtype"])
+    else:
+        told = plain_text(str(record["dtype"]))
+        st.warning(f"The run was made with the number type {told}, which is not one of {', '.join(DTYPES)}: it is shown with {work.dtype}.")
     found = find_model(record["model"])
     work.model_ref = found.ref or work.model_ref
     if found.ref is None:
@@ -108,6 +111,8 @@ def _present_inputs(bundle: Bundle, work: Workspace, params: Mapping[str, Any], 
     try:
         inputs = bundle.inputs()
     except SamkitError as error:
+        if "video" not in bundle.record:
+            raise
         st.warning(plain_text(str(error)), icon=":material/search_off:")
         return None, ["video"]
     missing, prompted = [], "image_b" if params.get("prompt_on") == "b" else "image"
@@ -154,7 +159,7 @@ def _is_here(key: str, told: dict, work: Workspace) -> bool:
     if key == "video":
         from samkit.ui.recorded import film_table
 
-        return film_table().video.sha256 == told["sha256"]
+        return film_table().video.sha256 == told.get("sha256")
     return (work if key == "picture" else picture_pair(work).b).picture.sha256 == told["sha256"]
 
 

@@ -40,12 +40,14 @@ class Workspace:
     """
     drawing_version: counts the changes of the prompts that did not come from the canvas, after each of which the canvas is drawn anew
     opened:          page -> the whole parameters of the run that was opened there
+    dtype_changes:   counts the changes of the number type that did not come from its widget, after each of which that is another one to the browser
     awaited:         SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on it
     """
 
     model_ref: str = "nano-sam2"
     device: str = "auto"
     dtype: str = "float32"
+    dtype_changes: int = 0
     picture: Picture | None = None
     prompts: Prompts = field(default_factory=Prompts)
     history: list[Prompts] = field(default_factory=list)
@@ -69,6 +71,12 @@ class Workspace:
         self.history = []
         self.drawing_version += 1
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
+
+    def take_dtype(self, dtype: str) -> None:
+        """Another number type than the one chosen in the sidebar."""
+        if dtype != self.dtype:
+            self.dtype = dtype
+            self.dtype_changes += 1
 
     def draw(self, prompts: Prompts) -> None:
         """Take prompts that the canvas already shows."""

@@ -1,23 +1,28 @@
 """A kept run opened again shows the parameters that were kept, all of them, or says which it can't show; what is missing is waited for."""
 
 import re
+import shutil
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from samkit.errors import SamkitError
+from samkit.errors import BadInput, SamkitError
 from samkit.experiments.colormaps import COLORMAPS
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Inputs, Prior
 from samkit.media.pictures import Picture
-from samkit.media.sample_videos import load_sample_video
+from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.samples import load_sample
 from samkit.models.catalogue import catalogue
+from samkit.models.file_hash import file_sha256
+from samkit.models.folders import assets_folder
 from samkit.models.prompts import Prompts
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES, experiment_page
@@ -44,8 +49,10 @@ class Opened:
         self.params = params
         raise SamkitError("Stopped here.")
 
-    def open(self, name: str, params: dict, model: str = "nano-sam2", app: AppTest | None = None, missing=(), sha256: str | None = None) -> AppTest:
-        """missing: fields of Inputs that the store has lost."""
+    def open(
+        self, name: str, params: dict, model: str = "nano-sam2", app: AppTest | None = None, missing=(), sha256: str | None = None, dtype="float32"
+    ) -> AppTest:
+        """missing: fields of Inputs that the store has lost, and "video" where its film can't be opened."""
         image, other = load_sample("chelsea"), load_sample("coins")
         given = Inputs(image, PROMPTS) if name != "position-encoding" else Inputs()
         if name in ("cross-image", "semantic-similarity"):
@@ -54,10 +61,18 @@ class Opened:
             given = Inputs(image, PROMPTS, video=load_sample_video("coin"), priors=(Prior(image, PROMPTS),))
         told = {"picture": given.image, "picture_b": given.image_b}
         record = {key: dict(name=each.name, sha256=each.sha256, width=each.width, height=each.height) for key, each in told.items() if each is not None}
-        record |= {"model": {"name": model, "sha256": sha256 or SHA[model]}, "dtype": "float32"}
+        record |= {"model": {"name": model, "sha256": sha256 or SHA[model]}, "dtype": dtype}
         left = SimpleNamespace(**{key: None if key in missing else getattr(given, key) for key in ("image", "image_b")})
         shown = Inputs(left.image, given.prompts, image_b=left.image_b, video=given.video, priors=given.priors)
-        self.bundle = SimpleNamespace(experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=lambda: shown)
+        if "video" in missing:
+            record["video"] = {"name": "coin", "sha256": given.video.sha256}
+
+        def inputs() -> Inputs:
+            if "video" in missing:
+                raise BadInput("The film of this run, coin, is gone.")
+            return shown
+
+        self.bundle = SimpleNamespace(experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=inputs)
         app = app or AppTest.from_file(HOME, default_timeout=60).run()
         app.switch_page(experiment_page(name).file)
         app.query_params["run"] = "0" * 32
@@ -214,26 +229,15 @@ def workspace_of(app):
 
 
 def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypatch, tmp_path):
-    import shutil
-
-    from samkit.models.folders import assets_folder
-
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
-    told = {"side": 1040, "window_sizes": [14, 14, 14, 14], "seed": None}
-    told.pop("seed")
+    told = {"side": 1040, "window_sizes": [14, 14, 14, 14]}
     source = assets_folder() / "nano-sam1.safetensors"
     changed = tmp_path / "stranger.safetensors"
-    shutil.copy(source, changed)
     # Another file with the same weights: its SHA-256 is its own.
-    from safetensors import safe_open
-    from safetensors.torch import load_file, save_file
-
     with safe_open(source, "pt") as file:
         metadata = dict(file.metadata())
     save_file(load_file(source), changed, metadata | {"note": "another file"})
-    from samkit.models.file_hash import file_sha256
-
     app = opened.open("window-size", told, "stranger", sha256=file_sha256(changed))
     assert "stranger, which is not on this machine" in said(app)
     assert opened.params.window_sizes != (14, 14, 14, 14) or opened.params.side != 1040
@@ -269,3 +273,26 @@ def test_what_is_missing_can_be_gone_on_without(opened):
     app.session_state["samkit.picture_pair"].b.show_picture(load_sample("coins"))
     app.run()
     assert opened.params is not None and not workspace_of(app).prompts.is_empty
+
+
+def test_the_number_type_of_the_run_is_that_of_the_page(opened):
+    app = opened.open("mask-stability", {})
+    opened.open("mask-stability", {}, app=app, dtype="bfloat16")
+    assert workspace_of(app).dtype == "bfloat16"
+    app.run()
+    assert workspace_of(app).dtype == "bfloat16"
+    opened.open("mask-stability", {}, app=app, dtype="float64")
+    assert workspace_of(app).dtype == "bfloat16" and "float64" in said(app)
+
+
+def test_parameters_of_a_film_that_comes_later(opened):
+    app = AppTest.from_file(HOME, default_timeout=60).run().switch_page("pages/video_priors.py").run()
+    film = app.session_state["samkit.film_table"].video
+    short = next(made for made in map(load_sample_video, SAMPLE_VIDEOS) if made.sha256 != film.sha256)
+    app.session_state["samkit.film_table"].show_film(short)
+    opened.open("video-priors", {"start": film.length - 1, "max_frames": 2}, app=app, missing=["video"])
+    assert "The run's film coin is missing" in said(app) and opened.params.max_frames == 2
+    next(slider for slider in app.slider if "max_frames" in slider.key).set_value(5).run()
+    app.session_state["samkit.film_table"].show_film(film)
+    app.run()
+    assert "is missing" not in said(app) and (opened.params.start, opened.params.max_frames) == (film.length - 1, 2)

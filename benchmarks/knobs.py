@@ -99,7 +99,7 @@ COLOURS = Knob("colour scale", "colormap", COLORMAPS[1:])
 PAGES = {
     "block_norms": (
         Knob("block", "block", keys("Left")),
-        Knob("outliers above", "outlier_factor", keys("Right")),
+        Knob("outliers above", "outlier_factor", (*keys("Left"), "Home", "End")),
         Knob("channel", "channel", keys("Right"), first=(("one_channel", ""), ("view", "One block"))),
         Knob("view", "view", ("Outliers", "All blocks", "One block")),
         COLOURS,
@@ -110,6 +110,7 @@ PAGES = {
         Knob("height of the grid", "height", keys("Left"), first=(("stretch_grid", ""),)),
         Knob("repeated window table", "window_tiling", ("", ""), families=("sam2",)),
         Knob("view", "view", ("Directions", "Similarity", "Norm and channel")),
+        Knob("second model", "beside", ("Two models", "One")),
         COLOURS,
     ),
     "window_size": (
@@ -119,14 +120,18 @@ PAGES = {
     ),
     "semantic_similarity": (
         Knob("threshold", "threshold", keys("Right")),
+        Knob("smallest region", "min_area_percent", keys("Right")),
         Knob("prototypes (k)", "prototypes", keys("Right")),
         Knob("colours from, to", "range", keys("Right")),
         Knob("features", "features", ("raw", "projected")),
         Knob("level", "level", keys("Right", 2), families=("sam2",)),
+        Knob("prototypes (k), finest level", "prototypes", keys("Left"), families=("sam2",)),
         Knob("view", "view", ("On the picture", "Regions", "Similarity")),
         COLOURS,
         Knob("mirrored copy too", "mirrored", ("", ""), encodes=True),
         Knob("zoom in", "zoom", ("", ""), encodes=True),
+        Knob("a mask for each region", "find_objects", ("",)),
+        Knob("threshold, with masks", "threshold", keys("Left", 3)),
     ),
 }
 
@@ -138,7 +143,7 @@ def measure(visit: Visit, knob: Knob) -> list[float]:
         visit.settle()
     times = []
     for step in knob.steps:
-        if step.startswith("Arrow"):
+        if step.startswith(("Arrow", "Home", "End")):
             visit.focus(knob.which)
             turn = visit.press(step)
         elif knob is COLOURS:

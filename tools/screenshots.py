@@ -11,6 +11,10 @@ READY = {
     "/mask_stability": ".js-plotly-plot >> nth=2",
     "/cross_image": ".samkit-mask >> nth=7",
     "/video_priors": 'iframe[title^="The film"]',
+    "/block_norms": ".st-key-tiles_blocks_a .frame >> nth=9",
+    "/position_encoding": ".st-key-map_channel_a canvas >> nth=0",
+    "/window_size": ".st-key-map_logits canvas >> nth=0",
+    "/semantic_similarity": ".st-key-map_similarity canvas >> nth=0",
 }
 """What is there when a page has drawn itself."""
 SHOTS = {
@@ -22,6 +26,10 @@ SHOTS = {
     "mask-stability-800": ("/mask_stability", 800, 2300, "light"),
     "cross-image-light": ("/cross_image", 1440, 2000, "light"),
     "video-priors-light": ("/video_priors", 1440, 2350, "light"),
+    "block-norms-light": ("/block_norms", 1440, 1350, "light"),
+    "position-encoding-dark": ("/position_encoding", 1440, 1350, "dark"),
+    "window-size-light": ("/window_size", 1440, 1550, "light"),
+    "semantic-similarity-dark": ("/semantic_similarity", 1440, 1950, "dark"),
 }
 
 

@@ -50,7 +50,8 @@ def run(
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle
 
-    loaded = load_model(model, device=device, dtype=dtype)
+    # What has no picture has no encoder to run in another number type.
+    loaded = load_model(model, device=device, dtype=dtype if getattr(module, "TAKES_PICTURE", True) else "float32")
     result = module.run(loaded, inputs, params, progress=say_progress)
     make_parents(out)
     bundle = write_bundle(out, result=result, inputs=inputs, model_info=loaded.info, device=loaded.device, dtype=loaded.dtype, name=name, note=note)

@@ -118,7 +118,7 @@ class Timed:
         return (encode or self.encode)(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
 
     def measure(self, *encodings) -> Iterator[str]:
-        """Make what times of these encodings' settings are missing, one after the other; says before each what it is."""
+        """Make what times of these encodings' settings are missing, one after the other; says after each what it was."""
         repeats = self.params.repeats
         if repeats == 1:
             for encoding in encodings:
@@ -128,9 +128,9 @@ class Timed:
         for turn in range(1, repeats + 1):
             for encoding in encodings:
                 if len(self._times(encoding)) < turn:
-                    yield f"Encoding again, {turn} of {repeats}"
                     options = dict(side=self.params.side, fit=self.params.fit, window_sizes=encoding.settings.window_sizes)
                     self._times(encoding).append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
+                    yield f"Encoded again, {turn} of {repeats}"
 
     def median_ms(self, encoding) -> float:
         """Of the times that `measure` made."""

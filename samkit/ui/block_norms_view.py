@@ -15,7 +15,7 @@ from samkit.ui.inline_image import fit_within, inline_image
 from samkit.ui.inspect_page import Side, sides_columns
 from samkit.ui.knobs import Knobs
 from samkit.ui.tables import table_with_csv
-from samkit.ui.token_map import Picked, TokenMap, map_tiles, map_view
+from samkit.ui.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
 
 VIEWS = ("All blocks", "One block", "Outliers")
 PLOT = {"displaylogo": False}
@@ -99,7 +99,7 @@ def _draw_block(side: Side, knobs: Knobs) -> None:
 
 def _draw_all(side: Side, knobs: Knobs) -> None:
     maps = [
-        TokenMap(f"{row['block']}", norms, f"{'g' if row['attention'] == 'global' else 'w'} [{row['min']:.1f}, {row['max']:.1f}]")
+        TokenMap(f"{row['block']}", norms, f"s{row['stage']} {tile_attention(row)} [{row['min']:.1f}, {row['max']:.1f}]")
         for row, norms in zip(side.result.tables["blocks"], norms_of(side.result), strict=True)
     ]
     limits = None
@@ -111,7 +111,15 @@ def _draw_all(side: Side, knobs: Knobs) -> None:
 
     colormap, chosen = side.result.params.colormap, shown_block(side.result)
     map_tiles(side.key("blocks"), maps, unit="", colormap=colormap, limits=limits, chosen=chosen, on_pick=choose, pick_label="Show large block")
-    st.caption("Block number, w for window or g for global attention, [smallest, largest] norm. Click a block to see it large.")
+    st.caption(
+        "Block number, s and its stage, w and the side of its attention windows or g for global attention, [smallest, largest] norm. "
+        f"Click a block to see it large. Encoded in {side.result.timings['encode_ms']:.0f} ms."
+    )
+
+
+def tile_attention(row: dict) -> str:
+    """ "w8" or "g"."""
+    return "g" if row["attention"] == "global" else f"w{row['attention'].removeprefix('window ')}"
 
 
 def _draw_outlined(side: Side) -> None:
@@ -187,12 +195,17 @@ def draw_change(sides: Sequence[Side]) -> None:
             with left:
                 st.markdown("**Successive blocks**: mean cosine similarity of each token before and after")
                 st.plotly_chart(change_figure(side.result), key=side.key("change_curve"), config=PLOT)
-                st.caption("There is a gap where a stage changes grid and width: token and token can't be compared there.")
+                if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
+                    st.caption("There is a gap where a stage changes grid and width: token and token can't be compared there.")
             with right:
                 st.markdown("**All blocks**: linear CKA, block by block")
                 st.plotly_chart(similarity_figure(side.result), key=side.key("block_similarity"), config=PLOT)
                 grid = int(side.result.metrics["similarity_grid_h"]), int(side.result.metrics["similarity_grid_w"])
-                st.caption(f"Measured on every block's tokens averaged to one grid of {grid[0]} × {grid[1]}, because grids and widths differ.")
+                grids = {norms.shape for norms in norms_of(side.result)}
+                differ = ", because grids differ from stage to stage" if len(grids) > 1 else ""
+                st.caption(f"Measured on every block's tokens averaged to one grid of {grid[0]} × {grid[1]}{differ}. 1: alike up to rotation and scale.")
+                matrix = TokenMap("Block similarity", side.result.arrays["similarity"])
+                map_downloads(side.key("block_similarity"), matrix, (0.0, 1.0), side.result.params.colormap)
 
 
 def draw_outliers(sides: Sequence[Side]) -> None:

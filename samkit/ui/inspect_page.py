@@ -87,7 +87,7 @@ def inspect_page(page: ExperimentPage, experiment: ModuleType, about: About, vie
     page_header(page, about, try_it=lambda: view.try_it(work, knobs.without_run()))
     with sentences():
         restore_from_link(page, work, knobs, view.restore, None if view.takes_picture else lambda inputs, params: None)
-        sidebar_top(work)
+        sidebar_top(work, view.takes_picture)
         load = partial(shared_model, device=work.device, dtype=work.dtype if view.takes_picture else "float32")
         with st.spinner(f"Loading {work.model_ref}", show_time=True):
             model = load(work.model_ref)

@@ -59,19 +59,19 @@ def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) 
     words += ["--image", _picture_argument(inputs.image)] if inputs.image is not None else []
     words += ["--image-b", _picture_argument(inputs.image_b)] if inputs.image_b is not None else []
     for x, y, label in inputs.prompts.points:
-        words += ["--point", f"{x:g},{y:g},{label}"]
+        words += ["--point", f"{x},{y},{label}"]
     for box in inputs.prompts.boxes:
-        words += ["--box", ",".join(f"{value:g}" for value in box)]
-    return shlex.join([*words, *_settings(work, params), "--out", "run"])
+        words += ["--box", ",".join(map(str, box))]
+    return shlex.join([*words, *_settings(work, params, inputs.image is not None), "--out", "run"])
 
 
-def _settings(work: Workspace, params) -> list[str]:
+def _settings(work: Workspace, params, takes_dtype: bool = True) -> list[str]:
     words, defaults = [], type(params)()
     for name, value in params.model_dump(mode="json").items():
         if value != getattr(defaults, name):
             words += ["--set", f"{name}={value}"]
     words += ["--device", work.device] if work.device != "auto" else []
-    return words + (["--dtype", work.dtype] if work.dtype != "float32" else [])
+    return words + (["--dtype", work.dtype] if work.dtype != "float32" and takes_dtype else [])
 
 
 def _film_argument(video) -> str:

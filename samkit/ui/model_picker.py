@@ -36,8 +36,8 @@ def model_line(ref: str) -> str:
     return f"SAM {entry.version} · {format_bytes(entry.file_bytes)}" + (" · small, for trying out" if entry.embedded else "")
 
 
-def model_picker(work: Workspace) -> None:
-    """The model in one line with a button that opens the rest."""
+def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
+    """The model in one line with a button that opens the rest. takes_dtype: off where nothing is encoded."""
     st.markdown(f"**{model_name(work.model_ref)}**")
     st.caption(model_line(work.model_ref))
     if st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model"):
@@ -45,7 +45,8 @@ def model_picker(work: Workspace) -> None:
     device, dtype = st.columns(2, gap="small")
     work.device = device.selectbox("Device", DEVICES, index=DEVICES.index(work.device), key="device_choice", help="auto: CUDA, then MPS, then the CPU")
     key = "dtype_choice" + (f"_{work.dtype_changes}" if work.dtype_changes else "")
-    work.dtype = dtype.selectbox("Number type", DTYPES, index=DTYPES.index(work.dtype), key=key, help="Of the image encoder. float16 is slow on a CPU.")
+    told = "Of the image encoder. float16 is slow on a CPU." if takes_dtype else "This page compares number types itself: nothing is encoded here."
+    work.dtype = dtype.selectbox("Number type", DTYPES, index=DTYPES.index(work.dtype), key=key, help=told, disabled=not takes_dtype)
 
 
 @st.dialog("Choose a model", width="large")

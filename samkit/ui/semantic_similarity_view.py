@@ -1,7 +1,5 @@
 """What the Semantic similarity page draws: the compared picture, its knobs, its views, its tabs, and the figures kept with a run."""
 
-from collections import OrderedDict
-
 import cv2
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +11,7 @@ from samkit.media.pictures import Picture
 from samkit.ui.figures import plain_colorscale, token_figure
 from samkit.ui.inline_image import fit_within, inline_image
 from samkit.ui.knobs import Knobs
+from samkit.ui.last_few import LastFew
 from samkit.ui.picture_pair import PicturePair, picture_pair
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.tables import table_with_csv
@@ -24,25 +23,14 @@ SAME, ANOTHER = "Same picture", "Another picture"
 VIEWS = ("Similarity", "On the picture", "Regions", "Objects")
 STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
 """Pixels of the model's input that one token covers, level by level."""
-STORED = 12
 SHOWN_PX = (900, 620)
 THUMB_PX = (260, 140)
 BLEND = 0.6
 
 
-class _Store(OrderedDict):
-    """The last few."""
-
-    def __setitem__(self, key, value) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        while len(self) > STORED:
-            self.popitem(last=False)
-
-
 def stores() -> dict:
-    """What runs on this page keep for each other: objects' tokens, and masks of found objects."""
-    return {name: st.session_state.setdefault(f"samkit.similarity.{name}", _Store()) for name in ("described", "found")}
+    """What runs on this page keep for each other: objects' tokens, masks of found objects, and the prompt's masks."""
+    return {name: st.session_state.setdefault(f"samkit.similarity.{name}", LastFew()) for name in ("described", "found", "predicted")}
 
 
 def second_picture(work: Workspace, knobs: Knobs) -> Picture | None:
@@ -150,7 +138,7 @@ def summary(result: Result) -> str:
         parts.append(f"{metrics['objects']:.0f} different masks")
     parts.append(f"{100 * metrics['similar_share']:.1f} % of the picture")
     parts.append(f"similarity up to {metrics['largest_similarity']:.2f}, mean {metrics['mean_similarity']:.2f}")
-    return " · ".join([*parts, f"from {metrics['tokens']:.0f} tokens"])
+    return " · ".join([*parts, f"from {metrics['tokens']:.0f} tokens", f"encoded in {result.timings['encode_ms']:.0f} ms"])
 
 
 def figures(result: Result) -> dict[str, go.Figure]:
@@ -171,7 +159,10 @@ def draw_objects(result: Result, scene: Scene) -> None:
     if not rows:
         st.info("Switch on “A mask for each region”, with at least one region above the threshold.", icon=":material/ads_click:")
         return
-    st.caption("One mask for each region's peak, the one with the highest predicted IoU. same_as: the mask was found before, from the peak of that region.")
+    st.caption(
+        "One mask for each region's peak, the one with the highest predicted IoU, with the region's number and colour. "
+        "same_as: the mask was found before, from the peak of that region, and is not drawn again."
+    )
     decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in ("x", "y", "similarity", "predicted_iou", "area_share")}
     table_with_csv(rows, "objects", decimals, height=300)
     st.download_button("COCO JSON", result.files[COCO_FILE], COCO_FILE, "application/json", key="coco", icon=":material/data_object:", on_click="ignore")

@@ -28,11 +28,11 @@ def sidebar_is_old() -> bool:
     return drawn is not None and drawn != _counts()
 
 
-def sidebar_top(work: Workspace) -> None:
+def sidebar_top(work: Workspace, takes_dtype: bool = True) -> None:
     """The model; drawn first, because everything else needs it."""
     st.session_state[_DRAWN] = None
     with st.sidebar:
-        model_picker(work)
+        model_picker(work, takes_dtype)
 
 
 def encoding_knobs(knobs: Knobs, info) -> tuple[int | None, str]:

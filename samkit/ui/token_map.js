@@ -3,10 +3,8 @@
 const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 const number = value => Number(value.toPrecision(4)).toString();
 
-function values(map) {
-  const levels = new Uint16Array(bytes(map.levels).buffer), step = (map.high - map.low) / 65535;
-  return Float32Array.from(levels, level => map.low + level * step);
-}
+const values = map => new Float32Array(bytes(map.values).buffer);
+const extent = (at, cell) => cell > 1 ? `${at * cell} to ${at * cell + cell - 1}` : `${at}`;
 
 function paint(canvas, map, table, low, high) {
   canvas.width = map.w;
@@ -41,8 +39,8 @@ export default function (component) {
     frame.append(canvas);
     paint(canvas, map, table, low, high);
     canvas.setAttribute("role", "img");
-    const extent = map.rgb ? "" : ` ${number(map.low)} to ${number(map.high)} ${data.unit}`;
-    canvas.setAttribute("aria-label", `${map.title}, ${map.h} by ${map.w} tokens,${extent}`);
+    const reach = map.rgb ? "" : ` ${number(map.low)} to ${number(map.high)} ${data.unit}`;
+    canvas.setAttribute("aria-label", `${map.title}, ${map.h * map.cell} by ${map.w * map.cell} tokens,${reach}`);
     if (!tiles) {
       canvas.style.aspectRatio = `${map.w} / ${map.h}`;
       frame.style.maxWidth = `calc(${data.max_height}px * ${map.w} / ${map.h})`;
@@ -59,14 +57,14 @@ export default function (component) {
     frame.onpointermove = event => {
       const [row, column] = token(event), i = row * map.w + column, home = root.getBoundingClientRect();
       const value = map.rgb ? `${map.rgb[3 * i]}, ${map.rgb[3 * i + 1]}, ${map.rgb[3 * i + 2]}` : `${number(map.values[i])} ${data.unit}`;
-      tip.textContent = `row ${row}, column ${column}: ${value}`;
+      tip.textContent = `row ${extent(row, map.cell)}, column ${extent(column, map.cell)}: ${value}${map.cell > 1 ? "at most" : ""}`;
       tip.classList.add("shown");
       tip.style.left = `${Math.max(0, Math.min(event.clientX - home.left + 12, home.width - tip.offsetWidth))}px`;
       tip.style.top = `${event.clientY - home.top - 32 < 0 ? event.clientY - home.top + 18 : event.clientY - home.top - 32}px`;
     };
     frame.onpointerleave = () => tip.classList.remove("shown");
     if (data.pick) {
-      const pick = (row, column) => setTriggerValue("picked", { map: index, row, column });
+      const pick = (row, column) => setTriggerValue("picked", { map: index, row: row * map.cell, column: column * map.cell });
       frame.onclick = event => pick(...token(event));
       frame.tabIndex = 0;
       frame.setAttribute("role", "button");

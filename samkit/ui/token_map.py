@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import streamlit as st
 
@@ -20,7 +19,7 @@ from samkit.ui.knobs import Knobs
 MAX_HEIGHT_PX = 460
 TILE_PX = 118
 TILE_TOKENS = 64
-"""Tiles are drawn with at most so many tokens a side."""
+"""Tiles have at most so many cells a side: of larger maps a cell is the largest of its tokens, so that no outlier is averaged away."""
 SAVED_PX = 512
 """A map's longest side in its PNG, about."""
 AUTOMATIC, FIXED = "Automatic", "Fixed"
@@ -39,6 +38,7 @@ class TokenMap:
     """
     values: float [h, w], drawn with the colour scale; or uint8 [h, w, 3], drawn as it is
     note:   beside the title of a tile
+    cell:   tokens a side that each value stands for
     marks:  (row, column) of tokens that are outlined; spot: of the one that was picked
     """
 
@@ -47,6 +47,7 @@ class TokenMap:
     note: str = ""
     marks: Sequence[tuple[int, int]] = ()
     spot: tuple[int, int] | None = None
+    cell: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,18 @@ def map_view(
         if shown.values.ndim == 2 and limits is None:
             with st.popover("Colour range", icon=":material/tune:"):
                 limits = _range(knobs, name, shown.values)
-        st.download_button(
-            "PNG", lambda: _png(shown.values, limits, colormap), f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore"
-        )
-        st.download_button(
-            "NPY", lambda: _npy(shown.values), f"{name}.npy", "application/octet-stream", key=f"npy_{name}", icon=":material/data_array:", on_click="ignore"
-        )
+        map_downloads(name, shown, limits, colormap)
     with place:
         _draw([shown], f"map_{name}", unit, colormap, limits, None, on_pick, pick_label)
+
+
+def map_downloads(name: str, shown: TokenMap, limits: tuple[float, float] | None, colormap: Colormap) -> None:
+    """The map as a picture and as numbers. name: of the files, once on a page."""
+    values = shown.values
+    st.download_button("PNG", lambda: _png(values, limits, colormap), f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore")
+    st.download_button(
+        "NPY", lambda: _npy(values), f"{name}.npy", "application/octet-stream", key=f"npy_{name}", icon=":material/data_array:", on_click="ignore"
+    )
 
 
 def map_tiles(
@@ -101,7 +106,7 @@ def map_tiles(
     pick_label: str = "",
 ) -> None:
     """Many small maps side by side; one of them is framed. limits: one colour range for all; None: each has its own."""
-    small = [TokenMap(each.title, _shrunk(each.values), each.note) for each in shown]
+    small = [_shrunk(each) for each in shown]
     _draw(small, f"tiles_{name}", unit, colormap, limits, chosen, on_pick, pick_label, TILE_PX)
 
 
@@ -125,22 +130,24 @@ def _draw(maps: Sequence[TokenMap], key: str, unit: str, colormap, limits, chose
 
 
 def _packed(shown: TokenMap) -> dict:
-    """Values as 16-bit levels between the lowest and the highest: half of float32's bytes, and finer than a screen shows."""
+    """Values as float32, so that what the pointer tells is exact beside an outlier too."""
     values = shown.values
     told = {"title": shown.title, "note": shown.note, "h": values.shape[0], "w": values.shape[1], "marks": [list(map(int, mark)) for mark in shown.marks]}
-    told["spot"] = None if shown.spot is None else list(map(int, shown.spot))
+    told |= {"spot": None if shown.spot is None else list(map(int, shown.spot)), "cell": shown.cell}
     if values.ndim == 3:
         return told | {"rgb": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
-    low, high = float(values.min()), float(values.max())
-    levels = ((values - low) * (65535 / (high - low or 1.0))).round().astype("<u2")
-    return told | {"low": low, "high": high, "levels": base64.b64encode(levels.tobytes()).decode()}
+    return told | {"low": float(values.min()), "high": float(values.max()), "values": base64.b64encode(values.astype("<f4").tobytes()).decode()}
 
 
-def _shrunk(values: np.ndarray) -> np.ndarray:
-    scale = TILE_TOKENS / max(values.shape[:2])
-    if scale >= 1:
-        return values
-    return cv2.resize(values, (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))), interpolation=cv2.INTER_AREA)
+def _shrunk(shown: TokenMap) -> TokenMap:
+    """A tile of a large map: cells of so many tokens a side, each with its largest value."""
+    values = shown.values
+    cell = -(-max(values.shape) // TILE_TOKENS)
+    if cell == 1:
+        return TokenMap(shown.title, values, shown.note)
+    padded = np.pad(values, [(0, -length % cell) for length in values.shape], mode="edge")
+    cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).max(axis=(1, 3))
+    return TokenMap(shown.title, cells, shown.note, cell=cell)
 
 
 def _range(knobs: Knobs, name: str, values: np.ndarray) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """What the Window size page draws: its knobs, its main picture, the sweep, and the figures kept with a run."""
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -11,6 +12,7 @@ from samkit.ui.edge import sentences
 from samkit.ui.encoding_cache import encoding_cache
 from samkit.ui.figures import map_figure, plain_colorscale, sweep_figure
 from samkit.ui.inline_image import inline_image
+from samkit.ui.last_few import LastFew
 from samkit.ui.tables import table_with_csv
 from samkit.ui.token_map import TokenMap, map_view
 from samkit.ui.workbench import Scene
@@ -26,8 +28,9 @@ OPENED = "opened"
 
 
 def stores() -> dict:
-    """What runs on this page keep for each other: milliseconds of encodings, and rows of sweeps."""
-    return {name: st.session_state.setdefault(f"samkit.windows.{name}", {}) for name in ("times", "known")}
+    """What runs on this page keep for each other: milliseconds of encodings, rows of sweeps, and masks."""
+    kept = {name: st.session_state.setdefault(f"samkit.windows.{name}", {}) for name in ("times", "known")}
+    return kept | {"predicted": st.session_state.setdefault("samkit.windows.predicted", LastFew())}
 
 
 def scene_key(scene: Scene, repeats: int) -> tuple:
@@ -44,7 +47,7 @@ def draw_knobs(scene: Scene) -> dict:
     for stage, (window, blocks) in enumerate(zip(own, model.info.blocks_per_stage, strict=True), start=1):
         # A text that also told which are impossible would change with the other stages' windows, and the browser knows a slider's value by its text.
         text = {n: f"{n}, default" if n == window else str(n) for n in range(1, MAX_WINDOW + 1)}
-        label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''}"
+        label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · default {window}"
         knobs.step(label, f"window_{stage}", list(text), window, format_func=text.get, help="Side of the windows, in tokens; global blocks have none")
     chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -77,7 +80,8 @@ def draw_main(result: Result, scene: Scene) -> None:
     """The view switch, the chosen view, and the setting in one line."""
     view = scene.knobs.choose("View", "view", list(VIEWS), VIEWS[0], label_visibility="collapsed")
     if view == "Logits":
-        st.plotly_chart(logits_figure(result), key="main_map", config=PLOT)
+        logits = result.arrays["picture_logits"][int(result.metrics["mask_index"])].astype(np.float32)
+        map_view(scene.knobs, "logits", TokenMap("Logits", logits), unit="", colormap=result.params.colormap)
     elif view == "Drift":
         shown = TokenMap("Drift", result.arrays["drift_map"])
         map_view(scene.knobs, "drift", shown, unit="", colormap=result.params.colormap)
@@ -94,9 +98,11 @@ def summary(result: Result) -> str:
     measured = "measured once" if result.params.repeats == 1 else f"median of {result.params.repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
-    ratio = timings["encode_ms"] / max(timings["default_encode_ms"], 1e-9)
+    ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
+    if result.params.repeats == 1:
+        ratio, measured = "", "each measured once, the first time: set Repeats higher to compare"
     return (
-        f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in {timings['default_encode_ms']:.0f} ms: {ratio:.2f} times "
+        f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in {timings['default_encode_ms']:.0f} ms{ratio} "
         f"({measured}) · IoU with the default's mask {metrics['iou_default']:.3f} · encoding drifts by {100 * metrics['drift']:.1f} %"
     )
 
@@ -152,7 +158,7 @@ def draw_sweep(result: Result, scene: Scene) -> None:
 
 
 def _start(scene: Scene, params: Params, key: tuple) -> None:
-    kept, inputs = stores(), scene.inputs
+    kept, inputs = {name: store for name, store in stores().items() if name != "predicted"}, scene.inputs
     encode = encoding_cache().encode
     job = BackgroundJob(lambda: WindowSweep(scene.model, inputs, params, encode, **kept), job_slots(), "Encoding")
     job.scene = key
@@ -191,6 +197,7 @@ def _draw_rows(result: Result) -> None:
     st.plotly_chart(sweep_figure(_run_rows(rows), mask, _default_window(result)), key="sweep_chart", config=PLOT)
     st.caption(
         "IoU with the masks of the default windows, as the model gave them (edges are never refined here), and the encode time. "
+        "A sweep leaves a core to other visitors, so its times compare with each other and not with those above. "
         "Window sizes that can't be run are in the table, with the reason."
     )
     decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in ("drift", *(f"iou_{i}" for i in range(4)))}

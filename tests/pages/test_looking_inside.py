@@ -244,13 +244,27 @@ def test_a_fixed_colour_range_stays_when_the_map_changes(app, monkeypatch):
 def test_what_is_sent_and_downloaded_of_a_map():
     values = np.random.default_rng(0).normal(size=(16, 24)).astype(np.float32)
     sent = token_map._packed(token_map.TokenMap("A map", values, marks=[(3, 4)]))
-    levels = np.frombuffer(base64.b64decode(sent["levels"]), "<u2").reshape(16, 24)
-    np.testing.assert_allclose(sent["low"] + levels * (sent["high"] - sent["low"]) / 65535, values, atol=1e-4)
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(sent["values"]), "<f4").reshape(16, 24), values)
     np.testing.assert_array_equal(np.load(io.BytesIO(token_map._npy(values)), allow_pickle=False), values)
     pixels = np.asarray(Image.open(io.BytesIO(token_map._png(values, (-1.0, 1.0), "magma"))))
     factor = pixels.shape[0] // 16
     assert pixels.shape == (16 * factor, 24 * factor, 3)
     np.testing.assert_array_equal(pixels[factor // 2 :: factor, factor // 2 :: factor], color_map(values, -1.0, 1.0, "magma"))
+
+
+def test_a_tile_of_a_large_map_keeps_its_largest_token():
+    values = np.ones((256, 100), np.float32)
+    values[130, 7] = 50
+    tile = token_map._shrunk(token_map.TokenMap("0", values))
+    assert tile.cell == 4 and tile.values.shape == (64, 25) and tile.values[32, 1] == 50 and tile.values.sum() == 64 * 25 + 49
+
+
+def test_the_number_type_is_not_for_a_page_that_encodes_nothing(app):
+    app.session_state["samkit.workspace"].take_dtype("bfloat16")
+    page = Page(app, POSITIONS)
+    (choice,) = [box for box in page.app.selectbox if box.label == "Number type"]
+    assert choice.disabled and page.result.metrics["bfloat16_error"] > 0
+    assert not any("--dtype" in code.value for code in page.app.code)
 
 
 def test_position_encoding_knobs(app):

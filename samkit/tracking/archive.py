@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samkit.errors import BadInput, StoreError
 from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, PLOTLY, UNREADABLE_ZIP, Bundle, plotly_file, unzip_bundle, zip_bundle
+from samkit.tracking.bundle_check import check_contents
 
 
 def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
@@ -47,7 +48,9 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
             entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
             inner = [entry for entry in entries if entry.filename.endswith(".zip") and "/" not in entry.filename]
             if not inner:
-                return [unzip_bundle(source, folder / "run", name)]
+                bundle = unzip_bundle(source, folder / "run", name)
+                check_contents(bundle, name)
+                return [bundle]
             if len(inner) != len(entries):
                 raise BadInput(f"{name} is neither a run nor a file of runs: beside runs it holds {_other(entries, inner)!r}.")
             if len(inner) > MAX_FILES or sum(entry.file_size for entry in inner) > MAX_UNPACKED_BYTES:
@@ -59,6 +62,7 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
                 with archive.open(entry) as packed, part.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
                 bundles.append(unzip_bundle(part, folder / f"run-{number}", f"{entry.filename} in {name}", room))
+                check_contents(bundles[-1], f"{entry.filename} in {name}")
                 room -= sum(file.stat().st_size for file in bundles[-1].path.rglob("*") if file.is_file())
                 part.unlink()
             return bundles

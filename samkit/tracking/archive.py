@@ -9,6 +9,7 @@ from pathlib import Path
 from samkit.errors import BadInput, StoreError
 from samkit.tracking.bundle import MAX_FILES, MAX_UNPACKED_BYTES, PLOTLY, UNREADABLE_ZIP, Bundle, plotly_file, unzip_bundle, zip_bundle
 from samkit.tracking.bundle_check import check_contents
+from samkit.tracking.bundle_schema import MAX_JSON_BYTES
 
 
 def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
@@ -17,6 +18,7 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
         raise BadInput(f"{target} is already there: choose another name, so that nothing is overwritten.")
     if not target.parent.is_dir():
         raise BadInput(f"There is no folder {target.parent} for the zip file: make it first, or choose another.")
+    _check_importable(bundles)
     if len(bundles) == 1:
         return zip_bundle(bundles[0], target)
     with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
@@ -33,6 +35,17 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
         except OSError as error:
             raise StoreError(f"{target} can't be written ({error.strerror or error}). Choose another folder or mend its permissions.") from error
     return target
+
+
+def _check_importable(bundles: Sequence[Bundle]) -> None:
+    """An export that no import would take is refused before it is written."""
+    sizes = [[(file.relative_to(bundle.path).as_posix(), file.stat().st_size) for file in bundle.path.rglob("*") if file.is_file()] for bundle in bundles]
+    if len(bundles) > MAX_FILES or sum(size for files in sizes for _, size in files) > MAX_UNPACKED_BYTES:
+        raise BadInput(f"These are over {MAX_FILES} runs or {MAX_UNPACKED_BYTES // 2**30} GB, more than an import takes at once: export them in parts.")
+    for bundle, files in zip(bundles, sizes, strict=True):
+        large = [name for name, size in files if size > MAX_JSON_BYTES.get(name, size)]
+        if large or len(files) > MAX_FILES:
+            raise BadInput(f"The run {bundle.name!r} can't be exported: {f'its {large[0]} is larger' if large else 'it has more files'} than an import takes.")
 
 
 def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> list[Bundle]:

@@ -166,7 +166,7 @@ def answering(status: int, body: bytes = b"{}", wait_s: float = 0):
         server.server_close()
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "did not take it"), (401, "Set MLFLOW_TRACKING_USERNAME")])
+@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "could not answer"), (401, "Set MLFLOW_TRACKING_USERNAME")])
 def test_a_server_that_fails_leaves_the_run_in_the_spool(status, words, bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with answering(status, b"{}" if status == 500 else b"what?") as url:

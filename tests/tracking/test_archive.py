@@ -146,6 +146,17 @@ def test_a_cut_off_file_is_a_sentence(two, tmp_path):
     refused(file, tmp_path / "in", "not a readable zip")
 
 
+def test_what_no_import_would_take_is_not_exported(two, tmp_path, monkeypatch):
+    (two[0].path / "outputs" / "tables.json").write_bytes(b" " * (33 * 2**20))
+    with pytest.raises(BadInput, match="tables.json is larger than an import takes"):
+        export_runs(two, tmp_path / "large.zip")
+    for limit in ("MAX_FILES", "MAX_UNPACKED_BYTES"):
+        with monkeypatch.context() as patch, pytest.raises(BadInput, match="export them in parts"):
+            patch.setattr(archive_module, limit, 1)
+            export_runs(two, tmp_path / "many.zip")
+    assert not list(tmp_path.glob("*.zip"))
+
+
 def with_record(entries: dict, **more) -> None:
     entries["run.json"] = json.dumps(json.loads(entries["run.json"]) | more).encode()
 

@@ -21,6 +21,7 @@ from samkit.tracking import fresh_store
 from samkit.tracking import spool as spool_module
 from samkit.tracking import store as store_module
 from samkit.tracking.keep import keep_run
+from samkit.tracking.search import EVERYTHING, neighbours, search_runs
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
@@ -387,3 +388,14 @@ def test_a_run_without_a_place_in_the_spool_is_kept_whole_or_not_at_all(bundle, 
             keep_run(bundle, store)
     assert runs_with_uuid(store, bundle.run_uuid) == []
     assert keep_run(bundle, store).kept and len(runs_with_uuid(store, bundle.run_uuid)) == 1
+
+
+def test_runs_of_one_millisecond_are_neighbours_in_the_order_of_their_list(tmp_path):
+    store = RunStore()
+    for seed, second in enumerate((1, 2, 2, 2, 3)):
+        bundle = made_up_bundle(tmp_path / f"run{seed}", seed)
+        bundle.record["created"] = f"2026-11-25T07:00:0{second}.000+00:00"
+        store.keep(bundle)
+    listed = search_runs(store).runs
+    around = [(None, *listed)[:5], (*listed[1:], None)]
+    assert [neighbours(store, EVERYTHING, run) for run in listed] == list(zip(*around, strict=True))

@@ -1,7 +1,6 @@
 """`python -m samkit runs`: the runs in the store and in the spool."""
 
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +28,7 @@ def list_runs(
 ) -> None:
     """The latest runs in the store."""
     from samkit.experiments.registry import find_experiment
+    from samkit.tracking.dates import shown_time
     from samkit.tracking.search import Query, search_runs
     from samkit.tracking.spool import Spool
     from samkit.tracking.store import RunStore
@@ -41,8 +41,7 @@ def list_runs(
         print_json({"runs": [{field: getattr(run, field) for field in fields} for run in found], "waiting": waiting})
         return
     for run in found:
-        when = datetime.fromtimestamp(run.created_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-        print(f"{run.run_id}  {when}  {run.experiment:<16}  {run.name}")
+        print(f"{run.run_id}  {shown_time(run.created_ms):<16}  {run.experiment:<16}  {run.name}")
     if waiting:
         say(f"{waiting} more wait in the spool: `python -m samkit runs deliver` sends them.")
 
@@ -117,17 +116,22 @@ def export(
 
 @app.command("import")
 def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: Json = False) -> None:
-    """Put the runs of an exported zip file into the store. A run that is there already is not doubled."""
+    """Put the runs of an exported zip file into the store. A run that is there already is not doubled. Exit code 1 where some wait in the spool."""
     from samkit.tracking.archive import import_runs
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.keep import keep_imported
 
-    store = RunStore()
     with tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
-        ids = [store.keep(bundle).run_id for bundle in import_runs(source, Path(folder))]
+        outcomes = keep_imported(import_runs(source, Path(folder)))
+    ids = [outcome.run.run_id for outcome in outcomes if outcome.run]
+    waiting = [outcome.sentence for outcome in outcomes if not outcome.run]
     if as_json:
-        print_json({"run_ids": ids})
-    else:
+        print_json({"run_ids": ids, "waiting": len(waiting)})
+    elif ids:
         print("\n".join(ids))
+    for sentence in dict.fromkeys(waiting):
+        say(sentence)
+    if waiting:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("deliver")

@@ -12,7 +12,6 @@ import importlib.resources
 import json
 import os
 import platform
-import re
 import shutil
 import uuid
 import zipfile
@@ -21,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -32,15 +31,11 @@ from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.pictures import array_to_png, picture_to_png, read_picture
 from samkit.models.prompts import Prompts
 from samkit.settings import git_commit
+from samkit.tracking.bundle_schema import MAX_JSON_BYTES, SCHEMA, check_record, leads_elsewhere, read_json, read_small_json
 from samkit.tracking.film_inputs import film_files, film_inputs
 
-SCHEMA = 1
 MAX_FILES = 2_000
 MAX_UNPACKED_BYTES = 4 * 2**30
-UUID = re.compile(r"[0-9a-f]{32}")
-EXPERIMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
-RECORD_TEXTS = ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype")
-RECORD_OBJECTS = ("model", "prompts", "params", "metrics", "timings", "files")
 UNREADABLE_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 PLOTLY = "plotly.min.js"
 """The one file of a zip that is not the run's own: what its interactive figures are drawn with where there is no network."""
@@ -77,7 +72,7 @@ class Bundle:
 
     @property
     def prompts(self) -> Prompts:
-        return Prompts.from_json((self.path / "inputs" / "prompts.json").read_text())
+        return Prompts.from_dict(read_small_json(self.path / "inputs" / "prompts.json", "inputs/prompts.json"))
 
     def inputs(self) -> Inputs:
         """Pictures and prompts, as the experiment took them; a picture that is missing is None."""
@@ -106,7 +101,7 @@ class Bundle:
     def tables(self) -> dict[str, list[dict]]:
         """name -> rows."""
         path = self.path / "outputs" / "tables.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return read_small_json(path, "outputs/tables.json") if path.is_file() else {}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """name -> array."""
@@ -178,17 +173,17 @@ def read_bundle(path: Path | str, partial: bool = False) -> Bundle:
     """
     path = Path(path)
     try:
-        record = json.loads((path / "run.json").read_text())
+        record = read_json(path / "run.json", MAX_JSON_BYTES["run.json"])
         schema, files = record["schema"], record["files"]
     except FileNotFoundError:
         raise BadInput(f"{path} is not a kept run: it has no run.json.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is not a kept run: its run.json can't be read ({error}).") from None
-    if schema != SCHEMA:
-        raise BadInput(f"{path} was written by another version of samkit (schema {schema}, this one reads {SCHEMA}).")
-    wrong = _wrong_entry(record)
+    if schema != SCHEMA or isinstance(schema, bool):
+        raise BadInput(f"{path} was written by another version of samkit (schema {str(schema)[:20]}, this one reads {SCHEMA}).")
+    wrong = check_record(record)
     if wrong:
-        raise BadInput(f"The run in {path} is damaged: {wrong!r} in its run.json is missing or not what it should be.")
+        raise BadInput(f"The run in {path} is damaged: {wrong}.")
     missing = []
     for relative, told in files.items():
         problem = _file_problem(path / relative, told["sha256"])
@@ -275,44 +270,14 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
     if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > room:
         raise BadInput(f"{name} is too large for a run: over {MAX_FILES} files or {MAX_UNPACKED_BYTES // 2**30} GB.")
     for entry in entries:
-        if _leads_elsewhere(entry.filename):
+        if leads_elsewhere(entry.filename):
             raise BadInput(f"{name} is not a run's archive: it holds the path {entry.filename!r}.")
+        if entry.file_size > MAX_JSON_BYTES.get(entry.filename, room):
+            raise BadInput(f"{name} is too large for a run: {entry.filename} has more than {MAX_JSON_BYTES[entry.filename] // 2**20} MB.")
         if entry.external_attr >> 16 & 0o170000 == 0o120000:
             raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")
     if len({entry.filename for entry in entries}) < len(entries):
         raise BadInput(f"{name} is not a run's archive: it holds two files of one name.")
-
-
-def _leads_elsewhere(relative: str) -> bool:
-    place = PurePosixPath(relative)
-    return place.is_absolute() or ".." in place.parts or "\\" in relative
-
-
-def _wrong_entry(record: dict) -> str | None:
-    """The first entry that readers rely on and that is not as `write_bundle` writes it: run.json itself has no checksum."""
-    for key in RECORD_TEXTS:
-        if not isinstance(record.get(key), str):
-            return key
-    for key in RECORD_OBJECTS:
-        if not isinstance(record.get(key), dict):
-            return key
-    # Both become names of folders, and one a search.
-    for key, pattern in (("run_uuid", UUID), ("experiment", EXPERIMENT)):
-        if not pattern.fullmatch(record[key]):
-            return key
-    for key in ("model", *(key for key in PICTURES.values() if key in record)):
-        if not isinstance(record[key], dict) or not all(isinstance(record[key].get(name), str) for name in ("name", "sha256")):
-            return key
-    tags = record.get("tags", {})
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
-        return "tags"
-    for relative, told in record["files"].items():
-        if _leads_elsewhere(relative) or not isinstance(told, dict) or "sha256" not in told:
-            return "files"
-    masks = record.get("masks")
-    if not isinstance(masks, list) or not all(f"outputs/{mask}.png" in record["files"] for mask in masks):
-        return "masks"
-    return None
 
 
 def _pictures(inputs: Inputs) -> dict:

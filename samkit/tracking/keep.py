@@ -1,6 +1,7 @@
 """Keep a run: in the store if it answers, else in the spool, so that nothing is lost and nobody waits."""
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from filelock import Timeout
@@ -56,6 +57,23 @@ def keep_run(bundle: Bundle, store: RunStore | None = None, spool: Spool | None 
     return ended[0]
 
 
+def keep_imported(
+    bundles: Sequence[Bundle], store: RunStore | None = None, spool: Spool | None = None, progress: Callable[[int, int], None] | None = None
+) -> list[KeepOutcome]:
+    """Send runs that were imported, in their order. All are in the spool before the first is sent, so that an end in the middle leaves none half or lost.
+
+    progress: called with (sent, total). Raises `StoreError`, and keeps none, where the spool has no room for all.
+    """
+    store, spool = store or RunStore(), spool or Spool()
+    spooled = [replace(bundle, path=path) for bundle, path in zip(bundles, spool.add_all(bundles), strict=True)]
+    outcomes = []
+    for index, bundle in enumerate(spooled):
+        if progress:
+            progress(index, len(spooled))
+        outcomes.append(_send(bundle, store, spool))
+    return outcomes
+
+
 def _send(spooled: Bundle, store: RunStore, spool: Spool) -> KeepOutcome:
     problem = "does not answer"
     try:
@@ -79,5 +97,5 @@ def _send_unspooled(bundle: Bundle, store: RunStore) -> KeepOutcome:
     """The store may lie where there is room."""
     if not store.reachable(PROBE_S):
         raise StoreError("The run could not be kept: the run store does not answer, and the spool has no room. Free some space and keep it again.")
-    run = store.keep(bundle)
+    run = store.keep(bundle, spooled=False)
     return KeepOutcome(run, f"Kept as run {run.run_id}.")

@@ -59,11 +59,24 @@ def search_runs(store: RunStore, query: Query = EVERYTHING, page: str | None = N
 
 
 def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSummary | None, RunSummary | None]:
-    """(the next newer, the next older) run that `query` finds; None at an end. Runs of the same millisecond are passed over."""
+    """(the next newer, the next older) run that `query` finds, in the order of its pages; None at an end."""
     condition = filter_string(query)
-    newer = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
-    older = _search(store, query, f"{condition} and attributes.start_time < {run.created_ms}", "DESC", None, 1).runs
+    # Runs of one millisecond stand in the order of their ids.
+    together = _of_one_moment(store, query, condition, run.created_ms)
+    newer = [each for each in together if each.run_id < run.run_id][-1:]
+    older = [each for each in together if each.run_id > run.run_id][:1]
+    if not newer:
+        later = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
+        newer = _of_one_moment(store, query, condition, later[0].created_ms)[-1:] if later else []
+    if not older:
+        older = _search(store, query, f"{condition} and attributes.start_time < {run.created_ms}", "DESC", None, 1).runs
     return newer[0] if newer else None, older[0] if older else None
+
+
+def _of_one_moment(store: RunStore, query: Query, condition: str, milliseconds: int) -> list[RunSummary]:
+    """At most a thousand, by their ids."""
+    found = _search(store, query, f"{condition} and attributes.start_time = {milliseconds}", "DESC", None, 1_000).runs
+    return sorted(found, key=lambda each: each.run_id)
 
 
 def _search(store: RunStore, query: Query, condition: str, order: str, page: str | None, size: int) -> RunPage:

@@ -5,11 +5,12 @@ again.
 """
 
 import json
+import logging
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from samkit.settings import spool_folder
 from samkit.tracking.bundle import Bundle, read_bundle
 from samkit.tracking.store import RunStore
 
+_log = logging.getLogger(__name__)
 WAITING, BROKEN, REASONS, SENT, PART = "waiting", "broken", "reasons", ".sent", ".part"
 ABANDONED_S = 3600
 LOCK_S = 120
@@ -28,7 +30,7 @@ LOCK_S = 120
 
 @dataclass(frozen=True)
 class Delivery:
-    """delivered: run ids; set_aside: a sentence for each run whose files were damaged; left: how many still wait; problem: why, if something stopped it."""
+    """delivered: run ids; set_aside: a sentence for each run that is damaged; left: how many still wait; problem: why, if something stopped it."""
 
     delivered: tuple[str, ...]
     set_aside: tuple[str, ...]
@@ -56,20 +58,24 @@ class Spool:
 
     def add(self, bundle: Bundle) -> Path:
         """Copy a run into the spool; it appears there whole or not at all."""
-        target = self.folder / WAITING / bundle.run_uuid
-        if target.exists():
-            return target
-        partial = self.folder / f".{bundle.run_uuid}.{uuid.uuid4().hex[:8]}{PART}"
+        return self.add_all([bundle])[0]
+
+    def add_all(self, bundles: Sequence[Bundle]) -> list[Path]:
+        """Copy runs into the spool: all of them, or `StoreError` and none. A kill in the middle leaves whole runs there, or none."""
+        targets, copies = [self.folder / WAITING / bundle.run_uuid for bundle in bundles], {}
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(bundle.path, partial)
-            os.replace(partial, target)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise StoreError(
-                f"The run could not be kept for later in {self.folder} either ({error.strerror or error}). Free some space and keep it again."
-            ) from error
-        return target
+            (self.folder / WAITING).mkdir(parents=True, exist_ok=True)
+            for bundle, target in zip(bundles, targets, strict=True):
+                if target not in copies and not target.exists():
+                    copies[target] = self.folder / f".{bundle.run_uuid}.{uuid.uuid4().hex[:8]}{PART}"
+                    shutil.copytree(bundle.path, copies[target])
+            for target, copy in copies.items():
+                _appear(copy, target)
+        except (OSError, shutil.Error) as error:
+            for copy in copies.values():
+                shutil.rmtree(copy, ignore_errors=True)
+            raise StoreError(f"Nothing could be kept for later in {self.folder} either ({_said(error)}). Free some space and keep it again.") from error
+        return targets
 
     def waiting(self) -> tuple[Path, ...]:
         """Folders of the runs that wait, oldest first."""
@@ -171,14 +177,40 @@ class Spool:
         try:
             bundle = read_bundle(path)
         except BadInput as error:
-            (self.folder / BROKEN).mkdir(exist_ok=True)
-            os.replace(path, self.folder / BROKEN / f"{path.name}-{uuid.uuid4().hex[:8]}")
-            set_aside.append(str(error))
+            self._set_aside(path, str(error), set_aside)
             return None
         try:
             delivered.append(store.keep(bundle).run_id)
         except StoreError as error:
             self.explain(path.name, str(error))
             return str(error)
+        except Exception as error:
+            # Whatever one run does to the store's software, the ones behind it are sent.
+            _log.exception("run %s could not be delivered", path.name)
+            self._set_aside(path, f"The run {bundle.name!r} can't be put into the store ({type(error).__name__}: {str(error)[:200]}).", set_aside)
+            return None
         self.remove(path.name)
         return None
+
+    def _set_aside(self, path: Path, why: str, set_aside: list[str]) -> None:
+        place = self.folder / BROKEN / f"{path.name}-{uuid.uuid4().hex[:8]}"
+        place.parent.mkdir(exist_ok=True)
+        os.replace(path, place)
+        (self.folder / REASONS / path.name).unlink(missing_ok=True)
+        set_aside.append(f"{why} It was set aside in {place}.")
+
+
+def _appear(copy: Path, target: Path) -> None:
+    """A copy becomes a waiting run; where another process was faster, it already is one."""
+    try:
+        os.replace(copy, target)
+    except OSError:
+        if not target.exists():
+            raise
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _said(error: OSError) -> str:
+    """What went wrong; copying a folder gathers (from, to, why) of each file."""
+    first = error.args[0] if isinstance(error, shutil.Error) and error.args else None
+    return str(first[0][2]) if isinstance(first, list) and first else error.strerror or str(error)

@@ -3,25 +3,30 @@
 import os
 import re
 import shlex
+import shutil
 import threading
+import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from filelock import FileLock
+from urllib.request import url2pathname
 
 from samkit.errors import BadInput, StoreError
-from samkit.settings import artifacts_folder, home_folder, tracking_uri
+from samkit.settings import artifacts_folder, tracking_uri
 from samkit.tracking.bundle import Bundle, read_bundle, relabel_bundle
-from samkit.tracking.fresh_store import one_at_a_time
+from samkit.tracking.dates import created_ms
+from samkit.tracking.fresh_store import one_at_a_time, run_lock, sqlite_file
+from samkit.tracking.reasons import reason_of
 from samkit.tracking.tags import NOTE, tags_of, user_tags
 
 EXPERIMENT_PREFIX = "samkit/"
 MAX_PARAM_CHARACTERS = 6_000
 BATCH = 100
-LOCK_S = 120
+MAX_HALF_RUNS = 1_000
+BEGUN = "samkit.begun_ms"
+"""The tag that tells when a run was begun, or last sent."""
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -61,6 +66,10 @@ class RunStore:
     def is_http(self) -> bool:
         return urlsplit(self.uri).scheme in ("http", "https")
 
+    def is_there(self) -> bool:
+        """Whether there can be runs: a SQLite file is made with the first."""
+        return urlsplit(self.uri).scheme != "sqlite" or sqlite_file(self.uri).is_file()
+
     def reachable(self, timeout_s: float = 1.0) -> bool:
         """Whether the store answers a question of its own kind within `timeout_s` seconds, whatever hangs: name service, connection or answer."""
         if urlsplit(self.uri).scheme == "sqlite":
@@ -96,28 +105,26 @@ class RunStore:
 
         return ask
 
-    def keep(self, bundle: Bundle) -> KeptRun:
-        """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed, restored or returned, never doubled."""
-        client, record = self.client(), bundle.record
-        with store_errors(self.uri):
-            experiment_id = self._experiment_id(bundle.experiment)
-            # MLflow has no unique tag: two that look for the run at once would both make it.
-            with FileLock(_lock_file(f"keep-{bundle.run_uuid[:2]}"), timeout=LOCK_S):
-                found = self._find(experiment_id, bundle.run_uuid)
-                if found is None:
-                    found = client.create_run(experiment_id, start_time=_created_ms(record), run_name=bundle.name, tags=tags_of(bundle))
-                elif found.info.lifecycle_stage == "deleted":
-                    client.restore_run(found.info.run_id)
-                if found.info.status == "FINISHED":
-                    return self._kept(found)
-                try:
-                    self._log(found.info.run_id, bundle)
-                except Exception:
-                    with suppress(Exception):
-                        if self.reachable():
-                            client.set_terminated(found.info.run_id, "FAILED")
-                    raise
-                client.set_terminated(found.info.run_id, "FINISHED")
+    def keep(self, bundle: Bundle, spooled: bool = True) -> KeptRun:
+        """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed, restored or returned, never doubled.
+
+        spooled: the run lies in the spool, so one that is begun and breaks off is completed later; False: nobody would, and it is taken away again.
+        """
+        client = self.client()
+        with store_errors(self.uri, "did not take it"), run_lock(self.uri, bundle.run_uuid):
+            found, begun = self._find_or_begin(bundle)
+            if found.info.status == "FINISHED":
+                return self._kept(found)
+            try:
+                self._log(found.info.run_id, bundle)
+            except Exception:
+                with suppress(Exception):
+                    if self.reachable():
+                        client.set_terminated(found.info.run_id, "FAILED")
+                        if begun and not spooled:
+                            self._take_away(found)
+                raise
+            client.set_terminated(found.info.run_id, "FINISHED")
             return self._kept(found)
 
     def load(self, run_id: str, folder: Path | str, partial: bool = False) -> Bundle:
@@ -203,18 +210,64 @@ class RunStore:
             client.restore_experiment(found.experiment_id)
         return found.experiment_id
 
-    def _find(self, experiment_id: str, run_uuid: str):
+    def _find_or_begin(self, bundle: Bundle):
+        """(the run in the store, whether it was begun by this call)."""
+        client, experiment_id = self.client(), self._experiment_id(bundle.experiment)
+        found = self._find(bundle.run_uuid)
+        if found:
+            run_id = found[0].info.run_id
+            if found[0].info.lifecycle_stage == "deleted":
+                client.restore_run(run_id)
+            if found[0].info.status != "FINISHED":
+                client.set_tag(run_id, BEGUN, str(_now_ms()))
+            return found[0], False
+        tags = tags_of(bundle) | {BEGUN: str(_now_ms())}
+        made = client.create_run(experiment_id, start_time=created_ms(bundle.record["created"]), run_name=bundle.name, tags=tags)
+        if self.is_http:
+            # No lock is seen by all that use a server: whoever began the run later takes the double away.
+            first = self._find(bundle.run_uuid)[0]
+            if first.info.run_id != made.info.run_id:
+                client.delete_run(made.info.run_id)
+                return first, False
+        return made, True
+
+    def _find(self, run_uuid: str) -> list:
+        """The runs of that uuid, in whichever of samkit's experiments; the one that counts is the first."""
         from mlflow.entities import ViewType
 
-        found = self.client().search_runs([experiment_id], f"tags.`samkit.run_uuid` = '{run_uuid}'", ViewType.ALL)
-        return min(found, key=lambda run: run.info.lifecycle_stage == "deleted", default=None)
+        client = self.client()
+        ids = [each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)]
+        found = client.search_runs(ids, f"tags.`samkit.run_uuid` = '{run_uuid}'", ViewType.ALL)
+        return sorted(found, key=lambda run: (run.info.lifecycle_stage == "deleted", run.info.status != "FINISHED", begun_ms(run), run.info.run_id))
+
+    def _take_away(self, run) -> None:
+        """A run that was begun and that nobody will complete, with what it has of its files where they lie on a disk here."""
+        self.client().delete_run(run.info.run_id)
+        if run.info.artifact_uri.startswith("file:"):
+            shutil.rmtree(Path(url2pathname(urlsplit(run.info.artifact_uri).path)).parent, ignore_errors=True)
+
+    def remove_half_runs(self, waiting: Collection[str], older_than_s: float) -> list[str]:
+        """Take away the runs that were begun, are not whole, and that nobody completes any more; their ids.
+
+        waiting: uuids of the runs in the spool, which are completed from there. A run that another machine still has in its spool comes back when that one
+        sends it.
+        """
+        client, removed = self.client(), []
+        with store_errors(self.uri):
+            ids = [each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)]
+            found = client.search_runs(ids, "attributes.status != 'FINISHED' and tags.`samkit.run_uuid` != ''", max_results=MAX_HALF_RUNS) if ids else []
+            for run in found:
+                if run.data.tags["samkit.run_uuid"] not in waiting and _now_ms() - begun_ms(run) > older_than_s * 1000:
+                    self._take_away(run)
+                    removed.append(run.info.run_id)
+        return removed
 
     def _log(self, run_id: str, bundle: Bundle) -> None:
         from mlflow.entities import Metric, Param
 
         client, record = self.client(), bundle.record
         # The run's own time, so that completing a half-sent run writes the same points again and no second ones.
-        now = _created_ms(record)
+        now = created_ms(record["created"])
         params = [Param(key, _param_text(value)) for key, value in record["params"].items()]
         metrics = [Metric(key, float(value), now, 0) for key, value in (record["metrics"] | record["timings"]).items()]
         for start in range(0, max(len(params), len(metrics)), BATCH):
@@ -227,10 +280,10 @@ class RunStore:
 
 
 class store_errors:
-    """A `with` block that turns what MLflow and its databases raise into a `StoreError`; samkit's own errors pass."""
+    """A `with` block that turns what MLflow and its databases raise into a `StoreError`; samkit's own errors pass. what: what the store did then."""
 
-    def __init__(self, uri: str):
-        self._uri = uri
+    def __init__(self, uri: str, what: str = "could not answer"):
+        self._uri, self._what = uri, what
 
     def __enter__(self) -> None:
         pass
@@ -242,35 +295,23 @@ class store_errors:
         from sqlalchemy.exc import SQLAlchemyError
 
         if isinstance(error, MlflowException | SQLAlchemyError | OSError):
-            raise StoreError(f"The run store {without_password(self._uri)} did not take it: {_reason(error)}") from error
+            raise StoreError(f"The run store {without_password(self._uri)} {self._what}: {without_password(reason_of(error))}") from error
         if isinstance(error, ModuleNotFoundError):
             raise StoreError(f"The run store {without_password(self._uri)} needs the Python package {error.name}: install it with pip.") from error
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in one line without a password."""
-    said = str(error).strip()
-    code = re.search(r"error code (\d{3})|too many (\d{3}) error", said)
-    number = code and (code[1] or code[2])
-    if number in ("401", "403"):
-        return "it asks for a user and a password. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
-    if number and number.startswith("5"):
-        return f"it answers with error {number}. Its own log says why."
-    return without_password(said.splitlines()[0][:200] if said else type(error).__name__)
-
-
-def _lock_file(name: str) -> Path:
-    path = home_folder() / ".samkit" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def without_password(uri: str) -> str:
     return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", uri)
 
 
-def _created_ms(record: dict) -> int:
-    return int(datetime.fromisoformat(record["created"]).timestamp() * 1000)
+def begun_ms(run) -> int:
+    """When a run of MLflow's was begun or last sent, in Unix time; its own time is when it was made, which may be long before."""
+    told = run.data.tags.get(BEGUN, "")
+    return int(told) if told.isdecimal() else run.info.start_time or 0
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _param_text(value) -> str:

@@ -33,7 +33,7 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         "samkit.created": record["created"],
         "samkit.model": record["model"]["name"],
         "samkit.model_sha256": record["model"]["sha256"],
-        "samkit.git_commit": record["git_commit"] or "none",
+        "samkit.git_commit": record.get("git_commit") or "none",
         "samkit.device": record["device"],
         "samkit.dtype": record["dtype"],
     }

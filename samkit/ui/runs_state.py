@@ -7,7 +7,7 @@ import weakref
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from samkit.tracking.bundle import Bundle
 from samkit.tracking.compare import MAX_COMPARED
+from samkit.tracking.dates import shown_time
 from samkit.tracking.search import EVERYTHING, Query
 from samkit.tracking.store import RunStore, RunSummary
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
@@ -72,7 +73,7 @@ def visitor_zone() -> tzinfo:
 
 def when(created_ms: int) -> str:
     """A time as the visitor's clock shows it."""
-    return datetime.fromtimestamp(created_ms / 1000, visitor_zone()).strftime("%Y-%m-%d %H:%M")
+    return shown_time(created_ms, visitor_zone())
 
 
 def experiment_title(name: str) -> str:

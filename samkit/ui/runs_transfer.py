@@ -8,6 +8,7 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.models.byte_sizes import format_bytes
 from samkit.tracking.archive import export_runs, import_runs
+from samkit.tracking.keep import keep_imported
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from samkit.ui.edge import sentences
@@ -42,12 +43,15 @@ def import_panel() -> None:
         source = Path(folder) / "uploaded.zip"
         source.write_bytes(file.getbuffer())
         bundles = import_runs(source, Path(folder) / "runs", shown_name=file.name)
-        bar, kept = st.progress(0.0), []
-        for number, bundle in enumerate(bundles):
-            bar.progress(number / len(bundles), text=f"Run {number + 1} of {len(bundles)}: {bundle.name}")
-            kept.append((bundle.name, present_store().keep(bundle).run_id))
+        bar = st.progress(0.0)
+        told = lambda number, total: bar.progress(number / total, text=f"Run {number + 1} of {total}: {bundles[number].name}")  # noqa: E731
+        outcomes = keep_imported(bundles, present_store(), progress=told)
         bar.empty()
-        st.success(f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:")
+        kept = [(bundle.name, outcome.run.run_id) for bundle, outcome in zip(bundles, outcomes, strict=True) if outcome.run]
+        for sentence in dict.fromkeys(outcome.sentence for outcome in outcomes if not outcome.run):
+            st.warning(sentence)
+        if kept:
+            st.success(f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:")
         for name, run_id in kept[:20]:
             st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
 

@@ -1,15 +1,22 @@
 """The run store at a glance: where it is, whether it answers, and what waits in the spool."""
 
+import logging
 import threading
+import time
 from urllib.parse import urlsplit
 
 import streamlit as st
 
+from samkit.errors import SamkitError
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from samkit.ui.edge import sentences
 
+_log = logging.getLogger(__name__)
 PROBE_EVERY_S = 15
+SETTLE_S = 30
+HALF_RUN_S = 30 * 60
+"""A run that was begun so long ago and is not whole is being sent by nobody."""
 
 
 @st.cache_data(ttl=PROBE_EVERY_S, show_spinner=False)
@@ -47,10 +54,18 @@ def store_panel() -> None:
 
 @st.cache_resource(show_spinner=False)
 def deliver_at_start() -> None:
-    """Once per server, send what an earlier one had to leave in the spool."""
+    """Once per server, send what an earlier one had to leave in the spool, and take away what nobody completes."""
+    threading.Thread(target=mend_store, name="deliver-spool", daemon=True).start()
 
-    def deliver() -> None:
-        if Spool().waiting():
-            Spool().deliver(RunStore())
 
-    threading.Thread(target=deliver, name="deliver-spool", daemon=True).start()
+def mend_store(settle_s: float = SETTLE_S) -> None:
+    """settle_s: how long to leave the machine to its first visitor before the store is looked through."""
+    spool, store = Spool(), RunStore()
+    try:
+        if spool.waiting():
+            spool.deliver(store)
+        time.sleep(settle_s)
+        if store.is_there() and store.reachable():
+            store.remove_half_runs({path.name for path in spool.waiting()}, HALF_RUN_S)
+    except SamkitError as error:
+        _log.warning("The run store could not be mended at the start: %s", error)

@@ -1,5 +1,6 @@
 """Runs that leave and come in as a zip file; whatever is hostile or damaged is refused whole."""
 
+import hashlib
 import json
 import stat
 import zipfile
@@ -143,3 +144,92 @@ def test_a_cut_off_file_is_a_sentence(two, tmp_path):
     file = export_runs(two, tmp_path / "two.zip")
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     refused(file, tmp_path / "in", "not a readable zip")
+
+
+def test_what_no_import_would_take_is_not_exported(two, tmp_path, monkeypatch):
+    (two[0].path / "outputs" / "tables.json").write_bytes(b" " * (33 * 2**20))
+    with pytest.raises(BadInput, match="tables.json is larger than an import takes"):
+        export_runs(two, tmp_path / "large.zip")
+    for limit in ("MAX_FILES", "MAX_UNPACKED_BYTES"):
+        with monkeypatch.context() as patch, pytest.raises(BadInput, match="export them in parts"):
+            patch.setattr(archive_module, limit, 1)
+            export_runs(two, tmp_path / "many.zip")
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def with_record(entries: dict, **more) -> None:
+    entries["run.json"] = json.dumps(json.loads(entries["run.json"]) | more).encode()
+
+
+def with_file(entries: dict, file: str, content: bytes) -> None:
+    """The file changed, with a checksum that fits."""
+    entries[file] = content
+    told = json.loads(entries["run.json"])["files"] | {file: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
+    with_record(entries, files=told)
+
+
+def mixed(two, tmp_path, change) -> Path:
+    """A file of two runs whose second one was changed."""
+    bad = rewritten(export_runs(two[1:], tmp_path / "one.zip"), tmp_path / "bad.zip", change)
+    return rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "mixed.zip", lambda all_: all_.update({f"{two[1].run_uuid}.zip": bad.read_bytes()}))
+
+
+WRONG_RECORDS = [
+    {"metrics": {"a": None}},
+    {"metrics": {"a": float("nan")}},
+    {"metrics": {"a": float("inf")}},
+    {"metrics": {"a": True}},
+    {"metrics": {"../a": 1.0}},
+    {"timings": {"a_ms": "soon"}},
+    {"params": {"a=b'": 1}},
+    {"params": {"a": float("nan")}},
+    {"params": {"a": "\0"}},
+    {"params": {"a": "\ud800"}},
+    {"created": "yesterday"},
+    {"created": "9999-12-31T23:59:59-12:00"},
+    {"created": "0001-01-01T00:00:00+14:00"},
+    {"video": 5},
+    {"git_commit": 5},
+    {"schema": True},
+    {"schema": 1.5},
+    {"prompts": {"points": [[2.0, 0.5, 1]], "boxes": []}},
+    {"tags": {"a=b": "x"}},
+    {"picture": {"name": 5, "sha256": "0"}},
+    {"name": "x" * 10_000},
+    {"model": {"name": "x", "sha256": None}},
+]
+
+
+@pytest.mark.parametrize("told", WRONG_RECORDS, ids=lambda told: json.dumps(told)[:40])
+def test_a_record_that_no_store_could_hold_is_refused_with_its_file(two, tmp_path, told):
+    refused(mixed(two, tmp_path, lambda entries: with_record(entries, **told)), tmp_path / "in", next(iter(told)) + "|not a kept run|another version")
+
+
+@pytest.mark.parametrize(
+    "file", ["inputs/prompts.json", "inputs/image.png", "outputs/mask_0.png", "outputs/band.png", "outputs/arrays.npz", "outputs/tables.json"]
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused_with_all_others(two, tmp_path, file):
+    refused(mixed(two, tmp_path, lambda entries: with_file(entries, file, b"garbage")), tmp_path / "in", "Nothing of it was kept")
+
+
+def test_a_run_without_prompts_is_refused(two, tmp_path):
+    def drop(entries):
+        del entries["inputs/prompts.json"]
+        with_record(entries, files={file: told for file, told in json.loads(entries["run.json"])["files"].items() if file != "inputs/prompts.json"})
+
+    refused(mixed(two, tmp_path, drop), tmp_path / "in", "names no inputs/prompts.json")
+
+
+@pytest.mark.parametrize(("file", "limit"), [("run.json", 4 * 2**20), ("outputs/tables.json", 32 * 2**20), ("inputs/prompts.json", 2**20)])
+def test_files_that_are_read_whole_are_bounded_before_they_are_read(two, tmp_path, file, limit):
+    """They pack to a thousandth; nothing is unpacked."""
+    big = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "big.zip", lambda entries: entries.update({file: b" " * limit + entries[file]}))
+    refused(big, tmp_path / "in", f"too large for a run: {file}")
+    assert not list((tmp_path / "in").rglob("*.json"))
+
+
+@pytest.mark.parametrize(("file", "words"), [("run.json", "not a kept run"), ("outputs/tables.json", "nested too deeply")])
+def test_nesting_without_end_is_a_sentence(two, tmp_path, file, words):
+    deep = b"[" * 100_000 + b"]" * 100_000
+    change = (lambda entries: entries.update({file: deep})) if file == "run.json" else (lambda entries: with_file(entries, file, deep))
+    refused(mixed(two, tmp_path, change), tmp_path / "in", words)

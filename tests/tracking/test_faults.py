@@ -1,6 +1,8 @@
 """What becomes of a run when something breaks: it is in the store once and whole, or it waits in the spool, and the visitor was told which."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,11 +12,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from samkit.tracking.keep import keep_run
+from samkit.errors import StoreError
+from samkit.tracking import spool as spool_module
+from samkit.tracking.archive import export_runs
+from samkit.tracking.keep import keep_imported, keep_run
 from samkit.tracking.spool import ABANDONED_S, Spool
-from samkit.tracking.store import RunStore
+from samkit.tracking.store import BEGUN, RunStore
+from samkit.ui.store_state import deliver_at_start, mend_store
 from tests.tracking.conftest import made_up_bundle
 from tests.tracking.test_bundle import assert_same_run
+from tools.running_app import free_port
 
 CHILD = """
 import os, resource, sys
@@ -121,7 +128,7 @@ def test_a_full_disk_below_store_and_spool_is_said_and_leaves_nothing_half_done(
     process = child(tmp_path / "run", "room for 300")
     said, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert "did not take it" in said or "could not be kept" in said
+    assert "Free some space" in said
     assert not Spool().waiting() and not list(Spool().folder.glob(".*")) and RunStore().runs() == []
     outcome = keep_run(made_up_bundle(tmp_path / "again", 3))
     assert outcome.kept
@@ -166,7 +173,7 @@ def answering(status: int, body: bytes = b"{}", wait_s: float = 0):
         server.server_close()
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "did not take it"), (401, "Set MLFLOW_TRACKING_USERNAME")])
+@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "could not answer"), (401, "Set MLFLOW_TRACKING_USERNAME")])
 def test_a_server_that_fails_leaves_the_run_in_the_spool(status, words, bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with answering(status, b"{}" if status == 500 else b"what?") as url:
@@ -205,3 +212,85 @@ def test_a_slow_store_gets_the_run_while_the_visitor_goes_on(bundle, tmp_path, m
         time.sleep(0.1)
     assert not Spool().waiting()
     assert_kept_once_and_whole(store, tmp_path, 0)
+
+
+IMPORT = """
+import os, sys
+from mlflow import MlflowClient
+moment = sys.argv[1]
+
+def die(*given, **more):
+    os.kill(os.getpid(), 9)
+
+if moment == "while the spool is filled":
+    import shutil
+    copy, copies = shutil.copytree, []
+    shutil.copytree = lambda *given, **more: die() if copies else copies.append(copy(*given, **more))
+elif moment == "before the first is sent":
+    from samkit.tracking.store import RunStore
+    RunStore.keep = die
+elif moment == "in the middle of the first":
+    MlflowClient.log_artifacts = die
+elif moment == "between the first and the second":
+    from samkit.tracking.spool import Spool
+    remove, removed = Spool.remove, []
+    Spool.remove = lambda spool, run_uuid: (remove(spool, run_uuid), die())
+from samkit.cli import main
+main(["runs", "import", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("moment", ["while the spool is filled", "before the first is sent", "in the middle of the first", "between the first and the second"])
+def test_a_kill_while_importing_leaves_each_run_once_and_whole_or_none(moment, tmp_path):
+    file = export_runs([made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(2)], tmp_path / "two.zip")
+    killed = subprocess.run([sys.executable, "-c", IMPORT, moment, str(file)], capture_output=True, timeout=120)
+    assert killed.returncode == -9
+    store = RunStore()
+    mend_store(settle_s=0)
+    assert not Spool().waiting() and all(run.info.status == "FINISHED" for run in everything(store))
+    count = 0 if moment == "while the spool is filled" else 2
+    assert sorted(run.name for run in store.runs()) == [f"run {seed}" for seed in range(count)]
+    for run in store.runs():
+        assert_same_run(store.load(run.run_id, tmp_path / run.run_id), int(run.name.removeprefix("run ")))
+
+
+def test_an_import_that_the_spool_has_no_room_for_keeps_none(tmp_path, monkeypatch):
+    bundles = [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(2)]
+    copy = shutil.copytree
+
+    def full(source, target, *more, **named):
+        if bundles[1].run_uuid in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return copy(source, target, *more, **named)
+
+    monkeypatch.setattr(spool_module.shutil, "copytree", full)
+    with pytest.raises(StoreError, match="Free some space"):
+        keep_imported(bundles)
+    assert not Spool().waiting() and not list(Spool().folder.glob(".*.part")) and RunStore().runs() == []
+
+
+def test_an_import_waits_while_the_store_is_away_and_comes_later(tmp_path):
+    bundles = [made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(2)]
+    outcomes = keep_imported(bundles, RunStore(f"http://127.0.0.1:{free_port()}"))
+    assert not any(outcome.kept for outcome in outcomes) and len(Spool().waiting()) == 2
+    mend_store(settle_s=0)
+    assert len(RunStore().runs()) == 2 and not Spool().waiting()
+
+
+def test_the_next_start_delivers_what_waits_and_takes_away_what_nobody_completes(bundle, tmp_path):
+    store = RunStore()
+    left = store.client().create_run(store._experiment_id("mask-stability"), tags={"samkit.run_uuid": "a" * 32, BEGUN: "1"}).info.run_id
+    Spool().add(bundle)
+    deliver_at_start.clear()
+    deliver_at_start()
+    give_up = time.monotonic() + 30
+    while Spool().waiting() and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert [run.run_uuid for run in store.runs()] == [bundle.run_uuid]
+    mend_store(settle_s=0)
+    assert store.client().get_run(left).info.lifecycle_stage == "deleted"
+
+
+def test_a_start_without_a_store_makes_none(tmp_path):
+    mend_store(settle_s=0)
+    assert not list((tmp_path / "home").glob("*.db"))

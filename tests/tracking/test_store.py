@@ -13,11 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import Timeout
 
 from samkit.errors import BadInput, StoreError
 from samkit.media.drawing import mask_from_png
+from samkit.tracking import fresh_store
 from samkit.tracking import spool as spool_module
+from samkit.tracking import store as store_module
 from samkit.tracking.keep import keep_run
+from samkit.tracking.search import EVERYTHING, neighbours, search_runs
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
@@ -294,3 +298,104 @@ def test_a_server_killed_during_a_delivery_gets_each_run_once(tmp_path, monkeypa
         assert all(len(runs_with_uuid(store, bundle.run_uuid)) == 1 for bundle in bundles)
         for run in store.runs():
             assert_same_run(store.load(run.run_id, tmp_path / run.run_id), int(run.name.removeprefix("run ")))
+
+
+def test_homes_of_their_own_keep_one_run_once(bundle, tmp_path):
+    """Several processes that share nothing but the store are handed the same run."""
+    uri = f"sqlite:///{tmp_path / 'one.db'}"
+    RunStore(uri).runs()
+    code = KEEP_ONE.replace("made_up_bundle(Path(sys.argv[1]), int(sys.argv[2]))", "read_bundle(sys.argv[1])")
+    code = "import os\nfrom samkit.tracking.bundle import read_bundle\n" + code
+    homes = [os.environ | {"SAMKIT_HOME": str(tmp_path / f"home{i}"), "MLFLOW_TRACKING_URI": uri} for i in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", code, str(bundle.path)], env=home, stdout=subprocess.PIPE, text=True) for home in homes]
+    ids = {process.communicate(timeout=120)[0].strip() for process in started}
+    assert len(ids) == 1 and len(runs_with_uuid(RunStore(uri), bundle.run_uuid)) == 1
+
+
+def test_the_lock_of_a_run_lies_at_its_store(tmp_path, monkeypatch):
+    uri, held = f"sqlite:///{tmp_path / 'one.db'}", threading.Event()
+    monkeypatch.setattr(fresh_store, "LOCK_S", 0.2)
+    with fresh_store.run_lock(uri, "ab" * 16):
+        monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "another home"))
+        with pytest.raises(Timeout), fresh_store.run_lock(uri, "ab" * 16):
+            held.set()
+    assert not held.is_set()
+
+
+def test_who_begins_a_run_later_behind_a_server_takes_the_double_away(bundle, monkeypatch):
+    """Both look before either has begun: the first look of this one finds nothing."""
+    store = RunStore()
+    client = store.client()
+    monkeypatch.setattr(RunStore, "is_http", True)
+    monkeypatch.setattr(store, "page_url", lambda *ids: None)
+    experiment, look, looks = store._experiment_id(bundle.experiment), store._find, []
+    told = {"samkit.run_uuid": bundle.run_uuid, store_module.BEGUN: "1000"}
+    first = client.create_run(experiment, run_name="of another home", tags=told)
+    monkeypatch.setattr(store, "_find", lambda run_uuid: looks.append(run_uuid) or ([] if len(looks) == 1 else look(run_uuid)))
+    assert store.keep(bundle).run_id == first.info.run_id
+    assert [run.info.run_id for run in runs_with_uuid(store, bundle.run_uuid)] == [first.info.run_id]
+
+
+def test_a_uuid_is_kept_once_over_all_experiments(bundle):
+    store = RunStore()
+    kept = store.keep(bundle)
+    bundle.record["experiment"] = "window-size"
+    assert store.keep(bundle).run_id == kept.run_id and len(runs_with_uuid(store, bundle.run_uuid)) == 1
+
+
+def test_a_run_that_upsets_the_store_is_set_aside_and_blocks_nothing(bundle, tmp_path, monkeypatch):
+    spool, store = Spool(), RunStore()
+    spool.add(bundle)
+    spool.add(made_up_bundle(tmp_path / "second", 1))
+    keep = store.keep
+
+    def upset(waiting):
+        if waiting.run_uuid == bundle.run_uuid:
+            raise ValueError("not a time")
+        return keep(waiting)
+
+    monkeypatch.setattr(store, "keep", upset)
+    delivery = spool.deliver(store)
+    assert len(delivery.delivered) == 1 and delivery.left == 0
+    (sentence,) = delivery.set_aside
+    assert "'run 0'" in sentence and "not a time" in sentence and "broken" in sentence
+    assert len(list((spool.folder / "broken").iterdir())) == 1
+
+
+def test_half_runs_that_nobody_completes_are_taken_away(bundle, tmp_path):
+    store, client = RunStore(), RunStore().client()
+    whole = store.keep(bundle)
+    begin = lambda uuid, **tags: client.create_run(whole.experiment_id, tags={"samkit.run_uuid": uuid * 32, **tags}).info.run_id  # noqa: E731
+    now = str(int(time.time() * 1000))
+    left, failed, waits, fresh = (begin(uuid, **{store_module.BEGUN: began}) for uuid, began in (("a", "1"), ("b", "1"), ("c", "1"), ("d", now)))
+    client.set_terminated(failed, "FAILED")
+    foreign = client.create_run(client.create_experiment("somebody's own"), start_time=1).info.run_id
+    assert set(store.remove_half_runs({"c" * 32}, 60)) == {left, failed}
+    stage = {run_id: client.get_run(run_id).info.lifecycle_stage for run_id in (whole.run_id, left, failed, waits, fresh, foreign)}
+    assert [run_id for run_id, found in stage.items() if found == "deleted"] == [left, failed]
+
+
+def test_a_run_without_a_place_in_the_spool_is_kept_whole_or_not_at_all(bundle, monkeypatch):
+    store = RunStore()
+
+    def cut(*arguments):
+        raise OSError("the line was cut")
+
+    monkeypatch.setattr(Spool, "add", lambda *given: (_ for _ in ()).throw(StoreError("no room")))
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client(), "log_artifacts", cut)
+        with pytest.raises(StoreError, match="the line was cut"):
+            keep_run(bundle, store)
+    assert runs_with_uuid(store, bundle.run_uuid) == []
+    assert keep_run(bundle, store).kept and len(runs_with_uuid(store, bundle.run_uuid)) == 1
+
+
+def test_runs_of_one_millisecond_are_neighbours_in_the_order_of_their_list(tmp_path):
+    store = RunStore()
+    for seed, second in enumerate((1, 2, 2, 2, 3)):
+        bundle = made_up_bundle(tmp_path / f"run{seed}", seed)
+        bundle.record["created"] = f"2026-11-25T07:00:0{second}.000+00:00"
+        store.keep(bundle)
+    listed = search_runs(store).runs
+    around = [(None, *listed)[:5], (*listed[1:], None)]
+    assert [neighbours(store, EVERYTHING, run) for run in listed] == list(zip(*around, strict=True))

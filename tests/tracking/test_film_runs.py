@@ -1,0 +1,99 @@
+"""Runs on films: which film is opened again, and which places on this machine are not even looked into."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from samkit.errors import BadInput
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.video import open_video
+from samkit.tracking import film_inputs
+from samkit.tracking.archive import export_runs, import_runs
+from samkit.tracking.bundle import read_bundle, write_bundle
+from tests.tracking.conftest import MODEL, made_up_result
+
+
+def pictures(folder, colour: int):
+    """A film as a folder of three frames."""
+    folder.mkdir(parents=True)
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index:03}.png"), np.full((48, 64, 3), colour + index, np.uint8))
+    return folder
+
+
+def kept_with(video, folder):
+    result, inputs = made_up_result()
+    return write_bundle(folder, result=result, inputs=replace(inputs, video=video), model_info=MODEL, device="cpu", dtype="float32")
+
+
+def placed(bundle, place: str, **more):
+    told = bundle.record | {"video": bundle.record["video"] | {"place": place} | more}
+    (bundle.path / "run.json").write_text(json.dumps(told))
+    return bundle.path
+
+
+@pytest.fixture
+def never_opened(monkeypatch):
+    monkeypatch.setattr(film_inputs, "open_video", lambda *given, **more: pytest.fail("a film was opened"))
+
+
+def test_a_film_at_its_own_place_is_opened_while_it_is_the_same(tmp_path):
+    folder = pictures(tmp_path / "film", 10)
+    bundle = read_bundle(kept_with(open_video(folder), tmp_path / "run").path)
+    assert bundle.inputs().video.length == 3
+    assert import_runs(export_runs([bundle], tmp_path / "run.zip"), tmp_path / "in")[0].inputs().video.sha256 == open_video(folder).sha256
+    assert kept_with(load_sample_video("coin"), tmp_path / "sample").inputs().video.name == "coin"
+
+
+def test_another_film_and_none_are_answered_alike_and_never_opened(tmp_path, never_opened):
+    folder = pictures(tmp_path / "film", 10)
+    bundle = kept_with(open_video(folder), tmp_path / "run")
+    said = set()
+    for change in (
+        lambda: cv2.imwrite(str(folder / "003.png"), np.zeros((48, 64, 3), np.uint8)),
+        lambda: shutil.rmtree(folder),
+        lambda: folder.write_text("x"),
+    ):
+        change()
+        with pytest.raises(BadInput, match="put that same film there") as error:
+            bundle.inputs()
+        said.add(str(error.value))
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/etc/passwd", "/nowhere", "film", "../film", "~/film"])
+def test_a_place_that_somebody_else_wrote_down_is_not_opened(tmp_path, never_opened, place, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path / "film", 99)
+    bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
+    with pytest.raises(BadInput, match="put that same film there"):
+        read_bundle(placed(bundle, place)).inputs()
+
+
+def test_a_relative_place_is_not_opened_even_with_the_right_checksum(tmp_path, never_opened, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
+    with pytest.raises(BadInput, match="put that same film there"):
+        read_bundle(placed(bundle, "own")).inputs()
+
+
+@pytest.mark.parametrize("place", ["inputs/../../film", "inputs/../../../../../../etc/passwd", "inputs/image.png", "inputs/video.mp4", "inputs"])
+def test_a_place_in_the_run_that_is_no_film_of_it_is_refused(tmp_path, place):
+    """Whatever checksum it tells."""
+    film = open_video(pictures(tmp_path / "film", 10))
+    with pytest.raises(BadInput, match="'video' in its run.json"):
+        read_bundle(placed(kept_with(film, tmp_path / "run"), place, sha256=film.sha256))
+
+
+def test_a_film_kept_with_its_run_must_be_the_one_it_tells(tmp_path, never_opened):
+    bundle = kept_with(open_video(pictures(tmp_path / "film", 10)), tmp_path / "run")
+    (bundle.path / "inputs" / "video.mp4").write_bytes(b"another")
+    files = bundle.record["files"] | {"inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}}
+    (bundle.path / "run.json").write_text(json.dumps(bundle.record | {"files": files, "video": bundle.record["video"] | {"place": "inputs/video.mp4"}}))
+    with pytest.raises(BadInput, match="missing or damaged"):
+        read_bundle(bundle.path).inputs()

@@ -1,0 +1,135 @@
+"""What a store's error comes to for a person: full, locked, read-only, each with what to do."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from samkit.errors import StoreError
+from samkit.tracking.dates import UNKNOWN, created_ms, shown_time
+from samkit.tracking.keep import keep_run
+from samkit.tracking.reasons import FULL, LOCKED, READ_ONLY, UNOPENED, reason_of
+from samkit.tracking.search import search_runs
+from samkit.tracking.spool import Spool
+from samkit.tracking.store import RunStore, store_errors
+from tests.tracking.conftest import made_up_bundle
+
+FLUSHED = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block if this flush is occurring prematurely)\n"
+ERRORS = [
+    ("database or disk is full", FULL),
+    ("database is locked", LOCKED),
+    ("attempt to write a readonly database", READ_ONLY),
+    ("unable to open database file", UNOPENED),
+    ("no such table: runs", "no such table: runs"),
+]
+
+
+@pytest.mark.parametrize(("said", "reason"), ERRORS)
+def test_the_innermost_reason_is_the_one_that_is_said(said, reason):
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
+
+    inner = sqlite3.OperationalError(said)
+    outer = OperationalError("INSERT INTO runs", {}, inner)
+    wrapped = MlflowException(f"{FLUSHED}(sqlite3.OperationalError) {said}\n[SQL: INSERT INTO runs]")
+    wrapped.__cause__ = outer
+    for error in (outer, wrapped, MlflowException(str(wrapped))):
+        assert reason_of(error) == reason
+
+
+@pytest.mark.parametrize("said", [OSError(28, os.strerror(28)), OSError(27, os.strerror(27))])
+def test_a_full_disk_says_so(said):
+    with pytest.raises(StoreError, match="Free some space"), store_errors("sqlite:////x.db", "did not take it"):
+        raise said
+
+
+def test_a_locked_database_is_named_and_the_run_waits(bundle, monkeypatch):
+    store = RunStore()
+    store.runs()
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def no_patience(connection, _):
+        connection.execute("PRAGMA busy_timeout = 100")
+
+    event.listen(Engine, "connect", no_patience)
+    try:
+        with sqlite3.connect(store.uri.removeprefix("sqlite:///")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            outcome = keep_run(bundle, RunStore(f"{store.uri}?timeout=0.1"))
+            other.rollback()
+    finally:
+        event.remove(Engine, "connect", no_patience)
+    assert not outcome.kept and LOCKED in outcome.sentence
+    assert len(Spool().deliver(RunStore()).delivered) == 1 and len(RunStore().runs()) == 1
+
+
+LOOK = """
+import os, sys
+from pathlib import Path
+from samkit.tracking.search import search_runs
+from samkit.tracking.store import RunStore
+from samkit.errors import StoreError
+from samkit.tracking.bundle import read_bundle
+store, bundle = RunStore(sys.argv[1]), read_bundle(sys.argv[2])
+if os.geteuid() == 0:
+    first = RunStore(sys.argv[1].replace("one.db", "first.db"))  # imports all there is to import, which only root may be allowed to read
+    first.keep(bundle), search_runs(first)
+    os.setegid(65534), os.seteuid(65534)
+print(len(search_runs(store).runs))
+try:
+    store.keep(bundle)
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_store_that_can_only_be_read_is_listed_and_says_why_it_takes_nothing(bundle, tmp_path, monkeypatch):
+    folder = Path(tempfile.mkdtemp(prefix="samkit-read-only-"))  # pytest's own folders are closed to other users
+    try:
+        uri = f"sqlite:///{folder / 'one.db'}"
+        RunStore(uri).keep(bundle)
+        shutil.copytree(made_up_bundle(tmp_path / "more", 1).path, folder / "more")
+        for file in (folder, *folder.rglob("*")):
+            file.chmod(0o555 if file.is_dir() else 0o444)
+        home = folder.with_name(f"{folder.name}-home")
+        home.mkdir(mode=0o777)
+        home.chmod(0o777)
+        told = os.environ | {"SAMKIT_HOME": str(home), "HOME": str(home), "MPLCONFIGDIR": str(home)}
+        done = subprocess.run([sys.executable, "-c", LOOK, uri, str(folder / "more")], env=told, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        count, said = done.stdout.strip().splitlines()
+        assert count == "1" and READ_ONLY in said
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+        shutil.rmtree(folder.with_name(f"{folder.name}-home"), ignore_errors=True)
+
+
+@pytest.mark.parametrize("told", [None, 253402343999000, -(10**18), 10**30, float("nan")])
+def test_a_time_that_no_calendar_has_is_shown_as_unknown(told):
+    assert shown_time(told, ZoneInfo("Pacific/Auckland")) == UNKNOWN
+
+
+def test_times_are_read_with_bounds():
+    assert created_ms("2026-11-25T07:40:08.336+00:00") == 1795592408336
+    assert shown_time(1795592408336, UTC) == "2026-11-25 07:40"
+    for wrong in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "yesterday", "1999-12-31T00:00:00+00:00"):
+        with pytest.raises(ValueError):
+            created_ms(wrong)
+
+
+def test_a_run_of_a_far_year_does_not_keep_the_others_from_the_list(bundle):
+    store = RunStore()
+    kept = store.keep(bundle)
+    store.client().create_run(kept.experiment_id, start_time=253402343999000, tags={"samkit.run_uuid": "f" * 32})
+    far = store.client().search_runs([kept.experiment_id], "attributes.status = 'RUNNING'")[0]
+    store.client().set_terminated(far.info.run_id, "FINISHED")
+    assert {shown_time(run.created_ms) for run in search_runs(store).runs} > {UNKNOWN}

@@ -3,7 +3,6 @@
 Everything below the header is one fragment, as on the other experiments' pages, and stands in the same places.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.inline_image import fit_within, inline_image
 from samkit.ui.keep import KeptSide, keep_bar, recipe
 from samkit.ui.knobs import Knobs
+from samkit.ui.last_few import LastFew
 from samkit.ui.model_picker import model_name
 from samkit.ui.models import shared_model
 from samkit.ui.opened_run import opened_notes, restore_from_link
@@ -33,7 +33,7 @@ from samkit.ui.workbench import kept_result, timings_tab
 from samkit.ui.workspace import Workspace, workspace
 
 ALONE, MODELS, PICTURES = "One", "Two models", "Two pictures"
-MEASURES_KEPT = 6
+MEASURES_KEPT = 4
 THUMB_PX = (220, 110)
 
 
@@ -192,15 +192,6 @@ def sides_columns(sides: Sequence[Side], name: str) -> list:
     return columns
 
 
-class _Measures(OrderedDict):
+def _measures(page: str) -> LastFew:
     """What experiments have measured, the last few."""
-
-    def __setitem__(self, key, measures) -> None:
-        super().__setitem__(key, measures)
-        self.move_to_end(key)
-        while len(self) > MEASURES_KEPT:
-            self.popitem(last=False)
-
-
-def _measures(page: str) -> _Measures:
-    return st.session_state.setdefault(f"samkit.measures.{page}", _Measures())
+    return st.session_state.setdefault(f"samkit.measures.{page}", LastFew(MEASURES_KEPT))

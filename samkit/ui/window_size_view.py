@@ -95,7 +95,7 @@ def summary(result: Result) -> str:
     """The setting in one line."""
     metrics, timings = result.metrics, result.timings
     windows = " ".join(f"{metrics[f'window_{stage}']:.0f}" for stage in range(1, STAGES + 1))
-    measured = "measured once" if result.params.repeats == 1 else f"median of {result.params.repeats}"
+    measured = "measured once, the first time" if result.params.repeats == 1 else f"median of {result.params.repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"

@@ -70,11 +70,14 @@ class RunStore:
         """Whether there can be runs: a SQLite file is made with the first."""
         return urlsplit(self.uri).scheme != "sqlite" or sqlite_file(self.uri).is_file()
 
-    def reachable(self, timeout_s: float = 1.0) -> bool:
-        """Whether the store answers a question of its own kind within `timeout_s` seconds, whatever hangs: name service, connection or answer."""
+    def reachable(self, timeout_s: float = 1.0, path: str = "/health") -> bool:
+        """Whether the store answers a question of its own kind within `timeout_s` seconds, whatever hangs: name service, connection or answer.
+
+        path: what a server is asked
+        """
         if urlsplit(self.uri).scheme == "sqlite":
             return True
-        ask = self._asks_http(timeout_s) if self.is_http else self._asks_database()
+        ask = self._asks_http(timeout_s, path) if self.is_http else self._asks_database()
         answers = []
 
         def probe() -> None:
@@ -87,13 +90,13 @@ class RunStore:
         thread.join(timeout_s)
         return answers == [True]
 
-    def _asks_http(self, timeout_s: float):
+    def _asks_http(self, timeout_s: float, path: str):
         import requests
 
         known = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
         given = {"auth": known} if all(known) else {}
         # One that asks who is there answers too; what it wants is said where a run is sent.
-        return lambda: requests.get(f"{self.uri.rstrip('/')}/health", timeout=timeout_s, **given).status_code < 500
+        return lambda: requests.get(f"{self.uri.rstrip('/')}{path}", timeout=timeout_s, **given).status_code < 500
 
     def _asks_database(self):
         from sqlalchemy import create_engine

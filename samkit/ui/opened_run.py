@@ -20,6 +20,7 @@ from samkit.ui.markdown_text import plain_text
 from samkit.ui.model_picker import DTYPES
 from samkit.ui.picture_pair import picture_pair
 from samkit.ui.run_model import find_model, is_model
+from samkit.ui.store_state import require_store
 from samkit.ui.workspace import PendingRun, Workspace
 
 Restore = Callable[[dict], dict]
@@ -59,6 +60,7 @@ def opened_notes(knobs: Knobs, values: Mapping[str, Any]) -> None:
 
 def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: Knobs, restore: Restore, show) -> None:
     with st.spinner("Opening the kept run"), tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+        require_store(RunStore())
         bundle = RunStore().load(run_id, Path(folder) / "run", partial=True)
         if bundle.experiment != page.name:
             raise SamkitError(f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that page.")

@@ -9,7 +9,7 @@ from samkit.ui.run_view import run_view
 from samkit.ui.runs_list import list_view
 from samkit.ui.runs_state import RUNS_PAGE, present_store
 from samkit.ui.runs_transfer import import_panel, spool_panel
-from samkit.ui.store_state import store_panel
+from samkit.ui.store_state import require_store, store_panel
 
 _CSS = """
 .samkit-run-thumb {display: block; width: 100%; max-width: 160px; height: 84px; object-fit: contain; border-radius: 4px;}
@@ -32,6 +32,7 @@ def runs_page() -> None:
     st.title("Runs", anchor=False)
     st.html('<div class="samkit-question">What was kept, and what came out?</div>')
     with sentences():
+        require_store(present_store())
         list_view()
 
 
@@ -41,6 +42,7 @@ def kept_run_page() -> None:
     run_id = st.query_params.get("id")
     with sentences():
         if run_id:
+            require_store(present_store())
             run_view(run_id)
         else:
             _nothing_named("A kept run", "Open a run from the list.")
@@ -52,6 +54,7 @@ def compare_page() -> None:
     run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
     with sentences():
         if run_ids:
+            require_store(present_store())
             compare_view(run_ids)
         else:
             _nothing_named("Compare runs", "Choose two runs or more in the list, then press Compare.")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from samkit.errors import SamkitError
+from samkit.errors import SamkitError, StoreError
 from samkit.tracking.spool import Spool
 from samkit.tracking.store import RunStore
 from samkit.ui.edge import sentences
@@ -19,9 +19,24 @@ HALF_RUN_S = 30 * 60
 """A run that was begun so long ago and is not whole is being sent by nobody."""
 
 
+QUESTION = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+"""What only a server with a working database behind it can answer."""
+PATIENCE_S = 1.8
+
+
 @st.cache_data(ttl=PROBE_EVERY_S, show_spinner=False)
-def _answers(uri: str) -> bool:
-    return RunStore(uri).reachable(0.5)
+def store_answers(uri: str) -> bool:
+    """Whether the store answers what pages ask of it. One that does not is not asked again for some seconds, so that it keeps no page waiting."""
+    return RunStore(uri).reachable(PATIENCE_S, QUESTION)
+
+
+def require_store(store: RunStore) -> None:
+    """Raises `StoreError` with what to do, at once, for a store that is known not to answer."""
+    if not store_answers(store.uri):
+        raise StoreError(
+            f"The run store ({store_place(store.uri)}) does not answer: start it, or set MLFLOW_TRACKING_URI to another one. It is asked again in "
+            f"{PROBE_EVERY_S} seconds; runs that you keep meanwhile wait in the spool."
+        )
 
 
 def store_place(uri: str) -> str:
@@ -35,7 +50,7 @@ def store_place(uri: str) -> str:
 def store_panel() -> None:
     """For the sidebar."""
     store, spool = RunStore(), Spool()
-    answers = _answers(store.uri)
+    answers = store_answers(store.uri)
     st.markdown(f"{':material/database:' if answers else ':material/cloud_off:'} Run store: **{store_place(store.uri)}**")
     waiting = len(spool.waiting())
     if not answers:

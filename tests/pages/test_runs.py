@@ -4,7 +4,10 @@ import datetime
 import io
 import re
 import shutil
+import threading
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -361,3 +364,45 @@ def test_tags_are_filtered_by(app, keep):
     assert listed(app) == ["tagged"]
     app.text_input(key="runs_search_tag").set_value("keeper=no").run()
     assert listed(app) == []
+
+
+@pytest.fixture
+def hanging_server():
+    """A server that calls itself healthy and answers nothing else; gives its URL."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/health":
+                ended.wait(30)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        do_POST = do_GET
+
+        def log_message(self, *words) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    ended.set()
+    server.shutdown()
+
+
+@pytest.mark.parametrize("page, query", [(LIST, {}), (RUN, {"id": "a" * 32}), (COMPARE, {"runs": f"{'a' * 32},{'b' * 32}"})])
+def test_a_server_that_hangs_keeps_no_page_waiting(app, hanging_server, monkeypatch, page, query):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", hanging_server)
+    app.run()
+    app.switch_page(page)
+    for name, value in query.items():
+        app.query_params[name] = value
+    started = time.monotonic()
+    app.run()
+    first = time.monotonic() - started
+    assert [error.value for error in app.error] == [error.value for error in app.error if "does not answer" in error.value] and len(app.error) == 1
+    started = time.monotonic()
+    app.run()
+    assert first < 6 and time.monotonic() - started < 2, "asked again at each rerun"

@@ -83,7 +83,7 @@ def test_comparisons_name_each_difference():
         "c": np.zeros(3),
         "d": infinite,
         "e": np.ones(1),
-        "f": infinite + [0, 1],
+        "f": np.array([np.inf, 2.0]),
         "g": np.array(["y"]),
     }
     assert {name: each.by for name, each in compare_arrays(kept, again).items()} == {"b": 255.0, "c": None, "d": None, "e": None, "f": 1.0, "g": None}

@@ -1,5 +1,6 @@
 """Replay: run a kept run again and say whether its masks come out the same."""
 
+import json
 import math
 import shlex
 import zipfile
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from samkit import __version__
 from samkit.errors import BadInput, CheckpointError, DeviceError
@@ -21,6 +23,8 @@ from samkit.tracking.store import RUN_ID, RunStore
 
 FRAME_MASKS = "masks.json"
 """The file of a result that holds a mask for each frame of its film."""
+BANK = "memory_bank"
+"""The array of a result that holds the bytes of a memory bank's file."""
 NUMBERS = "biuf"
 """The kinds of numpy's types that can be subtracted as float64."""
 
@@ -186,7 +190,7 @@ def replay(bundle: Bundle, *, model=None, device: str | None = None, progress: P
         metric_differences=compare_metrics(record["metrics"], result.metrics),
         surroundings=_surroundings(record, model),
         array_count=len(kept_arrays.keys() | result.arrays.keys()),
-        array_differences=compare_arrays(kept_arrays, result.arrays),
+        array_differences=compare_arrays(*_with_bank_tensors(kept_arrays, result.arrays)),
         tolerance=tolerance,
     )
 
@@ -206,6 +210,29 @@ def _kept_arrays(bundle: Bundle) -> dict[str, np.ndarray]:
         return bundle.arrays()
     except (ValueError, OSError, KeyError, *UNREADABLE_ZIP) as error:
         raise BadInput(f"The run's outputs/arrays.npz can't be read ({error}): export the run again.") from error
+
+
+def _with_bank_tensors(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """The same arrays, with the tensors of two memory banks in place of their files: a file's bytes say nothing of how far its numbers are apart."""
+    if BANK not in kept or BANK not in replayed or np.array_equal(kept[BANK], replayed[BANK]):
+        return kept, replayed
+    try:
+        return tuple({name: each for name, each in arrays.items() if name != BANK} | _bank_tensors(arrays[BANK].tobytes()) for arrays in (kept, replayed))
+    except (ValueError, KeyError, TypeError, SafetensorError):
+        return kept, replayed
+
+
+def _bank_tensors(file: bytes) -> dict[str, np.ndarray]:
+    """The tensors of `MemoryBank.save`'s file, its object scores, and as text what else it says of itself."""
+    from safetensors.torch import load
+
+    from samkit.models.memory_bank import FORMAT
+
+    tensors = {f"{BANK} {name}": tensor.float().numpy() for name, tensor in load(file).items()}
+    header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
+    record = json.loads(header["__metadata__"][FORMAT])
+    scores = np.array([float(entry.pop("object_score")) for entry in record["entries"]])
+    return tensors | {f"{BANK} object_scores": scores, f"{BANK} entries": np.array([json.dumps(record, sort_keys=True)])}
 
 
 def compare_masks(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.ndarray]) -> tuple[str, ...]:

@@ -8,11 +8,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from samkit.errors import BadInput
 from samkit.experiments.mask_stability import Params
+from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import ArrayDifference, ReplayOutcome, compare_arrays, compare_masks, compare_metrics, open_run, replay, replay_device
+from samkit.tracking.replay import (
+    BANK,
+    ArrayDifference,
+    ReplayOutcome,
+    _with_bank_tensors,
+    compare_arrays,
+    compare_masks,
+    compare_metrics,
+    open_run,
+    replay,
+    replay_device,
+)
 from samkit.tracking.run_model import find_model
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
@@ -149,3 +162,22 @@ def test_a_damaged_zip_is_named_as_the_user_named_it(bundle, tmp_path):
     with pytest.raises(BadInput, match="incomplete") as error:
         open_run(str(target), tmp_path / "unpacked")
     assert str(target) in str(error.value) and "unpacked" not in str(error.value)
+
+
+def bank_bytes(folder, by: float = 0.0, frame: int | None = None) -> np.ndarray:
+    features = torch.arange(32.0).reshape(2, 4, 4)
+    bank = MemoryBank()
+    bank.add_prompt(Memory(features + by, torch.ones(8) + by, 3.0 + by, "ab" * 32), frame=frame)
+    bank.save(folder / "bank.safetensors")
+    return np.frombuffer((folder / "bank.safetensors").read_bytes(), np.uint8)
+
+
+def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_their_files(tmp_path):
+    def differences(**other):
+        return ReplayOutcome(0, (), {}, (), 1, compare_arrays(*_with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})))
+
+    assert not differences().array_differences
+    assert differences(by=4e-6).identical and differences(by=4e-6).array_differences
+    assert set(differences(by=0.1).moved_arrays) == {"memory_bank 0.features", "memory_bank 0.pointer", "memory_bank object_scores"}
+    assert differences(frame=3).moved_arrays == ("memory_bank entries",)
+    assert compare_arrays(*_with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from samkit.media.pictures import array_to_png, read_picture
 from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import ReplayOutcome, compare_arrays, compare_masks, compare_metrics
+from samkit.tracking.replay import compare_masks
 from tests.random_models import SMALL_SAM2, save_random_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -215,7 +216,7 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."]
     plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
     assert (
-        "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou." in plain
+        "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou; all " in plain
         and "mask_2 differs in 7" in plain
         and "predicted_iou: 0.5 then" in plain
     )
@@ -247,27 +248,54 @@ def test_replay_says_how_to_give_a_model_it_does_not_find(kept):
     assert "--model" in samkit("replay", kept[1], expect=2).stderr
 
 
-def test_comparisons_name_each_difference():
-    mask = np.zeros((2, 3), bool)
-    found = compare_masks({"a": mask, "b": mask, "c": mask}, {"a": mask, "b": mask.T, "d": mask})
-    assert [sentence.split()[0] for sentence in found] == ["b", "c", "d"]
-    assert compare_metrics({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 3.0}) == {"y": (2.0, None), "z": (None, 3.0)}
-    kept = {"a": np.float32([1, np.nan]), "b": np.uint8([1, 255]), "c": np.zeros(2), "d": np.zeros(2)}
-    again = {"a": np.float32([1, np.nan]), "b": np.uint8([2, 0]), "c": np.zeros(3), "d": np.array([np.inf, 0]), "e": np.ones(1)}
-    assert compare_arrays(kept, again) == {"b": 255.0, "c": None, "d": None, "e": None}
+def test_replay_of_several_runs_in_one_zip_names_the_ways_to_one(kept, tmp_path):
+    first, second = read_bundle(kept[1]), read_bundle(copy_with_another_mask(kept[1], tmp_path / "second"))
+    export_runs([first, replace(second, record=second.record | {"run_uuid": "0" * 32})], tmp_path / "both.zip")
+    sentence = samkit("replay", tmp_path / "both.zip", expect=2).stderr
+    assert "both.zip holds 2 runs" in sentence and "runs import" in sentence
 
 
-def test_an_outcome_says_what_moved_beyond_the_tolerance():
-    values = {"area": (1000.0, 1000.0001), "iou": (0.5, 0.6), "gone": (1.0, None)}
-    outcome = ReplayOutcome(4, (), values, ())
-    assert outcome.identical and outcome.moved == ("iou", "gone") and outcome.sentence.endswith("more than 1e-05: iou, gone.")
-    assert replace(outcome, tolerance=0.5).moved == ("gone",)
-    near = replace(outcome, metric_differences={"area": values["area"]})
-    assert near.sentence == "All 4 masks are identical; no metric moved by more than 1e-05."
-    maps = ReplayOutcome(0, (), {}, (), array_count=3, array_differences={"map": 0.25})
-    assert not maps.identical and maps.sentence == "1 of 3 arrays differ; all metrics are identical."
-    assert maps.array_sentences == ("map differs by at most 0.25.",)
-    assert ReplayOutcome(0, (), {}, (), array_count=3).sentence == "All 3 arrays and all metrics are identical."
+def copy_with(source, target, **entries):
+    """A bundle with other entries in its run.json, which has no checksum."""
+    shutil.copytree(source, target)
+    record = json.loads((target / "run.json").read_text())
+    (target / "run.json").write_text(json.dumps(record | entries))
+    return target
+
+
+def test_replay_of_metrics_that_are_no_numbers_is_json_and_differs(kept, small_model, tmp_path):
+    metrics = kept[0]["metrics"] | {"area_share": "large", "predicted_iou": float("nan"), "stability_score": None}
+    done = rerun(copy_with(kept[1], tmp_path / "odd", metrics=metrics), small_model, expect=1)
+    outcome = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert {"predicted_iou", "stability_score"} <= set(outcome["moved"]) and outcome["metric_differences"]["predicted_iou"][0] == "nan"
+    assert not outcome["identical"] and not outcome["mask_differences"]
+    assert "predicted_iou: nan then" in samkit("replay", tmp_path / "odd", "--model", small_model, expect=1).stdout
+
+
+def test_replay_of_metrics_that_all_moved_ends_with_1(kept, small_model, tmp_path):
+    metrics = {name: value + 1 for name, value in kept[0]["metrics"].items()}
+    outcome = json.loads(rerun(copy_with(kept[1], tmp_path / "moved", metrics=metrics), small_model, expect=1).stdout)
+    assert set(outcome["moved"]) == set(metrics) and not outcome["identical"]
+
+
+def test_replay_of_a_run_from_another_device_says_where_it_ran(kept, small_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    moved = copy_with(kept[1], tmp_path / "cuda", device="cuda")
+    assert json.loads(rerun(moved, small_model).stdout)["surroundings"] == ["Another device: cuda then, cpu in the replay."]
+    assert "is not there on this machine" in samkit("replay", moved, "--model", small_model, "--device", "cuda", expect=1).stderr
+
+
+def test_replay_opens_no_file_that_a_run_names(kept, tmp_path):
+    (tmp_path / "secret.txt").write_text("the first line\n")
+    hostile = copy_with(kept[1], tmp_path / "hostile", model=read_bundle(kept[1]).record["model"] | {"name": str(tmp_path / "secret.txt")})
+    sentence = samkit("replay", hostile, expect=2).stderr
+    assert "is not on this machine" in sentence and "the first line" not in sentence
+
+
+def test_replay_finds_a_model_by_its_hash_in_the_own_folders(kept, small_model, tmp_path):
+    shutil.copy(small_model, tmp_path / "renamed.safetensors")
+    outcome = json.loads(samkit("replay", kept[1], "--json", SAMKIT_EXTRA_MODELS=str(tmp_path)).stdout)
+    assert outcome["identical"] and outcome["surroundings"] == []
 
 
 def test_runs_are_listed_shown_and_handed_on(kept, home, tmp_path):
@@ -388,7 +416,7 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
     common = ["run", "video-priors", "--model", small_model, "--video", "sample:coin", "--set", "count=2", "--json"]
     told = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
     assert told["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {Path(file).name for file in told["files"]}
-    assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith("All 3 masks and all metrics are identical")
+    assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith("The array, all 3 masks and all metrics are identical")
     masks = masks_from_json((tmp_path / "film/outputs/masks.json").read_bytes())
     assert list(masks) == [0, 1] and masks[0].shape == (270, 480)
     json.loads(samkit(*common, "--image", picture, "--mask", tmp_path / "mask.png", "--out", tmp_path / "masked").stdout)

@@ -1,5 +1,6 @@
 """`python -m samkit run` and `replay`: an experiment without a browser, and the same again."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -73,20 +74,20 @@ def run(
 
 def replay(
     target: Annotated[str, typer.Argument(metavar="RUN_ID|DIR|ZIP", help="A run in the store, a run's folder, or its zip file.")],
-    model: Annotated[str | None, typer.Option("--model", help="The model, where it can't be found by the name in the run.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: the run's.")] = None,
-    tolerance: Annotated[float, typer.Option(min=0, help="By how much a metric may move, of its value or of 1.")] = 1e-5,
+    model: Annotated[str | None, typer.Option("--model", help="The model, where its checkpoint can't be found by the hash or the name in the run.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: the run's, or the CPU where that is missing.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="By how much a metric or an array may move, of its largest value or of 1.")] = 1e-5,
     as_json: Json = False,
 ) -> None:
-    """Run a kept run again. Exit code 0: every mask is identical; 1: something differs, and what it is."""
+    """Run a kept run again. Exit code 0: every mask is identical, and no array or metric moved by more than the tolerance; 1: something did, and what."""
     from samkit.models.sam import load_model
-    from samkit.tracking.replay import open_run
+    from samkit.tracking.replay import open_run, replay_device
     from samkit.tracking.replay import replay as replay_run
 
     with tempfile.TemporaryDirectory(prefix="samkit-replay-") as folder:
         bundle = open_run(target, Path(folder))
         try:
-            own = load_model(model, device=device or bundle.record["device"], dtype=bundle.record["dtype"]) if model else None
+            own = load_model(model, device=device or replay_device(bundle.record["device"]), dtype=bundle.record["dtype"]) if model else None
             outcome = replay_run(bundle, model=own, device=device, progress=say_progress, tolerance=tolerance)
         except KeyError as error:
             raise BadInput(f"The run's run.json has no {error}: it was not written by samkit, or was changed.") from error
@@ -96,9 +97,10 @@ def replay(
                 "identical": outcome.identical,
                 "sentence": outcome.sentence,
                 "mask_differences": outcome.mask_differences,
-                "metric_differences": outcome.metric_differences,
+                "metric_differences": {metric: [_json_value(value) for value in pair] for metric, pair in outcome.metric_differences.items()},
                 "moved": outcome.moved,
-                "array_differences": outcome.array_differences,
+                "array_differences": {array: difference.by for array, difference in outcome.array_differences.items()},
+                "moved_arrays": outcome.moved_arrays,
                 "surroundings": outcome.surroundings,
             }
         )
@@ -108,3 +110,9 @@ def replay(
             print(f"{metric}: {then} then, {again} in the replay.")
     if not outcome.identical:
         raise typer.Exit(EXIT_DIFFERS)
+
+
+def _json_value(value):
+    """JSON knows no NaN and no infinity: they, and what else is no number, go as text."""
+    plain = value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return value if plain else str(value)

@@ -204,11 +204,16 @@ def _best(row: Row) -> tuple[int, ...]:
     lower = any(stem == end or stem.endswith(f"_{end}") for end in LOWER)
     if not lower and not any(stem == end or stem.endswith(f"_{end}") or stem.startswith(f"{end}_") for end in HIGHER):
         return ()
-    there = [value for value in row.values if value is not None]
+    there = {index: value for index, value in enumerate(row.values) if _is_finite(value)}
     if len(there) < MIN_COMPARED:
         return ()
-    best = min(there) if lower else max(there)
-    return tuple(index for index, value in enumerate(row.values) if value == best)
+    best = min(there.values()) if lower else max(there.values())
+    return tuple(index for index, value in there.items() if value == best)
+
+
+def _is_finite(value) -> bool:
+    """Whether it is a number that can be better or worse than another."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _prompts_text(prompts: dict) -> str:

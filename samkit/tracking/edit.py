@@ -30,27 +30,20 @@ def note_run(store: RunStore, run_id: str, note: str) -> None:
 
 
 def tag_run(store: RunStore, run_id: str, tags: Mapping[str, str]) -> None:
-    """The run's tags become these: others that a person gave are taken away. BadInput for keys that are samkit's or MLflow's own."""
-    for key, value in tags.items():
-        if not TAG_KEY.fullmatch(key) or len(key) > MAX_KEY_CHARACTERS or not user_tags({key: value}):
+    """The run's tags become these: others that a person gave are taken away. BadInput for new keys that are samkit's or MLflow's own.
+
+    A tag that is there already keeps its key, whatever that is: MLflow's own pages allow more than is allowed here.
+    """
+    there = user_tags(read_run(store, run_id).tags)
+    changed = {key: value for key, value in tags.items() if there.get(key) != value}
+    for key, value in changed.items():
+        if key not in there and (not TAG_KEY.fullmatch(key) or len(key) > MAX_KEY_CHARACTERS or not user_tags({key: value})):
             raise BadInput(
                 f"{key[:60]!r} can't be a tag: use up to {MAX_KEY_CHARACTERS} letters, digits, spaces and . / - _, and begin with neither samkit. nor mlflow."
             )
         if len(value) > MAX_TAG_CHARACTERS:
             raise BadInput(f"The tag {key} is {len(value)} characters long; at most {MAX_TAG_CHARACTERS} are kept.")
-    gone = user_tags(read_run(store, run_id).tags).keys() - tags.keys()
-    _change(store, run_id, tags, gone)
-
-
-def parse_tags(text: str) -> dict[str, str]:
-    """`key=value, another` -> tags; a key alone has no value."""
-    parts = [part.strip().partition("=") for part in re.split(r"[,\n]", text) if part.strip()]
-    return {key.strip(): value.strip() for key, _, value in parts}
-
-
-def tags_text(tags: Mapping[str, str]) -> str:
-    """What `parse_tags` reads."""
-    return ", ".join(f"{key}={value}" if value else key for key, value in sorted(user_tags(tags).items()))
+    _change(store, run_id, changed, there.keys() - tags.keys())
 
 
 def delete_run(store: RunStore, run_id: str) -> None:

@@ -136,24 +136,29 @@ class RunStore:
         partial: as `read_bundle` takes it. Raises `BadInput` for an id that is none or is not there.
         """
         run, folder = self.find_run(run_id), Path(folder)
+        if run.info.status != "FINISHED":
+            raise BadInput(f"The run {run_id} is in the store only in part ({run.info.status}): deliver it from the machine where it was kept, or delete it.")
         with store_errors(self.uri):
             folder.mkdir(parents=True, exist_ok=True)
             self.client().download_artifacts(run_id, "", str(folder))
         return relabel_bundle(read_bundle(folder, partial), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags))
 
     def find_run(self, run_id: str):
-        """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none or is not there."""
+        """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none, is not there, or is of a run that samkit did not keep."""
         if not RUN_ID.fullmatch(run_id):
             raise BadInput(f"{run_id[:60]!r} is not a run's id: it has 32 digits from 0-9 and a-f.")
         from mlflow.exceptions import MlflowException
 
         with store_errors(self.uri):
             try:
-                return self.client().get_run(run_id)
+                run = self.client().get_run(run_id)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 raise BadInput(f"There is no run {run_id} in {without_password(self.uri)}.") from None
+        if "samkit.run_uuid" not in run.data.tags:
+            raise BadInput(f"The run {run_id} is not one of samkit's runs: MLflow's own pages show and change it.")
+        return run
 
     @property
     def server_url(self) -> str | None:

@@ -13,13 +13,13 @@ from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Inputs
 from samkit.models.prompts import Prompts
 from samkit.tracking.bundle import PICTURES, Bundle
+from samkit.tracking.run_model import find_model, is_model
 from samkit.tracking.store import RunStore
 from samkit.ui.experiment_pages import ExperimentPage
 from samkit.ui.knobs import Knobs
 from samkit.ui.markdown_text import plain_text
 from samkit.ui.model_picker import DTYPES
 from samkit.ui.picture_pair import picture_pair
-from samkit.ui.run_model import find_model, is_model
 from samkit.ui.store_state import require_store
 from samkit.ui.workspace import PendingRun, Workspace
 

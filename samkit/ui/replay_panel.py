@@ -6,9 +6,9 @@ import streamlit as st
 
 from samkit.errors import CheckpointError
 from samkit.tracking.bundle import Bundle
-from samkit.tracking.replay import ReplayOutcome, replay
+from samkit.tracking.replay import ReplayOutcome, replay, replay_device
+from samkit.tracking.run_model import find_model
 from samkit.ui.models import shared_model
-from samkit.ui.run_model import find_model
 
 HELP = "Runs it again from its pictures, prompts and parameters, and compares every mask pixel by pixel"
 MAX_LINES = 30
@@ -29,7 +29,7 @@ def _replay(bundle: Bundle) -> ReplayOutcome:
         )
     bar = st.progress(0.0, text=f"Loading {found.ref}")
     try:
-        model = shared_model(found.ref, record["device"], record["dtype"])
+        model = shared_model(found.ref, replay_device(record["device"]), record["dtype"])
         return replay(bundle, model=model, progress=lambda share, line: bar.progress(min(1.0, share), text=line))
     finally:
         bar.empty()
@@ -40,17 +40,20 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
         return
     lines = (*outcome.mask_differences, *outcome.array_sentences)[:MAX_LINES]
     text = f"Replayed: {outcome.sentence}\n\n" + "\n".join(f"- {line}" for line in lines)
-    if outcome.identical and not outcome.moved:
+    if outcome.identical:
         st.success(text, icon=":material/verified:")
-    elif outcome.identical:
-        st.info(text, icon=":material/verified:")
     else:
         st.warning(text, icon=":material/difference:")
     if outcome.metric_differences:
         rows = [
-            {"metric": name, "kept": then, "replayed": again, "beyond tolerance": name in outcome.moved}
+            {"metric": name, "kept": _shown(then), "replayed": _shown(again), "beyond tolerance": name in outcome.moved}
             for name, (then, again) in outcome.metric_differences.items()
         ]
         st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
     for line in outcome.surroundings:
         st.caption(line)
+
+
+def _shown(value) -> float | str | None:
+    """A cell of the table: what is neither a number nor missing goes as text."""
+    return value if value is None or isinstance(value, float) else str(value)

@@ -53,6 +53,13 @@ def test_what_differs_is_told_apart_from_what_is_the_same(three):
     assert told["points"].values == (1, 1, 0) and told["prompts"].differs
 
 
+def test_metrics_that_are_no_numbers_are_never_the_best(three):
+    for bundle, value in zip(three.bundles, (float("nan"), 0.5, 0.75), strict=True):
+        bundle.record["metrics"] = {"predicted_iou": value, "jitter_iou": "high" if value == 0.5 else 0.5, "drift_error": None}
+    best = {row.name: row.best for row in Comparison(three.bundles).metrics}
+    assert best["predicted_iou"] == (2,) and best["jitter_iou"] == (0, 2) and best["drift_error"] == ()
+
+
 def test_the_best_are_marked_only_where_something_tells_which_they_are(three):
     assert named(three.metrics, "predicted_iou").best == (1, 2)
     assert named(three.metrics, "area_px").best == () and named(three.metrics, "area_px").values == (500.0, 500.0, None)

@@ -8,7 +8,7 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.tracking.bundle import write_bundle
-from samkit.tracking.edit import delete_run, note_run, parse_tags, read_run, rename_run, restore_run, tag_run, tags_text
+from samkit.tracking.edit import delete_run, note_run, read_run, rename_run, restore_run, tag_run
 from samkit.tracking.search import Query, filter_string, kept_experiments, neighbours, search_runs, split_text
 from samkit.tracking.store import RunStore
 from samkit.tracking.tags import MAX_TAG_CHARACTERS, THUMBNAIL, WORDS, thumbnail_of, user_tags
@@ -79,6 +79,13 @@ def found(kept, **query) -> list[int]:
         ("cross-image", [1]),
         ("O'Brien's", [2]),
         ("made-up", [2, 1, 0]),
+        ("coffee and made-up", [1, 0]),
+        ("100%", [1]),
+        ("1%0", []),
+        ("c_p", []),
+        ("%", [1]),
+        ("o\\brien", []),
+        ("coffee_cup", []),
         ("nothing like it", []),
         ("metrics.predicted_iou > 1", [2, 1]),
         ("metrics.predicted_iou >= 1.5 and metrics.area_px = 12", [2, 1]),
@@ -114,7 +121,58 @@ def test_a_search_that_cannot_be_read_is_a_sentence(kept, text):
         search_runs(kept[0], Query(text=text))
 
 
-@pytest.mark.parametrize("word", ["a'b", 'a"b', "a`b", "a\\b", "' or 1=1 --", "%", "é", "x' and status = 'RUNNING"])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("metrics.predicted_iou >", "looks like a clause"),
+        ("metrics.predicted_iou", "looks like a clause"),
+        ("dataset.name = 'x'", "looks like a clause"),
+        ("x' and status = 'RUNNING", "looks like a clause"),
+        ("iou > 0.8", "looks like a clause"),
+        ("tags.x like", "looks like a clause"),
+        ("status in", "looks like a clause"),
+        ("metrics.a > 1 or metrics.b > 2", "can't have OR"),
+        ("coffee OR cat", "can't have OR"),
+        ("not metrics.a > 1", "can't have NOT"),
+        ("(metrics.a > 1) cat", "can't have parentheses"),
+        ("metrics.a between 0 and 1", "can't have BETWEEN"),
+        (" ".join(f"w{i}" for i in range(70)), "has 70 words and clauses; at most 20"),
+        ("w " * 400, "has 400 words and clauses; at most 20"),
+    ],
+)
+def test_what_looks_like_a_filter_and_is_none_is_a_sentence(text, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        split_text(text)
+
+
+def test_the_largest_search_that_is_allowed_is_answered(kept):
+    assert found(kept, text="coffee " * 20, model="made-up", picture="coffee", tag="samkit.model=made-up", since=date(2000, 1, 1)) == [1, 0]
+
+
+def test_a_picture_is_found_as_second_picture_and_as_film_by_its_whole_name(own):
+    store, ids = own
+    store.client().set_tag(ids[0], "samkit.picture_b", "rocket")
+    store.client().set_tag(ids[2], "samkit.video", "rocket")
+    for run_id in ids.values():
+        tag_run(store, run_id, {"rocket": ""})
+    assert found(own, picture="rocket") == [2, 0] and found(own, picture="rock") == []
+
+
+def test_pages_of_one_picture_follow_each_other(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("samkit.tracking.search.SCANNED", 2)
+    ids = [keep(store, tmp_path, seed, "page", "of paging", picture="paged" if seed % 2 else "paged not") for seed in range(9)]
+    query, seen, token, sizes = Query(picture="paged"), [], None, []
+    while True:
+        page = search_runs(store, query, token, size=2)
+        seen += [run.run_id for run in page.runs]
+        sizes.append(len(page.runs))
+        token = page.next
+        if token is None:
+            break
+    assert seen == ids[1::2][::-1] and sizes == [2, 2]
+
+
+@pytest.mark.parametrize("word", ["a'b", 'a"b', "a`b", "a\\b", '"\' or 1=1 --"', "%", "é", "x' and status = 'RUNNING'"])
 def test_no_word_leaves_its_quotes(kept, word):
     assert found(kept, text=word) in ([], [2, 1, 0], [1])
 
@@ -122,7 +180,11 @@ def test_no_word_leaves_its_quotes(kept, word):
 @pytest.mark.parametrize(
     ("text", "words", "clauses"),
     [
-        ("cat and dog", ["cat", "and", "dog"], []),
+        ("cat and dog", ["cat", "dog"], []),
+        ('cat "and" "a  B"', ["cat", "and", "a b"], []),
+        ('"metrics.x > 1" "or"', ["metrics.x > 1", "or"], []),
+        ("coffee (2) lr=3 run.png", ["coffee", "(2)", "lr=3", "run.png"], []),
+        ("between eyes in like", ["between", "eyes", "in", "like"], []),
         ("cat and metrics.a>1 and params.b = 'x y' and dog", ["cat", "dog"], ["metrics.a>1", "params.b = 'x y'"]),
         ("metric.a <= -1e-3", [], ["metric.a <= -1e-3"]),
         ("tags.`a b` IS NOT NULL", [], ["tags.`a b` IS NOT NULL"]),
@@ -199,9 +261,33 @@ def test_names_have_a_length(kept, name):
         rename_run(kept[0], kept[1][0], name)
 
 
-def test_tags_as_text_and_back():
-    tags = {"figure": "3", "keeper": ""}
-    assert parse_tags(" figure = 3 , keeper,\n") == tags and parse_tags(tags_text(tags)) == tags and parse_tags(" ") == {}
+def test_a_tag_that_mlflows_pages_allow_stays_while_others_are_changed(own):
+    store, ids = own
+    store.client().set_tag(ids[0], "x:y", "theirs")
+    tag_run(store, ids[0], {"x:y": "theirs", "keeper": ""})
+    assert user_tags(read_run(store, ids[0]).tags) == {"x:y": "theirs", "keeper": ""}
+    with pytest.raises(BadInput, match="can't be a tag"):
+        tag_run(store, ids[0], {"x:y": "theirs", "new:one": ""})
+    tag_run(store, ids[0], {"keeper": ""})
+    assert user_tags(read_run(store, ids[0]).tags) == {"keeper": ""}
+
+
+def test_runs_of_others_are_neither_opened_nor_deleted(kept, tmp_path):
+    client = kept[0].client()
+    foreign = client.create_run(client.get_experiment_by_name("samkit/mask-stability").experiment_id).info.run_id
+    for change in (read_run, delete_run, restore_run):
+        with pytest.raises(BadInput, match="not one of samkit's runs"):
+            change(kept[0], foreign)
+    with pytest.raises(BadInput, match="not one of samkit's runs"):
+        kept[0].load(foreign, tmp_path / "loaded")
+    assert client.get_run(foreign).info.lifecycle_stage == "active" and not (tmp_path / "loaded").exists()
+
+
+def test_a_run_that_was_sent_in_part_is_a_sentence(own, tmp_path):
+    store, ids = own
+    store.client().set_terminated(ids[0], "FAILED")
+    with pytest.raises(BadInput, match=r"only in part \(FAILED\)"):
+        store.load(ids[0], tmp_path / "half")
 
 
 def test_words_and_thumbnail_fit_into_their_tags(tmp_path):

@@ -24,7 +24,11 @@ def is_model(ref: str, model: dict) -> bool:
 
 
 def find_model(model: dict) -> FoundModel:
-    """model: name and sha256 as run.json tells them. Looked for by its checkpoint's hash, then by its name, in the catalogue and the own folders."""
+    """Where the checkpoint of a run is: by its hash in the catalogue and in the own folders, then by its name there.
+
+    model: name and sha256 as run.json tells them. A name is only ever compared with names, so a run.json can't have any other file opened.
+    Raises CheckpointError where a folder of own checkpoints can't be read.
+    """
     from samkit.models.catalogue import catalogue
     from samkit.models.file_hash import file_sha256
     from samkit.models.folders import own_checkpoints
@@ -33,8 +37,10 @@ def find_model(model: dict) -> FoundModel:
     same = next((entry.name for entry in entries if entry.sha256 == model["sha256"]), None)
     if same:
         return FoundModel(same, True)
-    named = next((entry.name for entry in entries if entry.name == model["name"]), None)
-    if named:
-        return FoundModel(named, False)
-    path = next((path for path in own_checkpoints() if path.stem == model["name"]), None)
-    return FoundModel(str(path), file_sha256(Path(path)) == model["sha256"]) if path else FoundModel(None, False)
+    # Large files take seconds to hash, so one of the right name comes first.
+    own = sorted(own_checkpoints(), key=lambda path: path.stem != model["name"])
+    same = next((path for path in own if file_sha256(path) == model["sha256"]), None)
+    if same:
+        return FoundModel(str(same), True)
+    named = [*(entry.name for entry in entries if entry.name == model["name"]), *(str(path) for path in own if path.stem == model["name"])]
+    return FoundModel(named[0] if named else None, False)

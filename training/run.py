@@ -218,10 +218,11 @@ def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: P
     if path.exists():
         run.resume(path)
     drawn = lessons(task, recipe, [1000 + rank, run.step], run.start, end, workers=0 if on_cpu else max(1, (os.cpu_count() or 2) - 2))
-    saved, recent = time.time(), []
+    saved, recent, parent = time.time(), [], os.getppid()
     with open(folder / f"log{rank}.txt", "a") as log, plain_attention() if on_cpu else nullcontext():
         while True:
-            elapsed = torch.tensor([elapsed_part(run.start, end)])
+            # Where the process that started all is gone, whoever ended it meant the run.
+            elapsed = torch.tensor([elapsed_part(run.start, end) if os.getppid() == parent else 1.0])
             if run.step % AVERAGE_EVERY == 0:
                 # All processes must stop at the same step, so the farthest clock counts.
                 dist.all_reduce(elapsed, op=dist.ReduceOp.MAX)

@@ -145,3 +145,11 @@ def test_lessons_drawn_in_other_processes_differ_from_each_other(data):
 def test_a_run_whose_end_has_passed_takes_no_step(data, tmp_path):
     run_process(0, 1, ImageTask(data / "cache"), SHORT, tmp_path, time.time() - 60, tmp_path / "rendezvous")
     assert torch.load(tmp_path / "checkpoint0.pt", weights_only=True)["step"] == 0
+
+
+def test_a_run_whose_starter_was_killed_ends_with_a_checkpoint(data, tmp_path, monkeypatch):
+    parents = iter([1] * 5)
+    monkeypatch.setattr("training.run.os.getppid", lambda: next(parents, 2))
+    end = time.time() + 200
+    run_process(0, 1, ImageTask(data / "cache"), SHORT, tmp_path, end, tmp_path / "rendezvous")
+    assert time.time() < end - 60 and torch.load(tmp_path / "checkpoint0.pt", weights_only=True)["step"] == 8

@@ -1,6 +1,6 @@
-"""The picture cache: every training picture once at 320 x 320, with its object masks, in two memory-mapped arrays.
+"""The picture cache: every training picture once at 512 x 512, with its object masks, in two memory-mapped arrays.
 
-    python -m training.data ../shared/data CACHE          # about 1 minute, 2 GB
+    python -m training.data ../shared/data CACHE          # about 1 minute, 4 GB
 
 Pictures are squashed to a square, as SAM v2 sees them. See README.md for the layout of the data folder.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-CACHE_SIDE = 320
+CACHE_SIDE = 512
 MASK_BYTES = CACHE_SIDE * CACHE_SIDE // 8
 
 DROPPED_SOURCES = {"facade", "mushroom", "tree", "boxes", "foodplate"}

@@ -21,7 +21,7 @@ from samkit.models.vit import VitConfig
 NANO_SAM2 = ModelConfig(
     family="sam2",
     version="2.1",
-    native_side=256,
+    native_side=384,
     encoder=HieraConfig(channels=48, num_heads=1, blocks_per_stage=(1, 2, 5, 2), window_sizes=(8, 4, 8, 4), global_blocks=(5, 7)),
     decoder=MaskDecoderConfig(
         channels=128,

@@ -44,6 +44,13 @@ RECIPES = {
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.3, (192, 256, 384)),
     ),
+    "larger": Recipe(
+        stages=((0.0, 256, 5), (0.15, 320, 3), (0.4, 384, 2)),
+        learning_rate=4e-4,
+        single_round_until=0.0,
+        rounds=(0.35, 0.35, 0.2, 0.1),
+        other_sides=(0.25, (256, 320, 448)),
+    ),
     "gpu": Recipe(
         stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),
         prompts=8,
@@ -54,7 +61,7 @@ RECIPES = {
     ),
 }
 """By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger
-sides, "onward" from small sides to larger ones, "gpu" for one large GPU, from either."""
+sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "gpu" for one large GPU, from either."""
 
 
 @dataclass(frozen=True)

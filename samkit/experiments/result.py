@@ -81,6 +81,12 @@ def encode_plain(model, picture: Picture, *, side=None, fit="native", window_siz
     return model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
 
 
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
 @dataclass(frozen=True)
 class Result:
     """One finished experiment.
@@ -92,6 +98,7 @@ class Result:
     tables:  name -> list of rows (dicts of plain values), curves among them.
     timings: name ending in `_ms` -> milliseconds.
     files:   file name -> content, such as a film and the masks of its frames (kept as they are).
+    threads: how many torch computed with; by itself those of the thread that makes the Result.
     """
 
     experiment: str
@@ -103,3 +110,4 @@ class Result:
     tables: Mapping[str, list[dict]] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    threads: int = field(default_factory=_torch_threads)

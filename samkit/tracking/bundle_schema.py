@@ -112,6 +112,7 @@ class RunRecord(_Told):
     model: ToldModel
     device: Word
     dtype: Word
+    threads: Annotated[int, Field(ge=1)] = 1
     picture: ToldPicture | None = None
     picture_b: ToldPicture | None = None
     video: ToldFilm | None = None

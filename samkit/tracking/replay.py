@@ -5,6 +5,7 @@ import math
 import shlex
 import zipfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,17 +168,20 @@ def _check_single(path: Path) -> None:
 
 
 def replay(bundle: Bundle, *, model=None, device: str | None = None, progress: Progress | None = None, tolerance: float = TOLERANCE) -> ReplayOutcome:
-    """Run the bundle's experiment again with its pictures, prompts, parameters and dtype, and compare.
+    """Run the bundle's experiment again with its pictures, prompts, parameters, dtype and number of threads, and compare.
 
     tolerance: by how much a metric may move before the outcome names it
     model: a `SamModel` to run it with; None loads the bundle's own as `find_model` finds it, on `device` (None: the bundle's, see `replay_device`).
     Raises CheckpointError where the model is not on this machine, ParamsError where this version of the experiment refuses the parameters.
     """
+    from samkit.models.threads import own_threads
+
     record = bundle.record
     experiment = find_experiment(bundle.experiment)
     params = build_params(experiment.Params, bundle.params)
     model = model or _load_own_model(record, device)
-    result = experiment.run(model, bundle.inputs(), params, progress=progress)
+    with own_threads(record["threads"]) if "threads" in record else nullcontext():
+        result = experiment.run(model, bundle.inputs(), params, progress=progress)
     masks = {(name if name.startswith("mask_") else f"mask_{name}"): mask for name, mask in result.masks.items()}
     kept = bundle.masks()
     if FRAME_MASKS in result.files:
@@ -188,7 +192,7 @@ def replay(bundle: Bundle, *, model=None, device: str | None = None, progress: P
         mask_count=len(kept.keys() | masks.keys()),
         mask_differences=compare_masks(kept, masks),
         metric_differences=compare_metrics(record["metrics"], result.metrics),
-        surroundings=_surroundings(record, model),
+        surroundings=_surroundings(record, model, result.threads),
         array_count=len(kept_arrays.keys() | result.arrays.keys()),
         array_differences=compare_arrays(*_with_bank_tensors(kept_arrays, result.arrays)),
         tolerance=tolerance,
@@ -308,11 +312,12 @@ def _load_own_model(record: dict, device: str | None):
     return load_model(found.ref, device=device or replay_device(record["device"]), dtype=record["dtype"])
 
 
-def _surroundings(record: dict, model) -> tuple[str, ...]:
+def _surroundings(record: dict, model, threads: int) -> tuple[str, ...]:
     pairs = {
         "model file (SHA-256)": (record["model"]["sha256"], model.info.sha256),
         "device": (record["device"], model.device),
         "dtype": (record["dtype"], model.dtype),
+        "number of threads": (record.get("threads"), threads),
         "samkit": (record["samkit"], __version__),
         **{name: (record.get(name), present) for name, present in environment().items()},
     }

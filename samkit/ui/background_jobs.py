@@ -169,14 +169,11 @@ def _step_back() -> None:
     """Leave a core to other visitors, and let their clicks go first: on Linux a thread has a priority of its own."""
     import torch
 
+    from samkit.models.threads import set_own_threads
+
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-    usual = torch.get_num_threads()
-    torch.set_num_threads(max(1, usual - 1))
-    # torch counts for each thread, but new threads take over the last count that any thread set; so one more thread sets the usual one again.
-    restore = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    restore.start()
-    restore.join()
+    set_own_threads(max(1, torch.get_num_threads() - 1))
 
 
 @st.cache_resource(show_spinner=False)

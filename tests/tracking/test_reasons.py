@@ -5,9 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from datetime import UTC
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -72,17 +70,12 @@ def test_a_locked_database_is_named_and_the_run_waits(bundle, monkeypatch):
 
 
 LOOK = """
-import os, sys
-from pathlib import Path
+import sys
 from samkit.tracking.search import search_runs
 from samkit.tracking.store import RunStore
 from samkit.errors import StoreError
 from samkit.tracking.bundle import read_bundle
 store, bundle = RunStore(sys.argv[1]), read_bundle(sys.argv[2])
-if os.geteuid() == 0:
-    first = RunStore(sys.argv[1].replace("one.db", "first.db"))  # imports all there is to import, which only root may be allowed to read
-    first.keep(bundle), search_runs(first)
-    os.setegid(65534), os.seteuid(65534)
 print(len(search_runs(store).runs))
 try:
     store.keep(bundle)
@@ -91,26 +84,24 @@ except StoreError as error:
 """
 
 
-def test_a_store_that_can_only_be_read_is_listed_and_says_why_it_takes_nothing(bundle, tmp_path, monkeypatch):
-    folder = Path(tempfile.mkdtemp(prefix="samkit-read-only-"))  # pytest's own folders are closed to other users
+def test_a_store_that_can_only_be_read_is_listed_and_says_why_it_takes_nothing(bundle, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'one.db'}"
+    RunStore(uri).keep(bundle)
+    shutil.copytree(made_up_bundle(tmp_path / "more", 1).path, folder / "more")
+    for file in (folder, *folder.rglob("*")):
+        file.chmod(0o555 if file.is_dir() else 0o444)
+    # Permissions say nothing to root, unless it gives up the right to pass over them.
+    as_others = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     try:
-        uri = f"sqlite:///{folder / 'one.db'}"
-        RunStore(uri).keep(bundle)
-        shutil.copytree(made_up_bundle(tmp_path / "more", 1).path, folder / "more")
-        for file in (folder, *folder.rglob("*")):
-            file.chmod(0o555 if file.is_dir() else 0o444)
-        home = folder.with_name(f"{folder.name}-home")
-        home.mkdir(mode=0o777)
-        home.chmod(0o777)
-        told = os.environ | {"SAMKIT_HOME": str(home), "HOME": str(home), "MPLCONFIGDIR": str(home)}
-        done = subprocess.run([sys.executable, "-c", LOOK, uri, str(folder / "more")], env=told, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*as_others, sys.executable, "-c", LOOK, uri, str(folder / "more")], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr[-2000:]
         count, said = done.stdout.strip().splitlines()
         assert count == "1" and READ_ONLY in said
     finally:
-        folder.chmod(0o755)
-        shutil.rmtree(folder)
-        shutil.rmtree(folder.with_name(f"{folder.name}-home"), ignore_errors=True)
+        for file in (folder, *folder.rglob("*")):
+            file.chmod(0o755)
 
 
 @pytest.mark.parametrize("told", [None, 253402343999000, -(10**18), 10**30, float("nan")])

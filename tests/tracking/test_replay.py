@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
@@ -66,11 +67,26 @@ def test_metrics_that_moved_are_not_identical(replayed):
 
 
 @pytest.mark.parametrize("value", [float("nan"), None, "high", [1], 10**400, True, float("inf")])
-def test_a_kept_metric_that_is_no_number_differs_and_is_no_traceback(bundle, replayed, value):
+def test_a_kept_metric_that_is_no_number_is_a_sentence(bundle, replayed, value):
     path = bundle.path / "run.json"
     path.write_text(json.dumps(bundle.record | {"metrics": {"predicted_iou": value, "area_px": 12.0}}))
-    outcome = replayed()
-    assert outcome.moved == ("predicted_iou",) and "predicted_iou" in outcome.sentence and not outcome.identical
+    with pytest.raises(BadInput, match="its run.json"):
+        replayed()
+
+
+@pytest.mark.parametrize("kept", [1, 2, 10**30])
+def test_a_run_is_replayed_with_its_own_number_of_threads(bundle, monkeypatch, kept):
+    used, usual = [], torch.get_num_threads()
+
+    def run(*_, **__):
+        used.append(torch.get_num_threads())
+        return made_up_result()[0]
+
+    monkeypatch.setattr("samkit.tracking.replay.find_experiment", lambda name: SimpleNamespace(Params=Params, run=run))
+    (bundle.path / "run.json").write_text(json.dumps(bundle.record | {"threads": kept}))
+    outcome = replay(read_bundle(bundle.path), model=LOADED)
+    assert used == [min(kept, os.cpu_count())] and torch.get_num_threads() == usual
+    assert any("number of threads" in line for line in outcome.surroundings) == (kept > os.cpu_count())
 
 
 def test_arrays_that_can_not_be_read_are_a_sentence(bundle, replayed):

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from samkit.errors import ParamsError
+from samkit.experiments.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
 from samkit.experiments.colormaps import Colormap, color_map
 from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
 from samkit.models.geometry import ImageGeometry
@@ -23,8 +22,6 @@ NAME = "block-norms"
 TITLE = "Block norms"
 QUESTION = "Are there tokens with unusually high norms?"
 
-POOLED_GRID = 16
-"""Blocks are compared on tokens averaged to at most so many a side: their grids differ."""
 TILE_PX, SHEET_COLUMNS = 160, 6
 
 
@@ -72,45 +69,6 @@ def outliers(norms: np.ndarray, factor: float) -> np.ndarray:
     return norms > factor * np.median(norms)
 
 
-def successive_similarity(blocks: Sequence[Tensor]) -> list[float | None]:
-    """Mean cosine similarity of each token before and after a block; None for the first block and where a stage changes the grid or the width."""
-    similarities: list[float | None] = [None]
-    lengths = [tokens.float().norm(dim=-1).clamp(min=1e-8) for tokens in blocks]
-    for index in range(1, len(blocks)):
-        before, after = blocks[index - 1], blocks[index]
-        if before.shape == after.shape:
-            cosines = torch.linalg.vecdot(before.float(), after.float()) / (lengths[index - 1] * lengths[index])
-            similarities.append(float(cosines.mean()))
-        else:
-            similarities.append(None)
-    return similarities
-
-
-def block_similarity(blocks: Sequence[Tensor]) -> tuple[np.ndarray, tuple[int, int]]:
-    """(float32 [N, N], grid): linear CKA of each two blocks (Kornblith et al. 2019), on their tokens averaged to one grid of at most `POOLED_GRID` a side.
-
-    CKA compares what tells tokens apart, so blocks of different widths can be compared; 1 for the same up to rotation and scale.
-    """
-    grid = tuple(min([POOLED_GRID, *(tokens.shape[axis] for tokens in blocks)]) for axis in (0, 1))
-    grams = []
-    for tokens in blocks:
-        pooled = pooled_tokens(tokens, grid)
-        centred = pooled - pooled.mean(dim=0)
-        gram = (centred @ centred.T).flatten()
-        grams.append(gram / gram.norm().clamp(min=1e-12))
-    stacked = torch.stack(grams)
-    return (stacked @ stacked.T).cpu().numpy(), grid
-
-
-def pooled_tokens(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Tokens averaged to a grid: [h, w, C] -> float32 [grid_h * grid_w, C]."""
-    (height, width, _), (rows, columns) = tokens.shape, grid
-    if height % rows == 0 and width % columns == 0:
-        cells = tokens.unflatten(0, (rows, height // rows)).unflatten(2, (columns, width // columns))
-        return cells.float().mean(dim=(1, 3)).flatten(0, 1)
-    return F.adaptive_avg_pool2d(tokens.float().permute(2, 0, 1)[None], grid)[0].flatten(1).T
-
-
 def block_rows(
     norms: Sequence[np.ndarray], kinds: Sequence[BlockKind], widths: Sequence[int], similarities: Sequence[float | None], factor: float
 ) -> list[dict]:
@@ -141,7 +99,8 @@ def outlier_rows(norms: Sequence[np.ndarray], factor: float, geometry: ImageGeom
 class BlockMeasures:
     """What one encoding's blocks give, whatever the knobs say.
 
-    norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it; similarity, grid: as `block_similarity` does
+    norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it
+    similarity: float32 [N, N], CKA; cosine: float32 [N, N], NaN between blocks of different widths; both on tokens of `grid`
     """
 
     norms: tuple[np.ndarray, ...]
@@ -149,6 +108,7 @@ class BlockMeasures:
     widths: tuple[int, ...]
     successive: tuple[float | None, ...]
     similarity: np.ndarray
+    cosine: np.ndarray
     grid: tuple[int, int]
     geometry: ImageGeometry
     encode_ms: float
@@ -157,12 +117,15 @@ class BlockMeasures:
 def measure_blocks(model, encoding) -> BlockMeasures:
     """encoding: with its blocks kept."""
     blocks = encoding.blocks
+    grid = common_grid(blocks)
     return BlockMeasures(
         norms=tuple(token_norms(tokens) for tokens in blocks),
         kinds=tuple(block_kinds(model, encoding.settings.window_sizes)),
         widths=tuple(tokens.shape[-1] for tokens in blocks),
         successive=tuple(successive_similarity(blocks)),
-        **dict(zip(("similarity", "grid"), block_similarity(blocks), strict=True)),
+        similarity=cka_matrix(blocks, grid),
+        cosine=cosine_matrix(blocks, grid),
+        grid=grid,
         geometry=encoding.geometry,
         encode_ms=encoding.encode_ms,
     )
@@ -182,7 +145,8 @@ def run(
     measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them only a channel needs the encoding again
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
-    arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity, float32 [N, N]
+    arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity (linear CKA) and cosine (NaN between
+             blocks of different widths), float32 [N, N]
     metrics: blocks, max_norm and its block, outliers (of all blocks), outlier_blocks, last_max_over_median, similarity_grid_h and similarity_grid_w
     tables:  blocks, outliers
     Raises ParamsError for a block or a channel the model doesn't have.
@@ -215,7 +179,7 @@ def run(
         NAME,
         params,
         images=images,
-        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": found.similarity},
+        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": found.similarity, "cosine": found.cosine},
         metrics=metrics,
         tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor, found.geometry)},
         timings={"encode_ms": found.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},

@@ -54,6 +54,7 @@ class Params(MaskParams):
     prototypes: int = Field(default=1, ge=1, le=8, description="that many means of groups of tokens in place of one; the nearest counts")
     range_low: float = Field(default=-1.0, ge=-1, le=1, description="similarity that gets the colour scale's first colour")
     range_high: float = Field(default=1.0, ge=-1, le=1, description="similarity that gets its last")
+    own_range: bool = Field(default=False, description="the map's own least and largest similarity get them instead")
     threshold: float = Field(default=0.7, ge=-1, le=1, description="tokens above it are the same thing")
     min_area: float = Field(default=0.001, ge=0, le=1, description="smallest region that counts, as a share of the picture")
     find_objects: bool = Field(default=False, description="each region's peak goes back to the model as a point, for a mask of its own")
@@ -197,7 +198,7 @@ def run(
         metrics["known_count"] = known_count(other)
     similar = cv2.resize((labels > 0).astype(np.uint8), other.size[::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
     named = {f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen], "similar": similar}
-    images = {"similarity": color_map(wide, params.range_low, params.range_high, params.colormap), "regions": regions_image(other, labels, len(regions))}
+    images = {"similarity": color_map(wide, *color_range(similarity, params), params.colormap), "regions": regions_image(other, labels, len(regions))}
     if params.find_objects:
         named["objects"] = np.logical_or.reduce(list(objects.values())) if objects else np.zeros(other.size, bool)
         images["objects"] = objects_image(other, objects)
@@ -212,6 +213,11 @@ def run(
         timings=timings,
         files={COCO_FILE: coco_json(other, objects, rows)} if params.find_objects else {},
     )
+
+
+def color_range(similarity: np.ndarray, params: Params) -> tuple[float, float]:
+    """The similarities that get the colour scale's first and last colour."""
+    return (float(similarity.min()), float(similarity.max())) if params.own_range else (params.range_low, params.range_high)
 
 
 def _mask_rows(given: Predicted, chosen: int) -> list[dict]:

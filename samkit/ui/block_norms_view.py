@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.block_norms import block_kinds, outliers
+from samkit.experiments.block_norms import NAME, block_kinds, outliers
 from samkit.experiments.result import Result
 from samkit.models.geometry import plan_geometry
 from samkit.ui.figures import curves_figure, matrix_figure, plain_colorscale, token_figure
@@ -16,10 +16,14 @@ from samkit.ui.inspect_page import Side, sides_columns
 from samkit.ui.knobs import Knobs
 from samkit.ui.tables import table_with_csv
 from samkit.ui.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
+from samkit.ui.workspace import workspace
 
 VIEWS = ("All blocks", "One block", "Outliers")
 PLOT = {"displaylogo": False}
 SHOWN_PX = (900, 620)
+CKA, COSINE = "CKA", "Cosine"
+MATRICES = {CKA: "similarity", COSINE: "cosine"}
+"""Measure of blocks with blocks -> its array in the result."""
 NORMS = {"min": "smallest", "max": "largest", "median": "median"}
 
 
@@ -171,13 +175,25 @@ def change_figure(result: Result) -> go.Figure:
     return curves_figure(rows, "block", names, "similarity_to_last", "block", "cosine similarity", stage_marks(rows), from_zero=False)
 
 
-def similarity_figure(result: Result) -> go.Figure:
-    return matrix_figure(result.arrays["similarity"], "block", "block", "CKA", plain_colorscale(result.params.colormap), (0.0, 1.0))
+def matrix_limits(values: np.ndarray) -> tuple[float, float]:
+    """0 to 1, or -1 to 1 where two blocks are opposed."""
+    return (-1.0 if np.nanmin(values) < 0 else 0.0), 1.0
+
+
+def similarity_figure(result: Result, measure: str = CKA) -> go.Figure:
+    values = result.arrays[MATRICES[measure]]
+    return matrix_figure(values, "block", "block", measure, plain_colorscale(result.params.colormap), matrix_limits(values))
 
 
 def figures(result: Result) -> dict:
     block = token_figure(result.arrays["map"], plain_colorscale(result.params.colormap), "norm" if result.params.channel is None else "value")
-    return {"map": block, "norms": norms_figure(result), "change": change_figure(result), "block_similarity": similarity_figure(result)}
+    return {
+        "map": block,
+        "norms": norms_figure(result),
+        "change": change_figure(result),
+        "block_similarity": similarity_figure(result),
+        "block_cosine": similarity_figure(result, COSINE),
+    }
 
 
 def draw_curve(sides: Sequence[Side]) -> None:
@@ -198,14 +214,27 @@ def draw_change(sides: Sequence[Side]) -> None:
                 if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
                     st.caption("There is a gap where a stage changes grid and width: token and token can't be compared there.")
             with right:
-                st.markdown("**All blocks**: linear CKA, block by block")
-                st.plotly_chart(similarity_figure(side.result), key=side.key("block_similarity"), config=PLOT)
-                grid = int(side.result.metrics["similarity_grid_h"]), int(side.result.metrics["similarity_grid_w"])
-                grids = {norms.shape for norms in norms_of(side.result)}
-                differ = ", because grids differ from stage to stage" if len(grids) > 1 else ""
-                st.caption(f"Measured on every block's tokens averaged to one grid of {grid[0]} × {grid[1]}{differ}. 1: alike up to rotation and scale.")
-                matrix = TokenMap("Block similarity", side.result.arrays["similarity"])
-                map_downloads(side.key("block_similarity"), matrix, (0.0, 1.0), side.result.params.colormap)
+                _draw_matrix(side)
+
+
+def _draw_matrix(side: Side) -> None:
+    """All blocks with all others, by the measure chosen on side A."""
+    knobs, result = Knobs(workspace(), NAME), side.result
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown("**All blocks**, block by block")
+        told = dict(label_visibility="collapsed", help="CKA compares blocks of any width; cosine compares token with token, where widths are the same")
+        measure = knobs.choose("Measure", "matrix", [CKA, COSINE], CKA, **told) if side.letter == "A" else knobs.get("matrix", CKA)
+    values = result.arrays[MATRICES[measure]]
+    st.plotly_chart(similarity_figure(result, measure), key=side.key(f"block_{measure}"), config=PLOT)
+    rows, columns = int(result.metrics["similarity_grid_h"]), int(result.metrics["similarity_grid_w"])
+    grids = {norms.shape for norms in norms_of(result)}
+    if measure == CKA:
+        differ = ", because grids differ from stage to stage" if len(grids) > 1 else ""
+        st.caption(f"Linear CKA on every block's tokens averaged to one grid of {rows} × {columns}{differ}. 1: alike up to rotation and scale.")
+    else:
+        gaps = " There is none between blocks of different widths." if np.isnan(values).any() else ""
+        st.caption(f"Mean cosine similarity of token and token, over {rows} × {columns} tokens spread over each block.{gaps}")
+    map_downloads(side.key("block_similarity"), TokenMap("Block similarity", values), matrix_limits(values), result.params.colormap)
 
 
 def draw_outliers(sides: Sequence[Side]) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from samkit.experiments.colormaps import COLORMAPS
 from samkit.experiments.params import build_params
+from samkit.ui.browser_memory import remember_colormap
 from samkit.ui.workspace import Workspace
 
 SHARED = ("colormap",)
@@ -191,5 +192,7 @@ class Knobs:
         return self.keep(name, st.number_input(label, key=self._seed(name, default), **more))
 
     def colormap(self, **more) -> str:
-        """The colour scale, the same on all pages."""
-        return self.select("Colour scale", "colormap", list(COLORMAPS), COLORMAPS[0], **more)
+        """The colour scale, the same on all pages and at the browser's next visit."""
+        chosen = self.select("Colour scale", "colormap", list(COLORMAPS), COLORMAPS[0], **more)
+        remember_colormap(chosen)
+        return chosen

@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.result import Inputs, Result
-from samkit.experiments.semantic_similarity import COCO_FILE, level_count
-from samkit.media.pictures import Picture
+from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count
+from samkit.media.pictures import Picture, array_to_png
 from samkit.ui.figures import plain_colorscale, token_figure
 from samkit.ui.inline_image import fit_within, inline_image
 from samkit.ui.knobs import Knobs
@@ -81,19 +81,20 @@ def draw_knobs(scene: Scene) -> dict:
     count = knobs.slider("Prototypes", "prototypes", 1, 8, 1, 1, help="That many means of groups of tokens in place of one; the nearest counts")
     threshold = knobs.slider("Threshold", "threshold", -1.0, 1.0, 0.7, 0.01, help="Regions above it are counted")
     area = knobs.slider("Smallest region (% of the picture)", "min_area_percent", 0.0, 5.0, 0.1, 0.05)
-    low, high = knobs.slider("Colours from, to", "range", -1.0, 1.0, (-1.0, 1.0), 0.05)
+    own_range = knobs.toggle("Colours over the map's own range", "own_range", False, help="Off: the same colours for the same similarity on every map")
+    low, high = knobs.slider("Colours from, to", "range", -1.0, 1.0, (-1.0, 1.0), 0.05, disabled=own_range)
     objects = knobs.toggle("A mask for each region", "find_objects", False, help="Each region's peak goes back to the model as a point prompt")
     values = {"features": features, "level": level, "mirrored": mirror, "zoom": zoom, "prototypes": count, "threshold": threshold}
     # A hundredth of a hundredfold is not always the same float.
     share = knobs.base.get("min_area")
     values |= {"min_area": share if share is not None and 100 * share == area else area / 100, "find_objects": objects}
     low, high = (low, high) if low < high else (min(low, 0.95), min(low, 0.95) + 0.05)
-    return values | {"range_low": low, "range_high": high, "colormap": knobs.colormap()}
+    return values | {"range_low": low, "range_high": high, "own_range": own_range, "colormap": knobs.colormap()}
 
 
 def restore(params: dict) -> dict:
     """A kept run's parameters -> values of the knobs that make them."""
-    names = ("features", "level", "mirrored", "zoom", "prototypes", "threshold", "find_objects", "colormap")
+    names = ("features", "level", "mirrored", "zoom", "prototypes", "threshold", "find_objects", "own_range", "colormap")
     values = {name: params[name] for name in names}
     return values | {"range": (params["range_low"], params["range_high"]), "min_area_percent": 100 * params["min_area"]}
 
@@ -102,18 +103,23 @@ def draw_view(result: Result, scene: Scene) -> None:
     """The view switch, the chosen view, and what was found in one line."""
     view, params = scene.knobs.choose("View", "view", list(VIEWS), VIEWS[0], label_visibility="collapsed"), result.params
     if view == "Similarity":
-        limits = (params.range_low, params.range_high)
         shown = TokenMap("Similarity", result.arrays["similarity"])
-        map_view(scene.knobs, "similarity", shown, unit="", colormap=params.colormap, limits=limits)
+        map_view(scene.knobs, "similarity", shown, unit="", colormap=params.colormap, limits=color_range(shown.values, params))
     elif view == "On the picture":
-        inline_image(blended(compared(scene), result.images["similarity"]), "Similarity over the picture", "samkit-figure")
+        _draw_picture(blended(compared(scene), result.images["similarity"]), "Similarity over the picture", "similarity_on_picture")
     elif view == "Regions":
-        inline_image(result.images["regions"], "The regions, outlined", "samkit-figure")
+        _draw_picture(result.images["regions"], "The regions, outlined", "regions")
     elif "objects" in result.images:
-        inline_image(fit_within(result.images["objects"], *SHOWN_PX), "A mask for each region", "samkit-figure")
+        _draw_picture(result.images["objects"], "A mask for each region", "objects")
     else:
         st.info("Switch on “A mask for each region” to hand the regions' peaks back to the model as points.", icon=":material/ads_click:")
     st.caption(summary(result))
+
+
+def _draw_picture(rgb: np.ndarray, description: str, name: str) -> None:
+    """A picture, fitted to the page, and itself as a file."""
+    inline_image(fit_within(rgb, *SHOWN_PX), description, "samkit-figure")
+    st.download_button("PNG", lambda: array_to_png(rgb), f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore")
 
 
 def compared(scene: Scene) -> Picture:

@@ -23,6 +23,7 @@ _CSS = """
   {fill: currentColor !important; fill-opacity: .78 !important;}
 [data-testid="stSidebar"] hr {margin: .4rem 0;}
 [data-testid="stSidebarUserContent"] {padding-top: .5rem;}
+[data-testid="stLayoutWrapper"]:has(> .st-key-browser_memory), .st-key-browser_memory {display: none;}
 /* Room for the content to come, so that what is below stays where it is. */
 .st-key-row_top {min-height: 34rem;}
 .st-key-row_main {min-height: 33rem;}

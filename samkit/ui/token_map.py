@@ -169,7 +169,7 @@ def _range(knobs: Knobs, name: str, values: np.ndarray) -> tuple[float, float] |
 
 def _png(values: np.ndarray, limits: tuple[float, float] | None, colormap: Colormap) -> bytes:
     low, high = limits or (float(values.min()), float(values.max()))
-    pixels = color_map(values, low, high, colormap) if values.ndim == 2 else values
+    pixels = color_map(np.nan_to_num(values, nan=low), low, high, colormap) if values.ndim == 2 else values
     factor = max(1, round(SAVED_PX / max(values.shape[:2])))
     return array_to_png(np.ascontiguousarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1)))
 

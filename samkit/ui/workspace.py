@@ -12,6 +12,7 @@ import streamlit as st
 from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.models.prompts import Prompts
+from samkit.ui.browser_memory import remembered_colormap
 
 _KEY = "samkit.workspace"
 MAX_RECENT = 6
@@ -103,5 +104,7 @@ def workspace() -> Workspace:
         made = Workspace()
         first = sample_names()[0]
         made.show_picture(load_sample(first), SAMPLES[first].prompts)
+        if (colormap := remembered_colormap()) is not None:
+            made.shared_params["colormap"] = colormap
         st.session_state[_KEY] = made
     return st.session_state[_KEY]

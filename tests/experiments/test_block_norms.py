@@ -1,7 +1,6 @@
 """Block norms against direct computation and against hooks on the official packages; outliers that were planted; what is refused."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -12,12 +11,10 @@ from samkit.errors import ParamsError
 from samkit.experiments.block_norms import (
     Params,
     block_kinds,
-    block_similarity,
     channel_map,
     outlier_rows,
     outliers,
     run,
-    successive_similarity,
     token_norms,
 )
 from samkit.experiments.result import Inputs, encode_plain
@@ -114,44 +111,6 @@ def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):
         channel_map(blocks[0], 9999)
     with pytest.raises(ParamsError, match="no block 99"):
         run(model, Inputs(PICTURE), Params(block=99))
-
-
-def test_similarity_of_successive_blocks():
-    a = torch.randn(3, 4, 5)
-    turned = torch.stack([a, 2 * a, -a])
-    assert successive_similarity([turned[0], turned[1], turned[2]]) == [None, pytest.approx(1), pytest.approx(-1)]
-    assert successive_similarity([a, torch.randn(3, 4, 6)]) == [None, None]
-
-
-def test_block_similarity_is_linear_cka():
-    x, y = torch.randn(8, 8, 6), torch.randn(8, 8, 10)
-    rotation = torch.linalg.qr(torch.randn(6, 6)).Q
-    matrix, grid = block_similarity([x, y, 3 * x @ rotation])
-
-    def cka(a, b):
-        a, b = (each.flatten(0, 1).double() - each.flatten(0, 1).double().mean(0) for each in (a, b))
-        return float((a.T @ b).norm() ** 2 / ((a.T @ a).norm() * (b.T @ b).norm()))
-
-    assert grid == (8, 8) and matrix[0, 2] == pytest.approx(1, abs=1e-5) and matrix[0, 1] == pytest.approx(cka(x, y), abs=1e-5)
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
-    np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-5)
-
-
-def test_blocks_of_different_grids_are_compared_on_one():
-    fine = torch.randn(4, 4, 7)
-    coarse = fine.unflatten(0, (2, 2)).unflatten(2, (2, 2)).mean((1, 3))
-    matrix, grid = block_similarity([fine, coarse])
-    assert grid == (2, 2) and matrix[0, 1] == pytest.approx(1, abs=1e-5)
-
-
-def test_48_blocks_of_hiera_large_are_compared_quickly():
-    sides, widths = (256, 128, 64, 32), (144, 288, 576, 1152)
-    blocks = [torch.randn(side, side, width) for side, width, count in zip(sides, widths, (2, 6, 36, 4), strict=True) for _ in range(count)]
-    start = time.process_time()
-    matrix, grid = block_similarity(blocks)
-    # The limit is 2 s, and there are two threads.
-    assert time.process_time() - start < 4
-    assert matrix.shape == (48, 48) and grid == (16, 16)
 
 
 def test_a_kept_run_replays(model, tmp_path):

@@ -12,7 +12,7 @@ import samkit
 from samkit.cli import app
 from samkit.errors import BadInput, ParamsError
 from samkit.experiments.result import Inputs, encode_plain
-from samkit.experiments.semantic_similarity import COCO_FILE, Params, describe_object, run
+from samkit.experiments.semantic_similarity import COCO_FILE, Params, color_range, describe_object, run
 from samkit.experiments.token_similarity import (
     ReferenceTokens,
     find_regions,
@@ -180,10 +180,16 @@ def test_a_knob_makes_nothing_again(nano, coins, kept_encodings):
 
     first = go()
     assert len(calls) == 3
-    for values in ({"threshold": 0.5}, {"prototypes": 4}, {"range_low": 0.0}, {"colormap": "magma"}, {"min_area": 0.01}):
+    for values in ({"threshold": 0.5}, {"prototypes": 4}, {"range_low": 0.0}, {"own_range": True}, {"colormap": "magma"}, {"min_area": 0.01}):
         go(**values)
-    assert len(calls) == 8 and len(described) == 1
+    assert len(calls) == 9 and len(described) == 1
     assert first.metrics == go().metrics
+
+
+def test_colours_span_what_is_asked_or_the_map_itself():
+    similarity = np.array([[-0.25, 0.5]])
+    assert color_range(similarity, Params(range_low=0.0, range_high=0.75)) == (0.0, 0.75)
+    assert color_range(similarity, Params(range_low=0.0, own_range=True)) == (-0.25, 0.5)
 
 
 def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, kept_encodings):

@@ -398,6 +398,9 @@ def test_similarity_knobs_encode_nothing(app):
     page.turn("threshold", 0.5)
     page.turn("min_area_percent", 0.5)
     page.turn("range", (-0.5, 0.9))
+    page.turn("own_range", True)
+    assert page.params.own_range and page.knob("range").disabled
+    page.turn("own_range", False)
     page.turn("find_objects", True)
     page.press(f"mask_button_{SIMILARITY}_0")
     params = page.params

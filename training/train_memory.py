@@ -34,6 +34,7 @@ MASK_PROMPTS, BOX_PROMPTS = 0.5, 0.25
 
 RECIPES = {
     "cpu": Recipe(stages=((0.0, 128, 6), (0.3, 192, 3), (0.6, 256, 2)), learning_rate=6e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
+    "larger": Recipe(stages=((0.0, 192, 3), (0.3, 256, 2), (0.65, 384, 1)), learning_rate=6e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
     "gpu": Recipe(stages=((0.0, 128, 64), (0.2, 192, 32), (0.4, 256, 24)), learning_rate=8e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
 }
 FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))

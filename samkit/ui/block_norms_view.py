@@ -234,7 +234,8 @@ def _draw_matrix(side: Side) -> None:
     else:
         gaps = " There is none between blocks of different widths." if np.isnan(values).any() else ""
         st.caption(f"Mean cosine similarity of token and token, over {rows} × {columns} tokens spread over each block.{gaps}")
-    map_downloads(side.key("block_similarity"), TokenMap("Block similarity", values), matrix_limits(values), result.params.colormap)
+    with st.container(horizontal=True, gap="small"):
+        map_downloads(side.key("block_similarity"), TokenMap("Block similarity", values), matrix_limits(values), result.params.colormap)
 
 
 def draw_outliers(sides: Sequence[Side]) -> None:

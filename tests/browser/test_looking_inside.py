@@ -221,6 +221,13 @@ def test_semantic_similarity(page, app_url, home, tmp_path, model):
     assert metrics["known_count"] == 24 and metrics["objects"] == len(json.loads(file("outputs/objects.coco.json").read_text())["annotations"])
 
 
+def test_the_browser_remembers_the_colour_scale(page, app_url):
+    open_page(page, app_url, NORMS)
+    pick_colormap(page, NORMS, "inferno")
+    page.goto(f"{app_url}/mask_stability")
+    page.locator('[class*="st-key-knob_mask-stability_colormap"]').get_by_text("inferno", exact=True).wait_for()
+
+
 def test_narrow_windows_keep_everything_inside(browser, app_url):
     context = browser.new_context(viewport={"width": 800, "height": 1000})
     narrow = context.new_page()

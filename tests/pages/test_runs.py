@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
 from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
+from samkit.tracking.archive import export_runs
 from samkit.tracking.bundle import write_bundle
 from samkit.tracking.edit import delete_run, note_run, read_run, tag_run
 from samkit.tracking.spool import Spool
@@ -325,12 +327,40 @@ def test_a_comparison_of_nothing_says_what_to_do(app, runs, sentence):
     assert sentence in text_of(app)
 
 
+def test_a_zip_of_runs_is_imported_once_and_a_hostile_one_not_at_all(app, keep, tmp_path):
+    run_ids = [keep("one"), keep("two", upper_threshold=4.0)]
+    exported = export_runs([RunStore().load(run_id, tmp_path / "loaded" / run_id) for run_id in run_ids], tmp_path / "two.zip").read_bytes()
+    delete_run(RunStore(), run_ids[0])
+    opened(app, LIST)
+
+    def give(content: bytes) -> None:
+        press(app, "open_import")
+        # A dialog stays open by itself only in a browser.
+        app.file_uploader(key="import_runs_file").set_value(("two.zip", content, "application/zip"))
+        app.button(key="open_import").click().run()
+        app.button(key="import_runs").click()
+        press(app, "open_import")
+        assert not app.exception
+
+    hostile = io.BytesIO(exported)
+    with zipfile.ZipFile(hostile, "a") as archive:
+        archive.writestr("../outside.zip", b"")
+    for content in (hostile.getvalue(), exported[: len(exported) // 2], b""):
+        give(content)
+        assert app.error and not app.success and len(RunStore().runs()) == 1
+    for _ in range(2):
+        give(exported)
+        assert [message.value for message in app.success] == ["2 imported. A run that was here already is not doubled."]
+    assert len(RunStore().runs()) == 2
+
+
 def test_what_waits_is_listed_with_its_reason_and_delivered(app, keep, tmp_path):
     keep("there")
     from samkit.tracking.bundle import read_bundle
 
     bundle = read_bundle(tmp_path / "there")
     delete_run(RunStore(), RunStore().runs()[0].run_id)
+    app.run()  # the first visit to a server sends what waits
     Spool().add(bundle)
     Spool().explain(bundle.run_uuid, "The run store was asleep.")
     opened(app, LIST)

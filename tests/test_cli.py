@@ -18,9 +18,11 @@ import pytest
 
 from samkit.cli import main
 from samkit.media.drawing import mask_to_png
-from samkit.media.film import masks_from_json
+from samkit.media.film import masks_from_json, write_film
 from samkit.media.masks import stability_score
 from samkit.media.pictures import array_to_png, read_picture
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.archive import export_runs, import_runs
 from samkit.tracking.bundle import read_bundle
@@ -353,6 +355,8 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         ([*RUN, "--prompts", "missing.json"], "missing.json can't be read"),
         ([*RUN[:4], "--image", "missing.png", "--out", "OUT"], "There is no file 'missing.png'"),
         ([*RUN[:4], "--image", "sample:chelsee", "--out", "OUT"], "did you mean chelsea?"),
+        ([*RUN[:4], "--image", "sample:coin#36", "--out", "OUT"], "coin has the frames 0 to 35; there is no frame 36"),
+        ([*RUN[:4], "--image", "missing.mp4#3", "--out", "OUT"], "There is no file 'missing.mp4'"),
         (["run", "mask-stability", "--model", "nano-sam9", *RUN[4:]], "did you mean nano-sam2"),
         ([*RUN[:6], "--out", str(ROOT)], "is not empty"),
         (RUN[:6], "Missing option '--out'"),
@@ -367,6 +371,21 @@ def test_runs_that_can_not_be(arguments, sentence, small_model, picture, tmp_pat
     done = samkit(*(known.get(argument, argument) for argument in arguments), expect=2)
     assert sentence in done.stderr.strip().splitlines()[-1]
     assert not out.exists()
+
+
+def test_a_frame_of_a_film_is_a_picture(small_model, picture, tmp_path):
+    with_mark = Path(shutil.copy(picture, tmp_path / "picture#12"))
+    frame = load_sample_video("coin").picture(12)
+    film = write_film(tmp_path / "film.mp4", [frame.rgb] * 3, 12)
+    given = ["run", "mask-stability", "--model", small_model, "--point", "0.4,0.65"]
+    pictures = []
+    for number, image in enumerate(("sample:coin#12", f"{film}#2", with_mark)):
+        samkit(*given, "--image", image, "--out", tmp_path / str(number))
+        pictures.append(read_bundle(tmp_path / str(number)).inputs().image)
+    assert pictures[0] == frame and pictures[2] == read_picture(picture)
+    assert [each.name for each in pictures] == ["coin, frame 12", "film.mp4, frame 2", "picture#12"]
+    with open_video(film) as opened:
+        assert pictures[1] == opened.picture(2)
 
 
 def test_ctrl_c_ends_with_130(small_model, picture, tmp_path):

@@ -1,6 +1,8 @@
 """What a person types, as the values that experiments take."""
 
 import difflib
+import os
+import re
 from pathlib import Path
 
 from samkit.errors import BadInput, ParamsError, PromptError
@@ -9,10 +11,14 @@ SAMPLE_PREFIX = "sample:"
 
 
 def read_image(text: str):
-    """The Picture of `--image`: a path, or `sample:NAME`."""
+    """The Picture of `--image`: a path, `sample:NAME`, or FILM#12 for a frame of a film, FILM being what `--video` takes."""
     from samkit.media.pictures import read_picture
     from samkit.media.samples import load_sample, sample_names
 
+    frame = re.fullmatch(r"(.+)#(\d{1,9})", text)
+    if frame and not os.path.exists(text):
+        with read_film(frame[1]) as film:
+            return film.picture(int(frame[2]))
     if not text.startswith(SAMPLE_PREFIX):
         return read_picture(text)
     name = text.removeprefix(SAMPLE_PREFIX)

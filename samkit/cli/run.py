@@ -21,12 +21,15 @@ def run(
     experiment: Annotated[str, typer.Argument(help="Which experiment, such as mask-stability or cross-image.")],
     model: Model,
     out: Annotated[Path, typer.Option(help="New or empty folder for the run.")],
-    image: Annotated[str | None, typer.Option(help="A picture file, or sample:NAME (sample:chelsea); with --video the picture that is remembered.")] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="A picture file, sample:NAME (sample:chelsea), or a frame of a film (film.mp4#12, sample:coin#12); with --video what is remembered."),
+    ] = None,
     point: Annotated[list[str] | None, typer.Option(help="x,y[,label] as shares 0..1 of the picture; label 1 foreground, 0 background. Repeatable.")] = None,
     box: Annotated[list[str] | None, typer.Option(help="x1,y1,x2,y2 as shares 0..1 of the picture. Repeatable.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="JSON file of prompts, samkit's or MuggledSAM's.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="name=value, a parameter of the experiment. Repeatable.")] = None,
-    image_b: Annotated[str | None, typer.Option("--image-b", help="The second picture, where the experiment takes one: a file, or sample:NAME.")] = None,
+    image_b: Annotated[str | None, typer.Option("--image-b", help="The second picture, where the experiment takes one, in the same ways.")] = None,
     video: Annotated[str | None, typer.Option(help="The film, where the experiment takes one: a file, a folder of frames, or sample:coin.")] = None,
     bank: Annotated[Path | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")] = None,
     mask: Annotated[

@@ -1,6 +1,7 @@
 """A film as a value: sizes, times, and frames in any order, whatever reads it. It is locked, for no decoder may be used by two threads at once."""
 
 import hashlib
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -84,7 +85,14 @@ class Video(ABC):
 
     def picture(self, index: int) -> Picture:
         """A frame as a picture."""
-        return Picture.from_array(self.frame(index), f"{self.name}, frame {index}")
+        return Picture.from_array(self.frame(index), frame_name(self.name, index))
+
+    def frame_of(self, picture: Picture) -> int | None:
+        """Which frame the picture is: known by its name, and the same pixels. None for any other picture."""
+        film, index = film_and_frame(picture.name)
+        if film != self.name or not index < self.length:
+            return None
+        return index if self.picture(index) == picture else None
 
     def close(self) -> None:  # noqa: B027 (films without a file have nothing to give back)
         """Give back the file. The film can't be read afterwards."""
@@ -94,6 +102,17 @@ class Video(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def frame_name(film: str, index: int) -> str:
+    """What a person knows a frame by, as a picture."""
+    return f"{film}, frame {index}"
+
+
+def film_and_frame(name: str) -> tuple[str, int] | tuple[None, None]:
+    """The film and the index in a name that `frame_name` made; two times None for any other name."""
+    told = re.fullmatch(r"(.+), frame (\d{1,9})", name)
+    return (told[1], int(told[2])) if told else (None, None)
 
 
 def shrunk_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

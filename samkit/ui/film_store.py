@@ -1,4 +1,4 @@
-"""Films that visitors upload, as files on the server's disk: readers need a path. The oldest go when there are too many."""
+"""Films that visitors upload: which are taken, and their files on the server's disk, for readers need a path. The oldest go when there are too many."""
 
 import hashlib
 import shutil
@@ -8,7 +8,11 @@ from pathlib import Path
 import streamlit as st
 
 from samkit.errors import PictureError
+from samkit.media.films import Video
+from samkit.media.video import open_video
 
+FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v"]
+FILM_UPLOAD_MB = 200
 MAX_STORED_BYTES = 2 * 2**30
 
 
@@ -50,3 +54,14 @@ class FilmStore:
 def film_store() -> FilmStore:
     """The one store of this server."""
     return FilmStore()
+
+
+def film_uploader(key: str):
+    """A visitor's own film, as `stored_film` takes it, or None."""
+    label = f"Your own: MP4, MOV, MKV, WebM or AVI, up to {FILM_UPLOAD_MB} MB"
+    return st.file_uploader(label, type=FILM_TYPES, key=key, max_upload_size=FILM_UPLOAD_MB)
+
+
+def stored_film(uploaded, max_side: int | None = None) -> Video:
+    """The film of an upload, read from the store. max_side: in pixels, as in `open_video`. Raises PictureError for what is no film that can be read."""
+    return open_video(film_store().put(uploaded.getvalue(), uploaded.name), uploaded.name, max_side=max_side)

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.result import Inputs, Result
+from samkit.media.films import film_and_frame
 from samkit.media.pictures import Picture
 from samkit.tracking.bundle import write_bundle
 from samkit.tracking.keep import keep_run
@@ -79,8 +80,13 @@ def _film_argument(video) -> str:
 
 
 def _picture_argument(picture: Picture) -> str:
+    from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
     from samkit.media.samples import SAMPLES, VARIANTS, load_sample
 
+    film, index = film_and_frame(picture.name)
+    if film is not None:
+        made = film in SAMPLE_VIDEOS and load_sample_video(film).frame_of(picture) is not None
+        return f"sample:{film}#{index}" if made else f"{film}#{index}"
     known = picture.name in SAMPLES or picture.name in VARIANTS
     return f"sample:{picture.name}" if known and load_sample(picture.name) == picture else picture.name
 

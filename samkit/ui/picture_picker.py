@@ -1,4 +1,4 @@
-"""Choosing a picture: samples, an upload, or one used before."""
+"""Choosing a picture: samples, an upload, one used before, or a frame of a film."""
 
 from functools import lru_cache
 
@@ -7,6 +7,7 @@ import streamlit as st
 from samkit.media.pictures import FORMATS_TEXT, Picture, read_picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.ui.edge import sentences
+from samkit.ui.frame_picker import frame_picker
 from samkit.ui.inline_image import data_url, fit_within
 from samkit.ui.workspace import Workspace
 
@@ -14,6 +15,7 @@ UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 UPLOAD_MB = 64
 THUMB_PX = (320, 240)
 THUMB_SHOWN_PX = 110
+PICTURES, FRAME = "Pictures", "A frame of a film"
 
 
 @lru_cache(maxsize=64)
@@ -25,13 +27,24 @@ def picture_picker(work: Workspace, key: str = "change_picture") -> None:
     """The picture's name and size, and a button that opens the choice. key: another one for a second picture."""
     picture = work.picture
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button("Picture", icon=":material/image:", key=key, help="Samples, your own, or one used before"):
+        if st.button("Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"):
             _picture_dialog(work)
         st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
 
 
 @st.dialog("Choose a picture", width="large")
 def _picture_dialog(work: Workspace) -> None:
+    kind = st.segmented_control("Choose from", [PICTURES, FRAME], default=PICTURES, required=True, key="picture_kind", label_visibility="collapsed")
+    if kind == PICTURES:
+        _pictures(work)
+        return
+    frame = frame_picker()
+    if frame is not None:
+        work.show_picture(frame)
+        st.rerun()
+
+
+def _pictures(work: Workspace) -> None:
     uploaded = st.file_uploader(f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB", type=UPLOAD_TYPES, key="picture_upload", max_upload_size=UPLOAD_MB)
     if uploaded is not None:
         with sentences():

@@ -39,12 +39,11 @@ class Recorded:
 class FilmTable:
     """What lies on this visitor's table for films.
 
-    frames_taken: pictures that are frames of the present film, by their hash; bank: memories from a file; visited: whether the page was shown before
+    bank: memories from a file; visited: whether the page was shown before
     """
 
     video: Video
     recorded: list[Recorded] = field(default_factory=list)
-    frames_taken: dict[str, int] = field(default_factory=dict)
     bank: "MemoryBank | None" = None
     job: BackgroundJob | None = None
     visited: bool = False
@@ -53,11 +52,10 @@ class FilmTable:
         """Another film. Memories stay; those of the film before become memories of pictures."""
         self.video = video
         self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
-        self.frames_taken = {}
         self.drop_run()
 
     def record(self, prior: Prior, mask: np.ndarray) -> None:
-        prior = replace(prior, film_frame=self.frames_taken.get(prior.picture.sha256))
+        prior = replace(prior, film_frame=self.video.frame_of(prior.picture))
         self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask)))
 
     def record_prior(self, prior: Prior) -> None:
@@ -90,7 +88,7 @@ class FilmTable:
         video = inputs.video
         if isinstance(video, FileVideo):
             video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
-        self.video, self.frames_taken = video, {}
+        self.video = video
         self.drop_run()
         self.bank = inputs.bank
         self.recorded = []

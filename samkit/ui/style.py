@@ -28,6 +28,7 @@ _CSS = """
 .st-key-row_top {min-height: 34rem;}
 .st-key-row_main {min-height: 33rem;}
 .samkit-thumb {display: block; width: 100%; max-height: 92px; object-fit: cover; border-radius: 4px;}
+.samkit-preview {display: block; width: 100%; max-height: min(26rem, 55vh); object-fit: contain; object-position: left top;}
 .samkit-figure {display: block; width: 100%; border-radius: 4px; object-fit: contain;}
 [class*="st-key-canvas_frame"] {container-type: inline-size; overflow: hidden; border-radius: 4px; height: min(var(--canvas-h), 100cqw * var(--canvas-ratio));}
 [class*="st-key-canvas_frame"] > div {zoom: min(1, tan(atan2(100cqw, var(--canvas-w))));}

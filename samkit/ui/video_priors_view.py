@@ -14,20 +14,17 @@ from samkit.media.drawing import mask_from_png, overlay
 from samkit.media.film import masks_from_json
 from samkit.media.rle import rle_to_mask
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
-from samkit.media.video import open_video
 from samkit.ui import style
 from samkit.ui.edge import sentences
 from samkit.ui.figures import curves_figure
 from samkit.ui.film_player import film_player
-from samkit.ui.film_store import film_store
+from samkit.ui.film_store import film_uploader, stored_film
 from samkit.ui.inline_image import fit_within, inline_image
 from samkit.ui.knobs import Knobs
 from samkit.ui.masks_panel import MASK_TITLES
 from samkit.ui.recorded import FilmTable
 from samkit.ui.workspace import Workspace
 
-FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v"]
-FILM_UPLOAD_MB = 200
 FILM_MAX_SIDE = 1280
 """Frames of uploaded films are shrunk to this while they are decoded, in pixels."""
 PLOT = {"displaylogo": False}
@@ -125,12 +122,10 @@ def film_picker(table: FilmTable) -> None:
 
 @st.dialog("Choose a film", width="large")
 def _film_dialog(table: FilmTable) -> None:
-    uploaded = st.file_uploader(
-        f"Your own: MP4, MOV, MKV, WebM or AVI, up to {FILM_UPLOAD_MB} MB", type=FILM_TYPES, key="film_upload", max_upload_size=FILM_UPLOAD_MB
-    )
+    uploaded = film_uploader("film_upload")
     if uploaded is not None:
         with sentences(), st.spinner("Reading the film"):
-            table.show_film(open_video(film_store().put(uploaded.getvalue(), uploaded.name), uploaded.name, max_side=FILM_MAX_SIDE))
+            table.show_film(stored_film(uploaded, FILM_MAX_SIDE))
             st.rerun()
     st.caption("Samples, made from the sample pictures: an object that moves, grows and is hidden for a while")
     for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS)), strict=True):
@@ -158,9 +153,7 @@ def film_frame(work: Workspace, table: FilmTable, knobs: Knobs) -> int:
 
 
 def _take_frame(work: Workspace, table: FilmTable, index: int) -> None:
-    picture = table.video.picture(index)
-    table.frames_taken[picture.sha256] = index
-    work.show_picture(picture)
+    work.show_picture(table.video.picture(index))
 
 
 def _masks_of(job) -> dict[int, dict]:

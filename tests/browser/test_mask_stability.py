@@ -54,6 +54,23 @@ def open_page(page, app_url: str, query: str = "") -> None:
     settled(page)
 
 
+def test_a_frame_of_a_film_becomes_the_picture(page, app_url):
+    open_page(page, app_url)
+    page.get_by_role("button", name="Picture", exact=True).click()
+    page.get_by_role("dialog").get_by_text("A frame of a film").click()
+    preview = page.locator("[role=dialog] .samkit-preview")
+    preview.wait_for()
+    slider = page.locator('[class*="st-key-frame_index"] input[type=range]')
+    slider.focus()
+    slider.press("ArrowRight")
+    page.get_by_text("0.08 s of 3.00 s").wait_for()
+    assert preview.get_attribute("alt") == "coin, frame 1"
+    page.get_by_role("button", name="Use this frame").click()
+    page.get_by_text("coin, frame 1 · 480 × 270 px").wait_for()
+    settled(page)
+    assert chips(page) == [] and page.get_by_role("dialog").count() == 0
+
+
 def test_first_visit_shows_a_result(page, app_url):
     open_page(page, app_url)
     assert len(chips(page)) == 2

@@ -1,6 +1,7 @@
 """Films of every kind, real files: what can be read is read the same by both readers, what can't ends in a sentence."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from samkit.errors import PictureError
 from samkit.media import video
 from samkit.media.film import FilmWriter, mask_row, masks_from_json, masks_to_json, write_film, zip_masks
+from samkit.media.films import film_and_frame
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.video import open_video
 from tests.media.films import cut, moving_frames, turn, write_film_file, write_sound
@@ -170,6 +172,20 @@ def test_a_folder_of_pictures_is_a_film(tmp_path):
 def test_a_frame_is_a_picture(film):
     picture = open_video(film).picture(7)
     assert picture.name == "moving.mp4, frame 7" and picture.size == (64, 96)
+    assert film_and_frame(picture.name) == ("moving.mp4", 7)
+
+
+@pytest.mark.parametrize("name", ["coffee", "moving.mp4", "moving.mp4, frame", "moving.mp4, frame -1", ", frame 7", "moving.mp4, frame 7.png", ""])
+def test_other_pictures_are_named_otherwise(name):
+    assert film_and_frame(name) == (None, None)
+
+
+def test_a_film_knows_its_frames(film):
+    opened, frame = open_video(film), open_video(film).picture(7)
+    assert opened.frame_of(frame) == 7
+    for other in (replace(frame, name="moving"), replace(frame, name="moving.mp4, frame 8"), replace(frame, name="moving.mp4, frame 30")):
+        assert opened.frame_of(other) is None
+    assert open_video(film, max_side=48).frame_of(frame) is None
 
 
 @pytest.mark.parametrize("size", [(64, 96), (63, 95)])

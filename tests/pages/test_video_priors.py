@@ -104,6 +104,17 @@ def test_a_frame_of_the_film_becomes_a_memory_with_its_place(page):
     assert table(page).recorded[-1].prior.film_frame == 7
 
 
+def test_a_frame_chosen_as_picture_has_its_place_in_the_same_film_alone(page):
+    from samkit.media.sample_videos import load_sample_video
+
+    work = page.session_state["samkit.workspace"]
+    for film in ("coin", "cup"):
+        work.show_picture(load_sample_video(film).picture(7), Prompts(points=[(0.3, 0.5, 1)]))
+        page.run()
+        press(page, "record")
+    assert [each.prior.film_frame for each in table(page).recorded] == [None, 7, None]
+
+
 def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     table(page).job.pause()
     wait_until_done(page, "paused")

@@ -22,6 +22,7 @@ from samkit.models.geometry import ImageGeometry
 NAME = "block-norms"
 TITLE = "Block norms"
 QUESTION = "Are there tokens with unusually high norms?"
+TAKES = ("image",)
 
 POOLED_GRID = 16
 """Blocks are compared on tokens averaged to at most so many a side: their grids differ."""

@@ -18,6 +18,7 @@ from samkit.models.geometry import plan_geometry
 NAME = "window-size"
 TITLE = "Window size"
 QUESTION = "Which window sizes does a model stand, and what do they cost?"
+TAKES = ("image", "prompts")
 
 STAGES = 4
 MAX_WINDOW = 32

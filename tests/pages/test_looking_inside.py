@@ -388,6 +388,80 @@ def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
     assert page.result.tables["sweep"] == rows and encodings() == made
 
 
+def another_side(page: Page) -> None:
+    page.turn("side", 64)
+
+
+def other_prompts(page: Page) -> None:
+    page.work.edit(Prompts(points=[(0.2, 0.7, 1)]))
+
+
+def another_picture(page: Page) -> None:
+    page.work.show_picture(load_sample("chelsea"), page.work.prompts)
+
+
+def another_model(page: Page) -> None:
+    page.work.model_ref = "nano-sam1"
+
+
+@pytest.mark.parametrize("change", [other_prompts, another_picture, another_side, another_model])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_path, change, running):
+    """Whether the change comes while the sweep is being made or when it is there."""
+    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
+    page = Page(app, WINDOWS)
+    before, picture, ref = page.work.prompts, page.work.picture, page.work.model_ref
+    words = change.__name__.replace("_", " ")
+    page.turn("sweep_choice", "3")
+    page.press("sweep_run")
+    job = page.app.session_state["samkit.window_sweep"]
+    if running:
+        job.pause()
+        while job.active:
+            time.sleep(0.05)
+        change(page)
+        page.app.run()
+        page.check()
+        assert f"The sweep under way is made with {words}: it is no part of" in page.text()
+        page.press("sweep_resume")
+    swept(page)
+    if not running:
+        swept(page)
+        rows = page.result.tables["sweep"]
+        change(page)
+        page.app.run()
+        page.check()
+    assert f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
+    page.press(f"keep_{WINDOWS}")
+    kept = RunStore().load(page.work.last_kept[WINDOWS]["outcome"].run.run_id, tmp_path / "kept")
+    assert kept.params["sweep_sizes"] == [] and "sweep" not in kept.tables() and not any("sweep_sizes" in code.value for code in page.app.code)
+    page.work.show_picture(picture, before)
+    page.work.model_ref = ref
+    page.app.run()
+    if change is another_side:
+        page.turn("side", 128)
+    page.check()
+    assert "run it again" not in page.text() and [row["window"] for row in page.result.tables["sweep"]] == list(job.run.params.sweep_sizes)
+    assert running or page.result.tables["sweep"] == rows
+
+
+def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_models):
+    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
+    page = Page(app, WINDOWS)
+    page.press("sweep_run")
+    swept(page)
+    swept(page)
+    page.press(f"keep_{WINDOWS}")
+    run_id, kept = page.work.last_kept[WINDOWS]["outcome"].run.run_id, page.params
+    other_prompts(page)
+    page.app.run()
+    page.press("sweep_run")
+    page.app.query_params["run"] = run_id
+    swept(page)
+    swept(page)
+    assert page.app.session_state["samkit.window_sweep"] is None and page.params == kept and "sweep" in page.result.tables
+
+
 def test_similarity_knobs_encode_nothing(app):
     page = Page(app, SIMILARITY)
     before = encodings()

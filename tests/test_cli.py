@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 
 from samkit.cli import main
+from samkit.cli.inputs import INPUT_OPTIONS
+from samkit.experiments.registry import EXPERIMENTS, find_experiment
+from samkit.experiments.result import Inputs
 from samkit.media.drawing import mask_to_png
 from samkit.media.film import masks_from_json, write_film
 from samkit.media.masks import stability_score
@@ -458,9 +461,38 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
         (["--video", "sample:coin", "--bank", "PICTURE", "--point", "0.5,0.5"], "can't be read as a memory bank"),
         (["--video", "sample:coin", "--image", "PICTURE", "--mask", "PICTURE"], "is not a mask"),
         (["--image", "PICTURE", "--mask", "PICTURE"], "give a film with --video too"),
+        (["--video", "sample:coin", "--mask", "PICTURE", "--point", "0.5,0.5"], "not both"),
     ],
 )
 def test_films_that_can_not_be(arguments, sentence, small_model, picture, tmp_path):
     given = [picture if argument == "PICTURE" else argument for argument in arguments]
     done = samkit("run", "video-priors", "--model", small_model, *given, "--out", tmp_path / "out", expect=2)
     assert sentence in done.stderr.strip().splitlines()[-1] and not (tmp_path / "out").exists()
+
+
+INPUTS = {
+    "--image": "PICTURE", "--image-b": "PICTURE", "--point": "0.5,0.5", "--box": "0.1,0.1,0.5,0.5", "--prompts": "missing.json", "--video": "sample:coin",
+    "--mask": "PICTURE", "--bank": "missing.safetensors",
+}  # fmt: skip
+TAKEN = {option: field for field, options in INPUT_OPTIONS.items() for option in options}
+
+
+@pytest.mark.parametrize("option", INPUTS)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_model, picture, tmp_path):
+    module, value = find_experiment(experiment), INPUTS[option]
+    words = ["run", experiment, "--model", "nano-sam9", option, picture if value == "PICTURE" else value, "--out", tmp_path / "out"]
+    sentence = samkit(*words, expect=2).stderr.strip()
+    others = [name for name in EXPERIMENTS if TAKEN[option] in find_experiment(name).TAKES]
+    if experiment in others:
+        assert "takes no" not in sentence and " no --" not in sentence
+        return
+    assert f" no {option}, which is for " in sentence and sentence.startswith(experiment) and all(name in sentence for name in others)
+    own = sentence.partition(" no --")[0]
+    assert all((name in own) == (field in module.TAKES) for name, field in TAKEN.items()) if module.TAKES else "looks at the model alone" in own
+    assert "\n" not in sentence and not (tmp_path / "out").exists()
+
+
+def test_every_field_of_inputs_has_an_option_and_is_read_by_an_experiment():
+    fields = set(Inputs.__dataclass_fields__)
+    assert fields == set(INPUT_OPTIONS) == {field for module in EXPERIMENTS.values() for field in module.TAKES}

@@ -3,11 +3,34 @@
 import difflib
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samkit.errors import BadInput, ParamsError, PromptError
 
 SAMPLE_PREFIX = "sample:"
+INPUT_OPTIONS = {
+    "image": ("--image",),
+    "image_b": ("--image-b",),
+    "prompts": ("--point", "--box", "--prompts"),
+    "video": ("--video",),
+    "priors": ("--mask",),
+    "bank": ("--bank",),
+}
+"""Field of `Inputs` -> options that fill it."""
+
+
+def check_taken(experiment, given: Mapping[str, object]) -> None:
+    """BadInput for an input that the experiment would leave unread. given: option -> what was written for it, None or an empty list where nothing was."""
+    from samkit.experiments.registry import experiments_taking
+
+    for field, options in INPUT_OPTIONS.items():
+        option = next((option for option in options if given[option] not in (None, [])), None)
+        if option is None or field in experiment.TAKES:
+            continue
+        own = [option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]]
+        takes = f"takes {_listed(own)}, but" if own else "looks at the model alone and takes"
+        raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {_listed(experiments_taking(field))}.")
 
 
 def read_image(text: str):
@@ -39,14 +62,12 @@ def read_film(text: str):
 def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None, mask: Path | None, takes_picture: bool = True):
     """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a film.
 
-    takes_picture: off for an experiment on a model alone, for which all else is refused
+    takes_picture: off for an experiment on a model alone
     """
     from samkit.experiments.result import Inputs, Prior
     from samkit.media.drawing import mask_from_png
 
     if not takes_picture:
-        if any(given is not None for given in (image, image_b, video, bank, mask)) or not prompts.is_empty:
-            raise BadInput("This experiment looks at the model alone: it takes no picture, film or prompt.")
         return Inputs()
     film = read_film(video) if video else None
     if image is None and film is None:
@@ -60,6 +81,8 @@ def read_inputs(image: str | None, image_b: str | None, prompts, video: str | No
         memories = MemoryBank.load(bank)
     if mask is not None and film is None:
         raise BadInput("A mask is what a film's object is remembered by: give a film with --video too.")
+    if mask is not None and not prompts.is_empty:
+        raise BadInput("A mask is what is remembered in place of prompts: give --mask or prompts, not both.")
     picture = read_image(image) if image is not None else film.picture(0)
     second = read_image(image_b) if image_b else None
     place = None if image is not None else 0
@@ -126,3 +149,8 @@ def _numbers(text: str, option: str, layout: str, lengths: tuple[int, ...]) -> t
     if len(values) not in lengths:
         raise PromptError(f'{option} takes {layout} as numbers from 0 to 1, not "{text:.60}".')
     return values
+
+
+def _listed(words: Sequence[str]) -> str:
+    """One or more words as a person would list them."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

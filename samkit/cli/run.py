@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samkit.cli.inputs import check_out_folder, make_parents, read_inputs, read_prompts, read_settings
+from samkit.cli.inputs import check_out_folder, check_taken, make_parents, read_inputs, read_prompts, read_settings
 from samkit.cli.output import Json, print_json, print_values, say, say_progress
 from samkit.errors import BadInput
 
@@ -49,13 +49,16 @@ def run(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask, getattr(module, "TAKES_PICTURE", True))
+    given = {"--image": image, "--image-b": image_b, "--point": point, "--box": box, "--prompts": prompts, "--video": video, "--mask": mask, "--bank": bank}
+    check_taken(module, given)
+    takes_picture = "image" in module.TAKES
+    inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask, takes_picture)
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle
 
     # What has no picture has no encoder to run in another number type.
-    loaded = load_model(model, device=device, dtype=dtype if getattr(module, "TAKES_PICTURE", True) else "float32")
+    loaded = load_model(model, device=device, dtype=dtype if takes_picture else "float32")
     result = module.run(loaded, inputs, params, progress=say_progress)
     make_parents(out)
     bundle = write_bundle(out, result=result, inputs=inputs, model_info=loaded.info, device=loaded.device, dtype=loaded.dtype, name=name, note=note)

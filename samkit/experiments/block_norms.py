@@ -21,6 +21,7 @@ from samkit.models.geometry import ImageGeometry
 NAME = "block-norms"
 TITLE = "Block norms"
 QUESTION = "Are there tokens with unusually high norms?"
+TAKES = ("image",)
 
 TILE_PX, SHEET_COLUMNS = 160, 6
 

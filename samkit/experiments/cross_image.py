@@ -32,6 +32,7 @@ from samkit.models.prompts import Prompts
 NAME = "cross-image"
 TITLE = "Cross-image segmentation"
 QUESTION = "Does the model find the same thing in another picture?"
+TAKES = ("image", "image_b", "prompts")
 
 MASK_COUNT = 4
 MAX_REPEATS = 12

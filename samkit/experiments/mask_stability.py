@@ -24,6 +24,7 @@ from samkit.models.prompts import Prompts
 NAME = "mask-stability"
 TITLE = "Mask stability"
 QUESTION = "Which part of a mask is safe?"
+TAKES = ("image", "prompts")
 
 VIEW_SIDE_PX = 1024
 MAP_SIDE_PX = 200

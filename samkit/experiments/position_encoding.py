@@ -20,7 +20,7 @@ from samkit.experiments.result import Inputs, PlainParams, Progress, Result
 NAME = "position-encoding"
 TITLE = "ViT position encoding"
 QUESTION = "How does the encoder know where a token is?"
-TAKES_PICTURE = False
+TAKES = ()
 
 MIN_GRID = 2
 COMPONENTS = 3

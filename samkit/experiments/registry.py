@@ -9,7 +9,7 @@ from samkit.errors import BadInput
 
 
 class _Experiments(Mapping[str, ModuleType]):
-    """name -> module with NAME, TITLE, QUESTION, Params and run."""
+    """name -> module with NAME, TITLE, QUESTION, TAKES, Params and run. TAKES: the fields of `Inputs` that its run looks at."""
 
     def __init__(self, modules: dict[str, str]):
         self._modules = modules
@@ -45,3 +45,8 @@ def find_experiment(name: str) -> ModuleType:
     near = difflib.get_close_matches(folded, list(EXPERIMENTS), n=3, cutoff=0.6)
     advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(EXPERIMENTS)}."
     raise BadInput(f'There is no experiment "{name}": {advice}')
+
+
+def experiments_taking(name: str) -> list[str]:
+    """The experiments that look at this field of `Inputs`, such as `image_b`."""
+    return [experiment for experiment, module in EXPERIMENTS.items() if name in module.TAKES]

@@ -33,6 +33,7 @@ from samkit.models.prompts import Prompts
 NAME = "semantic-similarity"
 TITLE = "Semantic similarity"
 QUESTION = "What else does the model take for the same thing?"
+TAKES = ("image", "image_b", "prompts")
 
 MAP_SIDE = 512
 """Regions are found on the similarity over the picture at most so many pixels a side."""

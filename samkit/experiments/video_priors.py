@@ -27,6 +27,7 @@ from samkit.models.prompts import Prompts
 NAME = "video-priors"
 TITLE = "Video with image priors"
 QUESTION = "Can memories of pictures find the thing in a film?"
+TAKES = ("image", "prompts", "video", "priors", "bank")
 
 MASK_COUNT = 4
 FILM_SIDE = 960

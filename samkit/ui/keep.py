@@ -67,9 +67,9 @@ def command_line(page: ExperimentPage, work: Workspace, inputs: Inputs, params) 
 
 
 def _settings(work: Workspace, params, takes_dtype: bool = True) -> list[str]:
-    words, defaults = [], type(params)()
+    words, defaults = [], type(params)().model_dump(mode="json")
     for name, value in params.model_dump(mode="json").items():
-        if value != getattr(defaults, name):
+        if value != defaults[name]:
             words += ["--set", f"{name}={value}"]
     words += ["--device", work.device] if work.device != "auto" else []
     return words + (["--dtype", work.dtype] if work.dtype != "float32" and takes_dtype else [])

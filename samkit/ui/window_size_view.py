@@ -33,10 +33,24 @@ def stores() -> dict:
     return kept | {"predicted": st.session_state.setdefault("samkit.windows.predicted", LastFew())}
 
 
-def scene_key(scene: Scene, repeats: int) -> tuple:
-    """What a sweep depends on."""
-    info, work = scene.model.info, scene.work
-    return (info.sha256, scene.model.device, scene.model.dtype, work.picture.sha256, *scene.encoding.values(), work.prompts, repeats)
+def swept_scene(scene: Scene, repeats: int) -> dict:
+    """What a sweep depends on, each under the words for a sweep that was made with something else there."""
+    model, work = scene.model, scene.work
+    return {
+        "another model": model.info.sha256,
+        "another device": model.device,
+        "another number type": model.dtype,
+        "another picture": work.picture.sha256,
+        "other prompts": work.prompts,
+        "another side": scene.encoding["side"],
+        "another fit": scene.encoding["fit"],
+        "another number of repeats": repeats,
+    }
+
+
+def made_with(made: dict, shown: dict) -> str:
+    """What is not the same in two `swept_scene`, in words; empty where they are the same."""
+    return " and ".join(words for words, value in shown.items() if made[words] != value)
 
 
 def draw_knobs(scene: Scene) -> dict:
@@ -63,8 +77,8 @@ def draw_knobs(scene: Scene) -> dict:
         knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
     values = {"window_sizes": None if reason or chosen == own != told else chosen, "repeats": repeats, "colormap": knobs.colormap()}
     if knobs.get("sweep_of") == OPENED:
-        knobs.keep("sweep_of", scene_key(scene, repeats))
-    swept = knobs.get("sweep_of") == scene_key(scene, repeats)
+        knobs.keep("sweep_of", swept_scene(scene, repeats))
+    swept = knobs.get("sweep_of") == swept_scene(scene, repeats)
     return values | {"sweep_stage": knobs.get("sweep_stage", 0) if swept else 0, "sweep_sizes": knobs.get("sweep_sizes", ()) if swept else ()}
 
 
@@ -131,7 +145,7 @@ def _default_window(result: Result) -> int | None:
 
 def draw_sweep(result: Result, scene: Scene) -> None:
     """Start, follow and stop a sweep; then its chart and table."""
-    knobs, job = scene.knobs, st.session_state.get(_JOB)
+    knobs, job, shown = scene.knobs, st.session_state.get(_JOB), swept_scene(scene, result.params.repeats)
     stages = [ALL_STAGES, *map(str, range(1, STAGES + 1))]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
         stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
@@ -140,36 +154,43 @@ def draw_sweep(result: Result, scene: Scene) -> None:
         values = scene.encoding | {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes, "repeats": result.params.repeats}
         params = build_params(Params, values)
         busy = job is not None and job.active
-        start = (scene, params, scene_key(scene, params.repeats))
-        st.button("Sweep", icon=":material/play_arrow:", type="primary", key="sweep_run", disabled=busy, on_click=_start, args=start)
+        st.button("Sweep", icon=":material/play_arrow:", type="primary", key="sweep_run", disabled=busy, on_click=_start, args=(scene, params))
         if job is not None:
             paused = job.state == PAUSED
             st.button("Stop", icon=":material/stop:", key="sweep_stop", disabled=not busy, on_click=job.pause)
             st.button("Go on", icon=":material/resume:", key="sweep_resume", disabled=not paused, on_click=job.resume)
             st.button("Show these", icon=":material/done:", key="sweep_finish", disabled=not (paused and job.run and job.run.done), on_click=job.finish_here)
     if job is not None and job.result is None:
+        if other := made_with(job.scene, shown):
+            st.warning(f"The sweep under way is made with {other}: it is no part of the run that is shown and kept.", icon=":material/difference:")
         _follow(job)
     elif job is not None and not job.active:
-        _take(scene, job)
+        _take(scene, job, "sweep" in result.tables and job.scene != shown)
     if "sweep" in result.tables:
         _draw_rows(result)
+    elif job is None and knobs.get("sweep_sizes") and (other := made_with(knobs.get("sweep_of"), shown)):
+        st.warning(f"This sweep was made with {other}: run it again.", icon=":material/difference:")
     elif job is None:
         st.info("A sweep encodes the picture with one window size after the other and compares each with the default.", icon=":material/stacked_line_chart:")
 
 
-def _start(scene: Scene, params: Params, key: tuple) -> None:
+def _start(scene: Scene, params: Params) -> None:
     kept, inputs = {name: store for name, store in stores().items() if name != "predicted"}, scene.inputs
     encode = encoding_cache().encode
     job = BackgroundJob(lambda: WindowSweep(scene.model, inputs, params, encode, **kept), job_slots(), "Encoding")
-    job.scene = key
+    job.scene = swept_scene(scene, params.repeats)
     st.session_state[_JOB] = job
 
 
-def _take(scene: Scene, job: BackgroundJob) -> None:
-    """A finished sweep becomes part of the run on the page, if it is of the same picture, prompts and settings."""
+def _take(scene: Scene, job: BackgroundJob, outdated: bool) -> None:
+    """A finished sweep becomes the page's, and is part of its run as long as that is of the same picture, prompts and settings.
+
+    outdated: the page shows a sweep of its own run by now, a kept one that was opened meanwhile, and this one is of another
+    """
     done = job.result.params
     st.session_state[_JOB] = None
-    scene.knobs.set({"sweep_of": job.scene, "sweep_stage": done.sweep_stage, "sweep_sizes": done.sweep_sizes})
+    if not outdated:
+        scene.knobs.set({"sweep_of": job.scene, "sweep_stage": done.sweep_stage, "sweep_sizes": done.sweep_sizes})
     st.rerun()
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 import samkit
+from samkit.cli import app as command_line
 from samkit.experiments.colormaps import color_map
 from samkit.experiments.window_size import possible_windows
 from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
+from samkit.tracking.bundle import read_bundle
 from samkit.tracking.store import RunStore
 from samkit.ui import token_map
 from samkit.ui.encoding_cache import encoding_cache
@@ -388,6 +392,164 @@ def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
     made = encodings()
     page.turn("view", "Binary")
     assert page.result.tables["sweep"] == rows and encodings() == made
+
+
+def turn_block_norms(page: Page) -> None:
+    page.work.take_dtype("bfloat16")
+    page.turn("block", 3)
+    page.turn("one_channel", True)
+    page.turn("channel", 5)
+    page.turn("outlier_factor", 1.3)
+
+
+def turn_position_encoding(page: Page) -> None:
+    page.turn("stretch_grid", True)
+    page.turn("height", 10)
+    page.turn("width", 40)
+    page.turn("channel", 3)
+    page.turn("window_tiling", False)
+    page.work.params[POSITIONS] |= {"row": 9, "column": 0}
+
+
+def turn_window_size(page: Page) -> None:
+    page.work.edit(AWKWARD_PROMPTS)
+    page.turn("window_3", 16)
+    page.turn("refine_edges", True)
+    page.press(f"mask_button_{WINDOWS}_3")
+    page.turn("sweep_choice", "3")
+    page.press("sweep_run")
+    swept(page)
+    swept(page)
+
+
+def turn_semantic_similarity(page: Page) -> None:
+    page.work.edit(AWKWARD_PROMPTS)
+    page.turn("compare_with", "Another picture")
+    page.turn("features", "raw")
+    page.turn("prototypes", 3)
+    page.turn("threshold", 0.57)
+    page.turn("min_area_percent", 0.35)
+    page.turn("range", (-0.35, 0.9))
+    page.turn("find_objects", True)
+    page.turn("mirrored", True)
+    page.turn("zoom", True)
+    page.press(f"mask_button_{SIMILARITY}_1")
+
+
+AWKWARD_PROMPTS = Prompts(points=[(1 / 3, 0.1 + 0.2, 1), (0.9, 1e-6, 0)], boxes=[(0.2, 0.1, 0.7, 2 / 3), (0.0, 0.5, 0.5, 1.0)])
+TURNED = {NORMS: turn_block_norms, POSITIONS: turn_position_encoding, WINDOWS: turn_window_size, SIMILARITY: turn_semantic_similarity}
+
+
+@pytest.mark.parametrize(("name", "ref"), [(NORMS, "nano-sam1"), (POSITIONS, "nano-sam2"), (WINDOWS, "nano-sam2"), (SIMILARITY, "nano-sam1")])
+def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
+    app.session_state["samkit.workspace"].model_ref = ref
+    page = Page(app, name)
+    if name != POSITIONS:
+        page.turn("side", 128)
+        page.turn("fit", "aspect")
+    TURNED[name](page)
+    page.turn("colormap", "magma")
+    (command,) = [code.value for code in page.app.code if code.value.startswith("python -m samkit run ")]
+    words = shlex.split(command)
+    assert words[-2:] == ["--out", "run"]
+    done = CliRunner().invoke(command_line, [*words[3:-1], str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    shown, made = page.result, read_bundle(tmp_path / "run")
+    assert made.params == shown.params.model_dump(mode="json") and made.record["dtype"] == ("bfloat16" if name == NORMS else "float32")
+    turned = {knob for knob, value in shown.params if value != getattr(type(shown.params)(), knob)}
+    assert all(f"{knob}=" in command for knob in turned) and command.count("--set ") == len(turned) > 4
+    assert made.record["metrics"] == shown.metrics
+    masks, arrays, tables = {mask.removeprefix("mask_"): pixels for mask, pixels in made.masks().items()}, made.arrays(), made.tables()
+    assert set(masks) == {mask.removeprefix("mask_") for mask in shown.masks} and set(arrays) == set(shown.arrays) and set(tables) == set(shown.tables)
+    for mask, pixels in shown.masks.items():
+        np.testing.assert_array_equal(masks[mask.removeprefix("mask_")], pixels, err_msg=mask)
+    for array, values in shown.arrays.items():
+        np.testing.assert_array_equal(arrays[array], values, err_msg=array)
+    for table, rows in shown.tables.items():
+        assert untimed(tables[table]) == untimed(rows), table
+    if name == WINDOWS:
+        own = samkit.load_model(ref, device="cpu").info.window_sizes[2]
+        assert [[row["window"] for row in rows["sweep"] if row["drift"] == 0] for rows in (shown.tables, tables)] == [[own], [own]]
+
+
+def untimed(rows: list[dict]) -> list[dict]:
+    """A table without its times. A sweep in the background has a thread less than one in the foreground, so its figures agree to some digits only."""
+    rows = [{name: value for name, value in row.items() if name != "encode_ms"} for row in rows]
+    return [{name: pytest.approx(value, rel=1e-3, abs=1e-5) if isinstance(value, float) else value for name, value in row.items()} for row in rows]
+
+
+def another_side(page: Page) -> None:
+    page.turn("side", 64)
+
+
+def other_prompts(page: Page) -> None:
+    page.work.edit(Prompts(points=[(0.2, 0.7, 1)]))
+
+
+def another_picture(page: Page) -> None:
+    page.work.show_picture(load_sample("chelsea"), page.work.prompts)
+
+
+def another_model(page: Page) -> None:
+    page.work.model_ref = "nano-sam1"
+
+
+@pytest.mark.parametrize("change", [other_prompts, another_picture, another_side, another_model])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_path, change, running):
+    """Whether the change comes while the sweep is being made or when it is there."""
+    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
+    page = Page(app, WINDOWS)
+    before, picture, ref = page.work.prompts, page.work.picture, page.work.model_ref
+    words = change.__name__.replace("_", " ")
+    page.turn("sweep_choice", "3")
+    page.press("sweep_run")
+    job = page.app.session_state["samkit.window_sweep"]
+    if running:
+        job.pause()
+        while job.active:
+            time.sleep(0.05)
+        change(page)
+        page.app.run()
+        page.check()
+        assert f"The sweep under way is made with {words}: it is no part of" in page.text()
+        page.press("sweep_resume")
+    swept(page)
+    if not running:
+        swept(page)
+        rows = page.result.tables["sweep"]
+        change(page)
+        page.app.run()
+        page.check()
+    assert f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
+    page.press(f"keep_{WINDOWS}")
+    kept = RunStore().load(page.work.last_kept[WINDOWS]["outcome"].run.run_id, tmp_path / "kept")
+    assert kept.params["sweep_sizes"] == [] and "sweep" not in kept.tables() and not any("sweep_sizes" in code.value for code in page.app.code)
+    page.work.show_picture(picture, before)
+    page.work.model_ref = ref
+    page.app.run()
+    if change is another_side:
+        page.turn("side", 128)
+    page.check()
+    assert "run it again" not in page.text() and [row["window"] for row in page.result.tables["sweep"]] == list(job.run.params.sweep_sizes)
+    assert running or page.result.tables["sweep"] == rows
+
+
+def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_models):
+    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
+    page = Page(app, WINDOWS)
+    page.press("sweep_run")
+    swept(page)
+    swept(page)
+    page.press(f"keep_{WINDOWS}")
+    run_id, kept = page.work.last_kept[WINDOWS]["outcome"].run.run_id, page.params
+    other_prompts(page)
+    page.app.run()
+    page.press("sweep_run")
+    page.app.query_params["run"] = run_id
+    swept(page)
+    swept(page)
+    assert page.app.session_state["samkit.window_sweep"] is None and page.params == kept and "sweep" in page.result.tables
 
 
 def test_similarity_knobs_encode_nothing(app):

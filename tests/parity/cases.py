@@ -6,12 +6,15 @@ The official side goes through the official predictors' own code wherever it can
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 import samkit
-from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES, Sam1Size, Sam2Size, official_sam1, official_sam2
+from samkit.experiments import position_encoding
+from samkit.experiments.result import Inputs
+from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES, Hiera, Sam1Size, Sam2Size, official_sam1, official_sam2
 
 
 def _picture(height: int, width: int) -> np.ndarray:
@@ -104,6 +107,35 @@ def compare_masks(pair: Pair, rgb: np.ndarray, prompts: samkit.Prompts, hint: bo
     figures = _differences([ours.logits, ours.iou], [logits, iou])
     figures += [float(np.abs(ours.logits_at(index) - full[index].numpy()).max()) for index in range(4)]
     return figures + ([abs(ours.object_score - float(score))] if score is not None else [])
+
+
+def compare_positions(pair: Pair, grid: tuple[int, int], window_tiling: bool = True) -> list[float]:
+    """Of the position-encoding experiment's arrays on a grid of (height, width) tokens: every channel, the norm, and the similarity to the first token.
+
+    Official is SAM v2's `_get_pos_embed`, with an empty window table for no tiling. SAM v1's own code knows its table's grid alone; on any other that function
+    stretches v1's table too, which is what samkit says it does.
+    """
+    height, width = grid
+    trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
+    with torch.no_grad():
+        if pair.family == "sam1" and grid == tuple(trunk.pos_embed.shape[1:3]):
+            theirs = trunk.pos_embed[0].numpy()
+        else:
+            table = trunk.pos_embed.permute(0, 3, 1, 2) if pair.family == "sam1" else trunk.pos_embed
+            windows = trunk.pos_embed_window if pair.family == "sam2" and window_tiling else torch.zeros(1, table.shape[1], 1, 1)
+            theirs = Hiera._get_pos_embed(SimpleNamespace(pos_embed=table, pos_embed_window=windows), grid)[0].numpy()
+    measured = {}
+
+    def arrays(channel: int) -> dict[str, np.ndarray]:
+        params = position_encoding.Params(height=height, width=width, window_tiling=window_tiling, channel=channel, row=0, column=0)
+        return position_encoding.run(pair.model, Inputs(), params, measured=measured).arrays
+
+    ours = [arrays(channel) for channel in range(theirs.shape[-1])]
+    assert all(array.dtype == np.float32 and array.shape == grid for each in ours for array in each.values())
+    norm = np.linalg.norm(theirs, axis=-1)
+    pairs = [(each["channel"], theirs[..., channel]) for channel, each in enumerate(ours)]
+    pairs += [(ours[0]["norm"], norm), (ours[0]["similarity"], theirs @ theirs[0, 0] / (norm * norm[0, 0]))]
+    return [float(np.abs(mine - other).max()) for mine, other in pairs]
 
 
 def _differences(ours, theirs) -> list[float]:

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, load_pair
+from samkit.experiments.position_encoding import base_grid
+from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, compare_positions, load_pair
 from tests.parity.official import SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
 from tests.parity.video_cases import CASES, absent_pair, load_video_pair, make_film
 
@@ -24,6 +25,9 @@ def rows(name: str, folder: Path):
     yield f"features, side {side} px", compare_features(pair, PICTURES["tall"], side=side)
     yield f"features, windows {' '.join(map(str, windows))}", compare_features(pair, PICTURES["wide"], windows=windows)
     yield "tokens of every block", compare_blocks(pair, PICTURES["wide"])
+    base = base_grid(pair.model)
+    yield f"position encoding, {base} x {base} tokens", compare_positions(pair, (base, base))
+    yield f"position encoding, {base // 2} x {2 * base} tokens", compare_positions(pair, (base // 2, 2 * base))
     for prompts in PROMPTS:
         yield f"masks, IoU, score: {prompts}", compare_masks(pair, PICTURES["wide"], PROMPTS[prompts], hint=False)
     yield "masks, IoU, score: everything and a mask hint", compare_masks(pair, PICTURES["wide"], PROMPTS["everything"], hint=True)

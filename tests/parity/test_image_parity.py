@@ -1,15 +1,18 @@
 """samkit against the official packages, random weights: features, every block, logits, predicted IoU and object score within 1e-4.
 
-Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m slow tests/parity`. `python -m tests.parity.report` prints the table.
+Position encodings agree within 1e-5. Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m slow tests/parity`.
+`python -m tests.parity.report` prints the table.
 """
 
 import pytest
 import torch
 
-from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, load_pair
+from samkit.experiments.position_encoding import base_grid
+from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, compare_positions, load_pair
 from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
 
 LIMIT = 1e-4
+POSITION_LIMIT = 1e-5
 SMALL = [*SMALL_SAM1_SIZES, *SMALL_SAM2_SIZES]
 OFFICIAL = ["vit_b", "tiny", "small", "base_plus", "tiny 2.0", "small 2.0", "base_plus 2.0"]
 WINDOWS = {"sam1": (3, 4, 6, 9), "sam2": (4, 2, 6, 5)}
@@ -46,6 +49,15 @@ def test_every_block(small):
 
 def test_every_block_at_other_windows(small):
     assert max(compare_blocks(small, PICTURES["wide"], windows=WINDOWS[small.family])) <= LIMIT
+
+
+@pytest.mark.parametrize("grid", ["native", "other"])
+@pytest.mark.parametrize("window_tiling", [True, False], ids=["tiled", "plain"])
+def test_position_encoding(small, grid, window_tiling):
+    base = base_grid(small.model)
+    # The official code needs whole windows, of 8 tokens here.
+    height, width = (base, base) if grid == "native" else (base // 2, 2 * base) if small.family == "sam2" else (base // 2 + 1, 2 * base - 1)
+    assert max(compare_positions(small, (height, width), window_tiling)) <= POSITION_LIMIT
 
 
 @pytest.mark.parametrize("prompts", PROMPTS)

@@ -2,7 +2,8 @@
 
     python -m training.export MEMORY_RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
 
-figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
+Of several checkpoints the last one that has a weight counts: after a memory run, the image run it built on puts its decoder back. figures.json is what
+`python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.models.config import ModelConfig, official_keys
-from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network
+from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, earlier_weights
 
 EXPORTED = {"nano-sam1": ("Nano SAM 1", NANO_SAM1), "nano-sam2": ("Nano SAM 2.1", NANO_SAM2_WITH_MEMORY)}
 """name -> (title, configuration of the file)."""
@@ -59,19 +60,19 @@ def file_metadata(name: str, commit: str, figures: dict) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a training checkpoint as an embedded model.")
-    parser.add_argument("checkpoint", type=Path, help="checkpoint0.pt of a run")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="checkpoint0.pt of a run, or of several")
     parser.add_argument("output", type=Path, help="the .safetensors file to write")
     parser.add_argument("--model", choices=EXPORTED, default="nano-sam2")
     parser.add_argument("--figures", type=Path, help="figures of the evaluation, JSON")
     parser.add_argument("--commit", default="", help="commit of the code that trained it")
     arguments = parser.parse_args()
-    checkpoint = torch.load(arguments.checkpoint, weights_only=True, map_location="cpu")
+    state = {name: tensor for path in arguments.checkpoints for name, tensor in earlier_weights(path).items()}
     figures = json.loads(arguments.figures.read_text()) if arguments.figures else {}
-    exported = export_state(checkpoint["ema"], EXPORTED[arguments.model][1])
+    exported = export_state(state, EXPORTED[arguments.model][1])
     save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))})
     arguments.output.chmod(0o644)
     count = sum(tensor.numel() for tensor in exported.values())
-    print(f"{arguments.output}: {count / 1e6:.1f} M parameters, {arguments.output.stat().st_size / 1e6:.1f} MB, step {checkpoint['step']}")
+    print(f"{arguments.output}: {count / 1e6:.1f} M parameters, {arguments.output.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

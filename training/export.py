@@ -2,13 +2,15 @@
 
     python -m training.export MEMORY_RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
 
-Of several checkpoints the last one that has a weight counts: after a memory run, the image run it built on puts its decoder back. figures.json is what
-`python -m training.evaluate --json` wrote; it is kept in the file's metadata.
+Of several checkpoints the last one that has a weight counts: after a memory run, the image run it built on puts its decoder back. With --averaged, weights that
+all of those files have are their mean ("Model soups", Wortsman et al. 2022): of two image runs, one of which went on from the other, it does better than either.
+figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
 
 import argparse
 import datetime
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -37,6 +39,13 @@ def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Ten
     return exported
 
 
+def averaged_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of the weights that all of these checkpoints or exported models have, float32."""
+    states = [earlier_weights(path) for path in paths]
+    shared = set.intersection(*(set(state) for state in states))
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[-1] if name in shared}
+
+
 def file_metadata(name: str, commit: str, figures: dict) -> dict:
     """The metadata entry `samkit` (see samkit/models/config.py), and where the weights come from."""
     title, config = EXPORTED[name]
@@ -61,12 +70,14 @@ def file_metadata(name: str, commit: str, figures: dict) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a training checkpoint as an embedded model.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="checkpoint0.pt of a run, or of several")
+    parser.add_argument("--averaged", type=Path, nargs="+", metavar="CHECKPOINT", default=[], help="the mean of these, in place of what the checkpoints have")
     parser.add_argument("output", type=Path, help="the .safetensors file to write")
     parser.add_argument("--model", choices=EXPORTED, default="nano-sam2")
     parser.add_argument("--figures", type=Path, help="figures of the evaluation, JSON")
     parser.add_argument("--commit", default="", help="commit of the code that trained it")
     arguments = parser.parse_args()
     state = {name: tensor for path in arguments.checkpoints for name, tensor in earlier_weights(path).items()}
+    state |= averaged_weights(arguments.averaged) if arguments.averaged else {}
     figures = json.loads(arguments.figures.read_text()) if arguments.figures else {}
     exported = export_state(state, EXPORTED[arguments.model][1])
     save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))})

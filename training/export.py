@@ -3,7 +3,7 @@
     python -m training.export MEMORY_RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
 
 Of several checkpoints the last one that has a weight counts: after a memory run, the image run it built on puts its decoder back. With --averaged, weights that
-all of those files have are their mean ("Model soups", Wortsman et al. 2022): of two image runs, one of which went on from the other, it does better than either.
+all of those files have are their mean ("Model soups", Wortsman et al. 2022): of two image runs, one after the other, it does better than either.
 figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
 

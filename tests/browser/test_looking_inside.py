@@ -225,7 +225,9 @@ def test_the_browser_remembers_the_colour_scale(page, app_url):
     open_page(page, app_url, NORMS)
     pick_colormap(page, NORMS, "inferno")
     page.goto(f"{app_url}/mask_stability")
-    page.locator('[class*="st-key-knob_mask-stability_colormap"]').get_by_text("inferno", exact=True).wait_for()
+    page.locator(".st-key-keep_mask-stability button:visible").wait_for()
+    settled(page)
+    assert knob(page, "mask-stability", "colormap").get_by_role("combobox").input_value() == "inferno"
 
 
 def test_narrow_windows_keep_everything_inside(browser, app_url):

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import samkit
 from samkit.cli import app as command_line
 from samkit.experiments.colormaps import color_map
+from samkit.experiments.position_encoding import base_grid
 from samkit.experiments.window_size import possible_windows
 from samkit.media.samples import load_sample
 from samkit.models.prompts import Prompts
@@ -279,26 +280,29 @@ def test_position_encoding_knobs(app):
     assert page.params.height is None and page.knob("height").disabled
     page.turn("stretch_grid", True)
     page.turn("height", 2)
-    page.turn("width", 128)
+    model = samkit.load_model("nano-sam2", device="cpu")
+    base = base_grid(model)
+    page.turn("width", 2 * base)
     page.turn("channel", 5)
     page.turn("window_tiling", False)
     params = page.params
-    assert (params.height, params.width, params.channel, params.window_tiling) == (2, 128, 5, False)
-    direct = samkit.load_model("nano-sam2", device="cpu").position_encoding(2, 128, False)
+    assert (params.height, params.width, params.channel, params.window_tiling) == (2, 2 * base, 5, False)
+    direct = model.position_encoding(2, 2 * base, False)
     np.testing.assert_allclose(page.result.arrays["norm"], direct.norm(dim=0).numpy(), rtol=1e-5)
     np.testing.assert_allclose(page.result.arrays["channel"], direct[5].numpy(), atol=1e-6)
     assert {"png_norm_a", "npy_norm_a", "npy_channel_a", "npy_bfloat16_a", "csv_channels_a"} <= page.downloads()
-    page.work.params[POSITIONS] |= {"row": 40, "column": 90}
+    page.work.params[POSITIONS] |= {"row": 40, "column": base + 26}
     page.turn("view", "Similarity")
-    assert (page.params.row, page.params.column) == (1, 90)
+    assert (page.params.row, page.params.column) == (1, base + 26)
     page.turn("stretch_grid", False)
-    assert page.params.height is None and page.params.column == 63 and encodings() == before
+    assert page.params.height is None and page.params.column == base - 1 and encodings() == before
 
 
 def test_the_first_try_of_the_position_encoding_fits_the_model(app, own_models):
     page = Page(app, POSITIONS)
     page.press(f"try_{POSITIONS}")
-    assert (page.params.height, page.params.width) == (128, 64)
+    base = base_grid(samkit.load_model("nano-sam2", device="cpu"))
+    assert (page.params.height, page.params.width) == (2 * base, base)
     page.work.model_ref = own_models["sam1"]
     page.app.run()
     page.press(f"try_{POSITIONS}")

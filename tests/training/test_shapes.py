@@ -8,7 +8,7 @@ import pytest
 
 from training.augment import Sampler
 from training.curves import draw, read_log, smooth
-from training.data import open_cache
+from training.data import CACHE_SIDE, open_cache
 from training.shapes import picture, write_shapes
 
 LOG = """1.0 min, step 40, 1000 pictures, side 96, rate 1.0e-03: loss 3.000, IoU of the single mask 0.100, of the best of three 0.200
@@ -34,7 +34,7 @@ def test_masks_are_of_what_is_to_be_seen(number):
 def test_shapes_are_a_cache_that_training_draws_from(tmp_path):
     write_shapes(tmp_path, 3)
     cache = open_cache(tmp_path)
-    assert cache.images.shape == (3, 320, 320, 3) and cache.sources == ("shapes",) * 3
+    assert cache.images.shape == (3, CACHE_SIDE, CACHE_SIDE, 3) and cache.sources == ("shapes",) * 3
     _, masks = picture(1)
     assert cache.mask_count(1) == len(masks) and np.array_equal(cache.mask(1, 0).astype(bool), masks[0])
     sample = Sampler(cache, 0).draw(64, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from samkit.ui.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.heap import keep_collector_short
 from samkit.ui.store_state import deliver_at_start
 from samkit.ui.style import apply_style
 
@@ -24,6 +25,7 @@ def route() -> None:
     st.set_page_config(page_title="SAM workbench", page_icon=str(ICON), layout="wide", initial_sidebar_state="auto")
     apply_style()
     deliver_at_start()
+    keep_collector_short()
     home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
     experiments = [st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path) for page in EXPERIMENT_PAGES]
     kept = [

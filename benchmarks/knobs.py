@@ -58,6 +58,15 @@ class Visit:
         """One of a few, side by side."""
         return lambda: self.knob(which).get_by_role("radio", name=label, exact=True).click()
 
+    def listed(self, which: str, label: str) -> Callable[[], None]:
+        """One of a list, which is opened first; a page that draws itself at that moment closes it again."""
+        option = self.page.get_by_role("option", name=label, exact=True)
+        while not option.count():
+            self.settle()
+            self.knob(which).get_by_role("combobox").click()
+            self.page.wait_for_timeout(300)
+        return option.click
+
     def toggle(self, which: str) -> Callable[[], None]:
         return lambda: self.knob(which).locator("label").first.click()
 
@@ -147,8 +156,7 @@ def measure(visit: Visit, knob: Knob) -> list[float]:
             visit.focus(knob.which)
             turn = visit.press(step)
         elif knob is COLOURS:
-            visit.knob(knob.which).get_by_role("combobox").click()
-            turn = visit.page.get_by_role("option", name=step, exact=True).click
+            turn = visit.listed(knob.which, step)
         else:
             turn = visit.option(knob.which, step) if step else visit.toggle(knob.which)
         times.append(visit.time(turn))

@@ -4,8 +4,8 @@ The slow part is one encoding with every block's tokens kept. All else are plain
 """
 
 import time
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -102,6 +102,7 @@ class BlockMeasures:
 
     norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it
     similarity: float32 [N, N], CKA; cosine: float32 [N, N], NaN between blocks of different widths; both on tokens of `grid`
+    tokens: block -> [h, w, C], of the one that was shown last: the blocks of a large model are more than a cache of encodings holds
     """
 
     norms: tuple[np.ndarray, ...]
@@ -113,6 +114,7 @@ class BlockMeasures:
     grid: tuple[int, int]
     geometry: ImageGeometry
     encode_ms: float
+    tokens: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 def measure_blocks(model, encoding) -> BlockMeasures:
@@ -143,7 +145,8 @@ def run(
 ) -> Result:
     """Encode the picture with every block kept, and measure.
 
-    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them only a channel needs the encoding again
+    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them only a channel of another block
+              needs the encoding again
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
     arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity (linear CKA) and cosine (NaN between
@@ -159,15 +162,16 @@ def run(
         raise ParamsError(f"This model has the blocks 0 to {count - 1}; there is no block {chosen}.")
     measured = {} if measured is None else measured
     key = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
-    encoding, found = None, measured.get(key)
-    if found is None or params.channel is not None:
+    found = measured.get(key)
+    start = time.perf_counter()
+    if found is None or (params.channel is not None and chosen not in found.tokens):
         report(0.0, "Encoding the picture")
         encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
-    report(0.8, "Measuring")
-    start = time.perf_counter()
-    found = measured[key] = found or measure_blocks(model, encoding)
+        report(0.8, "Measuring")
+        start = time.perf_counter()
+        found = measured[key] = replace(found or measure_blocks(model, encoding), tokens={chosen: encoding.blocks[chosen]})
     norms, (grid_h, grid_w) = found.norms, found.grid
-    shown = norms[chosen] if params.channel is None else channel_map(encoding.blocks[chosen], params.channel)
+    shown = norms[chosen] if params.channel is None else channel_map(found.tokens[chosen], params.channel)
     rows = block_rows(norms, found.kinds, found.widths, found.successive, params.outlier_factor)
     highest = int(np.argmax([row["max"] for row in rows]))
     metrics = {"blocks": float(count), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}

@@ -14,7 +14,7 @@ from samkit.ui.knobs import Knobs
 from samkit.ui.last_few import LastFew
 from samkit.ui.picture_pair import PicturePair, picture_pair
 from samkit.ui.picture_picker import picture_picker
-from samkit.ui.tables import table_with_csv
+from samkit.ui.tables import plain_table_with_csv, table_with_csv
 from samkit.ui.token_map import TokenMap, map_view
 from samkit.ui.workbench import Scene
 from samkit.ui.workspace import Workspace, workspace
@@ -157,7 +157,7 @@ def draw_regions(result: Result, scene: Scene) -> None:
         st.info("No region is above the threshold. Lower it, or try another level.", icon=":material/search_off:")
         return
     st.caption("Most similar first; places are shares of the picture.")
-    table_with_csv(rows, "regions", dict.fromkeys(list(rows[0])[1:], st.column_config.NumberColumn(format="%.3f")), height=300)
+    plain_table_with_csv(rows, "regions", height=300)
 
 
 def draw_objects(result: Result, scene: Scene) -> None:

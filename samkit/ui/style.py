@@ -21,6 +21,9 @@ _CSS = """
 [data-testid="stCaptionContainer"] {opacity: .78;}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .infolayer) text
   {fill: currentColor !important; fill-opacity: .78 !important;}
+.samkit-rows {border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums;}
+.samkit-rows :is(th, td) {padding: .25rem .6rem; text-align: right; border-bottom: 1px solid rgba(128,128,128,.25);}
+.samkit-rows th {font-weight: 400; opacity: .78;}
 [data-testid="stSidebar"] hr {margin: .4rem 0;}
 [data-testid="stSidebarUserContent"] {padding-top: .5rem;}
 [data-testid="stLayoutWrapper"]:has(> .st-key-browser_memory), .st-key-browser_memory {display: none;}

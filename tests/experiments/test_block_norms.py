@@ -100,7 +100,11 @@ def test_measures_that_are_kept_need_no_encoding(model):
     again = run(model, Inputs(PICTURE), Params(outlier_factor=1.1, block=0, colormap="magma"), encode=encode, measured=measured)
     assert len(made) == 1 and again.timings["encode_ms"] == first.timings["encode_ms"]
     run(model, Inputs(PICTURE), Params(channel=1), encode=encode, measured=measured)
+    assert len(made) == 1, "the block that was shown is kept"
+    for channel in (1, 2):
+        shown = run(model, Inputs(PICTURE), Params(block=0, channel=channel), encode=encode, measured=measured)
     assert len(made) == 2
+    np.testing.assert_array_equal(shown.arrays["map"], model.encode_image(PICTURE.rgb, keep_blocks=True).blocks[0][..., 2].numpy())
 
 
 def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):

@@ -33,5 +33,5 @@ def try_it(work, knobs) -> None:
 
 
 TABS = {"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels}
-VIEW = InspectView(draw_knobs, adapt, draw_main, TABS, try_it, figures, restore, takes_picture=False)
+VIEW = InspectView(draw_knobs, adapt, draw_main, TABS, try_it, figures, restore)
 inspect_page(page_of("position-encoding"), position_encoding, ABOUT, VIEW)

@@ -114,9 +114,8 @@ class Timed:
         self.times = {} if times is None else times
         self.scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
 
-    def encoding(self, windows: tuple[int, ...] | None, encode: EncodeFunction | None = None):
-        """encode: in place of the usual one."""
-        return (encode or self.encode)(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
+    def encoding(self, windows: tuple[int, ...] | None):
+        return self.encode(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
 
     def measure(self, *encodings) -> Iterator[str]:
         """Make what times of these encodings' settings are missing, one after the other; says after each what it was."""
@@ -151,8 +150,9 @@ class WindowSweep:
     """
 
     def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction = encode_plain, times=None, known: MutableMapping | None = None):
-        self.model, self.inputs, self.params = model, inputs, params
-        self.timed = Timed(model, inputs, params, encode, times)
+        self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
+        # Not through the cache: many encodings that nobody will ask for again would push out the others.
+        self.timed = Timed(model, inputs, params, encode_plain, times)
         self.known = {} if known is None else known
         self.rows: list[dict] = []
         self._default = None
@@ -188,7 +188,7 @@ class WindowSweep:
     def result(self, progress: Progress | None = None) -> Result:
         """Of the sizes that are done, with the model's own windows as the setting that is looked at."""
         params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
-        return run(self.model, self.inputs, params, encode=self.timed.encode, progress=progress, times=self.timed.times, known=self.known)
+        return run(self.model, self.inputs, params, encode=self.encode, progress=progress, times=self.timed.times, known=self.known)
 
     def _measure(self, size: int) -> Iterator[None]:
         """Put the row of that size into `known`."""
@@ -202,8 +202,7 @@ class WindowSweep:
             self._own()
             yield
         default, masks = self._own()
-        # Not through the cache: many encodings that nobody will ask for again would push out the others.
-        encoding = default if windows == tuple(self.model.info.window_sizes) else self.timed.encoding(windows, encode_plain)
+        encoding = default if windows == tuple(self.model.info.window_sizes) else self.timed.encoding(windows)
         for _ in self.timed.measure(encoding):
             yield
         prediction = self.model.predict_masks(encoding, self.inputs.prompts)
@@ -216,7 +215,7 @@ class WindowSweep:
         last digits, which would pass for drift.
         """
         if self._default is None:
-            encoding = self.timed.encoding(None, encode_plain)
+            encoding = self.timed.encoding(None)
             prediction = self.model.predict_masks(encoding, self.inputs.prompts)
             self._default = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
         return self._default

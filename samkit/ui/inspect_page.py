@@ -67,7 +67,6 @@ class InspectView:
     try_it:  sets up the good first try named in the About text
     figures: title -> interactive figure, made when a run is kept
     restore: a kept run's parameters -> values of the knobs that make them
-    takes_picture: off for an experiment on a model alone
     """
 
     knobs: Callable[[Knobs, Any], dict[str, Any]]
@@ -77,21 +76,20 @@ class InspectView:
     try_it: Callable[[Workspace, Knobs], None]
     figures: Callable[[Result], dict[str, go.Figure]]
     restore: Callable[[dict], dict[str, Any]]
-    takes_picture: bool = True
 
 
 def inspect_page(page: ExperimentPage, experiment: ModuleType, about: About, view: InspectView) -> None:
     """Run a whole page. The experiment's `run` takes `measured`, where it keeps what does not depend on its knobs."""
-    work = workspace()
+    work, takes_picture = workspace(), "image" in experiment.TAKES
     knobs = Knobs(work, page.name)
     page_header(page, about, try_it=lambda: view.try_it(work, knobs.without_run()))
     with sentences():
-        restore_from_link(page, work, knobs, view.restore, None if view.takes_picture else lambda inputs, params: None)
-        sidebar_top(work, view.takes_picture)
-        load = partial(shared_model, device=work.device, dtype=work.dtype if view.takes_picture else "float32")
+        restore_from_link(page, work, knobs, view.restore, None if takes_picture else lambda inputs, params: None)
+        sidebar_top(work, takes_picture)
+        load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
         with st.spinner(f"Loading {work.model_ref}", show_time=True):
             model = load(work.model_ref)
-        encoding = dict(zip(("side", "fit"), encoding_knobs(knobs, model.info), strict=True)) if view.takes_picture else {}
+        encoding = dict(zip(("side", "fit"), encoding_knobs(knobs, model.info), strict=True)) if takes_picture else {}
         with st.container(key="workbench"):
             _workbench(page, experiment, work, model, load, encoding, knobs, view)
     with sentences():
@@ -100,8 +98,9 @@ def inspect_page(page: ExperimentPage, experiment: ModuleType, about: About, vie
 
 @st.fragment
 def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, model, load: Callable, encoding: dict, knobs: Knobs, view: InspectView) -> None:
+    takes_picture = "image" in experiment.TAKES
     with sentences():
-        second, picture_b = _inputs_row(work, knobs, load, view.takes_picture)
+        second, picture_b = _inputs_row(work, knobs, load, takes_picture)
         with st.container(key="row_main"):
             main, beside = st.columns([7, 4], gap="medium")
         with beside:
@@ -115,7 +114,7 @@ def _workbench(page: ExperimentPage, experiment: ModuleType, work: Workspace, mo
         given = [(model, work.picture)] + ([(second or model, picture_b or work.picture)] if second or picture_b else [])
         for letter, (one, picture) in zip("AB", given, strict=False):
             params = knobs.params(experiment.Params, values if one is model else view.adapt(values, one))
-            inputs = Inputs(image=picture if view.takes_picture else None)
+            inputs = Inputs(image=picture if takes_picture else None)
             try:
                 sides.append(Side(letter, one, inputs, kept_result(stated, one, inputs, params, progress_place)))
             except SamkitError as error:

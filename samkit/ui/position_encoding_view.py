@@ -6,13 +6,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.position_encoding import MIN_GRID, base_grid
+from samkit.experiments.position_encoding import MIN_GRID, NAME, base_grid
 from samkit.experiments.result import Result
 from samkit.ui.figures import histogram_figure, plain_colorscale, scatter_figure, token_figure
 from samkit.ui.inspect_page import Side, sides_columns
 from samkit.ui.knobs import Knobs
 from samkit.ui.tables import table_with_csv
 from samkit.ui.token_map import Picked, TokenMap, map_view
+from samkit.ui.workspace import workspace
 
 VIEWS = ("Norm and channel", "Directions", "Similarity")
 PLOT = {"displaylogo": False}
@@ -155,7 +156,7 @@ def draw_bfloat16(sides: Sequence[Side]) -> None:
     for side, column in zip(sides, sides_columns(sides, "bfloat16"), strict=True):
         with column:
             result = side.result
-            knobs = Knobs(st.session_state["samkit.workspace"], "position-encoding")
+            knobs = Knobs(workspace(), NAME)
             map_view(knobs, side.key("bfloat16"), TokenMap("Difference", result.arrays["difference"]), unit="", colormap=result.params.colormap)
             relative = np.median(result.arrays["difference"] / np.maximum(result.arrays["norm"], 1e-12))
             st.caption(

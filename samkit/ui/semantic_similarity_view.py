@@ -15,7 +15,7 @@ from samkit.ui.last_few import LastFew
 from samkit.ui.picture_pair import PicturePair, picture_pair
 from samkit.ui.picture_picker import picture_picker
 from samkit.ui.tables import plain_table_with_csv, table_with_csv
-from samkit.ui.token_map import TokenMap, map_view
+from samkit.ui.token_map import TokenMap, map_view, png_button
 from samkit.ui.workbench import Scene
 from samkit.ui.workspace import Workspace, workspace
 
@@ -119,7 +119,7 @@ def draw_view(result: Result, scene: Scene) -> None:
 def _draw_picture(rgb: np.ndarray, description: str, name: str) -> None:
     """A picture, fitted to the page, and itself as a file."""
     inline_image(fit_within(rgb, *SHOWN_PX), description, "samkit-figure")
-    st.download_button("PNG", lambda: array_to_png(rgb), f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore")
+    png_button(name, lambda: array_to_png(rgb))
 
 
 def compared(scene: Scene) -> Picture:

@@ -88,10 +88,15 @@ def map_view(
 def map_downloads(name: str, shown: TokenMap, limits: tuple[float, float] | None, colormap: Colormap) -> None:
     """The map as a picture and as numbers. name: of the files, once on a page."""
     values = shown.values
-    st.download_button("PNG", lambda: _png(values, limits, colormap), f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore")
+    png_button(name, lambda: _png(values, limits, colormap))
     st.download_button(
         "NPY", lambda: _npy(values), f"{name}.npy", "application/octet-stream", key=f"npy_{name}", icon=":material/data_array:", on_click="ignore"
     )
+
+
+def png_button(name: str, make: Callable[[], bytes]) -> None:
+    """A picture as a file of that name, once on a page; made when the button is pressed."""
+    st.download_button("PNG", make, f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore")
 
 
 def map_tiles(

@@ -158,17 +158,21 @@ def test_a_picture_is_found_as_second_picture_and_as_film_by_its_whole_name(own)
     assert found(own, picture="rocket") == [2, 0] and found(own, picture="rock") == []
 
 
-def test_pages_of_one_picture_follow_each_other(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("samkit.tracking.search.SCANNED", 2)
-    ids = [keep(store, tmp_path, seed, "page", "of paging", picture="paged" if seed % 2 else "paged not") for seed in range(9)]
-    query, seen, token, sizes = Query(picture="paged"), [], None, []
-    while True:
+def paged(store, query: Query) -> tuple[list[str], list[int]]:
+    """All pages of two runs, one after the other: (the runs' ids, how many each page has)."""
+    seen, sizes, token = [], [], None
+    while token is not None or not sizes:
         page = search_runs(store, query, token, size=2)
         seen += [run.run_id for run in page.runs]
         sizes.append(len(page.runs))
         token = page.next
-        if token is None:
-            break
+    return seen, sizes
+
+
+def test_pages_of_one_picture_follow_each_other(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("samkit.tracking.search.SCANNED", 2)
+    ids = [keep(store, tmp_path, seed, "page", "of paging", picture="paged" if seed % 2 else "paged not") for seed in range(9)]
+    seen, sizes = paged(store, Query(picture="paged"))
     assert seen == ids[1::2][::-1] and sizes == [2, 2]
 
 
@@ -202,14 +206,7 @@ def test_an_empty_query_asks_for_finished_runs_only():
 
 def test_pages_follow_each_other_without_gap_or_repetition(store, tmp_path):
     ids = [store.keep(made_up_bundle(tmp_path / f"run{seed}", seed)).run_id for seed in range(5)]
-    query, seen, token, sizes = Query(text="metrics.area_px = 12"), [], None, []
-    while True:
-        page = search_runs(store, query, token, size=2)
-        seen += [run.run_id for run in page.runs]
-        sizes.append(len(page.runs))
-        token = page.next
-        if token is None:
-            break
+    seen, sizes = paged(store, Query(text="metrics.area_px = 12"))
     assert seen[:5] == ids[::-1] and len(set(seen)) == len(seen) and set(sizes[:-1]) == {2}
 
 

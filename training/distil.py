@@ -18,7 +18,7 @@ from torch import Tensor
 from samkit.models.network import SamNetwork
 from training.augment import Sampler
 from training.data import open_cache
-from training.model import NANO_SAM1, NANO_SAM2, build_network, earlier_weights, normalise
+from training.model import NANO_SAM1, NANO_SAM2, begin_with, build_network, earlier_weights, normalise
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPE = Recipe(stages=((0.0, 192, 12), (0.35, 256, 7), (0.7, 320, 4)), learning_rate=1.2e-3, single_round_until=0.0)
@@ -79,7 +79,7 @@ class DistilTask:
     def _teacher(self, device: torch.device) -> SamNetwork:
         if self._taught is None:
             self._taught = build_network(NANO_SAM2)
-            self._taught.load_state_dict(earlier_weights(self.teacher), strict=False)
+            begin_with(self._taught, self.teacher)
             self._taught.eval().requires_grad_(False).to(device)
         return self._taught
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.models.config import ModelConfig, official_keys
-from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, earlier_weights
+from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, earlier_weights, stretched
 
 EXPORTED = {"nano-sam1": ("Nano SAM 1", NANO_SAM1), "nano-sam2": ("Nano SAM 2.1", NANO_SAM2_WITH_MEMORY)}
 """name -> (title, configuration of the file)."""
@@ -39,9 +39,9 @@ def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Ten
     return exported
 
 
-def averaged_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean of the weights that all of these checkpoints or exported models have, float32."""
-    states = [earlier_weights(path) for path in paths]
+def averaged_weights(paths: Sequence[Path], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of the weights that all of these checkpoints or exported models have, float32, position tables in the sizes they have in `like`."""
+    states = [stretched(earlier_weights(path), like) for path in paths]
     shared = set.intersection(*(set(state) for state in states))
     return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[-1] if name in shared}
 
@@ -76,10 +76,12 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, help="figures of the evaluation, JSON")
     parser.add_argument("--commit", default="", help="commit of the code that trained it")
     arguments = parser.parse_args()
-    state = {name: tensor for path in arguments.checkpoints for name, tensor in earlier_weights(path).items()}
-    state |= averaged_weights(arguments.averaged) if arguments.averaged else {}
+    config = EXPORTED[arguments.model][1]
+    fresh = build_network(config).state_dict()
+    state = {name: tensor for path in arguments.checkpoints for name, tensor in stretched(earlier_weights(path), fresh).items()}
+    state |= averaged_weights(arguments.averaged, fresh) if arguments.averaged else {}
     figures = json.loads(arguments.figures.read_text()) if arguments.figures else {}
-    exported = export_state(state, EXPORTED[arguments.model][1])
+    exported = export_state(state, config)
     save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))})
     arguments.output.chmod(0o644)
     count = sum(tensor.numel() for tensor in exported.values())

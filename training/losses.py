@@ -17,6 +17,8 @@ CLEAR_DIFFERENCE = 0.03
 OBJECT_SCORE_WEIGHT = 0.05
 ABSENCE_WEIGHT = 1.0
 """Of the object score where objects may be absent."""
+ABSENT_FRAME_WEIGHT = 3.0
+"""Of a frame without the object, against 1 of a frame with it: there are few, and a score that is always positive would be right most of the time."""
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -80,5 +82,5 @@ def tracking_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tenso
         iou = mask_iou(logits, wide)
     each = per_mask[:, 0] + per_mask[:, 1:].min(dim=1).values + EVERY_MASK_WEIGHT * per_mask[:, 1:].mean(dim=1)
     each = each + IOU_WEIGHT * (decoded.iou.float() - iou).square().mean(dim=1)
-    score = F.binary_cross_entropy_with_logits(decoded.object_score[:, 0].float(), there.float())
+    score = F.binary_cross_entropy_with_logits(decoded.object_score[:, 0].float(), there.float(), torch.where(there, 1.0, ABSENT_FRAME_WEIGHT))
     return (each * there).sum() / there.sum().clamp(min=1) + RANK_WEIGHT * rank_loss(decoded.iou.float()[there], iou[there]) + ABSENCE_WEIGHT * score, iou

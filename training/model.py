@@ -43,14 +43,14 @@ NANO_SAM2_WITH_MEMORY = replace(
 NANO_SAM1 = ModelConfig(
     family="sam1",
     version="1",
-    native_side=320,
+    native_side=384,
     encoder=VitConfig(
-        channels=192, depth=8, num_heads=3, patch_size=16, native_grid=20, window_sizes=(10,) * 4, global_blocks=(1, 3, 5, 7),
-        neck_channels=128, hidden=768, table_rows=(19, 39) * 4,
+        channels=192, depth=8, num_heads=3, patch_size=16, native_grid=24, window_sizes=(8,) * 4, global_blocks=(1, 3, 5, 7),
+        neck_channels=128, hidden=768, table_rows=(15, 47) * 4,
     ),
     decoder=MaskDecoderConfig(channels=128, inner=64, num_heads=4, hidden=512, iou_dims=(128, 128, 128, 4)),
 )  # fmt: skip
-"""Without high-resolution features its masks are coarser, so its native side is larger; windows of 10 tile its 20 x 20 tokens."""
+"""Windows of 8 tile its 24 x 24 tokens."""
 
 CONFIGS = {"nano-sam1": NANO_SAM1, "nano-sam2": NANO_SAM2}
 
@@ -76,6 +76,26 @@ def earlier_weights(path: Path) -> dict[str, Tensor]:
     checkpoint = read_checkpoint(path)
     own = module_keys(checkpoint.state_dict, read_config(checkpoint.state_dict, checkpoint.metadata))
     return {name: tensor.float() for name, tensor in own.items()}
+
+
+def begin_with(network: SamNetwork, path: Path) -> None:
+    """Give the network all weights that the file has, position tables stretched to the network's own grid and windows."""
+    network.load_state_dict(stretched(earlier_weights(path), network.state_dict()), strict=False)
+
+
+def stretched(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state with the ViT's position tables in the sizes they have in `like`, resized as samkit does for another side or window."""
+    return {name: _stretch(name, tensor, like[name].shape) if name in like else tensor for name, tensor in state.items()}
+
+
+def _stretch(name: str, table: Tensor, shape: torch.Size) -> Tensor:
+    if table.shape == shape:
+        return table
+    if name.endswith(("rel_pos_h", "rel_pos_w")):
+        return F.interpolate(table.T[None], size=shape[0], mode="linear")[0].T
+    if name == "image_encoder.pos_embed":
+        return F.interpolate(table.permute(0, 3, 1, 2), size=shape[1:3], mode="bicubic").permute(0, 2, 3, 1)
+    return table
 
 
 def normalise(images_bhwc: Tensor) -> Tensor:

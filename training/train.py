@@ -17,7 +17,7 @@ from samkit.models.network import SamNetwork
 from training.augment import Sample, Sampler
 from training.data import open_cache
 from training.losses import total_loss
-from training.model import CONFIGS, build_network, earlier_weights, normalise, repeat_features
+from training.model import CONFIGS, begin_with, build_network, normalise, repeat_features
 from training.prompts import add_corrections, count_clicks, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
@@ -51,6 +51,13 @@ RECIPES = {
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.25, (256, 320, 448)),
     ),
+    "restart": Recipe(
+        stages=((0.0, 192, 8), (0.3, 256, 5), (0.65, 384, 3)),
+        learning_rate=8e-4,
+        single_round_until=0.0,
+        rounds=(0.35, 0.35, 0.2, 0.1),
+        other_sides=(0.25, (224, 320, 384)),
+    ),
     "gpu": Recipe(
         stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),
         prompts=8,
@@ -61,7 +68,8 @@ RECIPES = {
     ),
 }
 """By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger
-sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "gpu" for one large GPU, from either."""
+sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "restart" the same way again at a rate that moves a trained model,
+"gpu" for one large GPU, from either."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,7 @@ class ImageTask:
     def build(self) -> SamNetwork:
         network = build_network(CONFIGS[self.model])
         if self.first is not None:
-            network.load_state_dict(earlier_weights(self.first), strict=False)
+            begin_with(network, self.first)
         return network
 
     def open(self, seed: list[int]) -> None:

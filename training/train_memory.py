@@ -23,7 +23,7 @@ from training.augment import Sampler
 from training.clips import Clip, ClipSampler, load_sequences
 from training.data import CACHE_SIDE, open_cache
 from training.losses import tracking_loss
-from training.model import NANO_SAM2_WITH_MEMORY, build_network, earlier_weights, normalise
+from training.model import NANO_SAM2_WITH_MEMORY, begin_with, build_network, normalise
 from training.prompts import first_prompt, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 from training.train import accumulate_gradients, draw_batch
@@ -162,7 +162,7 @@ class MemoryTask:
     def build(self) -> SamNetwork:
         network = build_network(NANO_SAM2_WITH_MEMORY)
         for path in self.first:
-            network.load_state_dict(earlier_weights(path), strict=False)
+            begin_with(network, path)
         network.image_encoder.requires_grad_(False)
         return network
 

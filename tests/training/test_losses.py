@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from samkit.models.mask_decoder import DecodedMasks
-from training.losses import mask_iou, mask_loss, total_loss
+from training.losses import mask_iou, mask_loss, total_loss, tracking_loss
 
 LEFT = torch.zeros(8, 8)
 LEFT[:, :4] = 1
@@ -48,3 +48,12 @@ def test_a_wrong_predicted_iou_and_a_missing_object_cost():
     absent = DecodedMasks(good.logits, good.iou, good.mask_tokens, -good.object_score)
     loss = {name: total_loss(case, LEFT[None])[0].item() for name, case in dict(good=good, boastful=boastful, honest=honest, absent=absent).items()}
     assert loss["boastful"] > loss["honest"] and loss["absent"] > loss["good"]
+
+
+def test_a_frame_without_the_object_is_judged_by_its_object_score_alone():
+    said_there = decoded([LEFT] * 4, [1.0] * 4)
+    said_absent = DecodedMasks(said_there.logits, said_there.iou, said_there.mask_tokens, -said_there.object_score)
+    loss = {(said, wanted): tracking_loss(case, mask[None])[0].item() for said, case in (("there", said_there), ("absent", said_absent))
+            for wanted, mask in (("there", LEFT), ("absent", EMPTY))}  # fmt: skip
+    assert loss["absent", "absent"] == pytest.approx(0, abs=1e-3), "what the masks show does not count there"
+    assert loss["there", "absent"] == pytest.approx(3 * loss["absent", "there"], rel=1e-2), "missing an absence costs more than a false one"

@@ -1,10 +1,12 @@
 """A run begins with another run's averaged weights, or with an exported model's."""
 
+from dataclasses import replace
+
 import torch
 from safetensors.torch import save_file
 
 from training.export import averaged_weights, export_state
-from training.model import NANO_SAM2_WITH_MEMORY, build_network, earlier_weights
+from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, begin_with, build_network, earlier_weights
 
 
 def test_an_exported_model_gives_the_weights_back_under_their_own_names(tmp_path):
@@ -23,5 +25,21 @@ def test_two_models_average_to_the_mean_of_what_both_have(tmp_path):
     first, second = {"a": torch.tensor([1.0, 3.0]), "own": torch.zeros(1)}, {"a": torch.tensor([3.0, 4.0]), "other": torch.ones(1)}
     for name, state in (("first", first), ("second", second)):
         torch.save({"ema": state}, tmp_path / f"{name}.pt")
-    averaged = averaged_weights([tmp_path / "first.pt", tmp_path / "second.pt"])
+    averaged = averaged_weights([tmp_path / "first.pt", tmp_path / "second.pt"], like={})
     assert list(averaged) == ["a"] and averaged["a"].tolist() == [2.0, 3.5]
+
+
+def test_a_larger_native_side_begins_with_the_smaller_ones_positions(tmp_path):
+    """The stretched model sees a picture at the new side as samkit would have run the old model there."""
+    smaller = replace(NANO_SAM1, native_side=320, encoder=replace(NANO_SAM1.encoder, native_grid=20, window_sizes=(10,) * 4, table_rows=(19, 39) * 4))
+    old, new = build_network(smaller, seed=1).eval(), build_network(NANO_SAM1, seed=2).eval()
+    for name, parameter in old.named_parameters():
+        if "rel_pos" in name:
+            torch.nn.init.normal_(parameter)
+    torch.save({"ema": old.state_dict()}, tmp_path / "checkpoint0.pt")
+    begin_with(new, tmp_path / "checkpoint0.pt")
+    pixels = torch.randn(1, 3, 384, 384)
+    with torch.no_grad():
+        expected = old.image_encoder(pixels, window_sizes=NANO_SAM1.encoder.window_sizes)
+        torch.testing.assert_close(new.image_encoder(pixels), expected, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(old.image_encoder(pixels), expected, rtol=1e-3, atol=1e-3), "windows of 10 give something else"

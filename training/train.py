@@ -53,7 +53,7 @@ RECIPES = {
     ),
     "restart": Recipe(
         stages=((0.0, 192, 8), (0.3, 256, 5), (0.65, 384, 3)),
-        learning_rate=8e-4,
+        learning_rate=5e-4,
         single_round_until=0.0,
         rounds=(0.35, 0.35, 0.2, 0.1),
         other_sides=(0.25, (224, 320, 384)),

@@ -1,4 +1,4 @@
-"""From cached pictures to training samples: a crop around an object, sometimes another picture's object pasted in, other colours, and prompts."""
+"""From cached pictures to training samples: a crop around an object, sometimes with another picture's pasted in, or many small ones; other colours; prompts."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from training.crowds import crowd, cut_out, four_in_one
 from training.data import PictureCache
 from training.prompts import first_prompt
 
 PASTE_PROBABILITY = 0.4
 UNPASTED_SOURCES = {"bsds"}
 """Regions that people agreed on are not always whole objects."""
+
+FOUR_PROBABILITY, CROWD_PROBABILITY = 0.1, 0.15
+"""Of a sample that is four pictures in one; of one with an object many times over."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,43 @@ class Sampler:
     def draw(self, side: int, prompts: int, clicks: int = 0) -> Sample:
         """A square sample with that many prompts, so many of them clicks and the others boxes; where a picture has fewer objects, some get several."""
         rng = self.rng
-        image, masks = self._draw_objects(side, prompts)
+        image, masks = self._draw_arrangement(side, prompts)
         image = recolour(image, rng)
         order = rng.permutation(max(prompts, len(masks)))[:prompts]
         masks = [masks[index % len(masks)] for index in order]
         kinds = [first_prompt(mask, rng, click=index < clicks) for index, mask in enumerate(masks)]
         return Sample(image, np.stack(masks), _stacked(kinds[:clicks], 1), _stacked(kinds[clicks:], 2))
 
+    def _draw_arrangement(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A picture's objects, mostly; or those of four pictures; or a crowd."""
+        chance, half = self.rng.random(), side // 2
+        if chance < FOUR_PROBABILITY:
+            return four_in_one([self._draw_objects(half, limit) for _ in range(4)])
+        if chance < FOUR_PROBABILITY + CROWD_PROBABILITY:
+            return self._draw_crowd(side)
+        return self._draw_objects(side, limit)
+
+    def _draw_crowd(self, side: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """One to three objects of one source, many times over, before a crop of another picture that may be out of focus."""
+        rng, smallest = self.rng, _smallest(side)
+        ground = self._crop(self._draw_picture(), side, [0])[0].astype(np.float32)
+        if rng.random() < 0.4:
+            ground = cv2.GaussianBlur(ground, (0, 0), side * rng.uniform(0.02, 0.2))
+        while True:
+            first = self._draw_picture()
+            if (source := self.cache.sources[first]) in UNPASTED_SOURCES:
+                continue
+            alike = [picture for picture in self._pictures if self.cache.sources[picture] == source]
+            pictures = [first, *rng.choice(alike, int(rng.choice(3, p=(0.6, 0.2, 0.2))))]
+            members = [cut_out(self.cache.images[picture], self.cache.mask(picture, int(rng.integers(self.cache.mask_count(picture))))) for picture in pictures]
+            image, masks = crowd(ground, members, rng)
+            masks = [mask for mask in masks if (mask > 0.5).sum() >= smallest]
+            if masks:
+                return image, masks
+
     def _draw_objects(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A crop with at least one object of a visible size: 12 pixels and 0.2 % of it."""
-        rng, smallest = self.rng, max(12, side * side * 0.002)
+        """A crop with at least one object of a visible size."""
+        rng, smallest = self.rng, _smallest(side)
         while True:
             picture = self._draw_picture()
             image, masks = self._crop(picture, side, rng.permutation(self.cache.mask_count(picture))[:limit])
@@ -92,6 +123,11 @@ class Sampler:
         if rng.random() < 0.5:
             image, masks = image[:, ::-1], [mask[:, ::-1] for mask in masks]
         return image, masks
+
+
+def _smallest(side: int) -> float:
+    """Pixels an object must have to be worth a prompt: 12 and 0.2 % of the sample."""
+    return max(12, side * side * 0.002)
 
 
 def _stacked(prompts: list[tuple[np.ndarray, np.ndarray]], tokens: int) -> tuple[np.ndarray, np.ndarray]:

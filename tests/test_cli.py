@@ -363,6 +363,8 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         (["run", "mask-stability", "--model", "nano-sam9", *RUN[4:]], "did you mean nano-sam2"),
         ([*RUN[:6], "--out", str(ROOT)], "is not empty"),
         (RUN[:6], "Missing option '--out'"),
+        (["run", "position-encoding", *RUN[2:4], "--dtype", "bfloat16", "--out", "OUT"], "runs no image encoder: leave --dtype out"),
+        (["run", "video-priors", *RUN[2:], "--video", "sample:coin"], "say what on it with --point, --box, --prompts or --mask"),
         (["replay", "no-such-run"], "There is no run 'no-such-run'"),
         (["runs", "show", "xyz"], "is not a run's id"),
         (["runs", "import", "missing.zip"], "There is no file missing.zip"),

@@ -7,7 +7,7 @@
 Prompts: a tight box; one click in the object's middle (the pixel farthest from its edge); then clicks in the middle of the larger error region, with the logits
 of the previous mask fed back. After the first click the mask is chosen by predicted IoU, later the single mask counts. Masks are compared in the picture's own
 pixels. "refined" is the same mask after `samkit.media.refine`, which is no part of the model. The rank correlation (Spearman's) is that of predicted with true
-IoU over all masks of all objects' boxes and first clicks: whether the model knows its good masks.
+IoU over all masks of all objects' boxes and first clicks: whether the model knows its good masks. The areas of a click's three masks tell whether they differ.
 """
 
 import argparse
@@ -93,6 +93,8 @@ def judge(model: samkit.SamModel, item: HeldOutObject, setting: Setting = NATIVE
     }
     if prediction.object_score is not None:
         figures["object score above 0"] = float(prediction.object_score > 0)
+    areas = [int(prediction.mask(index).sum()) for index in (1, 2, 3)]
+    figures["1 click, smallest of the three masks over the largest"] = min(areas) / max(1, *areas)
     masks = {"box": boxed.mask(0), "click": prediction.mask(chosen)}
     predicted = torch.cat([boxed.iou, prediction.iou]).cpu().numpy()
     index = chosen

@@ -83,6 +83,8 @@ def read_inputs(image: str | None, image_b: str | None, prompts, video: str | No
         raise BadInput("A mask is what a film's object is remembered by: give a film with --video too.")
     if mask is not None and not prompts.is_empty:
         raise BadInput("A mask is what is remembered in place of prompts: give --mask or prompts, not both.")
+    if film is not None and image is not None and mask is None and prompts.is_empty:
+        raise BadInput("A picture beside a film is what is remembered: say what on it with --point, --box, --prompts or --mask, or leave --image out.")
     picture = read_image(image) if image is not None else film.picture(0)
     second = read_image(image_b) if image_b else None
     place = None if image is not None else 0

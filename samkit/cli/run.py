@@ -52,13 +52,14 @@ def run(
     given = {"--image": image, "--image-b": image_b, "--point": point, "--box": box, "--prompts": prompts, "--video": video, "--mask": mask, "--bank": bank}
     check_taken(module, given)
     takes_picture = "image" in module.TAKES
+    if dtype != "float32" and not takes_picture:
+        raise BadInput(f"{module.NAME} looks at the model alone and runs no image encoder: leave --dtype out.")
     inputs = read_inputs(image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask, takes_picture)
 
     from samkit.models.sam import load_model
     from samkit.tracking.bundle import write_bundle
 
-    # What has no picture has no encoder to run in another number type.
-    loaded = load_model(model, device=device, dtype=dtype if takes_picture else "float32")
+    loaded = load_model(model, device=device, dtype=dtype)
     result = module.run(loaded, inputs, params, progress=say_progress)
     make_parents(out)
     bundle = write_bundle(out, result=result, inputs=inputs, model_info=loaded.info, device=loaded.device, dtype=loaded.dtype, name=name, note=note)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.crowds import crowd, cut_out, four_in_one
+from training.crowds import crowd, cut_out, disc, four_in_one
 from training.data import PictureCache
 from training.prompts import first_prompt
 
@@ -16,6 +16,8 @@ UNPASTED_SOURCES = {"bsds"}
 
 FOUR_PROBABILITY, CROWD_PROBABILITY = 0.1, 0.15
 """Of a sample that is four pictures in one; of one with an object many times over."""
+DISCS_PROBABILITY = 0.4
+"""Of such a crowd that is made of discs."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,28 @@ class Sampler:
         return self._draw_objects(side, limit)
 
     def _draw_crowd(self, side: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """One to three objects of one source, many times over, before a crop of another picture that may be out of focus."""
+        """Objects of one source, or discs, many times over, before a crop of another picture that may be out of focus."""
         rng, smallest = self.rng, _smallest(side)
         ground = self._crop(self._draw_picture(), side, [0])[0].astype(np.float32)
-        if rng.random() < 0.4:
+        if rng.random() < 0.5:
             ground = cv2.GaussianBlur(ground, (0, 0), side * rng.uniform(0.02, 0.2))
         while True:
-            first = self._draw_picture()
-            if (source := self.cache.sources[first]) in UNPASTED_SOURCES:
-                continue
-            alike = [picture for picture in self._pictures if self.cache.sources[picture] == source]
-            pictures = [first, *rng.choice(alike, int(rng.choice(3, p=(0.6, 0.2, 0.2))))]
-            members = [cut_out(self.cache.images[picture], self.cache.mask(picture, int(rng.integers(self.cache.mask_count(picture))))) for picture in pictures]
-            image, masks = crowd(ground, members, rng)
+            image, masks = crowd(ground, self._draw_members(), rng)
             masks = [mask for mask in masks if (mask > 0.5).sum() >= smallest]
             if masks:
                 return image, masks
+
+    def _draw_members(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """One to three objects of one source, or one to six discs."""
+        rng, cache = self.rng, self.cache
+        if rng.random() < DISCS_PROBABILITY:
+            return [disc(cache.images[self._draw_picture()], rng) for _ in range(int(rng.integers(1, 7)))]
+        first = self._draw_picture()
+        while cache.sources[first] in UNPASTED_SOURCES:
+            first = self._draw_picture()
+        alike = [picture for picture in self._pictures if cache.sources[picture] == cache.sources[first]]
+        pictures = [first, *rng.choice(alike, int(rng.choice(3, p=(0.6, 0.2, 0.2))))]
+        return [cut_out(cache.images[picture], cache.mask(picture, int(rng.integers(cache.mask_count(picture))))) for picture in pictures]
 
     def _draw_objects(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """A crop with at least one object of a visible size."""

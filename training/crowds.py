@@ -1,4 +1,4 @@
-"""Pictures of many small things: one object many times over, and four pictures in one.
+"""Pictures of many small things: one object many times over, discs of any texture, and four pictures in one.
 
 A model that has seen mostly large, single objects answers a click on one of many alike with the whole crowd, or with the part of it that it can't tell apart.
 """
@@ -6,7 +6,7 @@ A model that has seen mostly large, single objects answers a click on one of man
 import cv2
 import numpy as np
 
-CELLS = 2, 6
+CELLS = 2, 8
 """Rows and columns of a crowd: at least, and fewer than."""
 
 FILL = 0.5, 1.0
@@ -21,6 +21,17 @@ def cut_out(rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     return rgb[part].astype(np.float32), mask[part].astype(np.float32)
+
+
+def disc(rgb: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A piece of a picture in the shape of a coin, a tile or something between, brighter or darker than it was; as `cut_out` gives it. rgb: uint8 [S, S, 3]"""
+    full = rgb.shape[0]
+    height, width = (int(full * extent) for extent in rng.uniform(0.12, 0.4) * np.exp(rng.uniform(-0.15, 0.15, 2)))
+    top, left = rng.integers(0, full - height), rng.integers(0, full - width)
+    piece = rgb[top : top + height, left : left + width].astype(np.float32) * rng.uniform(0.6, 1.2) + rng.uniform(-40, 60)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    power = rng.choice([2.0, 2.0, 3.0, 8.0])
+    return np.clip(piece, 0, 255), (np.abs(x) ** power + np.abs(y) ** power <= 1).astype(np.float32)
 
 
 def crowd(ground: np.ndarray, members: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:

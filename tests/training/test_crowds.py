@@ -6,7 +6,7 @@ import pytest
 import training.augment
 from tests.training.pictures import write_data_folder
 from training.augment import Sampler
-from training.crowds import crowd, cut_out, four_in_one, place
+from training.crowds import crowd, cut_out, disc, four_in_one, place
 from training.data import list_jobs, open_cache, write_cache
 
 SIDE = 96
@@ -24,6 +24,13 @@ def test_a_cut_out_is_the_part_that_holds_the_object():
     mask[1:3, 2] = 1
     part, alpha = cut_out(rgb, mask)
     assert np.array_equal(part, rgb[1:3, 2:3]) and np.array_equal(alpha, np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_disc_is_round_or_square_and_has_a_pictures_texture(seed):
+    rgb, alpha = disc(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), np.random.default_rng(seed))
+    assert rgb.shape[:2] == alpha.shape and 0.7 < alpha.mean() <= 1 and alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] == 1
+    assert rgb.min() >= 0 and rgb.max() <= 255 and rgb.std() > 10
 
 
 @pytest.mark.parametrize("size", [0.4, 1.0, 2.0])
@@ -44,7 +51,7 @@ def test_a_quarter_turn_exchanges_height_and_width():
 def test_a_crowds_masks_share_out_what_was_put_on_the_ground(seed):
     image, masks = crowd(GREY, [BAR], np.random.default_rng(seed))
     together = np.sum(masks, axis=0)
-    assert 2 <= len(masks) <= 25 and together.max() <= 1 + 1e-4
+    assert 2 <= len(masks) <= 49 and together.max() <= 1 + 1e-4
     changed = np.abs(image - GREY).max(-1) > 1
     assert (changed == (together > 0.02)).mean() > 0.99
 

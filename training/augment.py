@@ -8,7 +8,7 @@ import numpy as np
 
 from training.crowds import crowd, cut_out, disc, four_in_one
 from training.data import PictureCache
-from training.prompts import first_prompt
+from training.prompts import first_prompt, wide_box
 
 PASTE_PROBABILITY = 0.4
 UNPASTED_SOURCES = {"bsds"}
@@ -25,7 +25,8 @@ class Sample:
     """
     image: float32 [side, side, 3], RGB, 0..255
     masks: float32 [P, side, side], soft, one per prompt, those of the clicks first
-    clicks, boxes: (positions float32 [n, 1 or 2, 2], labels int [n, 1 or 2]), as `first_prompt` gives them; n may be 0
+    clicks, boxes: (positions float32 [n, 1, 2], labels int [n, 1]), and the same with 2 or 3 (wide ones) in place of 1, as training.prompts gives them;
+                   n may be 0
     """
 
     image: np.ndarray
@@ -42,15 +43,19 @@ class Sampler:
         self.rng = np.random.default_rng(seed)
         self._pictures, self._probabilities = cache.training_pictures()
 
-    def draw(self, side: int, prompts: int, clicks: int = 0) -> Sample:
-        """A square sample with that many prompts, so many of them clicks and the others boxes; where a picture has fewer objects, some get several."""
+    def draw(self, side: int, prompts: int, clicks: int = 0, wide: bool = False) -> Sample:
+        """A square sample with that many prompts, so many of them clicks and the others boxes, `wide` ones or not; of fewer objects, some get several."""
         rng = self.rng
-        image, masks = self._draw_arrangement(side, prompts)
+        image, objects = self._draw_arrangement(side, prompts)
         image = recolour(image, rng)
-        order = rng.permutation(max(prompts, len(masks)))[:prompts]
-        masks = [masks[index % len(masks)] for index in order]
-        kinds = [first_prompt(mask, rng, click=index < clicks) for index, mask in enumerate(masks)]
-        return Sample(image, np.stack(masks), _stacked(kinds[:clicks], 1), _stacked(kinds[clicks:], 2))
+        order = rng.permutation(max(prompts, len(objects)))[:prompts] % len(objects)
+        masks = [objects[index] for index in order]
+        clicked = [first_prompt(mask, rng, click=True) for mask in masks[:clicks]]
+        if wide:
+            boxed = [wide_box(objects[index], objects[:index] + objects[index + 1 :], rng) for index in order[clicks:]]
+        else:
+            boxed = [first_prompt(mask, rng, click=False) for mask in masks[clicks:]]
+        return Sample(image, np.stack(masks), _stacked(clicked, 1), _stacked(boxed, 3 if wide else 2))
 
     def _draw_arrangement(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """A picture's objects, mostly; or those of four pictures; or a crowd."""

@@ -17,6 +17,12 @@ CLICK_SHARE = 0.58
 BOX_JITTER = 0.06
 """Standard deviation of a loose box's sides, in widths and heights of the object."""
 
+SMALLEST_NEIGHBOUR = 12
+"""Pixels."""
+
+WIDE_BOX_SHARE = 0.25
+"""Of the batches whose boxes hold a neighbour too, with a background click on it."""
+
 BLURS = 4
 
 
@@ -58,14 +64,48 @@ def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool) -> tup
             pick = rng.integers(len(rows))
             row, column = rows[pick], columns[pick]
         return np.array([[(column + 0.5) / side, (row + 0.5) / side]], np.float32), np.array([FOREGROUND])
-    tight = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
-    box = tight
+    box = tight = _tight_box(inside)
     if rng.random() < 0.5:
         width, height = tight[2] - tight[0], tight[3] - tight[1]
         box = np.clip(tight + BOX_JITTER * np.array([width, height, width, height]) * rng.normal(size=4), 0, side)
         if box[2] - box[0] < 2 or box[3] - box[1] < 2:
             box = tight
     return (box / side).astype(np.float32).reshape(2, 2), np.array([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT])
+
+
+def wide_box(mask: np.ndarray, others: list[np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A box around an object and what is beside it, and a click that says what beside it is not meant.
+
+    mask, others: float32 [side, side], soft; the nearest of the others is taken into the box, or else some ground.
+    Returns positions float32 [3, 2] and labels int [3]: two corners, then the background click; padding in its place where there is nothing beside the object.
+    """
+    side, inside = mask.shape[0], mask > 0.5
+    beside = [(other > 0.5) & (mask < 0.1) for other in others]
+    beside = [other for other in beside if other.sum() >= SMALLEST_NEIGHBOUR]
+    if beside:
+        neighbour = min(beside, key=lambda other: np.abs(_middle(other) - _middle(inside)).sum())
+        place = innermost_pixel(neighbour)
+        held = inside | neighbour
+    else:
+        rows, columns = np.nonzero(cv2.dilate(mask, np.ones((side // 4 | 1,) * 2)) * (cv2.dilate(mask, np.ones((7, 7))) < 0.1))
+        held = inside.copy()
+        if len(rows):
+            pick = rng.integers(len(rows))
+            place = rows[pick], columns[pick]
+            held[place] = True
+    corners = _tight_box(held).reshape(2, 2)
+    click, label = ((place[1] + 0.5, place[0] + 0.5), BACKGROUND) if held.sum() > inside.sum() else ((0, 0), PADDING)
+    return (np.vstack([corners, click]) / side).astype(np.float32), np.array([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, label])
+
+
+def _tight_box(mask: np.ndarray) -> np.ndarray:
+    """x1, y1, x2, y2 in pixels."""
+    rows, columns = np.nonzero(mask)
+    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
+
+
+def _middle(mask: np.ndarray) -> np.ndarray:
+    return np.argwhere(mask).mean(0)
 
 
 def correction_click(predicted: np.ndarray, target: np.ndarray) -> tuple[int, int, int] | None:

@@ -18,7 +18,7 @@ from training.augment import Sample, Sampler
 from training.data import open_cache
 from training.losses import total_loss
 from training.model import CONFIGS, begin_with, build_network, normalise, repeat_features
-from training.prompts import add_corrections, count_clicks, laid_out
+from training.prompts import WIDE_BOX_SHARE, add_corrections, count_clicks, laid_out
 from training.run import Lesson, Recipe, add_run_arguments, start_run
 
 RECIPES = {
@@ -140,8 +140,8 @@ def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tupl
 
 def draw_batch(sampler: Sampler, side: int, count: int, prompts: int, rng: np.random.Generator) -> Batch:
     """So many pictures with so many prompts each, as many of them clicks in every one."""
-    clicks = count_clicks(prompts, rng)
-    return collate([sampler.draw(side, prompts, clicks) for _ in range(count)])
+    clicks, wide = count_clicks(prompts, rng), rng.random() < WIDE_BOX_SHARE
+    return collate([sampler.draw(side, prompts, clicks, wide) for _ in range(count)])
 
 
 @dataclass

@@ -79,3 +79,5 @@ def test_samples_of_either_kind_have_prompts_on_things_large_enough(tmp_path, mo
         for (position,), mask in zip(sample.clicks[0], sample.masks, strict=False):
             column, row = (position * SIDE).astype(int)
             assert mask[row, column] > 0.5
+        wide = sampler.draw(SIDE, 6, clicks=2, wide=True)
+        assert wide.clicks[0].shape == (2, 1, 2) and wide.boxes[0].shape == (4, 3, 2) and set(wide.boxes[1][:, 2]) <= {0, -1}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import samkit
 from samkit.models.catalogue import catalogue
-from training.prompts import add_corrections, anywhere, correction_click, count_clicks, first_prompt, innermost_pixel, laid_out, middles
+from training.prompts import add_corrections, anywhere, correction_click, count_clicks, first_prompt, innermost_pixel, laid_out, middles, wide_box
 
 SIDE = 32
 
@@ -39,6 +39,29 @@ def test_half_the_boxes_are_tight():
     boxes = [first_prompt(mask, rng, click=False)[0] for _ in range(400)]
     tight = [box for box in boxes if np.allclose(box * SIDE, [[8, 4], [24, 14]])]
     assert 0.4 < len(tight) / len(boxes) < 0.6
+
+
+def test_a_wide_box_holds_the_nearest_neighbour_and_says_that_it_is_not_meant():
+    target, near, far = rectangle(4, 4, 6, 6), rectangle(4, 12, 6, 6), rectangle(20, 20, 8, 8)
+    positions, labels = wide_box(target, [far, near], np.random.default_rng(0))
+    assert labels.tolist() == [2, 3, 0] and (positions[:2] * SIDE).tolist() == [[4, 4], [18, 10]]
+    column, row = (positions[2] * SIDE).astype(int)
+    assert near[row, column] == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wide_box_takes_in_some_ground_where_there_is_no_neighbour(seed):
+    target = rectangle(10, 10, 8, 8)
+    positions, labels = wide_box(target, [target], np.random.default_rng(seed))
+    column, row = (positions[2] * SIDE).astype(int)
+    assert labels.tolist() == [2, 3, 0] and target[row, column] == 0
+    (x1, y1), (x2, y2) = positions[:2] * SIDE
+    assert x1 <= min(10, column) and y1 <= min(10, row) and x2 >= max(18, column + 1) and y2 >= max(18, row + 1)
+
+
+def test_nothing_is_beside_an_object_that_fills_the_picture():
+    positions, labels = wide_box(np.ones((SIDE, SIDE), np.float32), [], np.random.default_rng(0))
+    assert labels.tolist() == [2, 3, -1] and positions[:2].tolist() == [[0, 0], [1, 1]]
 
 
 def test_a_little_more_clicks_than_boxes():

@@ -108,7 +108,7 @@ def test_nano_sam1_is_exported_loaded_and_prompted(tmp_path):
     assert model.config == NANO_SAM1 and path.stat().st_size < 24e6
     rgb, _ = draw_picture(np.random.default_rng(0))
     prediction = model.predict_masks(model.encode_image(rgb), samkit.Prompts(points=[(0.5, 0.5, 1)]))
-    assert prediction.logits.shape == (4, 80, 80) and prediction.object_score is None
+    assert prediction.logits.shape == (4, 96, 96) and prediction.object_score is None
 
 
 def test_weights_that_half_precision_cannot_hold_are_refused():

@@ -56,7 +56,7 @@ RECIPES = {
         learning_rate=5e-4,
         single_round_until=0.0,
         rounds=(0.35, 0.35, 0.2, 0.1),
-        other_sides=(0.25, (224, 320, 384)),
+        other_sides=(0.3, (224, 320, 512, 640, 768)),
     ),
     "gpu": Recipe(
         stages=((0.0, 128, 160), (0.2, 192, 96), (0.45, 256, 64)),

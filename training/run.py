@@ -222,14 +222,19 @@ def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: P
     with open(folder / f"log{rank}.txt", "a") as log, plain_attention() if on_cpu else nullcontext():
         while True:
             # Where the process that started all is gone, whoever ended it meant the run.
-            elapsed = torch.tensor([elapsed_part(run.start, end) if os.getppid() == parent else 1.0])
+            elapsed = elapsed_part(run.start, end) if os.getppid() == parent else 1.0
             if run.step % AVERAGE_EVERY == 0:
-                # All processes must stop at the same step, so the farthest clock counts.
-                dist.all_reduce(elapsed, op=dist.ReduceOp.MAX)
-                if elapsed.item() >= 1.0:
+                # All processes must save and stop at the same step, so the farthest clock counts.
+                clocks = torch.tensor([elapsed, time.time() - saved])
+                dist.all_reduce(clocks, op=dist.ReduceOp.MAX)
+                elapsed, unsaved = clocks.tolist()
+                if elapsed >= 1.0:
                     break
+                if unsaved > CHECKPOINT_SECONDS:
+                    saved = time.time()
+                    run.save(path)
             lesson = next(drawn)
-            recent.append(run.update(elapsed.item(), lesson.pictures, lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device))))
+            recent.append(run.update(elapsed, lesson.pictures, lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device))))
             if run.step % AVERAGE_EVERY == 0 and processes > 1:
                 run.average_over_processes()
             if run.step % EMA_EVERY == 0:
@@ -240,9 +245,6 @@ def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: P
                 head = f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate {rate:.1e}: "
                 print(head + LOG_SEPARATOR.join(figures), file=log, flush=True)
                 recent = []
-            if time.time() - saved > CHECKPOINT_SECONDS:
-                saved = time.time()
-                run.save(path)
     run.save(path)
     dist.destroy_process_group()
 

@@ -153,3 +153,11 @@ def test_a_run_whose_starter_was_killed_ends_with_a_checkpoint(data, tmp_path, m
     end = time.time() + 200
     run_process(0, 1, ImageTask(data / "cache"), SHORT, tmp_path, end, tmp_path / "rendezvous")
     assert time.time() < end - 60 and torch.load(tmp_path / "checkpoint0.pt", weights_only=True)["step"] == 8
+
+
+def test_checkpoints_are_written_where_all_processes_have_the_same_step(data, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr("training.run.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(Run, "save", lambda run, path: saved.append(run.step))
+    run_process(0, 1, ImageTask(data / "cache"), SHORT, tmp_path, time.time() + 4, tmp_path / "rendezvous")
+    assert len(saved) > 2 and all(step % 8 == 0 for step in saved)

@@ -127,8 +127,9 @@ def lessons(task: Task, recipe: Recipe, seed: list[int], start: float, end: floa
 
 
 def elapsed_part(start: float, end: float) -> float:
-    """0..1 of a run's time."""
-    return min(1.0, (time.time() - start) / max(end - start, 1e-3))
+    """0..1 of a run's time; 1 from its end on."""
+    now = time.time()
+    return 1.0 if now >= end else (now - start) / (end - start)
 
 
 class Run:

@@ -52,6 +52,8 @@ NANO_SAM1 = ModelConfig(
 )  # fmt: skip
 """Windows of 8 tile its 24 x 24 tokens."""
 
+OBJECT_SCORE = "mask_decoder.obj_score_token", "mask_decoder.pred_obj_score_head"
+
 CONFIGS = {"nano-sam1": NANO_SAM1, "nano-sam2": NANO_SAM2}
 
 
@@ -78,9 +80,19 @@ def earlier_weights(path: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in own.items()}
 
 
-def begin_with(network: SamNetwork, path: Path) -> None:
-    """Give the network all weights that the file has, position tables stretched to the network's own grid and windows."""
-    network.load_state_dict(stretched(earlier_weights(path), network.state_dict()), strict=False)
+def begin_with(network: SamNetwork, *paths: Path) -> None:
+    """Give the network all weights that the files have, of several the last one's, position tables stretched to the network's own grid and windows.
+
+    The object score is the first one's: in pictures, of which later ones learnt, there always is an object.
+    """
+    for index, path in enumerate(paths):
+        state = stretched(earlier_weights(path), network.state_dict())
+        network.load_state_dict(without_object_score(state) if index else state, strict=False)
+
+
+def without_object_score(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state without the token and the head that tell whether the object is there."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(OBJECT_SCORE)}
 
 
 def stretched(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -151,7 +151,7 @@ def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> Decod
 
 @dataclass
 class MemoryTask:
-    """first: checkpoints or exported models to begin with: one with a memory side, then a newer image side; of weights that several have, the last one's."""
+    """first: checkpoints or exported models to begin with: one with a memory side, where there is one, then a newer image side."""
 
     cache_folder: Path
     data_root: Path
@@ -161,8 +161,7 @@ class MemoryTask:
 
     def build(self) -> SamNetwork:
         network = build_network(NANO_SAM2_WITH_MEMORY)
-        for path in self.first:
-            begin_with(network, path)
+        begin_with(network, *self.first)
         network.image_encoder.requires_grad_(False)
         return network
 

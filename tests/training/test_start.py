@@ -29,6 +29,18 @@ def test_two_models_average_to_the_mean_of_what_both_have(tmp_path):
     assert list(averaged) == ["a"] and averaged["a"].tolist() == [2.0, 3.5]
 
 
+def test_the_object_score_stays_that_of_the_memory_run(tmp_path):
+    clips, pictures = (build_network(NANO_SAM2_WITH_MEMORY, seed=seed).state_dict() for seed in (1, 2))
+    for name, state in (("clips", clips), ("pictures", pictures)):
+        torch.save({"ema": state}, tmp_path / f"{name}.pt")
+    network = build_network(NANO_SAM2_WITH_MEMORY, seed=3)
+    begin_with(network, tmp_path / "clips.pt", tmp_path / "pictures.pt")
+    state = network.state_dict()
+    for name in ("mask_decoder.obj_score_token.weight", "mask_decoder.pred_obj_score_head.layers.0.weight"):
+        assert torch.equal(state[name], clips[name]) and not torch.equal(state[name], pictures[name])
+    assert torch.equal(state["mask_decoder.iou_token.weight"], pictures["mask_decoder.iou_token.weight"])
+
+
 def test_a_larger_native_side_begins_with_the_smaller_ones_positions(tmp_path):
     """The stretched model sees a picture at the new side as samkit would have run the old model there."""
     smaller = replace(NANO_SAM1, native_side=320, encoder=replace(NANO_SAM1.encoder, native_grid=20, window_sizes=(10,) * 4, table_rows=(19, 39) * 4))

@@ -87,7 +87,7 @@ def window_size_card(model) -> np.ndarray:
 def semantic_similarity_card(model) -> np.ndarray:
     """uint8 [H, W, 3]: the coins like the one that was boxed, each with its mask."""
     inputs = Inputs(load_sample("coins"), Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)]))
-    result = semantic_similarity.run(model, inputs, semantic_similarity.Params(side=512, find_objects=True))
+    result = semantic_similarity.run(model, inputs, semantic_similarity.Params(find_objects=True))
     return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
 
 

@@ -28,9 +28,10 @@ def _line_at(axis: str, at: float) -> dict:
 
 
 def _marked(marks: Mapping[float, str]) -> dict:
-    """Layout of thin vertical lines with a text at their top. marks: x -> text."""
-    top = dict(y=1, yref="y domain", yanchor="top", xanchor="left", showarrow=False, font=dict(size=11))
-    return dict(shapes=[_line_at("x", at) for at in marks], annotations=[dict(x=at, text=text) | top for at, text in marks.items()])
+    """Layout of thin vertical lines with a text above each, where no curve crosses it. marks: x -> text."""
+    above = dict(y=1, yref="y domain", yanchor="bottom", showarrow=False, font=dict(size=11))
+    lines, texts = [_line_at("x", at) for at in marks], [dict(x=at, text=text) | above for at, text in marks.items()]
+    return dict(shapes=lines, annotations=texts) | (dict(margin=dict(l=8, r=8, t=24, b=8)) if marks else {})
 
 
 def shrink_map(values: np.ndarray, side: int = MAP_SIDE) -> np.ndarray:

@@ -6,6 +6,8 @@ A model that has seen mostly large, single objects answers a click on one of man
 import cv2
 import numpy as np
 
+from training.prompts import pixel_box
+
 CELLS = 2, 8
 """Rows and columns of a crowd: at least, and fewer than."""
 
@@ -18,8 +20,8 @@ ABSENT = 0.15
 
 def cut_out(rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The part of a picture that holds an object: float32 [h, w, 3] and float32 [h, w]. rgb: uint8 [S, S, 3]; mask: uint8 [S, S], 0 or 1, not empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    left, top, right, bottom = pixel_box(mask)
+    part = slice(top, bottom), slice(left, right)
     return rgb[part].astype(np.float32), mask[part].astype(np.float32)
 
 

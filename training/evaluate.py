@@ -24,7 +24,7 @@ from scipy.stats import spearmanr
 import samkit
 from samkit.media.refine import refine_edges
 from training.held_out import HeldOutObject, load_held_out
-from training.prompts import correction_click, innermost_pixel
+from training.prompts import correction_click, innermost_pixel, pixel_box
 
 CLICKS = (3, 5)
 SHEET_OBJECTS = 40
@@ -39,8 +39,7 @@ def mask_iou(predicted: np.ndarray, target: np.ndarray) -> float:
 def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     """x1, y1, x2, y2 in 0..1 around a mask, bool [H, W]."""
     height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
+    return tuple(pixel_box(mask) / (width, height, width, height))
 
 
 def click_at(pixel: tuple[int, int], label: int, shape: tuple[int, int]) -> tuple[float, float, int]:
@@ -110,8 +109,8 @@ def judge(model: samkit.SamModel, item: HeldOutObject, setting: Setting = NATIVE
 
 def filled_box(mask: np.ndarray) -> np.ndarray:
     box = np.zeros_like(mask)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    left, top, right, bottom = pixel_box(mask)
+    box[top:bottom, left:right] = True
     return box
 
 

@@ -26,6 +26,12 @@ WIDE_BOX_SHARE = 0.25
 BLURS = 4
 
 
+def pixel_box(mask: np.ndarray) -> np.ndarray:
+    """int [4], x1, y1, x2, y2 in pixels, the last two behind the mask, which is [h, w] and not empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+
+
 def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
     """(row, column) of the pixel farthest from the edge of a mask, bool or uint8 [h, w]; the picture's border is an edge too."""
     distance = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
@@ -64,7 +70,7 @@ def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool) -> tup
             pick = rng.integers(len(rows))
             row, column = rows[pick], columns[pick]
         return np.array([[(column + 0.5) / side, (row + 0.5) / side]], np.float32), np.array([FOREGROUND])
-    box = tight = _tight_box(inside)
+    box = tight = pixel_box(inside)
     if rng.random() < 0.5:
         width, height = tight[2] - tight[0], tight[3] - tight[1]
         box = np.clip(tight + BOX_JITTER * np.array([width, height, width, height]) * rng.normal(size=4), 0, side)
@@ -82,26 +88,20 @@ def wide_box(mask: np.ndarray, others: list[np.ndarray], rng: np.random.Generato
     side, inside = mask.shape[0], mask > 0.5
     beside = [(other > 0.5) & (mask < 0.1) for other in others]
     beside = [other for other in beside if other.sum() >= SMALLEST_NEIGHBOUR]
+    held, place = inside, None
     if beside:
         neighbour = min(beside, key=lambda other: np.abs(_middle(other) - _middle(inside)).sum())
-        place = innermost_pixel(neighbour)
-        held = inside | neighbour
+        held, place = inside | neighbour, innermost_pixel(neighbour)
     else:
         rows, columns = np.nonzero(cv2.dilate(mask, np.ones((side // 4 | 1,) * 2)) * (cv2.dilate(mask, np.ones((7, 7))) < 0.1))
-        held = inside.copy()
         if len(rows):
             pick = rng.integers(len(rows))
             place = rows[pick], columns[pick]
+            held = inside.copy()
             held[place] = True
-    corners = _tight_box(held).reshape(2, 2)
-    click, label = ((place[1] + 0.5, place[0] + 0.5), BACKGROUND) if held.sum() > inside.sum() else ((0, 0), PADDING)
+    corners = pixel_box(held).reshape(2, 2)
+    click, label = ((0, 0), PADDING) if place is None else ((place[1] + 0.5, place[0] + 0.5), BACKGROUND)
     return (np.vstack([corners, click]) / side).astype(np.float32), np.array([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, label])
-
-
-def _tight_box(mask: np.ndarray) -> np.ndarray:
-    """x1, y1, x2, y2 in pixels."""
-    rows, columns = np.nonzero(mask)
-    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
 
 
 def _middle(mask: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
 """How long a person waits: mouse-up on the canvas to new masks on the screen, in a real Chromium on a real app.
 
     python -m benchmarks.click_to_mask --clicks 10
-    python -m benchmarks.click_to_mask --film               # the same again while another visitor's film is being segmented
+    python -m benchmarks.click_to_mask --film               # the same again while another visitor's film is being
+    segmented
 
-The clock runs inside the page: from the mouse-up event until the first mask picture has changed and the browser has painted. Needs Debian's chromium.
+The clock runs inside the page: from the mouse-up event until the first mask picture has changed and the browser has
+painted. Needs Debian's chromium.
 """
 
 import argparse
@@ -52,7 +54,9 @@ def measure(browser, url: str, clicks: int) -> tuple[float, list[float]]:
         for click in range(clicks + 1):
             watching = page.evaluate_handle(f"() => {{ window.waited = ({WATCH})(); return true; }}")
             watching.dispose()
-            page.mouse.click(box["x"] + box["width"] * (0.15 + 0.06 * click), box["y"] + box["height"] * (0.3 + 0.04 * click))
+            page.mouse.click(
+                box["x"] + box["width"] * (0.15 + 0.06 * click), box["y"] + box["height"] * (0.3 + 0.04 * click)
+            )
             times.append(page.evaluate("() => window.waited"))
             page.wait_for_timeout(1500)
     return first_paint, times[1:]
@@ -79,7 +83,10 @@ def film_running(browser, url: str, folder: Path) -> Iterator[None]:
 
 def report(first_paint: float, times: list[float]) -> float:
     print(f"Home, first contentful paint: {first_paint:.0f} ms")
-    print(f"mouse-up to new masks, {len(times)} clicks: median {statistics.median(times):.0f} ms, from {min(times):.0f} to {max(times):.0f} ms")
+    print(
+        f"mouse-up to new masks, {len(times)} clicks: median {statistics.median(times):.0f} ms, from "
+        f"{min(times):.0f} to {max(times):.0f} ms"
+    )
     return statistics.median(times)
 
 

@@ -1,4 +1,6 @@
-"""The packages that are timed against each other, each behind the same three steps: load a checkpoint, encode a picture, turn one point into masks."""
+"""The packages that are timed against each other, each behind the same three steps: load a checkpoint, encode a
+picture, turn one point into masks.
+"""
 
 import tempfile
 from pathlib import Path
@@ -62,16 +64,25 @@ class Official:
         encoder = model.prompt_encoder if is_v1 else model.sam_prompt_encoder
         points = torch.tensor([[POINT_XY]]) * self.side
         sparse, dense = encoder(points=(points, torch.ones(1, 1, dtype=torch.int)), boxes=None, masks=None)
-        given = {"image_pe": encoder.get_dense_pe(), "sparse_prompt_embeddings": sparse, "dense_prompt_embeddings": dense, "multimask_output": True}
+        given = {
+            "image_pe": encoder.get_dense_pe(),
+            "sparse_prompt_embeddings": sparse,
+            "dense_prompt_embeddings": dense,
+            "multimask_output": True,
+        }
         if is_v1:
             model.mask_decoder(image_embeddings=self.features, **given)
         else:
             low = self.features[-1] + model.no_mem_embed.view(1, -1, 1, 1)
-            model.sam_mask_decoder(image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **given)
+            model.sam_mask_decoder(
+                image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **given
+            )
 
 
 class Transformers:
-    """Hugging Face transformers' vision encoder with weights of its own (speed does not depend on them); v2 runs the tiny size only."""
+    """Hugging Face transformers' vision encoder with weights of its own (speed does not depend on them); v2 runs the
+    tiny size only.
+    """
 
     def __init__(self, model: str, side: int, dtype: str):
         if model not in ("vit_b", "tiny") or dtype != "float32":
@@ -110,7 +121,14 @@ class OnnxRuntime:
             exported = Path(folder) / "encoder.onnx"
             model = official_model(self.name)
             encoder = model.image_encoder if MODELS[self.name] == "sam1" else _FirstFeatures(model)
-            torch.onnx.export(encoder, (prepared_pixels(self.side),), str(exported), dynamo=False, opset_version=17, input_names=["pixels"])
+            torch.onnx.export(
+                encoder,
+                (prepared_pixels(self.side),),
+                str(exported),
+                dynamo=False,
+                opset_version=17,
+                input_names=["pixels"],
+            )
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = torch.get_num_threads()
             self.session = onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])

@@ -1,11 +1,14 @@
-"""samkit beside its peers: time and peak memory of loading, encoding and prompting, same random weights, float32 unless said.
+"""samkit beside its peers: time and peak memory of loading, encoding and prompting, same random weights, float32 unless
+said.
 
     python -m benchmarks.encode --models vit_b tiny --rounds 7
-    python -m benchmarks.encode --models tiny --tuned            # every process with glibc and torch set to keep their pages
+    python -m benchmarks.encode --models tiny --tuned            # every process with glibc and torch set to keep their
+    pages
 
-Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time (so that a machine whose speed drifts
-slows all alike). Ratios are medians of the ratios within a round. Official is timed from prepared pixels, samkit from the picture.
-Takes about ten minutes for vit_b and tiny on two cores; run it on an idle machine.
+Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time
+(so that a machine whose speed drifts slows all alike). Ratios are medians of the ratios within a round. Official is
+timed from prepared pixels, samkit from the picture. Takes about ten minutes for vit_b and tiny on two cores; run it on
+an idle machine.
 """
 
 import argparse
@@ -21,7 +24,10 @@ import torch
 
 from benchmarks.contestants import CONTESTANTS, MODELS, official_model
 
-TUNED = {"THP_MEM_ALLOC_ENABLE": "1", "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967295"}
+TUNED = {
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967295",
+}
 
 
 class Worker:
@@ -79,7 +85,11 @@ def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict
                 figures[name, "predict"].append(workers[name].step("predict"))
     for worker in workers.values():
         worker.close()
-    return [row for (name, step), values in figures.items() if (row := _row(model, name, step, values, figures["official", step]))]
+    return [
+        row
+        for (name, step), values in figures.items()
+        if (row := _row(model, name, step, values, figures["official", step]))
+    ]
 
 
 def _row(model: str, name: str, step: str, values: list, official: list) -> dict | None:
@@ -106,12 +116,20 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024, help="pixels")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of samkit's encoder; official stays float32")
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of samkit's encoder; official stays float32",
+    )
     parser.add_argument("--tuned", action="store_true", help="run every process with an allocator that keeps its pages")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
     rows = []
-    print(f"side {options.side} px, {options.threads} threads, samkit {options.dtype}, {options.rounds} rounds{', tuned allocator' if options.tuned else ''}")
+    print(
+        f"side {options.side} px, {options.threads} threads, samkit {options.dtype}, {options.rounds} "
+        f"rounds{', tuned allocator' if options.tuned else ''}"
+    )
     print(f"{'model':10} {'step':8} {'package':13} {'ms':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
@@ -119,7 +137,12 @@ def main() -> None:
             torch.save(official_model(model).state_dict(), weights)
             for row in measure(model, options, weights):
                 rows.append(row)
-                print("{model:10} {step:8} {package:13} {ms:9.1f} {ratio:6.2f} {peak_mb:8.0f} {peak_ratio:6.2f}".format(**row), flush=True)
+                print(
+                    "{model:10} {step:8} {package:13} {ms:9.1f} {ratio:6.2f} {peak_mb:8.0f} {peak_ratio:6.2f}".format(
+                        **row
+                    ),
+                    flush=True,
+                )
             weights.unlink()
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))

@@ -1,10 +1,12 @@
-"""How long a person waits for a knob: from the key or the mouse to the last change on the page, in a real Chromium on a real app.
+"""How long a person waits for a knob: from the key or the mouse to the last change on the page, in a real Chromium on a
+real app.
 
-    python -m benchmarks.knobs                              # nano-sam2, nano-sam1, and ViT-B and Hiera large with random weights: about 15 minutes
-    python -m benchmarks.knobs --models nano-sam2 --pages block_norms window_size
+    python -m benchmarks.knobs                              # nano-sam2, nano-sam1, and ViT-B and Hiera large with
+    random weights: about 15 minutes python -m benchmarks.knobs --models nano-sam2 --pages block_norms window_size
 
-The clock runs inside the page and stops with the last change of its main part, before half a second in which nothing changes and nothing runs. A new encoding
-is timed once, and so is going back to the one before. Needs Debian's chromium; the machine should be idle.
+The clock runs inside the page and stops with the last change of its main part, before half a second in which nothing
+changes and nothing runs. A new encoding is timed once, and so is going back to the one before. Needs Debian's chromium;
+the machine should be idle.
 """
 
 import argparse
@@ -16,18 +18,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samkit.experiments.colormaps import COLORMAPS
+from samkit.media.colormaps import COLORMAPS
 from tools.running_app import chromium, running_app
 
 RANDOM_MODELS = {"vit_b": "ViT-B", "large": "Hiera large"}
 WATCH = """() => new Promise(done => {
     const busy = '[data-testid="stStatusWidget"], [data-stale="true"]';
     let started = null, last = null;
-    for (const kind of ['keydown', 'pointerdown']) document.addEventListener(kind, () => { started ??= performance.now(); }, {capture: true, once: true});
+    const start = () => { started ??= performance.now(); };
+    for (const kind of ['keydown', 'pointerdown']) document.addEventListener(kind, start, {capture: true, once: true});
     const observer = new MutationObserver(() => { if (started !== null) last = performance.now(); });
     const main = document.querySelector('[data-testid="stMain"]');
     const roots = [main, ...[...main.querySelectorAll('*')].map(each => each.shadowRoot).filter(Boolean)];
-    for (const root of roots) observer.observe(root, {subtree: true, childList: true, attributes: true, characterData: true});
+    const everything = {subtree: true, childList: true, attributes: true, characterData: true};
+    for (const root of roots) observer.observe(root, everything);
     const look = () => {
         const quiet = started !== null && performance.now() - Math.max(started, last ?? 0) > 500;
         if (quiet && !document.querySelector(busy)) { observer.disconnect(); done((last ?? started) - started); }
@@ -85,7 +89,8 @@ class Visit:
 @dataclass(frozen=True)
 class Knob:
     """
-    which:    the widget's name; steps: how it is turned, one after the other: a key of a slider, a label of a choice, or "" for a toggle
+    which:    the widget's name; steps: how it is turned, one after the other: a key of a slider, a label of a choice,
+              or "" for a toggle
     first:    turns that are not timed, as (widget's name, label or "")
     encodes:  a new encoding, and back
     families: of the models that have it
@@ -169,7 +174,12 @@ def use_model(visit: Visit, title: str) -> None:
     if page.get_by_test_id("stSidebar").get_by_text(title, exact=True).count():
         return
     page.locator(".st-key-change_model button").click()
-    row = page.get_by_role("dialog").get_by_role("tabpanel").first.locator('[data-testid="stHorizontalBlock"]').filter(has_text=title)
+    row = (
+        page.get_by_role("dialog")
+        .get_by_role("tabpanel")
+        .first.locator('[data-testid="stHorizontalBlock"]')
+        .filter(has_text=title)
+    )
     row.get_by_role("button", name="Use", exact=True).click()
     page.get_by_role("dialog").wait_for(state="hidden")
     visit.settle()
@@ -193,7 +203,12 @@ def told(times: list[float], encodes: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How long a person waits for each knob, in milliseconds.")
-    parser.add_argument("--models", nargs="+", default=["nano-sam2", "nano-sam1", *RANDOM_MODELS], choices=["nano-sam2", "nano-sam1", *RANDOM_MODELS])
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["nano-sam2", "nano-sam1", *RANDOM_MODELS],
+        choices=["nano-sam2", "nano-sam1", *RANDOM_MODELS],
+    )
     parser.add_argument("--pages", nargs="+", default=list(PAGES), choices=PAGES)
     arguments = parser.parse_args()
     titles = {"nano-sam2": "Nano SAM 2.1", "nano-sam1": "Nano SAM 1"}
@@ -218,11 +233,18 @@ def main() -> None:
                             if family in knob.families:
                                 times = measure(visit, knob)
                                 found.setdefault((name, knob.title), {})[model] = told(times, knob.encodes)
-                                print(f"{model} {name} {knob.title}: {' '.join(f'{each:.0f}' for each in times)}", flush=True)
+                                print(
+                                    f"{model} {name} {knob.title}: {' '.join(f'{each:.0f}' for each in times)}",
+                                    flush=True,
+                                )
     print("\n| page | knob | " + " | ".join(RANDOM_MODELS.get(model, model) for model in arguments.models) + " |")
     print("|---|---|" + "---|" * len(arguments.models))
     for (name, title), cells in found.items():
-        print(f"| {re.sub('_', ' ', name)} | {title} | " + " | ".join(cells.get(model, "") for model in arguments.models) + " |")
+        print(
+            f"| {re.sub('_', ' ', name)} | {title} | "
+            + " | ".join(cells.get(model, "") for model in arguments.models)
+            + " |"
+        )
 
 
 if __name__ == "__main__":

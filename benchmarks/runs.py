@@ -1,7 +1,9 @@
-"""Times the lists and pages of kept runs on a store of many: `python -m benchmarks.runs [--runs 10000] [--keep FOLDER]`.
+"""Times the lists and pages of kept runs on a store of many: `python -m benchmarks.runs [--runs 10000] [--keep
+FOLDER]`.
 
-The store is filled through MLflow's own tables in large batches, because one run after the other through its API takes an hour. All runs share the files of
-a few real ones. 10,000 runs in SQLite on two busy cores: filled in 20 s; any page of any list 30 to 90 ms (median), a run with its files 80 ms.
+The store is filled through MLflow's own tables in large batches, because one run after the other through its API takes
+an hour. All runs share the files of a few real ones. 10,000 runs in SQLite on two busy cores: filled in 20 s; any page
+of any list 30 to 90 ms (median), a run with its files 80 ms.
 """
 
 import argparse
@@ -17,11 +19,11 @@ import numpy as np
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Inputs, Result
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import Bundle, write_bundle
-from samkit.tracking.search import Query, search_runs
-from samkit.tracking.store import RunStore
-from samkit.tracking.tags import WORDS, tags_of, words_of
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import Bundle, write_bundle
+from samkit.tracking.store.search import Query, search_runs
+from samkit.tracking.store.store import RunStore
+from samkit.tracking.store.tags import WORDS, tags_of, words_of
 
 EXPERIMENTS = ("mask-stability", "cross-image", "block-norms", "video-priors")
 PICTURES = ("coffee", "chelsea", "coins", "astronaut")
@@ -37,9 +39,21 @@ def template(folder: Path, experiment: str, picture: str) -> Bundle:
     yy, xx = np.ogrid[: image.height, : image.width]
     mask = (yy - image.height / 2) ** 2 + (xx - image.width / 2) ** 2 < (image.height / 3) ** 2
     metrics = {"predicted_iou": 0.8, "stability_score": 0.9, "area_share": 0.2, "object_score": 3.0}
-    result = Result(experiment, Params(), masks={f"mask_{i}": mask for i in range(4)}, metrics=metrics, timings={"encode_ms": 40.0, "decode_ms": 6.0})
+    result = Result(
+        experiment,
+        Params(),
+        masks={f"mask_{i}": mask for i in range(4)},
+        metrics=metrics,
+        timings={"encode_ms": 40.0, "decode_ms": 6.0},
+    )
     info = SimpleNamespace(name="nano-sam2", family="sam2", version="2.1", sha256="ab" * 32)
-    given = dict(result=result, inputs=Inputs(image, Prompts(points=[(0.5, 0.5, 1)])), model_info=info, device="cpu", dtype="float32")
+    given = dict(
+        result=result,
+        inputs=Inputs(image, Prompts(points=[(0.5, 0.5, 1)])),
+        model_info=info,
+        device="cpu",
+        dtype="float32",
+    )
     return write_bundle(folder, **given, note="one of many")
 
 
@@ -62,10 +76,26 @@ def fill(store: RunStore, folder: Path, count: int) -> None:
         for number in range(start, min(count, start + BATCH)):
             bundle, tags, experiment_id, artifacts = first[number % len(first)]
             run_uuid, name, created = uuid.uuid4().hex, f"run {number}", now - number * 60_000
-            told = dict(source_type="UNKNOWN", source_name="", entry_point_name="", user_id="benchmark", status="FINISHED", source_version="")
-            run = dict(run_uuid=run_uuid, name=name, experiment_id=int(experiment_id), artifact_uri=artifacts, lifecycle_stage="active", deleted_time=None)
+            told = dict(
+                source_type="UNKNOWN",
+                source_name="",
+                entry_point_name="",
+                user_id="benchmark",
+                status="FINISHED",
+                source_version="",
+            )
+            run = dict(
+                run_uuid=run_uuid,
+                name=name,
+                experiment_id=int(experiment_id),
+                artifact_uri=artifacts,
+                lifecycle_stage="active",
+                deleted_time=None,
+            )
             rows[SqlRun].append(run | told | dict(start_time=created, end_time=created))
-            rows[SqlParam] += [dict(run_uuid=run_uuid, key=key, value=str(value)) for key, value in bundle.params.items()]
+            rows[SqlParam] += [
+                dict(run_uuid=run_uuid, key=key, value=str(value)) for key, value in bundle.params.items()
+            ]
             metrics = {key: float(rng.random()) for key in bundle.record["metrics"]} | bundle.record["timings"]
             point = dict(run_uuid=run_uuid, timestamp=created, step=0, is_nan=False)
             rows[SqlMetric] += [point | dict(key=key, value=value) for key, value in metrics.items()]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.runs import fill
-from samkit.tracking.store import RunStore
+from samkit.tracking.store.store import RunStore
 from tools.running_app import chromium, running_app
 
 ROUNDS = 8
@@ -20,7 +20,8 @@ ROW = "[class*=st-key-run_row_]"
 NAMES = """row => [...document.querySelectorAll(row)].map(one => one.innerText.split("\\n")[0]).join()"""
 DRAWN = f"""([row, before]) => {{
     const rows = [...document.querySelectorAll(row)], pictures = rows.flatMap(one => [...one.querySelectorAll("img")]);
-    return rows.length && ({NAMES})(row) !== before && pictures.every(picture => picture.complete && picture.naturalWidth)
+    const drawn = picture => picture.complete && picture.naturalWidth;
+    return rows.length && ({NAMES})(row) !== before && pictures.every(drawn)
         && document.querySelector('[data-test-script-state="notRunning"]') ? performance.now() : false;
 }}"""
 
@@ -41,7 +42,10 @@ def measure(page, url: str, count: int) -> None:
     start = time.perf_counter()
     page.goto(f"{url}/runs")
     page.wait_for_function(DRAWN, arg=[ROW, ""])
-    print(f"a visitor's first page of {count} runs, with the app itself: {1000 * (time.perf_counter() - start):.0f} ms", flush=True)
+    print(
+        f"a visitor's first page of {count} runs, with the app itself: {1000 * (time.perf_counter() - start):.0f} ms",
+        flush=True,
+    )
     steps = {
         "Older": lambda: page.keyboard.press("ArrowRight"),
         "Newer": lambda: page.keyboard.press("ArrowLeft"),
@@ -50,7 +54,10 @@ def measure(page, url: str, count: int) -> None:
         times = [took_ms(page, act) for _ in range(ROUNDS)]
         print(f"{what}: median {statistics.median(times):.0f} ms, slowest {max(times):.0f} ms of {ROUNDS}", flush=True)
     words = ["chelsea", "coins"] * (ROUNDS // 2)
-    times = [took_ms(page, lambda word=word: search(page, f"{word} metrics.predicted_iou > 0.5 and params.fit = 'native'")) for word in words]
+    times = [
+        took_ms(page, lambda word=word: search(page, f"{word} metrics.predicted_iou > 0.5 and params.fit = 'native'"))
+        for word in words
+    ]
     print(f"a search: median {statistics.median(times):.0f} ms, slowest {max(times):.0f} ms of {ROUNDS}", flush=True)
 
 

@@ -1,10 +1,12 @@
 """Following an object: time per frame beside the official video predictor, and memory over a long film.
 
-    python -m benchmarks.video speed --model tiny --frames 14          # same random weights, frames taken in turns; about 3 minutes on two cores
-    python -m benchmarks.video memory --model nano-sam2 --frames 1000  # resident memory every 100 frames; about 2 minutes
+    python -m benchmarks.video speed --model tiny --frames 14          # same random weights, frames taken in turns;
+    about 3 minutes on two cores python -m benchmarks.video memory --model nano-sam2 --frames 1000  # resident memory
+    every 100 frames; about 2 minutes
 
-Speed is of a frame with everything in it (encode, memory attention, decode, memory encoder), once the memory is full: 7 maps; it takes 16 frames until the
-pointers are, which cost next to nothing. The official predictor gets its frames decoded and resized beforehand.
+Speed is of a frame with everything in it (encode, memory attention, decode, memory encoder), once the memory is full: 7
+maps; it takes 16 frames until the pointers are, which cost next to nothing. The official predictor gets its frames
+decoded and resized beforehand.
 """
 
 import argparse
@@ -29,7 +31,12 @@ WARM_UP = 7
 
 def frame(index: int, height: int = 480, width: int = 854) -> np.ndarray:
     """A bright square that crosses a textured ground: uint8 [H, W, 3]."""
-    ground = np.random.default_rng(0).integers(40, 140, (height // 6, width // 6, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+    ground = (
+        np.random.default_rng(0)
+        .integers(40, 140, (height // 6, width // 6, 3), dtype=np.uint8)
+        .repeat(6, 0)
+        .repeat(6, 1)
+    )
     left = int((width - 200) * (0.5 + 0.5 * np.sin(index / 20)))
     ground[140:300, left : left + 160] = (220, 180, 60)
     return ground
@@ -55,14 +62,19 @@ def compare_speed(model: str, frames: int) -> None:
         film = make_film(Path(folder) / "film", frames, height=480, width=854)
         ours = pair.model.track_video(film.frames[1:], prompted_bank(pair.model, film.frames[0]))
         state = pair.official.init_state(str(film.folder))
-        pair.official.add_new_points_or_box(state, 0, 1, points=np.array([[0.4 * 854, 0.55 * 480]], np.float32), labels=np.array([1], np.int32))
+        pair.official.add_new_points_or_box(
+            state, 0, 1, points=np.array([[0.4 * 854, 0.55 * 480]], np.float32), labels=np.array([1], np.int32)
+        )
         theirs = pair.official.propagate_in_video(state)
         next(theirs)
         times = [(timed(ours), timed(theirs)) for _ in range(frames - 1)]
     full = times[WARM_UP:]
     ratio = statistics.median(a / b for a, b in full)
     print(f"{model}, {len(full)} frames with a full memory, {torch.get_num_threads()} threads")
-    print(f"samkit {statistics.median(a for a, _ in full):,.0f} ms, official {statistics.median(b for _, b in full):,.0f} ms, ratio {ratio:.2f} (medians)")
+    print(
+        f"samkit {statistics.median(a for a, _ in full):,.0f} ms, official "
+        f"{statistics.median(b for _, b in full):,.0f} ms, ratio {ratio:.2f} (medians)"
+    )
 
 
 def watch_memory(ref: str, frames: int) -> None:
@@ -75,15 +87,22 @@ def watch_memory(ref: str, frames: int) -> None:
             gc.collect()
             elapsed, start = time.perf_counter() - start, time.perf_counter()
             print(
-                f"{step.index + 1:5}  {resident_mb('VmRSS'):11.1f}  {1000 * elapsed / (10 if step.index == 9 else 90 if step.index == 99 else 100):.1f}",
+                f"{step.index + 1:5}  {resident_mb('VmRSS'):11.1f}  "
+                f"{1000 * elapsed / (10 if step.index == 9 else 90 if step.index == 99 else 100):.1f}",
                 flush=True,
             )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Following an object: speed beside the official predictor, and memory over a long film.")
+    parser = argparse.ArgumentParser(
+        description="Following an object: speed beside the official predictor, and memory over a long film."
+    )
     parser.add_argument("what", choices=("speed", "memory"))
-    parser.add_argument("--model", help=f"speed: one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any samkit can load")
+    parser.add_argument(
+        "--model",
+        help=f"speed: one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any "
+        "samkit can load",
+    )
     parser.add_argument("--frames", type=int)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -1,8 +1,10 @@
-"""Attention windows of 14 and 16 tokens in SAM v1: 64 tokens a side are padded to 70 for windows of 14, and need no padding for windows of 16.
+"""Attention windows of 14 and 16 tokens in SAM v1: 64 tokens a side are padded to 70 for windows of 14, and need no
+padding for windows of 16.
 
     python -m benchmarks.windows                # ViT-B with random weights at 1024 px, about two minutes on two cores
 
-The two take turns after a first encoding each that does not count. Run it on an idle machine. Published: 13.5 and 14.2 pictures a second.
+The two take turns after a first encoding each that does not count. Run it on an idle machine. Published: 13.5 and 14.2
+pictures a second.
 """
 
 import argparse
@@ -21,7 +23,9 @@ WINDOWS = (14, 16)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Encode times of SAM v1 with windows of 14 and of 16.")
-    parser.add_argument("--model", choices=[model for model, family in MODELS.items() if family == "sam1"], default="vit_b")
+    parser.add_argument(
+        "--model", choices=[model for model, family in MODELS.items() if family == "sam1"], default="vit_b"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -35,8 +39,14 @@ def main() -> None:
                 times[window] += [spent] if turn else []
     ratios = [after / before for before, after in zip(times[14], times[16], strict=True)]
     for window, each in times.items():
-        print(f"{arguments.model}, windows of {window}: median {statistics.median(each):,.0f} ms ({min(each):,.0f} to {max(each):,.0f})")
-    print(f"16 against 14: {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}), median of {len(ratios)} rounds")
+        print(
+            f"{arguments.model}, windows of {window}: median {statistics.median(each):,.0f} ms ({min(each):,.0f} "
+            f"to {max(each):,.0f})"
+        )
+    print(
+        f"16 against 14: {statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}), median of "
+        f"{len(ratios)} rounds"
+    )
 
 
 if __name__ == "__main__":

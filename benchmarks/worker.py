@@ -1,6 +1,8 @@
-"""One contestant in a process of its own. Reads one step per line on stdin (load, encode, predict), answers with its milliseconds and peak memory as JSON.
+"""One contestant in a process of its own. Reads one step per line on stdin (load, encode, predict), answers with its
+milliseconds and peak memory as JSON.
 
-Peak memory is how far the process's resident size rose above where it stood when the step began, from Linux's own high-water mark.
+Peak memory is how far the process's resident size rose above where it stood when the step began, from Linux's own
+high-water mark.
 """
 
 import json
@@ -25,7 +27,11 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     rgb = np.random.default_rng(0).integers(0, 256, (768, 1024, 3), dtype=np.uint8)
     contestant = CONTESTANTS[name](model, int(side), dtype)
-    steps = {"load": lambda: contestant.load(Path(weights)), "encode": lambda: contestant.encode(rgb), "predict": lambda: contestant.predict()}
+    steps = {
+        "load": lambda: contestant.load(Path(weights)),
+        "encode": lambda: contestant.encode(rgb),
+        "predict": lambda: contestant.predict(),
+    }
     for line in sys.stdin:
         Path("/proc/self/clear_refs").write_text("5")
         before, start = resident_mb("VmRSS"), time.perf_counter()

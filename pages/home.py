@@ -1,15 +1,18 @@
-"""Home: what this is, the experiments as cards, and the state of model, store and cache. Loads neither torch nor mlflow."""
+"""Home: what this is, the experiments as cards, and the state of model, store and cache. Loads neither torch nor
+mlflow.
+"""
 
 import streamlit as st
 
-from samkit.ui.experiment_pages import EXPERIMENT_PAGES
-from samkit.ui.home_state import state_row
+from samkit.ui.home import state_row
 from samkit.ui.router import ensure_routed
+from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
 
 ensure_routed()
 st.title("SAM workbench", anchor=False)
 st.markdown(
-    "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to the mask. "
+    "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to "
+    "the mask. "
     "Keep the run, compare it with others later, and replay it to the pixel."
 )
 st.space("small")

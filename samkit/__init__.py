@@ -1,6 +1,7 @@
 """samkit: Segment Anything models, open to look inside.
 
-`load_model`, then `encode_image` once and `predict_masks` often. Names are imported on first use, so that `import samkit` stays quick.
+`load_model`, then `encode_image` once and `predict_masks` often. Names are imported on first use, so that `import
+samkit` stays quick.
 """
 
 from importlib import import_module
@@ -16,7 +17,7 @@ _HOME = {
     "TrackedFrame": "samkit.models.encoding",
     "Memory": "samkit.models.memory_bank",
     "MemoryBank": "samkit.models.memory_bank",
-    "Prompts": "samkit.models.prompts",
+    "Prompts": "samkit.prompts",
     "Picture": "samkit.media.pictures",
     "read_picture": "samkit.media.pictures",
     "SamkitError": "samkit.errors",

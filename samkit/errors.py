@@ -1,4 +1,6 @@
-"""Every error a user can act on. `str(error)` is a sentence that says what was wrong and what to do; pages and the command line show it as it is."""
+"""Every error a user can act on. `str(error)` is a sentence that says what was wrong and what to do; pages and the
+command line show it as it is.
+"""
 
 
 class SamkitError(Exception):

@@ -1,7 +1,7 @@
 """Where things are kept, and what the environment may say about it.
 
-SAMKIT_HOME          folder of the run store and the spool; default: the folder that holds Home.py, else the working folder
-MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+SAMKIT_HOME          folder of the run store and the spool; default: the folder that holds Home.py, else the working
+folder MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
 """
 
 import os
@@ -20,7 +20,9 @@ def home_folder() -> Path:
 
 
 def tracking_uri() -> str:
-    """The run store's URI. The SQLite default is absolute, so that the folder a command is started in makes no difference."""
+    """The run store's URI. The SQLite default is absolute, so that the folder a command is started in makes no
+    difference.
+    """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home_folder() / 'mlflow.db'}"
 
 
@@ -38,7 +40,14 @@ def spool_folder() -> Path:
 def git_commit() -> str | None:
     """The commit of the checkout samkit runs from, or None."""
     try:
-        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
+        told = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip()

@@ -10,7 +10,8 @@ from hypothesis import settings
 
 from tools.running_app import chromium
 
-# The examples of a test share one slow machine with whatever else runs on it, so time per example says nothing about samkit.
+# The examples of a test share one slow machine with whatever else runs on it, so time per example says nothing about
+# samkit.
 settings.register_profile("samkit", settings(), deadline=None)
 settings.load_profile("samkit")
 

@@ -1,4 +1,6 @@
-"""Small checkpoints with random weights, in the official key layout, for tests that need a model but not a trained one."""
+"""Small checkpoints with random weights, in the official key layout, for tests that need a model but not a trained
+one.
+"""
 
 import json
 from pathlib import Path
@@ -7,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 
 from samkit.models.config import ModelConfig, official_keys
-from samkit.models.hiera import HieraConfig
-from samkit.models.mask_decoder import MaskDecoderConfig
-from samkit.models.memory_side import MemoryConfig
-from samkit.models.network import build_network
-from samkit.models.vit import VitConfig
+from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.mask_decoder import MaskDecoderConfig
+from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.vit import VitConfig
+from samkit.models.sam_network import build_network
 
 SMALL_DECODER = dict(channels=32, inner=16, num_heads=4, hidden=64, iou_dims=(32, 32, 32, 4))
 
@@ -20,11 +22,19 @@ SMALL_SAM1 = ModelConfig(
     "1",
     128,
     VitConfig(
-        channels=32, depth=4, num_heads=2, patch_size=16, native_grid=8, window_sizes=(3,) * 4, global_blocks=(1, 3), neck_channels=32, hidden=64,
+        channels=32,
+        depth=4,
+        num_heads=2,
+        patch_size=16,
+        native_grid=8,
+        window_sizes=(3,) * 4,
+        global_blocks=(1, 3),
+        neck_channels=32,
+        hidden=64,
         table_rows=(5, 15, 5, 15),
     ),
     MaskDecoderConfig(**SMALL_DECODER),
-)  # fmt: skip
+)
 SMALL_SAM2 = ModelConfig(
     "sam2",
     "2.1",
@@ -65,5 +75,9 @@ def save_random_model(path: Path, config: ModelConfig, seed: int = 0) -> Path:
         "global_blocks": encoder.global_blocks,
         "decoder_heads": config.decoder.num_heads,
     }
-    save_file({key: tensor.contiguous() for key, tensor in random_state(config, seed).items()}, path, metadata={"samkit": json.dumps(metadata)})
+    save_file(
+        {key: tensor.contiguous() for key, tensor in random_state(config, seed).items()},
+        path,
+        metadata={"samkit": json.dumps(metadata)},
+    )
     return path

@@ -1,4 +1,6 @@
-"""The command line as a person or a script uses it, with real files; in a process of its own wherever the process is what is tested."""
+"""The command line as a person or a script uses it, with real files; in a process of its own wherever the process is
+what is tested.
+"""
 
 import hashlib
 import io
@@ -27,9 +29,9 @@ from samkit.media.pictures import array_to_png, read_picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
-from samkit.tracking.archive import export_runs, import_runs
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import compare_masks
+from samkit.tracking.bundle.archive import export_runs, import_runs
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.work.replay import compare_masks
 from tests.random_models import SMALL_SAM2, save_random_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,9 +45,16 @@ class Finished:
 
 
 def samkit(*arguments, expect=0, **environment):
-    """`python -m samkit ...` within this process, so that torch and mlflow load once. Its exit code must be `expect`; bad input must end in one sentence."""
+    """`python -m samkit ...` within this process, so that torch and mlflow load once. Its exit code must be `expect`;
+    bad input must end in one sentence.
+    """
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), mock.patch.dict(os.environ, environment), pytest.raises(SystemExit) as ended:
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        mock.patch.dict(os.environ, environment),
+        pytest.raises(SystemExit) as ended,
+    ):
         main([str(argument) for argument in arguments])
     return checked(Finished(ended.value.code, out.getvalue(), err.getvalue()), expect)
 
@@ -53,7 +62,12 @@ def samkit(*arguments, expect=0, **environment):
 def samkit_process(*arguments, expect=0, python_options=(), **environment):
     """The same as a process of its own."""
     command = [sys.executable, *python_options, "-m", "samkit", *map(str, arguments)]
-    return checked(subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, env=os.environ | environment), expect)
+    return checked(
+        subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, env=os.environ | environment
+        ),
+        expect,
+    )
 
 
 def checked(done, expect):
@@ -92,7 +106,12 @@ def test_models_are_listed_with_their_state():
 
 def test_model_info(small_model):
     info = json.loads(samkit("models", "info", small_model, "--json").stdout)
-    assert (info["family"], info["version"], info["native_side"], info["window_sizes"]) == ("sam2", "2.1", 128, [8, 4, 4, 2])
+    assert (info["family"], info["version"], info["native_side"], info["window_sizes"]) == (
+        "sam2",
+        "2.1",
+        128,
+        [8, 4, 4, 2],
+    )
     assert info["parameter_count"] == sum(info["parameters"].values())
     assert info["sha256"] in samkit("models", "info", small_model).stdout
 
@@ -152,10 +171,34 @@ def kept(small_model, picture, home, tmp_path_factory):
     """What `run ... --keep --json` printed, and the folder it wrote."""
     out = tmp_path_factory.mktemp("runs") / "new" / "run"
     done = samkit_process(
-        "run", "mask-stability", "--model", small_model, "--image", picture, "--point", "0.4,0.6", "--point", "0.9,0.1,0", "--box", "0.8,0.9,0.1,0.2",
-        "--set", "input_scale=0.5", "--set", "lower_threshold=-2", "--set", "jitter_copies=2", "--out", out, "--name", "first", "--note", "a note",
-        "--keep", "--json", **home,
-    )  # fmt: skip
+        "run",
+        "mask-stability",
+        "--model",
+        small_model,
+        "--image",
+        picture,
+        "--point",
+        "0.4,0.6",
+        "--point",
+        "0.9,0.1,0",
+        "--box",
+        "0.8,0.9,0.1,0.2",
+        "--set",
+        "input_scale=0.5",
+        "--set",
+        "lower_threshold=-2",
+        "--set",
+        "jitter_copies=2",
+        "--out",
+        out,
+        "--name",
+        "first",
+        "--note",
+        "a note",
+        "--keep",
+        "--json",
+        **home,
+    )
     assert done.stderr.splitlines()[0].endswith("Encoding the picture")
     return json.loads(done.stdout), out
 
@@ -169,9 +212,20 @@ def test_a_run_is_written_as_a_bundle(kept, small_model):
     bundle = read_bundle(out)
     assert bundle.name == "first" and bundle.record["note"] == "a note" and told["run_uuid"] == bundle.run_uuid
     assert bundle.prompts.points == ((0.4, 0.6, 1), (0.9, 0.1, 0)) and bundle.prompts.boxes == ((0.1, 0.2, 0.8, 0.9),)
-    assert (bundle.params["input_scale"], bundle.params["lower_threshold"], bundle.params["jitter_copies"]) == (0.5, -2.0, 2)
-    assert told["metrics"] == bundle.record["metrics"] and "jitter_iou" in told["metrics"] and "iou_unscaled" in told["metrics"]
-    assert all(Path(file).is_file() for file in told["files"]) and str(out / "outputs" / "mask_chosen.png") in told["files"]
+    assert (bundle.params["input_scale"], bundle.params["lower_threshold"], bundle.params["jitter_copies"]) == (
+        0.5,
+        -2.0,
+        2,
+    )
+    assert (
+        told["metrics"] == bundle.record["metrics"]
+        and "jitter_iou" in told["metrics"]
+        and "iou_unscaled" in told["metrics"]
+    )
+    assert (
+        all(Path(file).is_file() for file in told["files"])
+        and str(out / "outputs" / "mask_chosen.png") in told["files"]
+    )
     assert bundle.record["model"]["sha256"] == hashlib.sha256(small_model.read_bytes()).hexdigest()
     assert set(bundle.masks()) == {"mask_0", "mask_1", "mask_2", "mask_3", "mask_chosen", "mask_core"}
 
@@ -182,7 +236,10 @@ def test_a_kept_run_is_read_back_with_mlflows_own_client(kept, home):
     told, out = kept
     client = MlflowClient(home["MLFLOW_TRACKING_URI"])
     run = client.get_run(told["kept"]["run_id"])
-    assert run.data.params["input_scale"] == "0.5" and run.data.metrics["predicted_iou"] == told["metrics"]["predicted_iou"]
+    assert (
+        run.data.params["input_scale"] == "0.5"
+        and run.data.metrics["predicted_iou"] == told["metrics"]["predicted_iou"]
+    )
     assert run.data.tags["samkit.run_uuid"] == told["run_uuid"]
     mask = client.download_artifacts(run.info.run_id, "outputs/mask_chosen.png")
     assert Path(mask).read_bytes() == (out / "outputs" / "mask_chosen.png").read_bytes()
@@ -191,7 +248,18 @@ def test_a_kept_run_is_read_back_with_mlflows_own_client(kept, home):
 def test_a_run_without_json_prints_metrics_and_the_folder(small_model, picture, tmp_path):
     prompts = tmp_path / "prompts.json"
     prompts.write_text('{"fg_points": [[0.4, 0.6]], "bg_points": [], "boxes": []}')
-    done = samkit("run", "mask-stability", "--model", small_model, "--image", picture, "--prompts", prompts, "--out", tmp_path / "run")
+    done = samkit(
+        "run",
+        "mask-stability",
+        "--model",
+        small_model,
+        "--image",
+        picture,
+        "--prompts",
+        prompts,
+        "--out",
+        tmp_path / "run",
+    )
     lines = done.stdout.splitlines()
     assert lines[0].startswith("predicted_iou ") and lines[-1] == str(tmp_path / "run")
     assert "Encoding the picture" in done.stderr and "Encoding" not in done.stdout
@@ -205,7 +273,14 @@ def test_replay_is_identical_from_folder_store_and_zip(kept, small_model, home, 
     told, out = kept
     run_id = told["kept"]["run_id"]
     assert json.loads(samkit("runs", "list", "--search", "no-such-word", "--json", **home).stdout)["runs"] == []
-    assert len(json.loads(samkit("runs", "list", "--search", "first params.input_scale = '0.5'", "--json", **home).stdout)["runs"]) == 1
+    assert (
+        len(
+            json.loads(samkit("runs", "list", "--search", "first params.input_scale = '0.5'", "--json", **home).stdout)[
+                "runs"
+            ]
+        )
+        == 1
+    )
     samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
     for target in (out, run_id, tmp_path / "run.zip"):
         outcome = json.loads(rerun(target, small_model, **home).stdout)
@@ -218,7 +293,9 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert outcome["identical"] is False
     assert outcome["mask_differences"] == ["mask_2 differs in 7 of 12600 pixels."]
     assert outcome["metric_differences"] == {"predicted_iou": [0.5, kept[0]["metrics"]["predicted_iou"]]}
-    assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."]
+    assert outcome["surroundings"] == [
+        f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."
+    ]
     plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
     assert (
         "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou; all " in plain
@@ -238,7 +315,9 @@ def copy_with_another_mask(source, target):
         (target / file).write_bytes((source / file).read_bytes())
     png = mask_to_png(mask)
     (target / "outputs" / "mask_2.png").write_bytes(png)
-    record["files"] = record["files"] | {"outputs/mask_2.png": {"sha256": hashlib.sha256(png).hexdigest(), "bytes": len(png)}}
+    record["files"] = record["files"] | {
+        "outputs/mask_2.png": {"sha256": hashlib.sha256(png).hexdigest(), "bytes": len(png)}
+    }
     (target / "run.json").write_text(json.dumps(record))
     return target
 
@@ -284,13 +363,22 @@ def test_replay_of_metrics_that_all_moved_ends_with_1(kept, small_model, tmp_pat
 def test_replay_of_a_run_from_another_device_says_where_it_ran(kept, small_model, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     moved = copy_with(kept[1], tmp_path / "cuda", device="cuda")
-    assert json.loads(rerun(moved, small_model).stdout)["surroundings"] == ["Another device: cuda then, cpu in the replay."]
-    assert "is not there on this machine" in samkit("replay", moved, "--model", small_model, "--device", "cuda", expect=1).stderr
+    assert json.loads(rerun(moved, small_model).stdout)["surroundings"] == [
+        "Another device: cuda then, cpu in the replay."
+    ]
+    assert (
+        "is not there on this machine"
+        in samkit("replay", moved, "--model", small_model, "--device", "cuda", expect=1).stderr
+    )
 
 
 def test_replay_opens_no_file_that_a_run_names(kept, tmp_path):
     (tmp_path / "secret.txt").write_text("the first line\n")
-    hostile = copy_with(kept[1], tmp_path / "hostile", model=read_bundle(kept[1]).record["model"] | {"name": str(tmp_path / "secret.txt")})
+    hostile = copy_with(
+        kept[1],
+        tmp_path / "hostile",
+        model=read_bundle(kept[1]).record["model"] | {"name": str(tmp_path / "secret.txt")},
+    )
     sentence = samkit("replay", hostile, expect=2).stderr
     assert "is not on this machine" in sentence and "the first line" not in sentence
 
@@ -318,7 +406,20 @@ def test_runs_are_compared(small_model, picture, tmp_path):
     ids = []
     for side in (64, 96):
         out = tmp_path / f"side{side}"
-        words = ["--model", small_model, "--image", picture, "--point", "0.4,0.6", "--set", f"side={side}", "--set", "mask_index=1", "--keep", "--json"]
+        words = [
+            "--model",
+            small_model,
+            "--image",
+            picture,
+            "--point",
+            "0.4,0.6",
+            "--set",
+            f"side={side}",
+            "--set",
+            "mask_index=1",
+            "--keep",
+            "--json",
+        ]
         ids.append(json.loads(samkit("run", "mask-stability", *words, "--out", out, **home).stdout)["kept"]["run_id"])
     told = json.loads(samkit("runs", "compare", *ids, "--json", **home).stdout)
     assert told["differ"] == {"side": [64, 96]} and told["mask"] == "mask_chosen"
@@ -331,13 +432,30 @@ def test_runs_are_compared(small_model, picture, tmp_path):
 
 def test_a_run_waits_in_the_spool_while_the_store_is_away_and_is_delivered_once(small_model, picture, tmp_path):
     away = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    done = samkit("run", "mask-stability", "--model", small_model, "--image", picture, "--out", tmp_path / "run", "--keep", "--json", **away)
+    done = samkit(
+        "run",
+        "mask-stability",
+        "--model",
+        small_model,
+        "--image",
+        picture,
+        "--out",
+        tmp_path / "run",
+        "--keep",
+        "--json",
+        **away,
+    )
     assert json.loads(done.stdout)["kept"] == {"run_id": None, "url": None, "spooled": True}
     assert "spool" in done.stderr
     assert "does not answer" in samkit("runs", "deliver", expect=1, **away).stderr
     back = away | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     assert len(json.loads(samkit("runs", "deliver", "--json", **back).stdout)["delivered"]) == 1
-    assert json.loads(samkit("runs", "deliver", "--json", **back).stdout) == {"delivered": [], "set_aside": [], "left": 0, "problem": None}
+    assert json.loads(samkit("runs", "deliver", "--json", **back).stdout) == {
+        "delivered": [],
+        "set_aside": [],
+        "left": 0,
+        "problem": None,
+    }
 
 
 RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out", "OUT"]
@@ -363,8 +481,14 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         (["run", "mask-stability", "--model", "nano-sam9", *RUN[4:]], "did you mean nano-sam2"),
         ([*RUN[:6], "--out", str(ROOT)], "is not empty"),
         (RUN[:6], "Missing option '--out'"),
-        (["run", "position-encoding", *RUN[2:4], "--dtype", "bfloat16", "--out", "OUT"], "runs no image encoder: leave --dtype out"),
-        (["run", "video-priors", *RUN[2:], "--video", "sample:coin"], "say what on it with --point, --box, --prompts or --mask"),
+        (
+            ["run", "position-encoding", *RUN[2:4], "--dtype", "bfloat16", "--out", "OUT"],
+            "runs no image encoder: leave --dtype out",
+        ),
+        (
+            ["run", "video-priors", *RUN[2:], "--video", "sample:coin"],
+            "say what on it with --point, --box, --prompts or --mask",
+        ),
         (["replay", "no-such-run"], "There is no run 'no-such-run'"),
         (["runs", "show", "xyz"], "is not a run's id"),
         (["runs", "import", "missing.zip"], "There is no file missing.zip"),
@@ -394,16 +518,34 @@ def test_a_frame_of_a_film_is_a_picture(small_model, picture, tmp_path):
 
 
 def test_ctrl_c_ends_with_130(small_model, picture, tmp_path):
-    command = [sys.executable, "-m", "samkit", "run", "mask-stability", "--model", small_model, "--image", picture, "--point", "0.5,0.5"]
+    command = [
+        sys.executable,
+        "-m",
+        "samkit",
+        "run",
+        "mask-stability",
+        "--model",
+        small_model,
+        "--image",
+        picture,
+        "--point",
+        "0.5,0.5",
+    ]
     command += ["--set", "jitter_copies=256", "--set", "side=256", "--out", tmp_path / "run"]
     # A test run started in the background hands its children an ignored SIGINT; a person's terminal does not.
     listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **listens)
+    process = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, **listens
+    )
     # The first line comes before the picture is encoded: more than a second of work is left then, on any machine.
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
     complaint = process.stderr.read()
-    assert process.wait(timeout=30) == 130 and process.stdout.read() == "" and complaint.strip().splitlines()[-1] == "Interrupted."
+    assert (
+        process.wait(timeout=30) == 130
+        and process.stdout.read() == ""
+        and complaint.strip().splitlines()[-1] == "Interrupted."
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -414,13 +556,31 @@ def test_several_runs_travel_in_one_zip(kept, tmp_path):
     (tmp_path / "unpacked").mkdir()
     back = import_runs(tmp_path / "both.zip", tmp_path / "unpacked")
     assert [bundle.path.name for bundle in back] == ["run-0", "run-1"]
-    assert [compare_masks(bundle.masks(), first.masks()) for bundle in back] == [(), ("mask_2 differs in 7 of 12600 pixels.",)]
+    assert [compare_masks(bundle.masks(), first.masks()) for bundle in back] == [
+        (),
+        ("mask_2 differs in 7 of 12600 pixels.",),
+    ]
 
 
 def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_path):
     out = tmp_path / "run"
-    given = ["run", "cross-image", "--model", small_model, "--image", picture, "--image-b", "sample:coins", "--point", "0.4,0.6", "--out", out]
-    told = json.loads(samkit(*given, "--set", "prompt_on=b", "--set", "repeats=2", "--set", "refine_edges=true", "--json").stdout)
+    given = [
+        "run",
+        "cross-image",
+        "--model",
+        small_model,
+        "--image",
+        picture,
+        "--image-b",
+        "sample:coins",
+        "--point",
+        "0.4,0.6",
+        "--out",
+        out,
+    ]
+    told = json.loads(
+        samkit(*given, "--set", "prompt_on=b", "--set", "repeats=2", "--set", "refine_edges=true", "--json").stdout
+    )
     bundle = read_bundle(out)
     assert bundle.record["picture_b"]["name"] == "coins" and bundle.inputs().image_b.size == (303, 384)
     assert bundle.masks()["mask_tracked"].shape == (90, 140) and bundle.masks()["mask_prompted"].shape == (303, 384)
@@ -437,11 +597,17 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
     (tmp_path / "mask.png").write_bytes(mask_to_png(rgb[..., 0] > rgb[..., 0].mean()))
     common = ["run", "video-priors", "--model", small_model, "--video", "sample:coin", "--set", "count=2", "--json"]
     told = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
-    assert told["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {Path(file).name for file in told["files"]}
-    assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith("The array, all 3 masks and all metrics are identical")
+    assert told["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {
+        Path(file).name for file in told["files"]
+    }
+    assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith(
+        "The array, all 3 masks and all metrics are identical"
+    )
     masks = masks_from_json((tmp_path / "film/outputs/masks.json").read_bytes())
     assert list(masks) == [0, 1] and masks[0].shape == (270, 480)
-    json.loads(samkit(*common, "--image", picture, "--mask", tmp_path / "mask.png", "--out", tmp_path / "masked").stdout)
+    json.loads(
+        samkit(*common, "--image", picture, "--mask", tmp_path / "mask.png", "--out", tmp_path / "masked").stdout
+    )
     assert json.loads((tmp_path / "masked/inputs/priors.json").read_text())[0]["has_mask"]
     json.loads(samkit(*common, "--point", "0.2,0.5", "--out", tmp_path / "own").stdout)
     assert json.loads((tmp_path / "own/inputs/priors.json").read_text())[0]["film_frame"] == 0
@@ -473,9 +639,15 @@ def test_films_that_can_not_be(arguments, sentence, small_model, picture, tmp_pa
 
 
 INPUTS = {
-    "--image": "PICTURE", "--image-b": "PICTURE", "--point": "0.5,0.5", "--box": "0.1,0.1,0.5,0.5", "--prompts": "missing.json", "--video": "sample:coin",
-    "--mask": "PICTURE", "--bank": "missing.safetensors",
-}  # fmt: skip
+    "--image": "PICTURE",
+    "--image-b": "PICTURE",
+    "--point": "0.5,0.5",
+    "--box": "0.1,0.1,0.5,0.5",
+    "--prompts": "missing.json",
+    "--video": "sample:coin",
+    "--mask": "PICTURE",
+    "--bank": "missing.safetensors",
+}
 TAKEN = {option: field for field, options in INPUT_OPTIONS.items() for option in options}
 
 
@@ -483,15 +655,32 @@ TAKEN = {option: field for field, options in INPUT_OPTIONS.items() for option in
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_model, picture, tmp_path):
     module, value = find_experiment(experiment), INPUTS[option]
-    words = ["run", experiment, "--model", "nano-sam9", option, picture if value == "PICTURE" else value, "--out", tmp_path / "out"]
+    words = [
+        "run",
+        experiment,
+        "--model",
+        "nano-sam9",
+        option,
+        picture if value == "PICTURE" else value,
+        "--out",
+        tmp_path / "out",
+    ]
     sentence = samkit(*words, expect=2).stderr.strip()
     others = [name for name in EXPERIMENTS if TAKEN[option] in find_experiment(name).TAKES]
     if experiment in others:
         assert "takes no" not in sentence and " no --" not in sentence
         return
-    assert f" no {option}, which is for " in sentence and sentence.startswith(experiment) and all(name in sentence for name in others)
+    assert (
+        f" no {option}, which is for " in sentence
+        and sentence.startswith(experiment)
+        and all(name in sentence for name in others)
+    )
     own = sentence.partition(" no --")[0]
-    assert all((name in own) == (field in module.TAKES) for name, field in TAKEN.items()) if module.TAKES else "looks at the model alone" in own
+    assert (
+        all((name in own) == (field in module.TAKES) for name, field in TAKEN.items())
+        if module.TAKES
+        else "looks at the model alone" in own
+    )
     assert "\n" not in sentence and not (tmp_path / "out").exists()
 
 

@@ -17,4 +17,6 @@ def test_every_public_name_is_there():
 
 def test_importing_samkit_loads_nothing_heavy():
     code = "import sys, samkit; print(sorted({'torch', 'mlflow', 'streamlit', 'numpy', 'cv2'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -6,16 +6,24 @@ import cv2
 import numpy as np
 
 import samkit
-from samkit.experiments import block_norms, cross_image, mask_stability, position_encoding, semantic_similarity, video_priors, window_size
-from samkit.experiments.colormaps import color_map
+from samkit.experiments import (
+    block_norms,
+    cross_image,
+    mask_stability,
+    position_encoding,
+    semantic_similarity,
+    video_priors,
+    window_size,
+)
 from samkit.experiments.result import Inputs
+from samkit.media.colormaps import color_map
 from samkit.media.drawing import overlay
 from samkit.media.film import masks_from_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLE_PAIRS, SAMPLES, load_sample
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 
-CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "cards"
+CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "parts" / "cards"
 SIZE = (640, 360)
 
 
@@ -24,7 +32,9 @@ def mask_stability_card(model) -> np.ndarray:
     picture = load_sample("coffee")
     params = mask_stability.Params(lower_threshold=-4, upper_threshold=8, colormap="viridis")
     result = mask_stability.run(model, Inputs(picture, SAMPLES["coffee"].prompts), params)
-    pictures = [cv2.resize(result.images[name], SIZE, interpolation=cv2.INTER_AREA) for name in ("original", "prediction")]
+    pictures = [
+        cv2.resize(result.images[name], SIZE, interpolation=cv2.INTER_AREA) for name in ("original", "prediction")
+    ]
     half = SIZE[0] // 2
     return np.concatenate([pictures[0][:, :half], pictures[1][:, half:]], axis=1)
 
@@ -34,7 +44,10 @@ def cross_image_card(model) -> np.ndarray:
     pair = SAMPLE_PAIRS[0]
     pictures = load_sample(pair.first), load_sample(pair.second)
     result = cross_image.run(model, Inputs(pictures[0], pair.prompts, pictures[1]), cross_image.Params())
-    halves = [overlay(picture.rgb, result.masks[name]) for picture, name in zip(pictures, ("prompted", "tracked"), strict=True)]
+    halves = [
+        overlay(picture.rgb, result.masks[name])
+        for picture, name in zip(pictures, ("prompted", "tracked"), strict=True)
+    ]
     return np.concatenate([fill(half, (SIZE[0] // 2, SIZE[1])) for half in halves], axis=1)
 
 
@@ -52,7 +65,11 @@ def video_priors_card(model) -> np.ndarray:
     for rgb, centre, width in zip(thirds, centres, widths, strict=True):
         own = round(width * video.size[0] / SIZE[1])
         left = int(np.clip(centre - own / 2, 0, video.size[1] - own))
-        parts.append(cv2.resize(np.ascontiguousarray(rgb[:, left : left + own]), (int(width), SIZE[1]), interpolation=cv2.INTER_CUBIC))
+        parts.append(
+            cv2.resize(
+                np.ascontiguousarray(rgb[:, left : left + own]), (int(width), SIZE[1]), interpolation=cv2.INTER_CUBIC
+            )
+        )
     return np.concatenate(parts, axis=1)
 
 
@@ -62,13 +79,23 @@ def block_norms_card(model) -> np.ndarray:
     tiles = [result.arrays[f"norms_{index:02d}"] for index in (0, 1, 2, 3, 4, 5, 7, 9)]
     colored = [color_map(values, *np.quantile(values, [0.01, 0.99]), "magma") for values in tiles]
     size = (SIZE[0] // 4, SIZE[1] // 2)
-    return np.vstack([np.hstack([cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in row]) for row in (colored[:4], colored[4:])])
+    return np.vstack(
+        [
+            np.hstack([cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in row])
+            for row in (colored[:4], colored[4:])
+        ]
+    )
 
 
 def position_encoding_card(model) -> np.ndarray:
     """uint8 [H, W, 3]: the directions in which positions differ most, and a place's similarity to all."""
     result = position_encoding.run(model, Inputs(), position_encoding.Params(row=20, column=24, colormap="viridis"))
-    return np.hstack([cv2.resize(result.images[name], (SIZE[0] // 2, SIZE[1]), interpolation=cv2.INTER_NEAREST) for name in ("components", "similarity")])
+    return np.hstack(
+        [
+            cv2.resize(result.images[name], (SIZE[0] // 2, SIZE[1]), interpolation=cv2.INTER_NEAREST)
+            for name in ("components", "similarity")
+        ]
+    )
 
 
 def window_size_card(model) -> np.ndarray:
@@ -76,7 +103,9 @@ def window_size_card(model) -> np.ndarray:
     picture = load_sample("coffee")
     quarters = []
     for window in (2, 4, 8, 16):
-        result = window_size.run(model, Inputs(picture, SAMPLES["coffee"].prompts), window_size.Params(window_sizes=(window,) * 4))
+        result = window_size.run(
+            model, Inputs(picture, SAMPLES["coffee"].prompts), window_size.Params(window_sizes=(window,) * 4)
+        )
         quarter = fill(overlay(picture.rgb, result.masks["chosen"]), (SIZE[0] // 4, SIZE[1]))
         step = SIZE[1] * window // 64
         quarter[::step], quarter[:, ::step] = quarter[::step] // 2 + 110, quarter[:, ::step] // 2 + 110

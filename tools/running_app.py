@@ -14,9 +14,13 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage"
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
 )
-NO_CHROMIUM = "This needs Chromium. On Debian and Ubuntu: `apt-get install chromium`; elsewhere put a `chromium` or `google-chrome` on the PATH."
+NO_CHROMIUM = (
+    "This needs Chromium. On Debian and Ubuntu: `apt-get install chromium`; elsewhere put a `chromium` or "
+    "`google-chrome` on the PATH."
+)
 
 
 def free_port() -> int:
@@ -26,10 +30,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], url: str, environment: dict[str, str], log: Path, patience_s: float = 90) -> Iterator[subprocess.Popen]:
-    """A server started by `command` in a session of its own, from when `url` answers until the block ends; then it and its children are ended."""
+def running(
+    command: list[str], url: str, environment: dict[str, str], log: Path, patience_s: float = 90
+) -> Iterator[subprocess.Popen]:
+    """A server started by `command` in a session of its own, from when `url` answers until the block ends; then it and
+    its children are ended.
+    """
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         _wait_for(url, process, log, patience_s)
         yield process
@@ -66,7 +81,16 @@ def stop(process: subprocess.Popen) -> None:
 def running_app(home: Path) -> Iterator[str]:
     """The app with `home` as its SAMKIT_HOME; gives its URL."""
     port = free_port()
-    options = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none", "--server.address", "127.0.0.1"]
+    options = [
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--server.fileWatcherType",
+        "none",
+        "--server.address",
+        "127.0.0.1",
+    ]
     command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
     with running(command, f"http://127.0.0.1:{port}/_stcore/health", {"SAMKIT_HOME": str(home)}, home / "app.log"):
         yield f"http://127.0.0.1:{port}"
@@ -77,7 +101,12 @@ def running_mlflow(command: str, arguments: list[str], folder: Path, port: int |
     """`mlflow server` or `mlflow ui` with one worker; gives its URL."""
     port = port or free_port()
     words = [sys.executable, "-m", "mlflow", command, "--workers", "1", "--port", str(port), *arguments]
-    with running(words, f"http://127.0.0.1:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, folder / f"mlflow-{port}.log"):
+    with running(
+        words,
+        f"http://127.0.0.1:{port}/health",
+        {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        folder / f"mlflow-{port}.log",
+    ):
         yield f"http://127.0.0.1:{port}"
 
 

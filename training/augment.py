@@ -1,4 +1,6 @@
-"""From cached pictures to training samples: a crop around an object, sometimes with another picture's pasted in, or many small ones; other colours; prompts."""
+"""From cached pictures to training samples: a crop around an object, sometimes with another picture's pasted in, or
+many small ones; other colours; prompts.
+"""
 
 import math
 from dataclasses import dataclass
@@ -25,8 +27,8 @@ class Sample:
     """
     image: float32 [side, side, 3], RGB, 0..255
     masks: float32 [P, side, side], soft, one per prompt, those of the clicks first
-    clicks, boxes: (positions float32 [n, 1, 2], labels int [n, 1]), and the same with 2 or 3 (wide ones) in place of 1, as training.prompts gives them;
-                   n may be 0
+    clicks, boxes: (positions float32 [n, 1, 2], labels int [n, 1]), and the same with 2 or 3 (wide ones) in place of 1,
+                   as training.prompts gives them; n may be 0
     """
 
     image: np.ndarray
@@ -44,7 +46,9 @@ class Sampler:
         self._pictures, self._probabilities = cache.training_pictures()
 
     def draw(self, side: int, prompts: int, clicks: int = 0, wide: bool = False) -> Sample:
-        """A square sample with that many prompts, so many of them clicks and the others boxes, `wide` ones or not; of fewer objects, some get several."""
+        """A square sample with that many prompts, so many of them clicks and the others boxes, `wide` ones or not; of
+        fewer objects, some get several.
+        """
         rng = self.rng
         image, objects = self._draw_arrangement(side, prompts)
         image = recolour(image, rng)
@@ -67,7 +71,9 @@ class Sampler:
         return self._draw_objects(side, limit)
 
     def _draw_crowd(self, side: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Objects of one source, or discs, many times over, before a crop of another picture that may be out of focus."""
+        """Objects of one source, or discs, many times over, before a crop of another picture that may be out of
+        focus.
+        """
         rng, smallest = self.rng, _smallest(side)
         ground = self._crop(self._draw_picture(), side, [0])[0].astype(np.float32)
         if rng.random() < 0.5:
@@ -88,7 +94,10 @@ class Sampler:
             first = self._draw_picture()
         alike = [picture for picture in self._pictures if cache.sources[picture] == cache.sources[first]]
         pictures = [first, *rng.choice(alike, int(rng.choice(3, p=(0.6, 0.2, 0.2))))]
-        return [cut_out(cache.images[picture], cache.mask(picture, int(rng.integers(cache.mask_count(picture))))) for picture in pictures]
+        return [
+            cut_out(cache.images[picture], cache.mask(picture, int(rng.integers(cache.mask_count(picture)))))
+            for picture in pictures
+        ]
 
     def _draw_objects(self, side: int, limit: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """A crop with at least one object of a visible size."""
@@ -118,7 +127,9 @@ class Sampler:
         return image, [mask * (1 - alpha) for mask in masks] + [alpha]
 
     def _crop(self, picture: int, side: int, indices) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A random crop that holds a pixel of the first mask, squashed to a square; mirrored half the time. uint8 [side, side, 3], soft masks."""
+        """A random crop that holds a pixel of the first mask, squashed to a square; mirrored half the time. uint8
+        [side, side, 3], soft masks.
+        """
         rng, image = self.rng, self.cache.images[picture]
         masks = [self.cache.mask(picture, index) for index in indices]
         full = image.shape[0]

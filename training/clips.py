@@ -1,8 +1,9 @@
-"""Clips for the memory side: objects that move, turn, grow, get hidden and leave, cut from the cached pictures; and pieces of real sequences.
+"""Clips for the memory side: objects that move, turn, grow, get hidden and leave, cut from the cached pictures; and
+pieces of real sequences.
 
-A synthetic clip has a ground that pans and zooms, an object to follow, another of the same picture or source as a distractor, and at times an occluder; a
-third begins in another scene. What a small model learns first is to copy the last mask; so things move by a good part of their size, and the object
-is gone from a fifth of the frames of some clips.
+A synthetic clip has a ground that pans and zooms, an object to follow, another of the same picture or source as a
+distractor, and at times an occluder; a third begins in another scene. What a small model learns first is to copy the
+last mask; so things move by a good part of their size, and the object is gone from a fifth of the frames of some clips.
 """
 
 import math
@@ -19,7 +20,8 @@ HELD_OUT_SEQUENCES = ("car-shadow", "goat", "horsejump-high", "scooter-black", "
 """Real sequences that memory training does not see."""
 
 ELSEWHERE_PROBABILITY = 0.35
-"""Of a synthetic clip whose first frame is another scene in other light, as where a memory of a picture steers a film."""
+"""Of a synthetic clip whose first frame is another scene in other light, as where a memory of a picture steers a film.
+"""
 
 HIDDEN_PROBABILITY = 0.45
 """Of a synthetic clip in which the object is gone for some frames."""
@@ -27,7 +29,9 @@ HIDDEN_PROBABILITY = 0.45
 
 @dataclass(frozen=True)
 class Clip:
-    """frames: float32 [T, side, side, 3], RGB, 0..255; masks: float32 [T, side, side], soft, of one object; at least 12 pixels of it are in the first frame."""
+    """frames: float32 [T, side, side, 3], RGB, 0..255; masks: float32 [T, side, side], soft, of one object; at least 12
+    pixels of it are in the first frame.
+    """
 
     frames: np.ndarray
     masks: np.ndarray
@@ -45,7 +49,13 @@ class Path2d:
         """The affine matrix [2, 3] that brings a picture point to the frame; `middle` (x, y) goes to the centre."""
         cosine, sine = (self.sizes[frame] * turn(self.turns[frame]) for turn in (math.cos, math.sin))
         x, y = self.centres[frame] * side
-        return np.array([[cosine, -sine, x - cosine * middle[0] + sine * middle[1]], [sine, cosine, y - sine * middle[0] - cosine * middle[1]]], np.float32)
+        return np.array(
+            [
+                [cosine, -sine, x - cosine * middle[0] + sine * middle[1]],
+                [sine, cosine, y - sine * middle[0] - cosine * middle[1]],
+            ],
+            np.float32,
+        )
 
 
 def smooth_walk(frames: int, dims: int, rng: np.random.Generator) -> np.ndarray:
@@ -58,14 +68,20 @@ def smooth_walk(frames: int, dims: int, rng: np.random.Generator) -> np.ndarray:
 class ClipSampler:
     """Draws clips for ever: synthetic ones from a picture cache, and `real_share` from sequences."""
 
-    def __init__(self, cache: PictureCache, sequences: list["Sequence"], seed: int | list[int], real_share: float = 0.3):
+    def __init__(
+        self, cache: PictureCache, sequences: list["Sequence"], seed: int | list[int], real_share: float = 0.3
+    ):
         self.cache, self.sequences, self.real_share = cache, sequences, real_share
         self.rng = np.random.default_rng(seed)
         self._pictures, self._probabilities = cache.training_pictures()
 
     def draw(self, side: int, frames: int) -> Clip:
         while True:
-            clip = self._real(side, frames) if self.sequences and self.rng.random() < self.real_share else self._synthetic(side, frames)
+            clip = (
+                self._real(side, frames)
+                if self.sequences and self.rng.random() < self.real_share
+                else self._synthetic(side, frames)
+            )
             if (clip.masks[0] > 0.5).sum() >= max(12, 0.002 * side * side):
                 return clip
 
@@ -96,7 +112,9 @@ class ClipSampler:
                     continue
                 picture, alpha, _, middle = layer
                 matrix = path.matrix(frame, middle, side)
-                pasted = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+                pasted = cv2.warpAffine(
+                    picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+                )
                 cover = cv2.warpAffine(alpha, matrix, (side, side), flags=cv2.INTER_LINEAR)
                 image = image * (1 - cover[..., None]) + pasted * cover[..., None]
                 mask = np.maximum(mask * (1 - cover), cover if layer is target else 0)
@@ -120,29 +138,46 @@ class ClipSampler:
             size = np.clip(base * math.exp(zoom), 0.4, 0.98) * full
             left, top = np.clip((x0 + dx) * full, 0, full - size), np.clip((y0 + dy) * full, 0, full - size)
             matrix = np.array([[side / size, 0, -left * side / size], [0, side / size, -top * side / size]], np.float32)
-            views.append(cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT).astype(np.float32))
+            views.append(
+                cv2.warpAffine(
+                    picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+                ).astype(np.float32)
+            )
         return views
 
     def _cut_out(self, side: int, similar_to: int | None) -> tuple[np.ndarray, np.ndarray, int, tuple[float, float]]:
-        """(picture float32 and its object's soft mask, both at `side`; which picture; the object's middle). similar_to: from its source or itself."""
+        """(picture float32 and its object's soft mask, both at `side`; which picture; the object's middle). similar_to:
+        from its source or itself.
+        """
         rng = self.rng
         while True:
             picture = self._draw_picture()
             if similar_to is not None:
                 source = self.cache.sources[similar_to]
-                picture = similar_to if rng.random() < 0.3 else next(p for p in map(int, rng.permutation(self._pictures)) if self.cache.sources[p] == source)
+                picture = (
+                    similar_to
+                    if rng.random() < 0.3
+                    else next(p for p in map(int, rng.permutation(self._pictures)) if self.cache.sources[p] == source)
+                )
             mask = self.cache.mask(picture, int(rng.integers(self.cache.mask_count(picture)))).astype(np.float32)
             if 0.01 < mask.mean() < 0.45:
                 break
-        image, alpha = (cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA) for layer in (self.cache.images[picture].astype(np.float32), mask))
+        image, alpha = (
+            cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)
+            for layer in (self.cache.images[picture].astype(np.float32), mask)
+        )
         if rng.random() < 0.5:
             image, alpha = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(alpha[:, ::-1])
         rows, columns = np.nonzero(alpha > 0.5)
-        middle = ((columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2) if len(rows) else (side / 2, side / 2)
+        middle = (
+            ((columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2) if len(rows) else (side / 2, side / 2)
+        )
         return image, alpha, picture, middle
 
     def _path(self, frames: int, cut_out, side: int, leaves: bool) -> Path2d:
-        """A walk whose steps are up to a third of the object's size; `leaves`: out of the frame for a fifth of the clip or more, after the first frames."""
+        """A walk whose steps are up to a third of the object's size; `leaves`: out of the frame for a fifth of the clip
+        or more, after the first frames.
+        """
         rng = self.rng
         extent = math.sqrt(float(cut_out[1].mean()))
         scale = np.clip(rng.uniform(0.15, 0.5) / max(extent, 0.1), 0.4, 1.6)
@@ -170,7 +205,9 @@ class ClipSampler:
         return Path2d(middle + offsets, sizes, np.full(frames, rng.normal(0, 0.2)))
 
     def _real(self, side: int, frames: int) -> Clip:
-        """A piece of a sequence at stride 1 to 4, forwards or backwards, cropped by one window and mirrored half the time."""
+        """A piece of a sequence at stride 1 to 4, forwards or backwards, cropped by one window and mirrored half the
+        time.
+        """
         rng = self.rng
         sequence = self.sequences[int(rng.choice(len(self.sequences)))]
         identity = int(rng.choice(sequence.identities))
@@ -198,7 +235,9 @@ class ClipSampler:
 
 @dataclass(frozen=True)
 class Sequence:
-    """frames: uint8 [N, S, S, 3]; masks: uint8 [N, S, S] of object ids, 0 ground; identities: those that can be followed."""
+    """frames: uint8 [N, S, S, 3]; masks: uint8 [N, S, S] of object ids, 0 ground; identities: those that can be
+    followed.
+    """
 
     name: str
     frames: np.ndarray
@@ -214,11 +253,20 @@ def load_sequences(folder: Path, side: int, leave_out: tuple[str, ...] = HELD_OU
         masks = {path.stem: path for path in annotations.iterdir()}
         if annotations.name in leave_out or any(image.stem not in masks for image in images):
             continue
-        frames = [cv2.cvtColor(cv2.resize(cv2.imread(str(image)), (side, side), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB) for image in images]
+        frames = [
+            cv2.cvtColor(
+                cv2.resize(cv2.imread(str(image)), (side, side), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
+            )
+            for image in images
+        ]
         ids = [cv2.imread(str(masks[image.stem]), cv2.IMREAD_UNCHANGED) for image in images]
-        ids = [cv2.resize(np.where(mask == 255, 0, mask), (side, side), interpolation=cv2.INTER_NEAREST) for mask in ids]
+        ids = [
+            cv2.resize(np.where(mask == 255, 0, mask), (side, side), interpolation=cv2.INTER_NEAREST) for mask in ids
+        ]
         counts = np.bincount(np.stack(ids).ravel(), minlength=256) / len(ids)
-        identities = tuple(int(value) for value in np.flatnonzero(counts > 0.002 * side * side) if value not in (0, 255))
+        identities = tuple(
+            int(value) for value in np.flatnonzero(counts > 0.002 * side * side) if value not in (0, 255)
+        )
         if identities:
             loaded.append(Sequence(annotations.name, np.stack(frames), np.stack(ids), identities))
     return loaded

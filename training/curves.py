@@ -1,4 +1,5 @@
-"""Learning curves from the logs of one or more runs, as an SVG picture: the later runs go on where the ones before them ended.
+"""Learning curves from the logs of one or more runs, as an SVG picture: the later runs go on where the ones before them
+ended.
 
 python -m training.curves curves.svg RUN RUN2
 """
@@ -8,7 +9,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-LINE = re.compile(r"(?P<minutes>[\d.]+) min, step \d+, (?P<pictures>\d+) pictures, side (?P<side>\d+)[^:]*: (?P<figures>.*)")
+LINE = re.compile(
+    r"(?P<minutes>[\d.]+) min, step \d+, (?P<pictures>\d+) pictures, side (?P<side>\d+)[^:]*: (?P<figures>.*)"
+)
 FIGURE = re.compile(r"(?P<name>[^,\d]+) (?P<value>-?[\d.]+|nan)(?:, |$)")
 WIDTH, HEIGHT, LEFT, GAP = 760, 150, 46, 34
 COLOURS = ("#0b8f8c", "#c0622f", "#7b5ea7", "#2f7de1")
@@ -51,13 +54,18 @@ def draw(runs: list[list[Point]], titles: list[str]) -> str:
     for row, name in enumerate(names):
         top = 28 + row * (HEIGHT + GAP)
         curves = [
-            ([offset + point.pictures for point in run if name in point.figures], smooth([point.figures[name] for point in run if name in point.figures]))
+            (
+                [offset + point.pictures for point in run if name in point.figures],
+                smooth([point.figures[name] for point in run if name in point.figures]),
+            )
             for run, offset in zip(runs, offsets, strict=True)
         ]
         values = [value for _, line in curves for value in line]
         low, high = min(values), max(max(values), min(values) + 1e-6)
         parts.append(f'<text x="{LEFT}" y="{top - 8}" font-weight="600">{name}</text>')
-        parts.append(f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT}" height="{HEIGHT}" fill="none" stroke="#8888" />')
+        parts.append(
+            f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT}" height="{HEIGHT}" fill="none" stroke="#8888" />'
+        )
         for value, y in ((high, top + 10), (low, top + HEIGHT)):
             parts.append(f'<text x="{LEFT - 6}" y="{y}" text-anchor="end">{value:.2f}</text>')
         for (pictures, line), colour in zip(curves, COLOURS, strict=False):
@@ -67,11 +75,19 @@ def draw(runs: list[list[Point]], titles: list[str]) -> str:
             )
             parts.append(f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="1.6" />')
     bottom = 28 + len(names) * (HEIGHT + GAP)
-    parts.append(f'<text x="{WIDTH}" y="{bottom - 14}" text-anchor="end">{total:,} pictures seen by all processes</text>')
+    parts.append(
+        f'<text x="{WIDTH}" y="{bottom - 14}" text-anchor="end">{total:,} pictures seen by all processes</text>'
+    )
     for index, title in enumerate(titles):
-        parts.append(f'<text x="{LEFT + 190 * index}" y="{bottom - 14}" fill="{COLOURS[index % len(COLOURS)]}">{title}</text>')
+        parts.append(
+            f'<text x="{LEFT + 190 * index}" y="{bottom - 14}" fill="{COLOURS[index % len(COLOURS)]}">{title}</text>'
+        )
     style = 'font-family="sans-serif" font-size="12" fill="#6b747b"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 6} {bottom}" width="{WIDTH + 6}" {style}>\n' + "\n".join(parts) + "\n</svg>\n"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 6} {bottom}" width="{WIDTH + 6}" {style}>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
 
 
 def main() -> None:
@@ -80,7 +96,9 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, or log files, in their order")
     arguments = parser.parse_args()
     logs = [run / "log0.txt" if run.is_dir() else run for run in arguments.runs]
-    arguments.output.write_text(draw([read_log(log) for log in logs], [run.stem if run.is_file() else run.name for run in arguments.runs]))
+    arguments.output.write_text(
+        draw([read_log(log) for log in logs], [run.stem if run.is_file() else run.name for run in arguments.runs])
+    )
 
 
 if __name__ == "__main__":

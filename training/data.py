@@ -22,8 +22,16 @@ DROPPED_SOURCES = {"facade", "mushroom", "tree", "boxes", "foodplate"}
 """Dozens of tiny parts a picture, which teach a small model to answer every click with a speck."""
 
 SOURCE_WEIGHTS = {
-    "coco": 1.0, "animals": 1.0, "bsds": 1.0, "dogcat": 1.0, "human": 0.7, "firetruck": 0.7, "video": 0.6, "teacher": 0.4, "pbottle": 0.4,
-}  # fmt: skip
+    "coco": 1.0,
+    "animals": 1.0,
+    "bsds": 1.0,
+    "dogcat": 1.0,
+    "human": 0.7,
+    "firetruck": 0.7,
+    "video": 0.6,
+    "teacher": 0.4,
+    "pbottle": 0.4,
+}
 """How often a picture of a source is drawn, relative to the others."""
 OTHER_SOURCES_WEIGHT = 0.5
 
@@ -35,7 +43,8 @@ FRAME_STEP = 4
 class PictureCache:
     """
     images:      uint8 [N, S, S, 3], RGB, memory-mapped
-    mask_bits:   uint8 [M, S * S / 8], packed booleans, memory-mapped; the masks of picture i are rows first_mask[i] to first_mask[i + 1]
+    mask_bits:   uint8 [M, S * S / 8], packed booleans, memory-mapped; the masks of picture i are rows first_mask[i] to
+                 first_mask[i + 1]
     sources, splits, files: one str per picture; splits are "train" or "val"
     """
 
@@ -76,7 +85,14 @@ def list_jobs(data_root: Path) -> list[Job]:
     jobs = []
     for row in read_manifest(data_root / "train"):
         if row["source"] not in DROPPED_SOURCES:
-            jobs.append(Job(data_root / "train/images" / row["file"], mask_files(data_root / "train", row), row["source"], row["split"]))
+            jobs.append(
+                Job(
+                    data_root / "train/images" / row["file"],
+                    mask_files(data_root / "train", row),
+                    row["source"],
+                    row["split"],
+                )
+            )
     annotations, frames = data_root / "train_video/Annotations", data_root / "train_video/JPEGImages"
     for sequence in sorted(path.name for path in annotations.iterdir()):
         for mask in sorted((annotations / sequence).iterdir())[::FRAME_STEP]:
@@ -92,11 +108,15 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
 def mask_files(folder: Path, row: dict[str, str]) -> tuple[Path, ...]:
     """The layers of index masks that go with a row of the train manifest."""
     stem = row["file"][:-4]
-    return tuple(folder / "masks" / f"{stem}{'' if layer == 0 else f'_{layer}'}.png" for layer in range(int(row["n_layers"])))
+    return tuple(
+        folder / "masks" / f"{stem}{'' if layer == 0 else f'_{layer}'}.png" for layer in range(int(row["n_layers"]))
+    )
 
 
 def load_job(job: Job) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    """(uint8 [S, S, 3], packed masks), or None where no mask is worth training on: between 0.2 % and 90 % of the picture."""
+    """(uint8 [S, S, 3], packed masks), or None where no mask is worth training on: between 0.2 % and 90 % of the
+    picture.
+    """
     bgr = cv2.imread(str(job.image))
     if bgr is None:
         raise FileNotFoundError(f"{job.image} is missing or no picture.")
@@ -115,7 +135,9 @@ def load_job(job: Job) -> tuple[np.ndarray, list[np.ndarray]] | None:
 
 
 def is_object_like(mask: np.ndarray) -> bool:
-    """Whether a region on which BSDS's people agree may pass for an object: 2 to 60 % of the picture, hardly touching its border. mask: bool [S, S]."""
+    """Whether a region on which BSDS's people agree may pass for an object: 2 to 60 % of the picture, hardly touching
+    its border. mask: bool [S, S].
+    """
     border = (mask[0].mean() + mask[-1].mean() + mask[:, 0].mean() + mask[:, -1].mean()) / 4
     return 0.02 < mask.mean() < 0.6 and border < 0.08
 
@@ -124,11 +146,16 @@ def write_cache(jobs: list[Job], folder: Path, processes: int = 2) -> None:
     """Load all pictures and write them into `folder`."""
     with ProcessPoolExecutor(processes) as pool:
         loaded = pool.map(load_job, jobs, chunksize=32)
-        write_arrays([(job.image.name, job.source, job.split, *item) for job, item in zip(jobs, loaded, strict=True) if item], folder)
+        write_arrays(
+            [(job.image.name, job.source, job.split, *item) for job, item in zip(jobs, loaded, strict=True) if item],
+            folder,
+        )
 
 
 def write_arrays(rows: list[tuple[str, str, str, np.ndarray, list[np.ndarray]]], folder: Path) -> None:
-    """Write images.npy, masks.npy and pictures.json. rows: (file, source, split, uint8 [S, S, 3], packed masks) of each picture."""
+    """Write images.npy, masks.npy and pictures.json. rows: (file, source, split, uint8 [S, S, 3], packed masks) of each
+    picture.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(rows), CACHE_SIDE, CACHE_SIDE, 3))
     for place, (*_, rgb, _) in zip(images, rows, strict=True):

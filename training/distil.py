@@ -1,9 +1,11 @@
-"""Teach nano-sam1's encoder the features of nano-sam2, then its decoder starts from nano-sam2's: prompts are understood from the first step on.
+"""Teach nano-sam1's encoder the features of nano-sam2, then its decoder starts from nano-sam2's: prompts are understood
+from the first step on.
 
     python -m training.distil CACHE RUN --teacher IMAGE_RUN/checkpoint0.pt --minutes 30
     python -m training.train CACHE RUN2 --model nano-sam1 --recipe longer --start RUN/checkpoint0.pt --minutes 60
 
-Features are dense: every token of every picture is a lesson, without a decoder and without prompts, so the encoder learns much faster than from masks alone.
+Features are dense: every token of every picture is a lesson, without a decoder and without prompts, so the encoder
+learns much faster than from masks alone.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samkit.models.network import SamNetwork
+from samkit.models.sam_network import SamNetwork
 from training.augment import Sampler
 from training.data import open_cache
 from training.model import NANO_SAM1, NANO_SAM2, begin_with, build_network, earlier_weights, normalise
@@ -26,7 +28,9 @@ COSINE_WEIGHT = 1.0
 
 
 def feature_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth L1 in units of the teacher's spread, and the cosine distance of each token. student, teacher: [B, h, w, C] -> scalar."""
+    """Smooth L1 in units of the teacher's spread, and the cosine distance of each token. student, teacher: [B, h, w, C]
+    -> scalar.
+    """
     spread = teacher.std().clamp(min=1e-6)
     direction = 1 - F.cosine_similarity(student, teacher, dim=-1).mean()
     return F.smooth_l1_loss(student / spread, teacher / spread) + COSINE_WEIGHT * direction
@@ -36,7 +40,9 @@ def transplant_decoder(student: SamNetwork, teacher_state: dict[str, Tensor]) ->
     """Give the student all weights of the teacher's prompt encoder and mask decoder that it has a place for."""
     own = student.state_dict()
     shared = {
-        name: tensor for name, tensor in teacher_state.items() if not name.startswith("image_encoder.") and name in own and own[name].shape == tensor.shape
+        name: tensor
+        for name, tensor in teacher_state.items()
+        if not name.startswith("image_encoder.") and name in own and own[name].shape == tensor.shape
     }
     student.load_state_dict({**own, **shared})
 

@@ -4,10 +4,12 @@
     python -m training.evaluate nano-sam2 --data ../shared/data --set pairs --json figures.json --pictures overlays.png
     python -m training.evaluate nano-sam2 --data ../shared/data --side 256 384 512 768 1024 --windows 8,4,8,4 16,8,14,7
 
-Prompts: a tight box; one click in the object's middle (the pixel farthest from its edge); then clicks in the middle of the larger error region, with the logits
-of the previous mask fed back. After the first click the mask is chosen by predicted IoU, later the single mask counts. Masks are compared in the picture's own
-pixels. "refined" is the same mask after `samkit.media.refine`, which is no part of the model. The rank correlation (Spearman's) is that of predicted with true
-IoU over all masks of all objects' boxes and first clicks: whether the model knows its good masks. The areas of a click's three masks tell whether they differ.
+Prompts: a tight box; one click in the object's middle (the pixel farthest from its edge); then clicks in the middle of
+the larger error region, with the logits of the previous mask fed back. After the first click the mask is chosen by
+predicted IoU, later the single mask counts. Masks are compared in the picture's own pixels. "refined" is the same mask
+after `samkit.media.refine`, which is no part of the model. The rank correlation (Spearman's) is that of predicted with
+true IoU over all masks of all objects' boxes and first clicks: whether the model knows its good masks. The areas of a
+click's three masks tell whether they differ.
 """
 
 import argparse
@@ -55,7 +57,9 @@ class Setting:
     windows: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        parts = [f"{self.side} px"] * (self.side is not None) + [f"windows {' '.join(map(str, self.windows or ()))}"] * (self.windows is not None)
+        parts = [f"{self.side} px"] * (self.side is not None) + [
+            f"windows {' '.join(map(str, self.windows or ()))}"
+        ] * (self.windows is not None)
         return ", ".join(parts) or "native"
 
 
@@ -64,7 +68,9 @@ NATIVE = Setting()
 
 @dataclass(frozen=True)
 class Judgement:
-    """One object's figures by name, its masks of the box and of one click, and float [masks, 2] of predicted and true IoU."""
+    """One object's figures by name, its masks of the box and of one click, and float [masks, 2] of predicted and true
+    IoU.
+    """
 
     figures: dict[str, float]
     masks: dict[str, np.ndarray]
@@ -85,7 +91,9 @@ def judge(model: samkit.SamModel, item: HeldOutObject, setting: Setting = NATIVE
         f"box{REFINED}": mask_iou(refine_edges(item.rgb, boxed.logits_at(0), box), target),
         "1 click, single mask": clicked[0],
         "1 click, chosen by predicted IoU": clicked[chosen],
-        f"1 click, chosen by predicted IoU{REFINED}": mask_iou(refine_edges(item.rgb, prediction.logits_at(chosen)), target),
+        f"1 click, chosen by predicted IoU{REFINED}": mask_iou(
+            refine_edges(item.rgb, prediction.logits_at(chosen)), target
+        ),
         "1 click, best of the four": max(clicked),
         "trivial: box filled": mask_iou(filled_box(target), target),
         "trivial: ellipse in the box": mask_iou(filled_ellipse(target), target),
@@ -123,7 +131,9 @@ def filled_ellipse(mask: np.ndarray) -> np.ndarray:
     return vertical**2 + horizontal**2 <= 1
 
 
-def evaluate(model: samkit.SamModel, items: list[HeldOutObject], setting: Setting = NATIVE) -> tuple[dict[str, float], list[dict[str, np.ndarray]]]:
+def evaluate(
+    model: samkit.SamModel, items: list[HeldOutObject], setting: Setting = NATIVE
+) -> tuple[dict[str, float], list[dict[str, np.ndarray]]]:
     """Means over the objects and the rank correlation, rounded to three places, and each object's masks."""
     values, masks, pairs = defaultdict(list), [], []
     for item in items:
@@ -149,7 +159,9 @@ def format_table(columns: dict[str, dict[str, float]]) -> str:
     widths = {title: max(8, len(title) + 2) for title in columns}
     head = f"  {'':{first}}" + "".join(f"{title:>{widths[title]}}" for title in columns)
     rows = [
-        f"  {name:{first}}" + "".join(f"{f'{figures[name]:.3f}' if name in figures else '':>{widths[t]}}" for t, figures in columns.items()) for name in names
+        f"  {name:{first}}"
+        + "".join(f"{f'{figures[name]:.3f}' if name in figures else '':>{widths[t]}}" for t, figures in columns.items())
+        for name in names
     ]
     return "\n".join((head, *(row.rstrip() for row in rows)))
 
@@ -157,11 +169,18 @@ def format_table(columns: dict[str, dict[str, float]]) -> str:
 def beside_refined(figures: dict[str, float]) -> dict[str, dict[str, float]]:
     """The figures as two columns: the model's own, and those of refined masks."""
     own = {name: value for name, value in figures.items() if not name.endswith(REFINED)}
-    return {"model": own, "refined": {name.removesuffix(REFINED): value for name, value in figures.items() if name.endswith(REFINED)}}
+    return {
+        "model": own,
+        "refined": {name.removesuffix(REFINED): value for name, value in figures.items() if name.endswith(REFINED)},
+    }
 
 
-def draw_sheet(items: list[HeldOutObject], masks: list[dict[str, np.ndarray]], columns: int = 6, side: int = 200) -> np.ndarray:
-    """Each object three times side by side, wanted, from the box, and from one click: green where right, red where wrong, white outline where wanted."""
+def draw_sheet(
+    items: list[HeldOutObject], masks: list[dict[str, np.ndarray]], columns: int = 6, side: int = 200
+) -> np.ndarray:
+    """Each object three times side by side, wanted, from the box, and from one click: green where right, red where
+    wrong, white outline where wanted.
+    """
     tiles = []
     for item, own in zip(items, masks, strict=True):
         views = [paint(item, item.mask), paint(item, own["box"]), paint(item, own["click"])]
@@ -206,7 +225,10 @@ def main() -> None:
     if arguments.json:
         known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         for title, figures in found.items():
-            known[arguments.name if title == str(NATIVE) else f"{arguments.name}, {title}"] = {"objects": len(items), **figures}
+            known[arguments.name if title == str(NATIVE) else f"{arguments.name}, {title}"] = {
+                "objects": len(items),
+                **figures,
+            }
         arguments.json.write_text(json.dumps(known, indent=2))
     if arguments.pictures:
         sheet = draw_sheet(items[:SHEET_OBJECTS], masks[:SHEET_OBJECTS])

@@ -1,11 +1,15 @@
-"""Mean J and F of a model that follows objects through real sequences from their first mask, through samkit's public functions.
+"""Mean J and F of a model that follows objects through real sequences from their first mask, through samkit's public
+functions.
 
     python -m training.evaluate_video nano-sam2 --data ../shared/data/train_video
-    python -m training.evaluate_video nano-sam2 --data ../shared/data/train_video --json figures.json --pictures sheet.png
+    python -m training.evaluate_video nano-sam2 --data ../shared/data/train_video --json figures.json --pictures
+    sheet.png
 
-The folder is laid out as DAVIS: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png, index masks, 255 counts for nothing, a frame without a mask is not
-judged. Each object is given by its mask on the first frame that has it, and judged on the annotated frames after that but the last, as in the DAVIS challenge.
-Where several objects claim a pixel, the one with the highest logit has it. An object's figures are means over its frames, those of all are means over objects.
+The folder is laid out as DAVIS: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png, index masks, 255 counts for
+nothing, a frame without a mask is not judged. Each object is given by its mask on the first frame that has it, and
+judged on the annotated frames after that but the last, as in the DAVIS challenge. Where several objects claim a pixel,
+the one with the highest logit has it. An object's figures are means over its frames, those of all are means over
+objects.
 """
 
 import argparse
@@ -31,7 +35,9 @@ MEANS = {"all objects": lambda name: True, "sequences no run sees": lambda name:
 
 @dataclass(frozen=True)
 class Frame:
-    """rgb: uint8 [H, W, 3]; ids: uint8 [H, W], an object's number or 0 or VOID, or None where the frame is not annotated."""
+    """rgb: uint8 [H, W, 3]; ids: uint8 [H, W], an object's number or 0 or VOID, or None where the frame is not
+    annotated.
+    """
 
     rgb: np.ndarray
     ids: np.ndarray | None
@@ -39,7 +45,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class ObjectFigures:
-    """j and f: means over the `frames` judged; lost: the share of them on which the model held the object to be absent while it was not."""
+    """j and f: means over the `frames` judged; lost: the share of them on which the model held the object to be absent
+    while it was not.
+    """
 
     sequence: str
     object_id: int
@@ -52,7 +60,9 @@ class ObjectFigures:
 def sequence_names(root: Path) -> list[str]:
     """In order. Raises ValueError for a folder that is not laid out as DAVIS."""
     if not (root / "JPEGImages").is_dir() or not (root / "Annotations").is_dir():
-        raise ValueError(f"{root} has no folders JPEGImages and Annotations: give --data a folder that is laid out as DAVIS.")
+        raise ValueError(
+            f"{root} has no folders JPEGImages and Annotations: give --data a folder that is laid out as DAVIS."
+        )
     return sorted(folder.name for folder in (root / "JPEGImages").iterdir() if folder.is_dir())
 
 
@@ -65,7 +75,8 @@ def read_sequence(root: Path, name: str) -> Iterator[Frame]:
 
 
 def follow(model: samkit.SamModel, frames: Iterator[Frame]) -> Iterator[tuple[Frame, dict[int, bool], np.ndarray]]:
-    """Yields each frame with {object: whether the model holds it to be there}, of the objects that were given on an earlier frame, and what it says of every
+    """Yields each frame with {object: whether the model holds it to be there}, of the objects that were given on an
+    earlier frame, and what it says of every
     pixel: uint8 [H, W] of object numbers, 0 for none."""
     banks: dict[int, samkit.MemoryBank] = {}
     for frame in frames:
@@ -87,7 +98,11 @@ def follow(model: samkit.SamModel, frames: Iterator[Frame]) -> Iterator[tuple[Fr
 
 
 def new_objects(ids: np.ndarray | None, known) -> list[int]:
-    return [] if ids is None else [int(number) for number in np.unique(ids) if number not in (0, VOID) and number not in known]
+    return (
+        []
+        if ids is None
+        else [int(number) for number in np.unique(ids) if number not in (0, VOID) and number not in known]
+    )
 
 
 def judge_sequence(model: samkit.SamModel, root: Path, name: str) -> tuple[list[ObjectFigures], np.ndarray]:
@@ -102,9 +117,16 @@ def judge_sequence(model: samkit.SamModel, root: Path, name: str) -> tuple[list[
         void = frame.ids == VOID
         for number, there in present.items():
             target = frame.ids == number
-            row = region_similarity(found == number, target, void), boundary_similarity(found == number, target, void), not there and target.any()
+            row = (
+                region_similarity(found == number, target, void),
+                boundary_similarity(found == number, target, void),
+                not there and target.any(),
+            )
             rows.setdefault(number, []).append(row)
-    figures = [ObjectFigures(name, number, len(values), *np.mean(np.array(values, float), axis=0).tolist()) for number, values in rows.items()]
+    figures = [
+        ObjectFigures(name, number, len(values), *np.mean(np.array(values, float), axis=0).tolist())
+        for number, values in rows.items()
+    ]
     return figures, np.hstack([painted[at] for at in np.linspace(0, len(painted) - 1, SHEET_FRAMES).astype(int)])
 
 
@@ -112,12 +134,18 @@ def paint(frame: Frame, found: np.ndarray, height: int = 120, width: int = 180) 
     """uint8 [120, 180, 3]: the frame with found objects in colour and the wanted ones outlined in white."""
     painted = frame.rgb.copy()
     for number in np.unique(found[found > 0]):
-        painted[found == number] = (0.5 * painted[found == number] + 0.5 * np.array(COLOURS[number % len(COLOURS)])).astype(np.uint8)
+        painted[found == number] = (
+            0.5 * painted[found == number] + 0.5 * np.array(COLOURS[number % len(COLOURS)])
+        ).astype(np.uint8)
     for number in new_objects(frame.ids, ()):
         outlines, _ = cv2.findContours((frame.ids == number).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(painted, outlines, -1, (255, 255, 255), 2)
     scale = min(height / painted.shape[0], width / painted.shape[1])
-    small = cv2.resize(painted, (max(1, round(painted.shape[1] * scale)), max(1, round(painted.shape[0] * scale))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        painted,
+        (max(1, round(painted.shape[1] * scale)), max(1, round(painted.shape[0] * scale))),
+        interpolation=cv2.INTER_AREA,
+    )
     tile = np.zeros((height, width, 3), np.uint8)
     tile[: small.shape[0], : small.shape[1]] = small
     return tile
@@ -130,7 +158,13 @@ def means(figures: list[ObjectFigures]) -> dict[str, dict[str, float]]:
         chosen = [row for row in figures if belongs(row.sequence)]
         if chosen:
             j, f, lost = np.mean([(row.j, row.f, row.lost) for row in chosen], axis=0).tolist()
-            found[title] = {"objects": len(chosen), "J": round(j, 3), "F": round(f, 3), "J&F": round((j + f) / 2, 3), "lost": round(lost, 3)}
+            found[title] = {
+                "objects": len(chosen),
+                "J": round(j, 3),
+                "F": round(f, 3),
+                "J&F": round((j + f) / 2, 3),
+                "lost": round(lost, 3),
+            }
     return found
 
 
@@ -151,7 +185,11 @@ def main() -> None:
         figures += rows
         strips.append(strip)
         for row in rows:
-            print(f"  {name:24} object {row.object_id:3}  {row.frames:4} frames  J {row.j:.3f}  F {row.f:.3f}  lost {row.lost:.2f}", flush=True)
+            print(
+                f"  {name:24} object {row.object_id:3}  {row.frames:4} frames  J {row.j:.3f}  F {row.f:.3f}  lost "
+                f"{row.lost:.2f}",
+                flush=True,
+            )
         print(f"  {name:24} {time.perf_counter() - start:.0f} s", flush=True)
     for title, values in means(figures).items():
         print(f"{title}: " + ", ".join(f"{key} {value:g}" for key, value in values.items()))

@@ -1,11 +1,12 @@
-"""From a training checkpoint to the embedded file: the averaged weights in half precision, with what their shapes can't tell.
+"""From a training checkpoint to the embedded file: the averaged weights in half precision, with what their shapes can't
+tell.
 
     python -m training.export MEMORY_RUN/checkpoint0.pt samkit/assets/nano-sam2.safetensors --figures figures.json
 
-Of several checkpoints the last one that has a weight counts. With --averaged, weights that all of those files have are their mean ("Model soups", Wortsman et
-al. 2022), but for the object score, which only clips teach. The mean of a memory run's decoder and that of the image run it built on does on pictures what the
-latter does, and on films better than either.
-figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
+Of several checkpoints the last one that has a weight counts. With --averaged, weights that all of those files have are
+their mean ("Model soups", Wortsman et al. 2022), but for the object score, which only clips teach. The mean of a memory
+run's decoder and that of the image run it built on does on pictures what the latter does, and on films better than
+either. figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
 
 import argparse
@@ -19,16 +20,27 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.models.config import ModelConfig, official_keys
-from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, earlier_weights, stretched, without_object_score
+from training.model import (
+    NANO_SAM1,
+    NANO_SAM2_WITH_MEMORY,
+    build_network,
+    earlier_weights,
+    stretched,
+    without_object_score,
+)
 
 EXPORTED = {"nano-sam1": ("Nano SAM 1", NANO_SAM1), "nano-sam2": ("Nano SAM 2.1", NANO_SAM2_WITH_MEMORY)}
 """name -> (title, configuration of the file)."""
 
-TRAINED_ON = "parts of COCO, BSDS, DAVIS 2016, PUMaVOS, SegTrack v2, CDnet 2012 and small segmentation sets from public repositories; many are non-commercial"
+TRAINED_ON = (
+    "parts of COCO, BSDS, DAVIS 2016, PUMaVOS, SegTrack v2, CDnet 2012 and small segmentation sets from public "
+    "repositories; many are non-commercial"
+)
 
 
 def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Samkit's own state dict -> the complete official one in float16. A memory side that was not trained yet has fresh weights.
+    """Samkit's own state dict -> the complete official one in float16. A memory side that was not trained yet has fresh
+    weights.
 
     Raises ValueError for weights that float16 can't hold.
     """
@@ -41,7 +53,9 @@ def export_state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Ten
 
 
 def averaged_weights(paths: Sequence[Path], like: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of the weights that all of these checkpoints or exported models have, float32, position tables in the sizes they have in `like`."""
+    """The mean of the weights that all of these checkpoints or exported models have, float32, position tables in the
+    sizes they have in `like`.
+    """
     states = [stretched(earlier_weights(path), like) for path in paths]
     shared = set.intersection(*(set(state) for state in states))
     return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[-1] if name in shared}
@@ -71,7 +85,14 @@ def file_metadata(name: str, commit: str, figures: dict) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a training checkpoint as an embedded model.")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="checkpoint0.pt of a run, or of several")
-    parser.add_argument("--averaged", type=Path, nargs="+", metavar="CHECKPOINT", default=[], help="the mean of these, in place of what the checkpoints have")
+    parser.add_argument(
+        "--averaged",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        default=[],
+        help="the mean of these, in place of what the checkpoints have",
+    )
     parser.add_argument("output", type=Path, help="the .safetensors file to write")
     parser.add_argument("--model", choices=EXPORTED, default="nano-sam2")
     parser.add_argument("--figures", type=Path, help="figures of the evaluation, JSON")
@@ -79,11 +100,19 @@ def main() -> None:
     arguments = parser.parse_args()
     config = EXPORTED[arguments.model][1]
     fresh = build_network(config).state_dict()
-    state = {name: tensor for path in arguments.checkpoints for name, tensor in stretched(earlier_weights(path), fresh).items()}
+    state = {
+        name: tensor
+        for path in arguments.checkpoints
+        for name, tensor in stretched(earlier_weights(path), fresh).items()
+    }
     state |= without_object_score(averaged_weights(arguments.averaged, fresh)) if arguments.averaged else {}
     figures = json.loads(arguments.figures.read_text()) if arguments.figures else {}
     exported = export_state(state, config)
-    save_file(exported, arguments.output, metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))})
+    save_file(
+        exported,
+        arguments.output,
+        metadata={"samkit": json.dumps(file_metadata(arguments.model, arguments.commit, figures))},
+    )
     arguments.output.chmod(0o644)
     count = sum(tensor.numel() for tensor in exported.values())
     print(f"{arguments.output}: {count / 1e6:.1f} M parameters, {arguments.output.stat().st_size / 1e6:.1f} MB")

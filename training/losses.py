@@ -1,10 +1,12 @@
-"""What a prediction is scored by. Logits and targets lie at a quarter of the input's side; targets are soft (the part of each cell that is object)."""
+"""What a prediction is scored by. Logits and targets lie at a quarter of the input's side; targets are soft (the part
+of each cell that is object).
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samkit.models.mask_decoder import DecodedMasks
+from samkit.models.network.mask_decoder import DecodedMasks
 
 BCE_WEIGHT = 1.5
 EVERY_MASK_WEIGHT = 0.05
@@ -18,7 +20,9 @@ OBJECT_SCORE_WEIGHT = 0.05
 ABSENCE_WEIGHT = 1.0
 """Of the object score where objects may be absent."""
 ABSENT_FRAME_WEIGHT = 3.0
-"""Of a frame without the object, against 1 of a frame with it: there are few, and a score that is always positive would be right most of the time."""
+"""Of a frame without the object, against 1 of a frame with it: there are few, and a score that is always positive would
+be right most of the time.
+"""
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -37,7 +41,9 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def rank_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Whether the predicted IoUs put a prompt's masks in the right order: logistic in the difference of each two masks. predicted, true: [B, M] -> scalar."""
+    """Whether the predicted IoUs put a prompt's masks in the right order: logistic in the difference of each two masks.
+    predicted, true: [B, M] -> scalar.
+    """
     wanted = true[:, :, None] - true[:, None]
     given = predicted[:, :, None] - predicted[:, None]
     clear = wanted > CLEAR_DIFFERENCE
@@ -45,11 +51,11 @@ def rank_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The single mask always learns; of the three multimask tokens the one that is closest does. All four learn to predict
-    their IoU, and to rank themselves by it.
+    """The single mask always learns; of the three multimask tokens the one that is closest does. All four learn to
+    predict their IoU, and to rank themselves by it.
 
-    decoded: of B prompts; targets: [B, h, w]. Every target is an object that is there, so the object score only ever learns to be positive.
-    Returns the loss (a scalar) and the IoUs reached [B, 4].
+    decoded: of B prompts; targets: [B, h, w]. Every target is an object that is there, so the object score only ever
+    learns to be positive. Returns the loss (a scalar) and the IoUs reached [B, 4].
     """
     logits = decoded.logits.float()
     targets = targets[:, None].expand_as(logits)
@@ -72,7 +78,8 @@ def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
 def tracking_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
     """As `total_loss`, on frames that may not hold the object: there only the object score learns.
 
-    targets: [B, h, w]; an object is there if any cell is more than half covered. Returns the loss (a scalar) and the IoUs reached [B, 4].
+    targets: [B, h, w]; an object is there if any cell is more than half covered. Returns the loss (a scalar) and the
+             IoUs reached [B, 4].
     """
     there = targets.flatten(1).amax(1) > 0.5
     logits = decoded.logits.float()
@@ -82,5 +89,9 @@ def tracking_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tenso
         iou = mask_iou(logits, wide)
     each = per_mask[:, 0] + per_mask[:, 1:].min(dim=1).values + EVERY_MASK_WEIGHT * per_mask[:, 1:].mean(dim=1)
     each = each + IOU_WEIGHT * (decoded.iou.float() - iou).square().mean(dim=1)
-    score = F.binary_cross_entropy_with_logits(decoded.object_score[:, 0].float(), there.float(), torch.where(there, 1.0, ABSENT_FRAME_WEIGHT))
-    return (each * there).sum() / there.sum().clamp(min=1) + RANK_WEIGHT * rank_loss(decoded.iou.float()[there], iou[there]) + ABSENCE_WEIGHT * score, iou
+    score = F.binary_cross_entropy_with_logits(
+        decoded.object_score[:, 0].float(), there.float(), torch.where(there, 1.0, ABSENT_FRAME_WEIGHT)
+    )
+    return (each * there).sum() / there.sum().clamp(min=1) + RANK_WEIGHT * rank_loss(
+        decoded.iou.float()[there], iou[there]
+    ) + ABSENCE_WEIGHT * score, iou

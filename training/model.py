@@ -1,4 +1,6 @@
-"""nano-sam1 and nano-sam2: the official architectures, shrunken until two processor cores can train them. Their modules are samkit's own."""
+"""nano-sam1 and nano-sam2: the official architectures, shrunken until two processor cores can train them. Their modules
+are samkit's own.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +11,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.checkpoint import read_checkpoint
 from samkit.models.config import ModelConfig, module_keys, read_config
+from samkit.models.files.checkpoint import read_checkpoint
 from samkit.models.geometry import SAM2_MEAN, SAM2_STD
-from samkit.models.hiera import HieraConfig
-from samkit.models.mask_decoder import MaskDecoderConfig
-from samkit.models.memory_side import MemoryConfig
-from samkit.models.network import SamNetwork
-from samkit.models.vit import VitConfig
+from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.mask_decoder import MaskDecoderConfig
+from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.vit import VitConfig
+from samkit.models.sam_network import SamNetwork
 
 NANO_SAM2 = ModelConfig(
     family="sam2",
     version="2.1",
     native_side=384,
-    encoder=HieraConfig(channels=48, num_heads=1, blocks_per_stage=(1, 2, 5, 2), window_sizes=(8, 4, 8, 4), global_blocks=(5, 7)),
+    encoder=HieraConfig(
+        channels=48, num_heads=1, blocks_per_stage=(1, 2, 5, 2), window_sizes=(8, 4, 8, 4), global_blocks=(5, 7)
+    ),
     decoder=MaskDecoderConfig(
         channels=128,
         inner=64,
@@ -37,7 +41,16 @@ NANO_SAM2 = ModelConfig(
 """The image side, which is trained first."""
 
 NANO_SAM2_WITH_MEMORY = replace(
-    NANO_SAM2, memory=MemoryConfig(channels=64, layers=2, num_heads=1, hidden=512, fuser_hidden=512, fuser_layers=2, pointer_dims=(128, 128, 128, 128))
+    NANO_SAM2,
+    memory=MemoryConfig(
+        channels=64,
+        layers=2,
+        num_heads=1,
+        hidden=512,
+        fuser_hidden=512,
+        fuser_layers=2,
+        pointer_dims=(128, 128, 128, 128),
+    ),
 )
 
 NANO_SAM1 = ModelConfig(
@@ -45,11 +58,19 @@ NANO_SAM1 = ModelConfig(
     version="1",
     native_side=384,
     encoder=VitConfig(
-        channels=192, depth=8, num_heads=3, patch_size=16, native_grid=24, window_sizes=(8,) * 4, global_blocks=(1, 3, 5, 7),
-        neck_channels=128, hidden=768, table_rows=(15, 47) * 4,
+        channels=192,
+        depth=8,
+        num_heads=3,
+        patch_size=16,
+        native_grid=24,
+        window_sizes=(8,) * 4,
+        global_blocks=(1, 3, 5, 7),
+        neck_channels=128,
+        hidden=768,
+        table_rows=(15, 47) * 4,
     ),
     decoder=MaskDecoderConfig(channels=128, inner=64, num_heads=4, hidden=512, iou_dims=(128, 128, 128, 4)),
-)  # fmt: skip
+)
 """Windows of 8 tile its 24 x 24 tokens."""
 
 OBJECT_SCORE = "mask_decoder.obj_score_token", "mask_decoder.pred_obj_score_head"
@@ -72,7 +93,9 @@ def build_network(config: ModelConfig = NANO_SAM2, seed: int = 0) -> SamNetwork:
 
 
 def earlier_weights(path: Path) -> dict[str, Tensor]:
-    """What a run begins with: the averaged weights of a run's checkpoint (.pt), or an exported model's (.safetensors), under samkit's own names, float32."""
+    """What a run begins with: the averaged weights of a run's checkpoint (.pt), or an exported model's (.safetensors),
+    under samkit's own names, float32.
+    """
     if path.suffix != ".safetensors":
         return torch.load(path, weights_only=True, map_location="cpu")["ema"]
     checkpoint = read_checkpoint(path)
@@ -81,7 +104,8 @@ def earlier_weights(path: Path) -> dict[str, Tensor]:
 
 
 def begin_with(network: SamNetwork, *paths: Path) -> None:
-    """Give the network all weights that the files have, of several the last one's, position tables stretched to the network's own grid and windows.
+    """Give the network all weights that the files have, of several the last one's, position tables stretched to the
+    network's own grid and windows.
 
     The object score is the first one's: in pictures, of which later ones learnt, there always is an object.
     """
@@ -96,8 +120,12 @@ def without_object_score(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stretched(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with the ViT's position tables in the sizes they have in `like`, resized as samkit does for another side or window."""
-    return {name: _stretch(name, tensor, like[name].shape) if name in like else tensor for name, tensor in state.items()}
+    """The state with the ViT's position tables in the sizes they have in `like`, resized as samkit does for another
+    side or window.
+    """
+    return {
+        name: _stretch(name, tensor, like[name].shape) if name in like else tensor for name, tensor in state.items()
+    }
 
 
 def _stretch(name: str, table: Tensor, shape: torch.Size) -> Tensor:
@@ -111,19 +139,25 @@ def _stretch(name: str, table: Tensor, shape: torch.Size) -> Tensor:
 
 
 def normalise(images_bhwc: Tensor) -> Tensor:
-    """float32 [B, H, W, 3] of 0..255 in RGB order -> [B, 3, H, W] as SAM takes it (v1's mean and deviation are v2's times 255)."""
+    """float32 [B, H, W, 3] of 0..255 in RGB order -> [B, 3, H, W] as SAM takes it (v1's mean and deviation are v2's
+    times 255).
+    """
     mean, std = torch.tensor(SAM2_MEAN), torch.tensor(SAM2_STD)
     return (images_bhwc.permute(0, 3, 1, 2) / 255 - mean[:, None, None]) / std[:, None, None]
 
 
 def repeat_features(features: list[Tensor], prompts: int) -> list[Tensor]:
-    """[B, h, w, C] -> [B * prompts, h, w, C], a picture's copies side by side. By `expand`, because the backward of an index is slow."""
+    """[B, h, w, C] -> [B * prompts, h, w, C], a picture's copies side by side. By `expand`, because the backward of an
+    index is slow.
+    """
     return [level.unsqueeze(1).expand(-1, prompts, -1, -1, -1).reshape(-1, *level.shape[1:]) for level in features]
 
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """Inside, attention is three plain operations: on a CPU the backward of `scaled_dot_product_attention` is slow, above all in bfloat16."""
+    """Inside, attention is three plain operations: on a CPU the backward of `scaled_dot_product_attention` is slow,
+    above all in bfloat16.
+    """
 
     def attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
         scale = q.shape[-1] ** -0.5 if scale is None else scale

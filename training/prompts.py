@@ -1,6 +1,6 @@
 """Prompts as a person might give them: a first click or box, then clicks that correct what the model got wrong.
 
-Positions are x, y in 0..1 of the model's input; labels are those of samkit.models.prompt_encoder.
+Positions are x, y in 0..1 of the model's input; labels are those of samkit.models.network.prompt_encoder.
 """
 
 import cv2
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samkit.models.prompt_encoder import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
+from samkit.models.network.prompt_encoder import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
 
 CLICK_SHARE = 0.58
 """Of the prompts; the others are boxes."""
@@ -33,7 +33,9 @@ def pixel_box(mask: np.ndarray) -> np.ndarray:
 
 
 def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
-    """(row, column) of the pixel farthest from the edge of a mask, bool or uint8 [h, w]; the picture's border is an edge too."""
+    """(row, column) of the pixel farthest from the edge of a mask, bool or uint8 [h, w]; the picture's border is an
+    edge too.
+    """
     distance = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     return divmod(int(distance.argmax()), mask.shape[1])
 
@@ -44,14 +46,18 @@ def count_clicks(prompts: int, rng: np.random.Generator) -> int:
 
 
 def laid_out(positions: Tensor, labels: Tensor, family: str) -> tuple[Tensor, Tensor]:
-    """Prompts in the order and with the padding that the official predictors give them, which is what the model will see later.
+    """Prompts in the order and with the padding that the official predictors give them, which is what the model will
+    see later.
 
-    positions: [B, N, 2], labels: [B, N], all of them clicks or all of them boxes, the first prompt first, its corrections after it.
+    positions: [B, N, 2], labels: [B, N], all of them clicks or all of them boxes, the first prompt first, its
+               corrections after it.
     v2: box, points, padding. v1: points, padding; or points, box, without padding.
     """
     if family == "sam1" and labels[0, 0] == BOX_TOP_LEFT:
         return positions.roll(-2, dims=1), labels.roll(-2, dims=1)
-    return torch.cat([positions, positions.new_zeros(len(positions), 1, 2)], 1), torch.cat([labels, labels.new_full((len(labels), 1), PADDING)], 1)
+    return torch.cat([positions, positions.new_zeros(len(positions), 1, 2)], 1), torch.cat(
+        [labels, labels.new_full((len(labels), 1), PADDING)], 1
+    )
 
 
 def first_prompt(mask: np.ndarray, rng: np.random.Generator, click: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +89,8 @@ def wide_box(mask: np.ndarray, others: list[np.ndarray], rng: np.random.Generato
     """A box around an object and what is beside it, and a click that says what beside it is not meant.
 
     mask, others: float32 [side, side], soft; the nearest of the others is taken into the box, or else some ground.
-    Returns positions float32 [3, 2] and labels int [3]: two corners, then the background click; padding in its place where there is nothing beside the object.
+    Returns positions float32 [3, 2] and labels int [3]: two corners, then the background click; padding in its place
+    where there is nothing beside the object.
     """
     side, inside = mask.shape[0], mask > 0.5
     beside = [(other > 0.5) & (mask < 0.1) for other in others]
@@ -93,7 +100,9 @@ def wide_box(mask: np.ndarray, others: list[np.ndarray], rng: np.random.Generato
         neighbour = min(beside, key=lambda other: np.abs(_middle(other) - _middle(inside)).sum())
         held, place = inside | neighbour, innermost_pixel(neighbour)
     else:
-        rows, columns = np.nonzero(cv2.dilate(mask, np.ones((side // 4 | 1,) * 2)) * (cv2.dilate(mask, np.ones((7, 7))) < 0.1))
+        rows, columns = np.nonzero(
+            cv2.dilate(mask, np.ones((side // 4 | 1,) * 2)) * (cv2.dilate(mask, np.ones((7, 7))) < 0.1)
+        )
         if len(rows):
             pick = rng.integers(len(rows))
             place = rows[pick], columns[pick]
@@ -109,7 +118,8 @@ def _middle(mask: np.ndarray) -> np.ndarray:
 
 
 def correction_click(predicted: np.ndarray, target: np.ndarray) -> tuple[int, int, int] | None:
-    """A click in the middle of the larger of the two error regions (missed, or wrongly taken), or of the object where there is no error: for evaluation.
+    """A click in the middle of the larger of the two error regions (missed, or wrongly taken), or of the object where
+    there is no error: for evaluation.
 
     predicted, target: bool [h, w]. Returns (row, column, label), or None for an empty target that was predicted empty.
     """
@@ -125,11 +135,14 @@ def correction_click(predicted: np.ndarray, target: np.ndarray) -> tuple[int, in
 def add_corrections(
     positions: Tensor, labels: Tensor, logits: Tensor, iou: Tensor, targets: Tensor, middle_share: float = 0.5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One more click for every prompt, where the mask that a person would see is wrong: the single mask, or the one of 1..3 with the best predicted IoU.
+    """One more click for every prompt, where the mask that a person would see is wrong: the single mask, or the one of
+    1..3 with the best predicted IoU.
 
-    positions: [B, N, 2], labels: [B, N], logits: [B, 4, h, w], iou: [B, 4] as predicted, targets: [B, h, w] soft; all on one device.
+    positions: [B, N, 2], labels: [B, N], logits: [B, 4, h, w], iou: [B, 4] as predicted, targets: [B, h, w] soft; all
+               on one device.
     middle_share: how many of the clicks lie in the middle of the larger error region, and not anywhere in it.
-    Returns positions [B, N + 1, 2], labels [B, N + 1] and that mask's logits [B, 1, h, w], to be fed back. An object that covers no pixel gets padding.
+    Returns positions [B, N + 1, 2], labels [B, N + 1] and that mask's logits [B, 1, h, w], to be fed back. An object
+    that covers no pixel gets padding.
     """
     count, side, device = len(logits), logits.shape[-1], logits.device
     single = torch.rand(count, device=device) < 0.5
@@ -150,7 +163,9 @@ def add_corrections(
 
 
 def middles(region: Tensor) -> Tensor:
-    """Flat index of a pixel well inside each region: where repeated blurring leaves most. region: float [B, h, w] of zeros and ones -> int [B]."""
+    """Flat index of a pixel well inside each region: where repeated blurring leaves most. region: float [B, h, w] of
+    zeros and ones -> int [B].
+    """
     blurred = region[:, None]
     for _ in range(BLURS):
         blurred = F.avg_pool2d(blurred, 5, stride=1, padding=2)
@@ -158,6 +173,8 @@ def middles(region: Tensor) -> Tensor:
 
 
 def anywhere(region: Tensor) -> Tensor:
-    """Flat index of a random pixel of each region (of the whole map where it is empty). region: float [B, h, w] -> int [B]."""
+    """Flat index of a random pixel of each region (of the whole map where it is empty). region: float [B, h, w] -> int
+    [B].
+    """
     weights = region.flatten(1)
     return torch.multinomial(weights + (weights.sum(1, keepdim=True) == 0), 1)[:, 0]

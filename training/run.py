@@ -1,8 +1,10 @@
-"""A training run: the optimiser, the schedule, one process per core, checkpoints. What is learnt is a `Task`'s business.
+"""A training run: the optimiser, the schedule, one process per core, checkpoints. What is learnt is a `Task`'s
+business.
 
-Everything that changes over a run (picture side, learning rate, number of correction clicks) follows the elapsed part of its wall time, so a run on a busy
-machine still ends where it should, only with fewer pictures seen. Parameters are averaged over the processes every 8 steps. A run that was stopped goes on from
-its last checkpoint when the same command is given again with the same end.
+Everything that changes over a run (picture side, learning rate, number of correction clicks) follows the elapsed part
+of its wall time, so a run on a busy machine still ends where it should, only with fewer pictures seen. Parameters are
+averaged over the processes every 8 steps. A run that was stopped goes on from its last checkpoint when the same command
+is given again with the same end.
 """
 
 import argparse
@@ -24,7 +26,7 @@ import torch.multiprocessing
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from samkit.models.network import SamNetwork
+from samkit.models.sam_network import SamNetwork
 from training.model import plain_attention
 
 AVERAGE_EVERY = 8
@@ -39,8 +41,10 @@ CPU = torch.device("cpu")
 class Recipe:
     """
     stages: (elapsed part of the run from which it holds, picture side in pixels, pictures per step and process)
-    rounds: how likely a batch is prompted once, twice, three times...: each round after the first adds one correcting click
-    other_sides: how likely a batch comes at another side, and at which; the number of pictures follows, so that a step takes about as long
+    rounds: how likely a batch is prompted once, twice, three times...: each round after the first adds one correcting
+            click
+    other_sides: how likely a batch comes at another side, and at which; the number of pictures follows, so that a step
+                 takes about as long
     """
 
     stages: tuple[tuple[float, int, int], ...] = ((0.0, 96, 14), (0.14, 128, 10), (0.36, 192, 7), (0.60, 256, 5))
@@ -65,9 +69,15 @@ class Recipe:
         return side, count
 
     def rate(self, elapsed: float, step: int) -> float:
-        """Learning rate: a cosine over the run, from all of it to `last_rate` of it, times a linear warm-up over the first steps."""
+        """Learning rate: a cosine over the run, from all of it to `last_rate` of it, times a linear warm-up over the
+        first steps.
+        """
         cosine = 0.5 * (1 + math.cos(math.pi * elapsed))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * (cosine * (1 - self.last_rate) + self.last_rate)
+        return (
+            self.learning_rate
+            * min(1.0, (step + 1) / self.warmup_steps)
+            * (cosine * (1 - self.last_rate) + self.last_rate)
+        )
 
     def count_rounds(self, elapsed: float, rng: np.random.Generator) -> int:
         """How often a batch is prompted: at first once; later as `rounds` says."""
@@ -123,7 +133,14 @@ class LessonStream(IterableDataset):
 
 def lessons(task: Task, recipe: Recipe, seed: list[int], start: float, end: float, workers: int) -> Iterator[Lesson]:
     """The same, from `workers` processes; 0 draws in this one."""
-    return iter(DataLoader(LessonStream(task, recipe, seed, start, end), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+    return iter(
+        DataLoader(
+            LessonStream(task, recipe, seed, start, end),
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+        )
+    )
 
 
 def elapsed_part(start: float, end: float) -> float:
@@ -136,7 +153,9 @@ class Run:
     """One process's share of a run: network, optimiser and running average, and how far they are."""
 
     def __init__(self, recipe: Recipe, network: SamNetwork, slow: tuple[str, ...] = (), device: torch.device = CPU):
-        """Parameters that need no gradient stay as they are; those whose names begin with one of `slow` learn at `recipe.slow_rate` times the rate."""
+        """Parameters that need no gradient stay as they are; those whose names begin with one of `slow` learn at
+        `recipe.slow_rate` times the rate.
+        """
         self.recipe = recipe
         self.network = network.train().to(device)
         self.trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
@@ -144,7 +163,9 @@ class Run:
         groups = [
             {
                 "params": [
-                    parameter for name, parameter in self.trained.items() if (parameter.ndim > 1) == matrix and name.startswith(slow or ("-",)) == is_slow
+                    parameter
+                    for name, parameter in self.trained.items()
+                    if (parameter.ndim > 1) == matrix and name.startswith(slow or ("-",)) == is_slow
                 ],
                 "weight_decay": recipe.weight_decay if matrix else 0.0,
                 "factor": recipe.slow_rate if is_slow else 1.0,
@@ -159,7 +180,9 @@ class Run:
         self.start = time.time()
 
     def update(self, elapsed: float, pictures: int, accumulate: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
-        """One step of the optimiser at that part of the run, on the gradients that `accumulate` leaves in the parameters. Returns what that returns."""
+        """One step of the optimiser at that part of the run, on the gradients that `accumulate` leaves in the
+        parameters. Returns what that returns.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * self.recipe.rate(elapsed, self.step)
         figures = accumulate()
@@ -175,12 +198,16 @@ class Run:
         dist.all_reduce(values)
         values /= dist.get_world_size()
         with torch.no_grad():
-            for parameter, piece in zip(self.parameters, values.split([parameter.numel() for parameter in self.parameters]), strict=True):
+            for parameter, piece in zip(
+                self.parameters, values.split([parameter.numel() for parameter in self.parameters]), strict=True
+            ):
                 parameter.copy_(piece.view_as(parameter))
 
     def update_ema(self) -> None:
         """The average spans about 400 steps; at the beginning, all of the few there were."""
-        torch._foreach_lerp_(self.ema, [parameter.detach() for parameter in self.parameters], max(0.01, EMA_EVERY / (self.step + 10)))
+        torch._foreach_lerp_(
+            self.ema, [parameter.detach() for parameter in self.parameters], max(0.01, EMA_EVERY / (self.step + 10))
+        )
 
     def averaged_state(self) -> dict[str, Tensor]:
         """The state dict with the running averages in place of the parameters."""
@@ -207,8 +234,19 @@ class Run:
         self.step, self.seen, self.start = state["step"], state["seen"], state["start"]
 
 
-def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: Path, end: float, rendezvous: Path, device: str = "cpu") -> None:
-    """What each process does. end: seconds since the epoch. On a GPU there is one process, and others draw its lessons."""
+def run_process(
+    rank: int,
+    processes: int,
+    task: Task,
+    recipe: Recipe,
+    folder: Path,
+    end: float,
+    rendezvous: Path,
+    device: str = "cpu",
+) -> None:
+    """What each process does. end: seconds since the epoch. On a GPU there is one process, and others draw its
+    lessons.
+    """
     on_cpu = device == "cpu"
     if on_cpu:
         torch.set_num_threads(1)
@@ -218,7 +256,14 @@ def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: P
     path = folder / f"checkpoint{rank}.pt"
     if path.exists():
         run.resume(path)
-    drawn = lessons(task, recipe, [1000 + rank, run.step], run.start, end, workers=0 if on_cpu else max(1, (os.cpu_count() or 2) - 2))
+    drawn = lessons(
+        task,
+        recipe,
+        [1000 + rank, run.step],
+        run.start,
+        end,
+        workers=0 if on_cpu else max(1, (os.cpu_count() or 2) - 2),
+    )
     saved, recent, parent = time.time(), [], os.getppid()
     with open(folder / f"log{rank}.txt", "a") as log, plain_attention() if on_cpu else nullcontext():
         while True:
@@ -235,15 +280,26 @@ def run_process(rank: int, processes: int, task: Task, recipe: Recipe, folder: P
                     saved = time.time()
                     run.save(path)
             lesson = next(drawn)
-            recent.append(run.update(elapsed, lesson.pictures, lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device))))
+            recent.append(
+                run.update(
+                    elapsed,
+                    lesson.pictures,
+                    lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device)),
+                )
+            )
             if run.step % AVERAGE_EVERY == 0 and processes > 1:
                 run.average_over_processes()
             if run.step % EMA_EVERY == 0:
                 run.update_ema()
             if run.step % LOG_EVERY == 0:
-                figures = [f"{name} {value:.3f}" for name, value in zip(task.figures, np.nanmean(recent, axis=0), strict=True)]
+                figures = [
+                    f"{name} {value:.3f}" for name, value in zip(task.figures, np.nanmean(recent, axis=0), strict=True)
+                ]
                 minutes, rate = (time.time() - run.start) / 60, run.optimizer.param_groups[-1]["lr"]
-                head = f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate {rate:.1e}: "
+                head = (
+                    f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate "
+                    f"{rate:.1e}: "
+                )
                 print(head + LOG_SEPARATOR.join(figures), file=log, flush=True)
                 recent = []
     run.save(path)
@@ -256,7 +312,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--minutes", type=float, help="length of the run")
     end.add_argument("--until", metavar="HH:MM", help="end of the run: the next time it is so late")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="one per core; on a GPU there is always one")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), help="one per core; on a GPU there is always one"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
 
 

@@ -2,8 +2,8 @@
 
     python -m training.shapes CACHE --pictures 3000       # then `python -m training.train CACHE RUN ...` as with photos
 
-Each picture is made from its number alone. Textures are sums of waves and noise of many sizes in a few colours; shapes are smooth blobs, polygons and rings,
-shaded and at times with a shadow, that cover each other.
+Each picture is made from its number alone. Textures are sums of waves and noise of many sizes in a few colours; shapes
+are smooth blobs, polygons and rings, shaded and at times with a shadow, that cover each other.
 """
 
 import argparse
@@ -24,11 +24,17 @@ def texture(rng: np.random.Generator, side: int = CACHE_SIDE) -> np.ndarray:
     for octave in range(int(rng.integers(1, 6))):
         size = max(2, int(rng.uniform(2, 5) * 2**octave))
         noise = rng.normal(size=(size, max(2, int(size * rng.uniform(0.4, 2.5))))).astype(np.float32)
-        field += cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC) * rng.uniform(0.3, 1.0) / (octave + 1) ** rng.uniform(0, 1)
+        field += (
+            cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC)
+            * rng.uniform(0.3, 1.0)
+            / (octave + 1) ** rng.uniform(0, 1)
+        )
     if rng.random() < 0.35:
         y, x = np.mgrid[0:side, 0:side] / side
         angle, frequency = rng.uniform(0, np.pi), rng.uniform(3, 40)
-        field += rng.uniform(0.4, 1.5) * np.sin(2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + 2 * field).astype(np.float32)
+        field += rng.uniform(0.4, 1.5) * np.sin(
+            2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + 2 * field
+        ).astype(np.float32)
     low, high = np.percentile(field, (2, 98))
     field = np.clip((field - low) / max(high - low, 1e-6), 0, 1)
     colours = rng.uniform(0, 255, (3, 3)) * rng.uniform(0.4, 1) + rng.uniform(0, 60)
@@ -43,11 +49,17 @@ def shape(rng: np.random.Generator, side: int = CACHE_SIDE) -> np.ndarray:
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     kind = rng.random()
     if kind < 0.55:
-        waves = sum(rng.normal(0, 0.35 / order) * np.cos(order * angles + rng.uniform(0, 2 * np.pi)) for order in range(1, 7))
+        waves = sum(
+            rng.normal(0, 0.35 / order) * np.cos(order * angles + rng.uniform(0, 2 * np.pi)) for order in range(1, 7)
+        )
         radii = radius * np.clip(1 + waves, 0.2, 2.2)
     else:
         corners = int(rng.integers(3, 8))
-        angles = np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind < 0.75 else np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        angles = (
+            np.sort(rng.uniform(0, 2 * np.pi, corners))
+            if kind < 0.75
+            else np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        )
         radii = radius * rng.uniform(0.6, 1.3, corners)
     turn, stretch = rng.uniform(0, 2 * np.pi), np.array([rng.uniform(0.4, 1.6), 1.0])
     outline = np.stack([np.cos(angles) * radii, np.sin(angles) * radii], axis=-1) * stretch
@@ -70,7 +82,9 @@ def picture(number: int, side: int = CACHE_SIDE) -> tuple[np.ndarray, list[np.nd
             cover = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), rng.uniform(0.4, 1.2))[..., None]
             if rng.random() < 0.4:
                 offset = rng.uniform(-0.05, 0.05, 2) * side
-                shadow = cv2.GaussianBlur(np.roll(mask, offset.astype(int), axis=(0, 1)).astype(np.float32), (0, 0), side * 0.015)
+                shadow = cv2.GaussianBlur(
+                    np.roll(mask, offset.astype(int), axis=(0, 1)).astype(np.float32), (0, 0), side * 0.015
+                )
                 rgb = rgb * (1 - 0.55 * shadow[..., None])
             light = 1 + 0.35 * rng.uniform(-1, 1) * np.linspace(-1, 1, side, dtype=np.float32)[:, None, None]
             rgb = rgb * (1 - cover) + texture(rng, side) * light * cover

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samkit.models.network import SamNetwork
+from samkit.models.sam_network import SamNetwork
 from training.augment import Sample, Sampler
 from training.data import open_cache
 from training.losses import total_loss
@@ -68,20 +68,24 @@ RECIPES = {
     ),
 }
 """By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger
-sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "restart" the same way again at a rate that moves a trained model,
-"gpu" for one large GPU, from either."""
+sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "restart" the same way again at
+a rate that moves a trained model, "gpu" for one large GPU, from either."""
 
 
 @dataclass(frozen=True)
 class PromptGroup:
-    """Prompts of one kind, as many for each picture: positions [B * P, N, 2] and labels [B * P, N] without padding; targets [B * P, S / 4, S / 4] soft."""
+    """Prompts of one kind, as many for each picture: positions [B * P, N, 2] and labels [B * P, N] without padding;
+    targets [B * P, S / 4, S / 4] soft.
+    """
 
     positions: Tensor
     labels: Tensor
     targets: Tensor
 
     def to(self, device: torch.device) -> "PromptGroup":
-        return PromptGroup(*(tensor.to(device, non_blocking=True) for tensor in (self.positions, self.labels, self.targets)))
+        return PromptGroup(
+            *(tensor.to(device, non_blocking=True) for tensor in (self.positions, self.labels, self.targets))
+        )
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,13 @@ class Batch:
 def collate(samples: list[Sample]) -> Batch:
     """Samples with the same numbers of clicks and of boxes -> a batch."""
     clicks = len(samples[0].clicks[1])
-    kinds = ([sample.clicks for sample in samples], slice(None, clicks)), ([sample.boxes for sample in samples], slice(clicks, None))
-    groups = [_group(prompts, [sample.masks[which] for sample in samples]) for prompts, which in kinds if len(prompts[0][1])]
+    kinds = (
+        ([sample.clicks for sample in samples], slice(None, clicks)),
+        ([sample.boxes for sample in samples], slice(clicks, None)),
+    )
+    groups = [
+        _group(prompts, [sample.masks[which] for sample in samples]) for prompts, which in kinds if len(prompts[0][1])
+    ]
     return Batch(normalise(torch.from_numpy(np.stack([sample.image for sample in samples]))), tuple(groups))
 
 
@@ -111,11 +120,12 @@ def _group(prompts: list[tuple[np.ndarray, np.ndarray]], masks: list[np.ndarray]
 
 
 def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tuple[float, float, float]:
-    """Encode once, decode `rounds` times with one more click each time, and leave the mean loss's gradients in the parameters.
+    """Encode once, decode `rounds` times with one more click each time, and leave the mean loss's gradients in the
+    parameters.
 
-    Clicks and boxes are decoded one after the other, because they have different numbers of tokens. The gradients of the features are gathered over all of it
-    and go back through the encoder once.
-    Returns the first round's loss, mean IoU of the single mask, and mean of the best multimask's IoU.
+    Clicks and boxes are decoded one after the other, because they have different numbers of tokens. The gradients of
+    the features are gathered over all of it and go back through the encoder once. Returns the first round's loss, mean
+    IoU of the single mask, and mean of the best multimask's IoU.
     """
     device, prompts = batch.pixels.device, sum(len(group.labels) for group in batch.groups)
     first = np.zeros(3)
@@ -130,9 +140,13 @@ def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tupl
                 loss, iou = total_loss(decoded, group.targets)
                 (loss * (share / rounds)).backward()
                 if index == 0:
-                    first += share * np.array([loss.item(), iou[:, 0].mean().item(), iou[:, 1:].max(1).values.mean().item()])
+                    first += share * np.array(
+                        [loss.item(), iou[:, 0].mean().item(), iou[:, 1:].max(1).values.mean().item()]
+                    )
                 if index + 1 < rounds:
-                    positions, labels, hint = add_corrections(positions, labels, decoded.logits.detach(), decoded.iou.detach(), group.targets)
+                    positions, labels, hint = add_corrections(
+                        positions, labels, decoded.logits.detach(), decoded.iou.detach(), group.targets
+                    )
     learning = [(level, leaf.grad) for level, leaf in zip(features, leaves, strict=True) if level.requires_grad]
     torch.autograd.backward(*zip(*learning, strict=True))
     return tuple(first.tolist())
@@ -180,7 +194,12 @@ def main() -> None:
     add_run_arguments(parser)
     parser.add_argument("--model", choices=CONFIGS, default="nano-sam2")
     parser.add_argument("--recipe", choices=RECIPES, default="first")
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run's checkpoint, or of an exported model")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with the weights of another run's checkpoint, or of an exported model",
+    )
     arguments = parser.parse_args()
     start_run(ImageTask(arguments.cache, arguments.model, arguments.start), RECIPES[arguments.recipe], arguments)
 

@@ -2,8 +2,9 @@
 
     python -m training.train_memory CACHE RUN --data ../shared/data --start IMAGE_RUN/checkpoint0.pt --minutes 60
 
-The first frame is prompted by a mask, a box or a click; then the object is followed with what the model itself predicts. The decoder learns along at a fifth of
-the rate, and every third step is an image step, so that it forgets nothing of pictures.
+The first frame is prompted by a mask, a box or a click; then the object is followed with what the model itself
+predicts. The decoder learns along at a fifth of the rate, and every third step is an image step, so that it forgets
+nothing of pictures.
 """
 
 import argparse
@@ -15,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from samkit.models.mask_decoder import DecodedMasks
-from samkit.models.memory_side import MASK_BIAS, MASK_SCALE
-from samkit.models.network import SamNetwork
-from samkit.models.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
+from samkit.models.network.mask_decoder import DecodedMasks
+from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE
+from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, FOREGROUND, PADDING
+from samkit.models.sam_network import SamNetwork
 from training.augment import Sampler
 from training.clips import Clip, ClipSampler, load_sequences
 from training.data import CACHE_SIDE, open_cache
@@ -33,9 +34,24 @@ MASK_PROMPTS, BOX_PROMPTS = 0.5, 0.25
 """Shares of the clips; the rest begin with a click."""
 
 RECIPES = {
-    "cpu": Recipe(stages=((0.0, 128, 6), (0.3, 192, 3), (0.6, 256, 2)), learning_rate=6e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
-    "larger": Recipe(stages=((0.0, 192, 3), (0.3, 256, 2), (0.65, 384, 1)), learning_rate=6e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
-    "gpu": Recipe(stages=((0.0, 128, 64), (0.2, 192, 32), (0.4, 256, 24)), learning_rate=8e-4, single_round_until=0.0, rounds=(0.5, 0.5)),
+    "cpu": Recipe(
+        stages=((0.0, 128, 6), (0.3, 192, 3), (0.6, 256, 2)),
+        learning_rate=6e-4,
+        single_round_until=0.0,
+        rounds=(0.5, 0.5),
+    ),
+    "larger": Recipe(
+        stages=((0.0, 192, 3), (0.3, 256, 2), (0.65, 384, 1)),
+        learning_rate=6e-4,
+        single_round_until=0.0,
+        rounds=(0.5, 0.5),
+    ),
+    "gpu": Recipe(
+        stages=((0.0, 128, 64), (0.2, 192, 32), (0.4, 256, 24)),
+        learning_rate=8e-4,
+        single_round_until=0.0,
+        rounds=(0.5, 0.5),
+    ),
 }
 FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))
 """(elapsed part of the run from which it holds, frames of a clip)."""
@@ -45,7 +61,8 @@ FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))
 class ClipBatch:
     """
     pixels:  [B, T, 3, S, S] normalised; targets: [B, T, S / 4, S / 4] soft
-    first_masks: [B, 1, S, S] of zeros and ones; points [B, 2, 2] of a box, or of a click, twice; clicked: bool [B], which of the two it is;
+    first_masks: [B, 1, S, S] of zeros and ones; points [B, 2, 2] of a box, or of a click, twice; clicked: bool [B],
+                 which of the two it is;
     by_mask: bool [B], whether the mask is given and not the points
     """
 
@@ -83,7 +100,9 @@ def collate_clips(clips: list[Clip], rng: np.random.Generator) -> ClipBatch:
 
 
 def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss, and on the frames after the first the chosen masks' mean IoU (nan where none holds the object) and the share of right object scores."""
+    """The loss, and on the frames after the first the chosen masks' mean IoU (nan where none holds the object) and the
+    share of right object scores.
+    """
     count, device = len(batch.pixels), batch.pixels.device
     with torch.no_grad():
         levels, _ = network.encode(batch.pixels.flatten(0, 1))
@@ -95,7 +114,9 @@ def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor,
         if frame == 0:
             remembered, pointer, loss = _remember_prompt(network, batch, features, targets)
         else:
-            slots = [memory.config.memories - 1] + [frame - past - 1 for past in range(1, frame) if frame - past < memory.config.memories]
+            slots = [memory.config.memories - 1] + [
+                frame - past - 1 for past in range(1, frame) if frame - past < memory.config.memories
+            ]
             looked_at = memories[:1] + memories[1:][-(memory.config.memories - 1) :]
             # As the bank has it: the prompt's pointer first, then the frames', the last one first.
             times = torch.tensor([frame, *range(1, frame)], device=device) / max(1, min(16, batch.frames) - 1)
@@ -117,8 +138,12 @@ def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor,
     return torch.stack(losses[1:]).mean() + 0.5 * losses[0], torch.cat(ious).mean(), torch.cat(right).mean()
 
 
-def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tensor], targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Memory [B, h, w, Cm], pointer [B, C] and loss of the first frame: half the clips give the mask itself, the others a box or a click."""
+def _remember_prompt(
+    network: SamNetwork, batch: ClipBatch, features: list[Tensor], targets: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory [B, h, w, Cm], pointer [B, C] and loss of the first frame: half the clips give the mask itself, the others
+    a box or a click.
+    """
     memory, low = network.memory, features[0]
     count, device = len(targets), targets.device
     each, there = torch.arange(count, device=device), torch.ones(count, dtype=torch.bool, device=device)
@@ -126,9 +151,14 @@ def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tenso
     loss, _ = tracking_loss(asked, targets)
     chosen = torch.where(batch.clicked, 1 + asked.iou[:, 1:].argmax(dim=1), 0)
     given = network.decode_on(
-        low, features, *(torch.zeros(len(targets), 2, 2), torch.full((len(targets), 2), PADDING)), memory.mask_downsample(batch.first_masks)
+        low,
+        features,
+        *(torch.zeros(len(targets), 2, 2), torch.full((len(targets), 2), PADDING)),
+        memory.mask_downsample(batch.first_masks),
     )
-    mask_logits = F.interpolate(batch.first_masks * MASK_SCALE + MASK_BIAS, targets.shape[-2:], mode="bilinear", antialias=True)
+    mask_logits = F.interpolate(
+        batch.first_masks * MASK_SCALE + MASK_BIAS, targets.shape[-2:], mode="bilinear", antialias=True
+    )
     by_mask = batch.by_mask
     logits = torch.where(by_mask[:, None, None, None], mask_logits, asked.logits[each, chosen][:, None].float())
     token = torch.where(by_mask[:, None], given.mask_tokens[:, 0], asked.mask_tokens[each, chosen])
@@ -136,7 +166,9 @@ def _remember_prompt(network: SamNetwork, batch: ClipBatch, features: list[Tenso
 
 
 def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> DecodedMasks:
-    """What the first frame's clicks and boxes give. They have different numbers of tokens, so each kind is decoded by itself."""
+    """What the first frame's clicks and boxes give. They have different numbers of tokens, so each kind is decoded by
+    itself.
+    """
     parts, order = [], []
     for label in ((FOREGROUND,), (BOX_TOP_LEFT, BOX_BOTTOM_RIGHT)):
         (which,) = torch.where(batch.clicked == (len(label) == 1))
@@ -146,18 +178,29 @@ def _ask(network: SamNetwork, batch: ClipBatch, features: list[Tensor]) -> Decod
             parts.append(network.decode([level[which] for level in features], *points))
             order.append(which)
     back = torch.cat(order).argsort()
-    return DecodedMasks(*(torch.cat([getattr(part, field.name) for part in parts])[back] for field in fields(DecodedMasks)))
+    return DecodedMasks(
+        *(torch.cat([getattr(part, field.name) for part in parts])[back] for field in fields(DecodedMasks))
+    )
 
 
 @dataclass
 class MemoryTask:
-    """first: checkpoints or exported models to begin with: one with a memory side, where there is one, then a newer image side."""
+    """first: checkpoints or exported models to begin with: one with a memory side, where there is one, then a newer
+    image side.
+    """
 
     cache_folder: Path
     data_root: Path
     first: tuple[Path, ...]
     figures = ("loss", "IoU of the chosen mask", "share of right object scores")
-    slow = ("prompt_encoder.", "mask_decoder.transformer", "mask_decoder.output", "mask_decoder.mask", "mask_decoder.iou", "mask_decoder.conv")
+    slow = (
+        "prompt_encoder.",
+        "mask_decoder.transformer",
+        "mask_decoder.output",
+        "mask_decoder.mask",
+        "mask_decoder.iou",
+        "mask_decoder.conv",
+    )
 
     def build(self) -> SamNetwork:
         network = build_network(NANO_SAM2_WITH_MEMORY)
@@ -201,7 +244,12 @@ def main() -> None:
     add_run_arguments(parser)
     parser.add_argument("--data", type=Path, required=True, help="the data folder, for its video sequences")
     parser.add_argument(
-        "--start", type=Path, nargs="+", required=True, metavar="CHECKPOINT", help="image side to build on, after a memory side where there is one"
+        "--start",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="CHECKPOINT",
+        help="image side to build on, after a memory side where there is one",
     )
     parser.add_argument("--recipe", choices=RECIPES, default="cpu")
     arguments = parser.parse_args()

@@ -1,7 +1,9 @@
 """J and F of DAVIS: how well a mask's region and its outline agree with the wanted ones.
 
-After Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation" (2016), whose evaluation code defines what is an outline
-and how far off it may be: a pixel whose right, lower or lower right neighbour is on the other side, and 0.8 % of the picture's diagonal.
+After Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation" (2016), whose
+evaluation code defines what is an outline
+and how far off it may be: a pixel whose right, lower or lower right neighbour is on the other side, and 0.8 % of the
+                           picture's diagonal.
 """
 
 import cv2
@@ -29,7 +31,9 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 
 def boundary_similarity(mask: np.ndarray, target: np.ndarray, void: np.ndarray | None = None) -> float:
-    """F: harmonic mean of the shares of the mask's outline that lies near the target's, and of the target's near the mask's."""
+    """F: harmonic mean of the shares of the mask's outline that lies near the target's, and of the target's near the
+    mask's.
+    """
     if void is not None:
         mask, target = mask & ~void, target & ~void
     radius = int(np.ceil(TOLERANCE * np.hypot(*mask.shape)))

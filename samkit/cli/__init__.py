@@ -1,7 +1,8 @@
 """The command line: the same models and experiments without a browser.
 
-Results go to stdout, everything else to stderr. Exit codes: 0 done; 2 wrong usage or bad input, with one sentence on stderr; 1 anything else, a replay that
-differs among it; 130 interrupted. Heavy modules are imported by the command that needs them, so that `--help` answers at once.
+Results go to stdout, everything else to stderr. Exit codes: 0 done; 2 wrong usage or bad input, with one sentence on
+stderr; 1 anything else, a replay that differs among it; 130 interrupted. Heavy modules are imported by the command that
+needs them, so that `--help` answers at once.
 """
 
 import sys
@@ -19,7 +20,10 @@ EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 # Typer names the class of all wrong usage only through its subclass.
 UsageError = typer.BadParameter.__base__
 
-app = typer.Typer(help="Look inside Segment Anything models: prompt a picture, turn one knob of the model, keep the run, compare.", **PLAIN)
+app = typer.Typer(
+    help="Look inside Segment Anything models: prompt a picture, turn one knob of the model, keep the run, compare.",
+    **PLAIN,
+)
 app.add_typer(models.app, name="models")
 app.command()(run.run)
 app.command()(run.replay)
@@ -27,7 +31,9 @@ app.add_typer(runs.app, name="runs")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line (default: of this process) and exit with its code. The one place where errors become sentences."""
+    """Run the command line (default: of this process) and exit with its code. The one place where errors become
+    sentences.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments or ["--help"], prog_name=PROGRAM, standalone_mode=False)

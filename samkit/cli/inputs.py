@@ -21,7 +21,9 @@ INPUT_OPTIONS = {
 
 
 def check_taken(experiment, given: Mapping[str, object]) -> None:
-    """BadInput for an input that the experiment would leave unread. given: option -> what was written for it, None or an empty list where nothing was."""
+    """BadInput for an input that the experiment would leave unread. given: option -> what was written for it, None or
+    an empty list where nothing was.
+    """
     from samkit.experiments.registry import experiments_taking
 
     for field, options in INPUT_OPTIONS.items():
@@ -34,7 +36,9 @@ def check_taken(experiment, given: Mapping[str, object]) -> None:
 
 
 def read_image(text: str):
-    """The Picture of `--image`: a path, `sample:NAME`, or FILM#12 for a frame of a film, FILM being what `--video` takes."""
+    """The Picture of `--image`: a path, `sample:NAME`, or FILM#12 for a frame of a film, FILM being what `--video`
+    takes.
+    """
     from samkit.media.pictures import read_picture
     from samkit.media.samples import load_sample, sample_names
 
@@ -59,8 +63,17 @@ def read_film(text: str):
     return load_sample_video(text.removeprefix(SAMPLE_PREFIX)) if text.startswith(SAMPLE_PREFIX) else open_video(text)
 
 
-def read_inputs(image: str | None, image_b: str | None, prompts, video: str | None, bank: Path | None, mask: Path | None, takes_picture: bool = True):
-    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a film.
+def read_inputs(
+    image: str | None,
+    image_b: str | None,
+    prompts,
+    video: str | None,
+    bank: Path | None,
+    mask: Path | None,
+    takes_picture: bool = True,
+):
+    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a
+    film.
 
     takes_picture: off for an experiment on a model alone
     """
@@ -84,7 +97,10 @@ def read_inputs(image: str | None, image_b: str | None, prompts, video: str | No
     if mask is not None and not prompts.is_empty:
         raise BadInput("A mask is what is remembered in place of prompts: give --mask or prompts, not both.")
     if film is not None and image is not None and mask is None and prompts.is_empty:
-        raise BadInput("A picture beside a film is what is remembered: say what on it with --point, --box, --prompts or --mask, or leave --image out.")
+        raise BadInput(
+            "A picture beside a film is what is remembered: say what on it with --point, --box, --prompts or "
+            "--mask, or leave --image out."
+        )
     picture = read_image(image) if image is not None else film.picture(0)
     second = read_image(image_b) if image_b else None
     place = None if image is not None else 0
@@ -98,7 +114,7 @@ def read_inputs(image: str | None, image_b: str | None, prompts, video: str | No
 
 def read_prompts(points: list[str], boxes: list[str], file: Path | None):
     """The Prompts of `--point x,y[,label]`, `--box x1,y1,x2,y2` and `--prompts FILE.json`, all of them together."""
-    from samkit.models.prompts import Prompts
+    from samkit.prompts import Prompts
 
     prompts = Prompts()
     if file is not None:
@@ -140,7 +156,9 @@ def make_parents(out: Path) -> None:
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"The folder {out.absolute().parent} can't be made ({error.strerror}): give --out another place.") from error
+        raise BadInput(
+            f"The folder {out.absolute().parent} can't be made ({error.strerror}): give --out another place."
+        ) from error
 
 
 def _numbers(text: str, option: str, layout: str, lengths: tuple[int, ...]) -> tuple[float, ...]:

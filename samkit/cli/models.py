@@ -16,19 +16,25 @@ def models(context: typer.Context) -> None:
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
     """The models known by name, whether each is on this machine, and own checkpoints in SAMKIT_EXTRA_MODELS."""
-    from samkit.models.byte_sizes import format_bytes
-    from samkit.models.catalogue import catalogue
-    from samkit.models.folders import own_checkpoints
+    from samkit.models.files.catalogue import catalogue
+    from samkit.models.files.folders import own_checkpoints
+    from samkit.words import format_bytes
 
     entries = catalogue()
     own = own_checkpoints()
     if as_json:
         fields = ("name", "title", "family", "version", "file_bytes", "sha256", "licence", "url")
-        rows = [{name: getattr(entry, name) for name in fields} | {"state": entry.state(), "path": str(entry.local_path())} for entry in entries]
+        rows = [
+            {name: getattr(entry, name) for name in fields} | {"state": entry.state(), "path": str(entry.local_path())}
+            for entry in entries
+        ]
         print_json({"models": rows, "own": [str(path) for path in own]})
         return
     for entry in entries:
-        print(f"{entry.name:<26}{entry.title:<24}{format_bytes(entry.file_bytes):>8}  {entry.state():<10}{entry.licence:.60}")
+        print(
+            f"{entry.name:<26}{entry.title:<24}{format_bytes(entry.file_bytes):>8}  "
+            f"{entry.state():<10}{entry.licence:.60}"
+        )
     for path in own:
         print(path)
 
@@ -36,8 +42,8 @@ def list_models(as_json: Json = False) -> None:
 @app.command("download")
 def download_model(name: str, as_json: Json = False) -> None:
     """Fetch a catalogue model, or the rest of it, and check its size and SHA-256."""
-    from samkit.models.byte_sizes import format_bytes
-    from samkit.models.download import download
+    from samkit.models.files.download import download
+    from samkit.words import format_bytes
 
     shown = -1
 
@@ -61,8 +67,21 @@ def model_info(ref: str, as_json: Json = False) -> None:
     from samkit.models.sam import load_model
 
     info = load_model(ref, device="cpu").info
-    fields = ("name", "family", "version", "sha256", "native_side", "patch_size", "side_step", "blocks_per_stage", "channels_per_stage", "window_sizes")
-    values = {name: getattr(info, name) for name in (*fields, "global_blocks", "parameters", "parameter_count")} | {"path": str(info.path)}
+    fields = (
+        "name",
+        "family",
+        "version",
+        "sha256",
+        "native_side",
+        "patch_size",
+        "side_step",
+        "blocks_per_stage",
+        "channels_per_stage",
+        "window_sizes",
+    )
+    values = {name: getattr(info, name) for name in (*fields, "global_blocks", "parameters", "parameter_count")} | {
+        "path": str(info.path)
+    }
     if as_json:
         print_json(values)
     else:

@@ -22,16 +22,18 @@ def runs(context: typer.Context) -> None:
 @app.command("list")
 def list_runs(
     experiment: Annotated[str | None, typer.Option(help="Only runs of this experiment.")] = None,
-    search: Annotated[str, typer.Option(help="Words, and clauses of MLflow's filter language such as metrics.predicted_iou > 0.8.")] = "",
+    search: Annotated[
+        str, typer.Option(help="Words, and clauses of MLflow's filter language such as metrics.predicted_iou > 0.8.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """The latest runs in the store."""
     from samkit.experiments.registry import find_experiment
-    from samkit.tracking.dates import shown_time
-    from samkit.tracking.search import Query, search_runs
-    from samkit.tracking.spool import Spool
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.bundle.dates import shown_time
+    from samkit.tracking.store.search import Query, search_runs
+    from samkit.tracking.store.spool import Spool
+    from samkit.tracking.store.store import RunStore
 
     query = Query(text=search, experiment=find_experiment(experiment).NAME if experiment else None)
     found = search_runs(RunStore(), query, size=limit).runs
@@ -49,7 +51,7 @@ def list_runs(
 @app.command("show")
 def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """Everything a run's run.json says."""
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.store import RunStore
 
     with tempfile.TemporaryDirectory(prefix="samkit-show-") as folder:
         record = RunStore().load(run_id, folder).record
@@ -61,9 +63,11 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json
 
 @app.command("compare")
 def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_json: Json = False) -> None:
-    """Runs side by side: what was set differently, all metrics, and the IoU of each mask with each where they lie on one picture."""
+    """Runs side by side: what was set differently, all metrics, and the IoU of each mask with each where they lie on
+    one picture.
+    """
     from samkit.tracking.compare import Comparison, iou_matrix
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.store import RunStore
 
     store = RunStore()
     with tempfile.TemporaryDirectory(prefix="samkit-compare-") as folder:
@@ -73,7 +77,10 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
         metrics = {row.name: row.values for row in comparison.metrics}
         name = comparison.mask_names[0] if comparison.mask_names else ""
         masks = comparison.masks(name)
-        matrices = [{"runs": group, "iou": iou_matrix([masks[index] for index in group]).tolist()} for group in comparison.grounds(name)]
+        matrices = [
+            {"runs": group, "iou": iou_matrix([masks[index] for index in group]).tolist()}
+            for group in comparison.grounds(name)
+        ]
     if as_json:
         print_json({"run_ids": unique, "differ": differ, "metrics": metrics, "mask": name, "overlaps": matrices})
         return
@@ -101,8 +108,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write runs to one zip file, to import or replay elsewhere."""
-    from samkit.tracking.archive import export_runs
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.bundle.archive import export_runs
+    from samkit.tracking.store.store import RunStore
 
     store = RunStore()
     with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
@@ -116,9 +123,11 @@ def export(
 
 @app.command("import")
 def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: Json = False) -> None:
-    """Put the runs of an exported zip file into the store. A run that is there already is not doubled. Exit code 1 where some wait in the spool."""
-    from samkit.tracking.archive import import_runs
-    from samkit.tracking.keep import keep_imported
+    """Put the runs of an exported zip file into the store. A run that is there already is not doubled. Exit code 1
+    where some wait in the spool.
+    """
+    from samkit.tracking.bundle.archive import import_runs
+    from samkit.tracking.store.keep import keep_imported
 
     with tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
         outcomes = keep_imported(import_runs(source, Path(folder)))
@@ -137,12 +146,19 @@ def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: 
 @app.command("deliver")
 def deliver(as_json: Json = False) -> None:
     """Send the runs that wait in the spool to the store. Exit code 1 where something stopped it."""
-    from samkit.tracking.spool import Spool
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.spool import Spool
+    from samkit.tracking.store.store import RunStore
 
     delivery = Spool().deliver(RunStore(), lambda done, total: say(f"Run {done + 1} of {total}"))
     if as_json:
-        print_json({"delivered": delivery.delivered, "set_aside": delivery.set_aside, "left": delivery.left, "problem": delivery.problem})
+        print_json(
+            {
+                "delivered": delivery.delivered,
+                "set_aside": delivery.set_aside,
+                "left": delivery.left,
+                "problem": delivery.problem,
+            }
+        )
     else:
         print(f"{len(delivery.delivered)} delivered, {delivery.left} still waiting.")
     for sentence in (*delivery.set_aside, *([delivery.problem] if delivery.problem else [])):

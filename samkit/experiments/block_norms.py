@@ -1,6 +1,8 @@
-"""Block norms: how long each token is after every transformer block, and which tokens stick out ("Vision Transformers Need Registers", Darcet et al. 2023).
+"""Block norms: how long each token is after every transformer block, and which tokens stick out ("Vision Transformers
+Need Registers", Darcet et al. 2023).
 
-The slow part is one encoding with every block's tokens kept. All else are plain functions of those tokens, quick enough to be called again for each knob.
+The slow part is one encoding with every block's tokens kept. All else are plain functions of those tokens, quick enough
+to be called again for each knob.
 """
 
 import time
@@ -13,9 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from samkit.errors import ParamsError
-from samkit.experiments.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
-from samkit.experiments.colormaps import Colormap, color_map
+from samkit.experiments.measures.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
 from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
+from samkit.media.colormaps import Colormap, color_map
 from samkit.models.geometry import ImageGeometry
 
 NAME = "block-norms"
@@ -30,16 +32,24 @@ class Params(ExperimentParams):
     """Blocks are counted from 0."""
 
     block: int | None = Field(default=None, ge=0, description="the block that is shown large; empty: the last one")
-    channel: int | None = Field(default=None, ge=0, description="one channel of that block in place of the norm over all; empty: the norm")
+    channel: int | None = Field(
+        default=None, ge=0, description="one channel of that block in place of the norm over all; empty: the norm"
+    )
     outlier_factor: float = Field(
-        default=3.0, gt=1, le=100, allow_inf_nan=False, description="a token is an outlier above so many times its block's median norm"
+        default=3.0,
+        gt=1,
+        le=100,
+        allow_inf_nan=False,
+        description="a token is an outlier above so many times its block's median norm",
     )
     colormap: Colormap = Field(default="viridis", description="colour scale of the maps")
 
 
 @dataclass(frozen=True)
 class BlockKind:
-    """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global attention."""
+    """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global
+    attention.
+    """
 
     index: int
     stage: int
@@ -71,27 +81,47 @@ def outliers(norms: np.ndarray, factor: float) -> np.ndarray:
 
 
 def block_rows(
-    norms: Sequence[np.ndarray], kinds: Sequence[BlockKind], widths: Sequence[int], similarities: Sequence[float | None], factor: float
+    norms: Sequence[np.ndarray],
+    kinds: Sequence[BlockKind],
+    widths: Sequence[int],
+    similarities: Sequence[float | None],
+    factor: float,
 ) -> list[dict]:
     """One row a block for a table."""
     rows = []
     for kind, values, channels, similarity in zip(kinds, norms, widths, similarities, strict=True):
         found = outliers(values, factor)
-        row = {"block": kind.index, "stage": kind.stage, "attention": f"window {kind.window}" if kind.window else "global"}
+        row = {
+            "block": kind.index,
+            "stage": kind.stage,
+            "attention": f"window {kind.window}" if kind.window else "global",
+        }
         row |= {"height": values.shape[0], "width": values.shape[1], "channels": channels}
         row |= {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
-        rows.append(row | {"outliers": int(found.sum()), "outlier_share": float(found.mean()), "similarity_to_last": similarity})
+        rows.append(
+            row | {"outliers": int(found.sum()), "outlier_share": float(found.mean()), "similarity_to_last": similarity}
+        )
     return rows
 
 
 def outlier_rows(norms: Sequence[np.ndarray], factor: float, geometry: ImageGeometry) -> list[dict]:
-    """One row an outlier: where it is (its middle, as shares of the original picture; above 1 in the padding beside it), and how far above the median."""
-    rows, (scale_y, scale_x) = [], (padded / resized for padded, resized in zip(geometry.padded_size, geometry.resized_size, strict=True))
+    """One row an outlier: where it is (its middle, as shares of the original picture; above 1 in the padding beside
+    it), and how far above the median.
+    """
+    rows, (scale_y, scale_x) = (
+        [],
+        (padded / resized for padded, resized in zip(geometry.padded_size, geometry.resized_size, strict=True)),
+    )
     for block, values in enumerate(norms):
         median, (height, width) = float(np.median(values)), values.shape
         for row, column in np.argwhere(outliers(values, factor)):
             norm = float(values[row, column])
-            place = {"row": int(row), "column": int(column), "x": scale_x * (int(column) + 0.5) / width, "y": scale_y * (int(row) + 0.5) / height}
+            place = {
+                "row": int(row),
+                "column": int(column),
+                "x": scale_x * (int(column) + 0.5) / width,
+                "y": scale_y * (int(row) + 0.5) / height,
+            }
             rows.append({"block": block, **place, "norm": norm, "times_median": norm / median})
     return rows
 
@@ -101,8 +131,10 @@ class BlockMeasures:
     """What one encoding's blocks give, whatever the knobs say.
 
     norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it
-    similarity: float32 [N, N], CKA; cosine: float32 [N, N], NaN between blocks of different widths; both on tokens of `grid`
-    tokens: block -> [h, w, C], of the one that was shown last: the blocks of a large model are more than a cache of encodings holds
+    similarity: float32 [N, N], CKA; cosine: float32 [N, N], NaN between blocks of different widths; both on tokens of
+                `grid`
+    tokens: block -> [h, w, C], of the one that was shown last: the blocks of a large model are more than a cache of
+            encodings holds
     """
 
     norms: tuple[np.ndarray, ...]
@@ -145,13 +177,14 @@ def run(
 ) -> Result:
     """Encode the picture with every block kept, and measure.
 
-    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them only a channel of another block
-              needs the encoding again
+    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them
+              only a channel of another block needs the encoding again
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
-    arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity (linear CKA) and cosine (NaN between
-             blocks of different widths), float32 [N, N]
-    metrics: blocks, max_norm and its block, outliers (of all blocks), outlier_blocks, last_max_over_median, similarity_grid_h and similarity_grid_w
+    arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity (linear CKA) and
+             cosine (NaN between blocks of different widths), float32 [N, N]
+    metrics: blocks, max_norm and its block, outliers (of all blocks), outlier_blocks, last_max_over_median,
+             similarity_grid_h and similarity_grid_w
     tables:  blocks, outliers
     Raises ParamsError for a block or a channel the model doesn't have.
     """
@@ -169,22 +202,31 @@ def run(
         encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
         report(0.8, "Measuring")
         start = time.perf_counter()
-        found = measured[key] = replace(found or measure_blocks(model, encoding), tokens={chosen: encoding.blocks[chosen]})
+        found = measured[key] = replace(
+            found or measure_blocks(model, encoding), tokens={chosen: encoding.blocks[chosen]}
+        )
     norms, (grid_h, grid_w) = found.norms, found.grid
     shown = norms[chosen] if params.channel is None else channel_map(found.tokens[chosen], params.channel)
     rows = block_rows(norms, found.kinds, found.widths, found.successive, params.outlier_factor)
     highest = int(np.argmax([row["max"] for row in rows]))
     metrics = {"blocks": float(count), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
-    metrics |= {"outliers": float(sum(row["outliers"] for row in rows)), "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows))}
+    metrics |= {
+        "outliers": float(sum(row["outliers"] for row in rows)),
+        "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows)),
+    }
     metrics |= {"last_max_over_median": rows[-1]["max"] / max(rows[-1]["median"], 1e-12)}
     metrics |= {"similarity_grid_h": float(grid_h), "similarity_grid_w": float(grid_w)}
-    images = {"sheet": norm_sheet(norms, params.colormap), "map": color_map(shown, float(shown.min()), float(shown.max()), params.colormap)}
+    images = {
+        "sheet": norm_sheet(norms, params.colormap),
+        "map": color_map(shown, float(shown.min()), float(shown.max()), params.colormap),
+    }
     report(1.0, "Done")
     return Result(
         NAME,
         params,
         images=images,
-        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)} | {"map": shown, "similarity": found.similarity, "cosine": found.cosine},
+        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)}
+        | {"map": shown, "similarity": found.similarity, "cosine": found.cosine},
         metrics=metrics,
         tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor, found.geometry)},
         timings={"encode_ms": found.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
@@ -197,7 +239,11 @@ def norm_sheet(norms: Sequence[np.ndarray], colormap: Colormap) -> np.ndarray:
     for values in norms:
         scale = TILE_PX / max(values.shape)
         tile = color_map(values, float(values.min()), float(values.max()), colormap)
-        tile = cv2.resize(tile, (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))), interpolation=cv2.INTER_NEAREST)
+        tile = cv2.resize(
+            tile,
+            (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))),
+            interpolation=cv2.INTER_NEAREST,
+        )
         framed = np.full((TILE_PX + 4, TILE_PX + 4, 3), 255, np.uint8)
         framed[2 : 2 + tile.shape[0], 2 : 2 + tile.shape[1]] = tile
         tiles.append(framed)

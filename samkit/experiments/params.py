@@ -12,7 +12,9 @@ from samkit.experiments.result import PlainParams
 
 
 def build_params(params_class: type[PlainParams], values: Mapping[str, Any]) -> PlainParams:
-    """`params_class(**values)`, with `ParamsError` for an unknown name (and the nearest known ones) and for a value out of range."""
+    """`params_class(**values)`, with `ParamsError` for an unknown name (and the nearest known ones) and for a value out
+    of range.
+    """
     for name in values:
         if name not in params_class.model_fields:
             raise ParamsError(f'There is no parameter "{name}": {_nearest(name, list(params_class.model_fields))}')
@@ -23,11 +25,15 @@ def build_params(params_class: type[PlainParams], values: Mapping[str, Any]) -> 
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
         if not problem["loc"]:
             raise ParamsError(f"{message}.") from error
-        raise ParamsError(f'The parameter "{problem["loc"][0]}" can\'t be {_shown(problem["input"])}: it {message}.') from error
+        raise ParamsError(
+            f'The parameter "{problem["loc"][0]}" can\'t be {_shown(problem["input"])}: it {message}.'
+        ) from error
 
 
 def parse_value(text: str) -> Any:
-    """The value of `name=value` on a command line: JSON where it is JSON (numbers, true, null, lists), "none" or nothing for no value, else the text itself."""
+    """The value of `name=value` on a command line: JSON where it is JSON (numbers, true, null, lists), "none" or
+    nothing for no value, else the text itself.
+    """
     if text.strip().lower() in ("", "none"):
         return None
     try:

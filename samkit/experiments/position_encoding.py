@@ -1,6 +1,7 @@
 """ViT position encoding: what the encoder adds to its tokens so that they know where they are, on any grid.
 
-SAM v1 has one learned table, SAM v2 a coarse one plus a small one that is repeated window by window; both are stretched to the grid at hand. Nothing is
+SAM v1 has one learned table, SAM v2 a coarse one plus a small one that is repeated window by window; both are stretched
+to the grid at hand. Nothing is
 encoded: a model is all that is looked at.
 """
 
@@ -14,8 +15,8 @@ from pydantic import Field
 from torch import Tensor
 
 from samkit.errors import ParamsError
-from samkit.experiments.colormaps import Colormap, color_map
 from samkit.experiments.result import Inputs, PlainParams, Progress, Result
+from samkit.media.colormaps import Colormap, color_map
 
 NAME = "position-encoding"
 TITLE = "ViT position encoding"
@@ -31,12 +32,26 @@ SATURATED = 0.01
 class Params(PlainParams):
     """Tokens are counted from 0, from the top left."""
 
-    height: int | None = Field(default=None, ge=MIN_GRID, description="tokens from top to bottom, up to twice the base grid; empty: the base grid")
-    width: int | None = Field(default=None, ge=MIN_GRID, description="tokens from left to right, up to twice the base grid; empty: the base grid")
-    window_tiling: bool = Field(default=True, description="SAM v2: with the table that is repeated window by window; SAM v1 has none")
+    height: int | None = Field(
+        default=None,
+        ge=MIN_GRID,
+        description="tokens from top to bottom, up to twice the base grid; empty: the base grid",
+    )
+    width: int | None = Field(
+        default=None,
+        ge=MIN_GRID,
+        description="tokens from left to right, up to twice the base grid; empty: the base grid",
+    )
+    window_tiling: bool = Field(
+        default=True, description="SAM v2: with the table that is repeated window by window; SAM v1 has none"
+    )
     channel: int = Field(default=0, ge=0, description="the channel that is shown beside the norm")
-    row: int | None = Field(default=None, ge=0, description="of the token that all others are compared with; empty: the middle")
-    column: int | None = Field(default=None, ge=0, description="of the token that all others are compared with; empty: the middle")
+    row: int | None = Field(
+        default=None, ge=0, description="of the token that all others are compared with; empty: the middle"
+    )
+    column: int | None = Field(
+        default=None, ge=0, description="of the token that all others are compared with; empty: the middle"
+    )
     colormap: Colormap = Field(default="viridis", description="colour scale of the maps")
 
 
@@ -51,7 +66,8 @@ def encoding_norm(encoding: Tensor) -> np.ndarray:
 
 
 def principal_components(encoding: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The three directions in which positions differ most: [C, h, w] -> uint8 [h, w, 3] (red is the first) and each one's share of the variance [3].
+    """The three directions in which positions differ most: [C, h, w] -> uint8 [h, w, 3] (red is the first) and each
+    one's share of the variance [3].
 
     A component's sign is free; here its largest loading is positive.
     """
@@ -79,16 +95,19 @@ def similarity_to(encoding: Tensor, row: int, column: int) -> np.ndarray:
 
 
 def channel_frequencies(encoding: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How fine each channel's pattern is, by its power spectrum without the mean: [C, h, w] -> three arrays [C], cycles per side of the grid.
+    """How fine each channel's pattern is, by its power spectrum without the mean: [C, h, w] -> three arrays [C], cycles
+    per side of the grid.
 
-    The strongest frequency's vertical part (0 or more), its horizontal part (with the sign that makes the direction), and the power's mean frequency.
+    The strongest frequency's vertical part (0 or more), its horizontal part (with the sign that makes the direction),
+    and the power's mean frequency.
     """
     height, width = encoding.shape[1:]
     vertical = torch.fft.fftfreq(height, 1 / height).abs()
     vertical_signed = torch.fft.fftfreq(height, 1 / height)
     horizontal = torch.fft.rfftfreq(width, 1 / width)
     power = torch.fft.rfft2(encoding.cpu() - encoding.cpu().mean(dim=(1, 2), keepdim=True)).abs().square()
-    # The half that rfft leaves out mirrors the other one; its columns count twice, but for the two that are their own mirror.
+    # The half that rfft leaves out mirrors the other one; its columns count twice, but for the two that are their own
+    # mirror.
     weight = torch.full((power.shape[2],), 2.0)
     weight[0] = 1.0
     if width % 2 == 0:
@@ -107,8 +126,10 @@ def channel_frequencies(encoding: Tensor) -> tuple[np.ndarray, np.ndarray, np.nd
 class PositionMeasures:
     """What one grid's encoding gives, whatever channel or token is shown.
 
-    encoding: float32 [C, h, w]; norm, difference: float32 [h, w], the latter between bfloat16 and float32 as L2 over the channels
-    components, shares: as `principal_components` gives them; vertical, horizontal, mean_frequency: as `channel_frequencies` does
+    encoding: float32 [C, h, w]; norm, difference: float32 [h, w], the latter between bfloat16 and float32 as L2 over
+              the channels
+    components, shares: as `principal_components` gives them; vertical, horizontal, mean_frequency: as
+                        `channel_frequencies` does
     """
 
     encoding: Tensor
@@ -122,27 +143,41 @@ class PositionMeasures:
 
 
 def measure_positions(model, height: int, width: int, window_tiling: bool) -> PositionMeasures:
-    """The bfloat16 encoding is made as in a model that was cast as a whole: from rounded tables, stretched and added in bfloat16."""
+    """The bfloat16 encoding is made as in a model that was cast as a whole: from rounded tables, stretched and added in
+    bfloat16.
+    """
     encoding = model.position_encoding(height, width, window_tiling).cpu()
     rounded = model.position_encoding(height, width, window_tiling, dtype="bfloat16").cpu()
     return PositionMeasures(
-        encoding, encoding_norm(encoding), encoding_norm(encoding - rounded), *principal_components(encoding), *channel_frequencies(encoding)
+        encoding,
+        encoding_norm(encoding),
+        encoding_norm(encoding - rounded),
+        *principal_components(encoding),
+        *channel_frequencies(encoding),
     )
 
 
 def check_grid(model, params: Params) -> tuple[int, int]:
-    """(height, width) of the grid. Raises ParamsError for one beyond twice the base grid, and for a token or a channel that isn't there."""
+    """(height, width) of the grid. Raises ParamsError for one beyond twice the base grid, and for a token or a channel
+    that isn't there.
+    """
     base = base_grid(model)
     height, width = params.height or base, params.width or base
     for name, length in (("height", height), ("width", width)):
         if length > 2 * base:
-            raise ParamsError(f"The {name} {length} is beyond twice this model's base grid of {base} x {base} tokens; choose {MIN_GRID} to {2 * base}.")
+            raise ParamsError(
+                f"The {name} {length} is beyond twice this model's base grid of {base} x {base} tokens; choose "
+                f"{MIN_GRID} to {2 * base}."
+            )
     for name, place, length in (("row", params.row, height), ("column", params.column, width)):
         if place is not None and place >= length:
             raise ParamsError(f"This grid has the {name}s 0 to {length - 1}; there is no {name} {place}.")
     channels = model.info.channels_per_stage[0]
     if params.channel >= channels:
-        raise ParamsError(f"This model's position encoding has the channels 0 to {channels - 1}; there is no channel {params.channel}.")
+        raise ParamsError(
+            f"This model's position encoding has the channels 0 to {channels - 1}; there is no channel "
+            f"{params.channel}."
+        )
     return height, width
 
 
@@ -161,9 +196,9 @@ def run(
 
     images:  norm, channel, components (the first three as red, green and blue), similarity, difference
     arrays:  norm, channel, similarity, difference, float32 [h, w]
-    metrics: height, width, channels, row and column of the compared token, mean_norm, component_1 to component_3 (shares of the variance),
-             frequency (median over the channels of the strongest one, cycles per side), mean_frequency (mean over the channels),
-             bfloat16_error (relative L2), bfloat16_max (of a token)
+    metrics: height, width, channels, row and column of the compared token, mean_norm, component_1 to component_3
+             (shares of the variance), frequency (median over the channels of the strongest one, cycles per side),
+             mean_frequency (mean over the channels), bfloat16_error (relative L2), bfloat16_max (of a token)
     tables:  channels
     Raises ParamsError for a grid, token or channel the model doesn't have.
     """
@@ -177,20 +212,37 @@ def run(
     found = measured[key] = measured.get(key) or measure_positions(model, height, width, tiled)
     row = height // 2 if params.row is None else params.row
     column = width // 2 if params.column is None else params.column
-    maps = {"norm": found.norm, "channel": found.encoding[params.channel].numpy(), "similarity": similarity_to(found.encoding, row, column)}
+    maps = {
+        "norm": found.norm,
+        "channel": found.encoding[params.channel].numpy(),
+        "similarity": similarity_to(found.encoding, row, column),
+    }
     maps["difference"] = found.difference
-    limits = {name: (float(values.min()), float(values.max())) for name, values in maps.items()} | {"similarity": (-1.0, 1.0)}
+    limits = {name: (float(values.min()), float(values.max())) for name, values in maps.items()} | {
+        "similarity": (-1.0, 1.0)
+    }
     strongest = np.hypot(found.vertical, found.horizontal)
-    metrics = {"height": height, "width": width, "channels": len(found.encoding), "row": row, "column": column, "mean_norm": found.norm.mean()}
+    metrics = {
+        "height": height,
+        "width": width,
+        "channels": len(found.encoding),
+        "row": row,
+        "column": column,
+        "mean_norm": found.norm.mean(),
+    }
     metrics |= {f"component_{index}": share for index, share in enumerate(found.shares, start=1)}
     metrics |= {"frequency": np.median(strongest), "mean_frequency": found.mean_frequency.mean()}
     total = float(found.encoding.norm())
-    metrics |= {"bfloat16_error": float(np.linalg.norm(found.difference)) / max(total, 1e-12), "bfloat16_max": found.difference.max()}
+    metrics |= {
+        "bfloat16_error": float(np.linalg.norm(found.difference)) / max(total, 1e-12),
+        "bfloat16_max": found.difference.max(),
+    }
     report(1.0, "Done")
     return Result(
         NAME,
         params,
-        images={name: color_map(values, *limits[name], params.colormap) for name, values in maps.items()} | {"components": found.components},
+        images={name: color_map(values, *limits[name], params.colormap) for name, values in maps.items()}
+        | {"components": found.components},
         arrays=maps,
         metrics={name: float(value) for name, value in metrics.items()},
         tables={"channels": channel_rows(found)},
@@ -200,9 +252,22 @@ def run(
 
 def channel_rows(measures: PositionMeasures) -> list[dict]:
     """One row a channel for a table; frequencies in cycles per side of the grid."""
-    spread = measures.encoding.std(dim=(1, 2)).tolist() if measures.encoding[0].numel() > 1 else [0.0] * len(measures.encoding)
-    columns = zip(measures.vertical.tolist(), measures.horizontal.tolist(), measures.mean_frequency.tolist(), spread, strict=True)
+    spread = (
+        measures.encoding.std(dim=(1, 2)).tolist()
+        if measures.encoding[0].numel() > 1
+        else [0.0] * len(measures.encoding)
+    )
+    columns = zip(
+        measures.vertical.tolist(), measures.horizontal.tolist(), measures.mean_frequency.tolist(), spread, strict=True
+    )
     return [
-        {"channel": index, "frequency": float(np.hypot(down, across)), "vertical": down, "horizontal": across, "mean_frequency": mean, "deviation": deviation}
+        {
+            "channel": index,
+            "frequency": float(np.hypot(down, across)),
+            "vertical": down,
+            "horizontal": across,
+            "mean_frequency": mean,
+            "deviation": deviation,
+        }
         for index, (down, across, mean, deviation) in enumerate(columns)
     ]

@@ -9,7 +9,9 @@ from samkit.errors import BadInput
 
 
 class _Experiments(Mapping[str, ModuleType]):
-    """name -> module with NAME, TITLE, QUESTION, TAKES, Params and run. TAKES: the fields of `Inputs` that its run looks at."""
+    """name -> module with NAME, TITLE, QUESTION, TAKES, Params and run. TAKES: the fields of `Inputs` that its run
+    looks at.
+    """
 
     def __init__(self, modules: dict[str, str]):
         self._modules = modules
@@ -38,7 +40,9 @@ EXPERIMENTS = _Experiments(
 
 
 def find_experiment(name: str) -> ModuleType:
-    """The experiment's module; BadInput with the nearest names where there is none. `_` for `-` and capitals make no difference."""
+    """The experiment's module; BadInput with the nearest names where there is none. `_` for `-` and capitals make no
+    difference.
+    """
     folded = name.strip().lower().replace("_", "-")
     if folded in tuple(EXPERIMENTS):
         return EXPERIMENTS[folded]

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from samkit.media.pictures import Picture
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 
 if TYPE_CHECKING:
     from samkit.media.films import Video
@@ -27,15 +27,23 @@ class PlainParams(BaseModel):
 class ExperimentParams(PlainParams):
     """Parameters of every experiment that encodes a picture."""
 
-    side: int | None = Field(default=None, ge=32, description="longest side of the encoded picture in pixels; empty: the model's native side")
-    fit: Literal["native", "stretch", "aspect"] = Field(default="native", description="how the picture is fitted to the encoder")
+    side: int | None = Field(
+        default=None, ge=32, description="longest side of the encoded picture in pixels; empty: the model's native side"
+    )
+    fit: Literal["native", "stretch", "aspect"] = Field(
+        default="native", description="how the picture is fitted to the encoder"
+    )
 
 
 class MaskParams(ExperimentParams):
     """Parameters of every experiment that makes masks."""
 
     refine_edges: bool = Field(
-        default=False, description="cut the masks again along the picture's edges by OpenCV's GrabCut: a step after the model, not its own output"
+        default=False,
+        description="cut the masks again along the picture's edges by OpenCV's GrabCut: a step after the model, not "
+        "its "
+        "own "
+        "output",
     )
 
 
@@ -57,7 +65,8 @@ class Prior:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures and prompts of one run; for runs on a film also the film, the pictures remembered beforehand, and a memory bank to start from.
+    """The pictures and prompts of one run; for runs on a film also the film, the pictures remembered beforehand, and a
+    memory bank to start from.
 
     image: None for an experiment on a model alone
     """
@@ -73,7 +82,16 @@ class Inputs:
 class EncodeFunction(Protocol):
     """Encodes a picture; the app passes one that caches, the command line one that does not."""
 
-    def __call__(self, model, picture: Picture, *, side: int | None, fit: str, window_sizes: tuple[int, ...] | None = None, keep_blocks: bool = False): ...
+    def __call__(
+        self,
+        model,
+        picture: Picture,
+        *,
+        side: int | None,
+        fit: str,
+        window_sizes: tuple[int, ...] | None = None,
+        keep_blocks: bool = False,
+    ): ...
 
 
 def encode_plain(model, picture: Picture, *, side=None, fit="native", window_sizes=None, keep_blocks=False):

@@ -1,6 +1,8 @@
-"""Semantic similarity: the mean of the tokens under a mask, compared with every token of the same or another picture: find the other pigeons.
+"""Semantic similarity: the mean of the tokens under a mask, compared with every token of the same or another picture:
+find the other pigeons.
 
-The slow part is one encoding for each picture (one more mirrored, one more zoomed in). The rest are plain functions of token_similarity.py.
+The slow part is one encoding for each picture (one more mirrored, one more zoomed in). The rest are plain functions of
+token_similarity.py.
 """
 
 import json
@@ -13,10 +15,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from samkit.errors import BadInput, ParamsError
-from samkit.experiments.colormaps import Colormap, color_map
-from samkit.experiments.predicted_masks import Predicted, predict_once
-from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
-from samkit.experiments.token_similarity import (
+from samkit.experiments.measures.predicted_masks import Predicted, predict_once
+from samkit.experiments.measures.token_similarity import (
     ReferenceTokens,
     find_regions,
     picture_similarity,
@@ -24,11 +24,13 @@ from samkit.experiments.token_similarity import (
     reference_tokens,
     similarity_map,
 )
+from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
+from samkit.media.colormaps import Colormap, color_map
 from samkit.media.masks import mask_iou
 from samkit.media.pictures import Picture
 from samkit.media.rle import mask_to_rle
 from samkit.media.samples import known_count, mirrored
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 
 NAME = "semantic-similarity"
 TITLE = "Semantic similarity"
@@ -48,18 +50,37 @@ GOLDEN_ANGLE = 137.508
 
 
 class Params(MaskParams):
-    features: Literal["projected", "raw"] = Field(default="projected", description="after the neck, as the decoder takes them; or of the trunk before it")
-    level: int = Field(default=0, ge=0, le=3, description="resolution, 0 the coarsest: v2 has 3 projected and 4 raw, v1 one")
+    features: Literal["projected", "raw"] = Field(
+        default="projected", description="after the neck, as the decoder takes them; or of the trunk before it"
+    )
+    level: int = Field(
+        default=0, ge=0, le=3, description="resolution, 0 the coarsest: v2 has 3 projected and 4 raw, v1 one"
+    )
     mirrored: bool = Field(default=False, description="the mirrored picture's tokens are averaged in, turned back")
-    zoom: bool = Field(default=False, description="the object is cropped, encoded larger, and its tokens there are averaged instead")
-    prototypes: int = Field(default=1, ge=1, le=8, description="that many means of groups of tokens in place of one; the nearest counts")
-    range_low: float = Field(default=-1.0, ge=-1, le=1, description="similarity that gets the colour scale's first colour")
+    zoom: bool = Field(
+        default=False, description="the object is cropped, encoded larger, and its tokens there are averaged instead"
+    )
+    prototypes: int = Field(
+        default=1, ge=1, le=8, description="that many means of groups of tokens in place of one; the nearest counts"
+    )
+    range_low: float = Field(
+        default=-1.0, ge=-1, le=1, description="similarity that gets the colour scale's first colour"
+    )
     range_high: float = Field(default=1.0, ge=-1, le=1, description="similarity that gets its last")
     own_range: bool = Field(default=False, description="the map's own least and largest similarity get them instead")
     threshold: float = Field(default=0.7, ge=-1, le=1, description="tokens above it are the same thing")
-    min_area: float = Field(default=0.001, ge=0, le=1, description="smallest region that counts, as a share of the picture")
-    find_objects: bool = Field(default=False, description="each region's peak goes back to the model as a point, for a mask of its own")
-    mask_index: int | None = Field(default=None, ge=0, le=3, description="which of the four masks is averaged; empty: the one with the highest predicted IoU")
+    min_area: float = Field(
+        default=0.001, ge=0, le=1, description="smallest region that counts, as a share of the picture"
+    )
+    find_objects: bool = Field(
+        default=False, description="each region's peak goes back to the model as a point, for a mask of its own"
+    )
+    mask_index: int | None = Field(
+        default=None,
+        ge=0,
+        le=3,
+        description="which of the four masks is averaged; empty: the one with the highest predicted IoU",
+    )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="of k-means")
     colormap: Colormap = Field(default="viridis", description="colour scale of the map")
 
@@ -89,7 +110,9 @@ def object_crop(picture: Picture, mask: np.ndarray) -> tuple[Picture, np.ndarray
     return Picture.from_array(np.ascontiguousarray(picture.rgb[window]), f"{picture.name} zoomed"), mask[window]
 
 
-def describe_object(model, picture: Picture, mask: np.ndarray, params: Params, encode: EncodeFunction) -> ReferenceTokens:
+def describe_object(
+    model, picture: Picture, mask: np.ndarray, params: Params, encode: EncodeFunction
+) -> ReferenceTokens:
     """The tokens under a mask, bool [H, W] of the picture: zoomed in and mirrored as the parameters say."""
     if params.zoom:
         picture, mask = object_crop(picture, mask)
@@ -102,7 +125,9 @@ def describe_object(model, picture: Picture, mask: np.ndarray, params: Params, e
     return reference
 
 
-def find_objects(model, encoding, regions, known: MutableMapping[tuple, tuple], progress: Progress) -> tuple[dict[int, np.ndarray], list[dict]]:
+def find_objects(
+    model, encoding, regions, known: MutableMapping[tuple, tuple], progress: Progress
+) -> tuple[dict[int, np.ndarray], list[dict]]:
     """A mask for each region, from a click on its peak: (bool [H, W] by the region's number, rows).
 
     A mask that is mostly one found before is left out, and its row says which; an empty one is left out too.
@@ -117,7 +142,15 @@ def find_objects(model, encoding, regions, known: MutableMapping[tuple, tuple], 
         mask, predicted_iou = known[region.peak]
         same = next((number for number, other in masks.items() if mask_iou(mask, other) > SAME_OBJECT_IOU), None)
         row = {"object": region.label, "x": region.peak[0], "y": region.peak[1], "similarity": region.peak_similarity}
-        rows.append(row | {"predicted_iou": predicted_iou, "area_px": int(mask.sum()), "area_share": float(mask.mean()), "same_as": same})
+        rows.append(
+            row
+            | {
+                "predicted_iou": predicted_iou,
+                "area_px": int(mask.sum()),
+                "area_share": float(mask.mean()),
+                "same_as": same,
+            }
+        )
         if same is None and mask.any():
             masks[region.label] = mask
     while len(known) > MAX_PEAKS:
@@ -143,15 +176,20 @@ def run(
     found: MutableMapping[tuple, dict] | None = None,
     predicted: MutableMapping[tuple, Predicted] | None = None,
 ) -> Result:
-    """Average the tokens under the chosen mask of `inputs.image`, and look for them in `inputs.image_b`, or in the same picture where there is none.
+    """Average the tokens under the chosen mask of `inputs.image`, and look for them in `inputs.image_b`, or in the same
+    picture where there is none.
 
-    described, found, predicted: where tokens, objects' masks and the prompt's masks are kept for later runs, so that a knob makes nothing again
+    described, found, predicted: where tokens, objects' masks and the prompt's masks are kept for later runs, so that a
+                                 knob makes nothing again
 
     images:  similarity, regions (outlined), and objects (in colours of their own) on the compared picture
-    masks:   mask_0 .. mask_3 and chosen, of the first picture; similar (in a counted region) and objects (all of them), of the compared one
-    arrays:  similarity, float32 [h, w] token by token; picture_similarity, float32 over the compared picture; prototypes, float32 [K, C]
-    metrics: regions; known_count, where a sample's true number is known; largest and mean similarity; similar_share of the picture; mask_index and
-             predicted_iou of the mask that is averaged; tokens (how many it touches); objects
+    masks:   mask_0 .. mask_3 and chosen, of the first picture; similar (in a counted region) and objects (all of them),
+             of the compared one
+    arrays:  similarity, float32 [h, w] token by token; picture_similarity, float32 over the compared picture;
+             prototypes, float32 [K, C]
+    metrics: regions; known_count, where a sample's true number is known; largest and mean similarity; similar_share of
+             the picture; mask_index and predicted_iou of the mask that is averaged; tokens (how many it touches);
+             objects
     tables:  masks, regions, objects
     files:   objects.coco.json, all objects' masks as COCO annotations
     Raises BadInput without a prompt or for an empty mask, ParamsError for a level the model doesn't have.
@@ -162,18 +200,33 @@ def run(
         raise BadInput("There is no prompt: mark one object with a point or a box, and others like it are looked for.")
     if params.level >= level_count(model, params.features):
         count = level_count(model, params.features)
-        raise ParamsError(f"This model has {count} {params.features} resolutions, 0 the coarsest; there is no level {params.level}.")
+        raise ParamsError(
+            f"This model has {count} {params.features} resolutions, 0 the coarsest; there is no level {params.level}."
+        )
     report(0.0, "Encoding the picture")
     encoding = encode(model, inputs.image, side=params.side, fit=params.fit)
     given = predict_once(model, encoding, inputs.image, inputs.prompts, params.refine_edges, predicted)
     prediction, masks = given.prediction, given.masks
     chosen = prediction.best if params.mask_index is None else params.mask_index
     if not masks[chosen].any():
-        raise BadInput("The chosen mask is empty, so there is nothing to average: choose another of the four, or another prompt.")
+        raise BadInput(
+            "The chosen mask is empty, so there is nothing to average: choose another of the four, or another prompt."
+        )
     scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
-    key = (*scene, inputs.prompts, chosen, params.refine_edges, params.features, params.level, params.mirrored, params.zoom)
+    key = (
+        *scene,
+        inputs.prompts,
+        chosen,
+        params.refine_edges,
+        params.features,
+        params.level,
+        params.mirrored,
+        params.zoom,
+    )
     report(0.3, "Averaging the tokens under the mask")
-    reference = described[key] = described.get(key) or describe_object(model, inputs.image, masks[chosen], params, encode)
+    reference = described[key] = described.get(key) or describe_object(
+        model, inputs.image, masks[chosen], params, encode
+    )
     other = inputs.image_b or inputs.image
     report(0.6, "Comparing")
     compared = encoding if other == inputs.image else encode(model, other, side=params.side, fit=params.fit)
@@ -182,24 +235,42 @@ def run(
     similarity = similarity_map(chosen_level(compared, params), vectors)
     wide = picture_similarity(similarity, compared.geometry, MAP_SIDE)
     labels, regions = find_regions(wide, params.threshold, params.min_area)
-    timings = {"encode_ms": compared.encode_ms, "decode_ms": prediction.decode_ms, "compare_ms": 1000 * (time.perf_counter() - start)}
+    timings = {
+        "encode_ms": compared.encode_ms,
+        "decode_ms": prediction.decode_ms,
+        "compare_ms": 1000 * (time.perf_counter() - start),
+    }
     objects, rows = {}, []
     if params.find_objects:
         start = time.perf_counter()
         place = (*scene[:3], other.sha256, params.side, params.fit)
         known = found[place] = found.get(place, {})
-        objects, rows = find_objects(model, compared, regions, known, lambda share, line: report(0.7 + 0.3 * share, line))
+        objects, rows = find_objects(
+            model, compared, regions, known, lambda share, line: report(0.7 + 0.3 * share, line)
+        )
         timings["objects_ms"] = 1000 * (time.perf_counter() - start)
     report(1.0, "Done")
-    tables = {"masks": _mask_rows(given, chosen), "regions": [_region_row(region) for region in regions], "objects": rows}
-    metrics = {"regions": len(regions), "largest_similarity": wide.max(), "mean_similarity": wide.mean(), "similar_share": (labels > 0).mean()}
+    tables = {
+        "masks": _mask_rows(given, chosen),
+        "regions": [_region_row(region) for region in regions],
+        "objects": rows,
+    }
+    metrics = {
+        "regions": len(regions),
+        "largest_similarity": wide.max(),
+        "mean_similarity": wide.mean(),
+        "similar_share": (labels > 0).mean(),
+    }
     metrics |= {"mask_index": chosen, "predicted_iou": prediction.iou[chosen], "tokens": len(reference.tokens)}
     metrics |= {"objects": len(objects)} if params.find_objects else {}
     if known_count(other) is not None:
         metrics["known_count"] = known_count(other)
     similar = cv2.resize((labels > 0).astype(np.uint8), other.size[::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
     named = {f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen], "similar": similar}
-    images = {"similarity": color_map(wide, *color_range(similarity, params), params.colormap), "regions": regions_image(other, labels, len(regions))}
+    images = {
+        "similarity": color_map(wide, *color_range(similarity, params), params.colormap),
+        "regions": regions_image(other, labels, len(regions)),
+    }
     if params.find_objects:
         named["objects"] = np.logical_or.reduce(list(objects.values())) if objects else np.zeros(other.size, bool)
         images["objects"] = objects_image(other, objects)
@@ -218,13 +289,22 @@ def run(
 
 def color_range(similarity: np.ndarray, params: Params) -> tuple[float, float]:
     """The similarities that get the colour scale's first and last colour."""
-    return (float(similarity.min()), float(similarity.max())) if params.own_range else (params.range_low, params.range_high)
+    return (
+        (float(similarity.min()), float(similarity.max()))
+        if params.own_range
+        else (params.range_low, params.range_high)
+    )
 
 
 def _mask_rows(given: Predicted, chosen: int) -> list[dict]:
     rows = []
     for i, mask in enumerate(given.masks):
-        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(given.prediction.iou[i]), "stability_score": given.stability[i]}
+        row = {
+            "mask": i,
+            "chosen": i == chosen,
+            "predicted_iou": float(given.prediction.iou[i]),
+            "stability_score": given.stability[i],
+        }
         rows.append(row | {"area_share": float(mask.mean())})
     return rows
 
@@ -232,7 +312,11 @@ def _mask_rows(given: Predicted, chosen: int) -> list[dict]:
 def _region_row(region) -> dict:
     (x1, y1, x2, y2), (x, y) = region.box, region.peak
     row = {"region": region.label, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "peak_x": x, "peak_y": y}
-    return row | {"peak_similarity": region.peak_similarity, "mean_similarity": region.mean_similarity, "area_share": region.area_share}
+    return row | {
+        "peak_similarity": region.peak_similarity,
+        "mean_similarity": region.mean_similarity,
+        "area_share": region.area_share,
+    }
 
 
 def regions_image(picture: Picture, labels: np.ndarray, count: int) -> np.ndarray:
@@ -245,7 +329,9 @@ def regions_image(picture: Picture, labels: np.ndarray, count: int) -> np.ndarra
 
 
 def objects_image(picture: Picture, masks: dict[int, np.ndarray]) -> np.ndarray:
-    """uint8 [H, W, 3]: every mask in its region's colour, the largest first, so that none hides another; its number at its middle."""
+    """uint8 [H, W, 3]: every mask in its region's colour, the largest first, so that none hides another; its number at
+    its middle.
+    """
     rgb = picture.rgb.copy()
     for number in sorted(masks, key=lambda number: -int(masks[number].sum())):
         color = object_color(number)
@@ -263,13 +349,25 @@ def objects_image(picture: Picture, masks: dict[int, np.ndarray]) -> np.ndarray:
 
 
 def coco_json(picture: Picture, masks: dict[int, np.ndarray], rows: list[dict]) -> bytes:
-    """The masks as a COCO annotation file of one picture; ids are the rows' object numbers, score is the predicted IoU."""
+    """The masks as a COCO annotation file of one picture; ids are the rows' object numbers, score is the predicted
+    IoU.
+    """
     annotations = []
     for number, mask in masks.items():
         row = next(row for row in rows if row["object"] == number)
         ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = [int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)]
-        annotation = {"id": number, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": mask_to_rle(mask), "area": int(mask.sum()), "bbox": box}
+        annotation = {
+            "id": number,
+            "image_id": 1,
+            "category_id": 1,
+            "iscrowd": 0,
+            "segmentation": mask_to_rle(mask),
+            "area": int(mask.sum()),
+            "bbox": box,
+        }
         annotations.append(annotation | {"score": row["predicted_iou"], "similarity": row["similarity"]})
     image = {"id": 1, "file_name": picture.name, "width": picture.width, "height": picture.height}
-    return json.dumps({"images": [image], "categories": [{"id": 1, "name": "similar"}], "annotations": annotations}).encode()
+    return json.dumps(
+        {"images": [image], "categories": [{"id": 1, "name": "similar"}], "annotations": annotations}
+    ).encode()

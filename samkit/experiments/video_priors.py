@@ -1,7 +1,9 @@
-"""Video with image priors: memories recorded on pictures steer the segmentation of a film that may have nothing to do with them (SAM v2 and v2.1).
+"""Video with image priors: memories recorded on pictures steer the segmentation of a film that may have nothing to do
+with them (SAM v2 and v2.1).
 
-Any number of pictures, frames of the film among them, become prompt memories. Then the film runs, forwards or backwards, and each frame's best mask goes into
-the frame memory. `FilmRun` does it frame by frame, so that a screen can show it while it runs, stop it, and let it go on; `run` does it in one go.
+Any number of pictures, frames of the film among them, become prompt memories. Then the film runs, forwards or
+backwards, and each frame's best mask goes into the frame memory. `FilmRun` does it frame by frame, so that a screen can
+show it while it runs, stop it, and let it go on; `run` does it in one go.
 """
 
 import tempfile
@@ -15,14 +17,14 @@ import numpy as np
 from pydantic import Field
 
 from samkit.errors import BadInput, ParamsError, PromptError
-from samkit.experiments.predicted_masks import predicted_masks
+from samkit.experiments.measures.predicted_masks import predicted_masks
 from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Prior, Progress, Result, encode_plain
 from samkit.media.drawing import overlay
 from samkit.media.film import FilmWriter, mask_row, masks_to_json
 from samkit.media.films import Video, shrunk_size
 from samkit.media.masks import mask_area
 from samkit.media.rle import mask_to_rle, rle_to_mask
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 
 NAME = "video-priors"
 TITLE = "Video with image priors"
@@ -42,14 +44,24 @@ class Params(MaskParams):
     """Frames are counted from 0 in the film."""
 
     start: int = Field(default=0, ge=0, description="first frame that is segmented")
-    count: int | None = Field(default=None, ge=1, description="how many frames; empty: to the film's end, or its beginning when running backwards")
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        description="how many frames; empty: to the film's end, or its beginning when running backwards",
+    )
     backwards: bool = Field(default=False, description="run from the start towards the film's beginning")
-    mask_index: int | None = Field(default=None, ge=0, le=3, description="which mask of the prompted picture is remembered; empty: the best")
+    mask_index: int | None = Field(
+        default=None, ge=0, le=3, description="which mask of the prompted picture is remembered; empty: the best"
+    )
     max_frames: int = Field(default=6, ge=0, le=6, description="maps of the last frames that are looked at")
-    max_pointers: int = Field(default=16, ge=0, le=64, description="object pointers that are looked at, those of the prompts counted")
+    max_pointers: int = Field(
+        default=16, ge=0, le=64, description="object pointers that are looked at, those of the prompts counted"
+    )
     remember: bool = Field(default=True, description="put each frame's best mask into the frame memory")
     skip_absent: bool = Field(default=True, description="don't remember frames whose object score is not above 0")
-    reset_every: int | None = Field(default=None, ge=1, description="forget the frame memory after every so many frames; empty: never")
+    reset_every: int | None = Field(
+        default=None, ge=1, description="forget the frame memory after every so many frames; empty: never"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,9 @@ class FrameStep:
 
 
 def record(model, prior: Prior, params: Params, encode: EncodeFunction = encode_plain):
-    """(memory, mask bool [H, W]) of a picture with an object marked on it. Raises PromptError where nothing is marked."""
+    """(memory, mask bool [H, W]) of a picture with an object marked on it. Raises PromptError where nothing is
+    marked.
+    """
     encoding = encode(model, prior.picture, side=params.side, fit=params.fit)
     if prior.mask is not None:
         return model.encode_memory(encoding, prior.mask), prior.mask
@@ -92,19 +106,26 @@ def frame_order(params: Params, length: int) -> range:
 
 
 class FilmRun:
-    """A film being segmented. `steps` goes on where it was left; `result` can be asked for at any time and tells how far it came.
+    """A film being segmented. `steps` goes on where it was left; `result` can be asked for at any time and tells how
+    far it came.
 
-    rows:       one dict a frame: frame, time_s, object_score, predicted_iou_0 .. 3, best, area_px, area_share, remembered, ms
+    rows:       one dict a frame: frame, time_s, object_score, predicted_iou_0 .. 3, best, area_px, area_share,
+                remembered, ms
     masks:      one row a frame for `masks_to_json`, in the film's pixels
     candidates: one list of four COCO RLEs a frame, at `CANDIDATE_SIDE`
     """
 
     def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction = encode_plain):
-        """Records the priors. Raises BadInput without a film, for a model without a memory, or where nothing is to be remembered."""
+        """Records the priors. Raises BadInput without a film, for a model without a memory, or where nothing is to be
+        remembered.
+        """
         if inputs.video is None:
             raise BadInput("There is no film: give one with --video, a file or sample:coin.")
         if model.info.family != "sam2":
-            raise BadInput(f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow an object through a film.")
+            raise BadInput(
+                f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to "
+                "follow an object through a film."
+            )
         self.model, self.inputs, self.params = model, inputs, params
         self.video: Video = inputs.video
         self.order = frame_order(params, self.video.length)
@@ -132,10 +153,14 @@ class FilmRun:
     def line(self) -> str:
         """How far the run is, for a person."""
         left = self.seconds_left()
-        return f"Frame {self.done} of {len(self.order)}" + (f", {left:.0f} s left" if left is not None and not self.finished else "")
+        return f"Frame {self.done} of {len(self.order)}" + (
+            f", {left:.0f} s left" if left is not None and not self.finished else ""
+        )
 
     def steps(self) -> Iterator[FrameStep]:
-        """Segment the frames that are left, one at a time. A frame that can't be decoded ends the run with its PictureError; what was done is there."""
+        """Segment the frames that are left, one at a time. A frame that can't be decoded ends the run with its
+        PictureError; what was done is there.
+        """
         left = self.order[self.done :]
         if not left:
             return
@@ -161,7 +186,8 @@ class FilmRun:
         images:  prior_0, ..., each recorded picture with its mask; first, middle, last: frames of the film with theirs
         masks:   prior_0, ...
         arrays:  memory_bank, uint8, the file that `MemoryBank.save` writes of what the film began with
-        metrics: frames, mean_object_score, present_share (of frames whose object score is above 0), mean_area_share, mean_predicted_iou
+        metrics: frames, mean_object_score, present_share (of frames whose object score is above 0), mean_area_share,
+                 mean_predicted_iou
         tables:  frames, priors, and memory_bank with the hash of that file's content
         files:   film.mp4 with the masks drawn in, masks.json (COCO RLE per frame)
         """
@@ -169,15 +195,31 @@ class FilmRun:
             raise BadInput("No frame has been segmented yet: let the run go on first.")
         rows = self.rows
         mean = lambda name: float(np.mean([row[name] for row in rows]))  # noqa: E731
-        metrics = {"frames": float(len(rows)), "present_share": float(np.mean([row["object_score"] > 0 for row in rows]))}
-        metrics |= {"mean_object_score": mean("object_score"), "mean_area_share": mean("area_share"), "mean_predicted_iou": mean("predicted_iou")}
+        metrics = {
+            "frames": float(len(rows)),
+            "present_share": float(np.mean([row["object_score"] > 0 for row in rows])),
+        }
+        metrics |= {
+            "mean_object_score": mean("object_score"),
+            "mean_area_share": mean("area_share"),
+            "mean_predicted_iou": mean("predicted_iou"),
+        }
         priors = all_priors(self.inputs, self.params)
-        shown = {f"prior_{i}": overlay(prior.picture.rgb, mask, MASK_COLOR) for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))}
+        shown = {
+            f"prior_{i}": overlay(prior.picture.rgb, mask, MASK_COLOR)
+            for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))
+        }
         for name, place in (("first", 0), ("middle", len(rows) // 2), ("last", -1)):
             row = self.masks[place]
             shown[name] = overlay(*_shrunk(self.video.frame(row["frame"]), rle_to_mask(row["rle"])), MASK_COLOR)
         table = [
-            {"prior": i, "picture": prior.picture.name, "prompts": prior.prompts.to_json(), "film_frame": prior.film_frame, "area_px": mask_area(mask)}
+            {
+                "prior": i,
+                "picture": prior.picture.name,
+                "prompts": prior.prompts.to_json(),
+                "film_frame": prior.film_frame,
+                "area_px": mask_area(mask),
+            }
             for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))
         ]
         return Result(
@@ -187,8 +229,16 @@ class FilmRun:
             masks={f"prior_{i}": mask for i, mask in enumerate(self.prior_masks)},
             arrays={"memory_bank": bank_file(self.first_bank)},
             metrics=metrics,
-            tables={"frames": rows, "priors": table, "memory_bank": [{"sha256": self.first_bank.sha256, "memories": len(self.first_bank.prompts)}]},
-            timings={"priors_ms": self.prior_ms, "frames_ms": float(sum(row["ms"] for row in rows)), "frame_ms": mean("ms")},
+            tables={
+                "frames": rows,
+                "priors": table,
+                "memory_bank": [{"sha256": self.first_bank.sha256, "memories": len(self.first_bank.prompts)}],
+            },
+            timings={
+                "priors_ms": self.prior_ms,
+                "frames_ms": float(sum(row["ms"] for row in rows)),
+                "frame_ms": mean("ms"),
+            },
             files={"film.mp4": self.film(progress), "masks.json": masks_to_json(self.masks)},
         )
 
@@ -222,7 +272,9 @@ class FilmRun:
                 bank.add_prompt(memory, frame=1 + (prior.film_frame - self.order.start) * self.order.step)
             masks.append(mask)
         if not bank.prompts:
-            raise PromptError("Nothing is remembered yet: mark an object on a picture and record it, or give a memory bank.")
+            raise PromptError(
+                "Nothing is remembered yet: mark an object on a picture and record it, or give a memory bank."
+            )
         return bank, masks
 
     def _keep(self, index: int, rgb: np.ndarray, step, remembered: bool, start: float) -> FrameStep:
@@ -234,13 +286,23 @@ class FilmRun:
         self.masks.append(mask_row(index, full, object_score=score, predicted_iou=float(step.iou[best])))
         row = {"frame": index, "time_s": float(self.video.timestamps[index]), "object_score": score}
         row |= {f"predicted_iou_{i}": float(value) for i, value in enumerate(step.iou)}
-        row |= {"best": best, "predicted_iou": float(step.iou[best]), "area_px": area, "area_share": area / full.size, "remembered": remembered}
+        row |= {
+            "best": best,
+            "predicted_iou": float(step.iou[best]),
+            "area_px": area,
+            "area_share": area / full.size,
+            "remembered": remembered,
+        }
         self.rows.append(row | {"ms": 1000 * (time.perf_counter() - start)})
         return FrameStep(self.rows[-1], rgb, full)
 
 
-def run(model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None) -> Result:
-    """Record the priors and segment the whole film. See `FilmRun.result` for what comes out; memory stays flat however long the film is."""
+def run(
+    model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None
+) -> Result:
+    """Record the priors and segment the whole film. See `FilmRun.result` for what comes out; memory stays flat however
+    long the film is.
+    """
     report = progress or (lambda share, line: None)
     report(0.0, "Recording memories")
     film = FilmRun(model, inputs, params, encode)

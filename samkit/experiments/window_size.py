@@ -1,4 +1,6 @@
-"""Window size: attention windows of other sizes than the encoder was trained with, and what they do to masks, encoding and time."""
+"""Window size: attention windows of other sizes than the encoder was trained with, and what they do to masks, encoding
+and time.
+"""
 
 import statistics
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -8,10 +10,10 @@ import torch
 from pydantic import Field, field_validator
 
 from samkit.errors import EncodingError, ParamsError
-from samkit.experiments.colormaps import Colormap, color_map
 from samkit.experiments.mask_stability import binary_view, map_logits, outlined, view_logits
-from samkit.experiments.predicted_masks import Predicted, predict_once
+from samkit.experiments.measures.predicted_masks import Predicted, predict_once
 from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
+from samkit.media.colormaps import Colormap, color_map
 from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
 
@@ -30,11 +32,22 @@ LOGIT_RANGE = 8.0
 class Params(MaskParams):
     """Stages are counted from 1; SAM v1's blocks count as four equal groups."""
 
-    window_sizes: tuple[int, ...] | None = Field(default=None, description="one a stage, such as [8, 4, 14, 7]; empty: the model's own")
-    repeats: int = Field(default=1, ge=1, le=MAX_REPEATS, description="how often each setting is encoded; its time is the median")
-    sweep_stage: int = Field(default=0, ge=0, le=STAGES, description="the stage whose window the sweep varies; 0: all stages together")
+    window_sizes: tuple[int, ...] | None = Field(
+        default=None, description="one a stage, such as [8, 4, 14, 7]; empty: the model's own"
+    )
+    repeats: int = Field(
+        default=1, ge=1, le=MAX_REPEATS, description="how often each setting is encoded; its time is the median"
+    )
+    sweep_stage: int = Field(
+        default=0, ge=0, le=STAGES, description="the stage whose window the sweep varies; 0: all stages together"
+    )
     sweep_sizes: tuple[int, ...] = Field(default=(), description="window sizes of the sweep; empty: no sweep")
-    mask_index: int | None = Field(default=None, ge=0, le=3, description="which of the four masks is looked at; empty: the one with the highest predicted IoU")
+    mask_index: int | None = Field(
+        default=None,
+        ge=0,
+        le=3,
+        description="which of the four masks is looked at; empty: the one with the highest predicted IoU",
+    )
     colormap: Colormap = Field(default="viridis", description="colour scale of the logits")
 
     @field_validator("window_sizes", "sweep_sizes", mode="before")
@@ -56,11 +69,15 @@ class Params(MaskParams):
 def padded_size(model, inputs: Inputs, params: Params) -> tuple[int, int]:
     """(height, width) of the model's input in pixels."""
     info = model.info
-    return plan_geometry(inputs.image.size, info.family, params.side or info.native_side, params.fit, info.side_step).padded_size
+    return plan_geometry(
+        inputs.image.size, info.family, params.side or info.native_side, params.fit, info.side_step
+    ).padded_size
 
 
 def possible_windows(model, windows: Sequence[int], stage: int, size: tuple[int, int]) -> list[int]:
-    """The sizes from 1 to 32 that the stage (from 1) can take while the others stay as in `windows`, for an input of `size` (height, width) pixels."""
+    """The sizes from 1 to 32 that the stage (from 1) can take while the others stay as in `windows`, for an input of
+    `size` (height, width) pixels.
+    """
     possible = []
     for window in range(1, MAX_WINDOW + 1):
         try:
@@ -90,35 +107,53 @@ def refusal(model, windows: tuple[int, ...], size: tuple[int, int]) -> str | Non
 
 
 def swept_windows(own: Sequence[int], stage: int, size: int) -> tuple[int, ...]:
-    """The windows of one setting of a sweep: `size` in one stage (from 1) and the model's own in the others, or in all (stage 0)."""
+    """The windows of one setting of a sweep: `size` in one stage (from 1) and the model's own in the others, or in all
+    (stage 0).
+    """
     return (size,) * len(own) if stage == 0 else (*own[: stage - 1], size, *own[stage:])
 
 
 def relative_drift(encoding, default) -> float:
     """Relative L2 distance of an encoding's features from the default windows' features, all levels together."""
-    difference = sum(float((level - other).float().square().sum()) for level, other in zip(encoding.features, default.features, strict=True))
+    difference = sum(
+        float((level - other).float().square().sum())
+        for level, other in zip(encoding.features, default.features, strict=True)
+    )
     return (difference / max(sum(float(level.float().square().sum()) for level in default.features), 1e-30)) ** 0.5
 
 
 class Timed:
     """Encodes one picture with any windows, and knows the median of how long each took.
 
-    The first encoding with new windows packs weights and makes position tables, so it counts only where each setting is measured once. Repeats of several
-    settings take turns, so that a machine whose speed drifts slows all alike; times with another number of threads are kept apart.
+    The first encoding with new windows packs weights and makes position tables, so it counts only where each setting is
+    measured once. Repeats of several settings take turns, so that a machine whose speed drifts slows all alike; times
+    with another number of threads are kept apart.
 
-    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, threads, windows)
+    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, threads,
+           windows)
     """
 
-    def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction, times: MutableMapping[tuple, list[float]] | None):
+    def __init__(
+        self,
+        model,
+        inputs: Inputs,
+        params: Params,
+        encode: EncodeFunction,
+        times: MutableMapping[tuple, list[float]] | None,
+    ):
         self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
         self.times = {} if times is None else times
         self.scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
 
     def encoding(self, windows: tuple[int, ...] | None):
-        return self.encode(self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows)
+        return self.encode(
+            self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows
+        )
 
     def measure(self, *encodings) -> Iterator[str]:
-        """Make what times of these encodings' settings are missing, one after the other; says after each what it was."""
+        """Make what times of these encodings' settings are missing, one after the other; says after each what it
+        was.
+        """
         repeats = self.params.repeats
         if repeats == 1:
             for encoding in encodings:
@@ -128,7 +163,9 @@ class Timed:
         for turn in range(1, repeats + 1):
             for encoding in encodings:
                 if len(self._times(encoding)) < turn:
-                    options = dict(side=self.params.side, fit=self.params.fit, window_sizes=encoding.settings.window_sizes)
+                    options = dict(
+                        side=self.params.side, fit=self.params.fit, window_sizes=encoding.settings.window_sizes
+                    )
                     self._times(encoding).append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
                     yield f"Encoded again, {turn} of {repeats}"
 
@@ -144,12 +181,20 @@ class Timed:
 class WindowSweep:
     """Every window size of one stage, one after the other; may be stopped after each.
 
-    rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as the model gave them, not refined),
-          refused (the reason, with None in the others)
+    rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as
+          the model gave them, not refined), refused (the reason, with None in the others)
     known: rows of earlier sweeps by scene and setting, which are not made again
     """
 
-    def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction = encode_plain, times=None, known: MutableMapping | None = None):
+    def __init__(
+        self,
+        model,
+        inputs: Inputs,
+        params: Params,
+        encode: EncodeFunction = encode_plain,
+        times=None,
+        known: MutableMapping | None = None,
+    ):
         self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
         # Not through the cache: many encodings that nobody will ask for again would push out the others.
         self.timed = Timed(model, inputs, params, encode_plain, times)
@@ -188,7 +233,15 @@ class WindowSweep:
     def result(self, progress: Progress | None = None) -> Result:
         """Of the sizes that are done, with the model's own windows as the setting that is looked at."""
         params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
-        return run(self.model, self.inputs, params, encode=self.encode, progress=progress, times=self.timed.times, known=self.known)
+        return run(
+            self.model,
+            self.inputs,
+            params,
+            encode=self.encode,
+            progress=progress,
+            times=self.timed.times,
+            known=self.known,
+        )
 
     def _measure(self, size: int) -> Iterator[None]:
         """Put the row of that size into `known`."""
@@ -196,7 +249,9 @@ class WindowSweep:
         row = {"window": size, "windows": " ".join(map(str, windows))}
         reason = refusal(self.model, windows, padded_size(self.model, self.inputs, self.params))
         if reason:
-            self.known[self.key(size)] = row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+            self.known[self.key(size)] = (
+                row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+            )
             return
         if self._default is None:
             self._own()
@@ -207,12 +262,17 @@ class WindowSweep:
             yield
         prediction = self.model.predict_masks(encoding, self.inputs.prompts)
         ious = {f"iou_{i}": float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks)}
-        row |= {"encode_ms": self.timed.median_ms(encoding), "drift": relative_drift(encoding, default), **ious, "refused": ""}
+        row |= {
+            "encode_ms": self.timed.median_ms(encoding),
+            "drift": relative_drift(encoding, default),
+            **ious,
+            "refused": "",
+        }
         self.known[self.key(size)] = row
 
     def _own(self):
-        """The default windows' encoding and masks. Made here too: one of the cache was timed under other conditions, and another number of threads gives other
-        last digits, which would pass for drift.
+        """The default windows' encoding and masks. Made here too: one of the cache was timed under other conditions,
+        and another number of threads gives other last digits, which would pass for drift.
         """
         if self._default is None:
             encoding = self.timed.encoding(None)
@@ -234,13 +294,16 @@ def run(
 ) -> Result:
     """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
 
-    times, known, predicted: where milliseconds, rows of sweeps and masks are kept for later runs, so that going back to a setting makes nothing again
+    times, known, predicted: where milliseconds, rows of sweeps and masks are kept for later runs, so that going back to
+                             a setting makes nothing again
 
     images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
     masks:   mask_0 .. mask_3; chosen; default_0 .. default_3, of the default windows
-    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture; drift_map, float32 [h, w], the features'
-             L2 distance from the default ones token by token, at the lowest level
-    metrics: mask_index, predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift; window_1 .. window_4
+    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture;
+             drift_map, float32 [h, w], the features' L2 distance from the default ones token by token, at the lowest
+             level
+    metrics: mask_index, predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3;
+             drift; window_1 .. window_4
     tables:  masks; sweep, as `WindowSweep.rows`
     timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
     Raises ParamsError for windows that can't be run, with the reason and those that could.
@@ -258,17 +321,36 @@ def run(
         report(min(0.6, 0.3 + 0.3 * count / (2 * params.repeats)), line)
     report(0.6, "Predicting masks")
     known_masks = {} if predicted is None else predicted
-    given, own = (predict_once(model, each, inputs.image, inputs.prompts, params.refine_edges, known_masks) for each in (encoding, default_encoding))
+    given, own = (
+        predict_once(model, each, inputs.image, inputs.prompts, params.refine_edges, known_masks)
+        for each in (encoding, default_encoding)
+    )
     prediction, default, masks, default_masks = given.prediction, own.prediction, given.masks, own.masks
     chosen = prediction.best if params.mask_index is None else params.mask_index
     rows = []
     for i, (mask, other) in enumerate(zip(masks, default_masks, strict=True)):
-        row = {"mask": i, "chosen": i == chosen, "predicted_iou": float(prediction.iou[i]), "stability_score": given.stability[i]}
-        rows.append(row | {"area_share": float(mask.mean()), "iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(default.iou[i])})
-    metrics = {"mask_index": float(chosen)} | {name: rows[chosen][name] for name in ("predicted_iou", "stability_score", "area_share", "iou_default")}
+        row = {
+            "mask": i,
+            "chosen": i == chosen,
+            "predicted_iou": float(prediction.iou[i]),
+            "stability_score": given.stability[i],
+        }
+        rows.append(
+            row
+            | {
+                "area_share": float(mask.mean()),
+                "iou_default": float(mask_iou(mask, other)),
+                "default_predicted_iou": float(default.iou[i]),
+            }
+        )
+    metrics = {"mask_index": float(chosen)} | {
+        name: rows[chosen][name] for name in ("predicted_iou", "stability_score", "area_share", "iou_default")
+    }
     metrics |= {f"iou_default_{i}": row["iou_default"] for i, row in enumerate(rows)}
     metrics |= {"drift": relative_drift(encoding, default_encoding)}
-    metrics |= {f"window_{stage}": float(window) for stage, window in enumerate(encoding.settings.window_sizes, start=1)}
+    metrics |= {
+        f"window_{stage}": float(window) for stage, window in enumerate(encoding.settings.window_sizes, start=1)
+    }
     tables = {"masks": rows}
     if params.sweep_sizes:
         sweep = WindowSweep(model, inputs, params, encode, timed.times, known)
@@ -285,11 +367,21 @@ def run(
             "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
             "binary": binary_view(masks[chosen]),
         },
-        masks={f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen]} | {f"default_{i}": mask for i, mask in enumerate(default_masks)},
-        arrays={"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction), "drift_map": drift_map(encoding, default_encoding)},
+        masks={f"mask_{i}": mask for i, mask in enumerate(masks)}
+        | {"chosen": masks[chosen]}
+        | {f"default_{i}": mask for i, mask in enumerate(default_masks)},
+        arrays={
+            "logits": prediction.logits.cpu().numpy(),
+            "picture_logits": map_logits(prediction),
+            "drift_map": drift_map(encoding, default_encoding),
+        },
         metrics=metrics,
         tables=tables,
-        timings={"encode_ms": timed.median_ms(encoding), "default_encode_ms": timed.median_ms(default_encoding), "decode_ms": prediction.decode_ms},
+        timings={
+            "encode_ms": timed.median_ms(encoding),
+            "default_encode_ms": timed.median_ms(default_encoding),
+            "decode_ms": prediction.decode_ms,
+        },
     )
 
 

@@ -43,7 +43,9 @@ class DecordVideo(FileVideo):
         try:
             return self._reader[index].asnumpy()
         except self._failures as error:
-            raise PictureError(f"Frame {index} of {self.name} can't be decoded: the file is damaged there. Copy or download it again.") from error
+            raise PictureError(
+                f"Frame {index} of {self.name} can't be decoded: the file is damaged there. Copy or download it again."
+            ) from error
 
     def close(self) -> None:
         with self._lock:

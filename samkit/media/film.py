@@ -1,4 +1,6 @@
-"""Films out: MP4 that plays in a browser, and the masks of every frame as PNG files in a zip or as COCO run-length encoding."""
+"""Films out: MP4 that plays in a browser, and the masks of every frame as PNG files in a zip or as COCO run-length
+encoding.
+"""
 
 import json
 import os
@@ -19,7 +21,8 @@ QUALITY = "20"
 
 
 class FilmWriter:
-    """Writes H.264 in an MP4 file, 4:2:0, so that every browser plays it. The file appears when the writer is closed without an error.
+    """Writes H.264 in an MP4 file, 4:2:0, so that every browser plays it. The file appears when the writer is closed
+    without an error.
 
     Odd sides get one more row or column, the last one again: 4:2:0 needs even ones.
     """
@@ -42,7 +45,9 @@ class FilmWriter:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
             self._container.mux(self._stream.encode(frame))
         except (OSError, av.FFmpegError) as error:
-            raise PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.") from error
+            raise PictureError(
+                f"The film can't be written to {self.path} ({error}): make room or choose another place."
+            ) from error
         self.frames += 1
 
     def close(self) -> None:
@@ -54,13 +59,17 @@ class FilmWriter:
             self._container.close()
             os.replace(self._partial, self.path)
         except (OSError, av.FFmpegError) as error:
-            raise PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.") from error
+            raise PictureError(
+                f"The film can't be written to {self.path} ({error}): make room or choose another place."
+            ) from error
         finally:
             self._container = None
 
     def _open(self, height: int, width: int) -> None:
         self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
-        self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"})
+        self._stream = self._container.add_stream(
+            "libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"}
+        )
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
         self._stream.thread_count = 1
 

@@ -1,4 +1,6 @@
-"""A film as a value: sizes, times, and frames in any order, whatever reads it. It is locked, for no decoder may be used by two threads at once."""
+"""A film as a value: sizes, times, and frames in any order, whatever reads it. It is locked, for no decoder may be used
+by two threads at once.
+"""
 
 import hashlib
 import re
@@ -62,14 +64,18 @@ class Video(ABC):
         return float(self.timestamps[-1] + 1 / self.fps)
 
     def frame(self, index: int) -> np.ndarray:
-        """uint8 [H, W, 3], RGB, of frame 0..length - 1. Raises PictureError for another index or a frame that can't be decoded."""
+        """uint8 [H, W, 3], RGB, of frame 0..length - 1. Raises PictureError for another index or a frame that can't be
+        decoded.
+        """
         if not 0 <= index < self.length:
             raise PictureError(f"{self.name} has the frames 0 to {self.length - 1}; there is no frame {index}.")
         with self._lock:
             return self._read(index)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[np.ndarray]:
-        """Frames like `range(start, stop, step)` gives indices, one at a time; a negative step runs backwards (stop None: through frame 0)."""
+        """Frames like `range(start, stop, step)` gives indices, one at a time; a negative step runs backwards (stop
+        None: through frame 0).
+        """
         if stop is None:
             stop = self.length if step > 0 else -1
         indices = range(start, stop, step)
@@ -132,7 +138,9 @@ class FolderVideo(Video):
         self.name = name
         self.files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
         if not self.files:
-            raise PictureError(f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame.")
+            raise PictureError(
+                f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame."
+            )
         self.length, self.fps = len(self.files), FOLDER_FPS
         self.original_size = read_picture(self.files[0]).size
         self.size = shrunk_size(self.original_size, max_side)
@@ -141,7 +149,10 @@ class FolderVideo(Video):
         picture = read_picture(self.files[index])
         if picture.size != self.original_size:
             height, width = self.original_size
-            raise PictureError(f"{picture.name} is {picture.width} x {picture.height} pixels, the first frame {width} x {height}: frames must have one size.")
+            raise PictureError(
+                f"{picture.name} is {picture.width} x {picture.height} pixels, the first frame {width} x {height}: "
+                "frames must have one size."
+            )
         if self.size == self.original_size:
             return picture.rgb
         return cv2.resize(picture.rgb, self.size[::-1], interpolation=cv2.INTER_AREA)

@@ -1,4 +1,6 @@
-"""Measures and shapes of masks: stability, overlap, contours, connected regions. Masks are bool [H, W]; pixel (0, 0) is at the top left."""
+"""Measures and shapes of masks: stability, overlap, contours, connected regions. Masks are bool [H, W]; pixel (0, 0) is
+at the top left.
+"""
 
 from dataclasses import dataclass
 
@@ -7,10 +9,12 @@ import numpy as np
 
 
 def stability_score(logits: np.ndarray, threshold: float = 0.0, offset: float = 1.0) -> float:
-    """How little a mask changes when its threshold moves: IoU of the masks at `threshold + offset` and `threshold - offset`, 0..1.
+    """How little a mask changes when its threshold moves: IoU of the masks at `threshold + offset` and `threshold -
+    offset`, 0..1.
 
-    logits: [..., H, W] floats; all leading axes are counted together. Follows `calculate_stability_score` of the official automatic mask generator (offset 1
-    about 0). Where even the lower threshold selects nothing there is no mask to be unstable: 0.0, where the official code divides by zero.
+    logits: [..., H, W] floats; all leading axes are counted together. Follows `calculate_stability_score` of the
+    official automatic mask generator (offset 1 about 0). Where even the lower threshold selects nothing there is no
+    mask to be unstable: 0.0, where the official code divides by zero.
     """
     inner = np.count_nonzero(logits > threshold + offset)
     outer = np.count_nonzero(logits > threshold - offset)
@@ -31,7 +35,9 @@ def mask_area(mask: np.ndarray) -> int:
 
 
 def mask_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
-    """(x1, y1, x2, y2) of the mask's bounding box in pixels, x2 and y2 one past its last pixel; None for an empty mask."""
+    """(x1, y1, x2, y2) of the mask's bounding box in pixels, x2 and y2 one past its last pixel; None for an empty
+    mask.
+    """
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not columns.size:
         return None
@@ -39,7 +45,9 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
 
 
 def innermost_point(mask: np.ndarray) -> tuple[int, int] | None:
-    """(x, y) of the pixel farthest from the mask's edge, the picture's border counted as one; None for an empty mask."""
+    """(x, y) of the pixel farthest from the mask's edge, the picture's border counted as one; None for an empty
+    mask.
+    """
     if not mask.any():
         return None
     distance = cv2.distanceTransform(np.pad(_as_uint8(mask), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
@@ -48,9 +56,11 @@ def innermost_point(mask: np.ndarray) -> tuple[int, int] | None:
 
 
 def contours(mask: np.ndarray) -> list[np.ndarray]:
-    """The outlines of the mask's regions and of their holes, each [N, 2] float32 (x, y) in pixels, closed without repeating the first point.
+    """The outlines of the mask's regions and of their holes, each [N, 2] float32 (x, y) in pixels, closed without
+    repeating the first point.
 
-    Points are centres of the mask's own border pixels, so (0, 0) is the centre of the top left pixel. A region of one pixel is an outline of one point.
+    Points are centres of the mask's own border pixels, so (0, 0) is the centre of the top left pixel. A region of one
+    pixel is an outline of one point.
     """
     found, _ = cv2.findContours(_as_uint8(mask), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     return [contour.reshape(-1, 2).astype(np.float32) for contour in found]
@@ -58,7 +68,12 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
 
 def boundary_pixels(mask: np.ndarray) -> np.ndarray:
     """bool [H, W]: the mask's pixels that touch a pixel outside of it, or the picture's edge, by a side."""
-    inside = cv2.erode(_as_uint8(mask), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    inside = cv2.erode(
+        _as_uint8(mask),
+        cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
     return mask & (inside == 0)
 
 
@@ -66,7 +81,8 @@ def boundary_pixels(mask: np.ndarray) -> np.ndarray:
 class Region:
     """One connected part of a mask.
 
-    area: pixels. box: (x1, y1, x2, y2) in pixels, x2 and y2 one past the last. centroid: (x, y) in pixels. mask: bool [H, W], of the whole picture.
+    area: pixels. box: (x1, y1, x2, y2) in pixels, x2 and y2 one past the last. centroid: (x, y) in pixels. mask: bool
+          [H, W], of the whole picture.
     """
 
     area: int
@@ -76,7 +92,9 @@ class Region:
 
 
 def connected_regions(mask: np.ndarray, min_area: int = 0) -> list[Region]:
-    """The mask's connected parts (pixels that touch by a side or a corner) of at least `min_area` pixels, largest first."""
+    """The mask's connected parts (pixels that touch by a side or a corner) of at least `min_area` pixels, largest
+    first.
+    """
     count, labels, statistics, centroids = cv2.connectedComponentsWithStats(_as_uint8(mask), connectivity=8)
     regions = []
     for label in range(1, count):

@@ -1,7 +1,7 @@
 """Pictures as values, and reading them safely from files that anyone may have made.
 
-A picture's size is checked against the caps in its header, before a pixel is decoded; only the formats in `FORMATS` are tried. Whatever is wrong with a file
-ends in a PictureError that says what and what to do.
+A picture's size is checked against the caps in its header, before a pixel is decoded; only the formats in `FORMATS` are
+tried. Whatever is wrong with a file ends in a PictureError that says what and what to do.
 """
 
 import hashlib
@@ -31,7 +31,9 @@ PictureSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """RGB pixels, uint8 [H, W, 3], that can't be written to, and the name a person knows them by. Two pictures are equal when their pixels are."""
+    """RGB pixels, uint8 [H, W, 3], that can't be written to, and the name a person knows them by. Two pictures are
+    equal when their pixels are.
+    """
 
     rgb: np.ndarray
     name: str
@@ -39,7 +41,9 @@ class Picture:
     def __post_init__(self):
         rgb = np.asarray(self.rgb)
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-            raise PictureError(f"A picture's pixels must be uint8 of the shape [height, width, 3], not {rgb.dtype} {list(rgb.shape)}.")
+            raise PictureError(
+                f"A picture's pixels must be uint8 of the shape [height, width, 3], not {rgb.dtype} {list(rgb.shape)}."
+            )
         if rgb.flags.writeable or not rgb.flags.c_contiguous:
             rgb = np.array(rgb, order="C")
             rgb.flags.writeable = False
@@ -78,18 +82,26 @@ class Picture:
 
 
 def read_picture(
-    source: PictureSource, name: str | None = None, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+    source: PictureSource,
+    name: str | None = None,
+    *,
+    max_side: int = MAX_SIDE,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
 ) -> Picture:
     """A picture from a path, the bytes of a file, or an open binary file (which is read from its start).
 
-    name: what to call it in sentences and runs; the file's own name when left out. max_side in pixels; max_bytes of the file.
+    name: what to call it in sentences and runs; the file's own name when left out. max_side in pixels; max_bytes of the
+          file.
 
-    The pixels are as a person sees them: turned as the EXIF orientation says, transparent parts over white, palettes and CMYK as RGB, greyscale in all three
-    channels. 16-bit colour keeps its upper 8 bits; 16-bit greyscale is divided by the range its brightest pixel needs (8, 10, 12, 14 or 16 bits), for 12-bit
-    cameras would come out near black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to greatest.
+    The pixels are as a person sees them: turned as the EXIF orientation says, transparent parts over white, palettes
+    and CMYK as RGB, greyscale in all three channels. 16-bit colour keeps its upper 8 bits; 16-bit greyscale is divided
+    by the range its brightest pixel needs (8, 10, 12, 14 or 16 bits), for 12-bit cameras would come out near black
+    otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to greatest.
     Colour profiles are not applied: models are trained on pixels as they are stored.
 
-    Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a cap.
+    Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a
+    cap.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = clean_name(name), bytes(source)
@@ -112,9 +124,13 @@ def read_picture(
     except PictureError:
         raise
     except MemoryError as error:
-        raise PictureError(f"{name} has {image.width} x {image.height} pixels, more than this machine's free memory holds. Make it smaller first.") from error
+        raise PictureError(
+            f"{name} has {image.width} x {image.height} pixels, more than this machine's free memory holds. Make "
+            "it smaller first."
+        ) from error
     except Exception as error:
-        # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, ValueError, struct.error, IndexError...
+        # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, ValueError,
+        # struct.error, IndexError...
         raise _damaged(name, error) from error
 
 
@@ -134,7 +150,9 @@ def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str
     except FileNotFoundError as error:
         raise PictureError(f"There is no file {path!r:.300}. Check the path.") from error
     except PermissionError as error:
-        raise PictureError(f"{name} can't be opened: this user may not read it. Change its permissions or copy it.") from error
+        raise PictureError(
+            f"{name} can't be opened: this user may not read it. Change its permissions or copy it."
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{name} can't be opened: {reason}. Check the path.") from error
@@ -144,7 +162,9 @@ def _read_file(file: BinaryIO, name: str | None, max_bytes: int) -> tuple[str, b
     own_name = getattr(file, "name", None)
     name = clean_name(name or (Path(own_name).name if isinstance(own_name, str) else None))
     if not callable(getattr(file, "read", None)):
-        raise PictureError(f"A picture is read from a path, bytes or an open binary file, not from a {type(file).__name__}.")
+        raise PictureError(
+            f"A picture is read from a path, bytes or an open binary file, not from a {type(file).__name__}."
+        )
     try:
         if file.seekable():
             file.seek(0)
@@ -163,16 +183,26 @@ def _open(data: bytes, name: str, max_side: int, max_pixels: int) -> Image.Image
     except UnidentifiedImageError as error:
         if _is_of_known_format(data):
             raise _damaged(name, error) from error
-        raise PictureError(f"{name} is not a picture that can be read here{_looks_like(data)}. Give a {FORMATS_TEXT} file.") from error
+        raise PictureError(
+            f"{name} is not a picture that can be read here{_looks_like(data)}. Give a {FORMATS_TEXT} file."
+        ) from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} says it has more pixels than the {max_pixels / 1e6:g} million that are read. Make it smaller first.") from error
+        raise PictureError(
+            f"{name} says it has more pixels than the {max_pixels / 1e6:g} million that are read. Make it smaller "
+            "first."
+        ) from error
     except Exception as error:
         raise _damaged(name, error) from error
     width, height = image.size
     if width * height > max_pixels:
-        raise PictureError(f"{name} has {width} x {height} pixels; at most {max_pixels / 1e6:g} million are read. Make it smaller first.")
+        raise PictureError(
+            f"{name} has {width} x {height} pixels; at most {max_pixels / 1e6:g} million are read. Make it smaller "
+            "first."
+        )
     if max(width, height) > max_side:
-        raise PictureError(f"{name} has {width} x {height} pixels; at most {max_side} a side are read. Make it smaller first.")
+        raise PictureError(
+            f"{name} has {width} x {height} pixels; at most {max_side} a side are read. Make it smaller first."
+        )
     return image
 
 
@@ -189,7 +219,9 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _grey_to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Integer or float greyscale [H, W] of any range as uint8, by the rules in `read_picture`. Pixels that are not finite become the least that is."""
+    """Integer or float greyscale [H, W] of any range as uint8, by the rules in `read_picture`. Pixels that are not
+    finite become the least that is.
+    """
     if values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 2**16:
         bits = next(bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits)
         table = np.arange(2**bits) * (255 / (2**bits - 1))
@@ -206,7 +238,9 @@ def _grey_to_8_bits(values: np.ndarray) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8 of a decoded picture; 1 where there is none. Damaged EXIF data says nothing about the pixels, so it counts as none."""
+    """The EXIF orientation 1..8 of a decoded picture; 1 where there is none. Damaged EXIF data says nothing about the
+    pixels, so it counts as none.
+    """
     try:
         return image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:
@@ -234,7 +268,9 @@ def clean_name(name: str | None) -> str:
 
 
 def _over_bytes(name: str, max_bytes: int) -> PictureError:
-    return PictureError(f"{name} is larger than {max_bytes / 2**20:g} MB, the most that is read. Make it smaller first.")
+    return PictureError(
+        f"{name} is larger than {max_bytes / 2**20:g} MB, the most that is read. Make it smaller first."
+    )
 
 
 def _damaged(name: str, error: Exception) -> PictureError:
@@ -251,7 +287,11 @@ def _is_of_known_format(data: bytes) -> bool:
 def _looks_like(data: bytes) -> str:
     """What the first bytes tell of a file that is no picture, as the end of a sentence."""
     if data[4:8] == b"ftyp":
-        return "; it looks like a HEIC or AVIF picture" if data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif") else "; it looks like a video"
+        return (
+            "; it looks like a HEIC or AVIF picture"
+            if data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif")
+            else "; it looks like a video"
+        )
     for start, kind in (
         (b"%PDF", "a PDF"),
         (b"PK\x03\x04", "a ZIP archive or an office document"),

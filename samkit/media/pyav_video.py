@@ -15,7 +15,9 @@ DEFAULT_FPS = 25.0
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file's header and first frame say. size: (height, width) as a person sees it; rotation: degrees anticlockwise that frames are turned for that."""
+    """What a file's header and first frame say. size: (height, width) as a person sees it; rotation: degrees
+    anticlockwise that frames are turned for that.
+    """
 
     size: tuple[int, int]
     rotation: int
@@ -32,7 +34,10 @@ def probe(path: Path, name: str) -> Probe:
             stream = container.streams.video[0]
             fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
             if max(stream.width or 0, stream.height or 0) > MAX_SIDE:
-                raise PictureError(f"{name} has {stream.width} x {stream.height} pixels a frame; at most {MAX_SIDE} a side are read. Make it smaller first.")
+                raise PictureError(
+                    f"{name} has {stream.width} x {stream.height} pixels a frame; at most {MAX_SIDE} a side are "
+                    "read. Make it smaller first."
+                )
             for frame in container.decode(stream):
                 rotation = round(frame.rotation / 90) * 90 % 360
                 size = (frame.height, frame.width)
@@ -66,7 +71,9 @@ class PyavVideo(FileVideo):
         return np.array([float((time - self._times[0]) * self._stream.time_base) for time in self._times])
 
     def _list_times(self) -> tuple[list[int], bool]:
-        """Times of all frames in the order they are shown, in units of the stream, and whether reading broke off or has to be checked."""
+        """Times of all frames in the order they are shown, in units of the stream, and whether reading broke off or has
+        to be checked.
+        """
         times, broken = [], False
         try:
             for packet in self._container.demux(self._stream):
@@ -74,7 +81,9 @@ class PyavVideo(FileVideo):
                     times.append(packet.pts)
                     broken = broken or packet.is_corrupt
                 if len(times) > MAX_FRAMES:
-                    raise PictureError(f"{self.name} has more than {MAX_FRAMES:,} frames, the most that are read. Cut it first.")
+                    raise PictureError(
+                        f"{self.name} has more than {MAX_FRAMES:,} frames, the most that are read. Cut it first."
+                    )
         except av.FFmpegError:
             broken = True
         told = self._stream.frames
@@ -98,10 +107,16 @@ class PyavVideo(FileVideo):
             frame = self._decode(index)
         except (av.FFmpegError, StopIteration) as error:
             self._decoded = None
-            raise PictureError(f"Frame {index} of {self.name} can't be decoded: the file is damaged there. Copy or download it again.") from error
+            raise PictureError(
+                f"Frame {index} of {self.name} can't be decoded: the file is damaged there. Copy or download it again."
+            ) from error
         # Scaling happens before turning, so the stored frame's sides are swapped where it lies on its side.
         height, width = self.size[::-1] if self.rotation % 180 else self.size
-        rgb = frame.to_ndarray(format="rgb24", width=width, height=height) if self.size != self.original_size else frame.to_ndarray(format="rgb24")
+        rgb = (
+            frame.to_ndarray(format="rgb24", width=width, height=height)
+            if self.size != self.original_size
+            else frame.to_ndarray(format="rgb24")
+        )
         return np.ascontiguousarray(np.rot90(rgb, self.rotation // 90))
 
     def _decode(self, index: int) -> av.VideoFrame:
@@ -125,5 +140,11 @@ def _no_film(path: Path, name: str, error: av.FFmpegError) -> PictureError:
     with path.open("rb") as file:
         start = file.read(64)
     if start[4:8] == b"ftyp":
-        return PictureError(f"{name} is cut short or damaged: the part of the file that says where its frames lie is missing. Copy or download it again.")
-    return PictureError(f"{name} is not a film that can be read here ({error.strerror or error}). Give an MP4, MOV, MKV, WebM or AVI file.")
+        return PictureError(
+            f"{name} is cut short or damaged: the part of the file that says where its frames lie is missing. Copy "
+            "or download it again."
+        )
+    return PictureError(
+        f"{name} is not a film that can be read here ({error.strerror or error}). Give an MP4, MOV, MKV, WebM or "
+        "AVI file."
+    )

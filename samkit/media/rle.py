@@ -16,15 +16,21 @@ def mask_to_rle(mask: np.ndarray) -> dict:
 
 
 def rle_to_mask(rle: Mapping) -> np.ndarray:
-    """The bool mask [H, W] of a compressed COCO RLE, `counts` as text or bytes. PictureError where it is malformed or does not fill its size exactly."""
+    """The bool mask [H, W] of a compressed COCO RLE, `counts` as text or bytes. PictureError where it is malformed or
+    does not fill its size exactly.
+    """
     try:
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
         counts = counts if isinstance(counts, bytes) else counts.encode("ascii")
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise PictureError("This is not a COCO mask: it needs 'size' as [height, width] and 'counts' as compressed text.") from error
+        raise PictureError(
+            "This is not a COCO mask: it needs 'size' as [height, width] and 'counts' as compressed text."
+        ) from error
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
-        raise PictureError(f"This COCO mask has {width} x {height} pixels; between 1 and {MAX_PIXELS / 1e6:g} million are read.")
+        raise PictureError(
+            f"This COCO mask has {width} x {height} pixels; between 1 and {MAX_PIXELS / 1e6:g} million are read."
+        )
     # pycocotools writes past its memory where the runs are longer than the size says, so they are added up first.
     if sum(_run_lengths(counts)) != height * width:
         raise PictureError(f"This COCO mask is damaged: its runs do not add up to {width} x {height} pixels.")
@@ -32,14 +38,17 @@ def rle_to_mask(rle: Mapping) -> np.ndarray:
 
 
 def _run_lengths(counts: bytes) -> list[int]:
-    """Lengths of the runs: numbers of 5 bits a character from 48 on, low bits first, 32 says that more follow, 16 in the last is the sign; from the fourth run
-    on each is the difference to the run two before. PictureError for another character or a negative run."""
+    """Lengths of the runs: numbers of 5 bits a character from 48 on, low bits first, 32 says that more follow, 16 in
+    the last is the sign; from the fourth run on each is the difference to the run two before. PictureError for another
+    character or a negative run."""
     runs: list[int] = []
     value = shift = 0
     for character in counts:
         bits = character - 48
         if not 0 <= bits < 64 or shift > 30:
-            raise PictureError("This COCO mask is damaged: its 'counts' hold characters that no run-length encoding has.")
+            raise PictureError(
+                "This COCO mask is damaged: its 'counts' hold characters that no run-length encoding has."
+            )
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:

@@ -1,4 +1,6 @@
-"""Sample films, made from scikit-image's pictures: an object that moves, grows and is hidden for a while, with its true masks. Nothing is downloaded."""
+"""Sample films, made from scikit-image's pictures: an object that moves, grows and is hidden for a while, with its true
+masks. Nothing is downloaded.
+"""
 
 import hashlib
 import math
@@ -40,9 +42,36 @@ class SampleVideo:
 SAMPLE_VIDEOS = {
     sample.name: sample
     for sample in (
-        SampleVideo("coin", "A coin rolls over the moon, behind a bar and on", "coins", "moon", (0.875, 0.145, 0.145, 0.2), 0.34, 36, (15, 19)),
-        SampleVideo("cup", "A cup of coffee crosses a stained tissue and is covered for a moment", "coffee", "ihc", (0.5, 0.33, 0.47, 0.6), 0.5, 48, (22, 27)),
-        SampleVideo("cat", "The cat's face passes in front of the retina", "chelsea", "retina", (0.47, 0.43, 0.36, 0.62), 0.5, 40, (16, 20)),
+        SampleVideo(
+            "coin",
+            "A coin rolls over the moon, behind a bar and on",
+            "coins",
+            "moon",
+            (0.875, 0.145, 0.145, 0.2),
+            0.34,
+            36,
+            (15, 19),
+        ),
+        SampleVideo(
+            "cup",
+            "A cup of coffee crosses a stained tissue and is covered for a moment",
+            "coffee",
+            "ihc",
+            (0.5, 0.33, 0.47, 0.6),
+            0.5,
+            48,
+            (22, 27),
+        ),
+        SampleVideo(
+            "cat",
+            "The cat's face passes in front of the retina",
+            "chelsea",
+            "retina",
+            (0.47, 0.43, 0.36, 0.62),
+            0.5,
+            40,
+            (16, 20),
+        ),
     )
 }
 
@@ -73,7 +102,10 @@ class MadeVideo(Video):
 
     def _read(self, index: int) -> np.ndarray:
         share = index / (self.length - 1)
-        top, left = (int(0.23 * extent * (0.5 + 0.5 * math.sin(3 * share + phase))) for extent, phase in zip(SIZE, (0.0, 1.0), strict=True))
+        top, left = (
+            int(0.23 * extent * (0.5 + 0.5 * math.sin(3 * share + phase)))
+            for extent, phase in zip(SIZE, (0.0, 1.0), strict=True)
+        )
         frame = self._ground[top : top + SIZE[0], left : left + SIZE[1]].astype(np.float32)
         placed, cover = self._place(index)
         frame = frame * (1 - cover[..., None]) + placed * cover[..., None]
@@ -89,11 +121,23 @@ class MadeVideo(Video):
         left, top = max(0, int((x - across / 2) * width)), max(0, int((y - down / 2) * height))
         part = rgb[top : int((y + down / 2) * height), left : int((x + across / 2) * width)]
         cover = np.zeros(part.shape[:2], np.uint8)
-        cv2.ellipse(cover, (part.shape[1] // 2, part.shape[0] // 2), (part.shape[1] // 2 - 1, part.shape[0] // 2 - 1), 0, 0, 360, 255, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            cover,
+            (part.shape[1] // 2, part.shape[0] // 2),
+            (part.shape[1] // 2 - 1, part.shape[0] // 2 - 1),
+            0,
+            0,
+            360,
+            255,
+            -1,
+            cv2.LINE_AA,
+        )
         factor = self.sample.scale * SIZE[0] / part.shape[0]
         size = (round(part.shape[1] * factor), round(part.shape[0] * factor))
         filter_ = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        return cv2.resize(part, size, interpolation=filter_).astype(np.float32), cv2.resize(cover, size, interpolation=filter_).astype(np.float32) / 255
+        return cv2.resize(part, size, interpolation=filter_).astype(np.float32), cv2.resize(
+            cover, size, interpolation=filter_
+        ).astype(np.float32) / 255
 
     def _place(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The object on an empty frame: (float32 [H, W, 3], soft cover [H, W])."""

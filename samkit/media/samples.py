@@ -1,4 +1,6 @@
-"""Sample pictures that come with scikit-image's wheel: there is always something to try, offline, and nothing is copied or downloaded."""
+"""Sample pictures that come with scikit-image's wheel: there is always something to try, offline, and nothing is copied
+or downloaded.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +13,14 @@ import numpy as np
 
 from samkit.errors import PictureError
 from samkit.media.pictures import Picture, read_picture
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample picture: its name, its file in scikit-image's data folder, a title for people, and a first prompt that lies on something."""
+    """A sample picture: its name, its file in scikit-image's data folder, a title for people, and a first prompt that
+    lies on something.
+    """
 
     name: str
     file: str
@@ -35,7 +39,9 @@ _TABLE = (
     _sample("coins.png", "Greek coins from Pompeii", points=[(0.875, 0.145, 1)]),
     _sample("rocket.jpg", "Rocket on its launch pad", boxes=[(0.47, 0.3, 0.545, 0.99)]),
     _sample("motorcycle_left.png", "Motorcycle in a garage", points=[(0.36, 0.5, 1)], boxes=[(0.01, 0.24, 0.94, 0.92)]),
-    _sample("motorcycle_right.png", "The motorcycle, from a hand's breadth to the right", boxes=[(0.01, 0.24, 0.9, 0.92)]),
+    _sample(
+        "motorcycle_right.png", "The motorcycle, from a hand's breadth to the right", boxes=[(0.01, 0.24, 0.9, 0.92)]
+    ),
     _sample("hubble_deep_field.jpg", "Hubble extreme deep field", points=[(0.727, 0.543, 1)]),
     _sample("camera.png", "Man with a camera", points=[(0.25, 0.5, 1)]),
     _sample("retina.jpg", "Retina", points=[(0.155, 0.465, 1)]),
@@ -81,7 +87,9 @@ class SamplePair:
 SAMPLE_PAIRS = (
     SamplePair("Coffee, mirrored and darker", "coffee", "coffee-mirrored", SAMPLES["coffee"].prompts),
     SamplePair("The cat, mirrored and closer", "chelsea", "chelsea-closer", Prompts(boxes=[(0.01, 0.01, 0.99, 0.99)])),
-    SamplePair("A motorcycle, left and right", "motorcycle_left", "motorcycle_right", SAMPLES["motorcycle_left"].prompts),
+    SamplePair(
+        "A motorcycle, left and right", "motorcycle_left", "motorcycle_right", SAMPLES["motorcycle_left"].prompts
+    ),
     SamplePair("One coin, and other coins", "coins", "coins-lower", SAMPLES["coins"].prompts),
 )
 
@@ -101,14 +109,17 @@ def load_sample(name: str) -> Picture:
     path = _path(SAMPLES[name])
     if not path.is_file():
         raise PictureError(
-            f"The sample picture {name} is not in the installed scikit-image. Install it with `pip install scikit-image`, or take another picture."
+            f"The sample picture {name} is not in the installed scikit-image. Install it with `pip install "
+            "scikit-image`, or take another picture."
         )
     return read_picture(path, name)
 
 
 def known_count(picture: Picture) -> int | None:
     """How many things of a kind the sample picture shows; None for any other picture."""
-    return next((count for name, count in SAMPLE_COUNTS.items() if name == picture.name and load_sample(name) == picture), None)
+    return next(
+        (count for name, count in SAMPLE_COUNTS.items() if name == picture.name and load_sample(name) == picture), None
+    )
 
 
 def mirrored(picture: Picture) -> Picture:

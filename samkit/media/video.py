@@ -1,7 +1,8 @@
 """Opening films: files that decord reads, files that only PyAV reads, folders of frames.
 
-decord has wheels for Linux on x86-64 and for Windows; elsewhere, and for files it refuses (cut short, odd), PyAV reads. Both give the same pixels. Whatever is
-wrong with a file ends in a PictureError that says what and what to do, or in the frames that are there.
+decord has wheels for Linux on x86-64 and for Windows; elsewhere, and for files it refuses (cut short, odd), PyAV reads.
+Both give the same pixels. Whatever is wrong with a file ends in a PictureError that says what and what to do, or in the
+frames that are there.
 """
 
 import os
@@ -15,7 +16,9 @@ from samkit.media.pictures import clean_name
 MAX_BYTES = 4 * 2**30
 
 
-def open_video(path: str | os.PathLike, name: str | None = None, *, max_side: int | None = None, reader: str | None = None) -> Video:
+def open_video(
+    path: str | os.PathLike, name: str | None = None, *, max_side: int | None = None, reader: str | None = None
+) -> Video:
     """A film from a video file or a folder of pictures (DAVIS-like: one file a frame, in the order of their names).
 
     max_side: shrink frames while decoding so that their longest side has at most that many pixels
@@ -58,4 +61,6 @@ def _check_file(path: Path, name: str) -> None:
     if size == 0:
         raise PictureError(f"{name} is empty: it has no bytes. Save or download it again.")
     if size > MAX_BYTES:
-        raise PictureError(f"{name} is larger than {MAX_BYTES / 2**30:g} GB, the most that is read. Cut it or make it smaller first.")
+        raise PictureError(
+            f"{name} is larger than {MAX_BYTES / 2**30:g} GB, the most that is read. Cut it or make it smaller first."
+        )

@@ -1,7 +1,7 @@
 """A model's configuration, read from the shapes in its state dict.
 
-What shapes can't tell comes, in this order, from the safetensors metadata entry `samkit`, from the official sizes (known by their widths and block counts), and
-from the defaults below with a warning that names them.
+What shapes can't tell comes, in this order, from the safetensors metadata entry `samkit`, from the official sizes
+(known by their widths and block counts), and from the defaults below with a warning that names them.
 """
 
 import re
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from samkit.errors import CheckpointError
-from samkit.models.hiera import HieraConfig
-from samkit.models.mask_decoder import MaskDecoderConfig
-from samkit.models.memory_side import MemoryConfig
-from samkit.models.vit import VitConfig
+from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.mask_decoder import MaskDecoderConfig
+from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.vit import VitConfig
 
 OFFICIAL_HIERA = {
     (96, (1, 2, 7, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (5, 7, 9)},
@@ -42,12 +42,16 @@ MEMORY_PREFIXES = (
     "obj_ptr_tpos_proj.",
     "mask_downsample.",
 )
-"""Keys of SAM v2's memory side, which segmenting a picture does not need. The official files have them beside the others; samkit's network under `memory.`"""
+"""Keys of SAM v2's memory side, which segmenting a picture does not need. The official files have them beside the
+others; samkit's network under `memory.`
+"""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels; memory: None for SAM v1 and for files of the image side alone."""
+    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels; memory: None for SAM v1 and for
+    files of the image side alone.
+    """
 
     family: str
     version: str
@@ -82,13 +86,16 @@ def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = Non
         return _read_sam1(state_dict, metadata)
     some = ", ".join(list(keys)[:3]) or "none at all"
     raise CheckpointError(
-        f"This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and v2 (image_encoder.trunk...) are missing; "
+        "This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and "
+        "v2 (image_encoder.trunk...) are missing; "
         f"it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or v2.1 checkpoint with the official keys."
     )
 
 
 def module_keys(state_dict: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """A state dict's entries under samkit's own module names. The one place where keys are renamed. A memory side that is not in `config` is left out."""
+    """A state dict's entries under samkit's own module names. The one place where keys are renamed. A memory side that
+    is not in `config` is left out.
+    """
     renamed = {}
     for key, tensor in state_dict.items():
         if config.family == "sam1":
@@ -145,7 +152,9 @@ def _read_sam1(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
         hidden=hidden,
         table_rows=tuple(rows for rows, _ in tables),
     )
-    return ModelConfig("sam1", metadata.get("version", "1"), metadata.get("native_side", native_grid * patch_size), encoder, decoder)
+    return ModelConfig(
+        "sam1", metadata.get("version", "1"), metadata.get("native_side", native_grid * patch_size), encoder, decoder
+    )
 
 
 def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
@@ -163,14 +172,19 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
     except KeyError as missing:
         raise _incomplete("SAM v2", missing) from None
     if len(blocks_per_stage) != 4:
-        raise CheckpointError(f"This SAM v2 checkpoint has {len(blocks_per_stage)} stages; samkit reads models with the official four.")
+        raise CheckpointError(
+            f"This SAM v2 checkpoint has {len(blocks_per_stage)} stages; samkit reads models with the official four."
+        )
     known = {**_hiera_defaults(blocks_per_stage), **OFFICIAL_HIERA.get((channels, blocks_per_stage), {})}
     if (channels, blocks_per_stage) not in OFFICIAL_HIERA:
-        guessed = [name for name in ("num_heads", "window_sizes", "global_blocks", "native_side") if name not in metadata]
+        guessed = [
+            name for name in ("num_heads", "window_sizes", "global_blocks", "native_side") if name not in metadata
+        ]
         if guessed:
             assumed = ", ".join(f"{name} {known.get(name, DEFAULT_NATIVE_SIDE)}" for name in guessed)
             warnings.warn(
-                f"This SAM v2 checkpoint is none of the official sizes and its file doesn't say {', '.join(guessed)}; assumed: {assumed}. "
+                "This SAM v2 checkpoint is none of the official sizes and its file doesn't say "
+                f"{', '.join(guessed)}; assumed: {assumed}. "
                 'A safetensors file can say so in its metadata entry "samkit".',
                 stacklevel=4,
             )
@@ -189,7 +203,9 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
 
 
 def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict:
-    """For sizes nobody published: three global blocks that end the third stage, spread over it about as far as in the official sizes."""
+    """For sizes nobody published: three global blocks that end the third stage, spread over it about as far as in the
+    official sizes.
+    """
     last, step = sum(blocks_per_stage[:3]) - 1, max(1, round(blocks_per_stage[2] / 4))
     first_of_stage = sum(blocks_per_stage[:2])
     global_blocks = tuple(block for block in (last - 2 * step, last - step, last) if block > first_of_stage)
@@ -208,7 +224,9 @@ def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: Mapping, m
         iou_dims=_feed_forward_dims(state, f"{prefix}iou_prediction_head."),
         iou_sigmoid=prefix.startswith("sam_"),
         high_resolution=f"{prefix}conv_s0.weight" in state,
-        object_score_dims=_feed_forward_dims(state, f"{prefix}pred_obj_score_head.") if f"{prefix}obj_score_token.weight" in state else None,
+        object_score_dims=_feed_forward_dims(state, f"{prefix}pred_obj_score_head.")
+        if f"{prefix}obj_score_token.weight" in state
+        else None,
     )
 
 
@@ -246,4 +264,7 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _incomplete(family: str, missing: KeyError) -> CheckpointError:
-    return CheckpointError(f"This looks like a {family} checkpoint, but the entry {missing.args[0]} is missing; it may have been cut or saved only in part.")
+    return CheckpointError(
+        f"This looks like a {family} checkpoint, but the entry {missing.args[0]} is missing; it may have been cut "
+        "or saved only in part."
+    )

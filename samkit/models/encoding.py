@@ -1,4 +1,6 @@
-"""What a model gives back: an encoded picture, the masks predicted on it, and a frame in which objects were followed."""
+"""What a model gives back: an encoded picture, the masks predicted on it, and a frame in which objects were
+followed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +26,8 @@ class EncodeSettings:
 class ImageEncoding:
     """A picture as a model sees it.
 
-    features: [C, h, w] maps as the decoder takes them, coarsest first (v1: one; v2: strides 16, 8 and 4; without the no-memory embedding)
+    features: [C, h, w] maps as the decoder takes them, coarsest first (v1: one; v2: strides 16, 8 and 4; without the
+              no-memory embedding)
     raw:      [C, h, w] trunk outputs before the neck, coarsest first (v1: one; v2: four)
     blocks:   [h, w, C] output of every transformer block, un-windowed, or None if they were not asked for
     """
@@ -40,7 +43,10 @@ class ImageEncoding:
     @cached_property
     def nbytes(self) -> int:
         """Bytes of memory the tensors hold; storage shared by several counts once."""
-        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in (*self.features, *self.raw, *(self.blocks or ()))}
+        storages = {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+            for tensor in (*self.features, *self.raw, *(self.blocks or ()))
+        }
         return sum(storages.values())
 
 
@@ -52,7 +58,8 @@ class MaskPrediction:
     iou:          float32 [4], the IoU the model expects each mask to have
     object_score: above 0 where the model holds the object to be in the picture; None for SAM v1
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
-    decoded_logits: of a tracked frame: what the decoder gave. `logits` has -1024 everywhere instead where the object is held to be absent
+    decoded_logits: of a tracked frame: what the decoder gave. `logits` has -1024 everywhere instead where the object is
+                    held to be absent
     """
 
     logits: Tensor
@@ -69,7 +76,9 @@ class MaskPrediction:
         return 1 + int(torch.argmax(self.iou[1:])) if len(self.iou) > 1 else 0
 
     def logits_at(self, index: int, size: tuple[int, int] | None = None) -> np.ndarray:
-        """float32 [H, W] logits of one mask in the original picture's pixels (or stretched to `size`), padding removed."""
+        """float32 [H, W] logits of one mask in the original picture's pixels (or stretched to `size`), padding
+        removed.
+        """
         return restore_size(self.logits[index : index + 1], self.geometry, size)[0].cpu().numpy()
 
     def mask(self, index: int, size: tuple[int, int] | None = None, threshold: float = 0.0) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How a picture is fitted to the encoder, and where things lie afterwards.
 
-"native" is what the official package does: v1 scales the longest side and pads at the bottom and right, v2 stretches to a square. "stretch" makes a square for
-both; "aspect" keeps the proportions on a token grid that is not square.
+"native" is what the official package does: v1 scales the longest side and pads at the bottom and right, v2 stretches to
+a square. "stretch" makes a square for both; "aspect" keeps the proportions on a token grid that is not square.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,18 @@ SAM2_MEAN, SAM2_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """All sizes are (height, width) in pixels: of the picture, of the picture inside the model's input, and of that input with its padding."""
+    """All sizes are (height, width) in pixels: of the picture, of the picture inside the model's input, and of that
+    input with its padding.
+    """
 
     original_size: tuple[int, int]
     resized_size: tuple[int, int]
     padded_size: tuple[int, int]
 
     def to_model(self, points_xy: np.ndarray) -> np.ndarray:
-        """[N, 2] positions 0..1 of the original picture -> 0..1 of the padded input, moved by the half pixel both official packages add."""
+        """[N, 2] positions 0..1 of the original picture -> 0..1 of the padded input, moved by the half pixel both
+        official packages add.
+        """
         (height, width), (padded_height, padded_width) = self.resized_size, self.padded_size
         return (points_xy * (width, height) + 0.5) / (padded_width, padded_height)
 
@@ -43,22 +47,30 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
         raise EncodingError(f"The fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     if isinstance(side, bool) or not isinstance(side, int) or side < MIN_SIDE or side % side_step:
         near = max(MIN_SIDE, round(side / side_step) * side_step) if isinstance(side, int | float) else MIN_SIDE
-        raise EncodingError(f"The side {side} can't be encoded: this model takes multiples of {side_step} from {MIN_SIDE} pixels on; the nearest is {near}.")
+        raise EncodingError(
+            f"The side {side} can't be encoded: this model takes multiples of {side_step} from {MIN_SIDE} pixels "
+            f"on; the nearest is {near}."
+        )
     height, width = original_size
     scale = side / max(height, width)
     if fit == "aspect":
-        resized = tuple(side if size == max(height, width) else max(side_step, round(size * scale / side_step) * side_step) for size in original_size)
+        resized = tuple(
+            side if size == max(height, width) else max(side_step, round(size * scale / side_step) * side_step)
+            for size in original_size
+        )
         return ImageGeometry(original_size, resized, resized)
     if fit == "native" and family == "sam1":
-        return ImageGeometry(original_size, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))), (side, side))
+        return ImageGeometry(
+            original_size, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))), (side, side)
+        )
     return ImageGeometry(original_size, (side, side), (side, side))
 
 
 def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: bool = False) -> Tensor:
     """uint8 [H, W, 3] -> normalised float32 [1, 3, h, w] on the CPU, resized as the family's official package resizes.
 
-    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 resizes floats with torch's antialiased one. Frames of a film (v2) are
-    resized as bytes with Pillow's bicubic filter.
+    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 resizes floats with torch's
+    antialiased one. Frames of a film (v2) are resized as bytes with Pillow's bicubic filter.
     """
     height, width = geometry.resized_size
     if family == "sam1":
@@ -77,13 +89,17 @@ def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: 
 
 
 def restore_size(maps_chw: Tensor, geometry: ImageGeometry, size: tuple[int, int] | None = None) -> Tensor:
-    """[C, h, w] maps over the padded input -> [C, H, W] over the original picture (or `size`), padding removed, bilinear.
+    """[C, h, w] maps over the padded input -> [C, H, W] over the original picture (or `size`), padding removed,
+    bilinear.
 
-    Padded inputs (v1) go through the input's own size on the way, as in the official package; the others are resized once.
+    Padded inputs (v1) go through the input's own size on the way, as in the official package; the others are resized
+    once.
     """
     size = size or geometry.original_size
     maps = maps_chw[None].float()
     if geometry.padded_size != geometry.resized_size:
         height, width = geometry.resized_size
-        maps = F.interpolate(maps, size=geometry.padded_size, mode="bilinear", align_corners=False)[..., :height, :width]
+        maps = F.interpolate(maps, size=geometry.padded_size, mode="bilinear", align_corners=False)[
+            ..., :height, :width
+        ]
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[0]

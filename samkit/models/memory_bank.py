@@ -1,12 +1,14 @@
 """What is remembered while an object is followed: prompted frames for ever, the last few frames for a while.
 
-Times. The bank counts frames. It starts at frame 0; a prompt is remembered at the present frame; `add_frame` and `skip_frame` move on by one; the frame that
-is tracked next is the one after the present one. A memory's map takes part with the time of a prompted frame if it is one, else with its distance (1 to 6) from
-the frame that is tracked; an object pointer with its distance as a share of `max_pointers - 1`.
+Times. The bank counts frames. It starts at frame 0; a prompt is remembered at the present frame; `add_frame` and
+`skip_frame` move on by one; the frame that is tracked next is the one after the present one. A memory's map takes part
+with the time of a prompted frame if it is one, else with its distance (1 to 6) from the frame that is tracked; an
+object pointer with its distance as a share of `max_pointers - 1`.
 
-Priors. A memory from another picture or film has no time on this clock. Its map takes part like any prompted frame's. Its pointer keeps the distance 1 for
-ever, as if the prompt had been given on the frame before the one that is tracked: a prompt that near is what the official models were trained on, and a prior
-that aged would carry its pointer's time, and with it the answer, out of the trained range in a long film.
+Priors. A memory from another picture or film has no time on this clock. Its map takes part like any prompted frame's.
+Its pointer keeps the distance 1 for ever, as if the prompt had been given on the frame before the one that is tracked:
+a prompt that near is what the official models were trained on, and a prior that aged would carry its pointer's time,
+and with it the answer, out of the trained range in a long film.
 """
 
 import hashlib
@@ -32,7 +34,8 @@ PRIOR_DISTANCE = 1
 class Memory:
     """One frame as a model remembers it.
 
-    features:     bfloat16 [h, w, Cm], or None where only the pointer is left (bfloat16 as in the official video predictor)
+    features:     bfloat16 [h, w, Cm], or None where only the pointer is left (bfloat16 as in the official video
+                  predictor)
     pointer:      float32 [C]
     object_score: above 0 where the object was held to be in the frame
     """
@@ -67,8 +70,8 @@ class MemoryBank:
     """Prompts, which are never forgotten, and the last frames, which roll.
 
     max_frames:   maps of the last frames to look at (the models were trained with 6)
-    max_pointers: pointers to look at, those of prompts counted; one less is the longest time their encoding tells (officially the lesser of 16 and the film's
-                  length)
+    max_pointers: pointers to look at, those of prompts counted; one less is the longest time their encoding tells
+                  (officially the lesser of 16 and the film's length)
     """
 
     def __init__(self, max_frames: int = 6, max_pointers: int = 16):
@@ -93,11 +96,15 @@ class MemoryBank:
         return len(self._prompts) + len(self._frames)
 
     def add_prompt(self, memory: Memory, *, prior: bool = False, frame: int | None = None) -> None:
-        """Remember a prompted frame for good: the present one, `frame` of the clock, or (`prior`) one of another picture or film."""
+        """Remember a prompted frame for good: the present one, `frame` of the clock, or (`prior`) one of another
+        picture or film.
+        """
         if memory.features is None:
             raise BadInput("Only the pointer is left of this memory: a prompt needs its map too. Encode it again.")
         if prior and frame is not None:
-            raise BadInput("A prior comes from another picture or film and has no frame on this bank's clock: leave `frame` out.")
+            raise BadInput(
+                "A prior comes from another picture or film and has no frame on this bank's clock: leave `frame` out."
+            )
         self._check_model(memory)
         place = None if prior else self.frame if frame is None else frame
         self._prompts.append(RememberedPrompt(memory, place))
@@ -138,16 +145,30 @@ class MemoryBank:
     def maps(self) -> list[tuple[Tensor, int | None]]:
         """What the next frame looks at: (map [h, w, Cm], its distance 1..max_frames, or None for a prompt)."""
         following = self.frame + 1
-        recent = [(memory.features, following - frame) for frame, memory in self._frames if following - frame <= self.max_frames]
+        recent = [
+            (memory.features, following - frame)
+            for frame, memory in self._frames
+            if following - frame <= self.max_frames
+        ]
         return [(prompt.memory.features, None) for prompt in self._prompts] + recent
 
     def pointers(self) -> list[tuple[Tensor, float]]:
-        """What the next frame looks at: (pointer [C], distance as a share of the longest). Prompts that lie ahead have none."""
+        """What the next frame looks at: (pointer [C], distance as a share of the longest). Prompts that lie ahead have
+        none.
+        """
         if self.max_pointers == 0:
             return []
         following, longest = self.frame + 1, max(1, self.max_pointers - 1)
-        prompts = [(prompt.memory.pointer, prompt.distance(following)) for prompt in self._prompts if prompt.distance(following) >= 0]
-        recent = [(memory.pointer, following - frame) for frame, memory in reversed(self._frames) if following - frame < self.max_pointers]
+        prompts = [
+            (prompt.memory.pointer, prompt.distance(following))
+            for prompt in self._prompts
+            if prompt.distance(following) >= 0
+        ]
+        recent = [
+            (memory.pointer, following - frame)
+            for frame, memory in reversed(self._frames)
+            if following - frame < self.max_pointers
+        ]
         return [(pointer, distance / longest) for pointer, distance in (*prompts, *recent)]
 
     @property
@@ -165,9 +186,15 @@ class MemoryBank:
         record, tensors = self._contents()
         tensors = tensors or {"empty": torch.zeros(1)}
         try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, str(path), metadata={FORMAT: json.dumps(record, sort_keys=True)})
+            save_file(
+                {name: tensor.contiguous() for name, tensor in tensors.items()},
+                str(path),
+                metadata={FORMAT: json.dumps(record, sort_keys=True)},
+            )
         except (OSError, SafetensorError) as error:
-            raise BadInput(f"The memory bank can't be written to {path} ({error}): choose another place, or make room.") from error
+            raise BadInput(
+                f"The memory bank can't be written to {path} ({error}): choose another place, or make room."
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> "MemoryBank":
@@ -177,7 +204,9 @@ class MemoryBank:
                 text = (file.metadata() or {}).get(FORMAT)
                 tensors = {name: file.get_tensor(name) for name in file.keys()} if text else {}  # noqa: SIM118 (safe_open is no mapping)
         except (OSError, SafetensorError) as error:
-            raise BadInput(f"{path} can't be read as a memory bank ({error}): give a file that samkit saved.") from error
+            raise BadInput(
+                f"{path} can't be read as a memory bank ({error}): give a file that samkit saved."
+            ) from error
         if text is None:
             raise BadInput(f"{path} is a safetensors file, but no memory bank: give a file that samkit saved as one.")
         try:
@@ -188,7 +217,10 @@ class MemoryBank:
     def _check_model(self, memory: Memory) -> None:
         known = next((entry.memory for entry in self._prompts), None) or next((kept for _, kept in self._frames), None)
         if known is not None and known.model_sha256 != memory.model_sha256:
-            raise BadInput("This memory was made by another model than those in the bank, and models don't read each other's: use one bank for each model.")
+            raise BadInput(
+                "This memory was made by another model than those in the bank, and models don't read each other's: "
+                "use one bank for each model."
+            )
 
     def _contents(self) -> tuple[dict, dict[str, Tensor]]:
         entries = [{"kind": "prompt", "frame": prompt.frame, **_describe(prompt.memory)} for prompt in self._prompts]
@@ -199,7 +231,13 @@ class MemoryBank:
             tensors[f"{index}.pointer"] = memory.pointer.cpu()
             if memory.features is not None:
                 tensors[f"{index}.features"] = memory.features.cpu()
-        record = {"version": FORMAT_VERSION, "frame": self.frame, "max_frames": self.max_frames, "max_pointers": self.max_pointers, "entries": entries}
+        record = {
+            "version": FORMAT_VERSION,
+            "frame": self.frame,
+            "max_frames": self.max_frames,
+            "max_pointers": self.max_pointers,
+            "entries": entries,
+        }
         return record, tensors
 
     @classmethod
@@ -209,7 +247,12 @@ class MemoryBank:
         bank = cls(int(record["max_frames"]), int(record["max_pointers"]))
         bank.frame = int(record["frame"])
         for index, entry in enumerate(record["entries"]):
-            memory = Memory(tensors.get(f"{index}.features"), tensors[f"{index}.pointer"], float(entry["object_score"]), str(entry["model_sha256"]))
+            memory = Memory(
+                tensors.get(f"{index}.features"),
+                tensors[f"{index}.pointer"],
+                float(entry["object_score"]),
+                str(entry["model_sha256"]),
+            )
             if entry["kind"] == "prompt":
                 bank._prompts.append(RememberedPrompt(memory, entry["frame"]))
             else:

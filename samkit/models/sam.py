@@ -1,7 +1,7 @@
 """The public face of the models: load one, encode a picture once, predict masks often.
 
-A loaded model never changes. Sides, fits and windows are arguments; the only things kept are tables that depend on a grid's size alone. So one model may serve
-any number of threads at once, each with its own settings.
+A loaded model never changes. Sides, fits and windows are arguments; the only things kept are tables that depend on a
+grid's size alone. So one model may serve any number of threads at once, each with its own settings.
 """
 
 import threading
@@ -17,18 +17,18 @@ import torch
 from torch import Tensor
 
 from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
-from samkit.models.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read_config
 from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
+from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
+from samkit.models.files.key_mismatch import describe_key_mismatch
 from samkit.models.geometry import plan_geometry, prepare_pixels
-from samkit.models.key_mismatch import describe_key_mismatch
-from samkit.models.linear import pack_linears
 from samkit.models.memory_bank import Memory, MemoryBank
-from samkit.models.network import SamNetwork, build_network
-from samkit.models.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
-from samkit.models.prompts import Prompts
+from samkit.models.network.linear import pack_linears
+from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
+from samkit.models.network.windows import ceil_to
+from samkit.models.sam_network import SamNetwork, build_network
 from samkit.models.track import no_points, remember_mask, remember_prediction, track_frame
-from samkit.models.windows import ceil_to
+from samkit.prompts import Prompts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MAX_WINDOW = 32
@@ -36,7 +36,9 @@ MAX_WINDOW = 32
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is, without its weights. One entry per stage in the per-stage tuples; SAM v1's blocks count as four equal groups."""
+    """What a model is, without its weights. One entry per stage in the per-stage tuples; SAM v1's blocks count as four
+    equal groups.
+    """
 
     name: str
     family: str
@@ -99,7 +101,13 @@ class SamModel:
 
         Raises `EncodingError` for a side, fit or window the model can't run.
         """
-        if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        if (
+            not isinstance(rgb, np.ndarray)
+            or rgb.dtype != np.uint8
+            or rgb.ndim != 3
+            or rgb.shape[2] != 3
+            or 0 in rgb.shape
+        ):
             raise BadInput("encode_image takes a picture as a uint8 array of shape [height, width, 3] in RGB order.")
         start = time.perf_counter()
         side = self.info.native_side if side is None else side
@@ -120,10 +128,13 @@ class SamModel:
             encode_ms=1000 * (time.perf_counter() - start),
         )
 
-    def predict_masks(self, encoding: ImageEncoding, prompts: Prompts, mask_hint: np.ndarray | Tensor | None = None) -> MaskPrediction:
+    def predict_masks(
+        self, encoding: ImageEncoding, prompts: Prompts, mask_hint: np.ndarray | Tensor | None = None
+    ) -> MaskPrediction:
         """The fast step: prompts to four masks. Always float32, whatever dtype the encoder runs in.
 
-        mask_hint: float [h, w] or [1, h, w] logits of an earlier prediction on an encoding of the same size; other sizes are resized.
+        mask_hint: float [h, w] or [1, h, w] logits of an earlier prediction on an encoding of the same size; other
+                   sizes are resized.
         """
         start = time.perf_counter()
         geometry = encoding.geometry
@@ -142,23 +153,37 @@ class SamModel:
             decode_ms=1000 * (time.perf_counter() - start),
         )
 
-    def encode_memory(self, encoding: ImageEncoding, prediction: MaskPrediction | np.ndarray, index: int | None = None) -> Memory:
+    def encode_memory(
+        self, encoding: ImageEncoding, prediction: MaskPrediction | np.ndarray, index: int | None = None
+    ) -> Memory:
         """What to remember of a picture with a mask on it (SAM v2 only).
 
-        prediction: of `predict_masks` or `track` on this encoding, with the `index` of its mask (None: the best); or a mask, bool [H, W] over the picture
+        prediction: of `predict_masks` or `track` on this encoding, with the `index` of its mask (None: the best); or a
+                    mask, bool [H, W] over the picture
+
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
         self._check_memory()
         with torch.no_grad():
             if isinstance(prediction, MaskPrediction):
-                return remember_prediction(self.network, encoding, prediction, prediction.best if index is None else index)
+                return remember_prediction(
+                    self.network, encoding, prediction, prediction.best if index is None else index
+                )
             return remember_mask(self.network, encoding, prediction)
 
-    def track(self, encoding: ImageEncoding, bank: MemoryBank, prompts: Prompts | None = None, mask_hint: np.ndarray | Tensor | None = None) -> MaskPrediction:
-        """Masks of the object that `bank` remembers, on the frame that comes next (SAM v2 only). The bank stays as it is.
+    def track(
+        self,
+        encoding: ImageEncoding,
+        bank: MemoryBank,
+        prompts: Prompts | None = None,
+        mask_hint: np.ndarray | Tensor | None = None,
+    ) -> MaskPrediction:
+        """Masks of the object that `bank` remembers, on the frame that comes next (SAM v2 only). The bank stays as it
+        is.
 
         prompts, mask_hint: to correct this frame by hand, what `predict_masks` takes
-        Of an object that is held to be absent (`object_score` not above 0), all logits are -1024, as officially; `decoded_logits` has what the decoder gave.
+        Of an object that is held to be absent (`object_score` not above 0), all logits are -1024, as officially;
+        `decoded_logits` has what the decoder gave.
         """
         self._check_memory()
         with torch.no_grad():
@@ -178,9 +203,11 @@ class SamModel:
         remember: bool = True,
         skip_absent: bool = False,
     ) -> Iterator[TrackedFrame]:
-        """Follow objects through the frames that come after those in their banks, which move on with the film. Yields one `TrackedFrame` a frame.
+        """Follow objects through the frames that come after those in their banks, which move on with the film. Yields
+        one `TrackedFrame` a frame.
 
-        frames:      uint8 [H, W, 3] each, in the order of tracking (backwards through a film: reversed), or encodings; taken one at a time, so none is held
+        frames:      uint8 [H, W, 3] each, in the order of tracking (backwards through a film: reversed), or encodings;
+                     taken one at a time, so none is held
         banks:       one for each object, by name; or a single one. All objects share a frame's encoding
         side, fit, window_sizes: as in `encode_image`
         remember:    put each frame's best mask into the bank; off, only what was in it before counts
@@ -202,25 +229,38 @@ class SamModel:
 
     def _check_memory(self) -> None:
         if self.info.family != "sam2":
-            raise BadInput(f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow objects.")
+            raise BadInput(
+                f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow "
+                "objects."
+            )
         if self.config.memory is None:
-            raise BadInput(f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM v2 checkpoint.")
+            raise BadInput(
+                f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM "
+                "v2 checkpoint."
+            )
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: str = "float32") -> Tensor:
         """float32 [C, height, width]: what the encoder adds to the tokens of such a grid.
 
         window_tiling: with v2's repeated window table (v1 has none)
-        dtype:         of the learned tables and of stretching them, as in a model that was cast as a whole; samkit's own encoders always stretch in float32
+        dtype:         of the learned tables and of stretching them, as in a model that was cast as a whole; samkit's
+                       own encoders always stretch in float32
         """
         if min(height, width) < 1:
             raise EncodingError(f"A position encoding needs a grid of at least 1 x 1, not {height} x {width}.")
         with torch.no_grad():
             if self.info.family == "sam1":
                 return self.network.image_encoder.position_encoding(height, width, DTYPES[dtype]).float().clone()
-            return self.network.image_encoder.trunk.position_encoding(height, width, window_tiling, DTYPES[dtype]).float().clone()
+            return (
+                self.network.image_encoder.trunk.position_encoding(height, width, window_tiling, DTYPES[dtype])
+                .float()
+                .clone()
+            )
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
-        """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height, width) pixels can't run them."""
+        """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height,
+        width) pixels can't run them.
+        """
         if window_sizes is None:
             return self.info.window_sizes
         windows = tuple(window_sizes)
@@ -235,7 +275,9 @@ class SamModel:
         return windows
 
     def _check_pooling(self, windows: tuple[int, ...], padded_size: tuple[int, int]) -> None:
-        """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile the pooled map."""
+        """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile
+        the pooled map.
+        """
         encoder = self.config.encoder
         for stage, start in enumerate(encoder.stage_starts[1:], start=1):
             window = encoder.block_windows(windows)[start]
@@ -245,18 +287,24 @@ class SamModel:
                 pooled = window // 2
                 if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
                     raise EncodingError(
-                        f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} begins by halving each window, "
-                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} tokens. Make stage {stage}'s window even."
+                        f"The window size {window} of stage {stage} can't be run at this picture size: stage "
+                        f"{stage + 1} begins by halving each window, "
+                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} "
+                        f"tokens. Make stage {stage}'s window even."
                     )
 
     def _prompt_points(self, prompts: Prompts, geometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
 
-        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there is no box.
-        Without any prompt there is no padding point either.
+        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there
+        is no box. Without any prompt there is no padding point either.
         """
         points = [(x, y, int(label)) for x, y, label in prompts.points]
-        boxes = [corner for x1, y1, x2, y2 in prompts.boxes for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))]
+        boxes = [
+            corner
+            for x1, y1, x2, y2 in prompts.boxes
+            for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))
+        ]
         padding = [(0.0, 0.0, PADDING)]
         if self.info.family == "sam1":
             rows = points + boxes if boxes or not points else points + padding
@@ -270,11 +318,15 @@ class SamModel:
     def _hint(self, mask_hint: np.ndarray | Tensor, grid: tuple[int, int]) -> Tensor:
         hint = torch.as_tensor(mask_hint, dtype=torch.float32, device=self.device)
         if hint.ndim not in (2, 3) or (hint.ndim == 3 and hint.shape[0] != 1):
-            raise BadInput(f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}.")
+            raise BadInput(
+                f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}."
+            )
         hint = hint.reshape(1, 1, *hint.shape[-2:])
         size = (4 * grid[0], 4 * grid[1])
         if tuple(hint.shape[-2:]) != size:
-            hint = torch.nn.functional.interpolate(hint, size=size, mode="bilinear", align_corners=False, antialias=True)
+            hint = torch.nn.functional.interpolate(
+                hint, size=size, mode="bilinear", align_corners=False, antialias=True
+            )
         return hint
 
     def _pack_once(self) -> None:
@@ -297,18 +349,23 @@ def resolve_device(device: str) -> str:
         kind = torch.device(device).type
     except RuntimeError:
         raise DeviceError(f'The device "{device}" is unknown; use auto, cpu, cuda or mps.') from None
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()) or kind not in ("cpu", "cuda", "mps"):
+    if (
+        (kind == "cuda" and not torch.cuda.is_available())
+        or (kind == "mps" and not torch.backends.mps.is_available())
+        or kind not in ("cpu", "cuda", "mps")
+    ):
         raise DeviceError(f'The device "{device}" is not there on this machine; use "auto" or "cpu".')
     return device
 
 
 def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32") -> SamModel:
-    """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a .pt, .pth or .safetensors file.
+    """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a .pt, .pth or .safetensors
+    file.
 
-    device: "auto" (CUDA, then MPS, then CPU) or a torch device; dtype: "float32", "bfloat16" or "float16", of the image encoder.
-    Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
+    device: "auto" (CUDA, then MPS, then CPU) or a torch device; dtype: "float32", "bfloat16" or "float16", of the image
+    encoder. Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
     """
-    from samkit.models.catalogue import resolve_model
+    from samkit.models.files.catalogue import resolve_model
 
     if dtype not in DTYPES:
         raise DeviceError(f'The dtype "{dtype}" is unknown; use one of {", ".join(DTYPES)}.')
@@ -318,11 +375,18 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     config = read_config(checkpoint.state_dict, checkpoint.metadata)
     network = build_network(config)
     found = module_keys(checkpoint.state_dict, config)
-    mismatch = describe_key_mismatch({key: tuple(t.shape) for key, t in network.state_dict().items()}, {key: tuple(t.shape) for key, t in found.items()})
+    mismatch = describe_key_mismatch(
+        {key: tuple(t.shape) for key, t in network.state_dict().items()},
+        {key: tuple(t.shape) for key, t in found.items()},
+    )
     if mismatch:
-        raise CheckpointError(f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}")
+        raise CheckpointError(
+            f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}"
+        )
     with warnings.catch_warnings():
-        network.load_state_dict({key: tensor.to(torch.float32) for key, tensor in found.items()}, strict=True, assign=True)
+        network.load_state_dict(
+            {key: tensor.to(torch.float32) for key, tensor in found.items()}, strict=True, assign=True
+        )
     network.requires_grad_(False)
     network.to(device)
     network.image_encoder.to(DTYPES[dtype])
@@ -335,7 +399,9 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         patch_size=config.patch_size,
         side_step=config.side_step,
         blocks_per_stage=config.encoder.blocks_per_stage,
-        channels_per_stage=config.encoder.channels_per_stage if config.family == "sam2" else (config.encoder.channels,) * 4,
+        channels_per_stage=config.encoder.channels_per_stage
+        if config.family == "sam2"
+        else (config.encoder.channels,) * 4,
         window_sizes=config.encoder.window_sizes,
         global_blocks=config.encoder.global_blocks,
         path=path,

@@ -1,6 +1,7 @@
 """With how many threads torch computes, for one thread of the process alone.
 
-The number belongs to a result: sums are split over the threads, so another number moves logits in their last digits, and now and then a pixel of a mask.
+The number belongs to a result: sums are split over the threads, so another number moves logits in their last digits,
+and now and then a pixel of a mask.
 """
 
 import os
@@ -15,7 +16,8 @@ def set_own_threads(count: int) -> None:
     """Let torch use `count` threads in this thread, and in those that begin later as many as before."""
     usual = torch.get_num_threads()
     torch.set_num_threads(count)
-    # torch counts for each thread, but new threads take over the last count that any thread set; so one more thread sets the usual one again.
+    # torch counts for each thread, but new threads take over the last count that any thread set; so one more thread
+    # sets the usual one again.
     restore = threading.Thread(target=torch.set_num_threads, args=(usual,))
     restore.start()
     restore.join()

@@ -13,18 +13,25 @@ from torch import Tensor
 from samkit.errors import BadInput
 from samkit.models.encoding import ImageEncoding, MaskPrediction
 from samkit.models.memory_bank import Memory, MemoryBank
-from samkit.models.memory_side import MASK_BIAS, MASK_SCALE, hide_absent
-from samkit.models.network import SamNetwork
-from samkit.models.prompt_encoder import PADDING
+from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent
+from samkit.models.network.prompt_encoder import PADDING
+from samkit.models.sam_network import SamNetwork
 
 
 def remember_prediction(network: SamNetwork, encoding: ImageEncoding, prediction: MaskPrediction, index: int) -> Memory:
     """The memory of a frame with one of its predicted masks."""
     if not 0 <= index < len(prediction.logits):
-        raise BadInput(f"There is no mask {index} to remember: the prediction has masks 0 to {len(prediction.logits) - 1}.")
+        raise BadInput(
+            f"There is no mask {index} to remember: the prediction has masks 0 to {len(prediction.logits) - 1}."
+        )
     if prediction.geometry != encoding.geometry:
-        raise BadInput("The prediction was made on another encoding than the one it is to be remembered with: pass the encoding it was made on.")
-    present = torch.tensor([prediction.object_score is None or prediction.object_score > 0], device=prediction.logits.device)
+        raise BadInput(
+            "The prediction was made on another encoding than the one it is to be remembered with: pass the "
+            "encoding it was made on."
+        )
+    present = torch.tensor(
+        [prediction.object_score is None or prediction.object_score > 0], device=prediction.logits.device
+    )
     logits = prediction.decoded_logits if prediction.decoded_logits is not None else prediction.logits
     features = network.memory.encode(low_level(encoding), logits[None, index : index + 1], present)
     pointer = network.memory.pointer(prediction.mask_tokens[None, index], present)
@@ -35,26 +42,39 @@ def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray
     """The memory of a frame with a mask that is given: bool [H, W] in the original picture's pixels."""
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:
-        raise BadInput(f"encode_memory takes a prediction and its index, or a mask as a bool array [height, width]; this is {mask.dtype} {list(mask.shape)}.")
+        raise BadInput(
+            "encode_memory takes a prediction and its index, or a mask as a bool array [height, width]; this is "
+            f"{mask.dtype} {list(mask.shape)}."
+        )
     if mask.shape != encoding.geometry.original_size:
         height, width = encoding.geometry.original_size
-        raise BadInput(f"The mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}: they must be the same.")
+        raise BadInput(
+            f"The mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}: they must be "
+            "the same."
+        )
     low = low_level(encoding)
     mask_bchw = _fit_mask(mask, encoding).to(low.device)
     quarter = tuple(length // 4 for length in encoding.geometry.padded_size)
-    logits = F.interpolate(mask_bchw * MASK_SCALE + MASK_BIAS, size=quarter, mode="bilinear", align_corners=False, antialias=True)
+    logits = F.interpolate(
+        mask_bchw * MASK_SCALE + MASK_BIAS, size=quarter, mode="bilinear", align_corners=False, antialias=True
+    )
     present = mask_bchw.flatten(1).any(dim=1)
     # The object's pointer is what the decoder makes of the mask alone, on features without any memory.
-    decoded = network.decode_on(low, encoding_features(encoding), *no_points(low.device), network.memory.mask_downsample(mask_bchw))
+    decoded = network.decode_on(
+        low, encoding_features(encoding), *no_points(low.device), network.memory.mask_downsample(mask_bchw)
+    )
     pointer = network.memory.pointer(decoded.mask_tokens[:, 0], present & (decoded.object_score[:, 0] > 0))
     features = network.memory.encode(low, logits, present)
     return _memory(features, pointer, MASK_SCALE * float(present) + MASK_BIAS, encoding)
 
 
-def track_frame(network: SamNetwork, encoding: ImageEncoding, bank: MemoryBank, points: Tensor, labels: Tensor, hint: Tensor | None) -> MaskPrediction:
+def track_frame(
+    network: SamNetwork, encoding: ImageEncoding, bank: MemoryBank, points: Tensor, labels: Tensor, hint: Tensor | None
+) -> MaskPrediction:
     """Masks of the frame that follows those in the bank.
 
-    points: [1, N, 2] and labels: [1, N] of prompts on this very frame, or `no_points`; hint: logits [1, 1, 4h, 4w] that a correction starts from, or None
+    points: [1, N, 2] and labels: [1, N] of prompts on this very frame, or `no_points`; hint: logits [1, 1, 4h, 4w] that
+            a correction starts from, or None
     """
     start = time.perf_counter()
     low = condition(network, low_level(encoding), bank, encoding.model_sha256)
@@ -77,14 +97,28 @@ def condition(network: SamNetwork, low: Tensor, bank: MemoryBank, model_sha256: 
     if not bank.prompts:
         raise BadInput("There is nothing to follow yet: remember a prompt first, with add_prompt(encode_memory(...)).")
     if bank.prompts[0].memory.model_sha256 != model_sha256:
-        raise BadInput("The memories in the bank were made by another model, and models don't read each other's: record them again with this one.")
+        raise BadInput(
+            "The memories in the bank were made by another model, and models don't read each other's: record them "
+            "again with this one."
+        )
     known = network.memory.config.memories - 1
     if any(distance is not None and distance > known for _, distance in maps):
-        raise BadInput(f"This model tells the times of {known} past frames apart, not of {bank.max_frames}: set max_frames to {known} or less.")
+        raise BadInput(
+            f"This model tells the times of {known} past frames apart, not of {bank.max_frames}: set max_frames to "
+            f"{known} or less."
+        )
     slots = [known if distance is None else distance - 1 for _, distance in maps]
-    vectors = torch.stack([pointer for pointer, _ in pointers])[None] if pointers else low.new_empty(1, 0, low.shape[-1])
+    vectors = (
+        torch.stack([pointer for pointer, _ in pointers])[None] if pointers else low.new_empty(1, 0, low.shape[-1])
+    )
     times = torch.tensor([share for _, share in pointers], dtype=torch.float32)
-    return network.memory.condition(low, [features[None].to(low.device) for features, _ in maps], slots, vectors.to(low.device), times.to(low.device))
+    return network.memory.condition(
+        low,
+        [features[None].to(low.device) for features, _ in maps],
+        slots,
+        vectors.to(low.device),
+        times.to(low.device),
+    )
 
 
 def no_points(device: torch.device) -> tuple[Tensor, Tensor]:
@@ -107,8 +141,16 @@ def _fit_mask(mask: np.ndarray, encoding: ImageEncoding) -> Tensor:
     values = torch.from_numpy(mask)[None, None].float()
     if mask.shape == encoding.geometry.resized_size:
         return values
-    return (F.interpolate(values, size=encoding.geometry.resized_size, mode="bilinear", align_corners=False, antialias=True) >= 0.5).float()
+    return (
+        F.interpolate(values, size=encoding.geometry.resized_size, mode="bilinear", align_corners=False, antialias=True)
+        >= 0.5
+    ).float()
 
 
 def _memory(features: Tensor, pointer: Tensor, score: float | None, encoding: ImageEncoding) -> Memory:
-    return Memory(features[0].to(torch.bfloat16), pointer[0], MASK_SCALE + MASK_BIAS if score is None else score, encoding.model_sha256)
+    return Memory(
+        features[0].to(torch.bfloat16),
+        pointer[0],
+        MASK_SCALE + MASK_BIAS if score is None else score,
+        encoding.model_sha256,
+    )

@@ -10,8 +10,8 @@ import numpy as np
 
 from samkit.errors import BadInput
 from samkit.media.pictures import read_picture
-from samkit.tracking.bundle import PICTURES, Bundle
-from samkit.tracking.tags import shown_mask
+from samkit.tracking.bundle.bundle import PICTURES, Bundle
+from samkit.tracking.store.tags import shown_mask
 
 MIN_COMPARED, MAX_COMPARED = 2, 12
 COLORS = (
@@ -71,7 +71,10 @@ class Comparison:
     @cached_property
     def metrics(self) -> tuple[Row, ...]:
         """All metrics and timings, the best runs of each marked where more or less of it is better."""
-        return tuple(Row(row.name, row.values, _best(row)) for row in _rows([bundle.record["metrics"] | bundle.record["timings"] for bundle in self.bundles]))
+        return tuple(
+            Row(row.name, row.values, _best(row))
+            for row in _rows([bundle.record["metrics"] | bundle.record["timings"] for bundle in self.bundles])
+        )
 
     @cached_property
     def circumstances(self) -> tuple[Row, ...]:
@@ -94,7 +97,9 @@ class Comparison:
 
     @cached_property
     def mask_names(self) -> tuple[str, ...]:
-        """The masks that at least two runs have, the one that stands for a run first; where no name is shared, "" for each run's own."""
+        """The masks that at least two runs have, the one that stands for a run first; where no name is shared, "" for
+        each run's own.
+        """
         counts: dict[str, int] = {}
         for bundle in self.bundles:
             for name in bundle.record["masks"]:
@@ -108,7 +113,10 @@ class Comparison:
     def masks(self, name: str) -> tuple[np.ndarray | None, ...]:
         """bool [H, W] for each run, None where it has no such mask. "": the mask that stands for the run."""
         named = [name or shown_mask(bundle.record["masks"]) for bundle in self.bundles]
-        return tuple(bundle.mask(each) if each in bundle.record["masks"] else None for bundle, each in zip(self.bundles, named, strict=True))
+        return tuple(
+            bundle.mask(each) if each in bundle.record["masks"] else None
+            for bundle, each in zip(self.bundles, named, strict=True)
+        )
 
     def picture(self, index: int, name: str) -> np.ndarray | None:
         """uint8 [H, W, 3]: what that run's mask of that name lies on; None where the run took no picture."""
@@ -116,7 +124,9 @@ class Comparison:
         return read_picture(file).rgb if file.is_file() else None
 
     def grounds(self, name: str) -> tuple[tuple[int, ...], ...]:
-        """Groups of two or more runs, by index, the largest first, whose masks of that name lie on one picture: only those can be laid over each other."""
+        """Groups of two or more runs, by index, the largest first, whose masks of that name lie on one picture: only
+        those can be laid over each other.
+        """
         groups: dict[tuple, list[int]] = {}
         for index, (bundle, mask) in enumerate(zip(self.bundles, self.masks(name), strict=True)):
             if mask is not None:
@@ -130,9 +140,13 @@ def ground_file(bundle: Bundle, name: str) -> Path:
 
 
 def _ground_field(bundle: Bundle, name: str) -> str:
-    """The field of `Inputs` a mask lies on: of two pictures, what was tracked or found lies on the one that was not prompted."""
+    """The field of `Inputs` a mask lies on: of two pictures, what was tracked or found lies on the one that was not
+    prompted.
+    """
     elsewhere = "tracked" in name or name == "mask_similar"
-    return "image_b" if "picture_b" in bundle.record and elsewhere != (bundle.params.get("prompt_on") == "b") else "image"
+    return (
+        "image_b" if "picture_b" in bundle.record and elsewhere != (bundle.params.get("prompt_on") == "b") else "image"
+    )
 
 
 def _ground_sha256(bundle: Bundle, name: str) -> str:
@@ -160,7 +174,8 @@ def iou_matrix(masks: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def difference_map(rgb: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: the picture, dim and grey, with what only the first mask has, what only the second has and what both have in three colours.
+    """uint8 [H, W, 3]: the picture, dim and grey, with what only the first mask has, what only the second has and what
+    both have in three colours.
 
     rgb: uint8 [H, W, 3]; first, second: bool [H, W]
     """

@@ -1,1 +1,3 @@
-"""Everything that knows Streamlit or Plotly: state, pickers, the prompt canvas, figures, and the skeleton all experiment pages share."""
+"""Everything that knows Streamlit or Plotly: state, pickers, the prompt canvas, figures, and the skeleton all
+experiment pages share.
+"""

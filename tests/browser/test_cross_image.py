@@ -1,4 +1,6 @@
-"""Cross-image segmentation in a real browser: a box on the second picture clears the first, passes are added, the run is kept and read back."""
+"""Cross-image segmentation in a real browser: a box on the second picture clears the first, passes are added, the run
+is kept and read back.
+"""
 
 import json
 import re
@@ -13,8 +15,8 @@ from samkit.media.samples import load_sample
 pytestmark = pytest.mark.browser
 
 SECOND = ".st-key-canvas_frame_second canvas.upper-canvas"
-CHIPS = """letter => [...document.querySelectorAll(`[class*="st-key-chip_cross-image${letter}_"] button`)].filter(b => b.offsetParent)
-    .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
+CHIPS = """letter => [...document.querySelectorAll(`[class*="st-key-chip_cross-image${letter}_"] button`)]
+    .filter(b => b.offsetParent).map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
 
 
 def settled(page) -> None:
@@ -26,7 +28,9 @@ def settled(page) -> None:
 def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_path):
     page.goto(f"{app_url}/cross_image")
     settled(page)
-    assert page.evaluate(f"() => [({CHIPS})('_point').length + ({CHIPS})('_box').length, ({CHIPS})('-b_point').length]") == [2, 0]
+    assert page.evaluate(
+        f"() => [({CHIPS})('_point').length + ({CHIPS})('_box').length, ({CHIPS})('-b_point').length]"
+    ) == [2, 0]
 
     page.locator(".st-key-tool_cross-image-b button:visible", has_text="Box").click()
     settled(page)
@@ -42,7 +46,9 @@ def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_p
     page.mouse.move(*place(0.5, 0.4), steps=4)
     page.mouse.move(*place(0.75, 0.7), steps=4)
     page.mouse.up()
-    page.wait_for_function(f"() => ({CHIPS})('-b_box').length === 1 && ({CHIPS})('_point').length + ({CHIPS})('_box').length === 0")
+    page.wait_for_function(
+        f"() => ({CHIPS})('-b_box').length === 1 && ({CHIPS})('_point').length + ({CHIPS})('_box').length === 0"
+    )
     settled(page)
     page.get_by_text("Remembered, on B").wait_for()
 
@@ -61,10 +67,18 @@ def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_p
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("samkit/cross-image")
     (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.run_name == "two pictures" and run.data.params["prompt_on"] == "b" and run.data.params["repeats"] == "2"
-    prompts = json.loads(Path(client.download_artifacts(run.info.run_id, "inputs/prompts.json", str(tmp_path))).read_text())
+    assert (
+        run.info.run_name == "two pictures"
+        and run.data.params["prompt_on"] == "b"
+        and run.data.params["repeats"] == "2"
+    )
+    prompts = json.loads(
+        Path(client.download_artifacts(run.info.run_id, "inputs/prompts.json", str(tmp_path))).read_text()
+    )
     np.testing.assert_allclose(prompts["boxes"], [[0.25, 0.1, 0.75, 0.7]], atol=0.012)
-    kept = cv2.imread(client.download_artifacts(run.info.run_id, "outputs/mask_tracked.png", str(tmp_path)), cv2.IMREAD_UNCHANGED)
+    kept = cv2.imread(
+        client.download_artifacts(run.info.run_id, "outputs/mask_tracked.png", str(tmp_path)), cv2.IMREAD_UNCHANGED
+    )
     np.testing.assert_array_equal(kept > 127, found_again(prompts, 3))
 
 

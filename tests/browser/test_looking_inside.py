@@ -1,4 +1,6 @@
-"""The pages that look inside a model, in a real browser: one path each, and the kept run's values against samkit used directly."""
+"""The pages that look inside a model, in a real browser: one path each, and the kept run's values against samkit used
+directly.
+"""
 
 import io
 import json
@@ -10,8 +12,8 @@ import pytest
 from PIL import Image
 
 import samkit
-from samkit.experiments.colormaps import color_map
 from samkit.experiments.window_size import relative_drift
+from samkit.media.colormaps import color_map
 from samkit.media.masks import mask_iou
 from samkit.media.samples import SAMPLES, load_sample
 
@@ -125,7 +127,12 @@ def test_block_norms(page, app_url, home, tmp_path, model):
 
     run, arrays, file = keep(page, NORMS, home, tmp_path)
     params, metrics = run.data.params, run.data.metrics
-    assert (params["block"], params["channel"], params["outlier_factor"], params["colormap"]) == ("4", "None", "1.1", "magma")
+    assert (params["block"], params["channel"], params["outlier_factor"], params["colormap"]) == (
+        "4",
+        "None",
+        "1.1",
+        "magma",
+    )
     assert metrics["blocks"] == 10 and metrics["max_norm"] == pytest.approx(max(each.max() for each in norms), rel=1e-5)
     assert metrics["outliers"] == sum(int((each > 1.1 * np.median(each)).sum()) for each in norms)
     for index, each in enumerate(norms):
@@ -167,7 +174,9 @@ def test_window_size(page, app_url, home, tmp_path, model):
     open_page(page, app_url, WINDOWS)
     press_keys(page, WINDOWS, "window_1", "ArrowLeft")
     page.get_by_text("Shown are the model's own windows.").wait_for()
-    would = re.search(r"stage 1 could take ([\d, ]+\d)", page.get_by_text("Shown are the model's own windows.").inner_text())
+    would = re.search(
+        r"stage 1 could take ([\d, ]+\d)", page.get_by_text("Shown are the model's own windows.").inner_text()
+    )
     assert "10" in would[1].split(", ")
     # The other stages keep their windows while this one is impossible.
     press_keys(page, WINDOWS, "window_1", *["ArrowRight"] * 3)
@@ -189,7 +198,9 @@ def test_window_size(page, app_url, home, tmp_path, model):
     best = prediction.best
     np.testing.assert_array_equal(mask(file("outputs/mask_chosen.png")), prediction.mask(best))
     metrics = run.data.metrics
-    assert metrics["mask_index"] == best and metrics["iou_default"] == pytest.approx(mask_iou(prediction.mask(best), other.mask(best)))
+    assert metrics["mask_index"] == best and metrics["iou_default"] == pytest.approx(
+        mask_iou(prediction.mask(best), other.mask(best))
+    )
     assert metrics["drift"] == pytest.approx(relative_drift(encoding, default), rel=1e-4) and metrics["window_3"] == 9
 
 
@@ -210,15 +221,24 @@ def test_semantic_similarity(page, app_url, home, tmp_path, model):
     chosen = model.predict_masks(encoding, prompts).mask(model.predict_masks(encoding, prompts).best)
     run, arrays, file = keep(page, SIMILARITY, home, tmp_path)
     similarity, vector = arrays["similarity"], arrays["prototypes"]
-    np.testing.assert_allclose(hover(page, "similarity", 20, 9, *similarity.shape), (20, 9, similarity[20, 9]), rtol=1e-3)
+    np.testing.assert_allclose(
+        hover(page, "similarity", 20, 9, *similarity.shape), (20, 9, similarity[20, 9]), rtol=1e-3
+    )
     params, metrics = run.data.params, run.data.metrics
-    assert (params["level"], params["threshold"], params["side"], params["find_objects"]) == ("1", "0.68", "512", "True")
+    assert (params["level"], params["threshold"], params["side"], params["find_objects"]) == (
+        "1",
+        "0.68",
+        "512",
+        "True",
+    )
     np.testing.assert_array_equal(mask(file("outputs/mask_chosen.png")), chosen)
     tokens = encoding.features[1].numpy()
     assert vector.shape == (1, len(tokens)) and similarity.shape == tokens.shape[1:]
     cosine = np.einsum("chw,c->hw", tokens, vector[0]) / (np.linalg.norm(tokens, axis=0) * np.linalg.norm(vector[0]))
     np.testing.assert_allclose(similarity, cosine, atol=1e-4)
-    assert metrics["known_count"] == 24 and metrics["objects"] == len(json.loads(file("outputs/objects.coco.json").read_text())["annotations"])
+    assert metrics["known_count"] == 24 and metrics["objects"] == len(
+        json.loads(file("outputs/objects.coco.json").read_text())["annotations"]
+    )
 
 
 def test_the_browser_remembers_the_colour_scale(page, app_url):

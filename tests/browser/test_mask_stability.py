@@ -131,7 +131,10 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED" and run.info.run_name == "browser test"
     assert run.data.params["upper_threshold"] == "6.0" and run.data.params["lower_threshold"] == "0.0"
-    assert run.data.tags["samkit.experiment"] == "mask-stability" and run.data.tags["samkit.picture_sha256"] == load_sample("coffee").sha256
+    assert (
+        run.data.tags["samkit.experiment"] == "mask-stability"
+        and run.data.tags["samkit.picture_sha256"] == load_sample("coffee").sha256
+    )
     prompts = json.loads(Path(client.download_artifacts(run_id, "inputs/prompts.json", str(tmp_path))).read_text())
     np.testing.assert_allclose(prompts["points"], [[0.46, 0.3, 1], [0.9, 0.9, 0]], atol=0.004)
     np.testing.assert_allclose(prompts["boxes"], [[0.28, 0.06, 0.72, 0.6]], atol=0.012)
@@ -148,7 +151,9 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
 
     with running_mlflow("ui", ["--backend-store-uri", store], tmp_path) as mlflow_url:
         page.goto(f"{mlflow_url}/#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/outputs/mask_1.png")
-        page.wait_for_function("() => [...document.images].some(i => i.naturalWidth === 600 && i.naturalHeight === 400)", timeout=60_000)
+        page.wait_for_function(
+            "() => [...document.images].some(i => i.naturalWidth === 600 && i.naturalHeight === 400)", timeout=60_000
+        )
 
 
 def predicted_again(prompts: dict, index: int) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""The way of a run in a real browser: kept twice with different thresholds, found, compared, taken home as a report, opened again, and replayed."""
+"""The way of a run in a real browser: kept twice with different thresholds, found, compared, taken home as a report,
+opened again, and replayed.
+"""
 
 import re
 from pathlib import Path
@@ -67,7 +69,9 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app
     assert re.search(r"upper threshold\s+4\s+8", table), table
     assert "lower threshold" not in table, "only what differs is shown"
     matrix = page.locator(".samkit-matrix td").all_inner_texts()
-    assert [cell for cell in matrix if "." in cell] == ["1.000"] * 4, "the thresholds colour the logits; the masks are cut at 0 in both"
+    assert [cell for cell in matrix if "." in cell] == ["1.000"] * 4, (
+        "the thresholds colour the logits; the masks are cut at 0 in both"
+    )
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Report").locator("visible=true").first.click()

@@ -1,4 +1,6 @@
-"""Video with image priors in a real browser: two memories, a film, scrubbing, keeping, and the same from the command line."""
+"""Video with image priors in a real browser: two memories, a film, scrubbing, keeping, and the same from the command
+line.
+"""
 
 import json
 import os
@@ -59,7 +61,10 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
     page.get_by_text("· best").first.wait_for()
     page.get_by_role("tab", name="Files").click()
     with page.expect_download() as download:
-        page.locator('.st-key-file_video-priors_Memory\\ bank button:visible, [class*="st-key-file_video-priors_Memory"] button:visible').first.click()
+        page.locator(
+            '.st-key-file_video-priors_Memory\\ bank button:visible, [class*="st-key-file_video-priors_Memory"] '
+            "button:visible"
+        ).first.click()
     download.value.save_as(tmp_path / "bank.safetensors")
     page.get_by_label("Name").fill("two memories")
     page.keyboard.press("Tab")

@@ -1,4 +1,6 @@
-"""Block norms against direct computation and against hooks on the official packages; outliers that were planted; what is refused."""
+"""Block norms against direct computation and against hooks on the official packages; outliers that were planted; what
+is refused.
+"""
 
 import json
 
@@ -20,8 +22,8 @@ from samkit.experiments.block_norms import (
 from samkit.experiments.result import Inputs, encode_plain
 from samkit.media.pictures import Picture
 from samkit.models.geometry import plan_geometry
-from samkit.tracking.bundle import read_bundle, write_bundle
-from samkit.tracking.replay import replay
+from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.replay import replay
 from tests.parity.cases import PICTURES, load_pair
 from tests.random_models import SMALL_MODELS, save_random_model
 
@@ -31,7 +33,9 @@ PICTURE = Picture.from_array(np.random.default_rng(0).integers(0, 256, (90, 140,
 @pytest.fixture(scope="module", params=SMALL_MODELS)
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return samkit.load_model(save_random_model(folder / f"{request.param}.safetensors", SMALL_MODELS[request.param]), device="cpu")
+    return samkit.load_model(
+        save_random_model(folder / f"{request.param}.safetensors", SMALL_MODELS[request.param]), device="cpu"
+    )
 
 
 def test_every_figure_is_what_numpy_gives(model):
@@ -43,10 +47,16 @@ def test_every_figure_is_what_numpy_gives(model):
         norms = np.sqrt((tokens.numpy().astype(np.float64) ** 2).sum(-1))
         np.testing.assert_allclose(result.arrays[f"norms_{index:02d}"], norms, rtol=1e-5)
         assert (row["height"], row["width"], row["channels"]) == tokens.shape
-        assert (row["min"], row["median"], row["max"]) == pytest.approx((norms.min(), np.median(norms), norms.max()), rel=1e-5)
+        assert (row["min"], row["median"], row["max"]) == pytest.approx(
+            (norms.min(), np.median(norms), norms.max()), rel=1e-5
+        )
         assert row["outliers"] == (norms > 1.2 * np.median(norms)).sum()
     np.testing.assert_array_equal(result.arrays["map"], result.arrays["norms_01"])
-    assert result.metrics["max_norm"] == max(row["max"] for row in rows) == rows[int(result.metrics["max_norm_block"])]["max"]
+    assert (
+        result.metrics["max_norm"]
+        == max(row["max"] for row in rows)
+        == rows[int(result.metrics["max_norm_block"])]["max"]
+    )
     json.dumps(result.tables, allow_nan=False)
 
 
@@ -54,7 +64,9 @@ def test_every_figure_is_what_numpy_gives(model):
 def test_norms_are_those_of_the_official_packages_blocks(name, tmp_path):
     pair, theirs = load_pair(name, tmp_path), []
     trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
-    hooks = [block.register_forward_hook(lambda module, given, output: theirs.append(output[0])) for block in trunk.blocks]
+    hooks = [
+        block.register_forward_hook(lambda module, given, output: theirs.append(output[0])) for block in trunk.blocks
+    ]
     from tests.parity.cases import _official_features
 
     with torch.no_grad():
@@ -63,7 +75,9 @@ def test_norms_are_those_of_the_official_packages_blocks(name, tmp_path):
         hook.remove()
     result = run(pair.model, Inputs(Picture.from_array(PICTURES["wide"])), Params())
     for index, tokens in enumerate(theirs):
-        np.testing.assert_allclose(result.arrays[f"norms_{index:02d}"], tokens.norm(dim=-1).numpy(), atol=1e-3, rtol=1e-4)
+        np.testing.assert_allclose(
+            result.arrays[f"norms_{index:02d}"], tokens.norm(dim=-1).numpy(), atol=1e-3, rtol=1e-4
+        )
 
 
 def test_blocks_are_marked_with_stage_and_attention(model):
@@ -78,7 +92,9 @@ def test_planted_outliers_are_found_where_they_are():
     norms = token_norms(tokens)
     assert np.argwhere(outliers(norms, 3)).tolist() == [[1, 6]] and not outliers(norms, 11).any()
     (row,) = outlier_rows([norms], 3, plan_geometry((64, 64), "sam2", 64, "native", 32))
-    assert (row["row"], row["column"], row["x"], row["y"]) == (1, 6, 6.5 / 8, 1.5 / 4) and row["times_median"] == pytest.approx(10)
+    assert (row["row"], row["column"], row["x"], row["y"]) == (1, 6, 6.5 / 8, 1.5 / 4) and row[
+        "times_median"
+    ] == pytest.approx(10)
 
 
 def test_places_of_outliers_are_those_on_the_picture():
@@ -97,14 +113,18 @@ def test_measures_that_are_kept_need_no_encoding(model):
         return encode_plain(*given, **options)
 
     first = run(model, Inputs(PICTURE), Params(), encode=encode, measured=measured)
-    again = run(model, Inputs(PICTURE), Params(outlier_factor=1.1, block=0, colormap="magma"), encode=encode, measured=measured)
+    again = run(
+        model, Inputs(PICTURE), Params(outlier_factor=1.1, block=0, colormap="magma"), encode=encode, measured=measured
+    )
     assert len(made) == 1 and again.timings["encode_ms"] == first.timings["encode_ms"]
     run(model, Inputs(PICTURE), Params(channel=1), encode=encode, measured=measured)
     assert len(made) == 1, "the block that was shown is kept"
     for channel in (1, 2):
         shown = run(model, Inputs(PICTURE), Params(block=0, channel=channel), encode=encode, measured=measured)
     assert len(made) == 2
-    np.testing.assert_array_equal(shown.arrays["map"], model.encode_image(PICTURE.rgb, keep_blocks=True).blocks[0][..., 2].numpy())
+    np.testing.assert_array_equal(
+        shown.arrays["map"], model.encode_image(PICTURE.rgb, keep_blocks=True).blocks[0][..., 2].numpy()
+    )
 
 
 def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):
@@ -119,6 +139,8 @@ def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):
 
 def test_a_kept_run_replays(model, tmp_path):
     result = run(model, Inputs(PICTURE), Params())
-    write_bundle(tmp_path / "run", result=result, inputs=Inputs(PICTURE), model_info=model.info, device="cpu", dtype="float32")
+    write_bundle(
+        tmp_path / "run", result=result, inputs=Inputs(PICTURE), model_info=model.info, device="cpu", dtype="float32"
+    )
     outcome = replay(read_bundle(tmp_path / "run"), model=model)
     assert outcome.identical and not outcome.metric_differences and outcome.mask_count == 0

@@ -1,4 +1,6 @@
-"""Cross-image segmentation: what is remembered and tracked against the model's own steps, the measures against numpy, and what is refused."""
+"""Cross-image segmentation: what is remembered and tracked against the model's own steps, the measures against numpy,
+and what is refused.
+"""
 
 import numpy as np
 import pytest
@@ -6,15 +8,15 @@ import pytest
 import samkit
 from samkit.errors import BadInput, ParamsError, PromptError
 from samkit.experiments.cross_image import PairTrack, Params, point_and_box_prompts, run
+from samkit.experiments.measures.jitter import jitter_prompts, jitter_shifts
 from samkit.experiments.params import build_params
-from samkit.experiments.prompt_jitter import jitter_prompts, jitter_shifts
 from samkit.experiments.result import Inputs
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
 from samkit.media.refine import refine_edges
 from samkit.media.samples import load_sample
 from samkit.models.memory_bank import MemoryBank
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
 RNG = np.random.default_rng(0)
@@ -31,7 +33,11 @@ def model(tmp_path_factory):
     for seed in range(40):
         loaded = samkit.load_model(save_random_model(folder / f"{seed}.safetensors", SMALL_SAM2, seed), device="cpu")
         result = run(loaded, PAIR, Params(repeats=3))
-        if min(row["object_score"] for row in result.tables["passes"]) > 0 and result.masks["tracked"].any() and result.masks["prompted"].any():
+        if (
+            min(row["object_score"] for row in result.tables["passes"]) > 0
+            and result.masks["tracked"].any()
+            and result.masks["prompted"].any()
+        ):
             return loaded
     raise AssertionError("no seed follows anything")
 
@@ -56,18 +62,26 @@ def test_run_gives_what_it_promises(model):
     assert set(result.masks) == names and all(mask.dtype == bool for mask in result.masks.values())
     assert all(mask.shape == (A.size if name.startswith("prompted") else B.size) for name, mask in result.masks.items())
     assert set(result.images) == {"prompted", "tracked", "cut_out"} and result.images["cut_out"].shape == (*B.size, 4)
-    assert all(type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values()))
+    assert all(
+        type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values())
+    )
     assert set(result.tables) == {"prompted_masks", "tracked_masks", "passes", "contours"}
 
 
 def test_one_pass_is_what_the_model_tracks(model):
     result = run(model, PAIR, Params())
     prompted, (step,), _ = by_hand(model, A, B, CLICK, 1)
-    assert (result.arrays["logits_prompted"] == prompted.logits.numpy()).all() and (result.arrays["logits_tracked"] == step.logits.numpy()).all()
+    assert (result.arrays["logits_prompted"] == prompted.logits.numpy()).all() and (
+        result.arrays["logits_tracked"] == step.logits.numpy()
+    ).all()
     assert all((result.masks[f"tracked_{i}"] == step.mask(i)).all() for i in range(4))
     assert result.metrics["mask_index"] == prompted.best and result.metrics["tracked_index"] == step.best
-    assert result.metrics["object_score"] == step.object_score and result.metrics["predicted_iou"] == float(step.iou[step.best])
-    assert (result.masks["tracked"] == step.mask(step.best)).all() and (result.masks["prompted"] == prompted.mask(prompted.best)).all()
+    assert result.metrics["object_score"] == step.object_score and result.metrics["predicted_iou"] == float(
+        step.iou[step.best]
+    )
+    assert (result.masks["tracked"] == step.mask(step.best)).all() and (
+        result.masks["prompted"] == prompted.mask(prompted.best)
+    ).all()
 
 
 def test_repeats_remember_what_was_found(model):
@@ -78,7 +92,9 @@ def test_repeats_remember_what_was_found(model):
     assert [row["predicted_iou"] for row in rows] == [float(step.iou[step.best]) for step in steps]
     masks = [step.mask(step.best) for step in steps]
     assert rows[0]["change"] is None
-    assert [row["change"] for row in rows[1:]] == [1 - mask_iou(mask, before) for before, mask in zip(masks, masks[1:], strict=False)]
+    assert [row["change"] for row in rows[1:]] == [
+        1 - mask_iou(mask, before) for before, mask in zip(masks, masks[1:], strict=False)
+    ]
     assert result.metrics["repeat_iou"] == rows[-1]["iou_with_first"] == mask_iou(masks[-1], masks[0])
     assert (steps[0].logits != steps[-1].logits).any()
     assert (result.arrays["logits_tracked"] == steps[-1].logits.numpy()).all()
@@ -95,7 +111,9 @@ def test_either_picture_may_be_prompted(model):
     result = run(model, PAIR, Params(prompt_on="b"))
     prompted, (step,), _ = by_hand(model, B, A, CLICK, 1)
     assert result.masks["prompted"].shape == B.size and result.masks["tracked"].shape == A.size
-    assert (result.masks["tracked"] == step.mask(step.best)).all() and (result.masks["prompted"] == prompted.mask(prompted.best)).all()
+    assert (result.masks["tracked"] == step.mask(step.best)).all() and (
+        result.masks["prompted"] == prompted.mask(prompted.best)
+    ).all()
 
 
 def test_the_remembered_and_the_shown_mask_are_the_users(model):
@@ -103,29 +121,44 @@ def test_the_remembered_and_the_shown_mask_are_the_users(model):
     other = 1 + best % 3
     result = run(model, PAIR, Params(mask_index=other, tracked_index=0))
     _, (step,), _ = by_hand(model, A, B, CLICK, 1, other)
-    assert (result.masks["prompted"] == result.masks[f"prompted_{other}"]).all() and (result.masks["tracked"] == step.mask(0)).all()
+    assert (result.masks["prompted"] == result.masks[f"prompted_{other}"]).all() and (
+        result.masks["tracked"] == step.mask(0)
+    ).all()
     assert result.metrics["mask_index"] == other and result.metrics["tracked_index"] == 0
 
 
 def test_the_threshold_cuts_and_is_not_remembered(model):
-    plain, cut = run(model, PAIR, Params(repeats=1)), run(model, PAIR, Params(repeats=1, threshold=0.3, stability_offset=0.2))
+    plain, cut = (
+        run(model, PAIR, Params(repeats=1)),
+        run(model, PAIR, Params(repeats=1, threshold=0.3, stability_offset=0.2)),
+    )
     assert (plain.arrays["logits_tracked"] == cut.arrays["logits_tracked"]).all()
     prompted, steps, _ = by_hand(model, A, B, CLICK, 2)
     step = steps[-1]
-    assert (cut.masks["tracked"] == (step.logits_at(step.best) > 0.3)).all() and (cut.masks["prompted"] == (prompted.logits_at(prompted.best) > 0.3)).all()
+    assert (cut.masks["tracked"] == (step.logits_at(step.best) > 0.3)).all() and (
+        cut.masks["prompted"] == (prompted.logits_at(prompted.best) > 0.3)
+    ).all()
     assert cut.metrics["stability_score"] == stability_score(step.logits_at(step.best), 0.3, 0.2)
     assert cut.metrics["prompted_stability_score"] == stability_score(prompted.logits_at(prompted.best), 0.3, 0.2)
     assert cut.tables["passes"][0]["area_share"] == (steps[0].logits_at(steps[0].best) > 0.3).mean()
 
 
 def test_refined_masks_are_cut_from_the_logits(model):
-    inputs = Inputs(load_sample("coffee"), Prompts(points=[(0.4, 0.6, 1)], boxes=[(0.2, 0.2, 0.8, 0.9)]), load_sample("chelsea"))
+    inputs = Inputs(
+        load_sample("coffee"), Prompts(points=[(0.4, 0.6, 1)], boxes=[(0.2, 0.2, 0.8, 0.9)]), load_sample("chelsea")
+    )
     own, result = run(model, inputs, Params()), run(model, inputs, Params(refine_edges=True))
     prompted, (step,), _ = by_hand(model, inputs.image, inputs.image_b, inputs.prompts, 1)
     assert (result.masks["tracked"] == refine_edges(inputs.image_b.rgb, step.logits_at(step.best))).all()
-    assert (result.masks["prompted"] == refine_edges(inputs.image.rgb, prompted.logits_at(prompted.best), inputs.prompts.boxes[0])).all()
+    assert (
+        result.masks["prompted"]
+        == refine_edges(inputs.image.rgb, prompted.logits_at(prompted.best), inputs.prompts.boxes[0])
+    ).all()
     assert (result.arrays["logits_tracked"] == own.arrays["logits_tracked"]).all()
-    assert result.metrics["refine_iou"] == mask_iou(result.masks["tracked"], own.masks["tracked"]) and "refine_iou" not in own.metrics
+    assert (
+        result.metrics["refine_iou"] == mask_iou(result.masks["tracked"], own.masks["tracked"])
+        and "refine_iou" not in own.metrics
+    )
 
 
 def test_contours_and_cut_out_are_of_what_was_found(model):
@@ -143,7 +176,10 @@ def test_point_and_box_are_taken_from_the_mask_or_from_the_user():
     assert derived["box"] == Prompts(boxes=[(0.2, 0.2, 0.61, 0.62)])
     assert derived["point"].points[0] == (0.9, 0.9, 0) and derived["point"].points[1][1] == 20.5 / 50
     given = Prompts(points=[(0.3, 0.4, 1)], boxes=[(0.1, 0.1, 0.7, 0.7)])
-    assert point_and_box_prompts(given, np.zeros((5, 5), bool)) == {"point": Prompts(points=given.points), "box": Prompts(boxes=given.boxes)}
+    assert point_and_box_prompts(given, np.zeros((5, 5), bool)) == {
+        "point": Prompts(points=given.points),
+        "box": Prompts(boxes=given.boxes),
+    }
     with pytest.raises(PromptError, match="remembered mask is empty"):
         point_and_box_prompts(CLICK, np.zeros((5, 5), bool))
 
@@ -156,20 +192,26 @@ def test_the_same_object_by_point_and_by_box(model):
         assert (result.masks[f"by_{kind}_tracked"] == steps[-1].mask(steps[-1].best)).all()
     assert (result.masks["by_point_tracked"] == result.masks["tracked"]).all(), "the user's own prompt is a point"
     assert result.metrics["point_box_iou"] == mask_iou(result.masks["by_point_tracked"], result.masks["by_box_tracked"])
-    assert [row["by"] for row in result.tables["point_and_box"]] == ["point", "box"] and {"by_point", "by_box"} <= set(result.images)
+    assert [row["by"] for row in result.tables["point_and_box"]] == ["point", "box"] and {"by_point", "by_box"} <= set(
+        result.images
+    )
 
 
 def test_jitter_counts_both_pictures(model):
     params = Params(jitter_copies=4, jitter_px=6.0, seed=3, repeats=1)
     result = run(model, PAIR, params)
     index = int(result.metrics["mask_index"])
-    copies = [by_hand(model, A, B, moved, 1, index) for moved in jitter_prompts(CLICK, jitter_shifts(4, 6.0, 3), A.size)]
+    copies = [
+        by_hand(model, A, B, moved, 1, index) for moved in jitter_prompts(CLICK, jitter_shifts(4, 6.0, 3), A.size)
+    ]
     prompted = np.mean([prediction.mask(index) for prediction, _, _ in copies], axis=0)
     tracked = [steps[0].mask(steps[0].best) for _, steps, _ in copies]
     np.testing.assert_allclose(result.arrays["jitter_map_prompted"].astype(float), prompted, atol=1e-3)
     np.testing.assert_allclose(result.arrays["jitter_map_tracked"].astype(float), np.mean(tracked, axis=0), atol=1e-3)
     _, (first,), _ = by_hand(model, A, B, CLICK, 1)
-    assert result.metrics["jitter_iou"] == pytest.approx(np.mean([mask_iou(mask, first.mask(first.best)) for mask in tracked]))
+    assert result.metrics["jitter_iou"] == pytest.approx(
+        np.mean([mask_iou(mask, first.mask(first.best)) for mask in tracked])
+    )
     assert result.metrics["jitter_found"] == np.mean([steps[0].object_score > 0 for _, steps, _ in copies])
     still = run(model, PAIR, Params(jitter_copies=2, jitter_px=0))
     assert still.metrics["jitter_iou"] == still.metrics["prompted_jitter_iou"] == 1.0
@@ -182,7 +224,12 @@ def test_what_was_followed_before_is_not_followed_again(model, monkeypatch):
     tracks = {}
     first = run(model, PAIR, Params(repeats=1), tracks=tracks)
     assert len(calls) == 2
-    run(model, PAIR, Params(repeats=1, threshold=2, tracked_index=0, refine_edges=True, stability_offset=1), tracks=tracks)
+    run(
+        model,
+        PAIR,
+        Params(repeats=1, threshold=2, tracked_index=0, refine_edges=True, stability_offset=1),
+        tracks=tracks,
+    )
     assert len(calls) == 2
     more = run(model, PAIR, Params(repeats=3), tracks=tracks)
     assert len(calls) == 4
@@ -200,7 +247,9 @@ def test_what_was_followed_before_is_not_followed_again(model, monkeypatch):
 def test_the_same_run_twice_is_the_same(model):
     params = Params(repeats=2, point_and_box=True, jitter_copies=2, refine_edges=True)
     first, second = run(model, PAIR, params), run(model, PAIR, params)
-    assert all((first.masks[name] == second.masks[name]).all() for name in first.masks) and first.metrics == second.metrics
+    assert (
+        all((first.masks[name] == second.masks[name]).all() for name in first.masks) and first.metrics == second.metrics
+    )
 
 
 def test_side_and_fit_reach_both_pictures(model):
@@ -210,7 +259,12 @@ def test_side_and_fit_reach_both_pictures(model):
 
 def test_progress_rises_to_the_end(model):
     seen = []
-    run(model, PAIR, Params(repeats=2, point_and_box=True, jitter_copies=2), progress=lambda share, line: seen.append((share, line)))
+    run(
+        model,
+        PAIR,
+        Params(repeats=2, point_and_box=True, jitter_copies=2),
+        progress=lambda share, line: seen.append((share, line)),
+    )
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and all(line for _, line in seen)
 

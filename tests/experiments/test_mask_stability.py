@@ -1,4 +1,6 @@
-"""Mask stability: its functions on arrays against plain loops over thresholds, and the whole experiment on real small models."""
+"""Mask stability: its functions on arrays against plain loops over thresholds, and the whole experiment on real small
+models.
+"""
 
 import time
 
@@ -10,7 +12,6 @@ from hypothesis.extra.numpy import arrays
 
 import samkit
 from samkit.errors import EncodingError, ParamsError, PromptError
-from samkit.experiments.colormaps import COLORMAPS, colormap_table
 from samkit.experiments.mask_stability import (
     AREA_THRESHOLDS,
     CURVE_SIDE_PX,
@@ -27,15 +28,16 @@ from samkit.experiments.mask_stability import (
     threshold_band,
     view_logits,
 )
+from samkit.experiments.measures.jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
 from samkit.experiments.params import build_params, parse_value
-from samkit.experiments.prompt_jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
 from samkit.experiments.registry import EXPERIMENTS, find_experiment
 from samkit.experiments.result import Inputs
+from samkit.media.colormaps import COLORMAPS, colormap_table
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
 from samkit.media.refine import refine_edges
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
+from samkit.prompts import Prompts
 from tests.random_models import SMALL_MODELS, save_random_model
 
 RNG = np.random.default_rng(0)
@@ -48,7 +50,9 @@ thresholds = st.integers(-40, 40).map(lambda half: half / 2)
 
 @pytest.fixture(scope="module", params=SMALL_MODELS)
 def model(request, tmp_path_factory):
-    path = save_random_model(tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param])
+    path = save_random_model(
+        tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param]
+    )
     return samkit.load_model(path, device="cpu")
 
 
@@ -63,7 +67,9 @@ class CountingEncode:
         key = (picture.sha256, side, fit, window_sizes, keep_blocks)
         if key not in self.kept:
             self.calls += 1
-            self.kept[key] = model.encode_image(picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks)
+            self.kept[key] = model.encode_image(
+                picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
+            )
         return self.kept[key]
 
 
@@ -117,18 +123,24 @@ def test_stability_curve_starts_at_one_and_never_rises(logits, threshold):
 @given(logit_maps)
 def test_area_curve_counts_pixels_and_never_rises(logits):
     curve = area_curve(sort_logits(logits))
-    assert curve.tolist() == [np.count_nonzero(logits > threshold) / logits.size for threshold in AREA_THRESHOLDS.tolist()]
+    assert curve.tolist() == [
+        np.count_nonzero(logits > threshold) / logits.size for threshold in AREA_THRESHOLDS.tolist()
+    ]
     assert (np.diff(curve) <= 0).all()
 
 
 def test_curves_take_several_masks_at_once_and_sample_large_ones():
     y, x = np.mgrid[:900, :1000]
-    logits = np.stack([15 * np.sin(x / period + 1) * np.cos(y / period) for period in (40, 90, 200, 500)]).astype(np.float32)
+    logits = np.stack([15 * np.sin(x / period + 1) * np.cos(y / period) for period in (40, 90, 200, 500)]).astype(
+        np.float32
+    )
     ordered = sort_logits(logits)
     assert ordered.shape == (4, 450 * 500) and max(logits.shape) > CURVE_SIDE_PX
     curve = area_curve(ordered)
     assert curve.shape == (4, len(AREA_THRESHOLDS))
-    exact = np.array([[np.count_nonzero(one > threshold) / one.size for threshold in AREA_THRESHOLDS.tolist()] for one in logits])
+    exact = np.array(
+        [[np.count_nonzero(one > threshold) / one.size for threshold in AREA_THRESHOLDS.tolist()] for one in logits]
+    )
     np.testing.assert_allclose(curve, exact, atol=2e-3)
 
 
@@ -144,7 +156,10 @@ def test_rescaling_keeps_the_size(scale):
 
 
 def test_a_smaller_scale_loses_more_detail():
-    detail = [float(np.abs(np.diff(rescale_picture(PICTURE.rgb, scale).astype(int), axis=1)).mean()) for scale in (1.0, 0.5, 0.25, 0.1)]
+    detail = [
+        float(np.abs(np.diff(rescale_picture(PICTURE.rgb, scale).astype(int), axis=1)).mean())
+        for scale in (1.0, 0.5, 0.25, 0.1)
+    ]
     assert detail == sorted(detail, reverse=True) and detail[-1] < 0.2 * detail[0]
 
 
@@ -193,7 +208,9 @@ def test_run_gives_what_it_promises(model):
     assert set(result.images) == {"original", "prediction", "binary", "band_0", "band_1", "band_2", "band_3"}
     assert all(image.shape == (*PICTURE.size, 3) and image.dtype == np.uint8 for image in result.images.values())
     assert result.arrays["logits"].shape == (4, 32, 32) and result.arrays["logits"].dtype == np.float32
-    assert all(type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values()))
+    assert all(
+        type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values())
+    )
     assert ("object_score" in result.metrics) == (model.info.family == "sam2")
     assert len(result.tables["masks"]) == 4 and "jitter" not in result.tables and "iou_unscaled" not in result.metrics
 
@@ -235,12 +252,19 @@ def test_loss_of_detail_is_compared_with_the_full_picture_and_encodes_twice(mode
     assert encode.calls == 2
     chosen = int(coarse.metrics["mask_index"])
     assert coarse.metrics["iou_unscaled"] == mask_iou(coarse.masks["chosen"], full.masks[f"mask_{chosen}"])
-    assert [row["iou_unscaled"] for row in coarse.tables["masks"]] == [mask_iou(coarse.masks[f"mask_{i}"], full.masks[f"mask_{i}"]) for i in range(4)]
+    assert [row["iou_unscaled"] for row in coarse.tables["masks"]] == [
+        mask_iou(coarse.masks[f"mask_{i}"], full.masks[f"mask_{i}"]) for i in range(4)
+    ]
 
 
 def test_knobs_of_the_view_need_no_encoding(model):
     encode = CountingEncode()
-    for params in (Params(), Params(lower_threshold=-3, upper_threshold=1, colormap="magma", max_delta=2), Params(jitter_copies=3), Params(mask_index=0)):
+    for params in (
+        Params(),
+        Params(lower_threshold=-3, upper_threshold=1, colormap="magma", max_delta=2),
+        Params(jitter_copies=3),
+        Params(mask_index=0),
+    ):
         run(model, Inputs(PICTURE, CLICK), params, encode=encode)
     assert encode.calls == 1
 
@@ -250,12 +274,20 @@ def test_jitter_map_of_a_run(model):
     result = run(model, Inputs(PICTURE, CLICK), params)
     again = run(model, Inputs(PICTURE, CLICK), params)
     frequency = result.arrays["jitter_map"]
-    assert frequency.dtype == np.float16 and frequency.shape == PICTURE.size and frequency.min() >= 0 and frequency.max() <= 1
+    assert (
+        frequency.dtype == np.float16
+        and frequency.shape == PICTURE.size
+        and frequency.min() >= 0
+        and frequency.max() <= 1
+    )
     assert (frequency == again.arrays["jitter_map"]).all() and result.tables["jitter"] == again.tables["jitter"]
     assert len(result.tables["jitter"]) == 6 and result.images["jitter"].shape == (*PICTURE.size, 3)
     assert result.metrics["jitter_iou"] == pytest.approx(np.mean([row["iou"] for row in result.tables["jitter"]]))
     encoding, chosen = model.encode_image(PICTURE.rgb), int(result.metrics["mask_index"])
-    masks = [model.predict_masks(encoding, moved).mask(chosen) for moved in jitter_prompts(CLICK, jitter_shifts(6, 5.0, 2), PICTURE.size)]
+    masks = [
+        model.predict_masks(encoding, moved).mask(chosen)
+        for moved in jitter_prompts(CLICK, jitter_shifts(6, 5.0, 2), PICTURE.size)
+    ]
     assert (frequency == jitter_map(masks)).all()
     assert [row["iou"] for row in result.tables["jitter"]] == [mask_iou(mask, result.masks["chosen"]) for mask in masks]
 
@@ -283,7 +315,10 @@ def test_refined_masks_are_named_measured_and_leave_the_logits_alone():
     assert all((refined.arrays[name] == plain.arrays[name]).all() for name in plain.arrays)
     assert refined.tables["stability_curve"] == plain.tables["stability_curve"]
     again = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True))
-    assert all((again.masks[name] == mask).all() for name, mask in refined.masks.items()) and again.metrics == refined.metrics
+    assert (
+        all((again.masks[name] == mask).all() for name, mask in refined.masks.items())
+        and again.metrics == refined.metrics
+    )
 
 
 def test_no_prompt_is_answered_but_can_not_be_moved(model):
@@ -309,7 +344,12 @@ def test_large_pictures_are_drawn_small_and_masked_whole(model):
 
 def test_progress_rises_to_the_end(model):
     seen = []
-    run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.5, jitter_copies=2), progress=lambda share, line: seen.append((share, line)))
+    run(
+        model,
+        Inputs(PICTURE, CLICK),
+        Params(input_scale=0.5, jitter_copies=2),
+        progress=lambda share, line: seen.append((share, line)),
+    )
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and all(line for _, line in seen)
 

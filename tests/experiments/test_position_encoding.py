@@ -12,10 +12,17 @@ import samkit
 from samkit.cli import app
 from samkit.errors import ParamsError
 from samkit.experiments.params import build_params
-from samkit.experiments.position_encoding import Params, base_grid, channel_frequencies, principal_components, run, similarity_to
+from samkit.experiments.position_encoding import (
+    Params,
+    base_grid,
+    channel_frequencies,
+    principal_components,
+    run,
+    similarity_to,
+)
 from samkit.experiments.result import Inputs
-from samkit.tracking.bundle import read_bundle, write_bundle
-from samkit.tracking.replay import replay
+from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
 
 
@@ -40,7 +47,9 @@ def test_the_strongest_frequency_of_a_wave_is_its_own():
 def test_frequencies_weigh_both_halves_of_the_spectrum():
     encoding = (wave(16, 16, 0, 2) + 0.5 * wave(16, 16, 0, 8))[None]
     power = np.abs(np.fft.fft2(encoding[0].numpy())) ** 2
-    radius = np.hypot(*np.meshgrid(np.abs(np.fft.fftfreq(16, 1 / 16)), np.abs(np.fft.fftfreq(16, 1 / 16)), indexing="ij"))
+    radius = np.hypot(
+        *np.meshgrid(np.abs(np.fft.fftfreq(16, 1 / 16)), np.abs(np.fft.fftfreq(16, 1 / 16)), indexing="ij")
+    )
     assert channel_frequencies(encoding)[2][0] == pytest.approx((power * radius).sum() / power.sum(), rel=1e-4)
 
 
@@ -68,7 +77,9 @@ def test_a_run_measures_the_models_own_encoding(model):
     np.testing.assert_allclose(result.arrays["norm"], np.linalg.norm(encoding, axis=0), rtol=1e-5)
     np.testing.assert_array_equal(result.arrays["channel"], encoding[5])
     rounded = model.position_encoding(20, 30, dtype="bfloat16").numpy()
-    assert result.metrics["bfloat16_error"] == pytest.approx(np.linalg.norm(encoding - rounded) / np.linalg.norm(encoding), rel=1e-4)
+    assert result.metrics["bfloat16_error"] == pytest.approx(
+        np.linalg.norm(encoding - rounded) / np.linalg.norm(encoding), rel=1e-4
+    )
     assert 0 < result.metrics["bfloat16_error"] < 0.05 and len(result.tables["channels"]) == len(encoding)
     assert result.images["components"].shape == (20, 30, 3) and result.arrays["similarity"][3, 4] == pytest.approx(1)
 
@@ -90,7 +101,12 @@ def test_a_knob_recomputes_nothing(model):
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [({"height": 200}, "beyond twice"), ({"row": 99}, "no row 99"), ({"width": 2, "column": 2}, "no column 2"), ({"channel": 48}, "no channel 48")],
+    [
+        ({"height": 200}, "beyond twice"),
+        ({"row": 99}, "no row 99"),
+        ({"width": 2, "column": 2}, "no column 2"),
+        ({"channel": 48}, "no channel 48"),
+    ],
 )
 def test_what_the_model_does_not_have_is_refused(model, values, words):
     assert 2 * base_grid(model) < 200 and base_grid(model) < 99
@@ -108,7 +124,9 @@ def test_grids_from_the_smallest_to_the_largest(model):
 
 def test_a_run_without_a_picture_is_kept_and_replayed(model, tmp_path):
     result = run(model, Inputs(), Params(height=12))
-    bundle = write_bundle(tmp_path / "run", result=result, inputs=Inputs(), model_info=model.info, device=model.device, dtype=model.dtype)
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=Inputs(), model_info=model.info, device=model.device, dtype=model.dtype
+    )
     assert bundle.name == "position-encoding nano-sam2" and "picture" not in bundle.record
     read = read_bundle(tmp_path / "run")
     assert read.inputs() == Inputs()

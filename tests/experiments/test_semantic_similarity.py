@@ -1,4 +1,6 @@
-"""Semantic similarity: averages and cosines against direct computation, mirroring, prototypes, regions, objects handed back to the model."""
+"""Semantic similarity: averages and cosines against direct computation, mirroring, prototypes, regions, objects handed
+back to the model.
+"""
 
 import json
 
@@ -11,9 +13,7 @@ from typer.testing import CliRunner
 import samkit
 from samkit.cli import app
 from samkit.errors import BadInput, ParamsError
-from samkit.experiments.result import Inputs, encode_plain
-from samkit.experiments.semantic_similarity import COCO_FILE, Params, color_range, describe_object, run
-from samkit.experiments.token_similarity import (
+from samkit.experiments.measures.token_similarity import (
     ReferenceTokens,
     find_regions,
     mask_weights,
@@ -22,12 +22,14 @@ from samkit.experiments.token_similarity import (
     reference_tokens,
     similarity_map,
 )
+from samkit.experiments.result import Inputs, encode_plain
+from samkit.experiments.semantic_similarity import COCO_FILE, Params, color_range, describe_object, run
 from samkit.media.rle import rle_to_mask
 from samkit.media.samples import load_sample, mirrored
 from samkit.models.geometry import plan_geometry, restore_size
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import write_bundle
-from samkit.tracking.replay import replay
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import write_bundle
+from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
 
 COIN = Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)])
@@ -40,7 +42,9 @@ def nano():
 
 @pytest.fixture(scope="module")
 def small_v1(tmp_path_factory):
-    return samkit.load_model(save_random_model(tmp_path_factory.mktemp("v1") / "v1.safetensors", SMALL_SAM1), device="cpu")
+    return samkit.load_model(
+        save_random_model(tmp_path_factory.mktemp("v1") / "v1.safetensors", SMALL_SAM1), device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +132,11 @@ def test_regions_are_counted_and_placed():
     similarity[45, 90] = 0.9
     labels, regions = find_regions(similarity, 0.5, 0.001)
     assert [region.label for region in regions] == [1, 2] and labels.max() == 2
-    assert regions[0].peak == (0.145, 0.19) and regions[0].box == (0.1, 0.1, 0.2, 0.3) and regions[0].area_share == pytest.approx(100 / 5000)
+    assert (
+        regions[0].peak == (0.145, 0.19)
+        and regions[0].box == (0.1, 0.1, 0.2, 0.3)
+        and regions[0].area_share == pytest.approx(100 / 5000)
+    )
     assert regions[0].peak_similarity == pytest.approx(0.95) and regions[1].mean_similarity == pytest.approx(0.75)
     assert len(find_regions(similarity, 0.5, 0.0)[1]) == 3 and not find_regions(similarity, 0.99, 0.0)[1]
 
@@ -149,10 +157,14 @@ def test_every_combination_works_on_the_same_and_another_picture(model, coins, k
             inputs = Inputs(coins.image, coins.prompts, other)
             result = run(model, inputs, Params(level=level, find_objects=False, **values), encode=kept_encodings)
             compared = other or coins.image
-            assert result.masks["similar"].shape == compared.size and result.arrays["prototypes"].shape[0] <= values.get("prototypes", 1)
+            assert result.masks["similar"].shape == compared.size and result.arrays["prototypes"].shape[
+                0
+            ] <= values.get("prototypes", 1)
             np.testing.assert_allclose(np.linalg.norm(result.arrays["prototypes"], axis=1), 1, atol=1e-5)
             wide = result.arrays["picture_similarity"]
-            assert -1 <= wide.min() <= wide.max() <= 1.0001 and result.metrics["regions"] == len(result.tables["regions"])
+            assert -1 <= wide.min() <= wide.max() <= 1.0001 and result.metrics["regions"] == len(
+                result.tables["regions"]
+            )
 
 
 def test_one_coin_finds_other_coins(nano, coins, kept_encodings):
@@ -180,7 +192,14 @@ def test_a_knob_makes_nothing_again(nano, coins, kept_encodings):
 
     first = go()
     assert len(calls) == 3
-    for values in ({"threshold": 0.5}, {"prototypes": 4}, {"range_low": 0.0}, {"own_range": True}, {"colormap": "magma"}, {"min_area": 0.01}):
+    for values in (
+        {"threshold": 0.5},
+        {"prototypes": 4},
+        {"range_low": 0.0},
+        {"own_range": True},
+        {"colormap": "magma"},
+        {"min_area": 0.01},
+    ):
         go(**values)
     assert len(calls) == 9 and len(described) == 1
     assert first.metrics == go().metrics
@@ -215,11 +234,25 @@ def test_the_map_over_the_picture_leaves_out_the_padding():
 def test_runs_are_replayed_and_the_command_line_gives_the_same(nano, coins, tmp_path):
     inputs = Inputs(coins.image, coins.prompts, load_sample("coins-lower"))
     result = run(nano, inputs, Params(find_objects=True))
-    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=nano.info, device=nano.device, dtype=nano.dtype)
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=inputs, model_info=nano.info, device=nano.device, dtype=nano.dtype
+    )
     outcome = replay(bundle)
     assert outcome.identical and not outcome.metric_differences
-    words = ["run", "semantic-similarity", "--model", "nano-sam2", "--image", "sample:coins", "--box", "0.815,0.08,0.935,0.215", "--json"]
+    words = [
+        "run",
+        "semantic-similarity",
+        "--model",
+        "nano-sam2",
+        "--image",
+        "sample:coins",
+        "--box",
+        "0.815,0.08,0.935,0.215",
+        "--json",
+    ]
     picture = tmp_path / "run" / "inputs" / "image_b.png"
-    done = CliRunner().invoke(app, [*words, "--image-b", str(picture), "--set", "find_objects=true", "--out", str(tmp_path / "cli")])
+    done = CliRunner().invoke(
+        app, [*words, "--image-b", str(picture), "--set", "find_objects=true", "--out", str(tmp_path / "cli")]
+    )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["metrics"] == dict(result.metrics)

@@ -1,4 +1,6 @@
-"""Video with image priors: frame by frame against the model's own steps; starts, directions, limits; pausing; kept and replayed; what is refused."""
+"""Video with image priors: frame by frame against the model's own steps; starts, directions, limits; pausing; kept and
+replayed; what is refused.
+"""
 
 import gc
 import json
@@ -18,9 +20,9 @@ from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import read_bundle, write_bundle
-from samkit.tracking.replay import replay
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
@@ -38,12 +40,16 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, film):
-    """Random, of a seed that holds the object to be present on some frames and absent on none, so that masks are not empty."""
+    """Random, of a seed that holds the object to be present on some frames and absent on none, so that masks are not
+    empty.
+    """
     folder = tmp_path_factory.mktemp("models")
     for seed in range(60):
         loaded = samkit.load_model(save_random_model(folder / f"{seed}.safetensors", SMALL_SAM2, seed), device="cpu")
         result = run(loaded, Inputs(PICTURE, CLICK, video=film), Params())
-        if min(row["object_score"] for row in result.tables["frames"]) > 0 and all(mask.any() for mask in masks_from_json(result.files["masks.json"]).values()):
+        if min(row["object_score"] for row in result.tables["frames"]) > 0 and all(
+            mask.any() for mask in masks_from_json(result.files["masks.json"]).values()
+        ):
             return loaded
     raise AssertionError("no seed follows anything")
 
@@ -80,11 +86,17 @@ def test_frames_are_what_the_model_gives_step_by_step(model, film, inputs):
     result = run(model, inputs, Params())
     assert same(masks_of(result), by_hand(model, film, [(PICTURE, CLICK)], range(9)))
     rows = result.tables["frames"]
-    assert [row["frame"] for row in rows] == list(range(9)) and [row["time_s"] for row in rows] == pytest.approx(np.arange(9) / 10, abs=1e-3)
+    assert [row["frame"] for row in rows] == list(range(9)) and [row["time_s"] for row in rows] == pytest.approx(
+        np.arange(9) / 10, abs=1e-3
+    )
     for row in rows:
         mask = masks_of(result)[row["frame"]]
         assert row["area_px"] == mask.sum() and row["area_share"] == pytest.approx(mask.mean())
-        assert row["predicted_iou"] == row[f"predicted_iou_{row['best']}"] == max(row[f"predicted_iou_{i}"] for i in (1, 2, 3))
+        assert (
+            row["predicted_iou"]
+            == row[f"predicted_iou_{row['best']}"]
+            == max(row[f"predicted_iou_{i}"] for i in (1, 2, 3))
+        )
     assert result.metrics["frames"] == 9 and result.metrics["present_share"] == 1.0
     assert result.metrics["mean_area_share"] == pytest.approx(np.mean([row["area_share"] for row in rows]))
     json.dumps(result.tables)
@@ -120,9 +132,13 @@ def test_which_frames_are_segmented(params, order):
 def test_several_memories_and_limits_reach_the_bank(model, film):
     priors = (Prior(PICTURE, CLICK), Prior(OTHER, Prompts(boxes=[(0.2, 0.2, 0.8, 0.8)])))
     result = run(model, Inputs(PICTURE, CLICK, video=film, priors=priors), Params(max_frames=2, max_pointers=4))
-    expected = by_hand(model, film, [(prior.picture, prior.prompts) for prior in priors], range(9), max_frames=2, max_pointers=4)
+    expected = by_hand(
+        model, film, [(prior.picture, prior.prompts) for prior in priors], range(9), max_frames=2, max_pointers=4
+    )
     assert same(masks_of(result), expected) and set(result.masks) == {"prior_0", "prior_1"}
-    assert not same(masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params())))
+    assert not same(
+        masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params()))
+    )
 
 
 def test_a_memory_can_be_a_mask(model, film):
@@ -134,9 +150,15 @@ def test_a_memory_can_be_a_mask(model, film):
 
 def test_frames_of_the_film_are_remembered_where_they_lie(model, film):
     picture = film.picture(4)
-    memories = FilmRun(model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2)).bank.prompts
+    memories = FilmRun(
+        model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2)
+    ).bank.prompts
     assert [prompt.frame for prompt in memories] == [3]
-    memories = FilmRun(model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=6, backwards=True)).bank.prompts
+    memories = FilmRun(
+        model,
+        Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)),
+        Params(start=6, backwards=True),
+    ).bank.prompts
     assert [prompt.frame for prompt in memories] == [3]
 
 
@@ -202,7 +224,7 @@ def test_frames_are_let_go_as_the_film_runs(model, tmp_path):
 def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind, monkeypatch):
     from PIL import Image
 
-    from samkit.tracking import film_inputs
+    from samkit.tracking.bundle.bundle import film_inputs
 
     if kind == "large file":
         monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
@@ -210,10 +232,17 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
         for index, rgb in enumerate(FRAMES):
             (tmp_path / "frames").mkdir(exist_ok=True)
             Image.fromarray(rgb).save(tmp_path / "frames" / f"{index:03d}.png")
-    video = {"sample": lambda: load_sample_video("coin"), "folder": lambda: open_video(tmp_path / "frames", max_side=64)}.get(kind, lambda: film)()
+    video = {
+        "sample": lambda: load_sample_video("coin"),
+        "folder": lambda: open_video(tmp_path / "frames", max_side=64),
+    }.get(kind, lambda: film)()
     mask = np.zeros(OTHER.size, bool)
     mask[10:40, 10:40] = True
-    priors = (Prior(PICTURE, CLICK, mask_index=0), Prior(OTHER, mask=mask), Prior(video.picture(1), CLICK, film_frame=1))
+    priors = (
+        Prior(PICTURE, CLICK, mask_index=0),
+        Prior(OTHER, mask=mask),
+        Prior(video.picture(1), CLICK, film_frame=1),
+    )
     given = Inputs(PICTURE, CLICK, video=video, priors=priors)
     result = run(model, given, Params(count=4, skip_absent=False))
     write_bundle(tmp_path / "run", result=result, inputs=given, model_info=model.info, device="cpu", dtype="float32")
@@ -225,12 +254,19 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
 
 
 def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypatch):
-    from samkit.tracking import film_inputs
+    from samkit.tracking.bundle.bundle import film_inputs
 
     monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
     path = write_film_file(tmp_path / "mine.mp4", FRAMES)
     given = Inputs(PICTURE, CLICK, video=open_video(path))
-    write_bundle(tmp_path / "run", result=run(model, given, Params(count=2)), inputs=given, model_info=model.info, device="cpu", dtype="float32")
+    write_bundle(
+        tmp_path / "run",
+        result=run(model, given, Params(count=2)),
+        inputs=given,
+        model_info=model.info,
+        device="cpu",
+        dtype="float32",
+    )
     write_film_file(path, FRAMES[::-1])
     with pytest.raises(BadInput, match="put that same film there"):
         read_bundle(tmp_path / "run").inputs()

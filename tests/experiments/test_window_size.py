@@ -14,8 +14,8 @@ from samkit.experiments.params import build_params
 from samkit.experiments.result import Inputs, encode_plain
 from samkit.experiments.window_size import Params, WindowSweep, possible_windows, refusal, run, swept_windows
 from samkit.media.samples import SAMPLES, load_sample
-from samkit.tracking.bundle import write_bundle
-from samkit.tracking.replay import replay
+from samkit.tracking.bundle.bundle import write_bundle
+from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
 
@@ -27,7 +27,9 @@ def model():
 @pytest.fixture(scope="module", params=["sam1", "sam2"])
 def small(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / f"{request.param}.safetensors"
-    return samkit.load_model(save_random_model(path, {"sam1": SMALL_SAM1, "sam2": SMALL_SAM2}[request.param]), device="cpu")
+    return samkit.load_model(
+        save_random_model(path, {"sam1": SMALL_SAM1, "sam2": SMALL_SAM2}[request.param]), device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,9 @@ def counting(calls: list):
 def test_the_default_windows_change_nothing(model, inputs):
     for windows in (None, model.info.window_sizes):
         result = run(model, inputs, Params(window_sizes=windows))
-        assert result.metrics["iou_default"] == 1 and result.metrics["drift"] == 0 and not result.arrays["drift_map"].any()
+        assert (
+            result.metrics["iou_default"] == 1 and result.metrics["drift"] == 0 and not result.arrays["drift_map"].any()
+        )
 
 
 def test_a_setting_is_what_the_library_gives(model, inputs):
@@ -59,7 +63,9 @@ def test_a_setting_is_what_the_library_gives(model, inputs):
     assert result.metrics["iou_default"] == pytest.approx((masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum())
     flat = [torch.cat([level.flatten() for level in each.features]).double() for each in encodings]
     assert result.metrics["drift"] == pytest.approx(float((flat[0] - flat[1]).norm() / flat[1].norm()), rel=1e-5)
-    assert [result.metrics[f"window_{stage}"] for stage in range(1, 5)] == list(windows) and result.metrics["drift"] > 0.01
+    assert [result.metrics[f"window_{stage}"] for stage in range(1, 5)] == list(windows) and result.metrics[
+        "drift"
+    ] > 0.01
 
 
 def test_v1_groups_take_windows_of_their_own(small, inputs):
@@ -98,7 +104,9 @@ def test_a_sweep_measures_every_size_once(model, inputs):
     rows = {row["window"]: row for row in first.tables["sweep"]}
     assert rows[8]["drift"] == 0 and rows[8]["iou_1"] == 1 and rows[16]["drift"] > 0 and rows[1]["refused"]
     assert rows[1]["encode_ms"] is None and all(len(each) == 2 for each in times.values())
-    assert calls == [None] * 2, "swept encodings would push others out of the cache, and its default is made with other threads"
+    assert calls == [None] * 2, (
+        "swept encodings would push others out of the cache, and its default is made with other threads"
+    )
     again = run(model, inputs, params, encode=counting(calls), times=times, known=known)
     assert again.tables["sweep"] == first.tables["sweep"] and len(calls) == 4
     direct = run(model, inputs, Params(window_sizes=swept_windows(model.info.window_sizes, 3, 16)))
@@ -115,7 +123,11 @@ def test_a_sweep_stops_after_each_encoding_and_goes_on(model, inputs):
     assert [row["window"] for row in part.tables["sweep"]] == [4] and part.params.sweep_sizes == (4,)
     for _ in sweep.steps():
         pass
-    assert [row["window"] for row in sweep.rows] == [4, 8, 16] and sweep.finished and sweep.rows[2]["windows"] == "16 16 16 16"
+    assert (
+        [row["window"] for row in sweep.rows] == [4, 8, 16]
+        and sweep.finished
+        and sweep.rows[2]["windows"] == "16 16 16 16"
+    )
 
 
 def test_the_time_is_the_median_of_the_repeats(model, inputs):
@@ -153,11 +165,32 @@ def test_times_of_another_number_of_threads_are_kept_apart(model, inputs):
 def test_runs_are_replayed_and_the_command_line_gives_the_same(model, inputs, tmp_path):
     params = Params(window_sizes=(8, 8, 16, 8), sweep_stage=3, sweep_sizes=(8, 16))
     result = run(model, inputs, params)
-    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype)
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype
+    )
     outcome = replay(bundle)
     assert outcome.identical and not outcome.metric_differences
-    words = ["run", "window-size", "--model", "nano-sam2", "--image", "sample:coffee", "--prompts", str(bundle.path / "inputs" / "prompts.json"), "--json"]
-    settings = ["--set", "window_sizes=[8,8,16,8]", "--set", "sweep_stage=3", "--set", "sweep_sizes=[8,16]", "--out", str(tmp_path / "cli")]
+    words = [
+        "run",
+        "window-size",
+        "--model",
+        "nano-sam2",
+        "--image",
+        "sample:coffee",
+        "--prompts",
+        str(bundle.path / "inputs" / "prompts.json"),
+        "--json",
+    ]
+    settings = [
+        "--set",
+        "window_sizes=[8,8,16,8]",
+        "--set",
+        "sweep_stage=3",
+        "--set",
+        "sweep_sizes=[8,16]",
+        "--out",
+        str(tmp_path / "cli"),
+    ]
     done = CliRunner().invoke(app, words + settings)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["metrics"] == dict(result.metrics)

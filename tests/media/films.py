@@ -1,4 +1,6 @@
-"""Real film files for tests, written with PyAV: whole, turned, with uneven times, with sound alone, cut short, damaged."""
+"""Real film files for tests, written with PyAV: whole, turned, with uneven times, with sound alone, cut short,
+damaged.
+"""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +13,9 @@ def moving_frames(count: int, height: int = 64, width: int = 96) -> list[np.ndar
     """A bright square on a ramp, a step to the right each frame; every frame differs."""
     frames = []
     for index in range(count):
-        rgb = np.linspace(20, 120, width, dtype=np.float64)[None, :, None].repeat(height, 0).repeat(3, 2).astype(np.uint8)
+        rgb = (
+            np.linspace(20, 120, width, dtype=np.float64)[None, :, None].repeat(height, 0).repeat(3, 2).astype(np.uint8)
+        )
         left = 4 + (2 * index) % (width - 24)
         rgb[8:28, left : left + 16] = (230, 60, 40)
         rgb[40:44, : 2 * index % width] = 255
@@ -19,7 +23,14 @@ def moving_frames(count: int, height: int = 64, width: int = 96) -> list[np.ndar
     return frames
 
 
-def write_film_file(path: Path, frames: list[np.ndarray], fps: int = 10, gop: int = 8, times: list[int] | None = None, container: str = "mp4") -> Path:
+def write_film_file(
+    path: Path,
+    frames: list[np.ndarray],
+    fps: int = 10,
+    gop: int = 8,
+    times: list[int] | None = None,
+    container: str = "mp4",
+) -> Path:
     """times: of each frame in milliseconds, for uneven rates."""
     with av.open(str(path), "w", format=container) as out:
         stream = out.add_stream("libx264", rate=fps, options={"crf": "10", "preset": "veryfast"})

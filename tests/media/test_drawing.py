@@ -42,7 +42,9 @@ def test_overlay_colours_the_mask_alone(mask, alpha):
     drawn = overlay(rgb, mask, (255, 0, 0), alpha, contour=False)
     assert (rgb == 100).all()
     assert np.array_equal(drawn[~mask], rgb[~mask])
-    assert (np.abs(drawn[mask] - np.array([100 + 155 * alpha, 100 - 100 * alpha, 100 - 100 * alpha])) <= 0.5 + 1e-9).all()
+    assert (
+        np.abs(drawn[mask] - np.array([100 + 155 * alpha, 100 - 100 * alpha, 100 - 100 * alpha])) <= 0.5 + 1e-9
+    ).all()
 
 
 def test_overlay_draws_the_outline():

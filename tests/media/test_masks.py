@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import tests.parity.official  # noqa: F401  (the official packages import beside a CPU build of torch only after it)
-from samkit.media.masks import boundary_pixels, connected_regions, contours, innermost_point, mask_area, mask_box, mask_iou, stability_score
+from samkit.media.masks import (
+    boundary_pixels,
+    connected_regions,
+    contours,
+    innermost_point,
+    mask_area,
+    mask_box,
+    mask_iou,
+    stability_score,
+)
 
 shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
 some_masks = arrays(bool, shapes)
@@ -95,7 +104,9 @@ def test_regions_make_up_the_mask(mask):
         assert region.centroid == pytest.approx((x.mean(), y.mean()))
     assert np.array_equal(together, mask)
     assert [region.area for region in regions] == sorted((region.area for region in regions), reverse=True)
-    assert connected_regions(mask, min_area=3) == [] or all(region.area >= 3 for region in connected_regions(mask, min_area=3))
+    assert connected_regions(mask, min_area=3) == [] or all(
+        region.area >= 3 for region in connected_regions(mask, min_area=3)
+    )
 
 
 @given(some_masks)

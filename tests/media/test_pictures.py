@@ -43,7 +43,12 @@ def png_with_size(width, height):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\x00" * 64)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\x00" * 64))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,13 @@ def test_formats_from_path_bytes_and_file(rgb, tmp_path, format, options, tolera
     path.write_bytes(data)
     with path.open("rb") as file:
         file.read(10)
-        pictures = [read_picture(path), read_picture(str(path)), read_picture(data, "cat"), read_picture(memoryview(data)), read_picture(file)]
+        pictures = [
+            read_picture(path),
+            read_picture(str(path)),
+            read_picture(data, "cat"),
+            read_picture(memoryview(data)),
+            read_picture(file),
+        ]
     assert len({picture.sha256 for picture in pictures}) == 1
     assert [picture.name for picture in pictures] == [path.name, path.name, "cat", "The picture", path.name]
     assert pictures[0].size == (24, 36)
@@ -119,7 +130,9 @@ def test_modes_look_the_same(mode, format):
 
 
 def test_lab_colours():
-    assert read_picture(file_bytes(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF")).rgb.min() > 245, "the lightest Lab colour is white"
+    assert read_picture(file_bytes(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF")).rgb.min() > 245, (
+        "the lightest Lab colour is white"
+    )
 
 
 def test_transparent_parts_lie_over_white():
@@ -196,7 +209,10 @@ def test_float_greyscale(values, expected):
     assert picture.rgb[0, :, 0].tolist() == expected
 
 
-@pytest.mark.parametrize(("values", "expected"), [([0, 40000, 80000], [0, 128, 255]), ([-100, 0, 100], [0, 128, 255]), ([0, 4095, 1], [0, 255, 0])])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 40000, 80000], [0, 128, 255]), ([-100, 0, 100], [0, 128, 255]), ([0, 4095, 1], [0, 255, 0])],
+)
 def test_32_bit_greyscale(values, expected):
     picture = read_picture(file_bytes(Image.fromarray(np.array([values], np.int32)), "TIFF"))
     assert picture.rgb[0, :, 0].tolist() == expected
@@ -208,7 +224,10 @@ def frames(count, mode="RGB"):
 
 BAD_FILES = {
     "empty": (b"", "is empty"),
-    "text": (b"To whom it may concern\n" * 20, "is not a picture that can be read here; it looks like text. Give a JPEG"),
+    "text": (
+        b"To whom it may concern\n" * 20,
+        "is not a picture that can be read here; it looks like text. Give a JPEG",
+    ),
     "noise": (bytes(range(256)) * 4, "is not a picture that can be read here. Give"),
     "pdf": (b"%PDF-1.7\n\x00", "looks like a PDF"),
     "zip": (b"PK\x03\x04\x14\x00", "looks like a ZIP"),
@@ -226,7 +245,10 @@ BAD_FILES = {
     "animated gif": (file_bytes(frames(3)[0], "GIF", save_all=True, append_images=frames(3)[1:]), "is animated"),
     "animated png": (file_bytes(frames(3)[0], "PNG", save_all=True, append_images=frames(3)[1:]), "is animated"),
     "animated webp": (file_bytes(frames(3)[0], "WEBP", save_all=True, append_images=frames(3)[1:]), "is animated"),
-    "tiff of pages": (file_bytes(frames(3)[0], "TIFF", save_all=True, append_images=frames(3)[1:]), "has several pages"),
+    "tiff of pages": (
+        file_bytes(frames(3)[0], "TIFF", save_all=True, append_images=frames(3)[1:]),
+        "has several pages",
+    ),
     "icon": (file_bytes(Image.new("RGB", (16, 16)), "ICO"), "not a picture that can be read here"),
 }
 
@@ -240,7 +262,11 @@ def test_bad_files_get_a_sentence(case, tmp_path):
         with pytest.raises(PictureError, match=sentence) as caught:
             read_picture(source, "holiday.png")
         assert isinstance(caught.value, BadInput)
-        assert str(caught.value).startswith("holiday.png ") and str(caught.value).endswith(".") and "\n" not in str(caught.value)
+        assert (
+            str(caught.value).startswith("holiday.png ")
+            and str(caught.value).endswith(".")
+            and "\n" not in str(caught.value)
+        )
 
 
 def test_size_caps_are_checked_before_decoding():
@@ -257,10 +283,20 @@ def test_size_caps_are_checked_before_decoding():
 
 @pytest.mark.parametrize(
     ("format", "options"),
-    [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {"lossless": True}), ("GIF", {}), ("JPEG", {})],
+    [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {"lossless": True}),
+        ("GIF", {}),
+        ("JPEG", {}),
+    ],
 )
 def test_cut_short_anywhere(rgb, format, options):
-    """A file cut after any number of bytes is refused, or, where only what follows the pixels is missing, read whole."""
+    """A file cut after any number of bytes is refused, or, where only what follows the pixels is missing, read
+    whole.
+    """
     data = file_bytes(Image.fromarray(rgb), format, **options)
     whole = read_picture(data).rgb
     refused = 0
@@ -273,7 +309,10 @@ def test_cut_short_anywhere(rgb, format, options):
     assert refused > 0.75 * len(data)
 
 
-@given(st.sampled_from(["PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG"]), st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=12))
+@given(
+    st.sampled_from(["PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG"]),
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=12),
+)
 def test_flipped_bytes_end_in_a_picture_or_a_sentence(format, damage):
     y, x = np.mgrid[0:24, 0:36]
     data = bytearray(file_bytes(Image.fromarray((x * 7 + y).astype(np.uint8)), format))
@@ -289,7 +328,18 @@ def test_flipped_bytes_end_in_a_picture_or_a_sentence(format, damage):
 
 @given(
     st.binary(max_size=400),
-    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*", b"RIFF\x40\x00\x00\x00WEBP"]),
+    st.sampled_from(
+        [
+            b"",
+            b"\x89PNG\r\n\x1a\n",
+            b"\xff\xd8\xff\xe0",
+            b"GIF89a",
+            b"BM",
+            b"II*\x00",
+            b"MM\x00*",
+            b"RIFF\x40\x00\x00\x00WEBP",
+        ]
+    ),
 )
 def test_any_bytes_end_in_a_picture_or_a_sentence(data, start):
     try:
@@ -330,14 +380,25 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 def test_file_objects_that_are_no_files(tmp_path):
     closed = io.BytesIO(b"x")
     closed.close()
-    for file, sentence in [(io.StringIO("text"), "opened as text"), (closed, "can't be read"), (42, "not from a int"), (None, "not from a NoneType")]:
+    for file, sentence in [
+        (io.StringIO("text"), "opened as text"),
+        (closed, "can't be read"),
+        (42, "not from a int"),
+        (None, "not from a NoneType"),
+    ]:
         with pytest.raises(PictureError, match=sentence):
             read_picture(file)
 
 
 @pytest.mark.parametrize(
     ("given_name", "shown"),
-    [("../../etc/passwd", "passwd"), ("C:\\pictures\\cat.png", "cat.png"), ("a\nb\x1b[31m.png", "a?b?[31m.png"), ("x" * 300, "x" * 100), ("  ", "The picture")],
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\pictures\\cat.png", "cat.png"),
+        ("a\nb\x1b[31m.png", "a?b?[31m.png"),
+        ("x" * 300, "x" * 100),
+        ("  ", "The picture"),
+    ],
 )
 def test_names_are_fit_for_a_sentence(rgb, given_name, shown):
     assert read_picture(file_bytes(Image.fromarray(rgb), "PNG"), given_name).name == shown
@@ -356,7 +417,9 @@ def test_picture_is_a_value(rgb):
     assert picture.sha256 != Picture.from_array(rgb.reshape(36, 24, 3)).sha256, "the shape counts"
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)]
+)
 def test_arrays_that_are_no_pictures(pixels):
     with pytest.raises(PictureError, match="uint8 of the shape"):
         Picture.from_array(pixels)

@@ -1,4 +1,6 @@
-"""Refine edges: it moves the unsure part of an edge to the picture's, leaves what is sure alone, answers everything, and is the same every time."""
+"""Refine edges: it moves the unsure part of an edge to the picture's, leaves what is sure alone, answers everything,
+and is the same every time.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +24,9 @@ def disc(height: int = 120, width: int = 160, radius: float = 40, x: float = 80,
 def scene(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:
     """A red disc on a green ground with a little noise, and where it is."""
     mask = disc(height, width, 0.33 * height, width / 2, height / 2)
-    rgb = np.where(mask[..., None], (200, 60, 50), (60, 170, 80)) + np.random.default_rng(0).normal(0, 8, (height, width, 3))
+    rgb = np.where(mask[..., None], (200, 60, 50), (60, 170, 80)) + np.random.default_rng(0).normal(
+        0, 8, (height, width, 3)
+    )
     return rgb.clip(0, 255).astype(np.uint8), mask
 
 
@@ -104,7 +108,11 @@ def test_where_there_is_nothing_to_learn_the_mask_comes_back(logits, box):
     st.booleans(),
 )
 def test_any_logits_are_answered(logits, box, plain):
-    rgb = np.zeros((*logits.shape, 3), np.uint8) if plain else np.random.default_rng(1).integers(0, 256, (*logits.shape, 3), dtype=np.uint8)
+    rgb = (
+        np.zeros((*logits.shape, 3), np.uint8)
+        if plain
+        else np.random.default_rng(1).integers(0, 256, (*logits.shape, 3), dtype=np.uint8)
+    )
     refined = refine_edges(rgb, logits, box)
     assert refined.shape == logits.shape and refined.dtype == bool
 

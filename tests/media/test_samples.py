@@ -55,6 +55,7 @@ def test_without_the_files(monkeypatch, tmp_path):
 
 def test_nothing_heavy_is_imported():
     script = (
-        "import sys; from samkit.media.samples import load_sample; load_sample('coffee'); assert not {'skimage', 'scipy', 'torch', 'pooch'} & set(sys.modules)"
+        "import sys; from samkit.media.samples import load_sample; load_sample('coffee'); assert not {'skimage', "
+        "'scipy', 'torch', 'pooch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

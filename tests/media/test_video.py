@@ -31,11 +31,21 @@ def far_from(a, b) -> float:
 @pytest.mark.parametrize("reader", READERS)
 def test_length_rate_size_times_and_pixels(film, reader):
     with open_video(film, reader=reader) as opened:
-        assert (opened.reader, opened.length, opened.fps, opened.size, opened.rotation) == (reader, 30, 10.0, (64, 96), 0)
+        assert (opened.reader, opened.length, opened.fps, opened.size, opened.rotation) == (
+            reader,
+            30,
+            10.0,
+            (64, 96),
+            0,
+        )
         np.testing.assert_allclose(opened.timestamps, np.arange(30) / 10, atol=1e-3)
         assert opened.seconds == pytest.approx(3.0, abs=1e-2)
         for index in (0, 13, 29):
-            assert far_from(opened.frame(index), FRAMES[index]) < 4 < far_from(opened.frame(index), FRAMES[(index + 9) % 30])
+            assert (
+                far_from(opened.frame(index), FRAMES[index])
+                < 4
+                < far_from(opened.frame(index), FRAMES[(index + 9) % 30])
+            )
 
 
 @pytest.mark.skipif(len(READERS) < 2, reason="decord has no wheel here")
@@ -50,7 +60,12 @@ def test_any_order_gives_the_same_frames(film, reader):
     expected = [opened.frame(index) for index in range(30)]
     for index in np.random.default_rng(0).permutation(30):
         assert np.array_equal(opened.frame(int(index)), expected[index])
-    for given, indices in (((0, None, 1), range(30)), ((5, 20, 4), range(5, 20, 4)), ((29, None, -1), range(29, -1, -1)), ((27, 3, -2), range(27, 3, -2))):
+    for given, indices in (
+        ((0, None, 1), range(30)),
+        ((5, 20, 4), range(5, 20, 4)),
+        ((29, None, -1), range(29, -1, -1)),
+        ((27, 3, -2), range(27, 3, -2)),
+    ):
         assert all(np.array_equal(a, expected[b]) for a, b in zip(opened.frames(*given), indices, strict=True))
 
 
@@ -63,7 +78,12 @@ def test_turned_films_are_upright(tmp_path, reader, clockwise):
     assert opened.size == upright.shape[:2] and far_from(opened.frame(3), upright) < 4
     small = open_video(path, reader=reader, max_side=64)
     assert small.frame(3).shape == (*small.size, 3) and max(small.size) == 64
-    assert far_from(small.frame(3), np.asarray(Image.fromarray(upright).resize(small.size[::-1], Image.Resampling.BICUBIC))) < 6
+    assert (
+        far_from(
+            small.frame(3), np.asarray(Image.fromarray(upright).resize(small.size[::-1], Image.Resampling.BICUBIC))
+        )
+        < 6
+    )
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -78,7 +98,9 @@ def test_uneven_rates_keep_their_times(tmp_path, reader):
 def test_frames_are_shrunk_while_decoding(film, reader):
     opened = open_video(film, reader=reader, max_side=64)
     assert opened.size == (42, 64) and opened.original_size == (64, 96) and opened.frame(7).shape == (42, 64, 3)
-    assert far_from(opened.frame(7), np.asarray(Image.fromarray(FRAMES[7]).resize((64, 42), Image.Resampling.BICUBIC))) < 6
+    assert (
+        far_from(opened.frame(7), np.asarray(Image.fromarray(FRAMES[7]).resize((64, 42), Image.Resampling.BICUBIC))) < 6
+    )
 
 
 @pytest.mark.parametrize("side", range(40, 96, 8))
@@ -86,7 +108,12 @@ def test_every_width_gives_three_channels(film, side):
     """decord alone hands out a fourth one for some."""
     opened = open_video(film, max_side=side)
     height, width = opened.size
-    assert far_from(opened.frame(5), np.asarray(Image.fromarray(FRAMES[5]).resize((width, height), Image.Resampling.BICUBIC))) < 6
+    assert (
+        far_from(
+            opened.frame(5), np.asarray(Image.fromarray(FRAMES[5]).resize((width, height), Image.Resampling.BICUBIC))
+        )
+        < 6
+    )
 
 
 @pytest.mark.timeout(60)
@@ -163,7 +190,9 @@ def test_a_folder_of_pictures_is_a_film(tmp_path):
     for index in range(4):
         Image.fromarray(FRAMES[index]).save(tmp_path / f"{index:05d}.png")
     opened = open_video(tmp_path)
-    assert opened.length == 4 and all(np.array_equal(frame, FRAMES[index]) for index, frame in enumerate(opened.frames()))
+    assert opened.length == 4 and all(
+        np.array_equal(frame, FRAMES[index]) for index, frame in enumerate(opened.frames())
+    )
     Image.fromarray(FRAMES[0][:30]).save(tmp_path / "00009.png")
     with pytest.raises(PictureError, match="must have one size"):
         open_video(tmp_path).frame(4)
@@ -175,7 +204,10 @@ def test_a_frame_is_a_picture(film):
     assert film_and_frame(picture.name) == ("moving.mp4", 7)
 
 
-@pytest.mark.parametrize("name", ["coffee", "moving.mp4", "moving.mp4, frame", "moving.mp4, frame -1", ", frame 7", "moving.mp4, frame 7.png", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["coffee", "moving.mp4", "moving.mp4, frame", "moving.mp4, frame -1", ", frame 7", "moving.mp4, frame 7.png", ""],
+)
 def test_other_pictures_are_named_otherwise(name):
     assert film_and_frame(name) == (None, None)
 
@@ -183,7 +215,11 @@ def test_other_pictures_are_named_otherwise(name):
 def test_a_film_knows_its_frames(film):
     opened, frame = open_video(film), open_video(film).picture(7)
     assert opened.frame_of(frame) == 7
-    for other in (replace(frame, name="moving"), replace(frame, name="moving.mp4, frame 8"), replace(frame, name="moving.mp4, frame 30")):
+    for other in (
+        replace(frame, name="moving"),
+        replace(frame, name="moving.mp4, frame 8"),
+        replace(frame, name="moving.mp4, frame 30"),
+    ):
         assert opened.frame_of(other) is None
     assert open_video(film, max_side=48).frame_of(frame) is None
 
@@ -230,7 +266,9 @@ def test_sample_films_show_an_object_that_is_hidden_for_a_while(name):
     areas = [sample.mask(index).sum() for index in range(sample.length)]
     first, last = sample.sample.hidden
     assert all((area == 0) == (first <= index <= last) for index, area in enumerate(areas))
-    assert np.array_equal(sample.frame(3), load_sample_video(name).frame(3)) and not np.array_equal(sample.frame(3), sample.frame(4))
+    assert np.array_equal(sample.frame(3), load_sample_video(name).frame(3)) and not np.array_equal(
+        sample.frame(3), sample.frame(4)
+    )
     inside, outside = sample.frame(5)[sample.mask(5)].mean(), sample.frame(5)[~sample.mask(5)].mean()
     assert abs(inside - outside) > 3
     with pytest.raises(PictureError, match="There are: coin, cup, cat"):

@@ -11,11 +11,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from samkit.errors import CheckpointError
-from samkit.models import catalogue as catalogue_module
-from samkit.models.catalogue import catalogue, find_entry, resolve_model
-from samkit.models.folders import extra_models_folders, models_folder, own_checkpoints
+from samkit.models.files import catalogue as catalogue_module
+from samkit.models.files.catalogue import catalogue, find_entry, resolve_model
+from samkit.models.files.folders import extra_models_folders, models_folder, own_checkpoints
 
-# As published beside the official files: name, bytes, sha256. Written out here a second time so that a slip in the catalogue's own table shows.
+# As published beside the official files: name, bytes, sha256. Written out here a second time so that a slip in the
+# catalogue's own table shows.
 PUBLISHED = """
 sam_vit_b_01ec64.pth 375042383 ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912
 sam_vit_l_0b3195.pth 1249524607 3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622
@@ -57,15 +58,24 @@ def embedded_nano(tmp_path, monkeypatch):
     assets = tmp_path / "assets"
     assets.mkdir()
     metadata = {"family": "sam2", "version": "2.1", "title": "Nano", "native_side": 256}
-    save_file({"weight": numpy.ones(3, numpy.float16)}, assets / "nano-test.safetensors", metadata={"samkit": json.dumps(metadata)})
-    (assets / "nano-test.md").write_text("# Nano\n\nFor trying out.\n\n## Licence\n\nThe weights are for\nresearch only.\n\nMore.\n\n## Training\n\nLong.\n")
+    save_file(
+        {"weight": numpy.ones(3, numpy.float16)},
+        assets / "nano-test.safetensors",
+        metadata={"samkit": json.dumps(metadata)},
+    )
+    (assets / "nano-test.md").write_text(
+        "# Nano\n\nFor trying out.\n\n## Licence\n\nThe weights are for\nresearch only.\n\nMore.\n\n## "
+        "Training\n\nLong.\n"
+    )
     monkeypatch.setattr(catalogue_module, "assets_folder", lambda: assets)
     return assets / "nano-test.safetensors"
 
 
 def test_the_official_files_are_as_published():
     official = [entry for entry in catalogue() if not entry.embedded]
-    assert sorted(f"{entry.filename} {entry.file_bytes} {entry.sha256}" for entry in official) == sorted(PUBLISHED.strip().splitlines())
+    assert sorted(f"{entry.filename} {entry.file_bytes} {entry.sha256}" for entry in official) == sorted(
+        PUBLISHED.strip().splitlines()
+    )
     folders = {"1": "segment_anything", "2.0": "segment_anything_2/072824", "2.1": "segment_anything_2/092824"}
     for entry in official:
         assert entry.licence == "Apache-2.0"
@@ -79,7 +89,9 @@ def test_names_aliases_titles_and_hashes_are_told_apart():
     assert len(set(spellings)) == len(spellings)
     assert len({entry.title for entry in entries}) == len(entries)
     assert all(re.fullmatch("[0-9a-f]{64}", entry.sha256) for entry in entries)
-    assert all(find_entry(spelling).name == entry.name for entry in entries for spelling in (entry.name, *entry.aliases))
+    assert all(
+        find_entry(spelling).name == entry.name for entry in entries for spelling in (entry.name, *entry.aliases)
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +119,13 @@ def test_an_unknown_name_lists_the_near_ones():
 
 def test_embedded_models_come_first_and_describe_themselves(embedded_nano):
     nano = catalogue()[0]
-    assert (nano.name, nano.title, nano.family, nano.version, nano.licence) == ("nano-test", "Nano", "sam2", "2.1", "The weights are for research only.")
+    assert (nano.name, nano.title, nano.family, nano.version, nano.licence) == (
+        "nano-test",
+        "Nano",
+        "sam2",
+        "2.1",
+        "The weights are for research only.",
+    )
     assert nano.file_bytes == embedded_nano.stat().st_size
     assert nano.embedded and nano.on_disk and nano.state() == "embedded"
     assert resolve_model("nano-test") == resolve_model("Nano_Test") == nano.local_path() == embedded_nano
@@ -135,10 +153,15 @@ def test_state_follows_the_files(tiny):
 
 
 def test_resolving_a_model_that_is_not_there_gives_the_command(tiny):
-    with pytest.raises(CheckpointError, match=r"not on this machine yet: run `python -m samkit models download sam2.1_hiera_tiny` \(156 MB\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"not on this machine yet: run `python -m samkit models download sam2.1_hiera_tiny` \(156 MB\)",
+    ):
         resolve_model("sam2.1_tiny")
     sparse_file(tiny.part_path(), 1000)
-    with pytest.raises(CheckpointError, match="only partly downloaded: run `python -m samkit models download sam2.1_hiera_tiny`"):
+    with pytest.raises(
+        CheckpointError, match="only partly downloaded: run `python -m samkit models download sam2.1_hiera_tiny`"
+    ):
         resolve_model("sam2.1_tiny")
     sparse_file(tiny.local_path(), 5)
     with pytest.raises(CheckpointError, match="has 5 bytes where the official file has 156008466: run"):
@@ -188,5 +211,10 @@ def test_models_folder_default(monkeypatch):
 
 
 def test_the_catalogue_needs_neither_torch_nor_the_network():
-    code = "import sys, samkit.models.catalogue as c; c.catalogue(); print([m for m in ('torch', 'requests', 'mlflow', 'streamlit') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, samkit.models.files.catalogue as c; c.catalogue(); print([m for m in ('torch', 'requests', "
+        "'mlflow', 'streamlit') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

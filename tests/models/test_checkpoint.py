@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 import samkit
 from samkit.errors import CheckpointError
-from samkit.models.checkpoint import read_checkpoint
-from samkit.models.file_hash import file_sha256
+from samkit.models.files.checkpoint import read_checkpoint
+from samkit.models.files.hashes import file_sha256
 
 
 def weights() -> dict[str, torch.Tensor]:
@@ -57,7 +57,11 @@ def test_reads_what_torch_save_wrote(tmp_path, wrap, options):
 
 def test_reads_safetensors_and_its_metadata(tmp_path):
     path = tmp_path / "model.safetensors"
-    save_file(weights(), path, metadata={"samkit": json.dumps({"family": "sam2", "window_sizes": [8, 4, 8, 4]}), "format": "pt"})
+    save_file(
+        weights(),
+        path,
+        metadata={"samkit": json.dumps({"family": "sam2", "window_sizes": [8, 4, 8, 4]}), "format": "pt"},
+    )
     checkpoint = read_checkpoint(str(path))
     assert checkpoint.metadata == {"family": "sam2", "window_sizes": [8, 4, 8, 4]}
     for key, tensor in weights().items():
@@ -84,7 +88,13 @@ def test_parameters_and_counters_are_read_as_plain_tensors(tmp_path):
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_weights_stay_on_disk_until_used(tmp_path, suffix):
     def resident_kb() -> int:
-        return int(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")))
+        return int(
+            next(
+                line.split()[1]
+                for line in Path("/proc/self/status").read_text().splitlines()
+                if line.startswith("VmRSS")
+            )
+        )
 
     path = tmp_path / f"large{suffix}"
     large = {f"layer{index}.weight": torch.ones(1024, 4096) for index in range(8)}
@@ -94,7 +104,9 @@ def test_weights_stay_on_disk_until_used(tmp_path, suffix):
     checkpoint = read_checkpoint(path)
     assert resident_kb() - before < 0.1 * checkpoint.file_bytes / 1024
     checkpoint.state_dict["layer0.weight"].zero_()
-    assert float(read_checkpoint(path).state_dict["layer0.weight"][0, 0]) == 1.0, "writing to a weight must not reach the file"
+    assert float(read_checkpoint(path).state_dict["layer0.weight"][0, 0]) == 1.0, (
+        "writing to a weight must not reach the file"
+    )
 
 
 def test_sha256_is_the_files_and_a_changed_file_has_none(tmp_path):
@@ -120,7 +132,11 @@ class RunsCode:
         return (os.system, (f"touch '{self.target}'",))
 
 
-@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}], ids=["zip", "legacy", "protocol4"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}],
+    ids=["zip", "legacy", "protocol4"],
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_a_pickle_that_wants_to_run_code_does_not(tmp_path, options, suffix):
     proof = tmp_path / "code_was_run"
@@ -227,7 +243,10 @@ def test_zips_that_are_no_checkpoint(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), program)
     assert "TorchScript" in refusal(program)
     packed = tmp_path / "packed.pt"
-    with zipfile.ZipFile(write(tmp_path / "model.pt", weights())) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        zipfile.ZipFile(write(tmp_path / "model.pt", weights())) as source,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for entry in source.infolist():
             archive.writestr(entry.filename, source.read(entry))
     assert "compress" in refusal(packed)
@@ -277,8 +296,19 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 def test_no_code_of_samkit_unpickles_in_any_other_way():
     package = Path(samkit.errors.__file__).parent
     for source in package.rglob("*.py"):
-        for call in (node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+        for call in (
+            node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+        ):
             name = ast.unparse(call.func)
-            assert name not in ("pickle.load", "pickle.loads", "torch.jit.load", "torch.hub.load", "Unpickler", "pickle.Unpickler"), source
+            assert name not in (
+                "pickle.load",
+                "pickle.loads",
+                "torch.jit.load",
+                "torch.hub.load",
+                "Unpickler",
+                "pickle.Unpickler",
+            ), source
             if name == "torch.load":
-                assert {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}["weights_only"] == "True", source
+                assert {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}[
+                    "weights_only"
+                ] == "True", source

@@ -1,4 +1,6 @@
-"""Downloads from a real server on this machine: whole, resumed, interrupted, refused, wrong, and two at once. No internet."""
+"""Downloads from a real server on this machine: whole, resumed, interrupted, refused, wrong, and two at once. No
+internet.
+"""
 
 import errno
 import hashlib
@@ -14,10 +16,10 @@ from typing import IO
 
 import pytest
 
-import samkit.models.download as download_module
+import samkit.models.files.download as download_module
 from samkit.errors import DownloadError
-from samkit.models.catalogue import CatalogueEntry
-from samkit.models.download import download
+from samkit.models.files.catalogue import CatalogueEntry
+from samkit.models.files.download import download
 from tests.models.file_server import serve
 
 CONTENT = random.Random(0).randbytes(1_500_000)
@@ -66,7 +68,12 @@ def test_a_whole_download(server, tmp_path):
     assert path == folder / "test_model.pt" and path.read_bytes() == CONTENT
     assert ENTRY.state(folder) == "on disk" and not part_of(folder).exists()
     done = [bytes_done for bytes_done, total in seen]
-    assert done == sorted(done) and done[0] == 0 and done[-1] == len(CONTENT) and {total for _, total in seen} == {len(CONTENT)}
+    assert (
+        done == sorted(done)
+        and done[0] == 0
+        and done[-1] == len(CONTENT)
+        and {total for _, total in seen} == {len(CONTENT)}
+    )
     assert len(set(done)) > 4
 
 
@@ -139,7 +146,10 @@ def test_a_connection_that_breaks_without_having_said_how_much_would_come(server
 
 def test_a_server_that_never_gets_anywhere(server, tmp_path):
     server.cut_after = [400_000] + [0] * 10
-    assert "stopped at 262 kB of 1.5 MB" in (sentence := refusal(server, tmp_path)) and "models download test_model" in sentence
+    assert (
+        "stopped at 262 kB of 1.5 MB" in (sentence := refusal(server, tmp_path))
+        and "models download test_model" in sentence
+    )
     assert ENTRY.state(tmp_path) == "partial"
     server.cut_after = []
     assert download(ENTRY, tmp_path, base_url=server.url).read_bytes() == CONTENT
@@ -152,7 +162,11 @@ def test_errors_that_pass(server, tmp_path):
 
 @pytest.mark.parametrize(
     ("status", "words", "requests_made"),
-    [(404, "does not have the file (HTTP 404", 1), (403, "refuses the file (HTTP 403", 1), (503, "answers with HTTP 503", 4)],
+    [
+        (404, "does not have the file (HTTP 404", 1),
+        (403, "refuses the file (HTTP 403", 1),
+        (503, "answers with HTTP 503", 4),
+    ],
 )
 def test_errors_that_stay(server, tmp_path, status, words, requests_made):
     server.status = status
@@ -163,7 +177,9 @@ def test_errors_that_stay(server, tmp_path, status, words, requests_made):
 
 
 @pytest.mark.parametrize("kept", [0, 1000])
-@pytest.mark.parametrize("content", [CONTENT + b"x", CONTENT[:500], b"<html>Sign in"], ids=["longer", "shorter", "page"])
+@pytest.mark.parametrize(
+    "content", [CONTENT + b"x", CONTENT[:500], b"<html>Sign in"], ids=["longer", "shorter", "page"]
+)
 def test_another_file_than_expected(server, tmp_path, content, kept):
     server.content = content
     if kept:
@@ -194,7 +210,11 @@ def test_a_server_that_continues_at_the_wrong_place(server, tmp_path):
 
 
 def test_no_network(tmp_path):
-    with pytest.raises(DownloadError, match="127.0.0.1:9 can't be reached: check the network and run `python -m samkit models download test_model` again"):
+    with pytest.raises(
+        DownloadError,
+        match="127.0.0.1:9 can't be reached: check the network and run `python -m samkit models download test_model` "
+        "again",
+    ):
         download(ENTRY, tmp_path, base_url="http://127.0.0.1:9")
 
 
@@ -214,7 +234,11 @@ def test_an_address_that_is_none(tmp_path):
 def test_the_disk_is_measured_before_anything_is_fetched(server, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))
-    assert "needs 1.5 MB more" in (sentence := refusal(server, tmp_path)) and "1.0 MB free" in sentence and "SAMKIT_MODELS_DIR" in sentence
+    assert (
+        "needs 1.5 MB more" in (sentence := refusal(server, tmp_path))
+        and "1.0 MB free" in sentence
+        and "SAMKIT_MODELS_DIR" in sentence
+    )
     assert server.ranges == []
 
 
@@ -275,8 +299,8 @@ def test_an_oserror_of_the_callers_own_is_passed_on(server, tmp_path):
 
 PROCESS = """
 import sys
-from samkit.models.catalogue import CatalogueEntry
-from samkit.models.download import download
+from samkit.models.files.catalogue import CatalogueEntry
+from samkit.models.files.download import download
 seen = []
 print("ready", flush=True)
 sys.stdin.readline()
@@ -289,7 +313,9 @@ print(len(set(seen)))
 def start_process(server, folder: Path) -> subprocess.Popen[str]:
     """A process that has imported everything and begins its download at once when it is sent a line."""
     command = [sys.executable, "-c", PROCESS.format(entry=asdict(ENTRY)), str(folder), server.url]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
     return process
 
@@ -311,7 +337,9 @@ def test_two_processes_at_once_fetch_once(server, tmp_path):
 def test_threads_of_one_process_fetch_once(server, tmp_path):
     server.pause_s = 0.01
     paths = []
-    threads = [threading.Thread(target=lambda: paths.append(download(ENTRY, tmp_path, base_url=server.url))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: paths.append(download(ENTRY, tmp_path, base_url=server.url))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,6 +1,6 @@
 import pytest
 
-from samkit.models.key_mismatch import describe_key_mismatch
+from samkit.models.files.key_mismatch import describe_key_mismatch
 
 EXPECTED = {"a.weight": (4, 3), "a.bias": (4,), "b.weight": (2, 4), "b.bias": (2,), "c": ()}
 
@@ -12,13 +12,17 @@ def test_no_mismatch_whatever_the_order_and_the_sequence_type():
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        ({key: EXPECTED[key] for key in ("a.weight", "a.bias", "b.weight", "b.bias")}, "1 of 5 weights is missing (c)."),
+        (
+            {key: EXPECTED[key] for key in ("a.weight", "a.bias", "b.weight", "b.bias")},
+            "1 of 5 weights is missing (c).",
+        ),
         ({"c": ()}, "4 of 5 weights are missing (a.weight, a.bias, b.weight and 1 more)."),
         (EXPECTED | {"d": (1,), "e": (1,)}, "2 are unknown (d, e)."),
         (EXPECTED | {"c": (1, 2)}, "1 has another shape (c is 1x2 in place of a single number)."),
         (
             {"a.weight": (4, 4), "b.weight": (1,), "b.bias": (2,), "c": (), "x": (3,)},
-            "1 of 5 weights is missing (a.bias), 1 is unknown (x) and 2 have another shape (a.weight is 4x4 in place of 4x3, b.weight is 1 in place of 2x4).",
+            "1 of 5 weights is missing (a.bias), 1 is unknown (x) and 2 have another shape (a.weight is 4x4 in "
+            "place of 4x3, b.weight is 1 in place of 2x4).",
         ),
         ({}, "5 of 5 weights are missing (a.weight, a.bias, b.weight and 2 more)."),
     ],

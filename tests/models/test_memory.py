@@ -1,4 +1,6 @@
-"""The memory bank's clock, limits and file; remembering and following with a small random model; what is refused, and how."""
+"""The memory bank's clock, limits and file; remembering and following with a small random model; what is refused, and
+how.
+"""
 
 import json
 from dataclasses import replace
@@ -10,9 +12,9 @@ from safetensors.torch import save_file
 
 import samkit
 from samkit.errors import BadInput, CheckpointError
-from samkit.models import linear, memory_attention
-from samkit.models.checkpoint import read_checkpoint
+from samkit.models.files.checkpoint import read_checkpoint
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.models.network import linear, memory_attention
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, random_state, save_random_model
 
 POINT = samkit.Prompts(points=[(0.5, 0.5, 1)])
@@ -24,7 +26,9 @@ def memory(value: float = 1.0, model: str = "model", score: float = 1.0) -> Memo
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return samkit.load_model(save_random_model(tmp_path_factory.mktemp("models") / "small.safetensors", SMALL_SAM2), device="cpu")
+    return samkit.load_model(
+        save_random_model(tmp_path_factory.mktemp("models") / "small.safetensors", SMALL_SAM2), device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +50,20 @@ def test_frames_roll_and_prompts_stay():
     for value in range(1, 10):
         bank.add_frame(memory(value))
     assert bank.frame == 9
-    assert [(float(features[0, 0, 0]), distance) for features, distance in bank.maps()] == [(0, None), (7, 3), (8, 2), (9, 1)]
+    assert [(float(features[0, 0, 0]), distance) for features, distance in bank.maps()] == [
+        (0, None),
+        (7, 3),
+        (8, 2),
+        (9, 1),
+    ]
     # Four frames and the prompt; times are shares of four.
-    assert [(float(pointer[0]), share) for pointer, share in bank.pointers()] == [(0, 10 / 4), (9, 0.25), (8, 0.5), (7, 0.75), (6, 1.0)]
+    assert [(float(pointer[0]), share) for pointer, share in bank.pointers()] == [
+        (0, 10 / 4),
+        (9, 0.25),
+        (8, 0.5),
+        (7, 0.75),
+        (6, 1.0),
+    ]
     assert [frame for frame, _ in bank.frames] == [6, 7, 8, 9] and bank.frames[0][1].features is None
 
 
@@ -141,8 +156,17 @@ def test_an_empty_bank_is_saved_too(tmp_path):
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("no bank")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    save_file({"a": torch.zeros(1)}, tmp_path / "cut.safetensors", metadata={"samkit-memory-bank": '{"version": 1, "frame": 0}'})
-    for name, words in (("text", "can't be read"), ("missing", "can't be read"), ("other.safetensors", "no memory bank"), ("cut.safetensors", "damaged")):
+    save_file(
+        {"a": torch.zeros(1)},
+        tmp_path / "cut.safetensors",
+        metadata={"samkit-memory-bank": '{"version": 1, "frame": 0}'},
+    )
+    for name, words in (
+        ("text", "can't be read"),
+        ("missing", "can't be read"),
+        ("other.safetensors", "no memory bank"),
+        ("cut.safetensors", "damaged"),
+    ):
         with pytest.raises(BadInput, match=words):
             MemoryBank.load(tmp_path / name)
     with pytest.raises(BadInput, match="can't be written"):
@@ -193,7 +217,9 @@ def test_sam1_has_no_memory(tmp_path, frames):
 
 
 def test_a_file_of_the_image_side_alone_segments_but_does_not_follow(tmp_path, frames):
-    model = samkit.load_model(save_random_model(tmp_path / "image.safetensors", replace(SMALL_SAM2, memory=None)), device="cpu")
+    model = samkit.load_model(
+        save_random_model(tmp_path / "image.safetensors", replace(SMALL_SAM2, memory=None)), device="cpu"
+    )
     encoding = model.encode_image(frames[0])
     assert model.predict_masks(encoding, POINT).logits.shape[0] == 4
     with pytest.raises(BadInput, match="no memory side"):
@@ -218,7 +244,10 @@ def test_tracking_leaves_the_bank_alone_and_repeats_itself(model, frames):
 
 def test_objects_followed_together_are_what_each_is_alone(model, frames):
     banks = {"a": prompted(model, frames[0]), "b": prompted(model, frames[1])}
-    alone = {name: [step.prediction.logits for step in model.track_video(frames[1:], bank.copy())] for name, bank in banks.items()}
+    alone = {
+        name: [step.prediction.logits for step in model.track_video(frames[1:], bank.copy())]
+        for name, bank in banks.items()
+    }
     for step in model.track_video(frames[1:], banks):
         for name, prediction in step.predictions.items():
             assert torch.equal(prediction.logits, alone[name][step.index])
@@ -227,7 +256,9 @@ def test_objects_followed_together_are_what_each_is_alone(model, frames):
 def test_each_frame_is_encoded_once_for_all_objects(model, frames, monkeypatch):
     calls = []
     encode = type(model).encode_image
-    monkeypatch.setattr(type(model), "encode_image", lambda self, *given, **named: calls.append(1) or encode(self, *given, **named))
+    monkeypatch.setattr(
+        type(model), "encode_image", lambda self, *given, **named: calls.append(1) or encode(self, *given, **named)
+    )
     banks = {str(index): prompted(model, frames[0]) for index in range(3)}
     calls.clear()
     list(model.track_video(frames[1:], banks))
@@ -243,7 +274,11 @@ def test_absent_objects_are_hidden_and_can_be_left_unremembered(model, frames, t
     bank = MemoryBank()
     bank.add_prompt(blind.encode_memory(blind.encode_image(frames[0]), np.ones((90, 130), bool)))
     (step, *_) = list(blind.track_video(frames[1:], bank, skip_absent=True))
-    assert step.prediction.object_score < 0 and (step.prediction.logits == -1024).all() and not step.prediction.mask(1).any()
+    assert (
+        step.prediction.object_score < 0
+        and (step.prediction.logits == -1024).all()
+        and not step.prediction.mask(1).any()
+    )
     assert step.prediction.decoded_logits.std() > 0
     assert bank.frame == 3 and bank.frames == ()
 
@@ -272,13 +307,17 @@ def test_clicks_correct_a_tracked_frame(model, frames):
 def test_the_bank_stays_small_in_a_long_film(model, frames):
     bank, sizes = prompted(model, frames[0]), []
     for _ in model.track_video((frames[index % 4] for index in range(60)), bank):
-        sizes.append(sum(kept.pointer.nbytes + (0 if kept.features is None else kept.features.nbytes) for _, kept in bank.frames))
+        sizes.append(
+            sum(kept.pointer.nbytes + (0 if kept.features is None else kept.features.nbytes) for _, kept in bank.frames)
+        )
     assert sizes[20] == sizes[-1] == max(sizes)
 
 
 def test_packed_and_plain_attention_agree(monkeypatch):
     generator = torch.Generator().manual_seed(0)
-    q, k, values = (torch.randn(*shape, generator=generator) for shape in ((1, 2, 300, 16), (1, 2, 500, 16), (1, 500, 24)))
+    q, k, values = (
+        torch.randn(*shape, generator=generator) for shape in ((1, 2, 300, 16), (1, 2, 500, 16), (1, 500, 24))
+    )
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, values[:, None].expand(-1, 2, -1, -1))
     with torch.no_grad():
         plain = memory_attention.average(q, k, values)

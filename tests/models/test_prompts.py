@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samkit.errors import BadInput, PromptError
-from samkit.models.prompts import MAX_PROMPTS, Prompts
+from samkit.prompts import MAX_PROMPTS, Prompts
 
 shares = st.floats(0, 1)
 point_rows = st.tuples(shares, shares, st.sampled_from([0, 1]))
@@ -20,7 +20,9 @@ some_prompts = st.builds(Prompts, st.lists(point_rows, max_size=8), st.lists(box
 def test_json_round_trip(prompts):
     assert Prompts.from_json(prompts.to_json()) == prompts
     assert Prompts.from_json(prompts.to_json().encode()) == prompts
-    assert Prompts.from_json(b"\xef\xbb\xbf" + prompts.to_json().encode()) == prompts, "a byte order mark, as Windows editors write it"
+    assert Prompts.from_json(b"\xef\xbb\xbf" + prompts.to_json().encode()) == prompts, (
+        "a byte order mark, as Windows editors write it"
+    )
 
 
 @given(some_prompts)
@@ -35,7 +37,11 @@ def test_desktop_round_trip(prompts):
 
 def test_desktop_layout():
     prompts = Prompts(points=[(0.1, 0.2, 0), (0.3, 0.4, 1)], boxes=[(0.1, 0.2, 0.5, 0.6)])
-    assert prompts.to_muggled_dict() == {"boxes": [[[0.1, 0.2], [0.5, 0.6]]], "fg_points": [[0.3, 0.4]], "bg_points": [[0.1, 0.2]]}
+    assert prompts.to_muggled_dict() == {
+        "boxes": [[[0.1, 0.2], [0.5, 0.6]]],
+        "fg_points": [[0.3, 0.4]],
+        "bg_points": [[0.1, 0.2]],
+    }
 
 
 @given(box_rows)
@@ -83,7 +89,9 @@ def test_adding_and_removing():
     assert Prompts().is_empty
 
 
-@pytest.mark.parametrize("remove", [lambda p: p.without_point(1), lambda p: p.without_point(-1), lambda p: p.without_box(0)])
+@pytest.mark.parametrize(
+    "remove", [lambda p: p.without_point(1), lambda p: p.without_point(-1), lambda p: p.without_box(0)]
+)
 def test_removing_what_is_not_there(remove):
     with pytest.raises(PromptError, match="to remove: the list holds"):
         remove(Prompts(points=[(0.5, 0.5, 1)]))
@@ -156,6 +164,8 @@ def test_refused_json(text, sentence):
         Prompts.from_json(text)
 
 
-@pytest.mark.parametrize("text", ['{"points": []}', '{"boxes": []}', '{"boxes": [], "fg_points": [], "bg_points": []}', '{"bg_points": []}'])
+@pytest.mark.parametrize(
+    "text", ['{"points": []}', '{"boxes": []}', '{"boxes": [], "fg_points": [], "bg_points": []}', '{"bg_points": []}']
+)
 def test_empty_lists_are_empty_prompts(text):
     assert Prompts.from_json(text) == Prompts()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import samkit
 from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
-from samkit.models.linear import Linear
+from samkit.models.network.linear import Linear
 from tests.random_models import SMALL_MODELS, random_state, save_random_model
 
 RGB = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
@@ -20,13 +20,19 @@ CLICK = samkit.Prompts(points=[(0.4, 0.6, 1)])
 
 @pytest.fixture(scope="module", params=SMALL_MODELS)
 def model(request, tmp_path_factory):
-    path = save_random_model(tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param])
+    path = save_random_model(
+        tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param]
+    )
     return samkit.load_model(path, device="cpu")
 
 
 def test_info(model):
     config = SMALL_MODELS[model.info.family]
-    assert (model.info.version, model.info.native_side, model.info.window_sizes) == (config.version, 128, config.encoder.window_sizes)
+    assert (model.info.version, model.info.native_side, model.info.window_sizes) == (
+        config.version,
+        128,
+        config.encoder.window_sizes,
+    )
     assert model.info.global_blocks == config.encoder.global_blocks
     assert sum(model.info.blocks_per_stage) == config.encoder.depth
     assert set(model.info.parameters) >= {"image encoder", "prompt encoder", "mask decoder"}
@@ -85,7 +91,10 @@ def test_prompts_of_every_kind_combine_and_each_counts(model):
     both = samkit.Prompts(points=point.points, boxes=box.boxes)
     two = samkit.Prompts(points=point.points, boxes=[*box.boxes, (0.5, 0.5, 0.9, 0.9)])
     background = samkit.Prompts(points=[(0.4, 0.6, 0)])
-    answers = [model.predict_masks(encoding, prompts).logits for prompts in (point, box, both, two, background, samkit.Prompts())]
+    answers = [
+        model.predict_masks(encoding, prompts).logits
+        for prompts in (point, box, both, two, background, samkit.Prompts())
+    ]
     assert all(not torch.allclose(a, b) for i, a in enumerate(answers) for b in answers[:i])
 
 
@@ -95,7 +104,9 @@ def test_mask_hint_takes_an_earlier_prediction_and_resizes_others(model):
     hinted = model.predict_masks(encoding, CLICK, mask_hint=first.logits[1])
     assert not torch.allclose(hinted.logits, first.logits)
     assert torch.equal(hinted.logits, model.predict_masks(encoding, CLICK, mask_hint=first.logits[1:2].numpy()).logits)
-    assert model.predict_masks(encoding, CLICK, mask_hint=np.zeros((7, 9), np.float32)).logits.shape == first.logits.shape
+    assert (
+        model.predict_masks(encoding, CLICK, mask_hint=np.zeros((7, 9), np.float32)).logits.shape == first.logits.shape
+    )
     with pytest.raises(BadInput, match="mask_hint"):
         model.predict_masks(encoding, CLICK, mask_hint=first.logits)
 
@@ -132,7 +143,16 @@ def test_every_window_size_either_runs_or_is_refused_with_a_sentence(model):
                 assert torch.isfinite(encoding.features[0]).all()
 
 
-@pytest.mark.parametrize("rgb", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), "cat.png"])
+@pytest.mark.parametrize(
+    "rgb",
+    [
+        np.zeros((4, 4)),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        "cat.png",
+    ],
+)
 def test_only_rgb_bytes_are_encoded(model, rgb):
     with pytest.raises(BadInput, match="uint8"):
         model.encode_image(rgb)
@@ -168,7 +188,10 @@ def test_packed_and_plain_linears_agree(model):
         from samkit.models.geometry import prepare_pixels
 
         features, _ = network.encode(prepare_pixels(RGB, encoding.geometry, model.info.family))
-    assert max((a[0].permute(2, 0, 1) - b).abs().max().item() for a, b in zip(features, encoding.features, strict=True)) <= 1e-4
+    assert (
+        max((a[0].permute(2, 0, 1) - b).abs().max().item() for a, b in zip(features, encoding.features, strict=True))
+        <= 1e-4
+    )
 
 
 def test_the_network_can_be_trained(tmp_path):
@@ -176,10 +199,20 @@ def test_the_network_can_be_trained(tmp_path):
         network = samkit.load_model(save_random_model(tmp_path / f"{name}.safetensors", config), device="cpu").network
         network.requires_grad_(True)
         features, _ = network.encode(torch.randn(2, 3, 128, 128))
-        decoded = network.decode(features, torch.rand(2, 2, 2), torch.tensor([[1, -1], [0, -1]]), torch.randn(2, 1, 32, 32))
-        (decoded.logits.square().mean() + decoded.iou.sum() + (0 if decoded.object_score is None else decoded.object_score.sum())).backward()
+        decoded = network.decode(
+            features, torch.rand(2, 2, 2), torch.tensor([[1, -1], [0, -1]]), torch.randn(2, 1, 32, 32)
+        )
+        (
+            decoded.logits.square().mean()
+            + decoded.iou.sum()
+            + (0 if decoded.object_score is None else decoded.object_score.sum())
+        ).backward()
         # A picture has no use for the memory side, which tests/training sees to.
-        without = {key for key, parameter in network.named_parameters() if parameter.grad is None and not key.startswith("memory.")}
+        without = {
+            key
+            for key, parameter in network.named_parameters()
+            if parameter.grad is None and not key.startswith("memory.")
+        }
         assert {key.split(".")[-2] for key in without} <= {"no_mask_embed", "2", "3"}, without
 
 
@@ -196,7 +229,9 @@ def test_position_encoding(model):
     assert own.dtype == torch.float32 and own.shape[0] == model.info.channels_per_stage[0]
     assert model.position_encoding(5, 13).shape == (own.shape[0], 5, 13)
     own.zero_()
-    assert model.position_encoding(*own.shape[1:]).abs().sum() > 0, "what a caller does to the answer must not reach the model"
+    assert model.position_encoding(*own.shape[1:]).abs().sum() > 0, (
+        "what a caller does to the answer must not reach the model"
+    )
     if model.info.family == "sam2":
         assert not torch.allclose(model.position_encoding(16, 16), model.position_encoding(16, 16, window_tiling=False))
     with pytest.raises(EncodingError):
@@ -228,7 +263,9 @@ def test_checkpoints_that_do_not_fit_are_refused(model, tmp_path):
 
 def test_a_variant_that_says_nothing_gets_stated_defaults_and_a_warning(tmp_path):
     save_file(random_state(SMALL_MODELS["sam2"]), tmp_path / "plain.safetensors")
-    with pytest.warns(UserWarning, match="assumed: num_heads 1, window_sizes .8, 4, 14, 7., global_blocks .*, native_side 1024"):
+    with pytest.warns(
+        UserWarning, match="assumed: num_heads 1, window_sizes .8, 4, 14, 7., global_blocks .*, native_side 1024"
+    ):
         model = samkit.load_model(tmp_path / "plain.safetensors", device="cpu")
     assert model.info.native_side == 1024
 
@@ -239,7 +276,17 @@ def test_wrapped_and_bare_checkpoints_are_the_same_model(model, tmp_path):
         save_file(
             state,
             tmp_path / "bare.safetensors",
-            metadata={"samkit": json.dumps({"native_side": 128, "num_heads": 1, "window_sizes": [8, 4, 4, 2], "global_blocks": [5], "decoder_heads": 4})},
+            metadata={
+                "samkit": json.dumps(
+                    {
+                        "native_side": 128,
+                        "num_heads": 1,
+                        "window_sizes": [8, 4, 4, 2],
+                        "global_blocks": [5],
+                        "decoder_heads": 4,
+                    }
+                )
+            },
         )
     else:
         save_file(state, tmp_path / "bare.safetensors", metadata={"samkit": json.dumps({"decoder_heads": 4})})

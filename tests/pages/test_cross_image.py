@@ -1,4 +1,6 @@
-"""The Cross-image segmentation page without a browser: two pictures of which one is prompted, knobs, keeping, and models without a memory."""
+"""The Cross-image segmentation page without a browser: two pictures of which one is prompted, knobs, keeping, and
+models without a memory.
+"""
 
 from pathlib import Path
 
@@ -7,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samkit.media.samples import SAMPLE_PAIRS, load_sample
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.store import RunStore
-from samkit.ui.cross_image_view import VIEWS
-from samkit.ui.encoding_cache import encoding_cache
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.store.store import RunStore
+from samkit.ui.experiments.cross_image import VIEWS
+from samkit.ui.state.encodings import encoding_cache
 from tests.random_models import SMALL_SAM1, save_random_model
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
@@ -52,10 +54,17 @@ def encodings() -> int:
 
 def test_a_first_visit_shows_a_result(page):
     assert page.title[0].value == "Cross-image segmentation"
-    assert pair(page).a.picture == load_sample("coffee") and pair(page).b.picture == load_sample("coffee-mirrored") and pair(page).prompt_on == "a"
+    assert (
+        pair(page).a.picture == load_sample("coffee")
+        and pair(page).b.picture == load_sample("coffee-mirrored")
+        and pair(page).prompt_on == "a"
+    )
     assert sum(button.key.startswith("mask_button_") for button in page.button if button.key) == 8
     assert [tab.label for tab in page.tabs] == ["Passes", "Numbers", "Files", "Recipe", "Timings"]
-    assert result(page).masks["tracked"].shape == load_sample("coffee-mirrored").size and encoding_cache().state().entries == 2
+    assert (
+        result(page).masks["tracked"].shape == load_sample("coffee-mirrored").size
+        and encoding_cache().state().entries == 2
+    )
 
 
 def test_knobs_encode_nothing_and_reach_the_experiment(page):
@@ -67,7 +76,11 @@ def test_knobs_encode_nothing_and_reach_the_experiment(page):
     press(page, "mask_button_cross-image_2")
     press(page, "mask_button_cross-image_tracked_index_3")
     params = result(page).params
-    assert (params.repeats, params.threshold, params.mask_index, params.tracked_index) == (2, 1.5, 2, 3) and params.point_and_box and params.refine_edges
+    assert (
+        (params.repeats, params.threshold, params.mask_index, params.tracked_index) == (2, 1.5, 2, 3)
+        and params.point_and_box
+        and params.refine_edges
+    )
     assert len(result(page).tables["passes"]) == 3 and "by_box_tracked" in result(page).masks
     press(page, "mask_auto_cross-image_tracked_index")
     assert result(page).params.tracked_index is None and result(page).params.mask_index == 2
@@ -97,7 +110,16 @@ def test_prompting_one_picture_clears_the_other(page):
 def test_a_drawing_on_the_second_canvas_becomes_its_prompts(page):
     key = page.session_state["samkit.canvas.cross-image-b"]["key"]
     width = int(key.rpartition("_")[2])
-    circle = {"type": "Circle", "left": width / 2 - 7.5, "top": 100, "originX": "left", "originY": "center", "radius": 6, "strokeWidth": 3, "stroke": "#1aa260"}
+    circle = {
+        "type": "Circle",
+        "left": width / 2 - 7.5,
+        "top": 100,
+        "originX": "left",
+        "originY": "center",
+        "radius": 6,
+        "strokeWidth": 3,
+        "stroke": "#1aa260",
+    }
     page.session_state[key] = {"drawing": {"raw": {"objects": [circle]}, "data": None}}
     page.run()
     assert pair(page).a.prompts.is_empty and pair(page).b.prompts.points[0][0] == pytest.approx(0.5, abs=1e-3)
@@ -114,15 +136,25 @@ def test_swap_and_sample_pairs(page):
     first, second = pair(page).a.picture, pair(page).b.picture
     prompts = pair(page).prompts
     press(page, "swap_cross-image")
-    assert (pair(page).a.picture, pair(page).b.picture) == (second, first) and pair(page).prompt_on == "b" and pair(page).prompts == prompts
+    assert (
+        (pair(page).a.picture, pair(page).b.picture) == (second, first)
+        and pair(page).prompt_on == "b"
+        and pair(page).prompts == prompts
+    )
     press(page, "pair_cross-image_3")
-    assert pair(page).a.picture == load_sample(SAMPLE_PAIRS[3].first) and pair(page).prompts == SAMPLE_PAIRS[3].prompts and pair(page).prompt_on == "a"
+    assert (
+        pair(page).a.picture == load_sample(SAMPLE_PAIRS[3].first)
+        and pair(page).prompts == SAMPLE_PAIRS[3].prompts
+        and pair(page).prompt_on == "a"
+    )
     assert not page.error and not page.exception
 
 
 def test_try_it_sets_up_a_good_first_try(page):
     press(page, "try_cross-image")
-    assert pair(page).b.picture == load_sample("motorcycle_right") and result(page).params.repeats == 3 and not page.error
+    assert (
+        pair(page).b.picture == load_sample("motorcycle_right") and result(page).params.repeats == 3 and not page.error
+    )
 
 
 def test_keeping_a_run_and_opening_its_link(page, tmp_path):
@@ -136,25 +168,37 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
     assert not page.error, page.error[0].value
     run = pair(page).a.last_kept["cross-image"]["outcome"].run
     bundle = RunStore().load(run.run_id, tmp_path / "back")
-    assert bundle.inputs().image_b == load_sample("coffee-mirrored") and read_bundle(bundle.path).name == "kept in a test"
+    assert (
+        bundle.inputs().image_b == load_sample("coffee-mirrored") and read_bundle(bundle.path).name == "kept in a test"
+    )
     np.testing.assert_array_equal(bundle.masks()["mask_tracked"], result(page).masks["tracked"])
     again = AppTest.from_file(HOME, default_timeout=TIMEOUT)
     again.run().switch_page(PAGE)
     again.query_params["run"] = run.run_id
     again.run()
     assert not again.error and not again.exception
-    assert pair(again).prompt_on == "b" and pair(again).prompts == pair(page).prompts and pair(again).a.picture == load_sample("coffee")
+    assert (
+        pair(again).prompt_on == "b"
+        and pair(again).prompts == pair(page).prompts
+        and pair(again).a.picture == load_sample("coffee")
+    )
     assert result(again).params == result(page).params
     np.testing.assert_array_equal(result(again).masks["tracked"], result(page).masks["tracked"])
 
 
 def test_a_model_without_a_memory_is_answered_with_one_that_has_it(page, tmp_path):
-    page.session_state["samkit.workspace"].model_ref = str(save_random_model(tmp_path / "first.safetensors", SMALL_SAM1))
+    page.session_state["samkit.workspace"].model_ref = str(
+        save_random_model(tmp_path / "first.safetensors", SMALL_SAM1)
+    )
     page.run()
     assert any("is a SAM v1 model, which has no memory" in info.value for info in page.info) and not page.error
     assert not [button for button in page.button if button.key == "keep_cross-image"]
     press(page, "offer_nano-sam2")
-    assert page.session_state["samkit.workspace"].model_ref == "nano-sam2" and result(page).experiment == "cross-image" and not page.error
+    assert (
+        page.session_state["samkit.workspace"].model_ref == "nano-sam2"
+        and result(page).experiment == "cross-image"
+        and not page.error
+    )
 
 
 def test_what_was_followed_is_kept_for_the_last_few(page):

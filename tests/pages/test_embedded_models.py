@@ -3,8 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from samkit.ui.encoding_cache import encoding_cache
-from samkit.ui.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.state.encodings import encoding_cache
+from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
 from tests.pages.test_pages import HOME, TIMEOUT, press
 
 FOLLOWING = ("cross-image", "video-priors")
@@ -47,7 +47,7 @@ def test_every_page_works_with_the_v1_model_and_goes_back_to_the_v2_one(app, pag
 
 def keep(app, page, model: str) -> None:
     """Keep the run that the page shows, which must be this model's."""
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.store import RunStore
 
     press(app, f"keep_{page.name}")
     assert not app.exception and not app.error, [error.value for error in app.error]

@@ -1,4 +1,6 @@
-"""A frame of a film as the picture: chosen in the picture dialog, kept, opened again, named by the copied command; what is no film is a sentence."""
+"""A frame of a film as the picture: chosen in the picture dialog, kept, opened again, named by the copied command; what
+is no film is a sentence.
+"""
 
 from pathlib import Path
 
@@ -7,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import replay
-from samkit.tracking.store import RunStore
-from samkit.ui.picture_picker import FRAME
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.store.store import RunStore
+from samkit.ui.controls.picture_picker import FRAME
+from samkit.work.replay import replay
 from tests.media.films import cut, moving_frames, write_film_file, write_sound
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
@@ -29,7 +31,9 @@ def page(monkeypatch, tmp_path):
 
 
 def dialog(app, key: str = "change_picture"):
-    """Run with the dialog open. In a browser only the dialog runs again; here all does, and without this press it would be closed."""
+    """Run with the dialog open. In a browser only the dialog runs again; here all does, and without this press it would
+    be closed.
+    """
     return app.button(key=key).click().run()
 
 
@@ -74,7 +78,11 @@ def test_a_frame_of_a_sample_film_is_kept_opened_again_and_replayed(page, tmp_pa
     again.run().switch_page(PAGE)
     again.query_params["run"] = run.run_id
     again.run()
-    assert work(again).picture == frame and work(again).picture.name == "coin, frame 12" and work(again).prompts == work(page).prompts
+    assert (
+        work(again).picture == frame
+        and work(again).picture.name == "coin, frame 12"
+        and work(again).prompts == work(page).prompts
+    )
     assert not again.error and "--image 'sample:coin#12' " in command(again)
 
 
@@ -143,5 +151,8 @@ def test_the_second_picture_takes_a_frame_too(page):
     page.slider(key="frame_index_coin_36").set_value(3)
     page.button(key="use_frame").click()
     dialog(page, "change_picture_b")
-    assert page.session_state["samkit.picture_pair"].b.picture.name == "coin, frame 3" and work(page).picture.name == "coffee"
+    assert (
+        page.session_state["samkit.picture_pair"].b.picture.name == "coin, frame 3"
+        and work(page).picture.name == "coffee"
+    )
     assert "--image-b 'sample:coin#3' " in command(page) and not page.error

@@ -1,4 +1,6 @@
-"""The pages that look inside a model, without a browser: every control changes what it should and encodes only where it must."""
+"""The pages that look inside a model, without a browser: every control changes what it should and encodes only where it
+must.
+"""
 
 import base64
 import io
@@ -16,15 +18,15 @@ from typer.testing import CliRunner
 
 import samkit
 from samkit.cli import app as command_line
-from samkit.experiments.colormaps import color_map
 from samkit.experiments.position_encoding import base_grid
 from samkit.experiments.window_size import possible_windows
+from samkit.media.colormaps import color_map
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.store import RunStore
-from samkit.ui import token_map
-from samkit.ui.encoding_cache import encoding_cache
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.store.store import RunStore
+from samkit.ui.controls import token_map
+from samkit.ui.state.encodings import encoding_cache
 from tests.random_models import SMALL_MODELS, save_random_model
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
@@ -46,7 +48,12 @@ class Page:
 
     def knob(self, name: str):
         pattern = re.compile(rf"knob_{self.name}_{name}(_\d+)?")
-        (found,) = [widget for kind in KINDS for widget in self.app.get(kind) if pattern.fullmatch(getattr(widget, "key", None) or "")]
+        (found,) = [
+            widget
+            for kind in KINDS
+            for widget in self.app.get(kind)
+            if pattern.fullmatch(getattr(widget, "key", None) or "")
+        ]
         return found
 
     def turn(self, name: str, value, fine: bool = True) -> None:
@@ -75,7 +82,11 @@ class Page:
         return self.app.session_state["samkit.workspace"]
 
     def text(self) -> str:
-        return " ".join(element.value for kind in ("caption", "info", "warning", "error", "markdown") for element in self.app.get(kind))
+        return " ".join(
+            element.value
+            for kind in ("caption", "info", "warning", "error", "markdown")
+            for element in self.app.get(kind)
+        )
 
     def downloads(self) -> set[str]:
         return {button.key for button in self.app.get("download_button")}
@@ -108,7 +119,10 @@ def own_models(monkeypatch, tmp_path) -> dict[str, str]:
     folder = tmp_path / "own"
     folder.mkdir()
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(folder))
-    return {family: str(save_random_model(folder / f"{family}.safetensors", config)) for family, config in SMALL_MODELS.items()}
+    return {
+        family: str(save_random_model(folder / f"{family}.safetensors", config))
+        for family, config in SMALL_MODELS.items()
+    }
 
 
 def encodings() -> int:
@@ -152,7 +166,10 @@ def test_the_colour_scale_is_one_on_all_pages(app):
         made = encodings()
         page.turn("colormap", colormap)
         assert page.params.colormap == colormap and encodings() == made
-    assert app.switch_page("pages/mask_stability.py").run().selectbox(key="knob_mask-stability_colormap").value == "spectral"
+    assert (
+        app.switch_page("pages/mask_stability.py").run().selectbox(key="knob_mask-stability_colormap").value
+        == "spectral"
+    )
 
 
 def test_block_norms_knobs_encode_nothing(app):
@@ -190,7 +207,9 @@ def test_outliers_are_outlined_on_the_picture(app, own_models):
     page.turn("view", "Outliers")
     last = page.result.arrays["norms_03"]
     count = int((last > 1.1 * np.median(last)).sum())
-    assert count > 0 and f"The picture with the {count} outliers of block 3" in " ".join(element.proto.body for element in app.get("html"))
+    assert count > 0 and f"The picture with the {count} outliers of block 3" in " ".join(
+        element.proto.body for element in app.get("html")
+    )
 
 
 def test_a_channel_beyond_the_block_is_the_first_one_again(app):
@@ -198,7 +217,10 @@ def test_a_channel_beyond_the_block_is_the_first_one_again(app):
     page.turn("one_channel", True)
     page.turn("channel", 300)
     page.turn("block", 0)
-    assert page.params.channel == 0 and len(page.knob("channel").options) == samkit.load_model("nano-sam2", device="cpu").info.channels_per_stage[0]
+    assert (
+        page.params.channel == 0
+        and len(page.knob("channel").options) == samkit.load_model("nano-sam2", device="cpu").info.channels_per_stage[0]
+    )
 
 
 @pytest.mark.parametrize("name", [NORMS, POSITIONS])
@@ -256,14 +278,21 @@ def test_what_is_sent_and_downloaded_of_a_map():
     pixels = np.asarray(Image.open(io.BytesIO(token_map._png(values, (-1.0, 1.0), "magma"))))
     factor = pixels.shape[0] // 16
     assert pixels.shape == (16 * factor, 24 * factor, 3)
-    np.testing.assert_array_equal(pixels[factor // 2 :: factor, factor // 2 :: factor], color_map(values, -1.0, 1.0, "magma"))
+    np.testing.assert_array_equal(
+        pixels[factor // 2 :: factor, factor // 2 :: factor], color_map(values, -1.0, 1.0, "magma")
+    )
 
 
 def test_a_tile_of_a_large_map_keeps_its_largest_token():
     values = np.ones((256, 100), np.float32)
     values[130, 7] = 50
     tile = token_map._shrunk(token_map.TokenMap("0", values))
-    assert tile.cell == 4 and tile.values.shape == (64, 25) and tile.values[32, 1] == 50 and tile.values.sum() == 64 * 25 + 49
+    assert (
+        tile.cell == 4
+        and tile.values.shape == (64, 25)
+        and tile.values[32, 1] == 50
+        and tile.values.sum() == 64 * 25 + 49
+    )
 
 
 def test_the_number_type_is_not_for_a_page_that_encodes_nothing(app):
@@ -357,7 +386,11 @@ def test_windows_and_side_left_at_their_defaults_follow_the_model(app, own_model
         page.work.model_ref = own_models[family]
         page.app.run()
         page.check()
-        assert page.params.window_sizes is None and page.params.side is None and page.knob("window_1").value == SMALL_MODELS[family].encoder.window_sizes[0]
+        assert (
+            page.params.window_sizes is None
+            and page.params.side is None
+            and page.knob("window_1").value == SMALL_MODELS[family].encoder.window_sizes[0]
+        )
 
 
 def swept(page: Page) -> None:
@@ -440,11 +473,20 @@ def turn_semantic_similarity(page: Page) -> None:
     page.press(f"mask_button_{SIMILARITY}_1")
 
 
-AWKWARD_PROMPTS = Prompts(points=[(1 / 3, 0.1 + 0.2, 1), (0.9, 1e-6, 0)], boxes=[(0.2, 0.1, 0.7, 2 / 3), (0.0, 0.5, 0.5, 1.0)])
-TURNED = {NORMS: turn_block_norms, POSITIONS: turn_position_encoding, WINDOWS: turn_window_size, SIMILARITY: turn_semantic_similarity}
+AWKWARD_PROMPTS = Prompts(
+    points=[(1 / 3, 0.1 + 0.2, 1), (0.9, 1e-6, 0)], boxes=[(0.2, 0.1, 0.7, 2 / 3), (0.0, 0.5, 0.5, 1.0)]
+)
+TURNED = {
+    NORMS: turn_block_norms,
+    POSITIONS: turn_position_encoding,
+    WINDOWS: turn_window_size,
+    SIMILARITY: turn_semantic_similarity,
+}
 
 
-@pytest.mark.parametrize(("name", "ref"), [(NORMS, "nano-sam1"), (POSITIONS, "nano-sam2"), (WINDOWS, "nano-sam2"), (SIMILARITY, "nano-sam1")])
+@pytest.mark.parametrize(
+    ("name", "ref"), [(NORMS, "nano-sam1"), (POSITIONS, "nano-sam2"), (WINDOWS, "nano-sam2"), (SIMILARITY, "nano-sam1")]
+)
 def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
     app.session_state["samkit.workspace"].model_ref = ref
     page = Page(app, name)
@@ -459,12 +501,22 @@ def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
     done = CliRunner().invoke(command_line, [*words[3:-1], str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
     shown, made = page.result, read_bundle(tmp_path / "run")
-    assert made.params == shown.params.model_dump(mode="json") and made.record["dtype"] == ("bfloat16" if name == NORMS else "float32")
+    assert made.params == shown.params.model_dump(mode="json") and made.record["dtype"] == (
+        "bfloat16" if name == NORMS else "float32"
+    )
     turned = {knob for knob, value in shown.params if value != getattr(type(shown.params)(), knob)}
     assert all(f"{knob}=" in command for knob in turned) and command.count("--set ") == len(turned) > 4
     assert made.record["metrics"] == shown.metrics
-    masks, arrays, tables = {mask.removeprefix("mask_"): pixels for mask, pixels in made.masks().items()}, made.arrays(), made.tables()
-    assert set(masks) == {mask.removeprefix("mask_") for mask in shown.masks} and set(arrays) == set(shown.arrays) and set(tables) == set(shown.tables)
+    masks, arrays, tables = (
+        {mask.removeprefix("mask_"): pixels for mask, pixels in made.masks().items()},
+        made.arrays(),
+        made.tables(),
+    )
+    assert (
+        set(masks) == {mask.removeprefix("mask_") for mask in shown.masks}
+        and set(arrays) == set(shown.arrays)
+        and set(tables) == set(shown.tables)
+    )
     for mask, pixels in shown.masks.items():
         np.testing.assert_array_equal(masks[mask.removeprefix("mask_")], pixels, err_msg=mask)
     for array, values in shown.arrays.items():
@@ -473,13 +525,24 @@ def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
         assert untimed(tables[table]) == untimed(rows), table
     if name == WINDOWS:
         own = samkit.load_model(ref, device="cpu").info.window_sizes[2]
-        assert [[row["window"] for row in rows["sweep"] if row["drift"] == 0] for rows in (shown.tables, tables)] == [[own], [own]]
+        assert [[row["window"] for row in rows["sweep"] if row["drift"] == 0] for rows in (shown.tables, tables)] == [
+            [own],
+            [own],
+        ]
 
 
 def untimed(rows: list[dict]) -> list[dict]:
-    """A table without its times. A sweep in the background has a thread less than one in the foreground, so its figures agree to some digits only."""
+    """A table without its times. A sweep in the background has a thread less than one in the foreground, so its figures
+    agree to some digits only.
+    """
     rows = [{name: value for name, value in row.items() if name != "encode_ms"} for row in rows]
-    return [{name: pytest.approx(value, rel=1e-3, abs=1e-5) if isinstance(value, float) else value for name, value in row.items()} for row in rows]
+    return [
+        {
+            name: pytest.approx(value, rel=1e-3, abs=1e-5) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def another_side(page: Page) -> None:
@@ -525,17 +588,25 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         change(page)
         page.app.run()
         page.check()
-    assert f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
+    assert (
+        f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
+    )
     page.press(f"keep_{WINDOWS}")
     kept = RunStore().load(page.work.last_kept[WINDOWS]["outcome"].run.run_id, tmp_path / "kept")
-    assert kept.params["sweep_sizes"] == [] and "sweep" not in kept.tables() and not any("sweep_sizes" in code.value for code in page.app.code)
+    assert (
+        kept.params["sweep_sizes"] == []
+        and "sweep" not in kept.tables()
+        and not any("sweep_sizes" in code.value for code in page.app.code)
+    )
     page.work.show_picture(picture, before)
     page.work.model_ref = ref
     page.app.run()
     if change is another_side:
         page.turn("side", 128)
     page.check()
-    assert "run it again" not in page.text() and [row["window"] for row in page.result.tables["sweep"]] == list(job.run.params.sweep_sizes)
+    assert "run it again" not in page.text() and [row["window"] for row in page.result.tables["sweep"]] == list(
+        job.run.params.sweep_sizes
+    )
     assert running or page.result.tables["sweep"] == rows
 
 
@@ -553,7 +624,9 @@ def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_
     page.app.query_params["run"] = run_id
     swept(page)
     swept(page)
-    assert page.app.session_state["samkit.window_sweep"] is None and page.params == kept and "sweep" in page.result.tables
+    assert (
+        page.app.session_state["samkit.window_sweep"] is None and page.params == kept and "sweep" in page.result.tables
+    )
 
 
 def test_similarity_knobs_encode_nothing(app):
@@ -573,9 +646,18 @@ def test_similarity_knobs_encode_nothing(app):
     page.press(f"mask_button_{SIMILARITY}_0")
     params = page.params
     assert (params.features, params.level, params.prototypes, params.threshold) == ("raw", 3, 3, 0.5)
-    assert (params.min_area, params.range_low, params.range_high, params.mask_index) == (0.005, -0.5, 0.9, 0) and params.find_objects
+    assert (params.min_area, params.range_low, params.range_high, params.mask_index) == (
+        0.005,
+        -0.5,
+        0.9,
+        0,
+    ) and params.find_objects
     base = samkit.load_model("nano-sam2", device="cpu").info.native_side // 4
-    assert page.result.arrays["similarity"].shape == (base, base) and page.result.arrays["prototypes"].shape[0] == 3 and encodings() == before
+    assert (
+        page.result.arrays["similarity"].shape == (base, base)
+        and page.result.arrays["prototypes"].shape[0] == 3
+        and encodings() == before
+    )
     assert len(page.result.tables["regions"]) == page.result.metrics["regions"] and "coco" in page.downloads()
     page.turn("mirrored", True)
     assert encodings() == before + 1
@@ -612,7 +694,11 @@ def test_swap_takes_the_prompts_along(app):
     assert (pair.a.picture, pair.b.picture) == (second, first) and pair.b.prompts == prompts
     assert "Mark one thing" in page.text()
     page.press("swap_similarity")
-    assert (pair.a.picture, pair.b.picture) == (first, second) and pair.a.prompts == prompts and "Mark one thing" not in page.text()
+    assert (
+        (pair.a.picture, pair.b.picture) == (first, second)
+        and pair.a.prompts == prompts
+        and "Mark one thing" not in page.text()
+    )
 
 
 def test_coins_are_counted_beside_the_true_number(app):
@@ -620,7 +706,10 @@ def test_coins_are_counted_beside_the_true_number(app):
     page.press(f"try_{SIMILARITY}")
     metrics = page.result.metrics
     assert page.params.side == 512 and page.params.find_objects and page.knob("view").value == "Objects"
-    assert metrics["known_count"] == 24 and f"{metrics['regions']:.0f} regions above 0.70 · the picture shows 24 of a kind" in page.text()
+    assert (
+        metrics["known_count"] == 24
+        and f"{metrics['regions']:.0f} regions above 0.70 · the picture shows 24 of a kind" in page.text()
+    )
     assert "A mask for each region" in " ".join(element.proto.body for element in page.app.get("html"))
 
 

@@ -1,4 +1,6 @@
-"""A kept run opened again shows the parameters that were kept, all of them, or says which it can't show; what is missing is waited for."""
+"""A kept run opened again shows the parameters that were kept, all of them, or says which it can't show; what is
+missing is waited for.
+"""
 
 import re
 import shutil
@@ -13,19 +15,19 @@ from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from samkit.errors import BadInput, SamkitError
-from samkit.experiments.colormaps import COLORMAPS
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Inputs, Prior
+from samkit.media.colormaps import COLORMAPS
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.samples import load_sample
-from samkit.models.catalogue import catalogue
-from samkit.models.file_hash import file_sha256
-from samkit.models.folders import assets_folder
-from samkit.models.prompts import Prompts
-from samkit.tracking.store import RunStore
-from samkit.ui.experiment_pages import EXPERIMENT_PAGES, experiment_page
+from samkit.models.files.catalogue import catalogue
+from samkit.models.files.folders import assets_folder
+from samkit.models.files.hashes import file_sha256
+from samkit.prompts import Prompts
+from samkit.tracking.store.store import RunStore
+from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES, experiment_page
 from tests.pages.test_pages import HOME
 
 NAMES = tuple(page.name for page in EXPERIMENT_PAGES)
@@ -35,14 +37,16 @@ SHA = {entry.name: entry.sha256 for entry in catalogue()}
 
 
 class Opened:
-    """Opens runs that no store holds, on the real pages, up to where the model would run; tells the parameters it would run with."""
+    """Opens runs that no store holds, on the real pages, up to where the model would run; tells the parameters it would
+    run with.
+    """
 
     def __init__(self, monkeypatch):
         self.params = None
         for module in ("workbench", "inspect_page", "cross_image_page"):
-            monkeypatch.setattr(f"samkit.ui.{module}.kept_result", self._stop)
-        monkeypatch.setattr("samkit.ui.video_priors_page._run_buttons", self._stop)
-        monkeypatch.setattr("samkit.ui.video_priors_page._first_visit", lambda *given: None)
+            monkeypatch.setattr(f"samkit.ui.bench.{module}.kept_result", self._stop)
+        monkeypatch.setattr("samkit.ui.bench.video_priors_page._run_buttons", self._stop)
+        monkeypatch.setattr("samkit.ui.bench.video_priors_page._first_visit", lambda *given: None)
         monkeypatch.setattr(RunStore, "load", lambda store, run_id, folder, **how: self.bundle)
 
     def _stop(self, experiment, model, inputs, params, *more):
@@ -50,7 +54,14 @@ class Opened:
         raise SamkitError("Stopped here.")
 
     def open(
-        self, name: str, params: dict, model: str = "nano-sam2", app: AppTest | None = None, missing=(), sha256: str | None = None, dtype="float32"
+        self,
+        name: str,
+        params: dict,
+        model: str = "nano-sam2",
+        app: AppTest | None = None,
+        missing=(),
+        sha256: str | None = None,
+        dtype="float32",
     ) -> AppTest:
         """missing: fields of Inputs that the store has lost, and "video" where its film can't be opened."""
         image, other = load_sample("chelsea"), load_sample("coins")
@@ -60,7 +71,11 @@ class Opened:
         if name == "video-priors":
             given = Inputs(image, PROMPTS, video=load_sample_video("coin"), priors=(Prior(image, PROMPTS),))
         told = {"picture": given.image, "picture_b": given.image_b}
-        record = {key: dict(name=each.name, sha256=each.sha256, width=each.width, height=each.height) for key, each in told.items() if each is not None}
+        record = {
+            key: dict(name=each.name, sha256=each.sha256, width=each.width, height=each.height)
+            for key, each in told.items()
+            if each is not None
+        }
         record |= {"model": {"name": model, "sha256": sha256 or SHA[model]}, "dtype": dtype}
         left = SimpleNamespace(**{key: None if key in missing else getattr(given, key) for key in ("image", "image_b")})
         shown = Inputs(left.image, given.prompts, image_b=left.image_b, video=given.video, priors=given.priors)
@@ -72,7 +87,9 @@ class Opened:
                 raise BadInput("The film of this run, coin, is gone.")
             return shown
 
-        self.bundle = SimpleNamespace(experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=inputs)
+        self.bundle = SimpleNamespace(
+            experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=inputs
+        )
         app = app or AppTest.from_file(HOME, default_timeout=60).run()
         app.switch_page(experiment_page(name).file)
         app.query_params["run"] = "0" * 32
@@ -80,12 +97,16 @@ class Opened:
             app.session_state["samkit.workspace"].restored_run = None
         self.params = None
         app.run()
-        assert not app.exception and all("inside the app" not in error.value for error in app.error), [error.value for error in app.error]
+        assert not app.exception and all("inside the app" not in error.value for error in app.error), [
+            error.value for error in app.error
+        ]
         return app
 
 
 def said(app) -> str:
-    return " ".join(element.value for kind in ("warning", "error", "caption") for element in app.get(kind)).replace("\\", "")
+    return " ".join(element.value for kind in ("warning", "error", "caption") for element in app.get(kind)).replace(
+        "\\", ""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +129,10 @@ def field_values(schema: dict):
         return some.one_of(*map(field_values, schema["anyOf"]))
     if "enum" in schema:
         return some.sampled_from(schema["enum"])
-    low, high = (next((schema[key] for key in keys if key in schema), None) for keys in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")))
+    low, high = (
+        next((schema[key] for key in keys if key in schema), None)
+        for keys in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
+    )
     match schema["type"]:
         case "null":
             return some.none()
@@ -116,7 +140,11 @@ def field_values(schema: dict):
             return some.booleans()
         case "integer":
             near = some.integers(low, low + 40 if high is None else high)
-            return near if high is not None else some.one_of(near, some.integers(low, 2**60), near.map(lambda value: 32 * value))
+            return (
+                near
+                if high is not None
+                else some.one_of(near, some.integers(low, 2**60), near.map(lambda value: 32 * value))
+            )
         case "number":
             bounds = dict(exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema)
             return some.floats(low, high, allow_nan=False, allow_subnormal=False, **bounds)
@@ -139,7 +167,11 @@ def valid_params(name: str):
         except ValidationError:
             return None
 
-    return some.fixed_dictionaries({key: field_values(schema) for key, schema in properties.items()}).map(valid).filter(bool)
+    return (
+        some.fixed_dictionaries({key: field_values(schema) for key, schema in properties.items()})
+        .map(valid)
+        .filter(bool)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,8 +179,17 @@ def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot
     app = AppTest.from_file(HOME, default_timeout=60).run()
 
     # An example is two runs of a page: looking for a simpler one that fails too takes minutes.
-    @settings(max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-    @given(params=valid_params(name), model=some.sampled_from(["nano-sam2"] if name in FOLLOWING else ["nano-sam1", "nano-sam2"]))
+    @settings(
+        max_examples=25,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(
+        params=valid_params(name),
+        model=some.sampled_from(["nano-sam2"] if name in FOLLOWING else ["nano-sam1", "nano-sam2"]),
+    )
     def check(params, model):
         opened.open(name, params, model, app)
         kept, shown = build_params(find_experiment(name).Params, params), opened.params
@@ -156,7 +197,12 @@ def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot
         for field in type(kept).model_fields:
             if getattr(kept, field) != getattr(shown, field):
                 refused = field == "window_sizes" and "Shown are the model's own windows" in said(app)
-                assert refused or f"has {field.replace('_', ' ')} " in said(app), (field, getattr(kept, field), getattr(shown, field), said(app))
+                assert refused or f"has {field.replace('_', ' ')} " in said(app), (
+                    field,
+                    getattr(kept, field),
+                    getattr(shown, field),
+                    said(app),
+                )
         app.run()
         assert opened.params == shown, "and so it stays"
 
@@ -175,7 +221,10 @@ CASES = (
     ("window-size", {"window_sizes": [8, 4, 14, 8]}),
     ("position-encoding", {"height": None, "width": 20, "row": 3, "column": 19}),
     ("cross-image", {"prompt_on": "b", "stability_offset": 3.0, "seed": 9, "jitter_copies": 70, "tracked_index": 1}),
-    ("video-priors", {"max_pointers": 60, "reset_every": 1, "remember": False, "count": 7, "start": 2, "mask_index": 1}),
+    (
+        "video-priors",
+        {"max_pointers": 60, "reset_every": 1, "remember": False, "count": 7, "start": 2, "mask_index": 1},
+    ),
 )
 
 
@@ -214,7 +263,12 @@ def test_a_slider_that_was_made_longer_is_its_usual_length_when_set_anew(opened)
 
 
 @pytest.mark.parametrize(
-    ("params", "word"), [({"max_delta": 99.0}, "can't be opened"), ({"max_delta": "x"}, "can't be opened"), ({"gone": 1}, 'its parameter "gone" is not')]
+    ("params", "word"),
+    [
+        ({"max_delta": 99.0}, "can't be opened"),
+        ({"max_delta": "x"}, "can't be opened"),
+        ({"gone": 1}, 'its parameter "gone" is not'),
+    ],
 )
 def test_parameters_that_no_run_can_have_are_a_sentence_and_leave_the_page_whole(opened, params, word):
     app = opened.open("mask-stability", params)
@@ -246,7 +300,9 @@ def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypat
     shutil.move(changed, tmp_path / "own" / "stranger.safetensors")
     app.run()
     assert workspace_of(app).model_ref.endswith("stranger.safetensors") and "not on this machine" not in said(app)
-    assert (opened.params.side, opened.params.window_sizes) == (1040, (14, 14, 14, 14)) and workspace_of(app).prompts == PROMPTS
+    assert (opened.params.side, opened.params.window_sizes) == (1040, (14, 14, 14, 14)) and workspace_of(
+        app
+    ).prompts == PROMPTS
 
 
 @pytest.mark.parametrize("lost", ["image", "image_b"])
@@ -257,7 +313,10 @@ def test_either_of_two_pictures_may_come_later(opened, lost, prompt_on):
     assert f"The run's picture {name}" in said(app)
     pair = app.session_state["samkit.picture_pair"]
     prompted, other = (pair.a, pair.b) if prompt_on == "a" else (pair.b, pair.a)
-    assert prompted.prompts == (Prompts() if (lost == "image") == (prompt_on == "a") else PROMPTS) and other.prompts.is_empty
+    assert (
+        prompted.prompts == (Prompts() if (lost == "image") == (prompt_on == "a") else PROMPTS)
+        and other.prompts.is_empty
+    )
     next(slider for slider in app.slider if "repeats" in slider.key).set_value(0).run()
     (pair.a if lost == "image" else pair.b).show_picture(Picture(load_sample(name).rgb, "found again.png"))
     app.run()
@@ -267,7 +326,10 @@ def test_either_of_two_pictures_may_come_later(opened, lost, prompt_on):
 
 def test_what_is_missing_can_be_gone_on_without(opened):
     app = opened.open("semantic-similarity", {}, missing=["image_b"])
-    assert "The run's picture coins" in said(app) and app.session_state["samkit.workspace"].params["semantic-similarity"]["compare_with"] == "Another picture"
+    assert (
+        "The run's picture coins" in said(app)
+        and app.session_state["samkit.workspace"].params["semantic-similarity"]["compare_with"] == "Another picture"
+    )
     app.button(key="forget_pending").click().run()
     assert "The run's picture" not in said(app) and workspace_of(app).pending is None
     app.session_state["samkit.picture_pair"].b.show_picture(load_sample("coins"))

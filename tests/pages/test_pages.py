@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
-from samkit.ui.encoding_cache import encoding_cache
+from samkit.prompts import Prompts
+from samkit.ui.state.encodings import encoding_cache
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
 PAGE = "pages/mask_stability.py"
@@ -60,7 +60,9 @@ def test_home_loads_neither_torch_nor_mlflow(tmp_path):
         f"app = AppTest.from_file({HOME!r}, default_timeout=60).run(); assert not app.exception\n"
         "print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_first_visit_shows_a_result(page):
@@ -116,7 +118,18 @@ def test_a_drawing_on_the_canvas_becomes_prompts(page):
     # A component's state can be put in before the run, as if the browser had sent it.
     key = page.session_state["samkit.canvas.mask-stability"]["key"]
     width, height = 620, 413
-    shapes = [{"type": "Circle", "left": 310 - 7.5, "top": 100, "originX": "left", "originY": "center", "radius": 6, "strokeWidth": 3, "stroke": "#1aa260"}]
+    shapes = [
+        {
+            "type": "Circle",
+            "left": 310 - 7.5,
+            "top": 100,
+            "originX": "left",
+            "originY": "center",
+            "radius": 6,
+            "strokeWidth": 3,
+            "stroke": "#1aa260",
+        }
+    ]
     shapes += [{"type": "Rect", "left": 62, "top": 41.3, "width": 124, "height": 82.6, "scaleX": 2, "scaleY": 1}]
     page.session_state[key] = {"drawing": {"raw": {"objects": shapes}, "data": None}}
     page.run()
@@ -165,7 +178,7 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
 
 
 def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkeypatch):
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.store import RunStore
 
     press(page, "keep_mask-stability")
     run = work(page).last_kept["mask-stability"]["outcome"].run
@@ -179,11 +192,14 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
     monkeypatch.setattr(RunStore, "load", load_as_if_from_elsewhere)
     app.query_params["run"] = run.run_id
     app.run()
-    assert any("another file called nano-sam2" in warning.value.replace("\\", "") for warning in app.warning) and not app.error
+    assert (
+        any("another file called nano-sam2" in warning.value.replace("\\", "") for warning in app.warning)
+        and not app.error
+    )
 
 
 def test_kept_results_are_bounded_in_bytes(page, monkeypatch):
-    monkeypatch.setattr("samkit.ui.workbench.RESULTS_KEPT_BYTES", 1)
+    monkeypatch.setattr("samkit.ui.bench.workbench.RESULTS_KEPT_BYTES", 1)
     press(page, "chip_mask-stability_box_0")
     assert len(page.session_state["samkit.results"]) == 1
 
@@ -207,7 +223,7 @@ def test_the_store_being_away_is_said_and_nothing_is_lost(page, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     page.run()
     press(page, "deliver_spool")
-    from samkit.tracking.spool import Spool
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.spool import Spool
+    from samkit.tracking.store.store import RunStore
 
     assert not Spool().waiting() and len(RunStore().runs()) == 1

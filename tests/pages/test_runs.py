@@ -21,14 +21,14 @@ from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
-from samkit.tracking.archive import export_runs
-from samkit.tracking.bundle import write_bundle
-from samkit.tracking.edit import delete_run, note_run, read_run, tag_run
-from samkit.tracking.spool import Spool
-from samkit.tracking.store import RunStore
-from samkit.tracking.tags import note_text, user_tags
-from samkit.ui.edge import _log
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.archive import export_runs
+from samkit.tracking.bundle.bundle import write_bundle
+from samkit.tracking.store.edit import delete_run, note_run, read_run, tag_run
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore
+from samkit.tracking.store.tags import note_text, user_tags
+from samkit.ui.parts.edge import _log
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
 LIST, RUN, COMPARE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
@@ -60,8 +60,16 @@ def keep(app, tmp_path):
         image = load_sample(picture)
         mask = np.zeros(image.rgb.shape[:2], bool)
         mask[50:150, 60 : 200 + len(name)] = True
-        result = Result(experiment, Params(**params), masks={"chosen": mask}, metrics={"predicted_iou": 0.5 + len(name) / 100}, timings={"encode_ms": 40.0})
-        given = dict(inputs=Inputs(image, Prompts(points=[(0.4, 0.4, 1)])), model_info=info, device="cpu", dtype="float32")
+        result = Result(
+            experiment,
+            Params(**params),
+            masks={"chosen": mask},
+            metrics={"predicted_iou": 0.5 + len(name) / 100},
+            timings={"encode_ms": 40.0},
+        )
+        given = dict(
+            inputs=Inputs(image, Prompts(points=[(0.4, 0.4, 1)])), model_info=info, device="cpu", dtype="float32"
+        )
         folder = tmp_path / name
         return RunStore().keep(write_bundle(folder, result=result, name=name, note=f"note of {name}", **given)).run_id
 
@@ -82,7 +90,11 @@ def opened(app, page: str, **query):
 
 
 def text_of(app) -> str:
-    shown = [element.value for kind in ("markdown", "caption", "title", "subheader", "success", "warning", "info", "error") for element in app.get(kind)]
+    shown = [
+        element.value
+        for kind in ("markdown", "caption", "title", "subheader", "success", "warning", "info", "error")
+        for element in app.get(kind)
+    ]
     return " ".join([*shown, *(element.proto.body for element in app.get("html"))])
 
 
@@ -158,7 +170,12 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     app.text_area[0].set_value("better")
     next(button for button in app.button if button.label == "Save").click().run()
     run = read_run(RunStore(), run_id)
-    assert (run.name, run.tags["keeper"], run.tags["figure"], run.tags["mlflow.note.content"]) == ("mug", "", "3", "better")
+    assert (run.name, run.tags["keeper"], run.tags["figure"], run.tags["mlflow.note.content"]) == (
+        "mug",
+        "",
+        "3",
+        "better",
+    )
     assert app.title[0].value == "mug" and "figure" in text_of(app)
 
 
@@ -180,14 +197,22 @@ def test_what_was_not_changed_stays_as_it_is(app, keep):
     field(app, "Name").set_value("mug")
     save(app)
     run = read_run(store, run_id)
-    assert run.name == "mug" and user_tags(run.tags) == odd and run.tags["mlflow.note.content"] == note_text(note) and not app.error
+    assert (
+        run.name == "mug"
+        and user_tags(run.tags) == odd
+        and run.tags["mlflow.note.content"] == note_text(note)
+        and not app.error
+    )
     assert field(app, "Note").disabled and "stays as it was kept" in text_of(app)
     field(app, "Name").set_value("jug"), field(app, "Tags").set_value('k="d, e"')
     save(app)
     assert not app.error and user_tags(read_run(store, run_id).tags) == {"k": "d, e"}
     field(app, "Name").set_value("pot"), field(app, "Tags").set_value('k="d')
     save(app)
-    assert "can't be read" in app.error[0].value and (read_run(store, run_id).name, user_tags(read_run(store, run_id).tags)) == ("pot", {"k": "d, e"})
+    assert "can't be read" in app.error[0].value and (
+        read_run(store, run_id).name,
+        user_tags(read_run(store, run_id).tags),
+    ) == ("pot", {"k": "d, e"})
 
 
 def test_a_note_as_long_as_the_store_takes_is_edited_whole(app, keep):
@@ -214,18 +239,26 @@ def test_all_pixels_are_sent(app, tmp_path, monkeypatch, wanted):
     from streamlit.elements.lib import image_utils
 
     sent, send = [], image_utils._ensure_image_size_and_format
-    monkeypatch.setattr(image_utils, "_ensure_image_size_and_format", lambda *given: sent.append(send(*given)) or sent[-1])
+    monkeypatch.setattr(
+        image_utils, "_ensure_image_size_and_format", lambda *given: sent.append(send(*given)) or sent[-1]
+    )
     image = Picture(np.random.default_rng(0).integers(0, 256, (1200, 1800, 3), dtype=np.uint8), "large")
     mask = np.zeros((1200, 1800), bool)
     mask[300:600, 400:900] = True
     given = dict(inputs=Inputs(image), model_info=INFO, device="cpu", dtype="float32")
-    run_id = RunStore().keep(write_bundle(tmp_path / "large", result=Result(NAME, Params(), masks={"chosen": mask}), **given)).run_id
+    run_id = (
+        RunStore()
+        .keep(write_bundle(tmp_path / "large", result=Result(NAME, Params(), masks={"chosen": mask}), **given))
+        .run_id
+    )
     opened(app, RUN, id=run_id)
     app.selectbox(key="run_picture").set_value(wanted).run()
     if wanted != "image":
         app.toggle(key="run_mask_alone").set_value(True).run()
     shown = np.asarray(Image.open(io.BytesIO(sent[-1])).convert("RGB"))
-    assert shown.shape == (1200, 1800, 3) and ((shown == image.rgb).all() if wanted == "image" else ((shown[..., 0] > 0) == mask).all())
+    assert shown.shape == (1200, 1800, 3) and (
+        (shown == image.rgb).all() if wanted == "image" else ((shown[..., 0] > 0) == mask).all()
+    )
 
 
 def test_newer_and_older_walk_through_what_the_list_shows(app, keep):
@@ -235,7 +268,11 @@ def test_newer_and_older_walk_through_what_the_list_shows(app, keep):
     opened(app, RUN, id=ids[2])
     assert app.button(key="run_newer").disabled
     press(app, "run_older")
-    assert app.title[0].value == "cup one" and app.query_params["id"] in (ids[0], [ids[0]]) and app.button(key="run_older").disabled
+    assert (
+        app.title[0].value == "cup one"
+        and app.query_params["id"] in (ids[0], [ids[0]])
+        and app.button(key="run_older").disabled
+    )
 
 
 def test_a_deleted_run_says_so_and_comes_back(app, keep):
@@ -247,7 +284,10 @@ def test_a_deleted_run_says_so_and_comes_back(app, keep):
     assert not read_run(RunStore(), run_id).deleted and "This run was deleted" not in text_of(app)
 
 
-@pytest.mark.parametrize(("query", "sentence"), [({}, "Open a run from the list"), ({"id": "xyz"}, "is not a run's id"), ({"id": "0" * 32}, "There is no run")])
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [({}, "Open a run from the list"), ({"id": "xyz"}, "is not a run's id"), ({"id": "0" * 32}, "There is no run")],
+)
 def test_a_run_that_is_not_there_is_a_sentence(app, query, sentence):
     opened(app, RUN, **query)
     assert sentence in text_of(app)
@@ -265,7 +305,11 @@ def test_a_run_whose_files_are_gone_shows_what_the_store_has(app, keep, tmp_path
 def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
     import samkit
 
-    model, experiment, image = samkit.load_model("nano-sam2", device="cpu"), find_experiment(NAME), load_sample("coffee")
+    model, experiment, image = (
+        samkit.load_model("nano-sam2", device="cpu"),
+        find_experiment(NAME),
+        load_sample("coffee"),
+    )
     inputs = Inputs(image, Prompts(points=[(0.46, 0.3, 1)]))
     result = experiment.run(model, inputs, Params())
     told = dict(inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
@@ -302,12 +346,20 @@ def test_comparison_shows_what_differs_and_masks(app, keep):
 
 
 def test_masks_stand_at_one_scale_in_columns_of_any_width(app, keep):
-    """Coffee has 600 x 400 pixels, chelsea 451 x 300: both are shrunk by the largest, and so is what they take of their columns."""
+    """Coffee has 600 x 400 pixels, chelsea 451 x 300: both are shrunk by the largest, and so is what they take of their
+    columns.
+    """
     opened(app, COMPARE, runs=",".join([keep("a"), keep("cat", picture="chelsea")]))
-    tiles = re.findall(r'class="samkit-mask" width="(\d+)" height="\d+" style="height:auto(?:;width:([\d.]+)%)?"', text_of(app))
+    tiles = re.findall(
+        r'class="samkit-mask" width="(\d+)" height="\d+" style="height:auto(?:;width:([\d.]+)%)?"', text_of(app)
+    )
     (large, full), (small, share) = tiles
     ratio = int(small) / int(large)
-    assert full == "" and float(share) == pytest.approx(100 * ratio, abs=0.05) and ratio == pytest.approx(451 / 600, abs=0.01)
+    assert (
+        full == ""
+        and float(share) == pytest.approx(100 * ratio, abs=0.05)
+        and ratio == pytest.approx(451 / 600, abs=0.01)
+    )
 
 
 def test_of_more_runs_than_can_be_compared_some_are_taken_out(app, keep):
@@ -315,13 +367,19 @@ def test_of_more_runs_than_can_be_compared_some_are_taken_out(app, keep):
     opened(app, COMPARE, runs=",".join(ids))
     assert "At most 12 runs are compared: take 1 out" in text_of(app) and not app.error
     press(app, f"leave_{ids[4]}")
-    assert app.title[0].value == "Compare 12 runs" and "At most" not in text_of(app) and text_of(app).count('class="samkit-mask"') == 12
+    assert (
+        app.title[0].value == "Compare 12 runs"
+        and "At most" not in text_of(app)
+        and text_of(app).count('class="samkit-mask"') == 12
+    )
     opened(app, COMPARE, runs=",".join([*ids, *(f"{number:032x}" for number in range(50))]))
     press(app, "compare_first_ones")
     assert app.title[0].value == "Compare 12 runs" and not app.error
 
 
-@pytest.mark.parametrize(("runs", "sentence"), [("", "Choose two runs or more"), ("0" * 32 + ",xyz", "at least two runs")])
+@pytest.mark.parametrize(
+    ("runs", "sentence"), [("", "Choose two runs or more"), ("0" * 32 + ",xyz", "at least two runs")]
+)
 def test_a_comparison_of_nothing_says_what_to_do(app, runs, sentence):
     opened(app, COMPARE, **({"runs": runs} if runs else {}))
     assert sentence in text_of(app)
@@ -329,7 +387,9 @@ def test_a_comparison_of_nothing_says_what_to_do(app, runs, sentence):
 
 def test_a_zip_of_runs_is_imported_once_and_a_hostile_one_not_at_all(app, keep, tmp_path):
     run_ids = [keep("one"), keep("two", upper_threshold=4.0)]
-    exported = export_runs([RunStore().load(run_id, tmp_path / "loaded" / run_id) for run_id in run_ids], tmp_path / "two.zip").read_bytes()
+    exported = export_runs(
+        [RunStore().load(run_id, tmp_path / "loaded" / run_id) for run_id in run_ids], tmp_path / "two.zip"
+    ).read_bytes()
     delete_run(RunStore(), run_ids[0])
     opened(app, LIST)
 
@@ -356,7 +416,7 @@ def test_a_zip_of_runs_is_imported_once_and_a_hostile_one_not_at_all(app, keep, 
 
 def test_what_waits_is_listed_with_its_reason_and_delivered(app, keep, tmp_path):
     keep("there")
-    from samkit.tracking.bundle import read_bundle
+    from samkit.tracking.bundle.bundle import read_bundle
 
     bundle = read_bundle(tmp_path / "there")
     delete_run(RunStore(), RunStore().runs()[0].run_id)
@@ -379,7 +439,9 @@ def test_a_run_whose_picture_is_gone_waits_for_it(app, keep, tmp_path):
     opened(app, "pages/mask_stability.py", run=run_id)
     assert [warning.value for warning in app.warning if "picture coffee (600 × 400 px) is missing" in warning.value]
     work = app.session_state["samkit.workspace"]
-    assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and app.slider(key="knob_mask-stability_thresholds").value == (0.0, 4.0)
+    assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and app.slider(
+        key="knob_mask-stability_thresholds"
+    ).value == (0.0, 4.0)
     work.show_picture(load_sample("chelsea"))
     assert work.prompts.is_empty
     work.show_picture(Picture(load_sample("coffee").rgb, "found again.png"))
@@ -422,7 +484,9 @@ def hanging_server():
     server.shutdown()
 
 
-@pytest.mark.parametrize("page, query", [(LIST, {}), (RUN, {"id": "a" * 32}), (COMPARE, {"runs": f"{'a' * 32},{'b' * 32}"})])
+@pytest.mark.parametrize(
+    "page, query", [(LIST, {}), (RUN, {"id": "a" * 32}), (COMPARE, {"runs": f"{'a' * 32},{'b' * 32}"})]
+)
 def test_a_server_that_hangs_keeps_no_page_waiting(app, hanging_server, monkeypatch, page, query):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", hanging_server)
     app.run()
@@ -432,7 +496,9 @@ def test_a_server_that_hangs_keeps_no_page_waiting(app, hanging_server, monkeypa
     started = time.monotonic()
     app.run()
     first = time.monotonic() - started
-    assert [error.value for error in app.error] == [error.value for error in app.error if "does not answer" in error.value] and len(app.error) == 1
+    assert [error.value for error in app.error] == [
+        error.value for error in app.error if "does not answer" in error.value
+    ] and len(app.error) == 1
     started = time.monotonic()
     app.run()
     assert first < 6 and time.monotonic() - started < 2, "asked again at each rerun"

@@ -1,4 +1,6 @@
-"""The Video with image priors page without a browser: recording, running in the background, other films, keeping, opening again, models without a memory."""
+"""The Video with image priors page without a browser: recording, running in the background, other films, keeping,
+opening again, models without a memory.
+"""
 
 import time
 from pathlib import Path
@@ -9,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from samkit.media.film import masks_from_json
 from samkit.media.samples import load_sample
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import replay
-from samkit.tracking.store import RunStore
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.store.store import RunStore
+from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
@@ -68,11 +70,15 @@ def test_memories_are_recorded_and_forgotten(page):
     page.run()
     press(page, "mask_button_video-priors_0")
     press(page, "record")
-    assert [each.prior.picture.name for each in table(page).recorded] == ["coins", "chelsea"] and table(page).recorded[1].prior.mask_index == 0
+    assert [each.prior.picture.name for each in table(page).recorded] == ["coins", "chelsea"] and table(page).recorded[
+        1
+    ].prior.mask_index == 0
     press(page, "forget_0")
     assert [each.prior.picture.name for each in table(page).recorded] == ["chelsea"]
     press(page, "forget_0")
-    assert page.button(key="run_film").disabled and any("press “Record this memory”" in info.value for info in page.info)
+    assert page.button(key="run_film").disabled and any(
+        "press “Record this memory”" in info.value for info in page.info
+    )
 
 
 def test_knobs_reach_the_run(page):
@@ -166,8 +172,8 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
 
 def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):
     from samkit.errors import BadInput
-    from samkit.ui.models import shared_model
-    from samkit.ui.video_priors_view import read_bank
+    from samkit.ui.experiments.video_priors import read_bank
+    from samkit.ui.state.models import shared_model
 
     wait_until_done(page)
     result, model = table(page).job.result, shared_model("nano-sam2")

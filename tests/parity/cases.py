@@ -1,6 +1,8 @@
-"""The pictures, prompts and comparisons of the parity tests. Each comparison returns max |samkit - official| per tensor.
+"""The pictures, prompts and comparisons of the parity tests. Each comparison returns max |samkit - official| per
+tensor.
 
-The official side goes through the official predictors' own code wherever it can take the case, down to the resizing of the picture.
+The official side goes through the official predictors' own code wherever it can take the case, down to the resizing of
+the picture.
 """
 
 from contextlib import contextmanager
@@ -14,7 +16,17 @@ import torch
 import samkit
 from samkit.experiments import position_encoding
 from samkit.experiments.result import Inputs
-from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES, Hiera, Sam1Size, Sam2Size, official_sam1, official_sam2
+from tests.parity.official import (
+    SAM1_SIZES,
+    SAM2_SIZES,
+    SMALL_SAM1_SIZES,
+    SMALL_SAM2_SIZES,
+    Hiera,
+    Sam1Size,
+    Sam2Size,
+    official_sam1,
+    official_sam2,
+)
 
 
 def _picture(height: int, width: int) -> np.ndarray:
@@ -31,7 +43,9 @@ PROMPTS = {
     "points": samkit.Prompts(points=[(0.4, 0.6, 1), (0.8, 0.2, 0), (0.0, 1.0, 1)]),
     "box": samkit.Prompts(boxes=[(0.2, 0.1, 0.7, 0.9)]),
     "two boxes": samkit.Prompts(boxes=[(0.2, 0.1, 0.7, 0.9), (0.5, 0.5, 0.95, 0.8)]),
-    "everything": samkit.Prompts(points=[(0.3, 0.3, 1), (0.9, 0.9, 0)], boxes=[(0.2, 0.1, 0.7, 0.9), (0.5, 0.5, 0.95, 0.8)]),
+    "everything": samkit.Prompts(
+        points=[(0.3, 0.3, 1), (0.9, 0.9, 0)], boxes=[(0.2, 0.1, 0.7, 0.9), (0.5, 0.5, 0.95, 0.8)]
+    ),
     "nothing": samkit.Prompts(),
 }
 
@@ -68,12 +82,23 @@ def _save_safetensors(official: torch.nn.Module, size: Sam2Size, path: Path) -> 
 
     from safetensors.torch import save_file
 
-    told = {"native_side": size.side, "num_heads": size.num_heads, "window_sizes": size.windows, "global_blocks": size.global_blocks}
-    save_file({key: tensor.contiguous() for key, tensor in official.state_dict().items()}, path, metadata={"samkit": json.dumps(told)})
+    told = {
+        "native_side": size.side,
+        "num_heads": size.num_heads,
+        "window_sizes": size.windows,
+        "global_blocks": size.global_blocks,
+    }
+    save_file(
+        {key: tensor.contiguous() for key, tensor in official.state_dict().items()},
+        path,
+        metadata={"samkit": json.dumps(told)},
+    )
     return path
 
 
-def compare_features(pair: Pair, rgb: np.ndarray, side: int | None = None, windows: tuple[int, ...] | None = None) -> list[float]:
+def compare_features(
+    pair: Pair, rgb: np.ndarray, side: int | None = None, windows: tuple[int, ...] | None = None
+) -> list[float]:
     """Of every level the decoder takes, at that side (default native) and those windows (default the model's)."""
     encoding = pair.model.encode_image(rgb, side=side, window_sizes=windows)
     with torch.no_grad(), _official_at(pair, side, windows) as official:
@@ -95,10 +120,16 @@ def compare_blocks(pair: Pair, rgb: np.ndarray, windows: tuple[int, ...] | None 
 
 
 def compare_masks(pair: Pair, rgb: np.ndarray, prompts: samkit.Prompts, hint: bool) -> list[float]:
-    """Of all four logits at low resolution, the three multimasks in the picture's own pixels, four IoUs and (v2) the object score."""
+    """Of all four logits at low resolution, the three multimasks in the picture's own pixels, four IoUs and (v2) the
+    object score.
+    """
     encoding = pair.model.encode_image(rgb)
     rng = np.random.default_rng(5)
-    mask_hint = rng.normal(0, 6, (1, *pair.model.predict_masks(encoding, prompts).logits.shape[1:])).astype(np.float32) if hint else None
+    mask_hint = (
+        rng.normal(0, 6, (1, *pair.model.predict_masks(encoding, prompts).logits.shape[1:])).astype(np.float32)
+        if hint
+        else None
+    )
     ours = pair.model.predict_masks(encoding, prompts, mask_hint)
     with torch.no_grad():
         features = _official_features(pair, pair.official, rgb, None)
@@ -110,10 +141,11 @@ def compare_masks(pair: Pair, rgb: np.ndarray, prompts: samkit.Prompts, hint: bo
 
 
 def compare_positions(pair: Pair, grid: tuple[int, int], window_tiling: bool = True) -> list[float]:
-    """Of the position-encoding experiment's arrays on a grid of (height, width) tokens: every channel, the norm, and the similarity to the first token.
+    """Of the position-encoding experiment's arrays on a grid of (height, width) tokens: every channel, the norm, and
+    the similarity to the first token.
 
-    Official is SAM v2's `_get_pos_embed`, with an empty window table for no tiling. SAM v1's own code knows its table's grid alone; on any other that function
-    stretches v1's table too, which is what samkit says it does.
+    Official is SAM v2's `_get_pos_embed`, with an empty window table for no tiling. SAM v1's own code knows its table's
+    grid alone; on any other that function stretches v1's table too, which is what samkit says it does.
     """
     height, width = grid
     trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
@@ -122,12 +154,18 @@ def compare_positions(pair: Pair, grid: tuple[int, int], window_tiling: bool = T
             theirs = trunk.pos_embed[0].numpy()
         else:
             table = trunk.pos_embed.permute(0, 3, 1, 2) if pair.family == "sam1" else trunk.pos_embed
-            windows = trunk.pos_embed_window if pair.family == "sam2" and window_tiling else torch.zeros(1, table.shape[1], 1, 1)
+            windows = (
+                trunk.pos_embed_window
+                if pair.family == "sam2" and window_tiling
+                else torch.zeros(1, table.shape[1], 1, 1)
+            )
             theirs = Hiera._get_pos_embed(SimpleNamespace(pos_embed=table, pos_embed_window=windows), grid)[0].numpy()
     measured = {}
 
     def arrays(channel: int) -> dict[str, np.ndarray]:
-        params = position_encoding.Params(height=height, width=width, window_tiling=window_tiling, channel=channel, row=0, column=0)
+        params = position_encoding.Params(
+            height=height, width=width, window_tiling=window_tiling, channel=channel, row=0, column=0
+        )
         return position_encoding.run(pair.model, Inputs(), params, measured=measured).arrays
 
     ours = [arrays(channel) for channel in range(theirs.shape[-1])]
@@ -154,7 +192,9 @@ def _official_at(pair: Pair, side: int | None, windows: tuple[int, ...] | None):
             block.window_size = window
     if side and pair.family == "sam1":
         own_side, own_table = trunk.img_size, trunk.pos_embed
-        stretched = torch.nn.functional.interpolate(own_table.permute(0, 3, 1, 2), size=(side // 16, side // 16), mode="bicubic")
+        stretched = torch.nn.functional.interpolate(
+            own_table.permute(0, 3, 1, 2), size=(side // 16, side // 16), mode="bicubic"
+        )
         trunk.img_size, trunk.pos_embed = side, torch.nn.Parameter(stretched.permute(0, 2, 3, 1))
     yield pair.official
     for block, window in zip(trunk.blocks, before, strict=True):
@@ -174,11 +214,16 @@ def _official_features(pair: Pair, official: torch.nn.Module, rgb: np.ndarray, s
     pixels = torch.from_numpy(rgb).permute(2, 0, 1).float().div(255)[None]
     pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    return [level[0] for level in official.forward_image((pixels - mean[:, None, None]) / std[:, None, None])["backbone_fpn"][::-1]]
+    return [
+        level[0]
+        for level in official.forward_image((pixels - mean[:, None, None]) / std[:, None, None])["backbone_fpn"][::-1]
+    ]
 
 
 def _official_masks_sam1(pair: Pair, features, original_size, prompts: samkit.Prompts, mask_hint):
-    """Through the official prompt encoder, decoder and postprocessing. Its predictor takes one box, so the tokens of several are put side by side here."""
+    """Through the official prompt encoder, decoder and postprocessing. Its predictor takes one box, so the tokens of
+    several are put side by side here.
+    """
     from segment_anything.utils.transforms import ResizeLongestSide
 
     official, transform = pair.official, ResizeLongestSide(pair.size.side)
@@ -186,16 +231,22 @@ def _official_masks_sam1(pair: Pair, features, original_size, prompts: samkit.Pr
     height, width = original_size
     tokens = []
     if prompts.points:
-        coordinates = transform.apply_coords(np.array([(x * width, y * height) for x, y, _ in prompts.points]), original_size)
+        coordinates = transform.apply_coords(
+            np.array([(x * width, y * height) for x, y, _ in prompts.points]), original_size
+        )
         labels = torch.tensor([[label for *_, label in prompts.points]])
-        tokens.append(encoder._embed_points(torch.as_tensor(coordinates, dtype=torch.float)[None], labels, pad=not prompts.boxes))
+        tokens.append(
+            encoder._embed_points(torch.as_tensor(coordinates, dtype=torch.float)[None], labels, pad=not prompts.boxes)
+        )
     for x1, y1, x2, y2 in prompts.boxes:
         box = transform.apply_boxes(np.array([[x1 * width, y1 * height, x2 * width, y2 * height]]), original_size)
         tokens.append(encoder._embed_boxes(torch.as_tensor(box, dtype=torch.float)))
     sparse = torch.cat(tokens, dim=1) if tokens else torch.empty(1, 0, encoder.embed_dim)
     _, dense = encoder(points=None, boxes=None, masks=None if mask_hint is None else torch.as_tensor(mask_hint)[None])
     logits, iou = official.mask_decoder.predict_masks(features[0][None], encoder.get_dense_pe(), sparse, dense)
-    full = official.postprocess_masks(logits, transform.get_preprocess_shape(height, width, pair.size.side), original_size)
+    full = official.postprocess_masks(
+        logits, transform.get_preprocess_shape(height, width, pair.size.side), original_size
+    )
     return logits[0], iou[0], None, full[0]
 
 
@@ -205,9 +256,14 @@ def _official_masks_sam2(pair: Pair, features, original_size, prompts: samkit.Pr
     rows = [row for x1, y1, x2, y2 in prompts.boxes for row in ((x1, y1, 2), (x2, y2, 3))] + list(prompts.points)
     points = None
     if rows:
-        points = (torch.tensor([[(x * side, y * side) for x, y, _ in rows]], dtype=torch.float), torch.tensor([[label for *_, label in rows]], dtype=torch.int))
+        points = (
+            torch.tensor([[(x * side, y * side) for x, y, _ in rows]], dtype=torch.float),
+            torch.tensor([[label for *_, label in rows]], dtype=torch.int),
+        )
     encoder = official.sam_prompt_encoder
-    sparse, dense = encoder(points=points, boxes=None, masks=None if mask_hint is None else torch.as_tensor(mask_hint)[None])
+    sparse, dense = encoder(
+        points=points, boxes=None, masks=None if mask_hint is None else torch.as_tensor(mask_hint)[None]
+    )
     logits, iou, _, score = official.sam_mask_decoder.predict_masks(
         image_embeddings=features[0][None] + official.no_mem_embed.view(1, -1, 1, 1),
         image_pe=encoder.get_dense_pe(),

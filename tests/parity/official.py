@@ -5,7 +5,8 @@ from functools import partial
 
 import torch
 
-# torchvision's wheel is a CUDA build whose operators don't load beside a CPU torch; with these two declared it imports, and nothing here calls them.
+# torchvision's wheel is a CUDA build whose operators don't load beside a CPU torch; with these two declared it imports,
+# and nothing here calls them.
 for operator in ("nms", "qnms"):
     try:
         torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -47,7 +48,11 @@ class Sam2Size:
     extra: dict = field(default_factory=dict)
 
 
-SAM1_SIZES = {"vit_b": Sam1Size(768, 12, 12, (2, 5, 8, 11)), "vit_l": Sam1Size(1024, 24, 16, (5, 11, 17, 23)), "vit_h": Sam1Size(1280, 32, 16, (7, 15, 23, 31))}
+SAM1_SIZES = {
+    "vit_b": Sam1Size(768, 12, 12, (2, 5, 8, 11)),
+    "vit_l": Sam1Size(1024, 24, 16, (5, 11, 17, 23)),
+    "vit_h": Sam1Size(1280, 32, 16, (7, 15, 23, 31)),
+}
 SAM2_SIZES = {
     "tiny": Sam2Size(96, 1, (1, 2, 7, 2), (8, 4, 14, 7), (5, 7, 9)),
     "small": Sam2Size(96, 1, (1, 2, 11, 2), (8, 4, 14, 7), (7, 10, 13)),
@@ -100,7 +105,12 @@ def official_sam1(size: Sam1Size, seed: int = 0, randomised: bool = True) -> Sam
                 window_size=size.window,
                 out_chans=size.neck,
             ),
-            prompt_encoder=PromptEncoder(embed_dim=size.neck, image_embedding_size=(grid, grid), input_image_size=(size.side, size.side), mask_in_chans=16),
+            prompt_encoder=PromptEncoder(
+                embed_dim=size.neck,
+                image_embedding_size=(grid, grid),
+                input_image_size=(size.side, size.side),
+                mask_in_chans=16,
+            ),
             mask_decoder=MaskDecoder(
                 num_multimask_outputs=3,
                 transformer=TwoWayTransformer(depth=2, embedding_dim=size.neck, mlp_dim=8 * size.neck, num_heads=8),
@@ -121,7 +131,15 @@ def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base, randomise
 
     def rope(**options) -> RoPEAttention:
         grid = size.side // 16
-        return RoPEAttention(rope_theta=10000.0, feat_sizes=(grid, grid), embedding_dim=width, num_heads=1, downsample_rate=1, dropout=0.1, **options)
+        return RoPEAttention(
+            rope_theta=10000.0,
+            feat_sizes=(grid, grid),
+            embedding_dim=width,
+            num_heads=1,
+            downsample_rate=1,
+            dropout=0.1,
+            **options,
+        )
 
     build = randomise if randomised else lambda model, seed: model.eval()
     return build(
@@ -136,7 +154,9 @@ def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base, randomise
                     window_spec=size.windows,
                 ),
                 neck=FpnNeck(
-                    position_encoding=PositionEmbeddingSine(num_pos_feats=width, normalize=True, scale=None, temperature=10000),
+                    position_encoding=PositionEmbeddingSine(
+                        num_pos_feats=width, normalize=True, scale=None, temperature=10000
+                    ),
                     d_model=width,
                     backbone_channel_list=[size.channels * factor for factor in (8, 4, 2, 1)],
                     fpn_top_down_levels=[2, 3],
@@ -163,9 +183,14 @@ def official_sam2(size: Sam2Size, seed: int = 0, cls: type = SAM2Base, randomise
             memory_encoder=MemoryEncoder(
                 out_dim=64,
                 in_dim=width,
-                position_encoding=PositionEmbeddingSine(num_pos_feats=64, normalize=True, scale=None, temperature=10000),
+                position_encoding=PositionEmbeddingSine(
+                    num_pos_feats=64, normalize=True, scale=None, temperature=10000
+                ),
                 mask_downsampler=MaskDownSampler(embed_dim=width, kernel_size=3, stride=2, padding=1),
-                fuser=Fuser(CXBlock(dim=width, kernel_size=7, padding=3, layer_scale_init_value=1e-6, use_dwconv=True), num_layers=2),
+                fuser=Fuser(
+                    CXBlock(dim=width, kernel_size=7, padding=3, layer_scale_init_value=1e-6, use_dwconv=True),
+                    num_layers=2,
+                ),
             ),
             num_maskmem=7,
             image_size=size.side,

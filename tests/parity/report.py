@@ -2,7 +2,8 @@
 
 python -m tests.parity.report                          # the shrunken sizes
 python -m tests.parity.report vit_b tiny "tiny 2.0"     # official sizes, a minute or two each
-python -m tests.parity.report --video tiny              # following an object instead: 20 frames (9 at official sizes: 20 minutes)
+python -m tests.parity.report --video tiny              # following an object instead: 20 frames (9 at official sizes:
+20 minutes)
 """
 
 import sys
@@ -10,7 +11,15 @@ import tempfile
 from pathlib import Path
 
 from samkit.experiments.position_encoding import base_grid
-from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, compare_positions, load_pair
+from tests.parity.cases import (
+    PICTURES,
+    PROMPTS,
+    compare_blocks,
+    compare_features,
+    compare_masks,
+    compare_positions,
+    load_pair,
+)
 from tests.parity.official import SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
 from tests.parity.video_cases import CASES, absent_pair, load_video_pair, make_film
 
@@ -30,7 +39,10 @@ def rows(name: str, folder: Path):
     yield f"position encoding, {base // 2} x {2 * base} tokens", compare_positions(pair, (base // 2, 2 * base))
     for prompts in PROMPTS:
         yield f"masks, IoU, score: {prompts}", compare_masks(pair, PICTURES["wide"], PROMPTS[prompts], hint=False)
-    yield "masks, IoU, score: everything and a mask hint", compare_masks(pair, PICTURES["wide"], PROMPTS["everything"], hint=True)
+    yield (
+        "masks, IoU, score: everything and a mask hint",
+        compare_masks(pair, PICTURES["wide"], PROMPTS["everything"], hint=True),
+    )
 
 
 def print_video_rows(name: str, folder: Path) -> None:
@@ -41,7 +53,11 @@ def print_video_rows(name: str, folder: Path) -> None:
     cases.append(("click, object hidden on some frames", lambda: CASES["click"](absent_pair(name, folder, film), film)))
     for case, follow in cases:
         found = follow()
-        print(f"{name:16} {case:36} logits {found.logits:.1e}  object score {found.score:.1e}  pointer {found.pointer:.1e}", flush=True)
+        print(
+            f"{name:16} {case:36} logits {found.logits:.1e}  object score {found.score:.1e}  pointer "
+            f"{found.pointer:.1e}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -1,14 +1,23 @@
-"""samkit against the official packages, random weights: features, every block, logits, predicted IoU and object score within 1e-4.
+"""samkit against the official packages, random weights: features, every block, logits, predicted IoU and object score
+within 1e-4.
 
-Position encodings agree within 1e-5. Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m slow tests/parity`.
-`python -m tests.parity.report` prints the table.
+Position encodings agree within 1e-5. Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m
+slow tests/parity`. `python -m tests.parity.report` prints the table.
 """
 
 import pytest
 import torch
 
 from samkit.experiments.position_encoding import base_grid
-from tests.parity.cases import PICTURES, PROMPTS, compare_blocks, compare_features, compare_masks, compare_positions, load_pair
+from tests.parity.cases import (
+    PICTURES,
+    PROMPTS,
+    compare_blocks,
+    compare_features,
+    compare_masks,
+    compare_positions,
+    load_pair,
+)
 from tests.parity.official import SAM1_SIZES, SAM2_SIZES, SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
 
 LIMIT = 1e-4
@@ -56,7 +65,13 @@ def test_every_block_at_other_windows(small):
 def test_position_encoding(small, grid, window_tiling):
     base = base_grid(small.model)
     # The official code needs whole windows, of 8 tokens here.
-    height, width = (base, base) if grid == "native" else (base // 2, 2 * base) if small.family == "sam2" else (base // 2 + 1, 2 * base - 1)
+    height, width = (
+        (base, base)
+        if grid == "native"
+        else (base // 2, 2 * base)
+        if small.family == "sam2"
+        else (base // 2 + 1, 2 * base - 1)
+    )
     assert max(compare_positions(small, (height, width), window_tiling)) <= POSITION_LIMIT
 
 
@@ -82,11 +97,26 @@ def test_official_sizes_are_known_by_their_shapes(name, monkeypatch):
         model = (official_sam1 if name in SAM1_SIZES else official_sam2)(size, randomised=False)
     config = read_config(model.state_dict())
     encoder = config.encoder
-    assert (encoder.channels, encoder.num_heads, encoder.global_blocks, config.native_side) == (size.channels, size.num_heads, size.global_blocks, 1024)
+    assert (encoder.channels, encoder.num_heads, encoder.global_blocks, config.native_side) == (
+        size.channels,
+        size.num_heads,
+        size.global_blocks,
+        1024,
+    )
     if name in SAM1_SIZES:
-        assert (config.family, config.version, encoder.window_sizes, encoder.depth) == ("sam1", "1", (14,) * 4, size.depth)
+        assert (config.family, config.version, encoder.window_sizes, encoder.depth) == (
+            "sam1",
+            "1",
+            (14,) * 4,
+            size.depth,
+        )
     else:
-        assert (config.family, config.version, encoder.window_sizes, encoder.blocks_per_stage) == ("sam2", size.version, size.windows, size.stages)
+        assert (config.family, config.version, encoder.window_sizes, encoder.blocks_per_stage) == (
+            "sam2",
+            size.version,
+            size.windows,
+            size.stages,
+        )
 
 
 @pytest.mark.slow
@@ -97,5 +127,7 @@ def test_official_size(official):
         figures += compare_masks(official, PICTURES["wide"], prompts, hint=False)
     figures += compare_masks(official, PICTURES["wide"], PROMPTS["everything"], hint=True)
     figures += compare_features(official, PICTURES["tall"], side=768)
-    figures += compare_features(official, PICTURES["tall"], windows=(7, 9, 12, 16) if official.family == "sam1" else (4, 8, 10, 5))
+    figures += compare_features(
+        official, PICTURES["tall"], windows=(7, 9, 12, 16) if official.family == "sam1" else (4, 8, 10, 5)
+    )
     assert max(figures) <= LIMIT

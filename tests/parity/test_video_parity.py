@@ -1,6 +1,8 @@
-"""samkit's memory side against the official video predictor, random weights: logits within 1e-3, object scores and pointers within 1e-4.
+"""samkit's memory side against the official video predictor, random weights: logits within 1e-3, object scores and
+pointers within 1e-4.
 
-Shrunken sizes run every time, over more frames than there are memories (7) and pointers (16); the official sizes are in the slow tier.
+Shrunken sizes run every time, over more frames than there are memories (7) and pointers (16); the official sizes are in
+the slow tier.
 """
 
 import pytest
@@ -42,7 +44,12 @@ def test_hidden_object(name, film, tmp_path):
 FAULTS = {
     "times of pointers": ("pointers", lambda entries: [(pointer, 1.5 * share) for pointer, share in entries]),
     "a pointer left out": ("pointers", lambda entries: entries[:-1]),
-    "times of maps": ("maps", lambda entries: [(features, None if distance is None else max(1, distance - 1)) for features, distance in entries]),
+    "times of maps": (
+        "maps",
+        lambda entries: [
+            (features, None if distance is None else max(1, distance - 1)) for features, distance in entries
+        ],
+    ),
     "a map left out": ("maps", lambda entries: entries[: max(1, len(entries) - 1)]),
 }
 

@@ -1,7 +1,8 @@
-"""Films, prompts and comparisons of the video parity tests: samkit's memory bank against the official `SAM2VideoPredictor`, post-processing off.
+"""Films, prompts and comparisons of the video parity tests: samkit's memory bank against the official
+`SAM2VideoPredictor`, post-processing off.
 
-Each comparison follows an object through a film with both and returns the largest differences of the logits (in the film's pixels and at low resolution), of
-the object score and of the object pointer.
+Each comparison follows an object through a film with both and returns the largest differences of the logits (in the
+film's pixels and at low resolution), of the object score and of the object pointer.
 """
 
 import json
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 import samkit
 from samkit.models.memory_bank import MemoryBank
-from samkit.models.memory_side import hide_absent
+from samkit.models.network.memory_side import hide_absent
 from tests.parity.cases import size_of
 from tests.parity.official import official_sam2
 
@@ -30,7 +31,9 @@ LOUDER = {
     "cross_attn_image.q_proj.weight": 4.0,
     "attn_image.out_proj.w": 3.0,
 }
-"""Random weights on which times hardly tell: parts of the memory side are multiplied by these, so that a wrong time, slot or pointer moves the masks."""
+"""Random weights on which times hardly tell: parts of the memory side are multiplied by these, so that a wrong time,
+slot or pointer moves the masks.
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def make_film(folder: Path, frames: int, height: int = 120, width: int = 168) ->
     y, x = np.mgrid[0:height, 0:width]
     for index in range(frames):
         share = index / max(1, frames - 1)
-        disc = (x - width * (0.3 + 0.5 * share)) ** 2 + (y - height * (0.55 + 0.1 * np.sin(6 * share))) ** 2 < (height * 0.2) ** 2
+        disc = (x - width * (0.3 + 0.5 * share)) ** 2 + (y - height * (0.55 + 0.1 * np.sin(6 * share))) ** 2 < (
+            height * 0.2
+        ) ** 2
         frame = np.where(disc[..., None], (220, 180, 60), ground) + rng.normal(0, 6, (height, width, 3))
         Image.fromarray(np.clip(frame, 0, 255).astype(np.uint8)).save(folder / f"{index:05d}.jpg", quality=95)
     return Film(folder, tuple(np.array(Image.open(path)) for path in sorted(folder.iterdir())))
@@ -87,9 +92,18 @@ def load_video_pair(name: str, folder: Path, score_bias: float = 2.0) -> VideoPa
         official.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += score_bias
         for key, parameter in official.named_parameters():
             parameter *= next((factor for part, factor in LOUDER.items() if part in key), 1.0)
-    told = {"native_side": size.side, "num_heads": size.num_heads, "window_sizes": size.windows, "global_blocks": size.global_blocks}
+    told = {
+        "native_side": size.side,
+        "num_heads": size.num_heads,
+        "window_sizes": size.windows,
+        "global_blocks": size.global_blocks,
+    }
     path = folder / f"{name.replace(' ', '-')}{score_bias:.3f}.safetensors"
-    save_file({key: tensor.contiguous() for key, tensor in official.state_dict().items()}, path, metadata={"samkit": json.dumps(told)})
+    save_file(
+        {key: tensor.contiguous() for key, tensor in official.state_dict().items()},
+        path,
+        metadata={"samkit": json.dumps(told)},
+    )
     return VideoPair(size, official, samkit.load_model(path, device="cpu"))
 
 
@@ -113,7 +127,8 @@ class BothSides:
         index = prediction.best if prompts.count == 1 and not prompts.boxes else 0
         memory = self.pair.model.encode_memory(encoding, prediction, index)
         self.bank.add_prompt(memory, frame=ahead)
-        # The official video predictor hides an absent object on prompted frames too; `predict_masks` is the image predictor's.
+        # The official video predictor hides an absent object on prompted frames too; `predict_masks` is the image
+        # predictor's.
         logits = hide_absent(prediction.logits[index], torch.tensor(prediction.object_score > 0))
         self.ours[frame] = logits, prediction.object_score, memory.pointer, None
 
@@ -147,7 +162,12 @@ class BothSides:
     def _remember(self, frame: int, encoding, prediction, index: int) -> None:
         memory = self.pair.model.encode_memory(encoding, prediction, index)
         self.bank.add_frame(memory)
-        self.ours[frame] = prediction.logits[index], prediction.object_score, memory.pointer, prediction.logits_at(index)
+        self.ours[frame] = (
+            prediction.logits[index],
+            prediction.object_score,
+            memory.pointer,
+            prediction.logits_at(index),
+        )
 
     def _prompt_official(self, frame: int, prompts: samkit.Prompts) -> None:
         height, width = self.film.frames[0].shape[:2]

@@ -13,8 +13,8 @@ import pytest
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import Bundle, write_bundle
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import Bundle, write_bundle
 from tools.running_app import free_port, running_mlflow
 
 MODEL = SimpleNamespace(name="made-up", family="sam2", version="2.1", sha256="ab" * 32)
@@ -40,7 +40,17 @@ def made_up_result(seed: int = 0) -> tuple[Result, Inputs]:
 
 def made_up_bundle(folder: Path, seed: int = 0, **more) -> Bundle:
     result, inputs = made_up_result(seed)
-    return write_bundle(folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=f"run {seed}", note="a note", **more)
+    return write_bundle(
+        folder,
+        result=result,
+        inputs=inputs,
+        model_info=MODEL,
+        device="cpu",
+        dtype="float32",
+        name=f"run {seed}",
+        note="a note",
+        **more,
+    )
 
 
 @pytest.fixture
@@ -59,7 +69,12 @@ def running_server(folder: Path, port: int | None = None, database: str | None =
     database: its backend store; default: a SQLite file. more: further arguments
     """
     database = database or f"sqlite:///{folder / 'server.db'}"
-    return running_mlflow("server", ["--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts"), *more], folder, port)
+    return running_mlflow(
+        "server",
+        ["--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts"), *more],
+        folder,
+        port,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +84,25 @@ def http_uri(tmp_path_factory, postgres_uri):
 
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         connection.execute("CREATE DATABASE served")
-    with running_server(tmp_path_factory.mktemp("server"), database=postgres_uri.replace("/postgres", "/served")) as url:
+    with running_server(
+        tmp_path_factory.mktemp("server"), database=postgres_uri.replace("/postgres", "/served")
+    ) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def postgres_uri():
-    """A PostgreSQL server of its own in a temporary folder. It refuses to run as root, so root hands it to the user postgres.
+    """A PostgreSQL server of its own in a temporary folder. It refuses to run as root, so root hands it to the user
+    postgres.
 
-    Not below pytest's folder: any other pytest that starts closes that to all users but its own, and the server could not be stopped.
+    Not below pytest's folder: any other pytest that starts closes that to all users but its own, and the server could
+    not be stopped.
     """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     where = found[-1].parent if found else Path(shutil.which("initdb") or "/nowhere/initdb").parent
-    assert (where / "initdb").exists(), "These tests need PostgreSQL. On Debian and Ubuntu: `apt-get install postgresql`."
+    assert (where / "initdb").exists(), (
+        "These tests need PostgreSQL. On Debian and Ubuntu: `apt-get install postgresql`."
+    )
     folder, port = Path(tempfile.mkdtemp(prefix="samkit-postgres-")), free_port()
     as_user = []
     if os.geteuid() == 0:
@@ -91,7 +112,10 @@ def postgres_uri():
     run = {"cwd": folder, "check": True, "capture_output": True}
     subprocess.run([*as_user, where / "initdb", "-D", data, "-U", "samkit", "--auth", "trust", "-E", "UTF8"], **run)
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start"], **run | {"capture_output": False})
+    subprocess.run(
+        [*as_user, where / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start"],
+        **run | {"capture_output": False},
+    )
     try:
         yield f"postgresql://samkit@127.0.0.1:{port}/postgres"
     finally:

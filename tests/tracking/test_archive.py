@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from samkit.errors import BadInput
-from samkit.tracking import archive as archive_module
-from samkit.tracking import bundle as bundle_module
-from samkit.tracking.archive import export_runs, import_runs
-from samkit.tracking.store import RunStore
+from samkit.tracking.bundle import archive as archive_module
+from samkit.tracking.bundle import bundle as bundle_module
+from samkit.tracking.bundle.archive import export_runs, import_runs
+from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import made_up_bundle
 from tests.tracking.test_bundle import assert_same_run
 
@@ -55,15 +55,23 @@ def test_importing_twice_and_into_another_store_keeps_the_uuid_and_never_doubles
         assert first == again and {run.run_uuid for run in store.runs()} == {bundle.run_uuid for bundle in two}
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "outputs/../../outside.txt", "outputs\\..\\outside.txt"])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/outside.txt", "outputs/../../outside.txt", "outputs\\..\\outside.txt"]
+)
 @pytest.mark.parametrize("count", [1, 2])
 def test_paths_that_lead_elsewhere_are_refused(two, tmp_path, name, count):
     """In the file itself, and in a run inside the file."""
-    single = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "bad1.zip", lambda entries: entries.update({name: b"x"}))
+    single = rewritten(
+        export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "bad1.zip", lambda entries: entries.update({name: b"x"})
+    )
     file = single
     if count == 2:
         inside = f"{two[0].run_uuid}.zip"
-        file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "bad2.zip", lambda entries: entries.update({inside: single.read_bytes()}))
+        file = rewritten(
+            export_runs(two, tmp_path / "two.zip"),
+            tmp_path / "bad2.zip",
+            lambda entries: entries.update({inside: single.read_bytes()}),
+        )
     refused(file, tmp_path / "deep" / "in", "holds")
     assert not list(tmp_path.rglob("outside.txt")) and not Path("/etc/outside.txt").exists()
 
@@ -87,7 +95,11 @@ def test_two_files_of_one_name_are_refused(two, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_files_that_are_no_runs_are_refused(two, tmp_path, count):
-    file = rewritten(export_runs(two[:count], tmp_path / "good.zip"), tmp_path / "bad.zip", lambda entries: entries.update({"virus.exe": b"x"}))
+    file = rewritten(
+        export_runs(two[:count], tmp_path / "good.zip"),
+        tmp_path / "bad.zip",
+        lambda entries: entries.update({"virus.exe": b"x"}),
+    )
     refused(file, tmp_path / "in", "virus.exe")
 
 
@@ -102,7 +114,11 @@ def test_a_file_that_unpacks_to_more_than_it_may_is_refused(two, tmp_path, monke
     inside = f"{two[0].run_uuid}.zip"
     file = single
     if count == 2:
-        file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "bomb2.zip", lambda entries: entries.update({inside: single.read_bytes()}))
+        file = rewritten(
+            export_runs(two, tmp_path / "two.zip"),
+            tmp_path / "bomb2.zip",
+            lambda entries: entries.update({inside: single.read_bytes()}),
+        )
     for module in (archive_module, bundle_module):
         monkeypatch.setattr(module, "MAX_UNPACKED_BYTES", 2**19)
     monkeypatch.setattr(bundle_module.unzip_bundle, "__defaults__", (None, 2**19))
@@ -112,7 +128,11 @@ def test_a_file_that_unpacks_to_more_than_it_may_is_refused(two, tmp_path, monke
 
 def test_a_file_that_lies_about_its_size_is_refused(two, tmp_path):
     """Its directory says ten bytes where a thousand are packed."""
-    file = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "lie.zip", lambda entries: entries.update({"outputs/mask_0.png": bytes(1000)}))
+    file = rewritten(
+        export_runs(two[:1], tmp_path / "one.zip"),
+        tmp_path / "lie.zip",
+        lambda entries: entries.update({"outputs/mask_0.png": bytes(1000)}),
+    )
     content = bytearray(file.read_bytes())
     sizes = [content.find((1000).to_bytes(4, "little"), start) for start in (0, content.find(b"PK\x01\x02"))]
     for place in sizes:
@@ -127,7 +147,11 @@ def test_another_schema_is_refused_and_nothing_of_the_file_comes_in(two, tmp_pat
 
     old = rewritten(export_runs(two[1:], tmp_path / "one.zip"), tmp_path / "old.zip", age)
     inside = f"{two[1].run_uuid}.zip"
-    file = rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "mixed.zip", lambda entries: entries.update({inside: old.read_bytes()}))
+    file = rewritten(
+        export_runs(two, tmp_path / "two.zip"),
+        tmp_path / "mixed.zip",
+        lambda entries: entries.update({inside: old.read_bytes()}),
+    )
     refused(file, tmp_path / "in", "another version of samkit")
 
 
@@ -164,14 +188,20 @@ def with_record(entries: dict, **more) -> None:
 def with_file(entries: dict, file: str, content: bytes) -> None:
     """The file changed, with a checksum that fits."""
     entries[file] = content
-    told = json.loads(entries["run.json"])["files"] | {file: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
+    told = json.loads(entries["run.json"])["files"] | {
+        file: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    }
     with_record(entries, files=told)
 
 
 def mixed(two, tmp_path, change) -> Path:
     """A file of two runs whose second one was changed."""
     bad = rewritten(export_runs(two[1:], tmp_path / "one.zip"), tmp_path / "bad.zip", change)
-    return rewritten(export_runs(two, tmp_path / "two.zip"), tmp_path / "mixed.zip", lambda all_: all_.update({f"{two[1].run_uuid}.zip": bad.read_bytes()}))
+    return rewritten(
+        export_runs(two, tmp_path / "two.zip"),
+        tmp_path / "mixed.zip",
+        lambda all_: all_.update({f"{two[1].run_uuid}.zip": bad.read_bytes()}),
+    )
 
 
 WRONG_RECORDS = [
@@ -202,34 +232,69 @@ WRONG_RECORDS = [
 
 @pytest.mark.parametrize("told", WRONG_RECORDS, ids=lambda told: json.dumps(told)[:40])
 def test_a_record_that_no_store_could_hold_is_refused_with_its_file(two, tmp_path, told):
-    refused(mixed(two, tmp_path, lambda entries: with_record(entries, **told)), tmp_path / "in", next(iter(told)) + "|not a kept run|another version")
+    refused(
+        mixed(two, tmp_path, lambda entries: with_record(entries, **told)),
+        tmp_path / "in",
+        next(iter(told)) + "|not a kept run|another version",
+    )
 
 
 @pytest.mark.parametrize(
-    "file", ["inputs/prompts.json", "inputs/image.png", "outputs/mask_0.png", "outputs/band.png", "outputs/arrays.npz", "outputs/tables.json"]
+    "file",
+    [
+        "inputs/prompts.json",
+        "inputs/image.png",
+        "outputs/mask_0.png",
+        "outputs/band.png",
+        "outputs/arrays.npz",
+        "outputs/tables.json",
+    ],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused_with_all_others(two, tmp_path, file):
-    refused(mixed(two, tmp_path, lambda entries: with_file(entries, file, b"garbage")), tmp_path / "in", "Nothing of it was kept")
+    refused(
+        mixed(two, tmp_path, lambda entries: with_file(entries, file, b"garbage")),
+        tmp_path / "in",
+        "Nothing of it was kept",
+    )
 
 
 def test_a_run_without_prompts_is_refused(two, tmp_path):
     def drop(entries):
         del entries["inputs/prompts.json"]
-        with_record(entries, files={file: told for file, told in json.loads(entries["run.json"])["files"].items() if file != "inputs/prompts.json"})
+        with_record(
+            entries,
+            files={
+                file: told
+                for file, told in json.loads(entries["run.json"])["files"].items()
+                if file != "inputs/prompts.json"
+            },
+        )
 
     refused(mixed(two, tmp_path, drop), tmp_path / "in", "names no inputs/prompts.json")
 
 
-@pytest.mark.parametrize(("file", "limit"), [("run.json", 4 * 2**20), ("outputs/tables.json", 32 * 2**20), ("inputs/prompts.json", 2**20)])
+@pytest.mark.parametrize(
+    ("file", "limit"), [("run.json", 4 * 2**20), ("outputs/tables.json", 32 * 2**20), ("inputs/prompts.json", 2**20)]
+)
 def test_files_that_are_read_whole_are_bounded_before_they_are_read(two, tmp_path, file, limit):
     """They pack to a thousandth; nothing is unpacked."""
-    big = rewritten(export_runs(two[:1], tmp_path / "one.zip"), tmp_path / "big.zip", lambda entries: entries.update({file: b" " * limit + entries[file]}))
+    big = rewritten(
+        export_runs(two[:1], tmp_path / "one.zip"),
+        tmp_path / "big.zip",
+        lambda entries: entries.update({file: b" " * limit + entries[file]}),
+    )
     refused(big, tmp_path / "in", f"too large for a run: {file}")
     assert not list((tmp_path / "in").rglob("*.json"))
 
 
-@pytest.mark.parametrize(("file", "words"), [("run.json", "not a kept run"), ("outputs/tables.json", "nested too deeply")])
+@pytest.mark.parametrize(
+    ("file", "words"), [("run.json", "not a kept run"), ("outputs/tables.json", "nested too deeply")]
+)
 def test_nesting_without_end_is_a_sentence(two, tmp_path, file, words):
     deep = b"[" * 100_000 + b"]" * 100_000
-    change = (lambda entries: entries.update({file: deep})) if file == "run.json" else (lambda entries: with_file(entries, file, deep))
+    change = (
+        (lambda entries: entries.update({file: deep}))
+        if file == "run.json"
+        else (lambda entries: with_file(entries, file, deep))
+    )
     refused(mixed(two, tmp_path, change), tmp_path / "in", words)

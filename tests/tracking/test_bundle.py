@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput, StoreError
-from samkit.tracking import bundle as bundle_module
-from samkit.tracking.bundle import read_bundle, unzip_bundle, write_bundle, zip_bundle
+from samkit.tracking.bundle import bundle as bundle_module
+from samkit.tracking.bundle.bundle import read_bundle, unzip_bundle, write_bundle, zip_bundle
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
 
@@ -18,7 +18,9 @@ def assert_same_run(found, seed: int = 0) -> None:
     result, inputs = made_up_result(seed)
     assert found.inputs().image == inputs.image and found.inputs().image.name == "noise.png"
     assert found.prompts == inputs.prompts
-    assert found.params == result.params.model_dump(mode="json") and type(result.params)(**found.params) == result.params
+    assert (
+        found.params == result.params.model_dump(mode="json") and type(result.params)(**found.params) == result.params
+    )
     masks = found.masks()
     np.testing.assert_array_equal(masks["mask_0"], result.masks["mask_0"])
     np.testing.assert_array_equal(masks["mask_chosen"], result.masks["chosen"])
@@ -45,7 +47,9 @@ def test_extra_files_are_kept_and_checked(tmp_path):
     assert "outputs/figure.html" in made.record["files"]
 
 
-@pytest.mark.parametrize("file", ["inputs/image.png", "inputs/prompts.json", "outputs/mask_0.png", "outputs/arrays.npz"])
+@pytest.mark.parametrize(
+    "file", ["inputs/image.png", "inputs/prompts.json", "outputs/mask_0.png", "outputs/arrays.npz"]
+)
 def test_a_missing_or_changed_file_is_named(bundle, file):
     path = bundle.path / file
     content = path.read_bytes()
@@ -85,7 +89,9 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [] or [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "inputs/../../outside.txt", "a\\..\\outside.txt"])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/outside.txt", "inputs/../../outside.txt", "a\\..\\outside.txt"]
+)
 def test_an_archive_that_reaches_outside_is_refused(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         archive.writestr(name, "x")
@@ -116,7 +122,19 @@ def test_numbers_json_cannot_hold_are_an_error_and_not_a_broken_file(tmp_path):
 
 def test_run_json_is_for_people_too(bundle):
     record = json.loads((bundle.path / "run.json").read_text())
-    assert {"experiment", "params", "metrics", "timings", "model", "picture", "prompts", "device", "dtype", "samkit", "created"} <= set(record)
+    assert {
+        "experiment",
+        "params",
+        "metrics",
+        "timings",
+        "model",
+        "picture",
+        "prompts",
+        "device",
+        "dtype",
+        "samkit",
+        "created",
+    } <= set(record)
 
 
 def test_an_archive_with_a_damaged_stream_is_refused(bundle, tmp_path):

@@ -7,8 +7,8 @@ from samkit.errors import BadInput
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Inputs, Result
 from samkit.media.pictures import Picture
-from samkit.models.prompts import Prompts
-from samkit.tracking.bundle import write_bundle
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import write_bundle
 from samkit.tracking.compare import FIRST, SECOND, Comparison, compare_pair, difference_map, iou_matrix, outlines
 
 RNG = np.random.default_rng(3)
@@ -29,15 +29,35 @@ def blob(*limits: int, size=SIZE) -> np.ndarray:
 def kept(folder, image, masks: dict, prompts=None, metrics=None, experiment="mask-stability", **params):
     result = Result(experiment, Params(**params), masks=masks, metrics=metrics or {}, timings={"encode_ms": 5.0})
     inputs = Inputs(image=image, prompts=prompts or Prompts(points=[(0.5, 0.5, 1)]))
-    return write_bundle(folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=folder.name)
+    return write_bundle(
+        folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=folder.name
+    )
 
 
 @pytest.fixture
 def three(tmp_path):
     same, other = picture(1), picture(2)
-    first = kept(tmp_path / "a", same, {"chosen": blob(5, 25, 5, 30), "mask_0": blob(0, 9, 0, 9)}, metrics={"predicted_iou": 0.5, "area_px": 500.0})
-    second = kept(tmp_path / "b", same, {"chosen": blob(10, 30, 5, 30)}, metrics={"predicted_iou": 0.75, "area_px": 500.0}, upper_threshold=4.0)
-    third = kept(tmp_path / "c", other, {"chosen": blob(0, 9, 0, 9)}, Prompts(boxes=[(0, 0, 0.5, 0.5)]), {"predicted_iou": 0.75}, side=512)
+    first = kept(
+        tmp_path / "a",
+        same,
+        {"chosen": blob(5, 25, 5, 30), "mask_0": blob(0, 9, 0, 9)},
+        metrics={"predicted_iou": 0.5, "area_px": 500.0},
+    )
+    second = kept(
+        tmp_path / "b",
+        same,
+        {"chosen": blob(10, 30, 5, 30)},
+        metrics={"predicted_iou": 0.75, "area_px": 500.0},
+        upper_threshold=4.0,
+    )
+    third = kept(
+        tmp_path / "c",
+        other,
+        {"chosen": blob(0, 9, 0, 9)},
+        Prompts(boxes=[(0, 0, 0.5, 0.5)]),
+        {"predicted_iou": 0.75},
+        side=512,
+    )
     return Comparison([first, second, third])
 
 
@@ -55,7 +75,11 @@ def test_what_differs_is_told_apart_from_what_is_the_same(three):
 
 def test_metrics_that_are_no_numbers_are_never_the_best(three):
     for bundle, value in zip(three.bundles, (float("nan"), 0.5, 0.75), strict=True):
-        bundle.record["metrics"] = {"predicted_iou": value, "jitter_iou": "high" if value == 0.5 else 0.5, "drift_error": None}
+        bundle.record["metrics"] = {
+            "predicted_iou": value,
+            "jitter_iou": "high" if value == 0.5 else 0.5,
+            "drift_error": None,
+        }
     best = {row.name: row.best for row in Comparison(three.bundles).metrics}
     assert best["predicted_iou"] == (2,) and best["jitter_iou"] == (0, 2) and best["drift_error"] == ()
 
@@ -67,7 +91,12 @@ def test_the_best_are_marked_only_where_something_tells_which_they_are(three):
 
 
 def test_less_is_better_for_times_and_drift(tmp_path):
-    runs = [kept(tmp_path / str(value), picture(1), {"chosen": blob(1, 5, 1, 5)}, metrics={"drift": value, "wait_ms": -value}) for value in (0.3, 0.1)]
+    runs = [
+        kept(
+            tmp_path / str(value), picture(1), {"chosen": blob(1, 5, 1, 5)}, metrics={"drift": value, "wait_ms": -value}
+        )
+        for value in (0.3, 0.1)
+    ]
     metrics = Comparison(runs).metrics
     assert named(metrics, "drift").best == (1,) and named(metrics, "wait_ms").best == (0,)
 
@@ -88,8 +117,15 @@ def test_iou_matrix_is_that_of_the_definition():
 def test_a_pair_is_counted_pixel_by_pixel():
     first, second = RNG.random(SIZE) > 0.4, RNG.random(SIZE) > 0.7
     told = compare_pair(first, second)
-    assert (told.only_first, told.only_second, told.both) == ((first & ~second).sum(), (second & ~first).sum(), (first & second).sum())
-    assert told.iou == (first & second).sum() / (first | second).sum() and compare_pair(first & False, first & False).iou == 1
+    assert (told.only_first, told.only_second, told.both) == (
+        (first & ~second).sum(),
+        (second & ~first).sum(),
+        (first & second).sum(),
+    )
+    assert (
+        told.iou == (first & second).sum() / (first | second).sum()
+        and compare_pair(first & False, first & False).iou == 1
+    )
 
 
 def test_a_difference_map_has_three_colours_and_leaves_the_rest_grey():

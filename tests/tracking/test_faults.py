@@ -1,4 +1,6 @@
-"""What becomes of a run when something breaks: it is in the store once and whole, or it waits in the spool, and the visitor was told which."""
+"""What becomes of a run when something breaks: it is in the store once and whole, or it waits in the spool, and the
+visitor was told which.
+"""
 
 import errno
 import os
@@ -13,12 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from samkit.errors import StoreError
-from samkit.tracking import spool as spool_module
-from samkit.tracking.archive import export_runs
-from samkit.tracking.keep import keep_imported, keep_run
-from samkit.tracking.spool import ABANDONED_S, Spool
-from samkit.tracking.store import BEGUN, RunStore
-from samkit.ui.store_state import deliver_at_start, mend_store
+from samkit.tracking.bundle.archive import export_runs
+from samkit.tracking.store import spool as spool_module
+from samkit.tracking.store.keep import keep_imported, keep_run
+from samkit.tracking.store.spool import ABANDONED_S, Spool
+from samkit.tracking.store.store import BEGUN, RunStore
+from samkit.ui.state.store_state import deliver_at_start, mend_store
 from tests.tracking.conftest import made_up_bundle
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import free_port
@@ -27,9 +29,9 @@ CHILD = """
 import os, resource, sys
 from pathlib import Path
 from samkit.errors import StoreError
-from samkit.tracking.keep import keep_run
-from samkit.tracking.spool import Spool
-from samkit.tracking.store import RunStore
+from samkit.tracking.store.keep import keep_run
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import made_up_bundle
 folder, what = Path(sys.argv[1]), sys.argv[2]
 store = RunStore()
@@ -58,7 +60,8 @@ elif what.startswith("room for"):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(what.split()[-1]),) * 2)
 if what == "keep six":
     for seed in range(6):
-        print(keep_run(made_up_bundle(folder.with_name(f"{folder.name}-{seed}"), int(sys.argv[3]) + seed), store).run.run_id)
+        made = made_up_bundle(folder.with_name(f"{folder.name}-{seed}"), int(sys.argv[3]) + seed)
+        print(keep_run(made, store).run.run_id)
 else:
     try:
         print(keep_run(bundle, store).sentence)
@@ -68,7 +71,12 @@ else:
 
 
 def child(folder, what: str, seed: int = 3) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), what, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(folder), what, str(seed)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def everything(store: RunStore) -> list:
@@ -83,7 +91,13 @@ def assert_kept_once_and_whole(store: RunStore, tmp_path, seed: int = 3) -> None
     assert_same_run(store.load(run.info.run_id, tmp_path / "read back"), seed)
 
 
-MOMENTS = ("before anything is sent", "when the run is begun", "in the middle of its files", "when all is sent", "before it leaves the spool")
+MOMENTS = (
+    "before anything is sent",
+    "when the run is begun",
+    "in the middle of its files",
+    "when all is sent",
+    "before it leaves the spool",
+)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -173,7 +187,9 @@ def answering(status: int, body: bytes = b"{}", wait_s: float = 0):
         server.server_close()
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "500"), (200, "could not answer"), (401, "Set MLFLOW_TRACKING_USERNAME")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(500, "500"), (200, "could not answer"), (401, "Set MLFLOW_TRACKING_USERNAME")]
+)
 def test_a_server_that_fails_leaves_the_run_in_the_spool(status, words, bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with answering(status, b"{}" if status == 500 else b"what?") as url:
@@ -227,12 +243,12 @@ if moment == "while the spool is filled":
     copy, copies = shutil.copytree, []
     shutil.copytree = lambda *given, **more: die() if copies else copies.append(copy(*given, **more))
 elif moment == "before the first is sent":
-    from samkit.tracking.store import RunStore
+    from samkit.tracking.store.store import RunStore
     RunStore.keep = die
 elif moment == "in the middle of the first":
     MlflowClient.log_artifacts = die
 elif moment == "between the first and the second":
-    from samkit.tracking.spool import Spool
+    from samkit.tracking.store.spool import Spool
     remove, removed = Spool.remove, []
     Spool.remove = lambda spool, run_uuid: (remove(spool, run_uuid), die())
 from samkit.cli import main
@@ -240,7 +256,15 @@ main(["runs", "import", sys.argv[2]])
 """
 
 
-@pytest.mark.parametrize("moment", ["while the spool is filled", "before the first is sent", "in the middle of the first", "between the first and the second"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "while the spool is filled",
+        "before the first is sent",
+        "in the middle of the first",
+        "between the first and the second",
+    ],
+)
 def test_a_kill_while_importing_leaves_each_run_once_and_whole_or_none(moment, tmp_path):
     file = export_runs([made_up_bundle(tmp_path / f"run{seed}", seed) for seed in range(2)], tmp_path / "two.zip")
     killed = subprocess.run([sys.executable, "-c", IMPORT, moment, str(file)], capture_output=True, timeout=120)
@@ -279,7 +303,11 @@ def test_an_import_waits_while_the_store_is_away_and_comes_later(tmp_path):
 
 def test_the_next_start_delivers_what_waits_and_takes_away_what_nobody_completes(bundle, tmp_path):
     store = RunStore()
-    left = store.client().create_run(store._experiment_id("mask-stability"), tags={"samkit.run_uuid": "a" * 32, BEGUN: "1"}).info.run_id
+    left = (
+        store.client()
+        .create_run(store._experiment_id("mask-stability"), tags={"samkit.run_uuid": "a" * 32, BEGUN: "1"})
+        .info.run_id
+    )
     Spool().add(bundle)
     deliver_at_start.clear()
     deliver_at_start()

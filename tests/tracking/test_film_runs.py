@@ -12,9 +12,8 @@ import pytest
 from samkit.errors import BadInput
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
-from samkit.tracking import film_inputs
-from samkit.tracking.archive import export_runs, import_runs
-from samkit.tracking.bundle import read_bundle, write_bundle
+from samkit.tracking.bundle.archive import export_runs, import_runs
+from samkit.tracking.bundle.bundle import film_inputs, read_bundle, write_bundle
 from tests.tracking.conftest import MODEL, made_up_result
 
 
@@ -28,7 +27,9 @@ def pictures(folder, colour: int):
 
 def kept_with(video, folder):
     result, inputs = made_up_result()
-    return write_bundle(folder, result=result, inputs=replace(inputs, video=video), model_info=MODEL, device="cpu", dtype="float32")
+    return write_bundle(
+        folder, result=result, inputs=replace(inputs, video=video), model_info=MODEL, device="cpu", dtype="float32"
+    )
 
 
 def placed(bundle, place: str, **more):
@@ -46,7 +47,10 @@ def test_a_film_at_its_own_place_is_opened_while_it_is_the_same(tmp_path):
     folder = pictures(tmp_path / "film", 10)
     bundle = read_bundle(kept_with(open_video(folder), tmp_path / "run").path)
     assert bundle.inputs().video.length == 3
-    assert import_runs(export_runs([bundle], tmp_path / "run.zip"), tmp_path / "in")[0].inputs().video.sha256 == open_video(folder).sha256
+    assert (
+        import_runs(export_runs([bundle], tmp_path / "run.zip"), tmp_path / "in")[0].inputs().video.sha256
+        == open_video(folder).sha256
+    )
     assert kept_with(load_sample_video("coin"), tmp_path / "sample").inputs().video.name == "coin"
 
 
@@ -82,7 +86,10 @@ def test_a_relative_place_is_not_opened_even_with_the_right_checksum(tmp_path, n
         read_bundle(placed(bundle, "own")).inputs()
 
 
-@pytest.mark.parametrize("place", ["inputs/../../film", "inputs/../../../../../../etc/passwd", "inputs/image.png", "inputs/video.mp4", "inputs"])
+@pytest.mark.parametrize(
+    "place",
+    ["inputs/../../film", "inputs/../../../../../../etc/passwd", "inputs/image.png", "inputs/video.mp4", "inputs"],
+)
 def test_a_place_in_the_run_that_is_no_film_of_it_is_refused(tmp_path, place):
     """Whatever checksum it tells."""
     film = open_video(pictures(tmp_path / "film", 10))
@@ -93,7 +100,11 @@ def test_a_place_in_the_run_that_is_no_film_of_it_is_refused(tmp_path, place):
 def test_a_film_kept_with_its_run_must_be_the_one_it_tells(tmp_path, never_opened):
     bundle = kept_with(open_video(pictures(tmp_path / "film", 10)), tmp_path / "run")
     (bundle.path / "inputs" / "video.mp4").write_bytes(b"another")
-    files = bundle.record["files"] | {"inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}}
-    (bundle.path / "run.json").write_text(json.dumps(bundle.record | {"files": files, "video": bundle.record["video"] | {"place": "inputs/video.mp4"}}))
+    files = bundle.record["files"] | {
+        "inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}
+    }
+    (bundle.path / "run.json").write_text(
+        json.dumps(bundle.record | {"files": files, "video": bundle.record["video"] | {"place": "inputs/video.mp4"}})
+    )
     with pytest.raises(BadInput, match="missing or damaged"):
         read_bundle(bundle.path).inputs()

@@ -11,15 +11,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from samkit.errors import StoreError
-from samkit.tracking.dates import UNKNOWN, created_ms, shown_time
-from samkit.tracking.keep import keep_run
-from samkit.tracking.reasons import FULL, LOCKED, READ_ONLY, UNOPENED, reason_of
-from samkit.tracking.search import search_runs
-from samkit.tracking.spool import Spool
-from samkit.tracking.store import RunStore, store_errors
+from samkit.tracking.bundle.dates import UNKNOWN, created_ms, shown_time
+from samkit.tracking.store.keep import keep_run
+from samkit.tracking.store.reasons import FULL, LOCKED, READ_ONLY, UNOPENED, reason_of
+from samkit.tracking.store.search import search_runs
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore, store_errors
 from tests.tracking.conftest import made_up_bundle
 
-FLUSHED = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block if this flush is occurring prematurely)\n"
+FLUSHED = (
+    "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block if this flush is "
+    "occurring prematurely)\n"
+)
 ERRORS = [
     ("database or disk is full", FULL),
     ("database is locked", LOCKED),
@@ -71,10 +74,10 @@ def test_a_locked_database_is_named_and_the_run_waits(bundle, monkeypatch):
 
 LOOK = """
 import sys
-from samkit.tracking.search import search_runs
-from samkit.tracking.store import RunStore
+from samkit.tracking.store.search import search_runs
+from samkit.tracking.store.store import RunStore
 from samkit.errors import StoreError
-from samkit.tracking.bundle import read_bundle
+from samkit.tracking.bundle.bundle import read_bundle
 store, bundle = RunStore(sys.argv[1]), read_bundle(sys.argv[2])
 print(len(search_runs(store).runs))
 try:
@@ -95,7 +98,12 @@ def test_a_store_that_can_only_be_read_is_listed_and_says_why_it_takes_nothing(b
     # Permissions say nothing to root, unless it gives up the right to pass over them.
     as_others = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     try:
-        done = subprocess.run([*as_others, sys.executable, "-c", LOOK, uri, str(folder / "more")], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [*as_others, sys.executable, "-c", LOOK, uri, str(folder / "more")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         count, said = done.stdout.strip().splitlines()
         assert count == "1" and READ_ONLY in said

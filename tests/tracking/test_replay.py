@@ -14,8 +14,9 @@ import torch
 from samkit.errors import BadInput
 from samkit.experiments.mask_stability import Params
 from samkit.models.memory_bank import Memory, MemoryBank
-from samkit.tracking.bundle import read_bundle
-from samkit.tracking.replay import (
+from samkit.tracking.bundle.bundle import read_bundle
+from samkit.work.find_model import find_model
+from samkit.work.replay import (
     BANK,
     ArrayDifference,
     ReplayOutcome,
@@ -27,7 +28,6 @@ from samkit.tracking.replay import (
     replay,
     replay_device,
 )
-from samkit.tracking.run_model import find_model
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
 LOADED = SimpleNamespace(info=MODEL, device="cpu", dtype="float32")
@@ -40,7 +40,7 @@ def replayed(bundle, monkeypatch):
     def again(**parts) -> ReplayOutcome:
         result = replace(made_up_result()[0], **parts)
         experiment = SimpleNamespace(Params=Params, run=lambda *_, **__: result)
-        monkeypatch.setattr("samkit.tracking.replay.find_experiment", lambda name: experiment)
+        monkeypatch.setattr("samkit.work.replay.find_experiment", lambda name: experiment)
         return replay(read_bundle(bundle.path), model=LOADED)
 
     return again
@@ -55,9 +55,14 @@ def test_arrays_that_moved_are_not_identical_although_every_mask_is(replayed):
     logits = made_up_result()[0].arrays["logits"]
     outcome = replayed(arrays={"logits": logits * 0})
     assert not outcome.identical and outcome.moved_arrays == ("logits",)
-    assert outcome.sentence == "Arrays that moved by more than 1e-05: logits; all 2 masks and all metrics are identical."
+    assert (
+        outcome.sentence == "Arrays that moved by more than 1e-05: logits; all 2 masks and all metrics are identical."
+    )
     near = replayed(arrays={"logits": logits + np.float32(2e-6)})
-    assert near.identical and near.sentence == "All 2 masks and all metrics are identical; no array moved by more than 1e-05."
+    assert (
+        near.identical
+        and near.sentence == "All 2 masks and all metrics are identical; no array moved by more than 1e-05."
+    )
     assert not replayed(arrays={}).identical and not replayed(arrays={"logits": logits, "more": logits}).identical
 
 
@@ -82,7 +87,7 @@ def test_a_run_is_replayed_with_its_own_number_of_threads(bundle, monkeypatch, k
         used.append(torch.get_num_threads())
         return made_up_result()[0]
 
-    monkeypatch.setattr("samkit.tracking.replay.find_experiment", lambda name: SimpleNamespace(Params=Params, run=run))
+    monkeypatch.setattr("samkit.work.replay.find_experiment", lambda name: SimpleNamespace(Params=Params, run=run))
     (bundle.path / "run.json").write_text(json.dumps(bundle.record | {"threads": kept}))
     outcome = replay(read_bundle(bundle.path), model=LOADED)
     assert used == [min(kept, os.cpu_count())] and torch.get_num_threads() == usual
@@ -105,7 +110,14 @@ def test_comparisons_name_each_difference():
     assert compare_metrics({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 3.0}) == {"y": (2.0, None), "z": (None, 3.0)}
     assert compare_metrics({"x": float("nan")}, {"x": float("nan")}) == {}
     infinite = np.array([np.inf, 1.0])
-    kept = {"a": np.float32([1, np.nan]), "b": np.uint8([1, 255]), "c": np.zeros(2), "d": np.zeros(2), "f": infinite, "g": np.array(["x"])}
+    kept = {
+        "a": np.float32([1, np.nan]),
+        "b": np.uint8([1, 255]),
+        "c": np.zeros(2),
+        "d": np.zeros(2),
+        "f": infinite,
+        "g": np.array(["x"]),
+    }
     again = {
         "a": np.float32([1, np.nan]),
         "b": np.uint8([2, 0]),
@@ -115,7 +127,14 @@ def test_comparisons_name_each_difference():
         "f": np.array([np.inf, 2.0]),
         "g": np.array(["y"]),
     }
-    assert {name: each.by for name, each in compare_arrays(kept, again).items()} == {"b": 255.0, "c": None, "d": None, "e": None, "f": 1.0, "g": None}
+    assert {name: each.by for name, each in compare_arrays(kept, again).items()} == {
+        "b": 255.0,
+        "c": None,
+        "d": None,
+        "e": None,
+        "f": 1.0,
+        "g": None,
+    }
 
 
 def test_an_outcome_says_what_moved_beyond_the_tolerance():
@@ -127,7 +146,9 @@ def test_an_outcome_says_what_moved_beyond_the_tolerance():
     near = replace(outcome, metric_differences={"area": values["area"]})
     assert near.identical and near.sentence == "All 4 masks are identical; no metric moved by more than 1e-05."
     maps = ReplayOutcome(0, (), {}, (), array_count=3, array_differences={"map": ArrayDifference(0.25)})
-    assert not maps.identical and maps.sentence == "Arrays that moved by more than 1e-05: map; all metrics are identical."
+    assert (
+        not maps.identical and maps.sentence == "Arrays that moved by more than 1e-05: map; all metrics are identical."
+    )
     assert maps.array_sentences == ("map differs by at most 0.25.",)
     assert ReplayOutcome(0, (), {}, (), array_count=3).sentence == "All 3 arrays and all metrics are identical."
 
@@ -156,11 +177,16 @@ def test_a_model_is_found_by_hash_then_by_name_and_never_by_a_path(tmp_path, mon
     assert find_model({"name": "renamed", "sha256": digest}).ref == str(own / "mine.pt")
     other = find_model({"name": "mine", "sha256": "0" * 64})
     assert other.ref == str(own / "mine.pt") and not other.same
-    assert find_model({"name": str(tmp_path / "secret.pt"), "sha256": hashlib.sha256(b"weights elsewhere").hexdigest()}).ref is None
+    assert (
+        find_model(
+            {"name": str(tmp_path / "secret.pt"), "sha256": hashlib.sha256(b"weights elsewhere").hexdigest()}
+        ).ref
+        is None
+    )
 
 
 def test_a_zip_of_several_runs_or_of_none_is_a_sentence(bundle, tmp_path):
-    from samkit.tracking.archive import export_runs
+    from samkit.tracking.bundle.archive import export_runs
 
     several = export_runs([bundle, made_up_bundle(tmp_path / "second", 1)], tmp_path / "many.zip")
     with pytest.raises(BadInput, match=r"^many.zip holds 2 runs.*runs import .*export that one alone"):
@@ -190,10 +216,21 @@ def bank_bytes(folder, by: float = 0.0, frame: int | None = None) -> np.ndarray:
 
 def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_their_files(tmp_path):
     def differences(**other):
-        return ReplayOutcome(0, (), {}, (), 1, compare_arrays(*_with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})))
+        return ReplayOutcome(
+            0,
+            (),
+            {},
+            (),
+            1,
+            compare_arrays(*_with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})),
+        )
 
     assert not differences().array_differences
     assert differences(by=4e-6).identical and differences(by=4e-6).array_differences
-    assert set(differences(by=0.1).moved_arrays) == {"memory_bank 0.features", "memory_bank 0.pointer", "memory_bank object_scores"}
+    assert set(differences(by=0.1).moved_arrays) == {
+        "memory_bank 0.features",
+        "memory_bank 0.pointer",
+        "memory_bank object_scores",
+    }
     assert differences(frame=3).moved_arrays == ("memory_bank entries",)
     assert compare_arrays(*_with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1

@@ -7,20 +7,36 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
-from samkit.tracking.bundle import write_bundle
-from samkit.tracking.edit import delete_run, note_run, read_run, rename_run, restore_run, tag_run
-from samkit.tracking.search import Query, filter_string, kept_experiments, neighbours, search_runs, split_text
-from samkit.tracking.store import RunStore
-from samkit.tracking.tags import MAX_TAG_CHARACTERS, THUMBNAIL, WORDS, thumbnail_of, user_tags
+from samkit.tracking.bundle.bundle import write_bundle
+from samkit.tracking.store.edit import delete_run, note_run, read_run, rename_run, restore_run, tag_run
+from samkit.tracking.store.search import Query, filter_string, kept_experiments, neighbours, search_runs, split_text
+from samkit.tracking.store.store import RunStore
+from samkit.tracking.store.tags import MAX_TAG_CHARACTERS, THUMBNAIL, WORDS, thumbnail_of, user_tags
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
 NAMES = {0: "coffee cup", 1: "Coffee, 100% blurred", 2: "O'Brien's cat"}
 
 
-def keep(store: RunStore, folder, seed: int, name: str, note: str = "", experiment: str = "mask-stability", picture: str = "noise.png") -> str:
+def keep(
+    store: RunStore,
+    folder,
+    seed: int,
+    name: str,
+    note: str = "",
+    experiment: str = "mask-stability",
+    picture: str = "noise.png",
+) -> str:
     result, inputs = made_up_result(seed)
     inputs = replace(inputs, image=type(inputs.image)(inputs.image.rgb, picture))
-    given = dict(result=replace(result, experiment=experiment), inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=name, note=note)
+    given = dict(
+        result=replace(result, experiment=experiment),
+        inputs=inputs,
+        model_info=MODEL,
+        device="cpu",
+        dtype="float32",
+        name=name,
+        note=note,
+    )
     return store.keep(write_bundle(folder / f"run{seed}", **given)).run_id
 
 
@@ -107,11 +123,18 @@ def test_filters_narrow_what_is_found(own):
     assert found(own, model="made-up") == [2, 1, 0] and found(own, model="made") == []
     assert found(own, picture="coffee", experiment="mask-stability") == [0]
     tag_run(store, ids[0], {"keeper": "", "figure 3": "left"})
-    assert found(own, tag="keeper") == [0] and found(own, tag="figure 3=left") == [0] and found(own, tag="figure 3=right") == []
+    assert (
+        found(own, tag="keeper") == [0]
+        and found(own, tag="figure 3=left") == [0]
+        and found(own, tag="figure 3=right") == []
+    )
     assert found(own, text="keeper") == [0]
     today = datetime.now(UTC).date()
     assert found(own, since=today, until=today, zone=UTC) == [2, 1, 0]
-    assert found(own, since=today + timedelta(days=1), zone=UTC) == [] and found(own, until=date(2000, 1, 1), zone=UTC) == []
+    assert (
+        found(own, since=today + timedelta(days=1), zone=UTC) == []
+        and found(own, until=date(2000, 1, 1), zone=UTC) == []
+    )
     assert {"cross-image", "mask-stability"} <= set(kept_experiments(store))
 
 
@@ -146,7 +169,9 @@ def test_what_looks_like_a_filter_and_is_none_is_a_sentence(text, sentence):
 
 
 def test_the_largest_search_that_is_allowed_is_answered(kept):
-    assert found(kept, text="coffee " * 20, model="made-up", picture="coffee", tag="samkit.model=made-up", since=date(2000, 1, 1)) == [1, 0]
+    assert found(
+        kept, text="coffee " * 20, model="made-up", picture="coffee", tag="samkit.model=made-up", since=date(2000, 1, 1)
+    ) == [1, 0]
 
 
 def test_a_picture_is_found_as_second_picture_and_as_film_by_its_whole_name(own):
@@ -170,8 +195,11 @@ def paged(store, query: Query) -> tuple[list[str], list[int]]:
 
 
 def test_pages_of_one_picture_follow_each_other(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("samkit.tracking.search.SCANNED", 2)
-    ids = [keep(store, tmp_path, seed, "page", "of paging", picture="paged" if seed % 2 else "paged not") for seed in range(9)]
+    monkeypatch.setattr("samkit.tracking.store.search.SCANNED", 2)
+    ids = [
+        keep(store, tmp_path, seed, "page", "of paging", picture="paged" if seed % 2 else "paged not")
+        for seed in range(9)
+    ]
     seen, sizes = paged(store, Query(picture="paged"))
     assert seen == ids[1::2][::-1] and sizes == [2, 2]
 
@@ -216,7 +244,9 @@ def test_a_run_has_neighbours_in_what_is_found(kept):
     query = Query(text="made-up", model="made-up", until=date(2100, 1, 1))
     newer, older = neighbours(store, query, of[1])
     assert (newer.run_id, older.run_id) == (ids[2], ids[0])
-    assert neighbours(store, Query(text="brien's"), of[0])[0].run_id == ids[2] and neighbours(store, Query(text="zebra"), of[1]) == (None, None)
+    assert neighbours(store, Query(text="brien's"), of[0])[0].run_id == ids[2] and neighbours(
+        store, Query(text="zebra"), of[1]
+    ) == (None, None)
 
 
 def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):
@@ -228,7 +258,11 @@ def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):
     tag_run(store, ids[0], {"stays": "2"})
     run = read_run(store, ids[0])
     assert (run.name, run.tags["mlflow.note.content"], user_tags(run.tags)) == ("espresso", "bitter", {"stays": "2"})
-    assert found(own, text="espresso bitter stays") == [0] and found(own, text="handle") == [] and found(own, text="cup") == []
+    assert (
+        found(own, text="espresso bitter stays") == [0]
+        and found(own, text="handle") == []
+        and found(own, text="cup") == []
+    )
     record = store.load(ids[0], tmp_path / "loaded").record
     assert (record["name"], record["note"], record["tags"]) == ("espresso", "bitter", {"stays": "2"})
 
@@ -292,7 +326,9 @@ def test_words_and_thumbnail_fit_into_their_tags(tmp_path):
     result, inputs = made_up_result()
     noise = type(inputs.image)(rng.integers(0, 256, (900, 1200, 3), dtype=np.uint8), "noise")
     inputs, result = replace(inputs, image=noise), replace(result, masks={"chosen": rng.random((900, 1200)) > 0.5})
-    bundle = write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", note="n" * 9000)
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", note="n" * 9000
+    )
     assert thumbnail_of(bundle).shape == (112, 149, 3)
     tags = read_run(RunStore(), RunStore().keep(bundle).run_id).tags
     assert tags[THUMBNAIL].startswith("data:image/webp;base64,") and max(map(len, tags.values())) <= MAX_TAG_CHARACTERS

@@ -6,11 +6,11 @@ import re
 import pytest
 
 from samkit.errors import StoreError
-from samkit.tracking.edit import delete_run, note_run, read_run, restore_run
-from samkit.tracking.keep import keep_run
-from samkit.tracking.search import Query, search_runs
-from samkit.tracking.spool import Spool
-from samkit.tracking.store import RunStore
+from samkit.tracking.store.edit import delete_run, note_run, read_run, restore_run
+from samkit.tracking.store.keep import keep_run
+from samkit.tracking.store.search import Query, search_runs
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import running_server
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import running_app
@@ -23,7 +23,8 @@ def asking_uri(tmp_path_factory):
     """MLflow's own server with users and passwords."""
     folder = tmp_path_factory.mktemp("auth")
     (folder / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder / 'users.db'}\nadmin_username = {USER}\nadmin_password = {PASSWORD}\n"
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder / 'users.db'}\nadmin_username = "
+        f"{USER}\nadmin_password = {PASSWORD}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     told = {"MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the test"}
@@ -54,8 +55,14 @@ def test_a_run_behind_a_server_over_postgresql_is_read_changed_and_found(http_ur
     store = RunStore(http_uri)
     outcome = keep_run(bundle, store)
     run_id = outcome.run.run_id
-    assert outcome.kept and outcome.run.url == f"{http_uri}/#/experiments/{outcome.run.experiment_id}/runs/{run_id}" and not Spool().waiting()
-    assert store.find_run(run_id).info.artifact_uri.startswith("mlflow-artifacts:"), "the server hands the files through"
+    assert (
+        outcome.kept
+        and outcome.run.url == f"{http_uri}/#/experiments/{outcome.run.experiment_id}/runs/{run_id}"
+        and not Spool().waiting()
+    )
+    assert store.find_run(run_id).info.artifact_uri.startswith("mlflow-artifacts:"), (
+        "the server hands the files through"
+    )
     assert_same_run(store.load(run_id, tmp_path / "back"), 0)
     note_run(store, run_id, "seen through a server")
     assert [run.run_id for run in search_runs(store, Query(text="server metrics.predicted_iou < 0.6")).runs] == [run_id]

@@ -17,13 +17,13 @@ from filelock import Timeout
 
 from samkit.errors import BadInput, StoreError
 from samkit.media.drawing import mask_from_png
-from samkit.tracking import fresh_store
-from samkit.tracking import spool as spool_module
-from samkit.tracking import store as store_module
-from samkit.tracking.keep import keep_run
-from samkit.tracking.search import EVERYTHING, neighbours, search_runs
-from samkit.tracking.spool import Spool
-from samkit.tracking.store import RunStore
+from samkit.tracking.store import spool as spool_module
+from samkit.tracking.store import store as store_module
+from samkit.tracking.store.keep import keep_run
+from samkit.tracking.store.search import EVERYTHING, neighbours, search_runs
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore
+from samkit.tracking.store import locks as fresh_store
 from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import free_port
@@ -31,11 +31,14 @@ from tools.running_app import free_port
 KEEP_ONE = """
 import sys
 from pathlib import Path
-from samkit.tracking.store import RunStore
+from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import made_up_bundle
 print(RunStore().keep(made_up_bundle(Path(sys.argv[1]), int(sys.argv[2]))).run_id)
 """
-DELIVER = "from samkit.tracking.spool import Spool; from samkit.tracking.store import RunStore; print(len(Spool().deliver(RunStore()).delivered))"
+DELIVER = (
+    "from samkit.tracking.store.spool import Spool; from samkit.tracking.store.store import RunStore; "
+    "print(len(Spool().deliver(RunStore()).delivered))"
+)
 
 
 @pytest.fixture(params=["sqlite", "http", "postgres"])
@@ -80,7 +83,10 @@ def test_a_run_left_half_way_is_completed(store, bundle):
     begun = client.create_run(experiment, run_name="begun", tags={"samkit.run_uuid": bundle.run_uuid})
     kept = store.keep(bundle)
     assert kept.run_id == begun.info.run_id
-    assert client.get_run(kept.run_id).info.status == "FINISHED" and client.get_run(kept.run_id).data.metrics["area_px"] == 12.0
+    assert (
+        client.get_run(kept.run_id).info.status == "FINISHED"
+        and client.get_run(kept.run_id).data.metrics["area_px"] == 12.0
+    )
 
 
 def test_threads_keep_at_once(store, tmp_path):
@@ -305,9 +311,12 @@ def test_homes_of_their_own_keep_one_run_once(bundle, tmp_path):
     uri = f"sqlite:///{tmp_path / 'one.db'}"
     RunStore(uri).runs()
     code = KEEP_ONE.replace("made_up_bundle(Path(sys.argv[1]), int(sys.argv[2]))", "read_bundle(sys.argv[1])")
-    code = "import os\nfrom samkit.tracking.bundle import read_bundle\n" + code
+    code = "import os\nfrom samkit.tracking.bundle.bundle import read_bundle\n" + code
     homes = [os.environ | {"SAMKIT_HOME": str(tmp_path / f"home{i}"), "MLFLOW_TRACKING_URI": uri} for i in range(3)]
-    started = [subprocess.Popen([sys.executable, "-c", code, str(bundle.path)], env=home, stdout=subprocess.PIPE, text=True) for home in homes]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(bundle.path)], env=home, stdout=subprocess.PIPE, text=True)
+        for home in homes
+    ]
     ids = {process.communicate(timeout=120)[0].strip() for process in started}
     assert len(ids) == 1 and len(runs_with_uuid(RunStore(uri), bundle.run_uuid)) == 1
 
@@ -331,7 +340,9 @@ def test_who_begins_a_run_later_behind_a_server_takes_the_double_away(bundle, mo
     experiment, look, looks = store._experiment_id(bundle.experiment), store._find, []
     told = {"samkit.run_uuid": bundle.run_uuid, store_module.BEGUN: "1000"}
     first = client.create_run(experiment, run_name="of another home", tags=told)
-    monkeypatch.setattr(store, "_find", lambda run_uuid: looks.append(run_uuid) or ([] if len(looks) == 1 else look(run_uuid)))
+    monkeypatch.setattr(
+        store, "_find", lambda run_uuid: looks.append(run_uuid) or ([] if len(looks) == 1 else look(run_uuid))
+    )
     assert store.keep(bundle).run_id == first.info.run_id
     assert [run.info.run_id for run in runs_with_uuid(store, bundle.run_uuid)] == [first.info.run_id]
 
@@ -365,13 +376,21 @@ def test_a_run_that_upsets_the_store_is_set_aside_and_blocks_nothing(bundle, tmp
 def test_half_runs_that_nobody_completes_are_taken_away(bundle, tmp_path):
     store, client = RunStore(), RunStore().client()
     whole = store.keep(bundle)
-    begin = lambda uuid, **tags: client.create_run(whole.experiment_id, tags={"samkit.run_uuid": uuid * 32, **tags}).info.run_id  # noqa: E731
+
+    def begin(uuid, **tags):
+        return client.create_run(whole.experiment_id, tags={"samkit.run_uuid": uuid * 32, **tags}).info.run_id
+
     now = str(int(time.time() * 1000))
-    left, failed, waits, fresh = (begin(uuid, **{store_module.BEGUN: began}) for uuid, began in (("a", "1"), ("b", "1"), ("c", "1"), ("d", now)))
+    left, failed, waits, fresh = (
+        begin(uuid, **{store_module.BEGUN: began}) for uuid, began in (("a", "1"), ("b", "1"), ("c", "1"), ("d", now))
+    )
     client.set_terminated(failed, "FAILED")
     foreign = client.create_run(client.create_experiment("somebody's own"), start_time=1).info.run_id
     assert set(store.remove_half_runs({"c" * 32}, 60)) == {left, failed}
-    stage = {run_id: client.get_run(run_id).info.lifecycle_stage for run_id in (whole.run_id, left, failed, waits, fresh, foreign)}
+    stage = {
+        run_id: client.get_run(run_id).info.lifecycle_stage
+        for run_id in (whole.run_id, left, failed, waits, fresh, foreign)
+    }
     assert [run_id for run_id, found in stage.items() if found == "deleted"] == [left, failed]
 
 

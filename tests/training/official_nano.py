@@ -24,7 +24,15 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
         return PositionEmbeddingSine(num_pos_feats=channels, normalize=True, scale=None, temperature=10000)
 
     def rope(**options) -> RoPEAttention:
-        return RoPEAttention(rope_theta=10000.0, feat_sizes=(grid, grid), embedding_dim=width, num_heads=1, downsample_rate=1, dropout=0.1, **options)
+        return RoPEAttention(
+            rope_theta=10000.0,
+            feat_sizes=(grid, grid),
+            embedding_dim=width,
+            num_heads=1,
+            downsample_rate=1,
+            dropout=0.1,
+            **options,
+        )
 
     model = SAM2Base(
         image_encoder=ImageEncoder(
@@ -66,7 +74,9 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
             in_dim=width,
             position_encoding=sine(memory.channels),
             mask_downsampler=MaskDownSampler(embed_dim=width, kernel_size=3, stride=2, padding=1),
-            fuser=Fuser(CXBlock(dim=width, kernel_size=7, padding=3, layer_scale_init_value=1e-6, use_dwconv=True), num_layers=2),
+            fuser=Fuser(
+                CXBlock(dim=width, kernel_size=7, padding=3, layer_scale_init_value=1e-6, use_dwconv=True), num_layers=2
+            ),
         ),
         num_maskmem=memory.memories,
         image_size=config.native_side,
@@ -95,7 +105,9 @@ def build_official(config: ModelConfig) -> torch.nn.Module:
     # SAM2Base builds its own decoder with the released sizes whatever the width; this one has the configuration's.
     model.sam_mask_decoder = MaskDecoder(
         num_multimask_outputs=decoder.num_masks - 1,
-        transformer=TwoWayTransformer(depth=decoder.depth, embedding_dim=width, mlp_dim=decoder.hidden, num_heads=decoder.num_heads),
+        transformer=TwoWayTransformer(
+            depth=decoder.depth, embedding_dim=width, mlp_dim=decoder.hidden, num_heads=decoder.num_heads
+        ),
         transformer_dim=width,
         iou_head_depth=len(decoder.iou_dims) - 1,
         iou_head_hidden_dim=decoder.iou_dims[1],

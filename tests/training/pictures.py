@@ -23,7 +23,9 @@ def draw_picture(rng: np.random.Generator, size: tuple[int, int] = (90, 120)) ->
 
 
 def write_data_folder(root: Path, sources: list[tuple[str, str]], seed: int = 0) -> Path:
-    """A data folder whose train/ has one picture per (source, split), and whose train_video/ is one sequence of five frames."""
+    """A data folder whose train/ has one picture per (source, split), and whose train_video/ is one sequence of five
+    frames.
+    """
     rng = np.random.default_rng(seed)
     for folder in ("train/images", "train/masks", "train_video/JPEGImages/walk", "train_video/Annotations/walk"):
         (root / folder).mkdir(parents=True)
@@ -31,10 +33,16 @@ def write_data_folder(root: Path, sources: list[tuple[str, str]], seed: int = 0)
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, (source, split) in enumerate(sources):
-            write_pair(root / "train/images" / f"{number}.jpg", root / "train/masks" / f"{number}.png", *draw_picture(rng))
+            write_pair(
+                root / "train/images" / f"{number}.jpg", root / "train/masks" / f"{number}.png", *draw_picture(rng)
+            )
             writer.writerow((f"{number}.jpg", source, 1, split))
     for frame in range(5):
-        write_pair(root / f"train_video/JPEGImages/walk/{frame}.jpg", root / f"train_video/Annotations/walk/{frame}.png", *draw_picture(rng))
+        write_pair(
+            root / f"train_video/JPEGImages/walk/{frame}.jpg",
+            root / f"train_video/Annotations/walk/{frame}.png",
+            *draw_picture(rng),
+        )
     return root
 
 

@@ -28,8 +28,14 @@ def test_a_cut_out_is_the_part_that_holds_the_object():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_disc_is_round_or_square_and_has_a_pictures_texture(seed):
-    rgb, alpha = disc(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), np.random.default_rng(seed))
-    assert rgb.shape[:2] == alpha.shape and 0.7 < alpha.mean() <= 1 and alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] == 1
+    rgb, alpha = disc(
+        np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), np.random.default_rng(seed)
+    )
+    assert (
+        rgb.shape[:2] == alpha.shape
+        and 0.7 < alpha.mean() <= 1
+        and alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] == 1
+    )
     assert rgb.min() >= 0 and rgb.max() <= 255 and rgb.std() > 10
 
 
@@ -80,4 +86,8 @@ def test_samples_of_either_kind_have_prompts_on_things_large_enough(tmp_path, mo
             column, row = (position * SIDE).astype(int)
             assert mask[row, column] > 0.5
         wide = sampler.draw(SIDE, 6, clicks=2, wide=True)
-        assert wide.clicks[0].shape == (2, 1, 2) and wide.boxes[0].shape == (4, 3, 2) and set(wide.boxes[1][:, 2]) <= {0, -1}
+        assert (
+            wide.clicks[0].shape == (2, 1, 2)
+            and wide.boxes[0].shape == (4, 3, 2)
+            and set(wide.boxes[1][:, 2]) <= {0, -1}
+        )

@@ -54,7 +54,10 @@ def test_masks_too_small_or_too_large_are_left_out(tmp_path):
         load_job(Job(tmp_path / "b.jpg", (), "coco", "train"))
 
 
-@pytest.mark.parametrize(("rows", "columns", "object_like"), [((10, 60), (10, 60), True), ((0, 50), (0, 100), False), ((10, 15), (10, 15), False)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "object_like"),
+    [((10, 60), (10, 60), True), ((0, 50), (0, 100), False), ((10, 15), (10, 15), False)],
+)
 def test_regions_that_may_pass_for_objects(rows, columns, object_like):
     mask = np.zeros((100, 100), bool)
     mask[slice(*rows), slice(*columns)] = True
@@ -66,7 +69,11 @@ def test_samples_have_the_shapes_they_promise_and_prompts_on_their_masks(cache, 
     sampler = Sampler(cache, seed)
     for _ in range(8):
         sample = sampler.draw(64, 6, clicks=4)
-        assert sample.image.shape == (64, 64, 3) and sample.image.dtype == np.float32 and 0 <= sample.image.min() <= sample.image.max() <= 255
+        assert (
+            sample.image.shape == (64, 64, 3)
+            and sample.image.dtype == np.float32
+            and 0 <= sample.image.min() <= sample.image.max() <= 255
+        )
         (clicks, foreground), (boxes, corners) = sample.clicks, sample.boxes
         assert sample.masks.shape == (6, 64, 64) and clicks.shape == (4, 1, 2) and boxes.shape == (2, 2, 2)
         assert (foreground == 1).all() and corners.tolist() == [[2, 3]] * 2
@@ -74,7 +81,10 @@ def test_samples_have_the_shapes_they_promise_and_prompts_on_their_masks(cache, 
             assert mask[int(y * 64), int(x * 64)] > 0.5
         for mask, (corner, opposite) in zip(sample.masks[4:], boxes, strict=True):
             rows, columns = np.nonzero(mask > 0.5)
-            assert np.abs(corner * 64 - (columns.min(), rows.min())).max() < 20 and np.abs(opposite * 64 - (columns.max(), rows.max())).max() < 20
+            assert (
+                np.abs(corner * 64 - (columns.min(), rows.min())).max() < 20
+                and np.abs(opposite * 64 - (columns.max(), rows.max())).max() < 20
+            )
 
 
 def test_equal_seeds_draw_equal_samples(cache):

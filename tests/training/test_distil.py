@@ -33,11 +33,16 @@ def test_steps_bring_the_features_closer_and_leave_the_decoder_alone(task):
     decoder = {name: tensor.clone() for name, tensor in run.network.mask_decoder.state_dict().items()}
     with plain_attention():
         lesson = task.draw(run.recipe, 0.1, 0)
-        losses = [run.update(0.1, lesson.pictures, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0] for _ in range(12)]
+        losses = [
+            run.update(0.1, lesson.pictures, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0]
+            for _ in range(12)
+        ]
     assert losses[-1] < 0.8 * losses[0]
     assert all(torch.equal(tensor, decoder[name]) for name, tensor in run.network.mask_decoder.state_dict().items())
 
 
 def test_equal_features_cost_nothing():
     features = torch.randn(2, 3, 3, 8)
-    assert feature_loss(features, features).item() == pytest.approx(0, abs=1e-6) and feature_loss(-features, features) > 1
+    assert (
+        feature_loss(features, features).item() == pytest.approx(0, abs=1e-6) and feature_loss(-features, features) > 1
+    )

@@ -11,7 +11,7 @@ from skimage.segmentation import watershed
 
 import samkit
 from samkit.media.samples import load_sample
-from samkit.models.catalogue import catalogue
+from samkit.models.files.catalogue import catalogue
 from training.evaluate import click_at, mask_iou, rank_correlation, tight_box
 from training.prompts import innermost_pixel
 
@@ -56,15 +56,22 @@ def test_a_click_on_one_of_many_alike_gives_that_one(model, coins):
     rgb, masks = coins
     encoding = model.encode_image(rgb)
     predictions = [model.predict_masks(encoding, samkit.Prompts(points=[click(mask)])) for mask in masks]
-    chosen = [mask_iou(prediction.mask(prediction.best), mask) for prediction, mask in zip(predictions, masks, strict=True)]
-    best = [max(mask_iou(prediction.mask(index), mask) for index in range(4)) for prediction, mask in zip(predictions, masks, strict=True)]
+    chosen = [
+        mask_iou(prediction.mask(prediction.best), mask) for prediction, mask in zip(predictions, masks, strict=True)
+    ]
+    best = [
+        max(mask_iou(prediction.mask(index), mask) for index in range(4))
+        for prediction, mask in zip(predictions, masks, strict=True)
+    ]
     assert np.mean(best) > 0.7 and np.mean(chosen) > 0.7
 
 
 def test_a_box_gives_what_is_in_it(model, coins):
     rgb, masks = coins
     encoding = model.encode_image(rgb)
-    ious = [mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask) for mask in masks]
+    ious = [
+        mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask) for mask in masks
+    ]
     assert np.mean(ious) > 0.85 and min(ious) > 0.7
 
 
@@ -74,7 +81,10 @@ def test_a_background_point_removes(model, coins):
     encoding = model.encode_image(rgb)
     neighbours = [pair for pair in zip(masks, masks[1:], strict=False) if abs(np.subtract(*map(middle_row, pair))) < 20]
     assert len(neighbours) > 15
-    for begin in (lambda left, right: samkit.Prompts(boxes=[tight_box(left | right)]), lambda left, right: samkit.Prompts(points=[click(left)])):
+    for begin in (
+        lambda left, right: samkit.Prompts(boxes=[tight_box(left | right)]),
+        lambda left, right: samkit.Prompts(points=[click(left)]),
+    ):
         shares = []
         for left, right in neighbours:
             mask = model.predict_masks(encoding, begin(left, right).with_point(*click(right, 0))).mask(0)
@@ -104,11 +114,29 @@ def test_predicted_iou_ranks_masks_and_the_masks_of_a_click_differ(model, coins)
 def test_other_sides_degrade_gently(model, coins, horse, side):
     for rgb, masks in (coins, (horse[0], [horse[1]])):
         encoding = model.encode_image(rgb, side=side)
-        assert np.mean([mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask) for mask in masks]) > 0.8
+        assert (
+            np.mean(
+                [
+                    mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask)
+                    for mask in masks
+                ]
+            )
+            > 0.8
+        )
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])
 def test_other_windows_degrade_gently(model, coins, factor):
     rgb, masks = coins
-    encoding = model.encode_image(rgb, window_sizes=tuple(max(1, round(window * factor)) for window in model.info.window_sizes))
-    assert np.mean([mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask) for mask in masks]) > 0.8
+    encoding = model.encode_image(
+        rgb, window_sizes=tuple(max(1, round(window * factor)) for window in model.info.window_sizes)
+    )
+    assert (
+        np.mean(
+            [
+                mask_iou(model.predict_masks(encoding, samkit.Prompts(boxes=[tight_box(mask)])).mask(0), mask)
+                for mask in masks
+            ]
+        )
+        > 0.8
+    )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from samkit.models.mask_decoder import DecodedMasks
+from samkit.models.network.mask_decoder import DecodedMasks
 from training.losses import mask_iou, mask_loss, total_loss, tracking_loss
 
 LEFT = torch.zeros(8, 8)
@@ -16,7 +16,12 @@ def certain(mask: torch.Tensor) -> torch.Tensor:
 
 
 def decoded(masks: list[torch.Tensor], iou: list[float]) -> DecodedMasks:
-    return DecodedMasks(torch.stack([certain(mask) for mask in masks])[None], torch.tensor([iou]), torch.zeros(1, 4, 2), torch.full((1, 1), 30.0))
+    return DecodedMasks(
+        torch.stack([certain(mask) for mask in masks])[None],
+        torch.tensor([iou]),
+        torch.zeros(1, 4, 2),
+        torch.full((1, 1), 30.0),
+    )
 
 
 @pytest.mark.parametrize("mask", [LEFT, EMPTY, FULL])
@@ -25,11 +30,16 @@ def test_a_certain_and_right_mask_costs_nothing(mask):
 
 
 def test_worse_masks_cost_more():
-    right, unsure, wrong = (mask_loss(logits, LEFT).item() for logits in (certain(LEFT), torch.zeros(8, 8), certain(RIGHT)))
+    right, unsure, wrong = (
+        mask_loss(logits, LEFT).item() for logits in (certain(LEFT), torch.zeros(8, 8), certain(RIGHT))
+    )
     assert right < unsure < wrong
 
 
-@pytest.mark.parametrize(("predicted", "target", "iou"), [(LEFT, LEFT, 1), (LEFT, RIGHT, 0), (FULL, LEFT, 0.5), (EMPTY, EMPTY, 1), (EMPTY, LEFT, 0)])
+@pytest.mark.parametrize(
+    ("predicted", "target", "iou"),
+    [(LEFT, LEFT, 1), (LEFT, RIGHT, 0), (FULL, LEFT, 0.5), (EMPTY, EMPTY, 1), (EMPTY, LEFT, 0)],
+)
 def test_iou(predicted, target, iou):
     assert mask_iou(certain(predicted), target).item() == pytest.approx(iou, abs=1e-4)
 
@@ -46,14 +56,24 @@ def test_a_wrong_predicted_iou_and_a_missing_object_cost():
     boastful = decoded([RIGHT] + [LEFT] * 3, [1.0] * 4)
     honest = decoded([RIGHT] + [LEFT] * 3, [0.0, 1, 1, 1])
     absent = DecodedMasks(good.logits, good.iou, good.mask_tokens, -good.object_score)
-    loss = {name: total_loss(case, LEFT[None])[0].item() for name, case in dict(good=good, boastful=boastful, honest=honest, absent=absent).items()}
+    loss = {
+        name: total_loss(case, LEFT[None])[0].item()
+        for name, case in dict(good=good, boastful=boastful, honest=honest, absent=absent).items()
+    }
     assert loss["boastful"] > loss["honest"] and loss["absent"] > loss["good"]
 
 
 def test_a_frame_without_the_object_is_judged_by_its_object_score_alone():
     said_there = decoded([LEFT] * 4, [1.0] * 4)
     said_absent = DecodedMasks(said_there.logits, said_there.iou, said_there.mask_tokens, -said_there.object_score)
-    loss = {(said, wanted): tracking_loss(case, mask[None])[0].item() for said, case in (("there", said_there), ("absent", said_absent))
-            for wanted, mask in (("there", LEFT), ("absent", EMPTY))}  # fmt: skip
+    cases = {"there": said_there, "absent": said_absent}
+    truths = {"there": LEFT, "absent": EMPTY}
+    loss = {
+        (said, wanted): tracking_loss(case, mask[None])[0].item()
+        for said, case in cases.items()
+        for wanted, mask in truths.items()
+    }
     assert loss["absent", "absent"] == pytest.approx(0, abs=1e-3), "what the masks show does not count there"
-    assert loss["there", "absent"] == pytest.approx(3 * loss["absent", "there"], rel=1e-2), "missing an absence costs more than a false one"
+    assert loss["there", "absent"] == pytest.approx(3 * loss["absent", "there"], rel=1e-2), (
+        "missing an absence costs more than a false one"
+    )

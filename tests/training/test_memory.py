@@ -38,7 +38,10 @@ def data(tmp_path_factory):
         for kind, image in (("JPEGImages", rgb), ("Annotations", ids.astype(np.uint8))):
             folder = root / "train_video" / kind / "moving"
             folder.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / f"{index:05d}.{'jpg' if kind == 'JPEGImages' else 'png'}"), np.roll(image, 3 * index, axis=1))
+            cv2.imwrite(
+                str(folder / f"{index:05d}.{'jpg' if kind == 'JPEGImages' else 'png'}"),
+                np.roll(image, 3 * index, axis=1),
+            )
     torch.save({"ema": build_network(NANO_SAM2).state_dict()}, root / "image.pt")
     return root
 
@@ -48,7 +51,11 @@ def test_clips_show_their_object_on_the_first_frame_and_move(data, real_share):
     sampler = ClipSampler(open_cache(data / "cache"), load_sequences(data / "train_video", 320), 0, real_share)
     clips = [sampler.draw(96, 5) for _ in range(6)]
     for clip in clips:
-        assert clip.frames.shape == (5, 96, 96, 3) and clip.masks.shape == (5, 96, 96) and clip.frames.dtype == clip.masks.dtype == np.float32
+        assert (
+            clip.frames.shape == (5, 96, 96, 3)
+            and clip.masks.shape == (5, 96, 96)
+            and clip.frames.dtype == clip.masks.dtype == np.float32
+        )
         assert clip.frames.min() >= 0 and clip.frames.max() <= 255 and (clip.masks[0] > 0.5).sum() >= 12
     assert np.mean([np.abs(clip.masks[0] - clip.masks[-1]).mean() for clip in clips]) > 0.01
 
@@ -78,7 +85,9 @@ def test_steps_reduce_the_loss_and_leave_the_encoder_alone(task):
     clips = collate_clips([task.clips.draw(64, 4) for _ in range(3)], np.random.default_rng(0))
     lesson = Lesson(12, "clips", clips)
     with plain_attention():
-        losses = [run.update(0.1, 12, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0] for _ in range(12)]
+        losses = [
+            run.update(0.1, 12, lambda: task.learn(run.network, lesson, torch.device("cpu")))[0] for _ in range(12)
+        ]
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(tensor, encoder[name]) for name, tensor in run.network.image_encoder.state_dict().items())
 
@@ -89,8 +98,13 @@ def test_gradients_reach_the_whole_memory_side(task):
     assert 0 < clips.by_mask.float().mean() < 1
     loss, _, _ = follow_clips(network, clips)
     loss.backward()
-    unmoved = {name for name, parameter in network.memory.named_parameters() if parameter.grad is None or not parameter.grad.any()}
-    # Officially unused; the times of frames farther away than the clip is long, and what stands for an absent object, where none was held to be absent.
+    unmoved = {
+        name
+        for name, parameter in network.memory.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    }
+    # Officially unused; the times of frames farther away than the clip is long, and what stands for an absent object,
+    # where none was held to be absent.
     assert unmoved <= {"no_mem_pos_enc", "no_obj_ptr", "no_obj_embed_spatial"}
 
 
@@ -100,7 +114,8 @@ def test_training_looks_at_what_the_bank_would_look_at(task):
     network = task.build()
     condition = network.memory.condition
     network.memory.condition = lambda low, maps, slots, pointers, times: (
-        seen.append((list(slots), times.clone(), pointers[0].detach().clone())) or condition(low, maps, slots, pointers, times)
+        seen.append((list(slots), times.clone(), pointers[0].detach().clone()))
+        or condition(low, maps, slots, pointers, times)
     )
     with torch.no_grad():
         follow_clips(network, collate_clips([task.clips.draw(64, frames)], np.random.default_rng(0)))

@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import samkit
-from samkit.models.catalogue import catalogue
-from training.prompts import add_corrections, anywhere, correction_click, count_clicks, first_prompt, innermost_pixel, laid_out, middles, wide_box
+from samkit.models.files.catalogue import catalogue
+from training.prompts import (
+    add_corrections,
+    anywhere,
+    correction_click,
+    count_clicks,
+    first_prompt,
+    innermost_pixel,
+    laid_out,
+    middles,
+    wide_box,
+)
 
 SIDE = 32
 
@@ -84,7 +94,9 @@ def test_prompts_are_laid_out_as_the_model_will_see_them(name, corrections, clic
     rows = torch.tensor(first + more)[None]
     positions, labels = laid_out(rows[..., :2], rows[..., 2].long(), model.info.family)
     given = labels[0] != -1
-    assert torch.equal(labels, expected[1]) and torch.allclose(positions[0, given], expected[0][0, given], atol=0.5 / side)
+    assert torch.equal(labels, expected[1]) and torch.allclose(
+        positions[0, given], expected[0][0, given], atol=0.5 / side
+    )
 
 
 def test_the_innermost_pixel_keeps_clear_of_edges_and_border():
@@ -106,7 +118,13 @@ def ask_again(predicted: list[np.ndarray], wanted: list[np.ndarray], middle_shar
     """`add_corrections` to prompts whose four masks are all the same."""
     logits = torch.from_numpy(np.stack(predicted))[:, None].expand(-1, 4, -1, -1) * 100 - 50
     count = len(predicted)
-    given = torch.rand(count, 2, 2), torch.tensor([[2, 3]] * count), logits, torch.rand(count, 4), torch.from_numpy(np.stack(wanted))
+    given = (
+        torch.rand(count, 2, 2),
+        torch.tensor([[2, 3]] * count),
+        logits,
+        torch.rand(count, 4),
+        torch.from_numpy(np.stack(wanted)),
+    )
     return add_corrections(*given, middle_share=middle_share)
 
 
@@ -115,7 +133,11 @@ def test_each_prompt_gets_a_click_in_its_larger_error_and_its_own_logits_back(mi
     target, nothing = rectangle(8, 8, 16, 16), np.zeros((SIDE, SIDE), np.float32)
     predicted = [rectangle(8, 8, 16, 4), rectangle(0, 0, 32, 32), target, nothing]
     positions, labels, hint = ask_again(predicted, [target, target, target, nothing], middle_share)
-    assert labels[:, :2].tolist() == [[2, 3]] * 4 and labels[:, 2].tolist() == [1, 0, 1, -1] and positions.shape == (4, 3, 2)
+    assert (
+        labels[:, :2].tolist() == [[2, 3]] * 4
+        and labels[:, 2].tolist() == [1, 0, 1, -1]
+        and positions.shape == (4, 3, 2)
+    )
     columns, rows = (positions[:, 2] * SIDE).int().T.tolist()
     assert target[rows[0], columns[0]] and columns[0] >= 12
     assert not target[rows[1], columns[1]] and target[rows[2], columns[2]]

@@ -11,8 +11,10 @@ from training.curves import draw, read_log, smooth
 from training.data import CACHE_SIDE, open_cache
 from training.shapes import picture, write_shapes
 
-LOG = """1.0 min, step 40, 1000 pictures, side 96, rate 1.0e-03: loss 3.000, IoU of the single mask 0.100, of the best of three 0.200
-2.0 min, step 80, 2000 pictures, side 96, 4 frames, rate 1.0e-03: loss 2.000, IoU of the single mask 0.300, of the best of three 0.400
+LOG = """1.0 min, step 40, 1000 pictures, side 96, rate 1.0e-03: loss 3.000, \
+IoU of the single mask 0.100, of the best of three 0.200
+2.0 min, step 80, 2000 pictures, side 96, 4 frames, rate 1.0e-03: loss 2.000, \
+IoU of the single mask 0.300, of the best of three 0.400
 not a line of a log
 """
 
@@ -62,6 +64,10 @@ def test_the_command_writes_the_picture(tmp_path, monkeypatch):
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run/log0.txt").write_text(LOG)
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self: argparse.Namespace(output=tmp_path / "c.svg", runs=[tmp_path / "run"]))
+    monkeypatch.setattr(
+        argparse.ArgumentParser,
+        "parse_args",
+        lambda self: argparse.Namespace(output=tmp_path / "c.svg", runs=[tmp_path / "run"]),
+    )
     curves.main()
     assert "run</text>" in (tmp_path / "c.svg").read_text()

@@ -22,7 +22,10 @@ def test_an_exported_model_gives_the_weights_back_under_their_own_names(tmp_path
 
 
 def test_two_models_average_to_the_mean_of_what_both_have(tmp_path):
-    first, second = {"a": torch.tensor([1.0, 3.0]), "own": torch.zeros(1)}, {"a": torch.tensor([3.0, 4.0]), "other": torch.ones(1)}
+    first, second = (
+        {"a": torch.tensor([1.0, 3.0]), "own": torch.zeros(1)},
+        {"a": torch.tensor([3.0, 4.0]), "other": torch.ones(1)},
+    )
     for name, state in (("first", first), ("second", second)):
         torch.save({"ema": state}, tmp_path / f"{name}.pt")
     averaged = averaged_weights([tmp_path / "first.pt", tmp_path / "second.pt"], like={})
@@ -43,7 +46,11 @@ def test_the_object_score_stays_that_of_the_memory_run(tmp_path):
 
 def test_a_larger_native_side_begins_with_the_smaller_ones_positions(tmp_path):
     """The stretched model sees a picture at the new side as samkit would have run the old model there."""
-    smaller = replace(NANO_SAM1, native_side=320, encoder=replace(NANO_SAM1.encoder, native_grid=20, window_sizes=(10,) * 4, table_rows=(19, 39) * 4))
+    smaller = replace(
+        NANO_SAM1,
+        native_side=320,
+        encoder=replace(NANO_SAM1.encoder, native_grid=20, window_sizes=(10,) * 4, table_rows=(19, 39) * 4),
+    )
     old, new = build_network(smaller, seed=1).eval(), build_network(NANO_SAM1, seed=2).eval()
     for name, parameter in old.named_parameters():
         if "rel_pos" in name:
@@ -54,4 +61,6 @@ def test_a_larger_native_side_begins_with_the_smaller_ones_positions(tmp_path):
     with torch.no_grad():
         expected = old.image_encoder(pixels, window_sizes=NANO_SAM1.encoder.window_sizes)
         torch.testing.assert_close(new.image_encoder(pixels), expected, rtol=1e-4, atol=1e-4)
-        assert not torch.allclose(old.image_encoder(pixels), expected, rtol=1e-3, atol=1e-3), "windows of 10 give something else"
+        assert not torch.allclose(old.image_encoder(pixels), expected, rtol=1e-3, atol=1e-3), (
+            "windows of 10 give something else"
+        )

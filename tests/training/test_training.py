@@ -13,7 +13,17 @@ from tests.training.official_nano import build_official
 from tests.training.pictures import draw_picture, write_data_folder
 from training.augment import Sampler
 from training.data import list_jobs, open_cache, write_cache
-from training.evaluate import Setting, beside_refined, draw_sheet, evaluate, filled_box, filled_ellipse, format_table, rank_correlation, tight_box
+from training.evaluate import (
+    Setting,
+    beside_refined,
+    draw_sheet,
+    evaluate,
+    filled_box,
+    filled_ellipse,
+    format_table,
+    rank_correlation,
+    tight_box,
+)
 from training.export import export_state, file_metadata
 from training.held_out import HeldOutObject
 from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, plain_attention
@@ -54,7 +64,9 @@ def test_later_rounds_reach_every_parameter(batch):
     before = [parameter.detach().clone() for parameter in run.parameters]
     torch.manual_seed(0)
     update(run, batch, 0.6, np.random.default_rng(0))
-    still = [name for (name, new), old in zip(run.network.named_parameters(), before, strict=True) if torch.equal(new, old)]
+    still = [
+        name for (name, new), old in zip(run.network.named_parameters(), before, strict=True) if torch.equal(new, old)
+    ]
     # No background click was needed in this one step, or none was drawn; pictures have no use for the memory side.
     assert {name for name in still if not name.startswith("memory.")} <= {"prompt_encoder.point_embeddings.0.weight"}
 
@@ -70,13 +82,20 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(batch, tmp_path):
         update(each, batch, 0.1, np.random.default_rng(0))
         each.update_ema()
     assert (resumed.step, resumed.seen, resumed.start) == (run.step, run.seen, run.start)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(resumed.parameters + resumed.ema, run.parameters + run.ema, strict=True))
+    assert all(
+        torch.allclose(a, b, atol=1e-6)
+        for a, b in zip(resumed.parameters + resumed.ema, run.parameters + run.ema, strict=True)
+    )
 
 
 def test_the_schedule_follows_the_elapsed_time():
     recipe = Recipe()
     assert [recipe.stage(elapsed, step=0) for elapsed in (0, 0.14, 0.5, 1)] == [(96, 14), (128, 10), (192, 7), (256, 5)]
-    assert recipe.rate(0, 0) == pytest.approx(1e-3 / 150) and recipe.rate(0, 500) == pytest.approx(1e-3) and recipe.rate(1, 500) == pytest.approx(2e-5)
+    assert (
+        recipe.rate(0, 0) == pytest.approx(1e-3 / 150)
+        and recipe.rate(0, 500) == pytest.approx(1e-3)
+        and recipe.rate(1, 500) == pytest.approx(2e-5)
+    )
     assert recipe.count_rounds(0.05, np.random.default_rng(0)) == 1
     assert {recipe.count_rounds(0.5, np.random.default_rng(seed)) for seed in range(9)} == {2, 3}
 
@@ -90,14 +109,20 @@ def test_plain_attention_is_attention():
 
 
 def test_the_official_package_loads_the_exported_file_strictly(exported):
-    build_official(NANO_SAM2_WITH_MEMORY).load_state_dict({key: tensor.float() for key, tensor in exported.items()}, strict=True)
+    build_official(NANO_SAM2_WITH_MEMORY).load_state_dict(
+        {key: tensor.float() for key, tensor in exported.items()}, strict=True
+    )
 
 
 def test_samkit_loads_the_exported_file_and_reads_its_configuration(exported, tmp_path):
     path = tmp_path / "nano.safetensors"
     save_file(exported, path, metadata={"samkit": json.dumps(file_metadata("nano-sam2", "abc", {"box": 0.5}))})
     model = samkit.load_model(path, device="cpu")
-    assert model.config == NANO_SAM2_WITH_MEMORY and model.info.name == "nano-sam2" and model.info.parameters["memory"] > 10**6
+    assert (
+        model.config == NANO_SAM2_WITH_MEMORY
+        and model.info.name == "nano-sam2"
+        and model.info.parameters["memory"] > 10**6
+    )
 
 
 def test_nano_sam1_is_exported_loaded_and_prompted(tmp_path):
@@ -124,7 +149,9 @@ def test_evaluation_gives_figures_and_a_sheet(exported, tmp_path):
     rgb, ids = draw_picture(np.random.default_rng(0))
     items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1), HeldOutObject("a.jpg", "coco", rgb, ids == 2)]
     figures, masks = evaluate(samkit.load_model(path, device="cpu"), items)
-    assert {"box", "1 click, best of the four", "3 clicks", "5 clicks"} <= figures.keys() and all(-1 <= value <= 1 for value in figures.values())
+    assert {"box", "1 click, best of the four", "3 clicks", "5 clicks"} <= figures.keys() and all(
+        -1 <= value <= 1 for value in figures.values()
+    )
     assert figures["1 click, single mask"] <= figures["1 click, best of the four"]
     columns = beside_refined(figures)
     assert columns["refined"].keys() == {"box", "1 click, chosen by predicted IoU"} <= columns["model"].keys()
@@ -138,7 +165,10 @@ def test_evaluation_at_another_side_and_other_windows(exported, tmp_path):
     model = samkit.load_model(path, device="cpu")
     rgb, ids = draw_picture(np.random.default_rng(0))
     items = [HeldOutObject("a.jpg", "coco", rgb, ids == 1)]
-    masks = {str(setting): evaluate(model, items, setting)[1][0] for setting in (Setting(), Setting(side=128), Setting(windows=(4, 4, 4, 4)))}
+    masks = {
+        str(setting): evaluate(model, items, setting)[1][0]
+        for setting in (Setting(), Setting(side=128), Setting(windows=(4, 4, 4, 4)))
+    }
     assert list(masks) == ["native", "128 px", "windows 4 4 4 4"]
     assert any((masks["128 px"][name] != masks["native"][name]).any() for name in ("box", "click"))
     assert any((masks["windows 4 4 4 4"][name] != masks["native"][name]).any() for name in ("box", "click"))

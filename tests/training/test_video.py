@@ -16,11 +16,15 @@ from training.export import export_state, file_metadata
 from training.model import NANO_SAM2_WITH_MEMORY, build_network
 from training.video_measures import boundary_similarity, outline, region_similarity
 
-masks = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(lambda size: st.tuples(arrays(bool, size), arrays(bool, size), arrays(bool, size)))
+masks = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
+    lambda size: st.tuples(arrays(bool, size), arrays(bool, size), arrays(bool, size))
+)
 
 
 def outline_pixels(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Pixels that differ from the one to the right, below, or below and to the right; on the last row and column only along it."""
+    """Pixels that differ from the one to the right, below, or below and to the right; on the last row and column only
+    along it.
+    """
     height, width = mask.shape
     found = []
     for y in range(height):
@@ -86,7 +90,10 @@ def folder(tmp_path_factory):
         rgb, ids = draw_picture(rng)
         ids[:5] = 255
         write_pair(
-            root / f"JPEGImages/walk/{index}.jpg", root / f"Annotations/walk/{index}.png", rgb, np.where((ids == 2) & (index == 0), 0, ids).astype(np.uint8)
+            root / f"JPEGImages/walk/{index}.jpg",
+            root / f"Annotations/walk/{index}.png",
+            rgb,
+            np.where((ids == 2) & (index == 0), 0, ids).astype(np.uint8),
         )
     (root / "Annotations/walk/3.png").unlink()
     return root
@@ -105,14 +112,20 @@ def test_one_object_is_followed_as_the_library_does(model, folder):
     bank.add_prompt(model.encode_memory(model.encode_image(first.rgb, film=True), first.ids == 1))
     tracked = list(model.track_video((frame.rgb for frame in rest), bank))
     for (_, present, found), step in zip(list(follow(model, iter(frames)))[1:], tracked, strict=True):
-        assert ((found == 1) == step.prediction.mask(step.prediction.best)).all() and present == {1: step.prediction.object_score > 0}
+        assert ((found == 1) == step.prediction.mask(step.prediction.best)).all() and present == {
+            1: step.prediction.object_score > 0
+        }
 
 
 def test_frames_that_count_are_judged(model, folder, monkeypatch):
     figures, strip = judge_sequence(model, folder, "walk")
     # Of object 1, frames 1 and 2: 0 is given, 3 is not annotated, 4 is the last. Of object 2, frame 2.
     assert [(row.sequence, row.object_id, row.frames) for row in figures] == [("walk", 1, 2), ("walk", 2, 1)]
-    assert all(0 <= value <= 1 for row in figures for value in (row.j, row.f, row.lost)) and strip.shape == (120, 6 * 180, 3)
+    assert all(0 <= value <= 1 for row in figures for value in (row.j, row.f, row.lost)) and strip.shape == (
+        120,
+        6 * 180,
+        3,
+    )
     steps = list(follow(model, read_sequence(folder, "walk")))
     frame, _, found = steps[2]
     assert figures[1].j == region_similarity(found == 2, frame.ids == 2, frame.ids == 255)

@@ -5,7 +5,7 @@ import threading
 import time
 
 from samkit.errors import PictureError
-from samkit.ui.background_jobs import BackgroundJob, _step_back, stop_all
+from samkit.work.queue import BackgroundJob, _step_back, stop_all
 
 
 class Run:
@@ -148,7 +148,7 @@ def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():
 
 
 def test_uploads_are_stored_once_and_the_oldest_go(tmp_path, monkeypatch):
-    from samkit.ui import film_store
+    from samkit.ui.state import films as film_store
 
     store = film_store.FilmStore()
     first = store.put(b"a" * 100, "one.MP4")

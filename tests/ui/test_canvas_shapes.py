@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samkit.media.pictures import Picture
-from samkit.models.prompts import Prompts
-from samkit.ui.canvas_shapes import background_jpeg, canvas_size, from_drawing, same_on_canvas, to_drawing
+from samkit.prompts import Prompts
+from samkit.ui.controls.canvas_shapes import background_jpeg, canvas_size, from_drawing, same_on_canvas, to_drawing
 
 SIZE = (620, 413)
 share = st.floats(0, 1)
@@ -25,7 +25,16 @@ def test_a_drawing_of_prompts_reads_as_the_same_prompts(points, boxes):
 
 
 def test_a_point_drawn_by_a_person_has_its_origin_at_its_left_edge():
-    circle = {"type": "Circle", "left": 302.5, "top": 206.5, "originX": "left", "originY": "center", "radius": 6, "strokeWidth": 3, "stroke": "#d9372c"}
+    circle = {
+        "type": "Circle",
+        "left": 302.5,
+        "top": 206.5,
+        "originX": "left",
+        "originY": "center",
+        "radius": 6,
+        "strokeWidth": 3,
+        "stroke": "#d9372c",
+    }
     assert from_drawing({"objects": [circle]}, *SIZE).points == ((0.5, 0.5, 0),)
 
 
@@ -36,7 +45,9 @@ def test_a_box_drawn_backwards_and_over_the_edge_is_put_right_and_cut():
 
 
 def test_a_box_too_small_to_mean_anything_is_no_prompt():
-    assert from_drawing({"objects": [{"type": "Rect", "left": 10, "top": 10, "width": 2, "height": 50}]}, *SIZE).is_empty
+    assert from_drawing(
+        {"objects": [{"type": "Rect", "left": 10, "top": 10, "width": 2, "height": 50}]}, *SIZE
+    ).is_empty
     assert from_drawing(None, *SIZE).is_empty
 
 
@@ -51,4 +62,6 @@ def test_prompts_differ_on_the_canvas_from_a_pixel_on():
 def test_the_canvas_keeps_the_pictures_proportions(shape, size):
     picture = Picture(np.zeros((*shape, 3), np.uint8), "made up")
     assert canvas_size(picture, 620, 460) == size
-    assert cv2.imdecode(np.frombuffer(background_jpeg(picture, *size), np.uint8), cv2.IMREAD_COLOR).shape[:2] == size[::-1]
+    assert (
+        cv2.imdecode(np.frombuffer(background_jpeg(picture, *size), np.uint8), cv2.IMREAD_COLOR).shape[:2] == size[::-1]
+    )

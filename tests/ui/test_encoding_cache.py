@@ -1,4 +1,6 @@
-"""Encoded pictures are kept by content, in no more bytes than allowed, and the bytes that are counted are the machine's."""
+"""Encoded pictures are kept by content, in no more bytes than allowed, and the bytes that are counted are the
+machine's.
+"""
 
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import torch
 
 import samkit
 from samkit.media.samples import load_sample
-from samkit.ui.encoding_cache import EncodingCache, limit_mb
+from samkit.ui.state.encodings import EncodingCache, limit_mb
 
 
 class _Encoding:
@@ -26,7 +28,12 @@ def _model(counter: list):
         counter.append(more)
         return _Encoding()
 
-    return SimpleNamespace(info=SimpleNamespace(sha256="x", native_side=64, window_sizes=(8, 4)), device="cpu", dtype="float32", encode_image=encode_image)
+    return SimpleNamespace(
+        info=SimpleNamespace(sha256="x", native_side=64, window_sizes=(8, 4)),
+        device="cpu",
+        dtype="float32",
+        encode_image=encode_image,
+    )
 
 
 def test_the_cache_is_by_content_and_bounded_in_bytes():
@@ -61,7 +68,9 @@ def test_an_encoding_that_is_larger_than_the_cache_is_given_and_not_kept():
 
 
 def noise(seed: int):
-    return SimpleNamespace(rgb=np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8), sha256=str(seed))
+    return SimpleNamespace(
+        rgb=np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8), sha256=str(seed)
+    )
 
 
 def tensors_of(value) -> list[torch.Tensor]:
@@ -76,18 +85,25 @@ def tensors_of(value) -> list[torch.Tensor]:
 
 def test_the_counted_bytes_are_those_of_every_tensor_kept():
     model, cache = samkit.load_model("nano-sam2", device="cpu"), EncodingCache(2**40)
-    encodings = [cache.encode(model, noise(seed), side=side, keep_blocks=keep) for seed, side, keep in ((0, None, False), (0, None, True), (1, 512, False))]
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors_of(encodings)}
+    encodings = [
+        cache.encode(model, noise(seed), side=side, keep_blocks=keep)
+        for seed, side, keep in ((0, None, False), (0, None, True), (1, 512, False))
+    ]
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors_of(encodings)
+    }
     assert cache.state().used == sum(storages.values()) > 2**20
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, where Linux says what a process has in memory")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="reads /proc, where Linux says what a process has in memory"
+)
 def test_the_counted_bytes_are_what_the_process_grows_by():
     program = """
         import gc
         from pathlib import Path
         import samkit
-        from samkit.ui.encoding_cache import EncodingCache
+        from samkit.ui.state.encodings import EncodingCache
         from tests.ui.test_encoding_cache import noise
 
         model, cache = samkit.load_model("nano-sam2", device="cpu"), EncodingCache(2**40)
@@ -109,4 +125,6 @@ def test_the_limit_is_told_by_the_environment_and_what_it_is_not_is_said(told, e
     monkeypatch.setenv("SAMKIT_CACHE_MB", told) if told else monkeypatch.delenv("SAMKIT_CACHE_MB", raising=False)
     limit, complaint = limit_mb()
     assert limit == expected
-    assert (complaint is None) == (told in ("64", None)) and (complaint is None or f"SAMKIT_CACHE_MB is {told!r}" in complaint)
+    assert (complaint is None) == (told in ("64", None)) and (
+        complaint is None or f"SAMKIT_CACHE_MB is {told!r}" in complaint
+    )

@@ -4,7 +4,7 @@ import gc
 import weakref
 
 import samkit
-from samkit.ui.heap import set_aside
+from samkit.ui.parts.heap import set_aside
 
 
 def test_what_lives_is_passed_over_and_a_model_that_nobody_holds_goes():

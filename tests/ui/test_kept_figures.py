@@ -11,12 +11,14 @@ from samkit.errors import BadInput
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Inputs, Result
 from samkit.media.samples import load_sample
-from samkit.tracking.archive import export_runs, import_runs
-from samkit.tracking.bundle import write_bundle
-from samkit.ui.kept_figures import figure_html, read_figure
+from samkit.tracking.bundle.archive import export_runs, import_runs
+from samkit.tracking.bundle.bundle import write_bundle
+from samkit.ui.bench.kept_figures import figure_html, read_figure
 
 INFO = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
-FIGURE = go.Figure(go.Heatmap(z=np.arange(12, dtype=np.float32).reshape(3, 4)), layout=dict(title="a </script> in a title"))
+FIGURE = go.Figure(
+    go.Heatmap(z=np.arange(12, dtype=np.float32).reshape(3, 4)), layout=dict(title="a </script> in a title")
+)
 
 
 def run(folder):
@@ -33,7 +35,9 @@ def test_a_figure_is_small_and_comes_back(tmp_path):
     assert again.layout.title.text == "a </script> in a title"
 
 
-@pytest.mark.parametrize("text", ["", "<html>", '<script type="application/json" id="figure-numbers">{"data": </script>'])
+@pytest.mark.parametrize(
+    "text", ["", "<html>", '<script type="application/json" id="figure-numbers">{"data": </script>']
+)
 def test_another_file_is_a_sentence(tmp_path, text):
     (tmp_path / "x.html").write_text(text)
     with pytest.raises(BadInput, match="x.html is no figure"):

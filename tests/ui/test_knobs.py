@@ -7,8 +7,8 @@ from streamlit.testing.v1 import AppTest
 def script():
     import streamlit as st
 
-    from samkit.ui.knobs import Knobs
-    from samkit.ui.workspace import Workspace
+    from samkit.ui.controls.knobs import Knobs
+    from samkit.ui.state.workspace import Workspace
 
     work = st.session_state.setdefault("work", Workspace())
     knobs = Knobs(work, "page")
@@ -16,7 +16,13 @@ def script():
         knobs.set(st.session_state.pop("set"))
     native, sides = st.session_state.get("model", (256, (128, 256, 384)))
     if not st.session_state.get("elsewhere"):
-        knobs.step("Side", "side", list(sides), native, format_func={side: f"{side}{', native' if side == native else ''}" for side in sides}.get)
+        knobs.step(
+            "Side",
+            "side",
+            list(sides),
+            native,
+            format_func={side: f"{side}{', native' if side == native else ''}" for side in sides}.get,
+        )
 
 
 @pytest.fixture

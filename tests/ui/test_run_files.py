@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.ui.runs_state import FILES_FOLDER, IN_USE, RunFiles
+from samkit.ui.runs.state import FILES_FOLDER, IN_USE, RunFiles
 
 SCRIPT = """
     import sys, time
-    from samkit.ui.runs_state import RunFiles
+    from samkit.ui.runs.state import RunFiles
     files = RunFiles()
     (files._folder / "run").mkdir()
     print(files._folder, flush=True)
@@ -54,13 +54,21 @@ def test_the_bound_is_of_the_bytes_on_the_disk():
 
 
 def test_the_folder_goes_with_the_process(tmp_path):
-    made = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT), "go"], capture_output=True, text=True, check=True, env=dict(os.environ))
+    made = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), "go"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(os.environ),
+    )
     folder = Path(made.stdout.strip())
     assert folder.name.startswith(FILES_FOLDER) and folder.parent == tmp_path and not folder.exists()
 
 
 def test_what_a_killed_process_left_goes_when_the_next_one_starts(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SCRIPT), "stay"], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), "stay"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
     folder = Path(process.stdout.readline().strip())
     RunFiles()
     assert folder.is_dir(), "it is in use"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from samkit.errors import BadInput
-from samkit.tracking.tags import user_tags
-from samkit.ui.tag_line import read_tag_line, tag_line
+from samkit.tracking.store.tags import user_tags
+from samkit.ui.runs.tag_line import read_tag_line, tag_line
 
 TEXTS = some.text(some.one_of(some.characters(exclude_categories=["Cs"]), some.sampled_from(' ,="\\\n')), max_size=12)
 

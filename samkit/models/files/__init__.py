@@ -1,0 +1,1 @@
+"""Checkpoints on disk: reading them, knowing what they are, the catalogue, downloading."""

@@ -1,0 +1,56 @@
+"""Small layers that the image encoders and the mask decoder share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samkit.models.network.linear import Linear
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of a map. The official code's `LayerNorm2d`: same parameters, same epsilon."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels, eps=1e-6)
+
+    def forward(self, map_bchw: Tensor) -> Tensor:
+        return super().forward(map_bchw.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class FeedForward(nn.Module):
+    """Layers of `Linear` with an activation between them; parameters `layers.0`, `layers.1`, ... as in the official
+    `MLP`.
+    """
+
+    def __init__(self, dims: tuple[int, ...], activation: str = "relu", sigmoid: bool = False):
+        """dims: the input width, each hidden width, the output width."""
+        super().__init__()
+        self.layers = nn.ModuleList(Linear(before, after) for before, after in zip(dims, dims[1:], strict=False))
+        self.activation = activation
+        self.sigmoid = sigmoid
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """All layers but the last, with their activations."""
+        for layer in self.layers[:-1]:
+            x = layer.gelu(x) if self.activation == "gelu" else F.relu(layer(x))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layers[-1](self.hidden(x))
+        return torch.sigmoid(x) if self.sigmoid else x
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        """forward(x) + residual."""
+        return self.layers[-1].plus(self.hidden(x), residual)
+
+
+def deconvolve_2x(layer: nn.ConvTranspose2d, tokens: Tensor) -> Tensor:
+    """A 2x2 transposed convolution of stride 2, run as one matrix product.
+
+    tokens: [..., in]. Returns [..., 4, out]: the four pixels each token opens into, in the order (0,0), (0,1), (1,0),
+            (1,1) of (row, column).
+    """
+    weight_in_out_2_2 = layer.weight
+    weight = weight_in_out_2_2.permute(2, 3, 1, 0).flatten(0, 2)
+    opened = F.linear(tokens, weight)
+    return opened.unflatten(-1, (4, -1)) + layer.bias

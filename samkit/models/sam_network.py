@@ -1,0 +1,96 @@
+"""All modules of a model put together: image encoder, prompt encoder and mask decoder, for both families."""
+
+import torch
+from torch import Tensor, nn
+
+from samkit.models.config import ModelConfig
+from samkit.models.network.fpn_neck import FpnNeck
+from samkit.models.network.hiera import Hiera
+from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_high_resolution
+from samkit.models.network.memory_side import MemorySide
+from samkit.models.network.prompt_encoder import PromptEncoder
+from samkit.models.network.table_cache import TableCache
+from samkit.models.network.vit import Vit
+
+
+class ImageEncoder(nn.Module):
+    """Trunk and neck of v2 under the official names."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.trunk = Hiera(config.encoder)
+        self.neck = FpnNeck(config.decoder.channels, config.encoder.channels_per_stage)
+
+
+class SamNetwork(nn.Module):
+    """All weights; differentiable.
+
+    v1: `image_encoder` is a `Vit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent memory; `memory` is the
+        memory side, where the file has one.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.prompt_encoder = PromptEncoder(config.decoder.channels)
+        self.mask_decoder = MaskDecoder(config.decoder)
+        if config.family == "sam1":
+            self.image_encoder = Vit(config.encoder)
+        else:
+            self.image_encoder = ImageEncoder(config)
+            self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, config.decoder.channels))
+            if config.memory is not None:
+                self.memory = MemorySide(config.memory, config.decoder.channels)
+        self._tables = TableCache()
+
+    def encode(
+        self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Normalised pixels [B, 3, H, W] -> (features, raw), each [B, h, w, C], coarsest first."""
+        if self.config.family == "sam1":
+            raw = self.image_encoder(pixels_bchw, window_sizes, blocks)
+            features = self.image_encoder.neck(raw.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            return [features], [raw]
+        stages = self.image_encoder.trunk(pixels_bchw, window_sizes, blocks)
+        decoder = self.mask_decoder
+        high = (decoder.conv_s1, decoder.conv_s0) if self.config.decoder.high_resolution else (None, None)
+        return self.image_encoder.neck(stages, *high), stages[::-1]
+
+    def decode(
+        self, features: list[Tensor], points_xy: Tensor, labels: Tensor, mask_hint: Tensor | None = None
+    ) -> DecodedMasks:
+        """
+        features:  as `encode` returns them, [1 or B, h, w, C]
+        points_xy: [B, N, 2] in 0..1 of the padded input, labels: int [B, N] (see prompt_encoder.py); padding points are
+                   the caller's
+        mask_hint: [B, 1, 4h, 4w] logits or None
+        """
+        low = features[0]
+        if self.config.family == "sam2":
+            low = low + self.no_mem_embed[None]
+        return self.decode_on(low, features, points_xy, labels, mask_hint)
+
+    def decode_on(
+        self, low: Tensor, features: list[Tensor], points_xy: Tensor, labels: Tensor, mask_hint: Tensor | None = None
+    ) -> DecodedMasks:
+        """`decode` with `low` [1 or B, h, w, C] in place of the lowest level, such as features that memory has
+        conditioned.
+        """
+        grid = tuple(low.shape[1:3])
+        if mask_hint is None:
+            dense = self.prompt_encoder.no_mask_embed.weight[None]
+        else:
+            dense = self.prompt_encoder.embed_mask(mask_hint).flatten(2).transpose(1, 2)
+        keys = (low.flatten(1, 2) + dense).expand(points_xy.shape[0], -1, -1)
+        positions = self._tables.get(grid, lambda: self.prompt_encoder.pe_layer.grid(*grid).flatten(0, 1)[None])
+        tokens = self.prompt_encoder.embed_points(points_xy, labels)
+        high = None
+        if self.config.decoder.high_resolution:
+            high = block_high_resolution(*(level.permute(0, 3, 1, 2) for level in features[1:]))
+        return self.mask_decoder(keys, positions, tokens, grid, high)
+
+
+def build_network(config: ModelConfig) -> SamNetwork:
+    """A network of that configuration on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        return SamNetwork(config).eval()

@@ -1,0 +1,1 @@
+"""Kept runs in MLflow, and the spool for when the store is away."""

@@ -1,0 +1,286 @@
+"""Search over all kept runs: plain words, MLflow's filter language, and the filters of a list, one page at a time."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from samkit.errors import BadInput
+from samkit.tracking.store.store import EXPERIMENT_PREFIX, RunStore, RunSummary, store_errors, summary_of
+from samkit.tracking.store.tags import WORDS
+
+PAGE = 25
+SCANNED = 200
+"""Runs that are asked for at a time, where samkit itself looks through what the store finds."""
+MAX_SEARCH_CHARACTERS = 1_000
+MAX_PARTS = 20
+"""Words and clauses of one search: each is one more join in the store's database, which has a limit."""
+PICTURES = ("samkit.picture", "samkit.picture_b", "samkit.video")
+"""Tags with the names of what a run was made on."""
+EXAMPLE = "An example that can: coffee metrics.predicted_iou > 0.8 and params.side = '512'"
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_NAME = r"(?:`[^`]+`|\"[^\"]+\"|[\w.-]+)"
+_KEY = (
+    rf"(?:(?:metrics?|params?|parameters?|tags?|attributes?|attr|run)\.{_NAME}"
+    r"|run_name|run_id|status|start_time|end_time|created)"
+)
+_CLAUSE = (
+    rf"\b{_KEY}\s*(?:(?:!=|<=|>=|=|<|>)\s*(?:{_QUOTED}|[^\s'\"()]+)|I?LIKE\s*(?:{_QUOTED})"
+    r"|(?:NOT\s+)?IN\s*\([^)]*\)|IS\s+(?:NOT\s+)?NULL)"
+)
+_TOKEN = re.compile(rf'(?P<clause>{_CLAUSE})|"(?P<phrase>[^"]*)"|(?P<bracket>[()])|(?P<plain>[^\s()]+)', re.IGNORECASE)
+_WORD = re.compile(r'"(?P<phrase>[^"]*)"|(?P<plain>\S+)')
+_COMPARISON = r"(?:==?|!=|<>|<=?|>=?)"
+_KEY_ALONE = re.compile(rf"(?:metrics?|params?|parameters?|attributes?)\.\S+|{_KEY}{_COMPARISON}\S*", re.IGNORECASE)
+_KEY_OF_ANY_KIND = re.compile(r"[\w`-]+\.\S+|run_name|run_id|status|start_time|end_time|created", re.IGNORECASE)
+_OPERATOR = re.compile(rf"{_COMPARISON}(?:[-+.\d'].*)?|i?like|in|is|between", re.IGNORECASE)
+_SURE_OPERATOR = re.compile(rf"{_COMPARISON}(?:[-+.\d'].*)?")
+QUOTES = "Put it in double quotes to look for the words themselves."
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for; an empty one finds every kept run.
+
+    text:         words, all of which a run must have in its name, note, tags, experiment, model or picture; and clauses
+                  of MLflow's filter language, such as metrics.predicted_iou > 0.8. Every sign in a word stands for
+                  itself; in a clause's LIKE, % and _ stand for others, as in the store
+    model:        its exact name
+    picture:      the exact name of the picture, the second picture or the film; tag: `key` or `key=value`
+    since, until: days in `zone`, both included; None in `zone`: this machine's
+    deleted:      only those that were deleted, instead of the others
+    """
+
+    text: str = ""
+    experiment: str | None = None
+    model: str | None = None
+    picture: str | None = None
+    tag: str | None = None
+    since: date | None = None
+    until: date | None = None
+    zone: tzinfo | None = None
+    deleted: bool = False
+
+
+EVERYTHING = Query()
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """next: what `search_runs` takes for the page behind this one, or None on the last."""
+
+    runs: tuple[RunSummary, ...]
+    next: str | None
+
+
+def search_runs(store: RunStore, query: Query = EVERYTHING, page: str | None = None, size: int = PAGE) -> RunPage:
+    """One page of the runs that `query` finds, newest first. Raises BadInput for a filter that the store can't read."""
+    return _search(store, query, filter_string(query), "DESC", page, size)
+
+
+def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSummary | None, RunSummary | None]:
+    """(the next newer, the next older) run that `query` finds, in the order of its pages; None at an end."""
+    condition = filter_string(query)
+    # Runs of one millisecond stand in the order of their ids.
+    together = _of_one_moment(store, query, condition, run.created_ms)
+    newer = [each for each in together if each.run_id < run.run_id][-1:]
+    older = [each for each in together if each.run_id > run.run_id][:1]
+    if not newer:
+        later = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
+        newer = _of_one_moment(store, query, condition, later[0].created_ms)[-1:] if later else []
+    if not older:
+        older = _search(store, query, f"{condition} and attributes.start_time < {run.created_ms}", "DESC", None, 1).runs
+    return newer[0] if newer else None, older[0] if older else None
+
+
+def _of_one_moment(store: RunStore, query: Query, condition: str, milliseconds: int) -> list[RunSummary]:
+    """At most a thousand, by their ids."""
+    found = _search(store, query, f"{condition} and attributes.start_time = {milliseconds}", "DESC", None, 1_000).runs
+    return sorted(found, key=lambda each: each.run_id)
+
+
+def _search(store: RunStore, query: Query, condition: str, order: str, page: str | None, size: int) -> RunPage:
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+    client, matches = store.client(), _matches(query)
+    with store_errors(store.uri):
+        ids = _experiment_ids(client, query.experiment)
+        if not ids:
+            return RunPage((), None)
+        view = ViewType.DELETED_ONLY if query.deleted else ViewType.ACTIVE_ONLY
+
+        def ask(token: str | None, count: int):
+            return client.search_runs(
+                ids, condition, view, max_results=count, order_by=[f"attributes.start_time {order}"], page_token=token
+            )
+
+        try:
+            if matches is None:
+                found = ask(page, size)
+                return RunPage(tuple(summary_of(run) for run in found), found.token or None)
+            return _scan(ask, matches, page, size)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise BadInput(f"This search can't be read: {_first_sentence(error)} {EXAMPLE}") from None
+
+
+def _scan(ask, matches: Callable[[RunSummary], bool], page: str | None, size: int) -> RunPage:
+    """One page of those that match among what the store finds. Its `next` is the store's token and a place behind that,
+    with a blank between.
+    """
+    token, _, start = (page or "").partition(" ")
+    place, runs = int(start or 0), []
+    while True:
+        found = ask(token or None, SCANNED)
+        for index, run in enumerate(map(summary_of, found)):
+            if index < place or not matches(run):
+                continue
+            if len(runs) == size:
+                return RunPage(tuple(runs), f"{token} {index}")
+            runs.append(run)
+        if not found.token:
+            return RunPage(tuple(runs), None)
+        # A database's tokens are bytes, those of a server are text.
+        token, place = found.token.decode() if isinstance(found.token, bytes) else found.token, 0
+
+
+def _matches(query: Query) -> Callable[[RunSummary], bool] | None:
+    """What the store's language can't ask: words with signs that LIKE takes for others, and a name that may stand in
+    one of several tags. None: nothing.
+    """
+    exact = [word for word in split_text(query.text)[0] if _literal(word) != word or "_" in word]
+    picture = query.picture
+    if not exact and not picture:
+        return None
+
+    def matches(run: RunSummary) -> bool:
+        words = run.tags.get(WORDS, "")
+        return all(word in words for word in exact) and (
+            not picture or picture in [run.tags.get(key) for key in PICTURES]
+        )
+
+    return matches
+
+
+def kept_experiments(store: RunStore) -> list[str]:
+    """The experiments that have had runs, by name."""
+    with store_errors(store.uri):
+        found = store.client().search_experiments()
+    return sorted(
+        each.name.removeprefix(EXPERIMENT_PREFIX) for each in found if each.name.startswith(EXPERIMENT_PREFIX)
+    )
+
+
+def filter_string(query: Query) -> str:
+    """The query in MLflow's filter language; with a picture, or signs in words that LIKE takes for others, it finds
+    more than is looked for.
+    """
+    words, clauses = split_text(query.text)
+    clauses = ["attributes.status = 'FINISHED'", *clauses]
+    clauses += [f"tags.`{WORDS}` ILIKE '%{_literal(word)}%'" for word in words]
+    if query.picture:
+        clauses.append(f"tags.`{WORDS}` ILIKE '%{_literal(_as_words(query.picture))}%'")
+    if query.model:
+        clauses.append(f"tags.`samkit.model` = {_string(query.model)}")
+    if query.tag and query.tag.strip():
+        key, equals, value = query.tag.partition("=")
+        key = f"tags.`{key.strip().replace('`', '')}`"
+        clauses.append(f"{key} = {_string(value.strip())}" if equals else f"{key} ILIKE '%'")
+    if query.since:
+        clauses.append(f"attributes.start_time >= {_milliseconds(query.since, query.zone)}")
+    if query.until:
+        clauses.append(f"attributes.start_time < {_milliseconds(query.until + timedelta(days=1), query.zone)}")
+    return " and ".join(clauses)
+
+
+def split_text(text: str) -> tuple[list[str], list[str]]:
+    """(words, clauses of the filter language) of what was typed, all of which must hold. A quoted phrase is one word.
+
+    Raises BadInput for what is too long, and for what looks like a clause and can't be read.
+    """
+    if len(text) > MAX_SEARCH_CHARACTERS:
+        raise BadInput(f"This search is {len(text)} characters long; at most {MAX_SEARCH_CHARACTERS} are looked for.")
+    tokens = list(_TOKEN.finditer(text))
+    _check_tokens(tokens)
+    clauses = [token["clause"].strip() for token in tokens if token["clause"]]
+    if not clauses:
+        # Brackets are part of words then, as in `coffee (2)`.
+        tokens = list(_WORD.finditer(text))
+    said = [
+        _as_words(token["phrase"] or token["plain"] or "")
+        for token in tokens
+        if (token["plain"] or "").lower() != "and"
+    ]
+    words = [word for word in said if word]
+    if len(words) + len(clauses) > MAX_PARTS:
+        raise BadInput(
+            f"This search has {len(words) + len(clauses)} words and clauses; at most {MAX_PARTS} are looked for. "
+            "Leave some out, or put words that follow each "
+            "other in double quotes."
+        )
+    return words, clauses
+
+
+def _check_tokens(tokens: list[re.Match]) -> None:
+    """Raises BadInput for what would be a filter, were it written so that the store can read it."""
+    has_clause = any(token["clause"] for token in tokens)
+    for index, token in enumerate(tokens):
+        plain, following = token["plain"] or "", tokens[index + 1]["plain"] or "" if index + 1 < len(tokens) else ""
+        if plain.lower() in ("or", "not"):
+            raise BadInput(
+                f"A search can't have {plain.upper()}: every word and clause in it must hold. Search for one after "
+                f"the other. {QUOTES} {EXAMPLE}"
+            )
+        if _KEY_OF_ANY_KIND.fullmatch(plain) and following.lower() == "between":
+            raise BadInput(
+                f"A search can't have BETWEEN: write two clauses, such as {plain[:60]} >= 0.5 and {plain[:60]} <= 0.8."
+            )
+        if token["bracket"] and has_clause:
+            raise BadInput(
+                "A search with clauses can't have parentheses: every word and clause in it must hold, so leave "
+                f"them out. {QUOTES} {EXAMPLE}"
+            )
+        if (
+            _KEY_ALONE.fullmatch(plain)
+            or _SURE_OPERATOR.fullmatch(plain)
+            or (_KEY_OF_ANY_KIND.fullmatch(plain) and _OPERATOR.fullmatch(following))
+        ):
+            raise BadInput(
+                f"This search can't be read: {f'{plain} {following}'.strip()[:80]!r} looks like a clause, but is "
+                f"none. {QUOTES} {EXAMPLE}"
+            )
+
+
+def _as_words(text: str) -> str:
+    """As the tag of a run's words has it."""
+    return " ".join(text.split()).lower()
+
+
+def _literal(word: str) -> str:
+    """A word inside LIKE '%...%'. Quotes, backslashes and % become LIKE's sign for any one character, so that no word
+    can end the string.
+    """
+    return re.sub(r"['\"\\`%]", "_", word)
+
+
+def _string(value: str) -> str:
+    quote = '"' if "'" in value else "'"
+    return quote + value.replace(quote, "") + quote
+
+
+def _milliseconds(day: date, zone: tzinfo | None) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp() * 1000)
+
+
+def _experiment_ids(client, experiment: str | None) -> list[str]:
+    if experiment is not None:
+        found = client.get_experiment_by_name(EXPERIMENT_PREFIX + experiment)
+        return [found.experiment_id] if found and found.lifecycle_stage == "active" else []
+    return [each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)]
+
+
+def _first_sentence(error: Exception) -> str:
+    said = re.sub(r"^[A-Z_]+: ", "", str(error).strip().splitlines()[0])[:200]
+    return said if said.endswith((".", "!", "?")) else f"{said}."

@@ -1,0 +1,108 @@
+"""What a run's tags in the store say of it: where it comes from, the words it is found by, and how it looks, small.
+
+Words and thumbnail are what a list of runs needs, so that a page of it is one question to the store. MLflow's own pages
+hide tags that begin with `mlflow.`.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+
+import cv2
+import numpy as np
+
+from samkit.media.drawing import overlay
+from samkit.media.pictures import read_picture
+from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
+
+WORDS, THUMBNAIL, NOTE, NAME = "mlflow.samkit.words", "mlflow.samkit.thumbnail", "mlflow.note.content", "mlflow.runName"
+MAX_TAG_CHARACTERS = 5_000
+THUMBNAIL_PX = (160, 112)
+MASK_COLOR = (22, 160, 170)
+FIRST_SHOWN = ("mask_chosen", "mask_prompted_chosen", "mask_prompted")
+"""Masks that stand for their run, the first that is there."""
+
+
+def tags_of(bundle: Bundle) -> dict[str, str]:
+    """All tags a run is kept with, the user's own among them."""
+    record = bundle.record
+    tags = {
+        "samkit.schema": record["schema"],
+        "samkit.version": record["samkit"],
+        "samkit.run_uuid": record["run_uuid"],
+        "samkit.experiment": record["experiment"],
+        "samkit.created": record["created"],
+        "samkit.model": record["model"]["name"],
+        "samkit.model_sha256": record["model"]["sha256"],
+        "samkit.git_commit": record.get("git_commit") or "none",
+        "samkit.device": record["device"],
+        "samkit.dtype": record["dtype"],
+    }
+    for key in ("picture", "picture_b", "video"):
+        if key in record:
+            tags |= {f"samkit.{key}": record[key]["name"], f"samkit.{key}_sha256": record[key]["sha256"]}
+    if record["note"]:
+        tags[NOTE] = note_text(record["note"])
+    tags |= user_tags(record.get("tags", {}))
+    tags = {key: str(value) for key, value in tags.items()}
+    tags[WORDS] = words_of(record["name"], tags)
+    picture = thumbnail_text(bundle)
+    return tags | ({THUMBNAIL: picture} if picture else {})
+
+
+def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those that a person gave."""
+    return {key: value for key, value in tags.items() if not key.startswith(("mlflow.", "samkit."))}
+
+
+def words_of(name: str, tags: Mapping[str, str]) -> str:
+    """Everything a plain word is looked for in: name, experiment, model, pictures, film, the user's tags, note."""
+    said = [name, *(tags.get(f"samkit.{key}", "") for key in ("experiment", "model", "picture", "picture_b", "video"))]
+    said += [f"{key} {value}" for key, value in user_tags(tags).items()]
+    return re.sub(r"\s+", " ", " ".join([*said, tags.get(NOTE, "")])).strip().lower()[:MAX_TAG_CHARACTERS]
+
+
+def note_text(note: str) -> str:
+    """MLflow caps a tag's length; a longer note is whole in run.json, and its tag says so."""
+    return note if len(note) <= MAX_TAG_CHARACTERS else note[: MAX_TAG_CHARACTERS - len(CUT_NOTE)] + CUT_NOTE
+
+
+def shown_mask(names: Iterable[str]) -> str | None:
+    """The mask that stands for its run."""
+    there = sorted(names)
+    return next((name for name in FIRST_SHOWN if name in there), there[0] if there else None)
+
+
+def thumbnail_of(bundle: Bundle) -> np.ndarray | None:
+    """uint8 [h, w, 3]: the run's picture with its mask, else one of the pictures it made, else None."""
+    given = bundle.path / "inputs" / "image.png"
+    if given.is_file():
+        rgb, masks = read_picture(given).rgb, bundle.record["masks"]
+        small = _small(rgb)
+        mask = bundle.mask(shown_mask(masks)) if masks else None
+        if mask is None or mask.shape != rgb.shape[:2]:
+            return small
+        steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
+        return overlay(small, np.ascontiguousarray(mask[np.ix_(*steps)]), MASK_COLOR, alpha=0.5)
+    made = bundle.images()
+    return _small(read_picture(made[0]).rgb) if made else None
+
+
+def thumbnail_text(bundle: Bundle) -> str | None:
+    """`thumbnail_of` as the text of a data URL that fits into a tag."""
+    small = thumbnail_of(bundle)
+    if small is None:
+        return None
+    for quality in (70, 50, 30, 10):
+        packed = cv2.imencode(".webp", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
+        text = "data:image/webp;base64," + base64.b64encode(packed).decode()
+        if len(text) <= MAX_TAG_CHARACTERS:
+            return text
+    return None
+
+
+def _small(rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    scale = min(THUMBNAIL_PX[0] / width, THUMBNAIL_PX[1] / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)

@@ -1,0 +1,1 @@
+"""The one skeleton of all experiment pages."""

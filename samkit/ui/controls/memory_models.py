@@ -1,0 +1,38 @@
+"""Pages that need a model with a memory: whether the present one has it, and which others do."""
+
+import streamlit as st
+
+from samkit.models.files.catalogue import catalogue
+from samkit.ui.state.workspace import Workspace
+
+OFFERED = 3
+
+
+def can_follow(model) -> bool:
+    """Whether the model has the memory side of SAM v2."""
+    return model.info.family == "sam2" and model.config.memory is not None
+
+
+def offer_models(work: Workspace, model, what: str) -> None:
+    """Say why the model can't be used here, and what can: one click each. what: the beginning of a sentence, what takes
+    a memory.
+    """
+    lack = "a SAM v1 model, which has no memory" if model.info.family == "sam1" else "a file without the memory side"
+    st.info(f"{model.info.name} is {lack}. {what} takes a SAM v2 or v2.1 model.", icon=":material/memory:")
+    ready = [
+        entry for entry in catalogue() if entry.on_disk and entry.family == "sam2" and entry.name != work.model_ref
+    ]
+    with st.container(horizontal=True, gap="small"):
+        for entry in sorted(ready, key=lambda entry: entry.embedded)[:OFFERED]:
+            st.button(
+                f"Use {entry.title}",
+                key=f"offer_{entry.name}",
+                icon=":material/swap_horiz:",
+                on_click=_use,
+                args=(work, entry.name),
+            )
+    st.caption("“Change model” at the side lists the official checkpoints and downloads them.")
+
+
+def _use(work: Workspace, name: str) -> None:
+    work.model_ref = name

@@ -1,0 +1,84 @@
+"""Choosing a picture: samples, an upload, one used before, or a frame of a film."""
+
+from functools import lru_cache
+
+import streamlit as st
+
+from samkit.media.pictures import FORMATS_TEXT, Picture, read_picture
+from samkit.media.samples import SAMPLES, load_sample, sample_names
+from samkit.ui.controls.frame_picker import frame_picker
+from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.inline_image import data_url, fit_within
+from samkit.ui.state.workspace import Workspace
+
+UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
+UPLOAD_MB = 64
+THUMB_PX = (320, 240)
+THUMB_SHOWN_PX = 110
+PICTURES, FRAME = "Pictures", "A frame of a film"
+
+
+@lru_cache(maxsize=64)
+def _thumbnail(picture: Picture) -> str:
+    return data_url(fit_within(picture.rgb, *THUMB_PX), lossless=False)
+
+
+def picture_picker(work: Workspace, key: str = "change_picture") -> None:
+    """The picture's name and size, and a button that opens the choice. key: another one for a second picture."""
+    picture = work.picture
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(
+            "Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"
+        ):
+            _picture_dialog(work)
+        st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
+
+
+@st.dialog("Choose a picture", width="large")
+def _picture_dialog(work: Workspace) -> None:
+    kind = st.segmented_control(
+        "Choose from",
+        [PICTURES, FRAME],
+        default=PICTURES,
+        required=True,
+        key="picture_kind",
+        label_visibility="collapsed",
+    )
+    if kind == PICTURES:
+        _pictures(work)
+        return
+    frame = frame_picker()
+    if frame is not None:
+        work.show_picture(frame)
+        st.rerun()
+
+
+def _pictures(work: Workspace) -> None:
+    uploaded = st.file_uploader(
+        f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB",
+        type=UPLOAD_TYPES,
+        key="picture_upload",
+        max_upload_size=UPLOAD_MB,
+    )
+    if uploaded is not None:
+        with sentences():
+            work.show_picture(read_picture(uploaded, name=uploaded.name))
+            st.rerun()
+    if len(work.recent) > 1:
+        st.caption("Used before")
+        _grid(work, "recent", [(picture.name, picture, None) for picture in work.recent])
+    st.caption("Samples")
+    _grid(work, "sample", [(SAMPLES[name].title, load_sample(name), SAMPLES[name].prompts) for name in sample_names()])
+
+
+def _grid(work: Workspace, kind: str, rows: list) -> None:
+    for start in range(0, len(rows), 4):
+        for (title, picture, prompts), column in zip(rows[start : start + 4], st.columns(4), strict=False):
+            with column:
+                st.html(
+                    f'<img alt="" src="{_thumbnail(picture)}" '
+                    f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:cover;border-radius:4px">'
+                )
+                if st.button(title, key=f"{kind}_{picture.sha256}", width="stretch", type="tertiary"):
+                    work.show_picture(picture, prompts)
+                    st.rerun()

@@ -1,0 +1,215 @@
+"""Maps of tokens: drawn at token resolution, so that they are small to send and quick to draw; hover tells token and
+value, a click picks.
+
+Plotly's heatmaps take several times as long to appear and tell the server nothing of a click; they are what is kept
+with a run.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from samkit.media.colormaps import Colormap, color_map, colormap_table
+from samkit.media.pictures import array_to_png
+from samkit.ui.controls.knobs import Knobs
+
+MAX_HEIGHT_PX = 460
+TILE_PX = 118
+TILE_TOKENS = 64
+"""Tiles have at most so many cells a side: of larger maps a cell is the largest of its tokens, so that no outlier is
+averaged away.
+"""
+SAVED_PX = 512
+"""A map's longest side in its PNG, about."""
+AUTOMATIC, FIXED = "Automatic", "Fixed"
+
+_folder = Path(__file__).parents[1] / "parts"
+_component = st.components.v2.component(
+    "samkit_token_map",
+    html='<div class="maps"></div>',
+    css=(_folder / "token_map.css").read_text(),
+    js=(_folder / "token_map.js").read_text(),
+)
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """
+    values: float [h, w], drawn with the colour scale; or uint8 [h, w, 3], drawn as it is
+    note:   beside the title of a tile
+    cell:   tokens a side that each value stands for
+    marks:  (row, column) of tokens that are outlined; spot: of the one that was picked
+    """
+
+    title: str
+    values: np.ndarray
+    note: str = ""
+    marks: Sequence[tuple[int, int]] = ()
+    spot: tuple[int, int] | None = None
+    cell: int = 1
+
+
+@dataclass(frozen=True)
+class Picked:
+    """map: index of the map that was clicked."""
+
+    map: int
+    row: int
+    column: int
+
+
+def map_view(
+    knobs: Knobs,
+    name: str,
+    shown: TokenMap,
+    *,
+    unit: str,
+    colormap: Colormap,
+    limits: tuple[float, float] | None = None,
+    on_pick: Callable[[Picked], None] | None = None,
+    pick_label: str = "",
+) -> None:
+    """One large map with its colour bar; below it the colour range, fixed or automatic, and the map as PNG and NPY.
+
+    name:   of the knob that holds the range, and of the files
+    limits: the range, where the experiment has a knob of its own for it
+    """
+    place = st.container(height="content")
+    with st.container(horizontal=True, gap="small", key=f"map_tools_{name}"):
+        if shown.values.ndim == 2 and limits is None:
+            with st.popover("Colour range", icon=":material/tune:"):
+                limits = _range(knobs, name, shown.values)
+        map_downloads(name, shown, limits, colormap)
+    with place:
+        _draw([shown], f"map_{name}", unit, colormap, limits, None, on_pick, pick_label)
+
+
+def map_downloads(name: str, shown: TokenMap, limits: tuple[float, float] | None, colormap: Colormap) -> None:
+    """The map as a picture and as numbers. name: of the files, once on a page."""
+    values = shown.values
+    png_button(name, lambda: _png(values, limits, colormap))
+    st.download_button(
+        "NPY",
+        lambda: _npy(values),
+        f"{name}.npy",
+        "application/octet-stream",
+        key=f"npy_{name}",
+        icon=":material/data_array:",
+        on_click="ignore",
+    )
+
+
+def png_button(name: str, make: Callable[[], bytes]) -> None:
+    """A picture as a file of that name, once on a page; made when the button is pressed."""
+    st.download_button(
+        "PNG", make, f"{name}.png", "image/png", key=f"png_{name}", icon=":material/image:", on_click="ignore"
+    )
+
+
+def map_tiles(
+    name: str,
+    shown: Sequence[TokenMap],
+    *,
+    unit: str,
+    colormap: Colormap,
+    limits: tuple[float, float] | None = None,
+    chosen: int | None = None,
+    on_pick: Callable[[Picked], None] | None = None,
+    pick_label: str = "",
+) -> None:
+    """Many small maps side by side; one of them is framed. limits: one colour range for all; None: each has its own."""
+    small = [_shrunk(each) for each in shown]
+    _draw(small, f"tiles_{name}", unit, colormap, limits, chosen, on_pick, pick_label, TILE_PX)
+
+
+def _draw(
+    maps: Sequence[TokenMap], key: str, unit: str, colormap, limits, chosen, on_pick, pick_label: str, tile: int = 0
+) -> None:
+    def picked() -> None:
+        found = st.session_state[key].picked
+        if found:
+            on_pick(Picked(int(found["map"]), int(found["row"]), int(found["column"])))
+
+    data = {
+        "maps": [_packed(each) for each in maps],
+        "table": base64.b64encode(colormap_table(colormap).tobytes()).decode(),
+        "range": limits,
+        "unit": unit,
+        "chosen": chosen,
+        "pick": pick_label if on_pick else "",
+        "tile": tile,
+        "max_height": MAX_HEIGHT_PX,
+    }
+    _component(data=data, key=key, on_picked_change=picked if on_pick else lambda: None)
+
+
+def _packed(shown: TokenMap) -> dict:
+    """Values as float32, so that what the pointer tells is exact beside an outlier too."""
+    values = shown.values
+    told = {
+        "title": shown.title,
+        "note": shown.note,
+        "h": values.shape[0],
+        "w": values.shape[1],
+        "marks": [list(map(int, mark)) for mark in shown.marks],
+    }
+    told |= {"spot": None if shown.spot is None else list(map(int, shown.spot)), "cell": shown.cell}
+    if values.ndim == 3:
+        return told | {"rgb": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+    return told | {
+        "low": float(values.min()),
+        "high": float(values.max()),
+        "values": base64.b64encode(values.astype("<f4").tobytes()).decode(),
+    }
+
+
+def _shrunk(shown: TokenMap) -> TokenMap:
+    """A tile of a large map: cells of so many tokens a side, each with its largest value."""
+    values = shown.values
+    cell = -(-max(values.shape) // TILE_TOKENS)
+    if cell == 1:
+        return TokenMap(shown.title, values, shown.note)
+    padded = np.pad(values, [(0, -length % cell) for length in values.shape], mode="edge")
+    cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).max(axis=(1, 3))
+    return TokenMap(shown.title, cells, shown.note, cell=cell)
+
+
+def _range(knobs: Knobs, name: str, values: np.ndarray) -> tuple[float, float] | None:
+    """The fixed limits, or None. A range is fixed first where the map's own values lie."""
+    kind = knobs.choose(
+        "Colour range",
+        f"{name}_range",
+        [AUTOMATIC, FIXED],
+        AUTOMATIC,
+        help="Fixed: the same colours for the same values when the map changes",
+    )
+    if kind == AUTOMATIC:
+        knobs.forget(f"{name}_low", f"{name}_high")
+        return None
+    low_place, high_place = st.columns(2)
+    with low_place:
+        low = knobs.number("From", f"{name}_low", float(values.min()), format="%.4g")
+    with high_place:
+        high = knobs.number("To", f"{name}_high", float(values.max()), format="%.4g")
+    if low >= high:
+        st.caption(":material/warning: “From” must be less than “To”; the map shows its own range.")
+        return None
+    return low, high
+
+
+def _png(values: np.ndarray, limits: tuple[float, float] | None, colormap: Colormap) -> bytes:
+    low, high = limits or (float(values.min()), float(values.max()))
+    pixels = color_map(np.nan_to_num(values, nan=low), low, high, colormap) if values.ndim == 2 else values
+    factor = max(1, round(SAVED_PX / max(values.shape[:2])))
+    return array_to_png(np.ascontiguousarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1)))
+
+
+def _npy(values: np.ndarray) -> bytes:
+    written = io.BytesIO()
+    np.save(written, values, allow_pickle=False)
+    return written.getvalue()

@@ -1,0 +1,1 @@
+"""Everything that draws without knowing the app."""

@@ -1,0 +1,34 @@
+"""The edge where errors become sentences on a page."""
+
+import logging
+from contextlib import contextmanager
+
+import streamlit as st
+
+from samkit.errors import SamkitError
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def sentences():
+    """Show what goes wrong inside as a sentence. Errors made for people are shown as they are; any other goes to the
+    log in full.
+    """
+    try:
+        yield
+    except SamkitError as error:
+        st.error(str(error), icon=":material/error:")
+    except MemoryError:
+        st.error(
+            "The machine ran out of memory. Choose a smaller encoding side or a smaller model, or clear the "
+            "encoding cache in the sidebar.",
+            icon=":material/memory:",
+        )
+    except Exception as error:
+        _log.exception("unexpected error on a page")
+        st.error(
+            f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. Your "
+            "picture and prompts are kept.",
+            icon=":material/bug_report:",
+        )

@@ -1,0 +1,225 @@
+"""Plotly figures. Maps go out as float32 of at most `MAP_SIDE` points a side, because the time a heatmap takes to
+appear grows with its points.
+"""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+
+from samkit.media.colormaps import Colormap, colormap_table
+
+MAP_SIDE = 200
+MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
+LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
+"""Colour and dash of masks 0 to 3, readable on light and dark."""
+
+
+def _figure(traces: list[dict], height: int, **layout) -> go.Figure:
+    """A figure from plain dicts, checked once: Plotly's `add_...` and `update_...` check all that is there again at
+    each call, ten times as long in all.
+    """
+    clear = "rgba(0,0,0,0)"
+    return go.Figure(
+        traces, dict(height=height, margin=dict(l=8, r=8, t=8, b=8), paper_bgcolor=clear, plot_bgcolor=clear) | layout
+    )
+
+
+def _line_at(axis: str, at: float) -> dict:
+    """A thin line over the whole plot at that x or y."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1, f"{other}ref": f"{other} domain"}
+    return dict(type="line", line=dict(color="rgba(128,128,128,.7)", width=1)) | ends
+
+
+def _marked(marks: Mapping[float, str]) -> dict:
+    """Layout of thin vertical lines with a text above each, where no curve crosses it. marks: x -> text."""
+    above = dict(y=1, yref="y domain", yanchor="bottom", showarrow=False, font=dict(size=11))
+    lines, texts = [_line_at("x", at) for at in marks], [dict(x=at, text=text) | above for at, text in marks.items()]
+    return dict(shapes=lines, annotations=texts) | (dict(margin=dict(l=8, r=8, t=24, b=8)) if marks else {})
+
+
+def shrink_map(values: np.ndarray, side: int = MAP_SIDE) -> np.ndarray:
+    """float [H, W] -> float32 with at most `side` points a side, areas averaged."""
+    scale = min(1.0, side / max(values.shape))
+    size = (max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale)))
+    return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+
+
+def band_colorscale(colormap: Colormap) -> list[list]:
+    """The colour scale with its ends cut off: black below, white above."""
+    table = colormap_table(colormap)
+    inner = [[0.001 + 0.998 * i / 16, "rgb({},{},{})".format(*table[round(255 * i / 16)])] for i in range(17)]
+    return [[0.0, "rgb(0,0,0)"], *inner, [1.0, "rgb(255,255,255)"]]
+
+
+def plain_colorscale(colormap: Colormap) -> list[list]:
+    table = colormap_table(colormap)
+    return [[i / 16, "rgb({},{},{})".format(*table[round(255 * i / 16)])] for i in range(17)]
+
+
+def map_figure(
+    values: np.ndarray, picture_size: tuple[int, int], low: float, high: float, colorscale: list, unit: str
+) -> go.Figure:
+    """A heatmap of float [h, w] over a picture of (height, width) pixels: hover tells the pixel and the value in
+    `unit`.
+    """
+    small = shrink_map(values)
+    dx, dy = picture_size[1] / small.shape[1], picture_size[0] / small.shape[0]
+    heatmap = dict(
+        type="heatmap",
+        z=small,
+        x0=dx / 2,
+        dx=dx,
+        y0=dy / 2,
+        dy=dy,
+        zmin=low,
+        zmax=high if high > low else low + 1e-6,
+        colorscale=colorscale,
+        colorbar=dict(title=dict(text=unit, side="right"), thickness=12, len=0.75, y=1, yanchor="top", outlinewidth=0),
+        hovertemplate=f"x %{{x:.0f}}, y %{{y:.0f}} px<br>{unit} %{{z:.2f}}<extra></extra>",
+    )
+    axis = dict(showgrid=False, zeroline=False, showticklabels=False, ticks="", constrain="domain")
+    height = min(MAP_HEIGHT_PX[1], max(MAP_HEIGHT_PX[0], round(MAP_WIDTH_PX * picture_size[0] / picture_size[1])))
+    x_axis = axis | dict(range=[0, picture_size[1]], constraintoward="left")
+    y_axis = axis | dict(range=[picture_size[0], 0], scaleanchor="x", constraintoward="top")
+    return _figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
+
+
+def curves_figure(
+    rows: list[dict],
+    x: str,
+    names: dict[str, str],
+    chosen: str,
+    x_title: str,
+    y_title: str,
+    marks: Mapping[float, str],
+    height: int = 300,
+    from_zero: bool = True,
+    mode: str = "lines",
+    level: float | None = None,
+) -> go.Figure:
+    """Lines over a table's column `x`.
+
+    names: column -> legend; chosen: the column drawn thicker; marks: x -> text of a thin vertical line; from_zero: the
+    y axis begins there; mode: Plotly's, of lines and points; level: y of a thin line
+    """
+    points, traces = [row[x] for row in rows], []
+    for (column, name), (color, dash) in zip(names.items(), LINES if len(names) > 1 else LINES[1:], strict=False):
+        line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
+        hover = f"{name}: %{{y:.3f}}<extra></extra>"
+        traces.append(
+            dict(
+                type="scatter",
+                x=points,
+                y=[row[column] for row in rows],
+                name=name,
+                mode=mode,
+                line=line,
+                hovertemplate=hover,
+            )
+        )
+    y_axis = dict(title=dict(text=y_title), rangemode="tozero" if from_zero else "normal")
+    lines = _marked(marks)
+    if level is not None:
+        lines["shapes"].append(_line_at("y", level))
+    legend = dict(orientation="h", y=-0.28)
+    return _figure(
+        traces,
+        height,
+        hovermode="x unified",
+        legend=legend,
+        xaxis=dict(title=dict(text=x_title)),
+        yaxis=y_axis,
+        **lines,
+    )
+
+
+def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
+    """A heatmap of tokens, float [h, w], each a cell of its own: what is kept with a run."""
+    x_axis = dict(title=dict(text="column"), constrain="domain")
+    y_axis = dict(title=dict(text="row"), autorange="reversed", scaleanchor="x", constrain="domain")
+    cells = _cells(values, colorscale, unit, f"row %{{y}}, column %{{x}}<br>{unit} %{{z:.4g}}<extra></extra>")
+    return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
+
+
+def matrix_figure(
+    values: np.ndarray, x_title: str, y_title: str, unit: str, colorscale: list, limits: tuple[float, float]
+) -> go.Figure:
+    """A square table of numbers as colours, float [N, N]."""
+    x_axis = dict(title=dict(text=x_title), constrain="domain", constraintoward="left")
+    y_axis = dict(
+        title=dict(text=y_title), autorange="reversed", scaleanchor="x", constrain="domain", constraintoward="top"
+    )
+    cells = _cells(values, colorscale, unit, f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
+    return _figure(
+        [cells | dict(zmin=limits[0], zmax=limits[1])],
+        340,
+        margin=dict(l=8, r=8, t=8, b=40),
+        xaxis=x_axis,
+        yaxis=y_axis,
+    )
+
+
+def _cells(values: np.ndarray, colorscale: list, unit: str, hover: str) -> dict:
+    bar = dict(title=dict(text=unit, side="right"), thickness=12, outlinewidth=0)
+    return dict(type="heatmap", z=values.astype(np.float32), colorscale=colorscale, colorbar=bar, hovertemplate=hover)
+
+
+def histogram_figure(values: list[float], x_title: str, y_title: str) -> go.Figure:
+    bars = dict(
+        type="histogram",
+        x=values,
+        nbinsx=40,
+        marker=dict(color=LINES[1][0]),
+        hovertemplate=f"%{{x}}: %{{y}} {y_title}<extra></extra>",
+    )
+    return _figure([bars], 300, bargap=0.05, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
+
+
+def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: str, y_title: str) -> go.Figure:
+    """One dot for each text."""
+    hover = f"%{{text}}<br>{x_title} %{{x:.3g}}<br>{y_title} %{{y:.3g}}<extra></extra>"
+    dots = dict(
+        type="scatter",
+        x=x,
+        y=y,
+        text=texts,
+        mode="markers",
+        marker=dict(color=LINES[1][0], size=7, opacity=0.6),
+        hovertemplate=hover,
+    )
+    return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
+
+
+def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is
+    marked.
+    """
+    windows, traces = [row["window"] for row in rows], []
+    for index, (color, dash) in enumerate(LINES):
+        line = dict(color=color, dash=dash, width=3 if index == chosen else 1.5)
+        ious = [row[f"iou_{index}"] for row in rows]
+        traces.append(
+            dict(
+                type="scatter",
+                x=windows,
+                y=ious,
+                name=f"IoU, mask {index}",
+                mode="lines+markers",
+                line=line,
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    bars = dict(marker=dict(color="rgba(128,128,128,.3)"), hovertemplate="%{y:.0f} ms")
+    traces.append(
+        dict(type="bar", x=windows, y=[row["encode_ms"] for row in rows], name="encode time", yaxis="y2", **bars)
+    )
+    axes = dict(
+        xaxis=dict(title=dict(text="window (tokens)")),
+        yaxis=dict(title=dict(text="IoU with the default's mask"), range=[0, 1.05], dtick=0.2, overlaying="y2"),
+        yaxis2=dict(title=dict(text="encode time (ms)"), side="right", showgrid=False),
+    )
+    marks = {} if default is None else {default: "default"}
+    return _figure(traces, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25), **axes, **_marked(marks))

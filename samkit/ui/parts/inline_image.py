@@ -1,0 +1,43 @@
+"""Pictures sent inside the page's own message: no second request per picture, so a redraw does not flicker."""
+
+import base64
+from html import escape
+
+import cv2
+import numpy as np
+import streamlit as st
+
+
+def fit_within(rgb: np.ndarray, max_width: int, max_height: int) -> np.ndarray:
+    """uint8 [H, W, 3], made smaller to fit; never larger."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, max_width / width, max_height / height)
+    if scale == 1.0:
+        return rgb
+    return cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+
+
+def data_url(rgb: np.ndarray, lossless: bool) -> str:
+    """PNG where every level counts (masks, maps), JPEG for photographs."""
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    if lossless:
+        return (
+            "data:image/png;base64,"
+            + base64.b64encode(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]).decode()
+        )
+    return (
+        "data:image/jpeg;base64,"
+        + base64.b64encode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]).decode()
+    )
+
+
+def inline_image(rgb: np.ndarray, alt: str, css_class: str, lossless: bool = False, share: float = 1.0) -> None:
+    """Show uint8 [H, W, 3] as wide as its column, or that share of it. The height is reserved before it arrives, so
+    nothing moves.
+    """
+    height, width = rgb.shape[:2]
+    part = f";width:{100 * share:.4g}%" if share != 1 else ""
+    st.html(
+        f'<img class="{css_class}" width="{width}" height="{height}" style="height:auto{part}" alt="{escape(alt)}" '
+        f'src="{data_url(rgb, lossless)}">'
+    )

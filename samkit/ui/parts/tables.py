@@ -1,0 +1,47 @@
+"""Tables that leave as CSV: most sort by a click on a column's head; one whose rows change with a slider is plain,
+because it is drawn much faster.
+"""
+
+import csv
+import io
+from html import escape
+
+import streamlit as st
+
+
+def table_with_csv(rows: list[dict], name: str, column_config: dict | None = None, height: int | str = "auto") -> None:
+    """rows: plain values, the same columns in each; name: of the file."""
+    st.dataframe(rows, hide_index=True, column_config=column_config, height=height, key=f"table_{name}")
+    _csv_button(rows, name)
+
+
+def plain_table_with_csv(rows: list[dict], name: str, height: int) -> None:
+    """The same without sorting, fractions with three digits. height: of its place in pixels, in which it scrolls."""
+    text = lambda value: f"{value:.3f}" if isinstance(value, float) else escape(str(value))  # noqa: E731
+    head = "".join(f"<th>{escape(column)}</th>" for column in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{text(value)}</td>' for value in row.values())}</tr>" for row in rows)
+    with st.container(height=height):
+        st.html(f'<table class="samkit-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    _csv_button(rows, name)
+
+
+def _csv_button(rows: list[dict], name: str) -> None:
+    st.download_button(
+        "CSV",
+        lambda: rows_to_csv(rows),
+        f"{name}.csv",
+        "text/csv",
+        key=f"csv_{name}",
+        icon=":material/table_view:",
+        on_click="ignore",
+    )
+
+
+def rows_to_csv(rows: list[dict]) -> bytes:
+    """UTF-8, with a head; nothing for no rows."""
+    written = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(written, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return written.getvalue().encode()

@@ -1,0 +1,99 @@
+"""The pages of kept runs: the list, one run, and several side by side, with one sidebar."""
+
+import streamlit as st
+
+from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.style import style_sheet
+from samkit.ui.runs.compare_tables import CSS as TABLE_CSS
+from samkit.ui.runs.compare_view import compare_view
+from samkit.ui.runs.run_view import run_view
+from samkit.ui.runs.runs_list import list_view
+from samkit.ui.runs.state import RUNS_PAGE, present_store
+from samkit.ui.runs.transfer import import_panel, spool_panel
+from samkit.ui.state.store_state import require_store, store_panel
+
+_CSS = style_sheet("runs.css")
+
+
+def runs_page() -> None:
+    """The list."""
+    _frame()
+    st.title("Runs", anchor=False)
+    st.html('<div class="samkit-question">What was kept, and what came out?</div>')
+    with sentences():
+        require_store(present_store())
+        list_view()
+
+
+def kept_run_page() -> None:
+    """One run, `?id=RUN_ID`."""
+    _frame()
+    run_id = st.query_params.get("id")
+    with sentences():
+        if run_id:
+            require_store(present_store())
+            run_view(run_id)
+        else:
+            _nothing_named("A kept run", "Open a run from the list.")
+
+
+def compare_page() -> None:
+    """Several side by side, `?runs=RUN_ID,RUN_ID`."""
+    _frame()
+    run_ids = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+    with sentences():
+        if run_ids:
+            require_store(present_store())
+            compare_view(run_ids)
+        else:
+            _nothing_named("Compare runs", "Choose two runs or more in the list, then press Compare.")
+
+
+def _nothing_named(title: str, advice: str) -> None:
+    st.title(title, anchor=False)
+    st.info(advice, icon=":material/history:")
+    st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+
+
+def _frame() -> None:
+    st.html(f"<style>{_CSS}{TABLE_CSS}</style>")
+    with sentences():
+        _sidebar()
+
+
+def _sidebar() -> None:
+    with st.sidebar:
+        store_panel()
+        _mlflow(present_store())
+        st.divider()
+        if st.button("Import runs", icon=":material/unarchive:", width="stretch", key="open_import"):
+            _import_dialog()
+        if st.button(
+            "Runs that wait",
+            icon=":material/outbox:",
+            width="stretch",
+            key="open_spool",
+            help="What waits for the store, and why",
+        ):
+            _spool_dialog()
+
+
+def _mlflow(store) -> None:
+    if store.is_http:
+        st.link_button("Open MLflow", store.server_url, icon=":material/open_in_new:", width="stretch")
+        return
+    with st.popover("Open MLflow", icon=":material/open_in_new:", width="stretch"):
+        st.caption("Start MLflow's own pages with this command, then open http://127.0.0.1:5000")
+        st.code(store.ui_command(), language="bash", wrap_lines=True)
+
+
+@st.dialog("Import runs", width="large")
+def _import_dialog() -> None:
+    with sentences():
+        import_panel()
+
+
+@st.dialog("Runs that wait for the store", width="large")
+def _spool_dialog() -> None:
+    with sentences():
+        spool_panel()

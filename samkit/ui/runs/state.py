@@ -1,0 +1,168 @@
+"""What a visitor sees of the kept runs: what is searched for, which page of it, which runs are chosen; and the run
+files that were fetched.
+"""
+
+import shutil
+import tempfile
+import threading
+import weakref
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from filelock import FileLock, Timeout
+
+from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.dates import shown_time
+from samkit.tracking.compare import MAX_COMPARED
+from samkit.tracking.store.search import EVERYTHING, Query
+from samkit.tracking.store.store import RunStore, RunSummary
+from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
+
+RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
+"""The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
+FILES_KEPT_BYTES = 2 * 2**30
+FILES_FOLDER, IN_USE = "samkit-run-files-", "in_use.lock"
+"""Names of the folder of fetched runs, and of the file in it that the process which uses it holds locked."""
+_KEY = "samkit.runs"
+
+
+@dataclass
+class RunsTable:
+    """tokens: of the pages up to the present one, None for the first; chosen: run id -> name, in the order of choice;
+    replays: run id -> outcome
+    """
+
+    query: Query = EVERYTHING
+    tokens: list[str | None] = field(default_factory=lambda: [None])
+    chosen: dict[str, str] = field(default_factory=dict)
+    replays: dict[str, object] = field(default_factory=dict)
+    round: int = 0
+
+    def look_for(self, query: Query) -> None:
+        """Another question begins at its first page."""
+        if query != self.query:
+            self.query, self.tokens = query, [None]
+
+    def choose(self, run_id: str, name: str, wanted: bool) -> None:
+        if wanted:
+            self.chosen[run_id] = name
+        else:
+            self.chosen.pop(run_id, None)
+
+    def clear(self) -> None:
+        """Nothing is chosen; the boxes of the list are made anew."""
+        self.chosen.clear()
+        self.round += 1
+
+
+def runs_table() -> RunsTable:
+    """This visitor's."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = RunsTable(query=replace(EVERYTHING, zone=visitor_zone()))
+    return st.session_state[_KEY]
+
+
+def visitor_zone() -> tzinfo:
+    """The time zone of the visitor's browser."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (KeyError, ValueError):
+        return UTC
+
+
+def when(created_ms: int) -> str:
+    """A time as the visitor's clock shows it."""
+    return shown_time(created_ms, visitor_zone())
+
+
+def experiment_title(name: str) -> str:
+    return next((page.title for page in EXPERIMENT_PAGES if page.name == name), name)
+
+
+@st.cache_resource(show_spinner=False)
+def run_store(uri: str) -> RunStore:
+    """One connection for all visitors."""
+    return RunStore(uri)
+
+
+def present_store() -> RunStore:
+    return run_store(RunStore().uri)
+
+
+class RunFiles:
+    """Fetched runs on this machine's disk, the least recently used removed first. One for all visitors; who waits for
+    one run keeps nobody from another.
+    """
+
+    def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):
+        self._folder = _temporary_folder(self)
+        self._limit = limit_bytes
+        self._fetched: OrderedDict[str, tuple[Bundle, int]] = OrderedDict()
+        self._fetching: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def open(self, store: RunStore, run: RunSummary) -> Bundle:
+        """The run's folder; fetched once, and again after its name, note or tags changed."""
+        said = hash((store.uri, run.name, tuple(sorted(run.tags.items()))))
+        key = f"{run.run_id}-{said & 0xFFFFFFFFFFFF:x}"
+        with self._lock:
+            fetching = self._fetching.setdefault(key, threading.Lock())
+        try:
+            with fetching:
+                found = self._get(key)
+                if found is None:
+                    found = self._fetch(store, run.run_id, key)
+                return found
+        finally:
+            with self._lock:
+                self._fetching.pop(key, None)
+
+    def _get(self, key: str) -> Bundle | None:
+        with self._lock:
+            if key not in self._fetched:
+                return None
+            self._fetched.move_to_end(key)
+            return self._fetched[key][0]
+
+    def _fetch(self, store: RunStore, run_id: str, key: str) -> Bundle:
+        folder = self._folder / key
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            bundle = store.load(run_id, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        with self._lock:
+            self._fetched[key] = bundle, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            # As many as are compared at once stay, whatever their size.
+            while len(self._fetched) > MAX_COMPARED and sum(size for _, size in self._fetched.values()) > self._limit:
+                old, _ = self._fetched.popitem(last=False)
+                shutil.rmtree(self._folder / old, ignore_errors=True)
+        return bundle
+
+
+def _temporary_folder(owner: object) -> Path:
+    """A folder that goes with its owner, or with the process; those that killed processes left go first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FILES_FOLDER}*/{IN_USE}"):
+        with suppress(OSError, Timeout), FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=FILES_FOLDER))
+    lock = FileLock(folder / IN_USE, thread_local=False)
+    lock.acquire()
+    weakref.finalize(owner, _remove, folder, lock)
+    return folder
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@st.cache_resource(show_spinner=False)
+def run_files() -> RunFiles:
+    return RunFiles()

@@ -1,0 +1,101 @@
+"""Runs leave as a zip file and come in from one; and those that wait for the store."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from samkit.errors import SamkitError
+from samkit.tracking.bundle.archive import export_runs, import_runs
+from samkit.tracking.store.keep import keep_imported
+from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.store import RunStore
+from samkit.ui.parts.edge import sentences
+from samkit.ui.runs.state import RUN_PAGE, present_store
+from samkit.words import format_bytes
+
+MAX_EXPORTED = 100
+
+
+def download_zip(store: RunStore, run_ids: list[str], label: str, key: str) -> None:
+    """A button that gives the runs as one zip file. It is made when the button is pressed."""
+
+    def pack() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+            bundles = [store.load(run_id, Path(folder, run_id)) for run_id in run_ids]
+            return export_runs(bundles, Path(folder, "runs.zip")).read_bytes()
+
+    many = len(run_ids) > MAX_EXPORTED
+    help_text = (
+        f"At most {MAX_EXPORTED} runs at once: the command `python -m samkit runs export` takes more"
+        if many
+        else "A zip file to import or replay elsewhere"
+    )
+    name = f"run-{run_ids[0][:8]}.zip" if len(run_ids) == 1 else f"{len(run_ids)}-runs.zip"
+    more = dict(icon=":material/archive:", disabled=not run_ids or many, key=key, help=help_text, on_click="ignore")
+    st.download_button(label, pack, name, "application/zip", **more)
+
+
+def import_panel() -> None:
+    """A zip file into the store: all of it, or nothing and why."""
+    file = st.file_uploader(
+        "A zip file with runs, from Export here or `python -m samkit runs export`", type="zip", key="import_runs_file"
+    )
+    if (
+        not st.button("Import", icon=":material/unarchive:", disabled=file is None, key="import_runs", type="primary")
+        or file is None
+    ):
+        return
+    with sentences(), tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
+        source = Path(folder) / "uploaded.zip"
+        source.write_bytes(file.getbuffer())
+        bundles = import_runs(source, Path(folder) / "runs", shown_name=file.name)
+        bar = st.progress(0.0)
+
+        def progress(number: int, total: int) -> None:
+            bar.progress(number / total, text=f"Run {number + 1} of {total}: {bundles[number].name}")
+
+        outcomes = keep_imported(bundles, present_store(), progress=progress)
+        bar.empty()
+        kept = [
+            (bundle.name, outcome.run.run_id) for bundle, outcome in zip(bundles, outcomes, strict=True) if outcome.run
+        ]
+        for sentence in dict.fromkeys(outcome.sentence for outcome in outcomes if not outcome.run):
+            st.warning(sentence)
+        if kept:
+            st.success(
+                f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:"
+            )
+        for name, run_id in kept[:20]:
+            st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
+
+
+def spool_panel() -> None:
+    """What waits and why."""
+    spool, store = Spool(), present_store()
+    waiting = spool.entries()
+    if not waiting:
+        st.caption("Nothing waits: every run that was kept here is in the store.")
+        return
+    st.markdown("These runs are safe on this machine's disk and are sent to the store when the app starts, or now.")
+    rows = [
+        {
+            "name": each.name,
+            "experiment": each.experiment,
+            "kept": each.created,
+            "size": format_bytes(each.bytes),
+            "why it waits": each.problem,
+        }
+        for each in waiting
+    ]
+    st.dataframe(rows, hide_index=True)
+    if st.button(f"Deliver {len(waiting)}", icon=":material/outbox:", key="deliver_waiting"):
+        with sentences():
+            bar = st.progress(0.0)
+            delivery = spool.deliver(store, lambda done, total: bar.progress(done / total, text=f"{done} of {total}"))
+            for sentence in delivery.set_aside:
+                st.warning(sentence)
+            if delivery.problem:
+                raise SamkitError(delivery.problem)
+            st.toast(f"Delivered {len(delivery.delivered)}.", icon=":material/outbox:")
+            st.rerun()

@@ -1,0 +1,22 @@
+"""Loaded models, shared by all visitors. torch is imported here, when a page first needs a model, and not before."""
+
+import streamlit as st
+
+MAX_LOADED = 3
+
+
+@st.cache_resource(max_entries=MAX_LOADED, show_spinner=False)
+def _load(path: str, modified_ns: int, device: str, dtype: str):
+    from samkit.models.sam import load_model
+
+    return load_model(path, device=device, dtype=dtype)
+
+
+def shared_model(ref: str, device: str = "auto", dtype: str = "float32"):
+    """The loaded `SamModel`; the file is read once for all visitors and again only after it changed. Raises
+    `SamkitError`s with a sentence.
+    """
+    from samkit.models.files.catalogue import resolve_model
+
+    path = resolve_model(ref)
+    return _load(str(path), path.stat().st_mtime_ns, device, dtype)

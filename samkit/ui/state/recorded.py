@@ -1,0 +1,120 @@
+"""The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from samkit.experiments.result import Inputs, Prior
+from samkit.media.drawing import overlay
+from samkit.media.films import FileVideo, Video
+from samkit.media.pictures import Picture
+from samkit.media.sample_videos import load_sample_video
+from samkit.media.video import open_video
+from samkit.prompts import Prompts
+from samkit.ui.parts import style
+from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.state.films import film_store
+from samkit.work.queue import BackgroundJob, job_slots
+
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
+
+_KEY = "samkit.film_table"
+FIRST_FILM, FIRST_PICTURE = "coin", "coins"
+"""What a first visit finds: a film, and a sample picture with what the film shows."""
+THUMB_PX = (280, 200)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A prior and how it looks: uint8 [h, w, 3], the picture with its mask, small."""
+
+    prior: Prior
+    thumbnail: np.ndarray
+
+
+@dataclass
+class FilmTable:
+    """What lies on this visitor's table for films.
+
+    bank: memories from a file; visited: whether the page was shown before
+    """
+
+    video: Video
+    recorded: list[Recorded] = field(default_factory=list)
+    bank: "MemoryBank | None" = None
+    job: BackgroundJob | None = None
+    visited: bool = False
+
+    def show_film(self, video: Video) -> None:
+        """Another film. Memories stay; those of the film before become memories of pictures."""
+        self.video = video
+        self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
+        self.drop_run()
+
+    def record(self, prior: Prior, mask: np.ndarray) -> None:
+        prior = replace(prior, film_frame=self.video.frame_of(prior.picture))
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask)))
+
+    def record_prior(self, prior: Prior) -> None:
+        """A prior whose mask is not known yet."""
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, prior.mask)))
+
+    def remove(self, index: int) -> None:
+        del self.recorded[index]
+
+    def inputs(self, picture: Picture) -> Inputs:
+        """picture: what stands for the run where nothing is recorded."""
+        priors = tuple(each.prior for each in self.recorded)
+        first = priors[0] if priors else Prior(picture)
+        return Inputs(
+            image=first.picture,
+            prompts=first.prompts if priors else Prompts(),
+            video=self.video,
+            priors=priors,
+            bank=self.bank,
+        )
+
+    def forget_bank(self) -> None:
+        self.bank = None
+
+    def start(self, make) -> None:
+        self.drop_run()
+        self.job = BackgroundJob(make, job_slots())
+
+    def drop_run(self) -> None:
+        if self.job is not None:
+            self.job.pause()
+        self.job = None
+
+    def restore(self, inputs: Inputs) -> None:
+        """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
+        goes.
+        """
+        video = inputs.video
+        if isinstance(video, FileVideo):
+            video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
+        self.video = video
+        self.drop_run()
+        self.bank = inputs.bank
+        self.recorded = []
+        for prior in inputs.priors:
+            self.record_prior(prior)
+
+
+def film_table() -> FilmTable:
+    """This visitor's table; a first visit finds a sample film."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = FilmTable(load_sample_video(FIRST_FILM))
+    return st.session_state[_KEY]
+
+
+def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:
+    """uint8 [h, w, 3]. mask: bool [H, W], or None where it is not known."""
+    small = fit_within(picture.rgb, *THUMB_PX)
+    if mask is None:
+        return small
+    steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
+    return overlay(small, np.ascontiguousarray(mask[np.ix_(*steps)]), style.MASK_COLOR, alpha=0.5)

@@ -41,3 +41,7 @@ class StoreError(SamkitError):
 
 class DeviceError(SamkitError):
     """A device or dtype this machine doesn't have."""
+
+
+class Cancelled(SamkitError):
+    """The person who waited for the work has cancelled it."""

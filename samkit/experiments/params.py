@@ -1,17 +1,70 @@
-"""Experiment parameters from names and values that a person wrote: each refusal is a sentence."""
+"""Parameters of experiments: what each has, and values that a person wrote, where every refusal is a sentence.
+
+A parameter says all there is to know of it: bounds and default, a description, and with `knob` the step, the unit and
+the range in which people usually move it. Pages, the command line and sweeps read it there.
+"""
 
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samkit.errors import ParamsError
-from samkit.experiments.result import PlainParams
 
 
-def build_params(params_class: type[PlainParams], values: Mapping[str, Any]) -> PlainParams:
+class PlainParams(BaseModel):
+    """Parameters of an experiment; each experiment's `Params` adds its own knobs. Unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def knob(
+    step: float | None = None,
+    usual: tuple[float, float] | None = None,
+    unit: str = "",
+    label: str = "",
+) -> dict[str, Any]:
+    """`json_schema_extra` of a parameter's `Field`: how a person moves it.
+
+    step:  between two values of a slider
+    usual: the range of a slider, where the bounds are wider than people need; a value beyond it is taken all the same
+    unit:  of the value, such as "px" or "logits"
+    label: what the knob is called; default: the parameter's name
+    """
+    said = {"step": step, "usual": list(usual) if usual else None, "unit": unit, "label": label}
+    return {name: value for name, value in said.items() if value not in (None, "")}
+
+
+class ExperimentParams(PlainParams):
+    """Parameters of every experiment that encodes a picture."""
+
+    side: int | None = Field(
+        default=None,
+        ge=32,
+        description="longest side of the encoded picture in pixels; empty: the model's native side",
+        json_schema_extra=knob(unit="px", label="Encoding side"),
+    )
+    fit: Literal["native", "stretch", "aspect"] = Field(
+        default="native", description="how the picture is fitted to the encoder"
+    )
+
+
+class MaskParams(ExperimentParams):
+    """Parameters of every experiment that makes masks."""
+
+    refine_edges: bool = Field(
+        default=False,
+        description="cut the masks again along the picture's edges by OpenCV's GrabCut: a step after the model, not "
+        "its own output",
+    )
+
+
+AnyParams = TypeVar("AnyParams", bound=PlainParams)
+
+
+def build_params(params_class: type[AnyParams], values: Mapping[str, Any]) -> AnyParams:
     """`params_class(**values)`, with `ParamsError` for an unknown name (and the nearest known ones) and for a value out
     of range.
     """

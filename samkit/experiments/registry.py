@@ -1,56 +1,136 @@
-"""The experiments by name. A module is imported when it is asked for, so that listing them costs nothing."""
+"""The experiments there are: one row each, for pages, command line and sweeps alike.
+
+Listing them costs nothing: an experiment's module, and torch with it, is imported when it is asked for.
+"""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from samkit.errors import BadInput
+from samkit.experiments.params import PlainParams
+
+if TYPE_CHECKING:
+    from samkit.experiments.inputs import Inputs
+    from samkit.experiments.lab import LabLike
+    from samkit.experiments.result import Result
+    from samkit.models.sam import SamModel
 
 
-class _Experiments(Mapping[str, ModuleType]):
-    """name -> module with NAME, TITLE, QUESTION, TAKES, Params and run. TAKES: the fields of `Inputs` that its run
-    looks at.
-    """
+class Experiment(Protocol):
+    """A module of this folder. TAKES: the fields of `Inputs` that its run looks at."""
 
-    def __init__(self, modules: dict[str, str]):
-        self._modules = modules
+    NAME: str
+    TAKES: tuple[str, ...]
+    Params: type[PlainParams]
 
-    def __getitem__(self, name: str) -> ModuleType:
-        return import_module(f"samkit.experiments.{self._modules[name]}")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
+    def run(self, model: "SamModel", inputs: "Inputs", params: Any, lab: "LabLike") -> "Result[Any]": ...
 
 
-EXPERIMENTS = _Experiments(
-    {
-        "block-norms": "block_norms",
-        "cross-image": "cross_image",
-        "mask-stability": "mask_stability",
-        "position-encoding": "position_encoding",
-        "semantic-similarity": "semantic_similarity",
-        "video-priors": "video_priors",
-        "window-size": "window_size",
-    }
+@dataclass(frozen=True)
+class Entry:
+    """name: as on the command line; icon: the name of a Material symbol; families: the models it runs with."""
+
+    name: str
+    title: str
+    question: str
+    summary: str
+    icon: str
+    families: str
+
+    @property
+    def module_name(self) -> str:
+        """The file's name, here, among the pages and among the tests."""
+        return self.name.replace("-", "_")
+
+    @property
+    def experiment(self) -> Experiment:
+        """The module, imported now."""
+        return cast(Experiment, import_module(f"samkit.experiments.{self.module_name}"))
+
+
+ENTRIES = (
+    Entry(
+        "mask-stability",
+        "Mask stability",
+        "Which part of a mask is safe?",
+        "See the logits behind a mask, move the cut, blur the picture, shake the prompt, and watch what stays.",
+        "contrast",
+        "SAM v1, v2, v2.1",
+    ),
+    Entry(
+        "cross-image",
+        "Cross-image segmentation",
+        "Does the model find the same thing in another picture?",
+        "Prompt one picture, segment the other with the model's memory, look again, and shake the prompt.",
+        "compare",
+        "SAM v2, v2.1",
+    ),
+    Entry(
+        "block-norms",
+        "Block norms",
+        "Are there tokens with unusually high norms?",
+        "See every transformer block's tokens as a map, find those that stick out, and how much each block changes.",
+        "layers",
+        "SAM v1, v2, v2.1",
+    ),
+    Entry(
+        "semantic-similarity",
+        "Semantic similarity",
+        "What else does the model take for the same thing?",
+        "Mark one thing, compare its tokens with all others, count the regions, and give each found object a mask.",
+        "join_inner",
+        "SAM v1, v2, v2.1",
+    ),
+    Entry(
+        "window-size",
+        "Window size",
+        "Which window sizes does a model stand, and what do they cost?",
+        "Give each stage's attention another window, compare mask, encoding and time with the default, sweep them all.",
+        "grid_view",
+        "SAM v1, v2, v2.1",
+    ),
+    Entry(
+        "position-encoding",
+        "ViT position encoding",
+        "How does the encoder know where a token is?",
+        "See the encoding on any grid: its channels, directions, frequencies, and what bfloat16 does to it.",
+        "grid_on",
+        "SAM v1, v2, v2.1",
+    ),
+    Entry(
+        "video-priors",
+        "Video with image priors",
+        "Can memories of pictures find the thing in a film?",
+        "Record memories on pictures, run a film with them, and watch object score and area as it plays.",
+        "movie",
+        "SAM v2, v2.1",
+    ),
 )
+"""In the order of the pages."""
+
+NAMES = tuple(entry.name for entry in ENTRIES)
 
 
-def find_experiment(name: str) -> ModuleType:
-    """The experiment's module; BadInput with the nearest names where there is none. `_` for `-` and capitals make no
+def find_entry(name: str) -> Entry:
+    """The experiment's row; BadInput with the nearest names where there is none. `_` for `-` and capitals make no
     difference.
     """
     folded = name.strip().lower().replace("_", "-")
-    if folded in tuple(EXPERIMENTS):
-        return EXPERIMENTS[folded]
-    near = difflib.get_close_matches(folded, list(EXPERIMENTS), n=3, cutoff=0.6)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(EXPERIMENTS)}."
+    for entry in ENTRIES:
+        if entry.name == folded:
+            return entry
+    near = difflib.get_close_matches(folded, NAMES, n=3, cutoff=0.6)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}."
     raise BadInput(f'There is no experiment "{name}": {advice}')
 
 
-def experiments_taking(name: str) -> list[str]:
+def find_experiment(name: str) -> Experiment:
+    """The experiment's module; as `find_entry`."""
+    return find_entry(name).experiment
+
+
+def experiments_taking(field: str) -> list[str]:
     """The experiments that look at this field of `Inputs`, such as `image_b`."""
-    return [experiment for experiment, module in EXPERIMENTS.items() if name in module.TAKES]
+    return [entry.name for entry in ENTRIES if field in entry.experiment.TAKES]

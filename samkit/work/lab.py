@@ -1,0 +1,147 @@
+"""The lab that experiments run in: encodings, remembered parts, progress and cancelling, in one place.
+
+A lab is made for one run and costs nothing. What it remembers lies in two memories, which many labs may share: in the app
+all visitors', on the command line its own.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from samkit.errors import Cancelled
+from samkit.experiments.lab import Progress
+from samkit.media.pictures import Picture
+from samkit.models.encoding import ImageEncoding
+from samkit.models.sam import SamModel
+from samkit.work.content_key import content_key
+from samkit.work.memory import Memory
+
+T = TypeVar("T")
+ENCODINGS_BYTES = 512 * 2**20
+PARTS_BYTES = 256 * 2**20
+
+
+class LazyEncoding:
+    """A picture's encoding, made when it is first looked at. content_key: what it will hold, known before that."""
+
+    def __init__(self, key: str, make: Callable[[], ImageEncoding]):
+        self.content_key = key
+        self._make = make
+        self._made: ImageEncoding | None = None
+
+    @property
+    def value(self) -> ImageEncoding:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+class Lab:
+    """See `samkit.experiments.lab.LabLike` for what an experiment asks of it.
+
+    encodings, parts: where encodings and remembered parts are kept; default: memories of this lab's own
+    progress:  is told how far the work is
+    cancelled: asked at every report; the work ends with `Cancelled` where it says yes
+    """
+
+    content_key = "lab"
+    """A lab among a function's arguments says nothing about what the function gives."""
+
+    def __init__(
+        self,
+        encodings: Memory | None = None,
+        parts: Memory | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ):
+        self._encodings = encodings or Memory(ENCODINGS_BYTES)
+        self._parts = parts or Memory(PARTS_BYTES)
+        self._progress = progress
+        self._cancelled = cancelled
+
+    def encoding(
+        self,
+        model: SamModel,
+        picture: Picture,
+        *,
+        side: int | None = None,
+        fit: str = "native",
+        window_sizes: tuple[int, ...] | None = None,
+        keep_blocks: bool = False,
+    ) -> LazyEncoding:
+        windows = tuple(window_sizes or model.info.window_sizes)
+        key = content_key("encoding", model, picture, side or model.info.native_side, fit, windows, keep_blocks)
+
+        def encode() -> ImageEncoding:
+            return model.encode_image(
+                picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
+            )
+
+        def make() -> ImageEncoding:
+            encoding = self._encodings.get(key, encode)
+            _remember_key(encoding, key)
+            return encoding
+
+        return LazyEncoding(key, make)
+
+    def recall(self, function: Callable[..., T], *arguments: Any) -> T:
+        key = content_key(function, *map(_known, arguments))
+        value = self._parts.get(key, lambda: function(*arguments))
+        _remember_key(value, key)
+        return value
+
+    def report(self, share: float, line: str) -> None:
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled("The work was cancelled.")
+        if self._progress is not None:
+            self._progress(share, line)
+
+    def span(self, start: float, end: float) -> "Lab":
+        def progress(share: float, line: str) -> None:
+            if self._progress is not None:
+                self._progress(start + (end - start) * share, line)
+
+        return Lab(self._encodings, self._parts, progress, self._cancelled)
+
+
+class _Known:
+    """Stands for a value that a lab gave: its key says what it was made from, so that nobody reads all of its bytes."""
+
+    def __init__(self, key: str):
+        self.content_key = key
+
+
+_keys: dict[int, tuple[weakref.ref, str]] = {}
+_keys_lock = threading.RLock()
+"""Reentrant: a value may be let go, and forgotten here, while its own thread holds the lock."""
+
+
+def _remember_key(value: Any, key: str) -> None:
+    """Let `value` be known by `key` as long as it lives. Values that can't be followed, and those that are known by
+    a hash of their own, are known by their content.
+    """
+    place = id(value)
+    if hasattr(value, "sha256") or _known(value) is not value:
+        return
+
+    def forget(gone: weakref.ref) -> None:
+        with _keys_lock:
+            if place in _keys and _keys[place][0] is gone:
+                del _keys[place]
+
+    try:
+        followed = weakref.ref(value, forget)
+    except TypeError:
+        return
+    with _keys_lock:
+        _keys[place] = followed, key
+
+
+def _known(value: Any) -> Any:
+    """The value, or what stands for it where a lab gave it; in tuples and lists each of them."""
+    if type(value) in (tuple, list):
+        return tuple(map(_known, value))
+    with _keys_lock:
+        found = _keys.get(id(value))
+    return _Known(found[1]) if found is not None and found[0]() is value else value

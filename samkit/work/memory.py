@@ -1,0 +1,116 @@
+"""Values that were slow to make, kept by content for whoever asks next, in as many bytes as they may have."""
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """used and limit in bytes; too_large: bytes of the last value where it was more than the limit and so not kept,
+    else 0.
+    """
+
+    entries: int
+    used: int
+    limit: int
+    hits: int
+    misses: int
+    too_large: int = 0
+
+
+class Memory:
+    """The values used last, dropped from the least recently used on. Safe for threads: two who ask for the same value at
+    once wait for one of them to make it.
+    """
+
+    def __init__(self, limit_bytes: int):
+        self._limit = limit_bytes
+        self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._making: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._used = self._hits = self._misses = self._too_large = 0
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """The value kept under `key`; made by `make` where there is none. What `make` raises is kept by nobody."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                with self._lock:
+                    if key in self._values:
+                        self._hits += 1
+                        self._values.move_to_end(key)
+                        return self._values[key][0]
+                    self._misses += 1
+                value = make()
+                self._put(key, value)
+                return value
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
+
+    def has(self, key: str) -> bool:
+        """Whether the value is kept at this moment."""
+        with self._lock:
+            return key in self._values
+
+    def state(self) -> MemoryState:
+        with self._lock:
+            return MemoryState(len(self._values), self._used, self._limit, self._hits, self._misses, self._too_large)
+
+    def clear(self) -> None:
+        """Forget every value."""
+        with self._lock:
+            self._values.clear()
+            self._used = self._too_large = 0
+
+    def _put(self, key: str, value: Any) -> None:
+        size = bytes_of(value)
+        with self._lock:
+            self._too_large = size if size > self._limit else 0
+            if self._too_large:
+                return
+            self._values[key] = value, size
+            self._used += size
+            while self._used > self._limit:
+                _, (_, dropped) = self._values.popitem(last=False)
+                self._used -= dropped
+
+
+def bytes_of(value: Any) -> int:
+    """About how many bytes of memory a value holds. What several of its parts share counts once; pictures, which their
+    owners hold anyway, count nothing.
+    """
+    return _bytes_of(value, set())
+
+
+def _bytes_of(value: Any, seen: set[int]) -> int:
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    if hasattr(value, "rgb") and hasattr(value, "sha256"):  # a picture
+        return 0
+    if hasattr(value, "untyped_storage"):  # a tensor: views of one storage count once
+        storage = value.untyped_storage()
+        if storage.data_ptr() in seen:
+            return 0
+        seen.add(storage.data_ptr())
+        return storage.nbytes()
+    if hasattr(value, "nbytes"):
+        base = getattr(value, "base", None)
+        return _bytes_of(base, seen) if base is not None and hasattr(base, "nbytes") else int(value.nbytes)
+    if isinstance(value, Mapping):
+        return 64 + sum(_bytes_of(each, seen) for item in value.items() for each in item)
+    if isinstance(value, list | tuple | set | frozenset):
+        return 64 + sum(_bytes_of(each, seen) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return 64 + sum(_bytes_of(getattr(value, field.name), seen) for field in fields(value))
+    if hasattr(value, "network"):  # a model: nobody's to count
+        return 0
+    return sys.getsizeof(value)

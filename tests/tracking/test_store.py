@@ -17,13 +17,13 @@ from filelock import Timeout
 
 from samkit.errors import BadInput, StoreError
 from samkit.media.drawing import mask_from_png
+from samkit.tracking.store import locks as fresh_store
 from samkit.tracking.store import spool as spool_module
 from samkit.tracking.store import store as store_module
 from samkit.tracking.store.keep import keep_run
 from samkit.tracking.store.search import EVERYTHING, neighbours, search_runs
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
-from samkit.tracking.store import locks as fresh_store
 from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import free_port

@@ -94,5 +94,7 @@ class Result(Generic[ParamsT]):
         return self.metrics[name].value
 
     def index(self, name: str = "mask_index") -> int:
-        """A fact that is a whole number, such as which mask was chosen. KeyError where the run has none of that name."""
+        """A fact that is a whole number, such as which mask was chosen. KeyError where the run has none of that
+        name.
+        """
         return int(self.facts[name])

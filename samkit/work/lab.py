@@ -1,7 +1,7 @@
 """The lab that experiments run in: encodings, remembered parts, progress and cancelling, in one place.
 
-A lab is made for one run and costs nothing. What it remembers lies in two memories, which many labs may share: in the app
-all visitors', on the command line its own.
+A lab is made for one run and costs nothing. What it remembers lies in two memories, which many labs may share: in the
+app all visitors', on the command line its own.
 """
 
 import threading

@@ -25,8 +25,8 @@ class MemoryState:
 
 
 class Memory:
-    """The values used last, dropped from the least recently used on. Safe for threads: two who ask for the same value at
-    once wait for one of them to make it.
+    """The values used last, dropped from the least recently used on. Safe for threads: two who ask for the same value
+    at once wait for one of them to make it.
     """
 
     def __init__(self, limit_bytes: int):

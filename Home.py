@@ -1,5 +1,5 @@
-"""The way in: `streamlit run Home.py`."""
+"""SAM workbench: `streamlit run Home.py`."""
 
-from samkit.ui.router import route
+import streamlit as st
 
-route()
+app = st.App("samkit/ui/script/main.py")

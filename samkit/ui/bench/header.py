@@ -1,30 +1,20 @@
 """The top of every experiment page: title, the question it answers, and what to know before turning a knob."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import streamlit as st
 
-from samkit.ui.state.experiment_pages import ExperimentPage
+from samkit.ui.bench.page import ExperimentPage
 
 
-@dataclass(frozen=True)
-class About:
-    """idea, paper and look_for are Markdown; try_label names what `try_it`, given to `page_header`, sets up."""
-
-    idea: str
-    paper: str
-    look_for: str
-    try_label: str
-
-
-def page_header(page: ExperimentPage, about: About, try_it: Callable[[], None]) -> None:
+def page_header(page: ExperimentPage, try_it: Callable[[], None]) -> None:
     """Title, question, and the About popover with a good first try."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            st.title(page.title, anchor=False)
-            st.html(f'<div class="samkit-question">{page.question}</div>')
+            st.title(page.entry.title, anchor=False)
+            st.html(f'<div class="samkit-question">{page.entry.question}</div>')
         about_place = st.popover("About", icon=":material/info:")
+    about = page.about
     with about_place:
         st.markdown(f"{about.idea}\n\n**What to look for**\n\n{about.look_for}\n\n{about.paper}")
         st.button(about.try_label, icon=":material/play_arrow:", on_click=try_it, key=f"try_{page.name}")

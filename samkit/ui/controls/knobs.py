@@ -1,241 +1,341 @@
-"""An experiment's knobs: widgets whose values are kept in the workspace, so that they are as they were when a page is
-opened again.
+"""Knobs as declarations: a page lists them, and drawing, opening a kept run and adapting to another model follow.
+
+Bounds, default, step, unit and help are those of the experiment's `Params`; a knob adds what only a screen knows: which
+kind of widget it is, and where it needs them, the options that the model at hand has.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-from samkit.experiments.params import build_params
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.param_info import ParamInfo, param_info
+from samkit.experiments.params import PlainParams
 from samkit.media.colormaps import COLORMAPS
+from samkit.models.sam import SamModel
+from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.state.browser_memory import remember_colormap
-from samkit.ui.state.workspace import Workspace
-
-SHARED = ("colormap",)
-"""Knobs that have one value on all pages."""
-MAX_WHOLE = 2**53 - 1
-"""The largest whole number a browser counts to."""
 
 
-class Knobs:
-    """One page's knobs. Every method draws a widget and returns its value, which is kept under `name`.
-
-    The stored value is put into the widget's state before the widget is made, because Streamlit drops that state when
-    the page is left. A widget whose value was changed by `set` is a new one to the browser: what the browser says of
-    the old one, while it doesn't know the change yet, is void. A kept run's values are shown as they are: sliders
-    become as long as they need, and what can't be shown is told by `notices`.
+@dataclass(frozen=True)
+class Panel:
+    """Where knobs are drawn. encoding: the parameters side and fit, where the experiment has them; disabled: knobs are
+    shown and can't be moved.
     """
 
-    def __init__(self, work: Workspace, page: str):
-        self._work, self.page = work, page
-        self._own = work.params.setdefault(page, {})
-        self._shared = work.shared_params
-        # name -> times its widget was renewed; value of the opened run; (sentence, value shown in its place); (lowest,
-        # highest) of its slider
-        self._changes, self._restored, self._notices, self._reach = (
-            st.session_state.setdefault(f"samkit.knobs.{page}.{kind}", {})
-            for kind in ("changes", "restored", "notices", "reach")
-        )
+    values: KnobValues
+    params: type[PlainParams]
+    model: SamModel
+    inputs: Inputs
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    disabled: bool = False
 
-    @property
-    def base(self) -> dict[str, Any]:
-        """The whole parameters of the run that was opened on this page; empty where none was."""
-        return self._work.opened.get(self.page, {})
+    def info(self, name: str) -> ParamInfo:
+        return param_info(self.params, name)
 
-    def restore(self, params: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Show a kept run. params: all of its parameters; values: of the knobs that make them."""
-        self._work.opened[self.page] = dict(params)
-        self._notices.clear()
-        self.set(values)
-        self._restored.clear()
-        self._restored.update(values)
 
-    def without_run(self) -> "Knobs":
-        """Parameters that have no knob are at their defaults again."""
-        self._work.opened.pop(self.page, None)
-        self._restored.clear()
-        self._notices.clear()
-        return self
+class Knob(ABC):
+    """One control, which makes one parameter or several."""
 
-    def params(self, params_class, values: Mapping[str, Any]):
-        """The experiment's parameters: those that the page gives, the opened run's for all others. ParamsError for
-        values that can't be.
-        """
-        return build_params(params_class, {**self.base, **values})
+    @abstractmethod
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        """Draw it, and give the parameters it makes by name."""
 
-    def left_open(self, name: str, value, default):
-        """The value; None where the opened run leaves the parameter `name` open and the knob stands at what that comes
-        to.
-        """
-        return None if value == default and self.base.get(name, value) is None else value
+    @abstractmethod
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A kept run's parameters -> the values at which this knob makes them, by the names `KnobValues` keeps."""
 
-    def notices(self) -> list[str]:
-        """A sentence for each parameter of the opened run that the page can't show, as long as its knob stands where it
-        was put instead.
-        """
-        for name in [name for name, (_, shown) in self._notices.items() if self.get(name) != shown]:
-            del self._notices[name]
-        return [sentence for sentence, _ in self._notices.values()]
+    def adapt(self, params: dict[str, Any], model: SamModel) -> dict[str, Any]:
+        """The parameters as near as another model can take them."""
+        return params
 
-    def note(self, name: str, value, shown, reason: str) -> None:
-        """Remember for `notices` that the opened run's value of the knob `name` can't be shown. shown: what is shown in
-        its place.
-        """
-        if name in self._restored and self._restored[name] == value:
-            word = name.replace("_", " ")
-            self._notices[name] = (
-                f"The opened run has {word} {value}, which can't be set here: {reason}. The page shows {shown} "
-                "instead.",
-                shown,
-            )
 
-    def _key(self, name: str) -> str:
-        changes = self._changes.get(name, 0)
-        return f"knob_{self.page}_{name}" + (f"_{changes}" if changes else "")
+@dataclass(frozen=True)
+class Slider(Knob):
+    """A number.
 
-    def _values(self, name: str) -> dict[str, Any]:
-        return self._shared if name in SHARED else self._own
+    scale: what is shown is so many times the parameter, such as 100 for a share in per cent
+    high:  the largest value that the inputs at hand allow; nothing beyond it can be chosen or kept
+    start: where it stands at first, where the inputs at hand decide that; default: what the parameter says
+    disabled_by: whether other knobs leave nothing for this one to change
+    """
 
-    def _seed(self, name: str, default: Any) -> str:
-        key = self._key(name)
-        if key not in st.session_state:
-            st.session_state[key] = self._values(name).get(name, default)
-        return key
+    name: str
+    label: str = ""
+    scale: float = 1.0
+    high: Callable[[Panel], int] | None = None
+    start: Callable[[Panel], int] | None = None
+    disabled_by: Callable[[Panel], bool] = lambda panel: False
 
-    def keep(self, name: str, value: Any) -> Any:
-        """Keep a value as its widget gave it, or one that has no widget."""
-        self._values(name)[name] = value
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info = panel.info(self.name)
+        low, start, step = (self._shown(value) for value in (info.low, info.start, info.step))
+        high = self._shown(info.high) if self.high is None else float(self.high(panel))
+        start = float(self.start(panel)) if self.start is not None else min(max(start, low), high)
+        if info.whole:
+            low, high, start, step = int(low), int(high), int(start), int(step or 1)
+        if low >= high:
+            return {self.name: panel.values.only(self.name, low)}
+        disabled = panel.disabled or self.disabled_by(panel)
+        options = {"limited": self.high is not None, "help": info.help, "disabled": disabled}
+        value = panel.values.slider(self.label or info.label, self.name, low, high, start, step, **options)
+        return {self.name: self._parameter(value, panel)}
+
+    def _shown(self, value: float | None) -> float:
+        # A hundred times a hundredth is not always 1 in binary.
+        return round((value or 0) * self.scale, 9)
+
+    def _parameter(self, value: float, panel: Panel) -> float:
+        """The shown value as the parameter; a kept run's own number where the slider stands at that."""
+        if self.scale == 1:
+            return value
+        kept = panel.values.base.get(self.name)
+        return kept if kept is not None and kept * self.scale == value else value / self.scale
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        value = params[self.name]
+        return {} if value is None else {self.name: value if self.scale == 1 else value * self.scale}
+
+
+@dataclass(frozen=True)
+class Range(Knob):
+    """Two numbers on one slider. apart: the least distance between them."""
+
+    low_name: str
+    high_name: str
+    name: str
+    label: str
+    apart: float = 0.0
+    disabled_by: str = ""
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        low, high = panel.info(self.low_name), panel.info(self.high_name)
+        bounds = low.low or 0.0, high.high or 0.0
+        disabled = panel.disabled or (bool(self.disabled_by) and bool(panel.values.get(self.disabled_by)))
+        options = {"help": f"{low.help}; {high.help[:1].lower()}{high.help[1:]}", "disabled": disabled}
+        default = (low.default, high.default)
+        first, second = panel.values.slider(self.label, self.name, *bounds, default, low.step, **options)
+        if second - first < self.apart:
+            first = min(first, bounds[1] - self.apart)
+            second = first + self.apart
+        return {self.low_name: first, self.high_name: second}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: (params[self.low_name], params[self.high_name])}
+
+
+@dataclass(frozen=True)
+class Toggle(Knob):
+    """Yes or no.
+
+    impossible:  why the model at hand has no such thing; empty where it has
+    disabled_by: whether other knobs leave nothing for this one to change
+    """
+
+    name: str
+    label: str = ""
+    impossible: Callable[[Panel], str] = lambda panel: ""
+    disabled_by: Callable[[Panel], bool] = lambda panel: False
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info, reason = panel.info(self.name), self.impossible(panel)
+        disabled = panel.disabled or bool(reason) or self.disabled_by(panel)
+        options = {"help": reason or info.help, "disabled": disabled}
+        return {self.name: panel.values.toggle(self.label or info.label, self.name, info.default, **options)}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
+
+
+@dataclass(frozen=True)
+class Choice(Knob):
+    """One of the few values that the parameter can take, side by side."""
+
+    name: str
+    label: str = ""
+    help: str = ""
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info = panel.info(self.name)
+        options = {"help": self.help or info.help, "disabled": panel.disabled}
+        return {
+            self.name: panel.values.choose(self.label or info.label, self.name, info.options, info.default, **options)
+        }
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
+
+
+@dataclass(frozen=True)
+class Steps(Knob):
+    """One of many values in order, which the model at hand tells.
+
+    options: the values; default: where it stands at first (None: the parameter's default); text: how a value is shown
+    limit: the largest value for another model, given the parameters; a larger one becomes that
+    open_at_default: whether a parameter that a kept run left open stays open where the knob stands at its default
+    """
+
+    name: str
+    options: Callable[[Panel], Sequence[int]]
+    label: str = ""
+    default: Callable[[Panel], int] | None = None
+    text: Callable[[Panel], Callable[[Any], str]] = lambda panel: str
+    limit: Callable[[dict[str, Any], SamModel], int] | None = None
+    open_at_default: bool = True
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info, options = panel.info(self.name), list(self.options(panel))
+        default = self.default(panel) if self.default else info.default
+        if len(options) == 1:
+            return {self.name: self._parameter(panel.values.only(self.name, options[0]), default, info, panel)}
+        more = {"help": info.help, "disabled": panel.disabled, "format_func": self.text(panel)}
+        value = panel.values.step(self.label or info.label, self.name, options, default, **more)
+        return {self.name: self._parameter(value, default, info, panel)}
+
+    def _parameter(self, value: int, default: int, info: ParamInfo, panel: Panel) -> int | None:
+        if info.default is None and self.open_at_default:
+            return panel.values.left_open(self.name, value, default)
         return value
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value without drawing anything."""
-        return self._values(name).get(name, default)
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
 
-    def set(self, values: Mapping[str, Any]) -> None:
-        """Change values before their widgets are drawn in this run."""
-        for name, value in values.items():
-            self._values(name)[name] = value
-            for told in (self._restored, self._notices, self._reach):
-                told.pop(name, None)
-            self._drop(name)
+    def adapt(self, params: dict[str, Any], model: SamModel) -> dict[str, Any]:
+        if self.limit is None or params.get(self.name) is None:
+            return params
+        return params | {self.name: min(params[self.name], self.limit(params, model))}
 
-    def move(self, name: str, value, reason: str) -> None:
-        """Put a kept value that can't be to another, before its widget is drawn; `notices` says so where it is the
-        opened run's.
-        """
-        self.note(name, self.get(name), value, reason)
-        self.keep(name, value)
-        self._drop(name)
 
-    def forget(self, *names: str) -> None:
-        """Back to the defaults."""
-        for name in names:
-            self._values(name).pop(name, None)
-            self._drop(name)
+@dataclass(frozen=True)
+class Switched(Knob):
+    """A switch, and knobs that count while it is on. off: the parameters that say so while it is off.
 
-    def _drop(self, name: str) -> None:
-        """The widget's state: at its next drawing it takes the kept value. One that was drawn gets another key."""
-        st.session_state.pop(self._offered_key(name), None)
-        if (key := self._key(name)) in st.session_state:
-            del st.session_state[key]
-            self._changes[name] = self._changes.get(name, 0) + 1
+    name: of the switch; help: of the switch; hides: the knobs are gone, and not only disabled, while it is off
+    """
 
-    def _offered_key(self, name: str) -> str:
-        return f"{self._key(name)}.offered"
+    name: str
+    label: str
+    off: Mapping[str, Any]
+    knobs: tuple[Knob, ...]
+    help: str = ""
+    hides: bool = False
+    impossible: Callable[[Panel], bool] = lambda panel: False
 
-    def slider(self, label: str, name: str, low, high, default, step, limited: bool = False, **options):
-        """limited: nothing beyond low and high can be, so that a kept value there is moved; else the slider becomes as
-        long as a kept value asks.
-        """
-        key = self._seed(name, default)
-        value = st.session_state[key]
-        if limited:
-            value = self._moved(name, value, low, high)
-        else:
-            value = self._moved(name, value, -MAX_WHOLE, MAX_WHOLE)
-            ends = value if isinstance(value, tuple | list) else (value,)
-            low, high = self._reach[name] = (
-                min(low, *ends, *self._reach.get(name, ())),
-                max(high, *ends, *self._reach.get(name, ())),
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        disabled = panel.disabled or self.impossible(panel)
+        on = panel.values.toggle(self.label, self.name, False, help=self.help or None, disabled=disabled)
+        params: dict[str, Any] = {}
+        if on or not self.hides:
+            inside = Panel(
+                panel.values, panel.params, panel.model, panel.inputs, panel.encoding, panel.disabled or not on
             )
-        bounds = f"{key}.bounds"
-        if value != st.session_state[key] or st.session_state.get(bounds) != (low, high):
-            st.session_state[key] = (
-                value  # said again even where it is the same: a slider of another length is another widget
-            )
-        st.session_state[bounds] = low, high
-        return self.keep(name, st.slider(label, low, high, step=step, key=key, **options))
+            for each in self.knobs:
+                params |= each.draw(inside)
+        return params if on else dict(self.off)
 
-    def _moved(self, name: str, value, low, high):
-        """The value, or the nearest between low and high."""
-        inside = (
-            tuple(min(max(each, low), high) for each in value)
-            if isinstance(value, tuple | list)
-            else min(max(value, low), high)
-        )
-        if inside != value:
-            self.note(name, value, inside, f"it goes from {low} to {high}")
-        return inside
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        on = any(params[name] != value for name, value in self.off.items())
+        values: dict[str, Any] = {self.name: on}
+        for each in self.knobs:
+            inside = each.restore(params)
+            # A knob whose parameter says "off" keeps its place for when it is switched on again.
+            values |= inside if on else {name: value for name, value in inside.items() if name not in self.off}
+        return values
 
-    def offer(self, name: str, options: Sequence, default, format_func: Callable[[Any], Any] = str) -> str:
-        """Make the value one of `options`, before its widget is drawn: the kept one, else the default. One that was
-        left at the default before, another model's perhaps, is at the default again. Gives the widget's key.
-        """
-        key, offered = (
-            self._seed(name, default),
-            (tuple(options), tuple(format_func(option) for option in options), default),
-        )
-        before = st.session_state.get(self._offered_key(name))
-        value = st.session_state[key]
-        if value not in options:
-            if value is not None:
-                self.note(
-                    name,
-                    value,
-                    default,
-                    f"there is {options[0]}" + (f" to {options[-1]}" if len(options) > 1 else " alone"),
-                )
-            value = default
-        elif before and before[-1] == value:
-            value = default
-        if value != st.session_state[key] or offered != before:
-            st.session_state[key] = (
-                # said again even where it is the same: the browser knows it by its text, which may be another now
-                value
-            )
-        st.session_state[self._offered_key(name)] = offered
-        self.keep(name, value)
-        return key
+    def adapt(self, params: dict[str, Any], model: SamModel) -> dict[str, Any]:
+        for each in self.knobs:
+            params = each.adapt(params, model)
+        return params
 
-    def only(self, name: str, value):
-        """The one value there is, without a widget."""
-        self.offer(name, [value], value)
-        return value
 
-    def choose(self, label: str, name: str, options: list, default, **more):
-        """One of a few, side by side."""
-        return self.keep(
-            name, st.segmented_control(label, options, key=self.offer(name, options, default), required=True, **more)
-        )
+@dataclass(frozen=True)
+class Quiet(Knob):
+    """A parameter without a widget: something else on the page sets it, such as a click on a mask or a map.
 
-    def select(self, label: str, name: str, options: list, default, **more):
-        """One of many, in a list."""
-        return self.keep(name, st.selectbox(label, options, key=self.offer(name, options, default), **more))
+    counts: whether it is a parameter of the page's own run, and not only of what is marked on it
+    length: how many values there are, counted from 0, given the parameters made so far; a larger one becomes the last
+    limit:  the largest value for another model
+    """
 
-    def step(self, label: str, name: str, options: list, default, format_func: Callable[[Any], Any] = str, **more):
-        """One of many in order, on a slider."""
-        key = self.offer(name, options, default, format_func)
-        return self.keep(name, st.select_slider(label, options, key=key, format_func=format_func, **more))
+    name: str
+    counts: bool = True
+    length: Callable[[Panel], int] | None = None
+    limit: Callable[[dict[str, Any], SamModel], int] | None = None
 
-    def toggle(self, label: str, name: str, default: bool, **more) -> bool:
-        return self.keep(name, st.toggle(label, key=self._seed(name, default), **more))
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        value = panel.values.get(self.name)
+        if self.length is not None and value is not None and value >= (length := self.length(panel)):
+            panel.values.move(self.name, length - 1, f"there is 0 to {length - 1}")
+            value = length - 1
+        return {self.name: value} if self.counts else {}
 
-    def number(self, label: str, name: str, default: float, **more) -> float:
-        return self.keep(name, st.number_input(label, key=self._seed(name, default), **more))
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
 
-    def colormap(self, **more) -> str:
-        """The colour scale, the same on all pages and at the browser's next visit."""
-        chosen = self.select("Colour scale", "colormap", list(COLORMAPS), COLORMAPS[0], **more)
-        remember_colormap(chosen)
-        return chosen
+    def adapt(self, params: dict[str, Any], model: SamModel) -> dict[str, Any]:
+        if self.limit is None or params.get(self.name) is None:
+            return params
+        return params | {self.name: min(params[self.name], self.limit(params, model))}
+
+
+@dataclass(frozen=True)
+class ColourScale(Knob):
+    """The colour scale, the same on all pages and at the browser's next visit."""
+
+    name: str = "colormap"
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        options = list(COLORMAPS)
+        value = panel.values.select("Colour scale", self.name, options, options[0], disabled=panel.disabled)
+        remember_colormap(value)
+        return {self.name: value}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
+
+
+def draw_knobs(knobs: Sequence[Knob], panel: Panel) -> dict[str, Any]:
+    """Draw all of them in order; the parameters they make, by name."""
+    params: dict[str, Any] = {}
+    for each in knobs:
+        params |= each.draw(panel)
+    return params
+
+
+def restore_knobs(knobs: Sequence[Knob], params: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept run's parameters -> the values of all these knobs."""
+    values: dict[str, Any] = {}
+    for each in knobs:
+        values |= each.restore(params)
+    return values
+
+
+def adapt_knobs(knobs: Sequence[Knob], params: Mapping[str, Any], model: SamModel) -> dict[str, Any]:
+    """The parameters as near as another model can take them."""
+    adapted = dict(params)
+    for each in knobs:
+        adapted = each.adapt(adapted, model)
+    return adapted
+
+
+def columns(*knobs: Knob) -> Knob:
+    """Knobs side by side."""
+    return _Columns(knobs)
+
+
+@dataclass(frozen=True)
+class _Columns(Knob):
+    knobs: tuple[Knob, ...]
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for each, column in zip(self.knobs, st.columns(len(self.knobs), gap="small"), strict=True):
+            with column:
+                params |= each.draw(panel)
+        return params
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return restore_knobs(self.knobs, params)

@@ -1,11 +1,14 @@
 """What stands at the side of every experiment page: model, encoding, cache, store."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from samkit.tracking.store.spool import Spool
-from samkit.ui.controls.knobs import Knobs
+from samkit.ui.controls.knobs import Choice, Knob, Panel
 from samkit.ui.controls.model_picker import model_picker
-from samkit.ui.state.encodings import encoding_cache, limit_mb
+from samkit.ui.state.labs import encoding_memory, limit_mb, part_memory
 from samkit.ui.state.store_state import store_panel
 from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
@@ -14,14 +17,14 @@ FIT_HELP = (
     "native: as the official package does. stretch: to a square. aspect: keeps the proportions on a token grid that is "
     "not square."
 )
-
-
+SMALLEST_SIDE = 32
+SIDE_HELP = "Longest side of what the encoder sees"
 _DRAWN = "samkit.sidebar"
 
 
 def _counts() -> tuple[int, int, int]:
     """What the meters at the bottom say: bytes of encodings, of one that was too large, and runs in the spool."""
-    state = encoding_cache().state()
+    state = encoding_memory().state()
     return state.used, state.too_large, len(Spool().waiting())
 
 
@@ -40,36 +43,40 @@ def sidebar_top(work: Workspace, takes_dtype: bool = True) -> None:
         model_picker(work, takes_dtype)
 
 
-def encoding_knobs(knobs: Knobs, info) -> tuple[int | None, str]:
-    """Side and fit: (None for the native side, fit). A side that a kept run had can be chosen, however large."""
-    with st.sidebar:
-        st.divider()
-        first = info.side_step * -(-32 // info.side_step)
-        kept = {
-            side
-            for side in (knobs.get("side"), knobs.base.get("side"))
-            if side and side >= first and side % info.side_step == 0
-        }
+def _forget_everything() -> None:
+    encoding_memory().clear()
+    part_memory().clear()
+
+
+class EncodingSide(Knob):
+    """The longest side of what the encoder sees, in the steps the model allows. A side that a kept run had can be
+    chosen, however large.
+    """
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info, knobs = panel.model.info, panel.values
+        first = info.side_step * -(-SMALLEST_SIDE // info.side_step)
+        wanted = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
+        kept = {side for side in wanted if side >= first and side % info.side_step == 0}
         sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *kept})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
-        side = knobs.step(
-            "Encoding side",
-            "side",
-            sides,
-            info.native_side,
-            format_func=text.get,
-            help="Longest side of what the encoder sees",
-        )
-        fit = knobs.choose("Fit", "fit", ["native", "stretch", "aspect"], "native", help=FIT_HELP)
-    # A run may have named its model's native side.
-    return (None if side == info.native_side != knobs.base.get("side") else side), fit
+        options = {"format_func": text.__getitem__, "help": SIDE_HELP}
+        side = knobs.step("Encoding side", "side", sides, info.native_side, **options)
+        # A run may have named its model's native side.
+        return {"side": None if side == info.native_side != knobs.base.get("side") else side}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"side": params["side"]}
+
+
+ENCODING_KNOBS: tuple[Knob, ...] = (EncodingSide(), Choice("fit", "Fit", FIT_HELP))
 
 
 def sidebar_bottom() -> None:
     """Cache meter and store."""
     with st.sidebar:
         st.divider()
-        cache = encoding_cache()
+        cache = encoding_memory()
         state = cache.state()
         st.progress(
             min(1.0, state.used / state.limit),
@@ -79,7 +86,7 @@ def sidebar_bottom() -> None:
             "Clear the cache",
             icon=":material/mop:",
             key="clear_cache",
-            on_click=cache.clear,
+            on_click=_forget_everything,
             disabled=not state.entries,
             width="stretch",
         )

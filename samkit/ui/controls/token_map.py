@@ -16,7 +16,7 @@ import streamlit as st
 
 from samkit.media.colormaps import Colormap, color_map, colormap_table
 from samkit.media.pictures import array_to_png
-from samkit.ui.controls.knobs import Knobs
+from samkit.ui.controls.knob_values import KnobValues
 
 MAX_HEIGHT_PX = 460
 TILE_PX = 118
@@ -64,7 +64,7 @@ class Picked:
 
 
 def map_view(
-    knobs: Knobs,
+    knobs: KnobValues,
     name: str,
     shown: TokenMap,
     *,
@@ -179,7 +179,7 @@ def _shrunk(shown: TokenMap) -> TokenMap:
     return TokenMap(shown.title, cells, shown.note, cell=cell)
 
 
-def _range(knobs: Knobs, name: str, values: np.ndarray) -> tuple[float, float] | None:
+def _range(knobs: KnobValues, name: str, values: np.ndarray) -> tuple[float, float] | None:
     """The fixed limits, or None. A range is fixed first where the map's own values lie."""
     kind = knobs.choose(
         "Colour range",

@@ -1,194 +1,210 @@
-"""What the Block norms page draws: its knobs, its maps, its tabs, and the figures kept with a run."""
+"""The Block norms page: every transformer block's tokens as a map, and the tokens that stick out."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.block_norms import NAME, block_kinds, outliers
+from samkit.experiments.block_norms import BlockKind, block_kinds, outliers
 from samkit.experiments.result import Result
+from samkit.media.samples import load_sample
 from samkit.models.geometry import plan_geometry
-from samkit.ui.bench.inspect_page import Side, sides_columns
-from samkit.ui.controls.knobs import Knobs
+from samkit.models.sam import SamModel
+from samkit.ui.bench.bench import side_columns
+from samkit.ui.bench.page import About, ExperimentPage, Scene, Side
+from samkit.ui.bench.tables.sides import Sides
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
 from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
-from samkit.ui.parts.figures import curves_figure, matrix_figure, plain_colorscale, token_figure
+from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.tables import table_with_csv
-from samkit.ui.state.workspace import workspace
+from samkit.ui.state.workspace import Workspace
 
-VIEWS = ("All blocks", "One block", "Outliers")
-PLOT = {"displaylogo": False}
+ONE_BLOCK = "One block"
 SHOWN_PX = (900, 620)
 CKA, COSINE = "CKA", "Cosine"
 MATRICES = {CKA: "similarity", COSINE: "cosine"}
 """Measure of blocks with blocks -> its array in the result."""
 NORMS = {"min": "smallest", "max": "largest", "median": "median"}
 
+ABOUT = About(
+    idea="Every transformer block gives each token a vector. Its length, the L2 norm over the channels, is drawn here "
+    "as a map, block by block. Large plain "
+    "transformers are known to make a few tokens, often in dull places, many times longer than the others, and to "
+    "keep notes in them.",
+    paper="[Vision Transformers Need Registers](https://arxiv.org/abs/2309.16588) found those tokens. Blocks are "
+    "compared by linear CKA "
+    "([Kornblith et al.](https://arxiv.org/abs/1905.00414)).",
+    look_for="- Single bright tokens that have nothing to do with the picture.\n- Does the largest norm leave the "
+    "median "
+    "behind, and from which block on?\n"
+    "- Window blocks: do the maps show the window's edges?\n- Two pictures: do the same tokens stick out in both?",
+    try_label="Try it: the cat, outliers above twice the median",
+)
 
-def draw_knobs(knobs: Knobs, model) -> dict:
-    """The experiment's parameters by name."""
+
+def last_block(model: SamModel) -> int:
+    return sum(model.info.blocks_per_stage) - 1
+
+
+def channel_count(model: SamModel, block: int | None) -> int:
+    """How many channels that block's tokens have; None: the last block's."""
     kinds = block_kinds(model, model.info.window_sizes)
-    names = [block_name(kind) for kind in kinds]
-    last = len(kinds) - 1
-    block = knobs.step(
-        "Block",
-        "block",
-        list(range(len(kinds))),
-        last,
-        format_func=lambda index: names[index],
-        help="Blocks are counted from 0",
-    )
-    single = knobs.toggle(
-        "One channel", "one_channel", False, help="One channel of the block's tokens in place of the norm over all"
-    )
-    channels = channel_count(model, block)
-    channel = knobs.step("Channel", "channel", list(range(channels)), 0, disabled=not single)
-    factor = knobs.slider(
-        "Outliers above (times the median)", "outlier_factor", 1.1, 10.0, 3.0, 0.1, help="Of a block's own norms"
-    )
-    shown = knobs.left_open("block", block, last)
-    return {
-        "block": shown,
-        "channel": channel if single else None,
-        "outlier_factor": factor,
-        "colormap": knobs.colormap(),
-    }
+    return model.info.channels_per_stage[kinds[-1 if block is None else block].stage - 1]
 
 
-def adapt(values: dict, model) -> dict:
-    """The same block where the other model has it, else its last one; the same with the channel."""
-    last = sum(model.info.blocks_per_stage) - 1
-    block = None if values["block"] is None else min(values["block"], last)
-    channel = values["channel"]
-    channels = channel_count(model, last if block is None else block)
-    return values | {"block": block, "channel": None if channel is None else min(channel, channels - 1)}
-
-
-def channel_count(model, block: int) -> int:
-    """How many channels that block's tokens have."""
-    return model.info.channels_per_stage[block_kinds(model, model.info.window_sizes)[block].stage - 1]
-
-
-def block_name(kind) -> str:
+def block_name(kind: BlockKind) -> str:
     return f"{kind.index} · stage {kind.stage} · {f'window {kind.window}' if kind.window else 'global'}"
 
 
-def restore(params: dict) -> dict:
-    """A kept run's parameters -> values of the knobs that make them."""
-    values = {name: params[name] for name in ("block", "outlier_factor", "colormap")}
-    return values | {"one_channel": params["channel"] is not None, "channel": params["channel"] or 0}
+def _block_names(panel: Panel) -> Any:
+    kinds = block_kinds(panel.model, panel.model.info.window_sizes)
+    return lambda index: block_name(kinds[index])
 
 
-def norms_of(result: Result) -> list[np.ndarray]:
+KNOBS = (
+    Steps(
+        "block",
+        options=lambda panel: range(last_block(panel.model) + 1),
+        default=lambda panel: last_block(panel.model),
+        text=_block_names,
+        limit=lambda params, model: last_block(model),
+    ),
+    Switched(
+        "one_channel",
+        "One channel",
+        off={"channel": None},
+        knobs=(
+            Steps(
+                "channel",
+                options=lambda panel: range(channel_count(panel.model, panel.values.get("block"))),
+                default=lambda panel: 0,
+                limit=lambda params, model: channel_count(model, params["block"]) - 1,
+                open_at_default=False,
+            ),
+        ),
+        help="One channel of the block's tokens in place of the norm over all",
+    ),
+    Slider("outlier_factor"),
+    ColourScale(),
+)
+
+
+def try_it(work: Workspace, knobs: KnobValues) -> None:
+    work.show_picture(load_sample("chelsea"))
+    knobs.set({"view": "Outliers", "outlier_factor": 2.0, "block": None, "one_channel": False})
+
+
+def norms_of(result: Result[Any]) -> list[np.ndarray]:
     """float32 [h, w] of each block."""
-    return [result.arrays[name] for name in sorted(name for name in result.arrays if name.startswith("norms_"))]
+    return [result.arrays[name] for name in sorted(result.arrays) if name.startswith("norms_")]
 
 
-def shown_block(result: Result) -> int:
-    return result.params.block if result.params.block is not None else len(result.tables["blocks"]) - 1
+def shown_block(result: Result[Any]) -> int:
+    block = result.params.block
+    return block if block is not None else len(result.tables["blocks"]) - 1
 
 
-def draw_main(sides: Sequence[Side], knobs: Knobs) -> None:
-    """The view switch, and the chosen view of every side."""
-    view = knobs.choose("View", "view", list(VIEWS), VIEWS[0], label_visibility="collapsed")
-    for side, column in zip(sides, sides_columns(sides, "main"), strict=True):
+def draw_block(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
         with column:
-            if view == "One block":
-                _draw_block(side, knobs)
-            elif view == "All blocks":
-                _draw_all(side, knobs)
-            else:
-                _draw_outlined(side)
+            _draw_block(side, scene.knobs)
 
 
-def _draw_block(side: Side, knobs: Knobs) -> None:
-    result, block = side.result, shown_block(side.result)
+def _draw_block(side: Side, knobs: KnobValues) -> None:
+    result, block, params = side.result, shown_block(side.result), side.result.params
     values, row = result.arrays["map"], result.tables["blocks"][block]
-    what = "norm" if result.params.channel is None else f"channel {result.params.channel}"
-    found = (
-        np.argwhere(outliers(norms_of(result)[block], result.params.outlier_factor))
-        if result.params.channel is None
-        else ()
-    )
-    shown = TokenMap(f"Block {block}, {what}", values, marks=[tuple(place) for place in found])
-    map_view(knobs, side.key("block_map"), shown, unit="", colormap=result.params.colormap)
-    outlined = f" · outlined: {len(found)} above {result.params.outlier_factor:g} × the median" if len(found) else ""
+    what = "norm" if params.channel is None else f"channel {params.channel}"
+    marks: list[tuple[int, int]] = []
+    if params.channel is None:
+        places = np.argwhere(outliers(norms_of(result)[block], params.outlier_factor))
+        marks = [(int(row), int(column)) for row, column in places]
+    shown = TokenMap(f"Block {block}, {what}", values, marks=marks)
+    map_view(knobs, side.key("block_map"), shown, unit="", colormap=params.colormap)
+    outlined = f" · outlined: {len(marks)} above {params.outlier_factor:g} × the median" if marks else ""
     st.caption(
         f"Block {block} of {len(result.tables['blocks']) - 1} · stage {row['stage']}, {row['attention']} · "
-        f"{values.shape[0]} × {values.shape[1]} tokens of "
-        f"{row['channels']} channels · {what} {values.min():.2f} to {values.max():.2f}{outlined}"
+        f"{values.shape[0]} × {values.shape[1]} tokens of {row['channels']} channels · {what} {values.min():.2f} to "
+        f"{values.max():.2f}{outlined}"
     )
 
 
-def _draw_all(side: Side, knobs: Knobs) -> None:
+def draw_all(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
+        with column:
+            _draw_all(side, scene.knobs)
+
+
+def _draw_all(side: Side, knobs: KnobValues) -> None:
+    rows, norms = side.result.tables["blocks"], norms_of(side.result)
     maps = [
         TokenMap(
-            f"{row['block']}", norms, f"s{row['stage']} {tile_attention(row)} [{row['min']:.1f}, {row['max']:.1f}]"
+            str(row["block"]), values, f"s{row['stage']} {tile_attention(row)} [{row['min']:.1f}, {row['max']:.1f}]"
         )
-        for row, norms in zip(side.result.tables["blocks"], norms_of(side.result), strict=True)
+        for row, values in zip(rows, norms, strict=True)
     ]
     limits = None
     if knobs.toggle("One colour range for all", side.key("same_range"), False, help="Off: each block has its own"):
-        limits = min(float(each.values.min()) for each in maps), max(float(each.values.max()) for each in maps)
+        limits = min(float(values.min()) for values in norms), max(float(values.max()) for values in norms)
 
     def choose(picked: Picked) -> None:
-        knobs.set({"block": picked.map, "view": VIEWS[1]})
+        knobs.set({"block": picked.map, "view": ONE_BLOCK})
 
-    colormap, chosen = side.result.params.colormap, shown_block(side.result)
     map_tiles(
         side.key("blocks"),
         maps,
         unit="",
-        colormap=colormap,
+        colormap=side.result.params.colormap,
         limits=limits,
-        chosen=chosen,
+        chosen=shown_block(side.result),
         on_pick=choose,
         pick_label="Show large block",
     )
     st.caption(
-        "Block number, s and its stage, w and the side of its attention windows or g for global attention, "
-        "[smallest, largest] norm. "
-        f"Click a block to see it large. Encoded in {side.result.timings['encode_ms']:.0f} ms."
+        "Block number, s and its stage, w and the side of its attention windows or g for global attention, [smallest, "
+        f"largest] norm. Click a block to see it large. Encoded in {side.result.timings['encode_ms']:.0f} ms."
     )
 
 
-def tile_attention(row: dict) -> str:
+def tile_attention(row: dict[str, Any]) -> str:
     """ "w8" or "g"."""
     return "g" if row["attention"] == "global" else f"w{row['attention'].removeprefix('window ')}"
+
+
+def draw_outlined(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
+        with column:
+            _draw_outlined(side)
 
 
 def _draw_outlined(side: Side) -> None:
     """The picture with the chosen block's outliers."""
     result, block = side.result, shown_block(side.result)
     norms = norms_of(result)[block]
-    found = outliers(norms, result.params.outlier_factor)
-    rgb, outside = outlined_picture(side, found)
-    inline_image(rgb, f"The picture with the {int(found.sum())} outliers of block {block}", "samkit-figure")
-    rows = result.tables["blocks"]
+    above = outliers(norms, result.params.outlier_factor)
+    rgb, outside = outlined_picture(side, above)
+    inline_image(rgb, f"The picture with the {int(above.sum())} outliers of block {block}", "samkit-figure")
     beyond = f" · {outside} in the padding beside the picture" if outside else ""
     st.caption(
-        f"Block {block}: {int(found.sum())} of {found.size} tokens above {result.params.outlier_factor:g} × the "
-        f"median of {np.median(norms):.2f}{beyond} · "
-        f"in all {len(rows)} blocks: {int(result.metrics['outliers'])}, in {int(result.metrics['outlier_blocks'])} "
-        "of them"
+        f"Block {block}: {int(above.sum())} of {above.size} tokens above {result.params.outlier_factor:g} × the median "
+        f"of {np.median(norms):.2f}{beyond} · in all {len(result.tables['blocks'])} blocks: "
+        f"{result.value('outliers'):.0f}, in {result.value('outlier_blocks'):.0f} of them"
     )
 
 
-def outlined_picture(side: Side, found: np.ndarray) -> tuple[np.ndarray, int]:
+def outlined_picture(side: Side, above: np.ndarray) -> tuple[np.ndarray, int]:
     """The picture with a frame around each token of bool [h, w], uint8 [H, W, 3], and how many of them lie outside it,
     in the padding.
     """
-    model, params = side.model, side.result.params
-    picture = side.inputs.image
-    geometry = plan_geometry(
-        picture.size, model.info.family, params.side or model.info.native_side, params.fit, model.info.side_step
-    )
+    info, params, picture = side.model.info, side.result.params, side.inputs.picture
+    geometry = plan_geometry(picture.size, info.family, params.side or info.native_side, params.fit, info.side_step)
     rgb = fit_within(picture.rgb, *SHOWN_PX).copy()
-    step = np.array(geometry.padded_size) / found.shape / geometry.resized_size * rgb.shape[:2]
+    step = np.array(geometry.padded_size) / above.shape / geometry.resized_size * rgb.shape[:2]
     outside = 0
-    for place in np.argwhere(found):
+    for place in np.argwhere(above):
         (top, left), (bottom, right) = (place * step).round().astype(int), ((place + 1) * step).round().astype(int)
         if top >= rgb.shape[0] or left >= rgb.shape[1]:
             outside += 1
@@ -198,7 +214,7 @@ def outlined_picture(side: Side, found: np.ndarray) -> tuple[np.ndarray, int]:
     return rgb, outside
 
 
-def stage_marks(rows: list[dict]) -> dict[float, str]:
+def stage_marks(rows: list[dict[str, Any]]) -> dict[float, str]:
     """Where stages begin, for a chart over the blocks."""
     return {
         row["block"] - 0.5: f"stage {row['stage']}"
@@ -207,17 +223,15 @@ def stage_marks(rows: list[dict]) -> dict[float, str]:
     }
 
 
-def norms_figure(result: Result) -> go.Figure:
+def norms_figure(result: Result[Any]) -> go.Figure:
     rows = result.tables["blocks"]
     return curves_figure(rows, "block", NORMS, "max", "block", "norm", stage_marks(rows))
 
 
-def change_figure(result: Result) -> go.Figure:
-    rows = result.tables["blocks"]
-    names = {"similarity_to_last": "cosine similarity with the block before"}
-    return curves_figure(
-        rows, "block", names, "similarity_to_last", "block", "cosine similarity", stage_marks(rows), from_zero=False
-    )
+def change_figure(result: Result[Any]) -> go.Figure:
+    rows, column = result.tables["blocks"], "similarity_to_last"
+    names = {column: "cosine similarity with the block before"}
+    return curves_figure(rows, "block", names, column, "block", "cosine similarity", stage_marks(rows), from_zero=False)
 
 
 def matrix_limits(values: np.ndarray) -> tuple[float, float]:
@@ -225,21 +239,15 @@ def matrix_limits(values: np.ndarray) -> tuple[float, float]:
     return (-1.0 if np.nanmin(values) < 0 else 0.0), 1.0
 
 
-def similarity_figure(result: Result, measure: str = CKA) -> go.Figure:
-    values = result.arrays[MATRICES[measure]]
-    return matrix_figure(
-        values, "block", "block", measure, plain_colorscale(result.params.colormap), matrix_limits(values)
-    )
+def similarity_figure(result: Result[Any], measure: str = CKA) -> go.Figure:
+    values, scale = result.arrays[MATRICES[measure]], plain_colorscale(result.params.colormap)
+    return matrix_figure(values, "block", "block", measure, scale, matrix_limits(values))
 
 
-def figures(result: Result) -> dict:
-    block = token_figure(
-        result.arrays["map"],
-        plain_colorscale(result.params.colormap),
-        "norm" if result.params.channel is None else "value",
-    )
+def figures(result: Result[Any]) -> dict[str, go.Figure]:
+    unit = "norm" if result.params.channel is None else "value"
     return {
-        "map": block,
+        "map": token_figure(result.arrays["map"], plain_colorscale(result.params.colormap), unit),
         "norms": norms_figure(result),
         "change": change_figure(result),
         "block_similarity": similarity_figure(result),
@@ -247,86 +255,93 @@ def figures(result: Result) -> dict:
     }
 
 
-def draw_curve(sides: Sequence[Side]) -> None:
-    for side, column in zip(sides, sides_columns(sides, "curve"), strict=True):
+def draw_curve(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "curve"), strict=True):
         with column:
             st.plotly_chart(norms_figure(side.result), key=side.key("norms_curve"), config=PLOT)
     st.caption("Largest, median and smallest norm of each block's tokens; a new stage begins at each line.")
 
 
-def draw_change(sides: Sequence[Side]) -> None:
-    for side, column in zip(sides, sides_columns(sides, "change"), strict=True):
+def draw_change(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "change"), strict=True):
         with column:
             with st.container(key=f"row_change_{side.letter}"):
-                left, right = st.columns(2, gap="medium") if len(sides) == 1 else (st.container(), st.container())
+                alone = len(scene.sides) == 1
+                left, right = st.columns(2, gap="medium") if alone else (st.container(), st.container())
             with left:
-                st.markdown("**Successive blocks**: mean cosine similarity of each token before and after")
-                st.plotly_chart(change_figure(side.result), key=side.key("change_curve"), config=PLOT)
-                if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
-                    st.caption(
-                        "There is a gap where a stage changes grid and width: token and token can't be compared there."
-                    )
+                _draw_successive(side)
             with right:
-                _draw_matrix(side)
+                _draw_matrix(side, scene.knobs)
 
 
-def _draw_matrix(side: Side) -> None:
+def _draw_successive(side: Side) -> None:
+    st.markdown("**Successive blocks**: mean cosine similarity of each token before and after")
+    st.plotly_chart(change_figure(side.result), key=side.key("change_curve"), config=PLOT)
+    if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
+        st.caption("There is a gap where a stage changes grid and width: token and token can't be compared there.")
+
+
+def _draw_matrix(side: Side, knobs: KnobValues) -> None:
     """All blocks with all others, by the measure chosen on side A."""
-    knobs, result = Knobs(workspace(), NAME), side.result
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    result = side.result
+    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    with row:
         st.markdown("**All blocks**, block by block")
-        told = dict(
-            label_visibility="collapsed",
-            help="CKA compares blocks of any width; cosine compares token with token, where widths are the same",
-        )
-        measure = (
-            knobs.choose("Measure", "matrix", [CKA, COSINE], CKA, **told)
-            if side.letter == "A"
-            else knobs.get("matrix", CKA)
-        )
+        help_text = "CKA compares blocks of any width; cosine compares token with token, where widths are the same"
+        measure = knobs.get("matrix", CKA)
+        if side.letter == "A":
+            options = {"label_visibility": "collapsed", "help": help_text}
+            measure = knobs.choose("Measure", "matrix", [CKA, COSINE], CKA, **options)
     values = result.arrays[MATRICES[measure]]
     st.plotly_chart(similarity_figure(result, measure), key=side.key(f"block_{measure}"), config=PLOT)
-    rows, columns = int(result.metrics["similarity_grid_h"]), int(result.metrics["similarity_grid_w"])
-    grids = {norms.shape for norms in norms_of(result)}
+    rows, columns = result.index("similarity_grid_h"), result.index("similarity_grid_w")
     if measure == CKA:
+        grids = {norms.shape for norms in norms_of(result)}
         differ = ", because grids differ from stage to stage" if len(grids) > 1 else ""
-        st.caption(
-            f"Linear CKA on every block's tokens averaged to one grid of {rows} × {columns}{differ}. 1: alike up "
-            "to rotation and scale."
-        )
+        grid = f"averaged to one grid of {rows} × {columns}{differ}"
+        st.caption(f"Linear CKA on every block's tokens {grid}. 1: alike up to rotation and scale.")
     else:
-        gaps = " There is none between blocks of different widths." if np.isnan(values).any() else ""
-        st.caption(
-            f"Mean cosine similarity of token and token, over {rows} × {columns} tokens spread over each block.{gaps}"
-        )
+        gaps = " There is no value between blocks of different widths." if np.isnan(values).any() else ""
+        tokens = f"{rows} × {columns} tokens spread over each block"
+        st.caption(f"Mean cosine similarity of token and token, over {tokens}.{gaps}")
     with st.container(horizontal=True, gap="small"):
-        map_downloads(
-            side.key("block_similarity"),
-            TokenMap("Block similarity", values),
-            matrix_limits(values),
-            result.params.colormap,
-        )
+        shown = TokenMap("Block similarity", values)
+        map_downloads(side.key("block_similarity"), shown, matrix_limits(values), result.params.colormap)
 
 
-def draw_outliers(sides: Sequence[Side]) -> None:
-    for side, column in zip(sides, sides_columns(sides, "outliers"), strict=True):
+def draw_outliers(scene: Scene) -> None:
+    for side, column in zip(scene.sides, side_columns(scene.sides, "outliers"), strict=True):
         with column:
             rows = side.result.tables["outliers"]
             if rows:
-                decimals = {
-                    name: st.column_config.NumberColumn(format="%.3f") for name in ("x", "y", "norm", "times_median")
-                }
+                names = ("x", "y", "norm", "times_median")
+                decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
                 table_with_csv(rows, side.key("outliers"), decimals)
             else:
-                st.info(
-                    f"No token is above {side.result.params.outlier_factor:g} × its block's median. Lower the "
-                    "factor to see the nearest."
-                )
+                factor = side.result.params.outlier_factor
+                st.info(f"No token is above {factor:g} × its block's median. Lower the factor to see the nearest.")
 
 
-def draw_numbers(sides: Sequence[Side]) -> None:
-    for side, column in zip(sides, sides_columns(sides, "numbers"), strict=True):
+def draw_numbers(scene: Scene) -> None:
+    names = ("min", "median", "max", "outlier_share", "similarity_to_last")
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    for side, column in zip(scene.sides, side_columns(scene.sides, "numbers"), strict=True):
         with column:
-            names = ("min", "median", "max", "outlier_share", "similarity_to_last")
-            decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
             table_with_csv(side.result.tables["blocks"], side.key("blocks"), decimals)
+
+
+PAGE = ExperimentPage(
+    name="block-norms",
+    about=ABOUT,
+    table=Sides(),
+    knobs=KNOBS,
+    views={"All blocks": draw_all, ONE_BLOCK: draw_block, "Outliers": draw_outlined},
+    tabs={
+        "Norms": draw_curve,
+        "Change": draw_change,
+        "Outliers": draw_outliers,
+        "Numbers": draw_numbers,
+    },
+    figures=figures,
+    try_it=try_it,
+)

@@ -1,150 +1,130 @@
-"""What the Cross-image segmentation page draws: its knobs, its main picture, its tabs, and the figures kept with a
-run.
-"""
+"""The Cross-image segmentation page: prompt one picture, and see what the model finds in another."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.cross_image import BANK_FILE, MAX_REPEATS
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.cross_image import BANK_FILE
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.result import Result
 from samkit.media.drawing import cut_out, mask_to_png, overlay
 from samkit.media.pictures import Picture, array_to_png
-from samkit.ui.controls.knobs import Knobs
+from samkit.media.samples import SAMPLE_PAIRS
+from samkit.ui.bench.page import About, ExperimentPage, Scene
+from samkit.ui.bench.tables.pair import Pair
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle
 from samkit.ui.parts import style
-from samkit.ui.parts.figures import curves_figure, map_figure, plain_colorscale
-from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
+from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
+from samkit.ui.state.picture_pair import picture_pair
+from samkit.ui.state.workspace import Workspace
 
-VIEWS = ("Both", "Found", "Cut-out", "Point and box", "Jitter")
+BOTH = "Both"
 SHOWN_PX = 1000
-PLOT = {"displaylogo": False}
+
+ABOUT = About(
+    idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on the "
+    "prompted one becomes a memory, and the "
+    "other one is segmented in its light. Each repeat looks again, with the best mask of the passes before in the "
+    "memory too.",
+    paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4; that two unrelated pictures "
+    "work "
+    "was found by users.",
+    look_for="- The object score: below 0 the model judges the object absent, and the mask is empty.\n- Do repeats "
+    "settle "
+    "on a mask, or wander?\n"
+    "- The same object by a point and by a box: users report that they differ.\n- Swap the pictures: is it found "
+    "both ways?",
+    try_label="Try it: the motorcycle from two sides, four passes",
+)
+JITTER = Switched(
+    "jitter",
+    "Move the prompt (jitter)",
+    off={"jitter_copies": 0},
+    knobs=(Slider("jitter_copies"), Slider("jitter_px"), ColourScale()),
+    help="Follow moved copies of the prompt, one pass each; takes longer",
+)
+KNOBS = (
+    Slider("repeats"),
+    Slider("threshold"),
+    Toggle("point_and_box"),
+    JITTER,
+    Quiet("mask_index"),
+    Quiet("tracked_index"),
+)
 
 
-def draw_knobs(knobs: Knobs) -> dict:
-    """The experiment's parameters by name."""
-    repeats = knobs.slider(
-        "Repeats",
-        "repeats",
-        0,
-        MAX_REPEATS,
-        0,
-        1,
-        help="Track the other picture again, with what was found before in the memory",
-    )
-    threshold = knobs.slider(
-        "Threshold (logits)",
-        "threshold",
-        -10.0,
-        10.0,
-        0.0,
-        0.25,
-        help="Logits above it are mask; what is remembered is not cut",
-    )
-    both = knobs.toggle(
-        "By point and by box",
-        "point_and_box",
-        False,
-        help="Follow the same object once by a point and once by a box; takes longer",
-    )
-    shaken = knobs.toggle(
-        "Move the prompt (jitter)",
-        "jitter",
-        False,
-        help="Follow moved copies of the prompt, one pass each; takes longer",
-    )
-    copies = knobs.slider("Copies", "jitter_copies", 4, 64, 16, 4, disabled=not shaken)
-    spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
-    colormap = knobs.colormap(disabled=not shaken)
-    values = {
-        "repeats": repeats,
-        "threshold": threshold,
-        "point_and_box": both,
-        "tracked_index": knobs.get("tracked_index"),
-        "colormap": colormap,
-    }
-    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {"jitter_copies": 0})
+def try_it(work: Workspace, knobs: KnobValues) -> None:
+    picture_pair(work).show_sample(SAMPLE_PAIRS[2])
+    knobs.set({"repeats": 3, "threshold": 0.0, "view": BOTH, "mask_index": None, "tracked_index": None})
 
 
-def restore(params: dict) -> dict:
-    """A kept run's parameters -> values of the knobs that make them."""
-    names = ("repeats", "threshold", "point_and_box", "tracked_index", "colormap", "jitter_px")
-    copies = params["jitter_copies"]
-    return (
-        {name: params[name] for name in names} | {"jitter": copies > 0} | ({"jitter_copies": copies} if copies else {})
-    )
-
-
-def prompted_and_other(inputs: Inputs, result: Result) -> tuple[Picture, Picture]:
+def prompted_and_other(scene: Scene) -> tuple[Picture, Picture]:
     """The picture with the prompts, and the one that was segmented."""
-    return (inputs.image, inputs.image_b) if result.params.prompt_on == "a" else (inputs.image_b, inputs.image)
+    first, second = scene.inputs.picture, scene.inputs.image_b
+    assert second is not None
+    return (first, second) if scene.result.params.prompt_on == "a" else (second, first)
 
 
-def draw_main(inputs: Inputs, result: Result, knobs: Knobs) -> None:
-    """The view switch, the chosen view, and what was found in one line."""
-    view = knobs.choose("View", "view", list(VIEWS), "Both", label_visibility="collapsed")
-    pictures = prompted_and_other(inputs, result)
-    if result.metrics["object_score"] <= 0:
+def draw_absent(result: Result[Any]) -> None:
+    """Say so where the other picture has no mask, because the model judges the object absent."""
+    score = result.value("object_score")
+    if score <= 0:
         st.warning(
-            "The model holds the object to be absent from the other picture (object score "
-            f"{result.metrics['object_score']:.1f}), so its mask is empty.",
+            f"The model judges the object absent from the other picture (object score {score:.1f}), so its mask is "
+            "empty.",
             icon=":material/visibility_off:",
         )
-    if view == "Both":
-        shown = [(_covered(pictures[0].rgb, result.masks["prompted"]), f"Remembered, on {_letter(result, 'prompted')}")]
-        shown.append((_covered(pictures[1].rgb, result.masks["tracked"]), f"Found, on {_letter(result, 'tracked')}"))
-        _side_by_side("both", *(shown if result.params.prompt_on == "a" else reversed(shown)))
-    elif view == "Found":
-        inline_image(
-            _covered(pictures[1].rgb, result.masks["tracked"]),
-            "The picture that was segmented, with the mask found",
-            "samkit-figure",
-        )
-    elif view == "Cut-out":
-        inline_image(
-            on_checks(cut_out(pictures[1].rgb, result.masks["tracked"])),
-            "What was found, cut out",
-            "samkit-figure",
-            lossless=True,
-        )
-    elif view == "Point and box":
-        _draw_point_and_box(pictures, result)
-    else:
-        _draw_jitter(pictures, result)
-    st.caption(summary(result))
 
 
-def _draw_point_and_box(pictures: tuple[Picture, Picture], result: Result) -> None:
+def draw_both(scene: Scene) -> None:
+    result, pictures = scene.result, prompted_and_other(scene)
+    draw_absent(result)
+    shown = [
+        (_covered(picture.rgb, result, f"mask_{name}"), f"{name.capitalize()}, {_letter(result, name)}")
+        for name, picture in zip(("prompted", "tracked"), pictures, strict=True)
+    ]
+    _side_by_side("both", *(shown if result.params.prompt_on == "a" else reversed(shown)))
+
+
+def draw_tracked(scene: Scene) -> None:
+    draw_absent(scene.result)
+    shown = _covered(prompted_and_other(scene)[1].rgb, scene.result, "mask_tracked")
+    inline_image(shown, "The picture that was segmented, with the tracked mask", "samkit-figure")
+
+
+def draw_cut_out(scene: Scene) -> None:
+    draw_absent(scene.result)
+    rgba = cut_out(prompted_and_other(scene)[1].rgb, scene.result.masks["mask_tracked"].pixels)
+    inline_image(on_checks(rgba), "The tracked object, cut out", "samkit-figure", lossless=True)
+
+
+def draw_point_and_box(scene: Scene) -> None:
+    result, pictures = scene.result, prompted_and_other(scene)
     if "point_and_box" not in result.tables:
         st.info(
-            "Switch on “By point and by box” to see whether the kind of prompt changes what is found.",
+            "Switch on “By point and by box” to see whether the kind of prompt changes the mask.",
             icon=":material/compare:",
         )
         return
     for name, picture in (("tracked", pictures[1]), ("prompted", pictures[0])):
-        title = "found" if name == "tracked" else "remembered"
-        rows = zip(("point", "box"), result.tables["point_and_box"], strict=True)
-        texts = [
-            f"By a {kind}, {title}: predicted IoU {row[f'{name}_predicted_iou']:.2f}, "
-            f"{100 * row[f'{name}_area_share']:.1f} %"
-            for kind, row in rows
-        ]
-        _side_by_side(
-            name,
-            *(
-                (_covered(picture.rgb, result.masks[f"by_{kind}_{name}"]), text)
-                for kind, text in zip(("point", "box"), texts, strict=True)
-            ),
-        )
-    metrics = result.metrics
-    st.caption(
-        f"IoU of the two masks: {metrics['point_box_iou']:.3f} where found, "
-        f"{metrics['prompted_point_box_iou']:.3f} where remembered"
-    )
+        shown = []
+        for kind, row in zip(("point", "box"), result.tables["point_and_box"], strict=True):
+            area = 100 * row[f"{name}_area_share"]
+            text = f"By a {kind}, {name}: predicted IoU {row[f'{name}_predicted_iou']:.2f}, {area:.1f} %"
+            shown.append((_covered(picture.rgb, result, f"mask_by_{kind}_{name}"), text))
+        _side_by_side(name, *shown)
+    ious = result.value("point_box_iou"), result.value("prompted_point_box_iou")
+    st.caption(f"IoU of the two masks: {ious[0]:.3f} tracked, {ious[1]:.3f} prompted")
 
 
-def _draw_jitter(pictures: tuple[Picture, Picture], result: Result) -> None:
+def draw_jitter(scene: Scene) -> None:
+    result = scene.result
     if "jitter" not in result.tables:
         st.info(
             "Switch on “Move the prompt” to see how often each pixel is chosen when the prompt moves.",
@@ -153,17 +133,17 @@ def _draw_jitter(pictures: tuple[Picture, Picture], result: Result) -> None:
         return
     with st.container(key="row_jitter"):
         columns = st.columns(2, gap="small")
-    for name, picture, column in zip(("prompted", "tracked"), pictures, columns, strict=True):
+    for name, column in zip(("prompted", "tracked"), columns, strict=True):
         with column:
             # One colour bar serves both.
-            figure = jitter_figure(result, name, picture.size).update_traces(showscale=name == "tracked")
+            figure = jitter_figure(result, name).update_traces(showscale=name == "tracked")
             st.plotly_chart(figure, key=f"jitter_{name}", config=PLOT)
-            st.caption("Remembered" if name == "prompted" else "Found")
-    metrics = result.metrics
+            st.caption(name.capitalize())
+    value = result.value
     st.caption(
-        f"Mean IoU with the unmoved prompt's mask: {metrics['prompted_jitter_iou']:.3f} where remembered, "
-        f"{metrics['jitter_iou']:.3f} where found; "
-        f"found by {100 * metrics['jitter_found']:.0f} % of the copies"
+        f"Mean IoU with the unmoved prompt's mask: {value('prompted_jitter_iou'):.3f} prompted, "
+        f"{value('jitter_iou'):.3f} tracked; {100 * value('jitter_found'):.0f} % of the copies have an object score "
+        "above 0"
     )
 
 
@@ -176,13 +156,11 @@ def _side_by_side(key: str, *shown: tuple[np.ndarray, str]) -> None:
             st.caption(text)
 
 
-def _covered(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The picture, no larger than it is shown, with the mask laid over it."""
+def _covered(rgb: np.ndarray, result: Result[Any], mask: str) -> np.ndarray:
+    """The picture, no larger than it is shown, with one of the masks laid over it."""
     small = fit_within(rgb, SHOWN_PX, SHOWN_PX)
-    if small.shape[:2] != mask.shape:
-        steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
-        mask = np.ascontiguousarray(mask[np.ix_(*steps)])
-    return overlay(small, mask, style.MASK_COLOR, alpha=0.45)
+    pixels = shrink_mask(result.masks[mask].pixels, small.shape[:2])
+    return overlay(small, pixels, style.MASK_COLOR, alpha=0.45)
 
 
 def on_checks(rgba: np.ndarray, size: int = 12) -> np.ndarray:
@@ -192,76 +170,63 @@ def on_checks(rgba: np.ndarray, size: int = 12) -> np.ndarray:
     return fit_within(np.where(rgba[..., 3:] > 0, rgba[..., :3], checks), SHOWN_PX, SHOWN_PX)
 
 
-def _letter(result: Result, name: str) -> str:
+def _letter(result: Result[Any], name: str) -> str:
     return "A" if (result.params.prompt_on == "a") == (name == "prompted") else "B"
 
 
-def summary(result: Result) -> str:
-    """What was found in one line."""
-    metrics = result.metrics
+def summary(result: Result[Any]) -> str:
+    """What was tracked, in one line."""
+    value = result.value
+    stability = f"{value('prompted_stability_score'):.3f} prompted, {value('stability_score'):.3f} tracked"
     parts = [
-        f"object score {metrics['object_score']:.1f}",
-        f"predicted IoU {metrics['predicted_iou']:.2f}",
-        f"stability at ±{result.params.stability_offset:g}: {metrics['prompted_stability_score']:.3f} remembered, "
-        f"{metrics['stability_score']:.3f} found",
-        f"area {100 * metrics['area_share']:.1f} % of the picture",
+        f"object score {value('object_score'):.1f}",
+        f"predicted IoU {value('predicted_iou'):.2f}",
+        f"stability at ±{result.params.stability_offset:g}: {stability}",
+        f"area {100 * value('area_share'):.1f} % of the picture",
     ]
-    if "refine_iou" in metrics:
-        parts.append(f"edges refined after the model, IoU with its own mask {metrics['refine_iou']:.3f}")
+    if "refine_iou" in result.metrics:
+        parts.append(f"edges refined after the model, IoU with its own mask {value('refine_iou'):.3f}")
     if result.params.repeats:
-        parts.append(f"IoU of the last pass with the first {metrics['repeat_iou']:.3f}")
+        parts.append(f"IoU of the last pass with the first {value('repeat_iou'):.3f}")
     return " · ".join(parts)
 
 
-def jitter_figure(result: Result, name: str, picture_size: tuple[int, int]) -> go.Figure:
-    return map_figure(
-        result.arrays[f"jitter_map_{name}"], picture_size, 0, 1, plain_colorscale(result.params.colormap), "share"
-    )
+def jitter_figure(result: Result[Any], name: str) -> go.Figure:
+    size, scale = result.masks[f"mask_{name}"].pixels.shape, plain_colorscale(result.params.colormap)
+    return map_figure(result.arrays[f"jitter_map_{name}"], size, 0, 1, scale, "share")
 
 
-def score_figure(result: Result) -> go.Figure:
+def score_figure(result: Result[Any]) -> go.Figure:
     return _over_passes(result, {"object_score": "Object score"}, "object score", level=0.0)
 
 
-def passes_figure(result: Result) -> go.Figure:
-    return _over_passes(
-        result,
-        {
-            "predicted_iou": "Predicted IoU",
-            "change": "Change since the pass before",
-            "iou_with_first": "IoU with the first pass",
-        },
-        "share",
-    )
+def passes_figure(result: Result[Any]) -> go.Figure:
+    names = {
+        "predicted_iou": "Predicted IoU",
+        "change": "Change since the pass before",
+        "iou_with_first": "IoU with the first pass",
+    }
+    return _over_passes(result, names, "share")
 
 
-def _over_passes(result: Result, names: dict[str, str], y_title: str, level: float | None = None) -> go.Figure:
+def _over_passes(result: Result[Any], names: Mapping[str, str], y_title: str, level: float | None = None) -> go.Figure:
     """Passes are few and whole: each is a point. The first of the names is drawn thicker."""
-    figure = curves_figure(
-        result.tables["passes"],
-        "pass",
-        names,
-        next(iter(names)),
-        "pass",
-        y_title,
-        {},
-        mode="lines+markers",
-        level=level,
-    )
+    rows, first = result.tables["passes"], next(iter(names))
+    options = {"mode": "lines+markers", "level": level}
+    figure = curves_figure(rows, "pass", dict(names), first, "pass", y_title, {}, **options)
     figure.layout.xaxis.dtick = 1
     return figure
 
 
-def figures(result: Result) -> dict:
-    made = {"object_score": score_figure(result), "passes": passes_figure(result)}
+def figures(result: Result[Any]) -> dict[str, go.Figure]:
+    drawn = {"object_score": score_figure(result), "passes": passes_figure(result)}
     if "jitter" in result.tables:
-        made |= {
-            f"jitter_{name}": jitter_figure(result, name, result.masks[name].shape) for name in ("prompted", "tracked")
-        }
-    return made
+        drawn |= {f"jitter_{name}": jitter_figure(result, name) for name in ("prompted", "tracked")}
+    return drawn
 
 
-def draw_passes(result: Result) -> None:
+def draw_passes(scene: Scene) -> None:
+    result = scene.result
     if not result.params.repeats:
         st.info(
             "Move “Repeats” up to see what looking again changes: each pass remembers the best mask of those before.",
@@ -271,58 +236,72 @@ def draw_passes(result: Result) -> None:
     with st.container(key="row_passes"):
         left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Object score**: above 0 the model holds the object to be there")
+        st.markdown("**Object score**: above 0 the model judges the object present")
         st.plotly_chart(score_figure(result), key="passes_score", config=PLOT)
     with right:
         st.markdown("**Masks**: what the model thinks of them, and how they change")
         st.plotly_chart(passes_figure(result), key="passes_masks", config=PLOT)
 
 
-def draw_numbers(result: Result) -> None:
-    decimals = {
-        name: st.column_config.NumberColumn(format="%.3f")
-        for name in ("predicted_iou", "stability_score", "area_share", "object_score", "change")
-    }
+def draw_numbers(scene: Scene) -> None:
+    tables = scene.result.tables
+    names = ("predicted_iou", "stability_score", "area_share", "object_score", "change")
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
     for title, table in (
-        ("Remembered masks", "prompted_masks"),
-        ("Found masks", "tracked_masks"),
+        ("Prompted masks", "prompted_masks"),
+        ("Tracked masks", "tracked_masks"),
         ("Passes", "passes"),
     ):
         st.markdown(f"**{title}**")
-        st.dataframe(result.tables[table], hide_index=True, column_config=decimals)
+        st.dataframe(tables[table], hide_index=True, column_config=decimals)
     for title, table in (("By point and by box", "point_and_box"), ("Moved prompts", "jitter")):
-        if table in result.tables:
+        if table in tables:
             st.markdown(f"**{title}**")
-            st.dataframe(result.tables[table], hide_index=True, height="auto" if len(result.tables[table]) < 8 else 240)
+            st.dataframe(tables[table], hide_index=True, height="auto" if len(tables[table]) < 8 else 240)
 
 
-def draw_files(inputs: Inputs, result: Result, page: str) -> None:
-    """What was found, to take away; a file is made when it is asked for."""
-    other = prompted_and_other(inputs, result)[1]
-    stem = other.name.rpartition(".")[0] or other.name
-    files = (
-        ("Mask", ":material/contrast:", f"{stem}_mask.png", "image/png", lambda: mask_to_png(result.masks["tracked"])),
-        (
-            "Contours",
-            ":material/polyline:",
-            f"{stem}_contours.json",
-            "application/json",
-            lambda: json.dumps(result.tables["contours"]),
-        ),
-        (
-            "Cut-out",
-            ":material/content_cut:",
-            f"{stem}_cut_out.png",
-            "image/png",
-            lambda: array_to_png(result.images["cut_out"]),
-        ),
-        ("Prompts", ":material/ads_click:", "prompts.json", "application/json", inputs.prompts.to_json),
-        ("Memory bank", ":material/memory:", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
-    )
+def draw_files(scene: Scene) -> None:
+    """The tracked object, to take away; a file is made when it is asked for."""
+    result, inputs = scene.result, scene.inputs
     st.caption(
         "Of the picture that was segmented; all of it is also kept with a run. The memory bank can start a film: "
         "`--bank` on the command line."
     )
     with st.container(horizontal=True, gap="small"):
-        for label, icon, name, mime, make in files:
-            st.download_button(label, make, name, mime, icon=icon, key=f"file_{page}_{label}", on_click="ignore")
+        for label, icon, name, mime, content in _files(scene, result, inputs):
+            options = {"icon": icon, "key": f"file_{scene.page.name}_{label}", "on_click": "ignore"}
+            st.download_button(label, content, name, mime, **options)
+
+
+def _files(scene: Scene, result: Result[Any], inputs: Inputs) -> tuple[tuple[str, str, str, str, Any], ...]:
+    """(label, icon, name, kind, content or what makes it) of each file."""
+    other = prompted_and_other(scene)[1]
+    stem = other.name.rpartition(".")[0] or other.name
+    mask = result.masks["mask_tracked"].pixels
+    contours, cut = result.tables["contours"], result.images["cut_out"]
+    return (
+        ("Mask", ":material/contrast:", f"{stem}_mask.png", "image/png", lambda: mask_to_png(mask)),
+        ("Contours", ":material/polyline:", f"{stem}_contours.json", "application/json", lambda: json.dumps(contours)),
+        ("Cut-out", ":material/content_cut:", f"{stem}_cut_out.png", "image/png", lambda: array_to_png(cut)),
+        ("Prompts", ":material/ads_click:", "prompts.json", "application/json", inputs.prompts.to_json),
+        ("Memory bank", ":material/memory:", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
+    )
+
+
+PAGE = ExperimentPage(
+    name="cross-image",
+    about=ABOUT,
+    table=Pair(),
+    knobs=KNOBS,
+    views={
+        BOTH: draw_both,
+        "Tracked": draw_tracked,
+        "Cut-out": draw_cut_out,
+        "Point and box": draw_point_and_box,
+        "Jitter": draw_jitter,
+    },
+    tabs={"Passes": draw_passes, "Numbers": draw_numbers, "Files": draw_files},
+    figures=figures,
+    try_it=try_it,
+    summary=summary,
+)

@@ -1,98 +1,85 @@
-"""What the Mask stability page draws: its knobs, its main picture, its tabs, and the figures kept with a run."""
+"""The Mask stability page: the logits behind a mask, and how much of it stays when the cut, the picture or the prompt
+moves a little.
+"""
+
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Result
-from samkit.ui.bench.workbench import Scene
+from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.page import About, ExperimentPage, Scene
+from samkit.ui.bench.tables.one_picture import OnePicture
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
 from samkit.ui.controls.masks_panel import MASK_TITLES
-from samkit.ui.parts.figures import band_colorscale, curves_figure, map_figure, plain_colorscale
+from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, plain_colorscale
 from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.state.workspace import Workspace
 
-VIEWS = ("Logits", "Original", "Binary", "Jitter")
-COLUMNS = {f"mask_{i}": title for i, title in enumerate(MASK_TITLES)}
-PLOT = {"displaylogo": False}
+COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
 
-
-def draw_knobs(scene: Scene) -> dict:
-    """The experiment's parameters by name."""
-    knobs = scene.knobs
-    lower, upper = knobs.slider(
-        "Thresholds (logits)",
-        "thresholds",
-        -20.0,
-        20.0,
-        (0.0, 8.0),
-        0.5,
-        help="Below the first is black, above the second white",
-    )
-    scale = knobs.slider(
-        "Input scale",
-        "input_scale",
-        0.05,
-        2.0,
-        1.0,
-        0.05,
-        help="The picture is resized by this and back before it is encoded; 1 leaves it alone",
-    )
-    delta = knobs.slider("Largest delta of the curve (logits)", "max_delta", 1.0, 20.0, 8.0, 0.5)
-    shaken = knobs.toggle(
-        "Move the prompt (jitter)", "jitter", False, help="Predicts moved copies of the prompt; takes longer"
-    )
-    copies = knobs.slider("Copies", "jitter_copies", 4, 64, 16, 4, disabled=not shaken)
-    spread = knobs.slider("Moved by (px, standard deviation)", "jitter_px", 0.5, 50.0, 6.0, 0.5, disabled=not shaken)
-    colormap = knobs.colormap()
-    values = {
-        "lower_threshold": lower,
-        "upper_threshold": upper,
-        "input_scale": scale,
-        "max_delta": delta,
-        "colormap": colormap,
-    }
-    return values | ({"jitter_copies": copies, "jitter_px": spread} if shaken else {"jitter_copies": 0})
+ABOUT = About(
+    idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb slowly, "
+    "a "
+    "small change of anything moves it. This page shows the logits between two thresholds in colour, what is below "
+    "them "
+    "black and what is above them white.",
+    paper="The stability score is the one of SAM's automatic mask generator "
+    "([Segment Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
+    look_for="- A thin coloured rim is a stable mask; a wide one is a guess.\n"
+    "- Lower the input scale: which parts lose their certainty first?\n"
+    "- Move the prompt by jitter: does the mask hang on the exact click?\n"
+    "- Compare predicted IoU with stability: the model may be sure of an unstable mask.",
+    try_label="Try it: the cat, one click, at a quarter of its detail",
+)
+JITTER = Switched(
+    "jitter",
+    "Move the prompt (jitter)",
+    off={"jitter_copies": 0},
+    knobs=(Slider("jitter_copies"), Slider("jitter_px")),
+    help="Predicts moved copies of the prompt; takes longer",
+)
+KNOBS = (
+    Range("lower_threshold", "upper_threshold", "thresholds", "Thresholds (logits)"),
+    Slider("input_scale"),
+    Slider("max_delta"),
+    JITTER,
+    ColourScale(),
+    Quiet("mask_index"),
+)
 
 
-def restore(params: dict) -> dict:
-    """A kept run's parameters -> values of the knobs that make them."""
-    values = {name: params[name] for name in ("input_scale", "max_delta", "colormap", "jitter_px")}
-    copies = params["jitter_copies"]
-    return (
-        values
-        | {"thresholds": (params["lower_threshold"], params["upper_threshold"]), "jitter": copies > 0}
-        | ({"jitter_copies": copies} if copies else {})
-    )
+def try_it(work: Workspace, knobs: KnobValues) -> None:
+    work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
+    knobs.set({"thresholds": (-4.0, 8.0), "input_scale": 0.25, "view": "Logits", "mask_index": None})
 
 
-def logits_figure(result: Result) -> go.Figure:
-    params, logits = result.params, result.arrays["picture_logits"][int(result.metrics["mask_index"])]
+def logits_figure(result: Result[Params]) -> go.Figure:
+    params, logits = result.params, result.arrays["picture_logits"][result.index()]
     limits = params.lower_threshold, params.upper_threshold
-    return map_figure(logits, result.masks["chosen"].shape, *limits, band_colorscale(params.colormap), "logit")
+    size = result.masks["mask_chosen"].pixels.shape
+    return map_figure(logits, size, *limits, band_colorscale(params.colormap), "logit")
 
 
-def stability_figure(result: Result) -> go.Figure:
+def stability_figure(result: Result[Params]) -> go.Figure:
     marks = {result.params.stability_offset: "score"}
-    return curves_figure(
-        result.tables["stability_curve"], "delta", COLUMNS, chosen_column(result), "delta (logits)", "IoU", marks
-    )
+    rows, chosen = result.tables["stability_curve"], chosen_column(result)
+    return curves_figure(rows, "delta", COLUMNS, chosen, "delta (logits)", "IoU", marks)
 
 
-def area_figure(result: Result) -> go.Figure:
-    return curves_figure(
-        result.tables["area_curve"],
-        "threshold",
-        COLUMNS,
-        chosen_column(result),
-        "threshold (logits)",
-        "share of the picture",
-        {0.0: "cut"},
-    )
+def area_figure(result: Result[Params]) -> go.Figure:
+    rows, chosen = result.tables["area_curve"], chosen_column(result)
+    return curves_figure(rows, "threshold", COLUMNS, chosen, "threshold (logits)", "share of the picture", {0.0: "cut"})
 
 
-def chosen_column(result: Result) -> str:
-    return f"mask_{int(result.metrics['mask_index'])}"
+def chosen_column(result: Result[Params]) -> str:
+    return f"mask_{result.index()}"
 
 
-def figures(result: Result) -> dict:
+def figures(result: Result[Params]) -> dict[str, go.Figure]:
     return {
         "logits": logits_figure(result),
         "stability_curve": stability_figure(result),
@@ -100,37 +87,38 @@ def figures(result: Result) -> dict:
     }
 
 
-def draw_main(result: Result, scene: Scene) -> None:
-    """The view switch, the chosen view, and the chosen mask in one line."""
-    view = scene.knobs.choose("View", "view", list(VIEWS), "Logits", label_visibility="collapsed")
-    if view == "Logits":
-        st.plotly_chart(logits_figure(result), key="main_map", config=PLOT)
-    elif view == "Jitter" and "jitter_map" not in result.arrays:
+def draw_logits(scene: Scene) -> None:
+    st.plotly_chart(logits_figure(scene.result), key="main_map", config=PLOT)
+
+
+def draw_original(scene: Scene) -> None:
+    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
+
+
+def draw_binary(scene: Scene) -> None:
+    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
+
+
+def draw_jitter(scene: Scene) -> None:
+    result = scene.result
+    if "jitter_map" not in result.arrays:
         st.info(
             "Switch on “Move the prompt” to see how often each pixel is chosen when the prompt moves.",
             icon=":material/vibration:",
         )
-    elif view == "Jitter":
-        scale = plain_colorscale(result.params.colormap)
-        st.plotly_chart(
-            map_figure(result.arrays["jitter_map"], result.masks["chosen"].shape, 0, 1, scale, "share"),
-            key="jitter_map",
-            config=PLOT,
-        )
-        st.caption(
-            f"Mean IoU with the unmoved prompt's mask: {result.metrics['jitter_iou']:.3f}; between copies: "
-            f"{result.metrics['jitter_pairwise_iou']:.3f}"
-        )
-    else:
-        inline_image(
-            result.images[view.lower()], f"{view} view of the chosen mask", "samkit-figure", lossless=view == "Binary"
-        )
-    st.caption(summary(result))
+        return
+    size, scale = result.masks["mask_chosen"].pixels.shape, plain_colorscale(result.params.colormap)
+    figure = map_figure(result.arrays["jitter_map"], size, 0, 1, scale, "share")
+    st.plotly_chart(figure, key="jitter_map", config=PLOT)
+    st.caption(
+        f"Mean IoU with the unmoved prompt's mask: {result.value('jitter_iou'):.3f}; between copies: "
+        f"{result.value('jitter_pairwise_iou'):.3f}"
+    )
 
 
-def summary(result: Result) -> str:
+def summary(result: Result[Any]) -> str:
     """The chosen mask in one line."""
-    params, metrics = result.params, result.metrics
+    params, metrics = result.params, {name: metric.value for name, metric in result.metrics.items()}
     parts = [
         f"stability {metrics['stability_score']:.3f} at ±{params.stability_offset:g}",
         f"IoU of the cuts at {params.lower_threshold:g} and {params.upper_threshold:g}: {metrics['threshold_iou']:.3f}",
@@ -145,22 +133,34 @@ def summary(result: Result) -> str:
     return " · ".join(parts)
 
 
-def draw_curves(result: Result, scene: Scene) -> None:
+def draw_curves(scene: Scene) -> None:
     with st.container(key="row_curves"):
         left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Stability**: IoU of the masks cut at −delta and +delta")
-        st.plotly_chart(stability_figure(result), key="stability_curve", config=PLOT)
+        st.plotly_chart(stability_figure(scene.result), key="stability_curve", config=PLOT)
     with right:
         st.markdown("**Area**: share of the picture above a threshold")
-        st.plotly_chart(area_figure(result), key="area_curve", config=PLOT)
+        st.plotly_chart(area_figure(scene.result), key="area_curve", config=PLOT)
 
 
-def draw_numbers(result: Result, scene: Scene) -> None:
-    decimals = {
-        name: st.column_config.NumberColumn(format="%.3f")
-        for name in ("predicted_iou", "stability_score", "area_share", "iou_unscaled")
-    }
-    st.dataframe(result.tables["masks"], hide_index=True, column_config=decimals)
-    if "jitter" in result.tables:
-        st.dataframe(result.tables["jitter"], hide_index=True, height=240)
+def draw_numbers(scene: Scene) -> None:
+    tables = scene.result.tables
+    names = ("predicted_iou", "stability_score", "area_share", "iou_unscaled")
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
+    if "jitter" in tables:
+        st.dataframe(tables["jitter"], hide_index=True, height=240)
+
+
+PAGE = ExperimentPage(
+    name="mask-stability",
+    about=ABOUT,
+    table=OnePicture(),
+    knobs=KNOBS,
+    views={"Logits": draw_logits, "Original": draw_original, "Binary": draw_binary, "Jitter": draw_jitter},
+    tabs={"Curves": draw_curves, "Numbers": draw_numbers},
+    figures=figures,
+    try_it=try_it,
+    summary=summary,
+)

@@ -1,206 +1,114 @@
-"""What the Semantic similarity page draws: the compared picture, its knobs, its views, its tabs, and the figures kept
-with a run.
-"""
+"""The Semantic similarity page: mark one thing, and see what else the model takes for the same."""
+
+from typing import Any
 
 import cv2
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Result
 from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count
 from samkit.media.pictures import Picture, array_to_png
-from samkit.ui.bench.workbench import Scene
-from samkit.ui.controls.knobs import Knobs
-from samkit.ui.controls.picture_picker import picture_picker
+from samkit.media.samples import load_sample
+from samkit.prompts import Prompts
+from samkit.ui.bench.page import About, ExperimentPage, Scene
+from samkit.ui.bench.tables.one_picture import SAME, OnePicture
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import (
+    Choice,
+    ColourScale,
+    Panel,
+    Quiet,
+    Range,
+    Slider,
+    Steps,
+    Toggle,
+    columns,
+)
 from samkit.ui.controls.token_map import TokenMap, map_view, png_button
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv
-from samkit.ui.state.last_few import LastFew
-from samkit.ui.state.picture_pair import PicturePair, picture_pair
-from samkit.ui.state.workspace import Workspace, workspace
+from samkit.ui.state.workspace import Workspace
 
-SAME, ANOTHER = "Same picture", "Another picture"
-VIEWS = ("Similarity", "On the picture", "Regions", "Objects")
 STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
 """Pixels of the model's input that one token covers, level by level."""
 SHOWN_PX = (900, 620)
-THUMB_PX = (260, 140)
 BLEND = 0.6
 
-
-def stores() -> dict:
-    """What runs on this page keep for each other: objects' tokens, masks of found objects, and the prompt's masks."""
-    return {
-        name: st.session_state.setdefault(f"samkit.similarity.{name}", LastFew())
-        for name in ("described", "found", "predicted")
-    }
-
-
-def second_picture(work: Workspace, knobs: Knobs) -> Picture | None:
-    """The choice of what is compared; None for the same picture."""
-    pair = picture_pair(work)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="row_compared"):
-        kind = knobs.choose("Look for it in", "compare_with", [SAME, ANOTHER], SAME)
-        if kind == SAME:
-            return None
-        with st.container(width=170):
-            inline_image(fit_within(pair.b.picture.rgb, *THUMB_PX), pair.b.picture.name, "samkit-thumb")
-        with st.container(width="content"):
-            picture_picker(pair.b, "change_picture_b")
-        st.button(
-            "Swap",
-            icon=":material/swap_horiz:",
-            key="swap_similarity",
-            help="Exchange the pictures with their prompts",
-            on_click=_swap,
-            args=(pair,),
-        )
-    return pair.b.picture
+ABOUT = About(
+    idea="The image encoder gives each token a vector. The vectors under a mask are averaged, and every other token is "
+    "compared with that mean by the cosine "
+    "of the angle between them. SAM was never taught what things are, yet like things often end up near each "
+    "other: mark one pigeon and find the others.",
+    paper="The features are those of [SAM](https://arxiv.org/abs/2304.02643) and [SAM "
+    "2](https://arxiv.org/abs/2408.00714); that they can be used so was found "
+    "by users.",
+    look_for="- Which level tells your thing from its ground? Coarse ones know more, fine ones place better.\n"
+    "- Prototypes: a thing with unlike parts is not well described by one mean.\n- The mirrored copy makes the "
+    "mean depend less on which way things face.\n"
+    "- Count: does the number of regions come near the true one, and at which threshold?",
+    try_label="Try it: one coin boxed, the other coins counted",
+)
 
 
-def _swap(pair: PicturePair) -> None:
-    first, second = (pair.a.picture, pair.a.prompts), (pair.b.picture, pair.b.prompts)
-    pair.a.show_picture(*second)
-    pair.b.show_picture(*first)
+def _levels(panel: Panel) -> range:
+    return range(level_count(panel.model, panel.values.get("features", "projected")))
 
 
-def show(inputs: Inputs, params: dict) -> None:
-    """Put a kept run's pictures on the page."""
-    work = workspace()
-    work.show_picture(inputs.image, inputs.prompts)
-    if inputs.image_b is not None:
-        picture_pair(work).b.show_picture(inputs.image_b)
-    Knobs(work, "semantic-similarity").set({"compare_with": SAME if inputs.image_b is None else ANOTHER})
+def _level_text(panel: Panel) -> Any:
+    info = panel.model.info
+    strides = STRIDES.get((info.family, panel.values.get("features", "projected")), (info.patch_size,))
+    return lambda level: f"{level} · 1/{strides[level]} of the side"
 
 
-def draw_knobs(scene: Scene) -> dict:
-    """The experiment's parameters by name."""
-    knobs, model = scene.knobs, scene.model
-    features = knobs.choose(
-        "Features",
-        "features",
-        ["projected", "raw"],
-        "projected",
-        help="projected: after the neck, for the decoder; raw: the trunk's",
-    )
-    strides = STRIDES.get((model.info.family, features), (model.info.patch_size,))
-    text = {level: f"{level} · 1/{stride} of the side" for level, stride in enumerate(strides)}
-    if len(text) > 1:
-        level = knobs.step(
-            "Level",
-            "level",
-            list(range(level_count(model, features))),
-            0,
-            format_func=text.get,
-            help="0 is the coarsest",
-        )
-    else:
-        level = knobs.only("level", 0)
-    left, right = st.columns(2, gap="small")
-    with left:
-        mirror = knobs.toggle(
-            "Mirrored copy too",
-            "mirrored",
-            False,
-            help="The mirrored picture's tokens, turned back, are averaged in: one more encoding",
-        )
-    with right:
-        zoom = knobs.toggle(
-            "Zoom in",
-            "zoom",
-            False,
-            help="The object is cropped and encoded larger, and its tokens there are averaged: one more encoding",
-        )
-    count = knobs.slider(
-        "Prototypes",
-        "prototypes",
-        1,
-        8,
-        1,
-        1,
-        help="That many means of groups of tokens in place of one; the nearest counts",
-    )
-    threshold = knobs.slider("Threshold", "threshold", -1.0, 1.0, 0.7, 0.01, help="Regions above it are counted")
-    area = knobs.slider("Smallest region (% of the picture)", "min_area_percent", 0.0, 5.0, 0.1, 0.05)
-    own_range = knobs.toggle(
-        "Colours over the map's own range",
-        "own_range",
-        False,
-        help="Off: the same colours for the same similarity on every map",
-    )
-    low, high = knobs.slider("Colours from, to", "range", -1.0, 1.0, (-1.0, 1.0), 0.05, disabled=own_range)
-    objects = knobs.toggle(
-        "A mask for each region",
-        "find_objects",
-        False,
-        help="Each region's peak goes back to the model as a point prompt",
-    )
-    values = {
-        "features": features,
-        "level": level,
-        "mirrored": mirror,
-        "zoom": zoom,
-        "prototypes": count,
-        "threshold": threshold,
-    }
-    # A hundredth of a hundredfold is not always the same float.
-    share = knobs.base.get("min_area")
-    values |= {"min_area": share if share is not None and 100 * share == area else area / 100, "find_objects": objects}
-    low, high = (low, high) if low < high else (min(low, 0.95), min(low, 0.95) + 0.05)
-    return values | {"range_low": low, "range_high": high, "own_range": own_range, "colormap": knobs.colormap()}
+KNOBS = (
+    Choice("features"),
+    Steps("level", options=_levels, text=_level_text),
+    columns(Toggle("mirrored"), Toggle("zoom")),
+    Slider("prototypes"),
+    Slider("threshold"),
+    Slider("min_area", label="Smallest region (% of the picture)", scale=100),
+    Toggle("own_range"),
+    Range("range_low", "range_high", "range", "Colours from, to", apart=0.05, disabled_by="own_range"),
+    Toggle("find_objects"),
+    ColourScale(),
+    Quiet("mask_index"),
+)
 
 
-def restore(params: dict) -> dict:
-    """A kept run's parameters -> values of the knobs that make them."""
-    names = (
-        "features",
-        "level",
-        "mirrored",
-        "zoom",
-        "prototypes",
-        "threshold",
-        "find_objects",
-        "own_range",
-        "colormap",
-    )
-    values = {name: params[name] for name in names}
-    return values | {"range": (params["range_low"], params["range_high"]), "min_area_percent": 100 * params["min_area"]}
+def try_it(work: Workspace, knobs: KnobValues) -> None:
+    work.show_picture(load_sample("coins"), Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)]))
+    values = {"compare_with": SAME, "features": "projected", "level": 0, "side": 512, "threshold": 0.7, "min_area": 0.1}
+    values |= {"view": "Objects", "find_objects": True, "mirrored": False, "zoom": False, "prototypes": 1}
+    knobs.set(values | {"mask_index": None})
 
 
-def draw_view(result: Result, scene: Scene) -> None:
-    """The view switch, the chosen view, and what was found in one line."""
-    view, params = (
-        scene.knobs.choose("View", "view", list(VIEWS), VIEWS[0], label_visibility="collapsed"),
-        result.params,
-    )
-    if view == "Similarity":
-        shown = TokenMap("Similarity", result.arrays["similarity"])
-        map_view(
-            scene.knobs,
-            "similarity",
-            shown,
-            unit="",
-            colormap=params.colormap,
-            limits=color_range(shown.values, params),
-        )
-    elif view == "On the picture":
-        _draw_picture(
-            blended(compared(scene), result.images["similarity"]),
-            "Similarity over the picture",
-            "similarity_on_picture",
-        )
-    elif view == "Regions":
-        _draw_picture(result.images["regions"], "The regions, outlined", "regions")
-    elif "objects" in result.images:
-        _draw_picture(result.images["objects"], "A mask for each region", "objects")
+def draw_similarity(scene: Scene) -> None:
+    result = scene.result
+    shown = TokenMap("Similarity", result.arrays["similarity"])
+    limits = color_range(shown.values, result.params)
+    map_view(scene.knobs, "similarity", shown, unit="", colormap=result.params.colormap, limits=limits)
+
+
+def draw_on_picture(scene: Scene) -> None:
+    rgb = blended(compared(scene), scene.result.images["similarity"])
+    _draw_picture(rgb, "Similarity over the picture", "similarity_on_picture")
+
+
+def draw_regions_view(scene: Scene) -> None:
+    _draw_picture(scene.result.images["regions"], "The regions, outlined", "regions")
+
+
+def draw_objects_view(scene: Scene) -> None:
+    if "objects" in scene.result.images:
+        _draw_picture(scene.result.images["objects"], "A mask for each region", "objects")
     else:
         st.info(
             "Switch on “A mask for each region” to hand the regions' peaks back to the model as points.",
             icon=":material/ads_click:",
         )
-    st.caption(summary(result))
 
 
 def _draw_picture(rgb: np.ndarray, description: str, name: str) -> None:
@@ -211,7 +119,7 @@ def _draw_picture(rgb: np.ndarray, description: str, name: str) -> None:
 
 def compared(scene: Scene) -> Picture:
     """The picture in which the thing was looked for."""
-    return scene.picture_b or scene.work.picture
+    return scene.inputs.image_b or scene.inputs.picture
 
 
 def blended(picture: Picture, colors: np.ndarray) -> np.ndarray:
@@ -221,31 +129,28 @@ def blended(picture: Picture, colors: np.ndarray) -> np.ndarray:
     return cv2.addWeighted(colors, BLEND, grey, 1 - BLEND, 0)
 
 
-def summary(result: Result) -> str:
-    """What was found, beside the truth where it is known."""
-    metrics = result.metrics
-    parts = [
-        f"{metrics['regions']:.0f} region{'s' if metrics['regions'] != 1 else ''} above {result.params.threshold:.2f}"
-    ]
-    if "known_count" in metrics:
-        parts.append(f"the picture shows {metrics['known_count']:.0f} of a kind, counted by eye")
-    if "objects" in metrics:
-        parts.append(f"{metrics['objects']:.0f} different masks")
-    parts.append(f"{100 * metrics['similar_share']:.1f} % of the picture")
-    parts.append(f"similarity up to {metrics['largest_similarity']:.2f}, mean {metrics['mean_similarity']:.2f}")
-    return " · ".join(
-        [*parts, f"from {metrics['tokens']:.0f} tokens", f"encoded in {result.timings['encode_ms']:.0f} ms"]
-    )
+def summary(result: Result[Any]) -> str:
+    """What matched, beside the truth where it is known."""
+    regions = f"{result.value('regions'):.0f}"
+    parts = [f"{regions} region{'s' if regions != '1' else ''} above {result.params.threshold:.2f}"]
+    if "known_count" in result.facts:
+        parts.append(f"the picture shows {result.index('known_count')} of a kind, counted by eye")
+    if "objects" in result.metrics:
+        parts.append(f"{result.value('objects'):.0f} different masks")
+    parts.append(f"{100 * result.value('similar_share'):.1f} % of the picture")
+    similarity = result.value("largest_similarity"), result.value("mean_similarity")
+    parts.append(f"similarity up to {similarity[0]:.2f}, mean {similarity[1]:.2f}")
+    parts.append(f"from {result.index('tokens')} tokens")
+    return " · ".join([*parts, f"encoded in {result.timings['encode_ms']:.0f} ms"])
 
 
-def figures(result: Result) -> dict[str, go.Figure]:
-    return {
-        "similarity": token_figure(result.arrays["similarity"], plain_colorscale(result.params.colormap), "similarity")
-    }
+def figures(result: Result[Any]) -> dict[str, go.Figure]:
+    scale = plain_colorscale(result.params.colormap)
+    return {"similarity": token_figure(result.arrays["similarity"], scale, "similarity")}
 
 
-def draw_regions(result: Result, scene: Scene) -> None:
-    rows = result.tables["regions"]
+def draw_regions(scene: Scene) -> None:
+    rows = scene.result.tables["regions"]
     if not rows:
         st.info("No region is above the threshold. Lower it, or try another level.", icon=":material/search_off:")
         return
@@ -253,8 +158,8 @@ def draw_regions(result: Result, scene: Scene) -> None:
     plain_table_with_csv(rows, "regions", height=300)
 
 
-def draw_objects(result: Result, scene: Scene) -> None:
-    rows = result.tables["objects"]
+def draw_objects(scene: Scene) -> None:
+    rows = scene.result.tables["objects"]
     if not rows:
         st.info(
             "Switch on “A mask for each region”, with at least one region above the threshold.",
@@ -263,28 +168,35 @@ def draw_objects(result: Result, scene: Scene) -> None:
         return
     st.caption(
         "One mask for each region's peak, the one with the highest predicted IoU, with the region's number and colour. "
-        "same_as: the mask was found before, from the peak of that region, and is not drawn again."
+        "same_as: the mask is mostly the one of that region's peak, and is not drawn again."
     )
-    decimals = {
-        name: st.column_config.NumberColumn(format="%.3f")
-        for name in ("x", "y", "similarity", "predicted_iou", "area_share")
-    }
+    names = ("x", "y", "similarity", "predicted_iou", "area_share")
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
     table_with_csv(rows, "objects", decimals, height=300)
-    st.download_button(
-        "COCO JSON",
-        result.files[COCO_FILE],
-        COCO_FILE,
-        "application/json",
-        key="coco",
-        icon=":material/data_object:",
-        on_click="ignore",
-    )
+    download = {"key": "coco", "icon": ":material/data_object:", "on_click": "ignore"}
+    st.download_button("COCO JSON", scene.result.files[COCO_FILE], COCO_FILE, "application/json", **download)
 
 
-def draw_masks(result: Result, scene: Scene) -> None:
+def draw_masks(scene: Scene) -> None:
     names = ("predicted_iou", "stability_score", "area_share")
-    st.dataframe(
-        result.tables["masks"],
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in names},
-    )
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
+
+
+PAGE = ExperimentPage(
+    name="semantic-similarity",
+    about=ABOUT,
+    table=OnePicture(compared=True),
+    knobs=KNOBS,
+    views={
+        "Similarity": draw_similarity,
+        "On the picture": draw_on_picture,
+        "Regions": draw_regions_view,
+        "Objects": draw_objects_view,
+    },
+    tabs={"Regions": draw_regions, "Objects": draw_objects, "Numbers": draw_masks},
+    figures=figures,
+    try_it=try_it,
+    summary=summary,
+    no_prompt="Mark one thing in the picture with a point or a box: others like it are then looked for.",
+)

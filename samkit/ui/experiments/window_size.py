@@ -1,4 +1,10 @@
-"""What the Window size page draws: its knobs, its main picture, the sweep, and the figures kept with a run."""
+"""The Window size page: the encoder's attention windows at other sizes, and what that does to mask, encoding and
+time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,7 +14,6 @@ from samkit.experiments.params import build_params
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import (
     LOGIT_RANGE,
-    MAX_REPEATS,
     MAX_WINDOW,
     STAGES,
     Params,
@@ -16,18 +21,21 @@ from samkit.experiments.window_size import (
     padded_size,
     refusal,
 )
-from samkit.ui.bench.workbench import Scene
+from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.page import About, ExperimentPage, Scene
+from samkit.ui.bench.tables.one_picture import OnePicture
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, map_view
 from samkit.ui.parts.edge import sentences
-from samkit.ui.parts.figures import map_figure, plain_colorscale, sweep_figure
+from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.tables import table_with_csv
-from samkit.ui.state.encodings import encoding_cache
-from samkit.ui.state.last_few import LastFew
-from samkit.work.queue import PAUSED, BackgroundJob, job_slots
+from samkit.ui.state.jobs import start_job
+from samkit.ui.state.labs import page_lab
+from samkit.ui.state.workspace import Workspace
+from samkit.work.queue import PAUSED, BackgroundJob
 
-VIEWS = ("Logits", "Original", "Binary", "Drift")
-PLOT = {"displaylogo": False}
 COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
 POLL_S = 0.5
@@ -35,215 +43,189 @@ _JOB = "samkit.window_sweep"
 OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
+ABOUT = About(
+    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is no part of "
+    "the "
+    "weights, so it can be changed after training: larger ones see more and cost more, and one that divides the map "
+    "needs no padding.",
+    paper="v1's windows are those of [ViTDet](https://arxiv.org/abs/2203.16527); that v1 runs faster with 16 than with "
+    "14, at about the same quality, was measured for "
+    "[segment-anything](https://github.com/facebookresearch/segment-anything/pull/594).",
+    look_for="- The mask may stay while the encoding drifts: the decoder forgives much.\n"
+    "- Which stage minds most? Sweep them one by one.\n"
+    "- SAM v2's first stages take even windows only, because the next stage halves them.\n"
+    "- Encode times jump about: look at the median of some repeats.",
+    try_label="Try it: the cat, wider windows in stages 2 and 3",
+)
 
-def stores() -> dict:
-    """What runs on this page keep for each other: milliseconds of encodings, rows of sweeps, and masks."""
-    kept = {name: st.session_state.setdefault(f"samkit.windows.{name}", {}) for name in ("times", "known")}
-    return kept | {"predicted": st.session_state.setdefault("samkit.windows.predicted", LastFew())}
+
+@dataclass(frozen=True)
+class Windows(Knob):
+    """One slider a stage. Windows that can't be run are refused, and the model's own are run in their place."""
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        knobs, info = panel.values, panel.model.info
+        own = info.window_sizes
+        for stage, (window, blocks) in enumerate(zip(own, info.blocks_per_stage, strict=True), start=1):
+            # The text is the same whatever the other stages' windows are: the browser knows a slider's value by it.
+            text = {size: f"{size}, default" if size == window else str(size) for size in range(1, MAX_WINDOW + 1)}
+            label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · default {window}"
+            options = {
+                "format_func": text.__getitem__,
+                "help": "Side of the windows, in tokens; global blocks have none",
+            }
+            knobs.step(label, f"window_{stage}", list(text), window, **options)
+        chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))
+        _default_button(knobs, own, chosen)
+        size = padded_size(panel.model, panel.inputs, build_params(Params, panel.encoding))
+        reason = refusal(panel.model, chosen, size)
+        if reason:
+            st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
+        kept = knobs.base.get("window_sizes")
+        if kept is not None and len(kept) != len(own):
+            knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
+        return {"window_sizes": None if reason or chosen == own != kept else chosen}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        windows = params["window_sizes"] or ()
+        whole = len(windows) == STAGES
+        values = {f"window_{stage}": windows[stage - 1] if whole else None for stage in range(1, STAGES + 1)}
+        return values | {"window_sizes": params["window_sizes"]}
 
 
-def swept_scene(scene: Scene, repeats: int) -> dict:
+@dataclass(frozen=True)
+class Sweep(Knob):
+    """The sweep under the chart's tab, as long as it was made with what the page shows. It has no widget here."""
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        knobs = panel.values
+        scene = swept_scene(panel, knobs.get("repeats", 1))
+        if knobs.get("sweep_of") == OPENED:
+            knobs.keep("sweep_of", scene)
+        if knobs.get("sweep_of") != scene:
+            return {"sweep_stage": 0, "sweep_sizes": ()}
+        return {"sweep_stage": knobs.get("sweep_stage", 0), "sweep_sizes": knobs.get("sweep_sizes", ())}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        values = {name: params[name] for name in ("sweep_stage", "sweep_sizes")}
+        return values | {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
+
+
+def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, ...]) -> None:
+    reset = {f"window_{stage}": window for stage, window in enumerate(own, start=1)}
+    button = {"icon": ":material/restart_alt:", "key": "windows_default", "disabled": chosen == own}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Default windows", on_click=knobs.set, args=(reset,), **button)
+
+
+def swept_scene(panel: Panel, repeats: int) -> dict[str, Any]:
     """What a sweep depends on, each under the words for a sweep that was made with something else there."""
-    model, work = scene.model, scene.work
+    model, inputs = panel.model, panel.inputs
     return {
         "another model": model.info.sha256,
         "another device": model.device,
         "another number type": model.dtype,
-        "another picture": work.picture.sha256,
-        "other prompts": work.prompts,
-        "another side": scene.encoding["side"],
-        "another fit": scene.encoding["fit"],
+        "another picture": inputs.picture.sha256,
+        "other prompts": inputs.prompts,
+        "another side": panel.encoding["side"],
+        "another fit": panel.encoding["fit"],
         "another number of repeats": repeats,
     }
 
 
-def made_with(made: dict, shown: dict) -> str:
+def differing(before: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
     """What is not the same in two `swept_scene`, in words; empty where they are the same."""
-    return " and ".join(words for words, value in shown.items() if made[words] != value)
+    return " and ".join(words for words, value in shown.items() if before[words] != value)
 
 
-def draw_knobs(scene: Scene) -> dict:
-    """The experiment's parameters by name. Windows that can't be run are refused here, and the model's own are shown in
-    their place.
-    """
-    knobs, model = scene.knobs, scene.model
-    own = model.info.window_sizes
-    size = padded_size(model, scene.inputs, build_params(Params, scene.encoding))
-    for stage, (window, blocks) in enumerate(zip(own, model.info.blocks_per_stage, strict=True), start=1):
-        # A text that also told which are impossible would change with the other stages' windows, and the browser knows
-        # a slider's value by its text.
-        text = {n: f"{n}, default" if n == window else str(n) for n in range(1, MAX_WINDOW + 1)}
-        label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · default {window}"
-        knobs.step(
-            label,
-            f"window_{stage}",
-            list(text),
-            window,
-            format_func=text.get,
-            help="Side of the windows, in tokens; global blocks have none",
-        )
-    chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        reset = {f"window_{stage}": window for stage, window in enumerate(own, start=1)}
-        st.button(
-            "Default windows",
-            icon=":material/restart_alt:",
-            key="windows_default",
-            on_click=knobs.set,
-            args=(reset,),
-            disabled=chosen == own,
-        )
-    reason = refusal(model, chosen, size)
-    if reason:
-        st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
-    often = "Each setting is encoded so often, and its time is the median: a busy machine fools nobody"
-    repeats = knobs.slider("Repeats", "repeats", 1, MAX_REPEATS, 1, 1, help=often)
-    told = knobs.base.get("window_sizes")
-    if told is not None and len(told) != len(own):
-        knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
-    values = {
-        "window_sizes": None if reason or chosen == own != told else chosen,
-        "repeats": repeats,
-        "colormap": knobs.colormap(),
-    }
-    if knobs.get("sweep_of") == OPENED:
-        knobs.keep("sweep_of", swept_scene(scene, repeats))
-    swept = knobs.get("sweep_of") == swept_scene(scene, repeats)
-    return values | {
-        "sweep_stage": knobs.get("sweep_stage", 0) if swept else 0,
-        "sweep_sizes": knobs.get("sweep_sizes", ()) if swept else (),
-    }
+def try_it(work: Workspace, knobs: KnobValues) -> None:
+    work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
+    knobs.set({"window_2": 8, "window_3": 16, "repeats": 3, "view": "Logits", "mask_index": None})
 
 
-def restore(params: dict) -> dict:
-    """A kept run's parameters -> values of the knobs that make them."""
-    windows = params["window_sizes"] or ()
-    values = {
-        f"window_{stage}": windows[stage - 1] if len(windows) == STAGES else None for stage in range(1, STAGES + 1)
-    }
-    values |= {
-        "window_sizes": params["window_sizes"],
-        "sweep_choice": str(params["sweep_stage"] or ALL_STAGES),
-        "sweep_of": OPENED,
-    }
-    return values | {name: params[name] for name in ("repeats", "colormap", "sweep_stage", "sweep_sizes")}
+def draw_logits(scene: Scene) -> None:
+    result = scene.result
+    shown = TokenMap("Logits", result.arrays["picture_logits"][result.index()].astype(np.float32))
+    map_view(scene.knobs, "logits", shown, unit="", colormap=result.params.colormap)
 
 
-def draw_main(result: Result, scene: Scene) -> None:
-    """The view switch, the chosen view, and the setting in one line."""
-    view = scene.knobs.choose("View", "view", list(VIEWS), VIEWS[0], label_visibility="collapsed")
-    if view == "Logits":
-        logits = result.arrays["picture_logits"][int(result.metrics["mask_index"])].astype(np.float32)
-        map_view(scene.knobs, "logits", TokenMap("Logits", logits), unit="", colormap=result.params.colormap)
-    elif view == "Drift":
-        shown = TokenMap("Drift", result.arrays["drift_map"])
-        map_view(scene.knobs, "drift", shown, unit="", colormap=result.params.colormap)
-        st.caption("How far each token of the features is from where it is with the default windows (L2).")
-    else:
-        inline_image(
-            result.images[view.lower()], f"{view} view of the chosen mask", "samkit-figure", lossless=view == "Binary"
-        )
-    st.caption(summary(result))
+def draw_original(scene: Scene) -> None:
+    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
 
 
-def summary(result: Result) -> str:
+def draw_binary(scene: Scene) -> None:
+    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
+
+
+def draw_drift(scene: Scene) -> None:
+    shown = TokenMap("Drift", scene.result.arrays["drift_map"])
+    map_view(scene.knobs, "drift", shown, unit="", colormap=scene.result.params.colormap)
+    st.caption("How far each token of the features is from where it is with the default windows (L2).")
+
+
+def summary(result: Result[Any]) -> str:
     """The setting in one line."""
-    metrics, timings = result.metrics, result.timings
-    windows = " ".join(f"{metrics[f'window_{stage}']:.0f}" for stage in range(1, STAGES + 1))
-    measured = "measured once, the first time" if result.params.repeats == 1 else f"median of {result.params.repeats}"
+    timings, repeats = result.timings, result.params.repeats
+    windows = " ".join(str(result.index(f"window_{stage}")) for stage in range(1, STAGES + 1))
+    measured = "measured once, the first time" if repeats == 1 else f"median of {repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
-    if result.params.repeats == 1:
+    if repeats == 1:
         ratio, measured = "", "each measured once, the first time: set Repeats higher to compare"
     return (
         f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in "
-        f"{timings['default_encode_ms']:.0f} ms{ratio} "
-        f"({measured}) · IoU with the default's mask {metrics['iou_default']:.3f} · encoding drifts by "
-        f"{100 * metrics['drift']:.1f} %"
+        f"{timings['default_encode_ms']:.0f} ms{ratio} ({measured}) · IoU with the default's mask "
+        f"{result.value('iou_default'):.3f} · encoding drifts by {100 * result.value('drift'):.1f} %"
     )
 
 
-def logits_figure(result: Result) -> go.Figure:
-    logits = result.arrays["picture_logits"][int(result.metrics["mask_index"])]
-    return map_figure(
-        logits,
-        result.masks["chosen"].shape,
-        -LOGIT_RANGE,
-        LOGIT_RANGE,
-        plain_colorscale(result.params.colormap),
-        "logit",
-    )
+def logits_figure(result: Result[Any]) -> go.Figure:
+    logits, size = result.arrays["picture_logits"][result.index()], result.masks["mask_chosen"].pixels.shape
+    scale = plain_colorscale(result.params.colormap)
+    return map_figure(logits, size, -LOGIT_RANGE, LOGIT_RANGE, scale, "logit")
 
 
-def figures(result: Result) -> dict:
-    made = {"logits": logits_figure(result)}
+def figures(result: Result[Any]) -> dict[str, go.Figure]:
+    drawn = {"logits": logits_figure(result)}
     if "sweep" in result.tables:
-        made["sweep"] = sweep_figure(
-            _run_rows(result.tables["sweep"]), int(result.metrics["mask_index"]), _default_window(result)
-        )
-    return made
+        drawn["sweep"] = swept_figure(result)
+    return drawn
 
 
-def _run_rows(rows: list[dict]) -> list[dict]:
+def swept_figure(result: Result[Any]) -> go.Figure:
+    rows = _run_rows(result.tables["sweep"])
+    return sweep_figure(rows, result.index(), _default_window(rows))
+
+
+def _run_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if not row["refused"]]
 
 
-def _default_window(result: Result) -> int | None:
+def _default_window(rows: list[dict[str, Any]]) -> int | None:
     """The default window of the swept stage; None where all stages were swept together."""
-    same = [row for row in _run_rows(result.tables["sweep"]) if row["drift"] == 0]
-    return same[0]["window"] if same else None
+    return next((row["window"] for row in rows if row["drift"] == 0), None)
 
 
-def draw_sweep(result: Result, scene: Scene) -> None:
+def draw_sweep(scene: Scene) -> None:
     """Start, follow and stop a sweep; then its chart and table."""
-    knobs, job, shown = scene.knobs, st.session_state.get(_JOB), swept_scene(scene, result.params.repeats)
-    stages = [ALL_STAGES, *map(str, range(1, STAGES + 1))]
+    knobs, result = scene.knobs, scene.result
+    job: BackgroundJob | None = st.session_state.get(_JOB)
+    shown = swept_scene(_panel(scene), result.params.repeats)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
-        stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
-        every = knobs.toggle(
-            "All sizes from 1 to 32", "sweep_every", False, help=f"Off: {', '.join(map(str, COMMON_SIZES))}"
-        )
-        sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
-        values = scene.encoding | {
-            "sweep_stage": 0 if stage == ALL_STAGES else int(stage),
-            "sweep_sizes": sizes,
-            "repeats": result.params.repeats,
-        }
-        params = build_params(Params, values)
-        busy = job is not None and job.active
-        st.button(
-            "Sweep",
-            icon=":material/play_arrow:",
-            type="primary",
-            key="sweep_run",
-            disabled=busy,
-            on_click=_start,
-            args=(scene, params),
-        )
-        if job is not None:
-            paused = job.state == PAUSED
-            st.button("Stop", icon=":material/stop:", key="sweep_stop", disabled=not busy, on_click=job.pause)
-            st.button("Go on", icon=":material/resume:", key="sweep_resume", disabled=not paused, on_click=job.resume)
-            st.button(
-                "Show these",
-                icon=":material/done:",
-                key="sweep_finish",
-                disabled=not (paused and job.run and job.run.done),
-                on_click=job.finish_here,
-            )
+        _sweep_tools(scene, job)
     if job is not None and job.result is None:
-        if other := made_with(job.scene, shown):
+        if other := differing(st.session_state[f"{_JOB}.scene"], shown):
             st.warning(
                 f"The sweep under way is made with {other}: it is no part of the run that is shown and kept.",
                 icon=":material/difference:",
             )
         _follow(job)
     elif job is not None and not job.active:
-        _take(scene, job, "sweep" in result.tables and job.scene != shown)
+        _take(scene, job, "sweep" in result.tables and st.session_state[f"{_JOB}.scene"] != shown)
     if "sweep" in result.tables:
         _draw_rows(result)
-    elif job is None and knobs.get("sweep_sizes") and (other := made_with(knobs.get("sweep_of"), shown)):
+    elif job is None and knobs.get("sweep_sizes") and (other := differing(knobs.get("sweep_of"), shown)):
         st.warning(f"This sweep was made with {other}: run it again.", icon=":material/difference:")
     elif job is None:
         st.info(
@@ -252,25 +234,52 @@ def draw_sweep(result: Result, scene: Scene) -> None:
         )
 
 
+def _panel(scene: Scene) -> Panel:
+    params = scene.result.params
+    encoding = {"side": params.side, "fit": params.fit}
+    return Panel(scene.knobs, Params, scene.model, scene.inputs, encoding)
+
+
+def _sweep_tools(scene: Scene, job: BackgroundJob | None) -> None:
+    knobs, params = scene.knobs, scene.result.params
+    stages = [ALL_STAGES, *map(str, range(1, STAGES + 1))]
+    stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
+    common = ", ".join(map(str, COMMON_SIZES))
+    every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")
+    sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
+    swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes}
+    values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
+    busy = job is not None and job.active
+    run = {"icon": ":material/play_arrow:", "type": "primary", "key": "sweep_run", "disabled": busy}
+    st.button("Sweep", on_click=_start, args=(scene, build_params(Params, values)), **run)
+    if job is None:
+        return
+    paused = job.state == PAUSED
+    done = job.run is not None and bool(job.run.done)
+    st.button("Stop", icon=":material/stop:", key="sweep_stop", disabled=not busy, on_click=job.pause)
+    st.button("Go on", icon=":material/resume:", key="sweep_resume", disabled=not paused, on_click=job.resume)
+    finish = {"icon": ":material/done:", "key": "sweep_finish", "disabled": not (paused and done)}
+    st.button("Show these", on_click=job.finish_here, **finish)
+
+
 def _start(scene: Scene, params: Params) -> None:
-    kept, inputs = {name: store for name, store in stores().items() if name != "predicted"}, scene.inputs
-    encode = encoding_cache().encode
-    job = BackgroundJob(lambda: WindowSweep(scene.model, inputs, params, encode, **kept), job_slots(), "Encoding")
-    job.scene = swept_scene(scene, params.repeats)
-    st.session_state[_JOB] = job
+    model, inputs = scene.model, scene.inputs
+    st.session_state[f"{_JOB}.scene"] = swept_scene(_panel(scene), params.repeats)
+    make = lambda: WindowSweep(model, inputs, params, page_lab(model, inputs))  # noqa: E731
+    st.session_state[_JOB] = start_job(make, "Encoding")
 
 
 def _take(scene: Scene, job: BackgroundJob, outdated: bool) -> None:
     """A finished sweep becomes the page's, and is part of its run as long as that is of the same picture, prompts and
     settings.
 
-    outdated: the page shows a sweep of its own run by now, a kept one that was opened meanwhile, and this one is of
-              another
+    outdated: the page shows a sweep of its own run, a kept one that was opened meanwhile, and this one is of another
     """
-    done = job.result.params
+    swept = job.result.params
     st.session_state[_JOB] = None
     if not outdated:
-        scene.knobs.set({"sweep_of": job.scene, "sweep_stage": done.sweep_stage, "sweep_sizes": done.sweep_sizes})
+        own = {"sweep_stage": swept.sweep_stage, "sweep_sizes": swept.sweep_sizes}
+        scene.knobs.set({"sweep_of": st.session_state[f"{_JOB}.scene"], **own})
     st.rerun()
 
 
@@ -286,35 +295,41 @@ def _follow(job: BackgroundJob) -> None:
                 return
             run = job.run
             share = run.done / max(1, len(run.params.sweep_sizes)) if run else 0.0
-            st.progress(
-                min(1.0, share), text=f"Stopped after {run.done} sizes" if job.state == PAUSED and run else job.line
-            )
+            line = f"Stopped after {run.done} sizes" if job.state == PAUSED and run else job.line
+            st.progress(min(1.0, share), text=line)
         if job.state != state or job.result is not None:
             st.rerun()
 
     poll()
 
 
-def _draw_rows(result: Result) -> None:
-    rows, mask = result.tables["sweep"], int(result.metrics["mask_index"])
-    st.plotly_chart(sweep_figure(_run_rows(rows), mask, _default_window(result)), key="sweep_chart", config=PLOT)
+def _draw_rows(result: Result[Any]) -> None:
+    st.plotly_chart(swept_figure(result), key="sweep_chart", config=PLOT)
     st.caption(
         "IoU with the masks of the default windows, as the model gave them (edges are never refined here), and the "
-        "encode time. "
-        "A sweep leaves a core to other visitors, so its times compare with each other and not with those above. "
-        "Window sizes that can't be run are in the table, with the reason."
+        "encode time. A sweep leaves a core to other visitors, so its times compare with each other and not with those "
+        "above. Window sizes that can't be run are in the table, with the reason."
     )
-    decimals = {
-        name: st.column_config.NumberColumn(format="%.3f") for name in ("drift", *(f"iou_{i}" for i in range(4)))
-    }
+    names = ("drift", *(f"iou_{index}" for index in range(4)))
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
     decimals["encode_ms"] = st.column_config.NumberColumn(format="%.1f")
-    table_with_csv(rows, "window_sweep", decimals, height=300)
+    table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
 
 
-def draw_numbers(result: Result, scene: Scene) -> None:
+def draw_numbers(scene: Scene) -> None:
     names = ("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
-    st.dataframe(
-        result.tables["masks"],
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in names},
-    )
+    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
+
+
+PAGE = ExperimentPage(
+    name="window-size",
+    about=ABOUT,
+    table=OnePicture(),
+    knobs=(Windows(), Slider("repeats"), ColourScale(), Sweep(), Quiet("mask_index")),
+    views={"Logits": draw_logits, "Original": draw_original, "Binary": draw_binary, "Drift": draw_drift},
+    tabs={"Sweep": draw_sweep, "Numbers": draw_numbers},
+    figures=figures,
+    try_it=try_it,
+    summary=summary,
+)

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 
 from samkit.media.colormaps import Colormap, colormap_table
 
+PLOT = {"displaylogo": False}
+"""What every chart on a page is configured with."""
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))

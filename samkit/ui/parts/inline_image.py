@@ -17,6 +17,16 @@ def fit_within(rgb: np.ndarray, max_width: int, max_height: int) -> np.ndarray:
     return cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
 
 
+def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """bool [H, W] -> bool of `size` (height, width), every so many pixels: for a mask over a picture made smaller."""
+    if mask.shape == size:
+        return mask
+    rows, columns = (
+        np.linspace(0, length - 1, wanted).astype(int) for length, wanted in zip(mask.shape, size, strict=True)
+    )
+    return np.ascontiguousarray(mask[np.ix_(rows, columns)])
+
+
 def data_url(rgb: np.ndarray, lossless: bool) -> str:
     """PNG where every level counts (masks, maps), JPEG for photographs."""
     bgr = np.ascontiguousarray(rgb[..., ::-1])

@@ -40,7 +40,7 @@ from samkit.ui.runs.state import (
 )
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
-from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.state.page_links import EXPERIMENT_PAGES
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 

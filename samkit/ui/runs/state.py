@@ -21,7 +21,7 @@ from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, Query
 from samkit.tracking.store.store import RunStore, RunSummary
-from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
+from samkit.ui.state.page_links import EXPERIMENT_PAGES
 
 RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
 """The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""

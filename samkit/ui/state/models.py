@@ -1,20 +1,25 @@
 """Loaded models, shared by all visitors. torch is imported here, when a page first needs a model, and not before."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
 
 MAX_LOADED = 3
 
 
 @st.cache_resource(max_entries=MAX_LOADED, show_spinner=False)
-def _load(path: str, modified_ns: int, device: str, dtype: str):
+def _load(path: str, modified_ns: int, device: str, dtype: str) -> "SamModel":
     from samkit.models.sam import load_model
 
     return load_model(path, device=device, dtype=dtype)
 
 
-def shared_model(ref: str, device: str = "auto", dtype: str = "float32"):
-    """The loaded `SamModel`; the file is read once for all visitors and again only after it changed. Raises
-    `SamkitError`s with a sentence.
+def shared_model(ref: str, device: str = "auto", dtype: str = "float32") -> "SamModel":
+    """The loaded model; the file is read once for all visitors and again only after it changed. Raises `SamkitError`s
+    with a sentence.
     """
     from samkit.models.files.catalogue import resolve_model
 

@@ -1,12 +1,13 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from samkit.experiments.result import Inputs, Prior
+from samkit.experiments.inputs import Inputs, Prior
 from samkit.media.drawing import overlay
 from samkit.media.films import FileVideo, Video
 from samkit.media.pictures import Picture
@@ -14,9 +15,10 @@ from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.prompts import Prompts
 from samkit.ui.parts import style
-from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.parts.inline_image import fit_within, shrink_mask
 from samkit.ui.state.films import film_store
-from samkit.work.queue import BackgroundJob, job_slots
+from samkit.ui.state.jobs import start_job
+from samkit.work.queue import BackgroundJob, SteppedRun
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -39,7 +41,9 @@ class Recorded:
 class FilmTable:
     """What lies on this visitor's table for films.
 
-    bank: memories from a file; visited: whether the page was shown before
+    bank:    memories from a file
+    visited: whether the page was shown before
+    changed: whether the visitor has put another film here since the page last looked
     """
 
     video: Video
@@ -47,10 +51,11 @@ class FilmTable:
     bank: "MemoryBank | None" = None
     job: BackgroundJob | None = None
     visited: bool = False
+    changed: bool = False
 
     def show_film(self, video: Video) -> None:
         """Another film. Memories stay; those of the film before become memories of pictures."""
-        self.video = video
+        self.video, self.changed = video, True
         self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
         self.drop_run()
 
@@ -80,9 +85,9 @@ class FilmTable:
     def forget_bank(self) -> None:
         self.bank = None
 
-    def start(self, make) -> None:
+    def start(self, make: Callable[[], SteppedRun]) -> None:
         self.drop_run()
-        self.job = BackgroundJob(make, job_slots())
+        self.job = start_job(make, "Recording the memories")
 
     def drop_run(self) -> None:
         if self.job is not None:
@@ -116,5 +121,4 @@ def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:
     small = fit_within(picture.rgb, *THUMB_PX)
     if mask is None:
         return small
-    steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
-    return overlay(small, np.ascontiguousarray(mask[np.ix_(*steps)]), style.MASK_COLOR, alpha=0.5)
+    return overlay(small, shrink_mask(mask, small.shape[:2]), style.MASK_COLOR, alpha=0.5)

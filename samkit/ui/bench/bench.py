@@ -1,0 +1,147 @@
+"""The one skeleton of all experiment pages: header, sidebar, what lies on the table, the main picture and its knobs,
+tabs, and keeping the run.
+
+A page says what is its own (`ExperimentPage`); the order and the places are the same everywhere. Everything below the
+header is one fragment, so a click or a knob reruns that and nothing else.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from samkit.experiments.result import Result
+from samkit.ui.bench.header import page_header
+from samkit.ui.bench.keep import keep_bar
+from samkit.ui.bench.opened_run import opened_notes, restore_from_link
+from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.tables.table import Visit
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import Panel, draw_knobs
+from samkit.ui.controls.masks_panel import REFINE_EDGES
+from samkit.ui.controls.memory_models import can_follow, offer_models
+from samkit.ui.controls.sidebar import ENCODING_KNOBS, sidebar_bottom, sidebar_is_old, sidebar_top
+from samkit.ui.parts.edge import sentences
+from samkit.ui.state.models import shared_model
+from samkit.ui.state.workspace import Workspace, workspace
+
+VIEW = "view"
+"""The knob that says which view of the main picture is shown."""
+
+
+def show_page(page: ExperimentPage) -> None:
+    """Run a whole page."""
+    work = workspace()
+    knobs = KnobValues(work, page.name)
+    page_header(page, try_it=lambda: page.try_it(work, knobs.without_run()))
+    with sentences():
+        page.table.refresh(work, knobs)
+        restore_from_link(page, work, knobs)
+        takes_picture = page.table.takes_picture
+        sidebar_top(work, takes_dtype=takes_picture)
+        load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
+        with st.spinner(f"Loading {work.model_ref}", show_time=True):
+            model = load(work.model_ref)
+        if page.table.needs_memory and not can_follow(model):
+            offer_models(work, model, page.table.needs_memory)
+        else:
+            _bench(page, work, knobs, Visit(page, work, knobs, model, load))
+    with sentences():
+        sidebar_bottom()
+
+
+def _bench(page: ExperimentPage, work: Workspace, knobs: KnobValues, visit: Visit) -> None:
+    """The encoding's knobs at the side, and the fragment with everything else."""
+    if page.table.takes_picture:
+        with st.sidebar:
+            st.divider()
+            encoding = draw_knobs(ENCODING_KNOBS, _panel(visit))
+        visit = Visit(page, work, knobs, visit.model, visit.load, encoding)
+    page.table.begin(visit)
+    with st.container(key="workbench"):
+        _workbench(visit)
+
+
+def _panel(visit: Visit) -> Panel:
+    inputs = visit.page.table.setups(visit)[0].inputs
+    return Panel(visit.knobs, visit.page.entry.experiment.Params, visit.model, inputs, visit.encoding)
+
+
+@st.fragment
+def _workbench(visit: Visit) -> None:
+    page, table, knobs = visit.page, visit.page.table, visit.knobs
+    with sentences():
+        places = table.arrange(visit)
+        panel = _panel(visit)
+        with places.beside:
+            params = dict(visit.encoding) | draw_knobs(page.knobs, panel)
+        if places.masks is not None:
+            with places.masks:
+                params |= REFINE_EDGES.draw(panel)
+        if reason := table.blocked(visit):
+            places.main.info(reason, icon=":material/ads_click:")
+            return
+        params |= table.params(visit)
+        with places.notes:
+            opened_notes(knobs, params)
+        scene = table.scene(visit, params, places)
+        if scene is None:
+            return
+        if places.masks is not None:
+            table.draw_masks(scene, places.masks)
+        with places.main:
+            draw_main(scene)
+        draw_tabs(scene)
+        keep_bar(scene)
+        if sidebar_is_old():
+            st.rerun()
+
+
+def draw_main(scene: Scene) -> None:
+    """The view switch, the chosen view, and the result in one line."""
+    views = list(scene.page.views)
+    if not views:
+        return
+    view = views[0]
+    if len(views) > 1:
+        view = scene.knobs.choose("View", VIEW, views, views[0], label_visibility="collapsed")
+    scene.page.views[view](scene)
+    if scene.page.summary is not None:
+        for side, column in zip(scene.sides, side_columns(scene.sides, "summary", titles=False), strict=True):
+            column.caption(scene.page.summary(side.result))
+
+
+def draw_tabs(scene: Scene) -> None:
+    """The page's own tabs, then Recipe and Timings of every side."""
+    titles = [*scene.page.tabs, "Recipe", "Timings"]
+    for title, tab in zip(titles, st.tabs(titles), strict=True):
+        with tab:
+            if title in scene.page.tabs:
+                scene.page.tabs[title](scene)
+                continue
+            for side, column in zip(scene.sides, side_columns(scene.sides, title.lower()), strict=True):
+                with column:
+                    if title == "Recipe":
+                        st.json(side.computed.spec.to_dict(), expanded=2)
+                    else:
+                        timings_table(side.result)
+
+
+def timings_table(result: Result[Any]) -> None:
+    rows = [
+        {"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)}
+        for name, value in result.timings.items()
+    ]
+    st.dataframe(rows, hide_index=True, width="content")
+    st.caption("An encoding taken from the cache shows the time it took when it was made.")
+
+
+def side_columns(sides: Sequence[Side], name: str, titles: bool = True) -> list[Any]:
+    """A column for each side, with its title where there are two. name: of this row, once on a page."""
+    with st.container(key=f"row_sides_{name}"):
+        columns = st.columns(len(sides), gap="medium")
+    if titles and len(sides) > 1:
+        for side, column in zip(sides, columns, strict=True):
+            column.markdown(f"**{side.title}**")
+    return columns

@@ -1,0 +1,1 @@
+"""What can lie on the bench: one picture, a pair, two sides, or a film."""

@@ -1,0 +1,98 @@
+"""One picture with prompts on it; for some experiments a second one in which things are looked for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from samkit.experiments.inputs import Inputs
+from samkit.media.pictures import Picture
+from samkit.ui.bench.page import Scene
+from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.masks_panel import masks_panel
+from samkit.ui.controls.picture_picker import picture_picker
+from samkit.ui.controls.prompt_editor import prompt_editor
+from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.state.picture_pair import PicturePair, picture_pair
+from samkit.ui.state.workspace import Workspace
+
+SAME, ANOTHER = "Same picture", "Another picture"
+COMPARE_WITH = "compare_with"
+"""The knob that says which picture things are looked for in."""
+THUMB_PX = (260, 140)
+
+
+class OnePicture(Table):
+    """compared: whether another picture may be looked through instead of the prompted one."""
+
+    def __init__(self, compared: bool = False):
+        self.compared = compared
+
+    def arrange(self, visit: Visit) -> Places:
+        with st.container(key="row_top"):
+            left, masks = st.columns([6, 5], gap="medium")
+        with left:
+            picture_picker(visit.work)
+            prompt_editor(visit.work, visit.page.name)
+        if self.compared:
+            _choose_compared(visit.work, visit.knobs)
+        return Places(*main_row(), masks)
+
+    def setups(self, visit: Visit) -> list[Setup]:
+        work = visit.work
+        inputs = Inputs(image=work.picture, prompts=work.prompts)
+        if self.compared:
+            inputs = replace(inputs, image_b=_compared_picture(work, visit.knobs))
+        return [Setup(visit.model, work.model_ref, inputs)]
+
+    def blocked(self, visit: Visit) -> str:
+        return visit.page.no_prompt if visit.work.prompts.is_empty else ""
+
+    def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:
+        result = scene.result
+        masks = [result.masks[f"mask_{index}"] for index in range(4)]
+        with place:
+            masks_panel(
+                scene.inputs.picture.rgb,
+                [mask.pixels for mask in masks],
+                result.tables["masks"],
+                result.index(),
+                scene.knobs,
+                refined=result.params.refine_edges,
+            )
+
+    def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
+        work.show_picture(inputs.picture, inputs.prompts)
+        if not self.compared:
+            return
+        if inputs.image_b is not None:
+            picture_pair(work).b.show_picture(inputs.image_b)
+        knobs.set({COMPARE_WITH: SAME if inputs.image_b is None else ANOTHER})
+
+
+def _compared_picture(work: Workspace, knobs: KnobValues) -> Picture | None:
+    return picture_pair(work).b.picture if knobs.get(COMPARE_WITH, SAME) == ANOTHER else None
+
+
+def _choose_compared(work: Workspace, knobs: KnobValues) -> None:
+    """The choice of what is looked through, and of the other picture."""
+    pair = picture_pair(work)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="row_compared"):
+        if knobs.choose("Look for it in", COMPARE_WITH, [SAME, ANOTHER], SAME) == SAME:
+            return
+        other = pair.b.picture
+        with st.container(width=170):
+            inline_image(fit_within(other.rgb, *THUMB_PX), other.name, "samkit-thumb")
+        with st.container(width="content"):
+            picture_picker(pair.b, "change_picture_b")
+        swap = {"icon": ":material/swap_horiz:", "key": "swap_similarity", "on_click": _swap, "args": (pair,)}
+        st.button("Swap", help="Exchange the pictures with their prompts", **swap)
+
+
+def _swap(pair: PicturePair) -> None:
+    first, second = (pair.a.picture, pair.a.prompts), (pair.b.picture, pair.b.prompts)
+    pair.a.show_picture(*second)
+    pair.b.show_picture(*first)

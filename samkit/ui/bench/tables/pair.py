@@ -1,0 +1,62 @@
+"""Two pictures of which either is prompted and the other one segmented."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from samkit.experiments.inputs import Inputs
+from samkit.ui.bench.page import Scene
+from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.masks_panel import masks_panel
+from samkit.ui.controls.pair_editor import pair_editor, pair_tools
+from samkit.ui.state.picture_pair import picture_pair
+from samkit.ui.state.workspace import Workspace
+
+NO_PROMPT = "Click one of the pictures, or drag a box around something in it: it is then looked for in the other one."
+
+
+class Pair(Table):
+    needs_memory = "Following an object to another picture"
+
+    def arrange(self, visit: Visit) -> Places:
+        pair = picture_pair(visit.work)
+        pair_tools(pair, visit.page.name)
+        pair_editor(pair, visit.page.name)
+        row = main_row()
+        return Places(*row, st.container())
+
+    def setups(self, visit: Visit) -> list[Setup]:
+        pair = picture_pair(visit.work)
+        inputs = Inputs(image=pair.a.picture, prompts=pair.prompts, image_b=pair.b.picture)
+        return [Setup(visit.model, visit.work.model_ref, inputs)]
+
+    def params(self, visit: Visit) -> dict[str, Any]:
+        return {"prompt_on": picture_pair(visit.work).prompt_on}
+
+    def blocked(self, visit: Visit) -> str:
+        return NO_PROMPT if picture_pair(visit.work).prompt_on is None else ""
+
+    def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:
+        """All four masks of both pictures, A at the left."""
+        with place, st.container(key="row_masks"):
+            columns = st.columns(2, gap="medium")
+        on_a = scene.result.params.prompt_on == "a"
+        names = ("prompted", "tracked") if on_a else ("tracked", "prompted")
+        pictures = (scene.inputs.image, scene.inputs.image_b)
+        for column, letter, picture, name in zip(columns, "AB", pictures, names, strict=True):
+            assert picture is not None
+            knob = "mask_index" if name == "prompted" else "tracked_index"
+            role = "the framed one is remembered" if name == "prompted" else "of the last pass"
+            masks = [scene.result.masks[f"mask_{name}_{index}"].pixels for index in range(4)]
+            rows = scene.result.tables[f"{name}_masks"]
+            with column:
+                st.markdown(f"**Masks of {letter}**, {name} · {role}")
+                refined = scene.result.params.refine_edges
+                masks_panel(picture.rgb, masks, rows, scene.result.index(knob), scene.knobs, refined=refined, name=knob)
+
+    def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
+        assert inputs.image_b is not None
+        picture_pair(work).show(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])

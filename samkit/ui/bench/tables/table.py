@@ -1,0 +1,119 @@
+"""What every table does for the bench."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from samkit.errors import SamkitError
+from samkit.experiments.inputs import Inputs
+from samkit.models.sam import SamModel
+from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.results import shown_result
+from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.controls.knobs import adapt_knobs
+from samkit.ui.state.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One drawing of a page for one visitor. load: another model by its reference, on the same device.
+
+    encoding: the parameters side and fit, where the experiment has them
+    """
+
+    page: ExperimentPage
+    work: Workspace
+    knobs: KnobValues
+    model: SamModel
+    load: Callable[[str], SamModel]
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run to be made. letter: of the side it is shown on; model_ref: how the model is opened."""
+
+    model: SamModel
+    model_ref: str
+    inputs: Inputs
+    letter: str = "A"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the bench puts things. beside: the knobs; notes: above the main picture; progress: below it, while work
+    goes on; masks: None where there are none.
+    """
+
+    beside: DeltaGenerator
+    notes: DeltaGenerator
+    main: DeltaGenerator
+    progress: DeltaGenerator
+    masks: DeltaGenerator | None = None
+
+
+def main_row(key: str = "row_main") -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """(beside, notes, main, progress) of the row with the main picture and the knobs."""
+    with st.container(key=key):
+        left, beside = st.columns([7, 4], gap="medium")
+    with left:
+        # A container, not an empty: the last picture stays in it until the next one comes.
+        notes, main, progress = st.container(), st.container(), st.empty()
+    return beside, notes, main, progress
+
+
+class Table(ABC):
+    """takes_picture: whether experiments on it encode one; needs_memory: what takes a model with a memory, the
+    beginning of a sentence, or "" where any model will do.
+    """
+
+    takes_picture: bool = True
+    needs_memory: str = ""
+
+    def refresh(self, work: Workspace, knobs: KnobValues) -> None:  # noqa: B027 (most tables have nothing to do)
+        """Before a kept run is opened: what a change of the things on the table does to the knobs."""
+
+    def begin(self, visit: Visit) -> None:  # noqa: B027 (most tables have nothing to do)
+        """Before anything of the table is drawn."""
+
+    @abstractmethod
+    def arrange(self, visit: Visit) -> Places:
+        """Draw what lies on the table, and say where the rest goes."""
+
+    @abstractmethod
+    def setups(self, visit: Visit) -> list[Setup]:
+        """The runs to be made; the first one has the visitor's own model."""
+
+    def params(self, visit: Visit) -> dict[str, Any]:
+        """Parameters that follow from what lies on the table."""
+        return {}
+
+    def blocked(self, visit: Visit) -> str:
+        """What to do first, where nothing can be run yet; empty where it can."""
+        return ""
+
+    def scene(self, visit: Visit, params: Mapping[str, Any], places: Places) -> Scene | None:
+        """What there is to be shown: of work that is done at once, the results. None where there is nothing yet."""
+        sides: list[Side] = []
+        for setup in self.setups(visit):
+            own = params if setup.model is visit.model else adapt_knobs(visit.page.knobs, params, setup.model)
+            try:
+                built = visit.knobs.params(visit.page.entry.experiment.Params, own)
+                sides.append(Side(setup.letter, shown_result(visit.page, visit.work, setup, built, places.progress)))
+            except SamkitError as error:
+                if not sides:
+                    raise
+                name = setup.model.info.name
+                places.main.warning(f"{name} can't stand beside it: {error}", icon=":material/compare:")
+        return Scene(visit.page, visit.work, visit.knobs, tuple(sides))
+
+    def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:  # noqa: B027 (some experiments have none)
+        """The masks of a scene, where the experiment has some to choose from."""
+
+    @abstractmethod
+    def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
+        """Put a kept run's inputs on the table. params: all of its parameters."""

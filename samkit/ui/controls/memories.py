@@ -1,0 +1,105 @@
+"""The memories that steer a film: those recorded so far, and ways to record more."""
+
+import tempfile
+
+import streamlit as st
+
+from samkit.errors import BadInput, PictureError
+from samkit.experiments.inputs import Prior
+from samkit.media.drawing import mask_from_png
+from samkit.models.memory_bank import MemoryBank
+from samkit.models.sam import SamModel
+from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.state.recorded import FilmTable, Recorded
+from samkit.ui.state.workspace import Workspace
+
+MEMORIES_IN_A_ROW = 4
+NOTHING_RECORDED = (
+    "Mark an object at the left and press “Record this memory”. Memories of other pictures, and of frames of the film, "
+    "can be added."
+)
+
+
+def recorded_memories(table: FilmTable) -> None:
+    """Each memory as a thumbnail with its mask; a button forgets it."""
+    st.markdown(f"**Memories** · {len(table.recorded)} recorded")
+    if table.bank is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            bank = table.bank
+            st.caption(f":material/memory: {len(bank.prompts)} from a memory bank, {bank.sha256[:12]}")
+            forget = {"icon": ":material/close:", "key": "forget_bank", "type": "tertiary"}
+            st.button("Forget", on_click=table.forget_bank, **forget)
+    if not table.recorded and table.bank is None:
+        st.info(NOTHING_RECORDED, icon=":material/memory:")
+        return
+    numbered = list(enumerate(table.recorded))
+    for start in range(0, len(numbered), MEMORIES_IN_A_ROW):
+        with st.container(key=f"memories_{start}"):
+            columns = st.columns(MEMORIES_IN_A_ROW, gap="small")
+        for (index, memory), column in zip(numbered[start : start + MEMORIES_IN_A_ROW], columns, strict=False):
+            with column:
+                _memory(table, index, memory)
+
+
+def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
+    prior = memory.prior
+    inline_image(memory.thumbnail, f"Memory {index + 1}: {prior.picture.name} with its mask", "samkit-mask")
+    st.button(
+        f"frame {prior.film_frame} of the film" if prior.film_frame is not None else prior.picture.name,
+        icon=":material/close:",
+        icon_position="right",
+        key=f"forget_{index}",
+        type="tertiary",
+        help="Forget this memory",
+        on_click=table.remove,
+        args=(index,),
+    )
+
+
+def record_mask_file(work: Workspace, table: FilmTable) -> None:
+    """A memory from a mask that was made elsewhere."""
+    with st.popover(
+        "From a mask file", icon=":material/contrast:", help="A black and white picture, as large as this one"
+    ):
+        options = {"type": "png", "key": "mask_upload", "max_upload_size": 16}
+        upload = st.file_uploader("Mask of this picture, PNG: white is the object", **options)
+        if upload is None or st.session_state.get("samkit.mask_loaded") == upload.file_id:
+            return
+        st.session_state["samkit.mask_loaded"] = upload.file_id
+        with sentences():
+            mask, picture = mask_from_png(upload), work.picture
+            if mask.shape != picture.size:
+                raise PictureError(
+                    f"The mask has {mask.shape[1]} × {mask.shape[0]} pixels, the picture {picture.width} × "
+                    f"{picture.height}: make them equal."
+                )
+            table.record(Prior(picture, mask=mask), mask)
+            st.rerun(scope="fragment")
+
+
+def load_bank_file(table: FilmTable, model: SamModel) -> None:
+    """Memories that were saved earlier."""
+    with st.popover("From a memory bank", icon=":material/memory:", help="A file that samkit saved"):
+        upload = st.file_uploader("Memory bank", type="safetensors", key="bank_upload", max_upload_size=200)
+        if upload is not None and st.session_state.get("samkit.bank_loaded") != upload.file_id:
+            st.session_state["samkit.bank_loaded"] = upload.file_id
+            with sentences():
+                table.bank = read_bank(upload.getvalue(), model)
+                st.rerun(scope="fragment")
+
+
+def read_bank(content: bytes, model: SamModel) -> MemoryBank:
+    """The bank in a file's content. Raises BadInput where it is none, is empty, or is another model's."""
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(content)
+        file.flush()
+        bank = MemoryBank.load(file.name)
+    if not bank.prompts:
+        raise BadInput("This memory bank is empty: record a memory and save it again.")
+    if bank.prompts[0].memory.model_sha256 != model.info.sha256:
+        raise BadInput(
+            f"This memory bank was made by another model than {model.info.name}, and models don't read each other's: "
+            "choose that model, or record anew."
+        )
+    return bank

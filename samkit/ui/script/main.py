@@ -1,0 +1,9 @@
+"""What Streamlit runs for each visitor and each change. Home.py at the top names it.
+
+It lies in a folder of its own: Streamlit serves a folder called pages beside its script in an older way of its own, and
+puts the script's folder on the import path.
+"""
+
+from samkit.ui.router import route
+
+route()

@@ -1,0 +1,67 @@
+"""What all visitors' labs remember: encoded pictures and the parts of results, by content, in as many bytes as the
+machine can spare.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.lab import Progress
+from samkit.work.memory import Memory
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
+    from samkit.work.lab import Lab
+
+DEFAULT_LIMIT_MB = 512
+PARTS_MB = 256
+
+
+def limit_mb() -> tuple[int, str | None]:
+    """What `SAMKIT_CACHE_MB` says, and a sentence where that is no size."""
+    setting = os.environ.get("SAMKIT_CACHE_MB", "").strip()
+    if setting.isdecimal() and int(setting) > 0:
+        return int(setting), None
+    complaint = (
+        f"SAMKIT_CACHE_MB is {setting!r}, which is not a whole number of MB above 0: {DEFAULT_LIMIT_MB} MB of "
+        "encodings are kept instead."
+    )
+    return DEFAULT_LIMIT_MB, complaint if setting else None
+
+
+@st.cache_resource(show_spinner=False)
+def encoding_memory() -> Memory:
+    """The server's encodings, in as many bytes as `limit_mb` says."""
+    return Memory(limit_mb()[0] * 2**20)
+
+
+@st.cache_resource(show_spinner=False)
+def part_memory() -> Memory:
+    """The server's remembered parts: predictions, measures, whole results."""
+    return Memory(PARTS_MB * 2**20)
+
+
+def page_lab(
+    model: "SamModel",
+    inputs: Inputs | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> "Lab":
+    """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
+    content.
+    """
+    from samkit.work.lab import Lab
+    from samkit.work.sources import Sources
+
+    inputs = inputs or Inputs()
+    pictures = [inputs.image, inputs.image_b, *(prior.picture for prior in inputs.priors)]
+    sources = Sources(
+        pictures=[picture for picture in pictures if picture is not None],
+        films=[inputs.video] if inputs.video is not None else [],
+        banks=[inputs.bank] if inputs.bank is not None else [],
+        load_model=lambda ref, device, dtype: model,
+    )
+    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources)

@@ -1,0 +1,27 @@
+"""A kept run of which something was not found when it was opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
+
+Entry = ModelEntry | PictureEntry | FilmEntry
+
+
+@dataclass(frozen=True)
+class PendingRun:
+    """It is shown as it was kept when what is missing arrives.
+
+    page:    name of its experiment
+    entries: what run.json says of model, pictures and film, by its keys there
+    missing: those keys that are waited for
+    """
+
+    page: str
+    name: str
+    params: Mapping[str, Any]
+    prompts: Prompts
+    entries: Mapping[str, Entry]
+    missing: tuple[str, ...]

@@ -31,17 +31,15 @@ MATRICES = {CKA: "similarity", COSINE: "cosine"}
 NORMS = {"min": "smallest", "max": "largest", "median": "median"}
 
 ABOUT = About(
-    idea="Every transformer block gives each token a vector. Its length, the L2 norm over the channels, is drawn here "
-    "as a map, block by block. Large plain "
-    "transformers are known to make a few tokens, often in dull places, many times longer than the others, and to "
-    "keep notes in them.",
+    idea="Every transformer block gives each token a vector. Its length, the L2 norm over the channels, is drawn "
+    "here as a map, block by block. Large plain transformers are known to make a few tokens, often in dull "
+    "places, many times longer than the others, and to keep notes in them.",
     paper="[Vision Transformers Need Registers](https://arxiv.org/abs/2309.16588) found those tokens. Blocks are "
-    "compared by linear CKA "
-    "([Kornblith et al.](https://arxiv.org/abs/1905.00414)).",
-    look_for="- Single bright tokens that have nothing to do with the picture.\n- Does the largest norm leave the "
-    "median "
-    "behind, and from which block on?\n"
-    "- Window blocks: do the maps show the window's edges?\n- Two pictures: do the same tokens stick out in both?",
+    "compared by linear CKA ([Kornblith et al.](https://arxiv.org/abs/1905.00414)).",
+    look_for="- Single bright tokens that have nothing to do with the picture.\n"
+    "- Does the largest norm leave the median behind, and from which block on?\n"
+    "- Window blocks: do the maps show the window's edges?\n"
+    "- Two pictures: do the same tokens stick out in both?",
     try_label="Try it: the cat, outliers above twice the median",
 )
 

@@ -28,18 +28,15 @@ BOTH = "Both"
 SHOWN_PX = 1000
 
 ABOUT = About(
-    idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on the "
-    "prompted one becomes a memory, and the "
-    "other one is segmented in its light. Each repeat looks again, with the best mask of the passes before in the "
-    "memory too.",
+    idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on "
+    "the prompted one becomes a memory, and the other one is segmented in its light. Each repeat looks again, "
+    "with the best mask of the passes before in the memory too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4; that two unrelated pictures "
-    "work "
-    "was found by users.",
-    look_for="- The object score: below 0 the model judges the object absent, and the mask is empty.\n- Do repeats "
-    "settle "
-    "on a mask, or wander?\n"
-    "- The same object by a point and by a box: users report that they differ.\n- Swap the pictures: is it found "
-    "both ways?",
+    "work was found by users.",
+    look_for="- The object score: below 0 the model judges the object absent, and the mask is empty.\n"
+    "- Do repeats settle on a mask, or wander?\n"
+    "- The same object by a point and by a box: users report that they differ.\n"
+    "- Swap the pictures: is it found both ways?",
     try_label="Try it: the motorcycle from two sides, four passes",
 )
 JITTER = Switched(

@@ -22,13 +22,11 @@ from samkit.ui.state.workspace import Workspace
 COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
 
 ABOUT = About(
-    idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb slowly, "
-    "a "
-    "small change of anything moves it. This page shows the logits between two thresholds in colour, what is below "
-    "them "
-    "black and what is above them white.",
-    paper="The stability score is the one of SAM's automatic mask generator "
-    "([Segment Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
+    idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb "
+    "slowly, a small change of anything moves it. This page shows the logits between two thresholds in colour, "
+    "what is below them black and what is above them white.",
+    paper="The stability score is the one of SAM's automatic mask generator ([Segment "
+    "Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
     look_for="- A thin coloured rim is a stable mask; a wide one is a guess.\n"
     "- Lower the input scale: which parts lose their certainty first?\n"
     "- Move the prompt by jitter: does the mask hang on the exact click?\n"

@@ -23,18 +23,15 @@ from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
 
 ABOUT = About(
-    idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the tokens. "
-    "SAM v1 has one table of its base grid; "
-    "SAM v2 adds a coarse table and a small one that repeats window by window. For any other grid the tables are "
-    "stretched.",
+    idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the "
+    "tokens. SAM v1 has one table of its base grid; SAM v2 adds a coarse table and a small one that repeats "
+    "window by window. For any other grid the tables are stretched.",
     paper="v1: [Segment Anything](https://arxiv.org/abs/2304.02643); v2: [Hiera with absolute "
-    "win](https://arxiv.org/abs/2311.05613), which found that "
-    "stretching needs the repeated part.",
-    look_for="- Directions: colours that change smoothly tell places apart everywhere.\n- Click a place: which others "
-    "does "
-    "the model take for near?\n"
-    "- Switch the windows off: what remains is the coarse table.\n- The spectrum: is a larger model's encoding "
-    "really finer?\n"
+    "win](https://arxiv.org/abs/2311.05613), which found that stretching needs the repeated part.",
+    look_for="- Directions: colours that change smoothly tell places apart everywhere.\n"
+    "- Click a place: which others does the model take for near?\n"
+    "- Switch the windows off: what remains is the coarse table.\n"
+    "- The spectrum: is a larger model's encoding really finer?\n"
     "- bfloat16: where does rounding hurt, and does stretching make it worse?",
     try_label="Try it: twice the base height, directions as colours",
 )

@@ -38,16 +38,14 @@ SHOWN_PX = (900, 620)
 BLEND = 0.6
 
 ABOUT = About(
-    idea="The image encoder gives each token a vector. The vectors under a mask are averaged, and every other token is "
-    "compared with that mean by the cosine "
-    "of the angle between them. SAM was never taught what things are, yet like things often end up near each "
-    "other: mark one pigeon and find the others.",
+    idea="The image encoder gives each token a vector. The vectors under a mask are averaged, and every other token "
+    "is compared with that mean by the cosine of the angle between them. SAM was never taught what things are, "
+    "yet like things often end up near each other: mark one pigeon and find the others.",
     paper="The features are those of [SAM](https://arxiv.org/abs/2304.02643) and [SAM "
-    "2](https://arxiv.org/abs/2408.00714); that they can be used so was found "
-    "by users.",
+    "2](https://arxiv.org/abs/2408.00714); that they can be used so was found by users.",
     look_for="- Which level tells your thing from its ground? Coarse ones know more, fine ones place better.\n"
-    "- Prototypes: a thing with unlike parts is not well described by one mean.\n- The mirrored copy makes the "
-    "mean depend less on which way things face.\n"
+    "- Prototypes: a thing with unlike parts is not well described by one mean.\n"
+    "- The mirrored copy makes the mean depend less on which way things face.\n"
     "- Count: does the number of regions come near the true one, and at which threshold?",
     try_label="Try it: one coin boxed, the other coins counted",
 )

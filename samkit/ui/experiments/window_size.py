@@ -44,12 +44,11 @@ OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
 ABOUT = About(
-    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is no part of "
-    "the "
-    "weights, so it can be changed after training: larger ones see more and cost more, and one that divides the map "
-    "needs no padding.",
-    paper="v1's windows are those of [ViTDet](https://arxiv.org/abs/2203.16527); that v1 runs faster with 16 than with "
-    "14, at about the same quality, was measured for "
+    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is no part "
+    "of the weights, so it can be changed after training: larger ones see more and cost more, and one that "
+    "divides the map needs no padding.",
+    paper="v1's windows are those of [ViTDet](https://arxiv.org/abs/2203.16527); that v1 runs faster with 16 than "
+    "with 14, at about the same quality, was measured for "
     "[segment-anything](https://github.com/facebookresearch/segment-anything/pull/594).",
     look_for="- The mask may stay while the encoding drifts: the decoder forgives much.\n"
     "- Which stage minds most? Sweep them one by one.\n"

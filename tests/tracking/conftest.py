@@ -4,34 +4,38 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import Params
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Mask, Result, higher, neutral
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
+from samkit.tracking.bundle.record import parse_record
 from tools.running_app import free_port, running_mlflow
 
 MODEL = SimpleNamespace(name="made-up", family="sam2", version="2.1", sha256="ab" * 32)
 
 
 def made_up_result(seed: int = 0) -> tuple[Result, Inputs]:
-    """A result of every kind of content: 2 masks, a picture, arrays, a table."""
+    """A result of every kind of content: 2 masks, a picture, arrays, metrics, facts, a table."""
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    masks = {"mask_0": rng.random((24, 40)) > 0.5, "chosen": np.zeros((24, 40), bool)}
+    masks = {"mask_0": Mask(rng.random((24, 40)) > 0.5), "mask_chosen": Mask(np.zeros((24, 40), bool))}
     result = Result(
         "mask-stability",
         Params(lower_threshold=-2.0, jitter_copies=4),
         images={"band": rgb[::-1].copy()},
         masks=masks,
         arrays={"logits": rng.normal(size=(4, 6, 6)).astype(np.float32)},
-        metrics={"predicted_iou": 0.5 + seed, "area_px": 12.0},
+        metrics={"predicted_iou": higher(0.5 + seed, key=True), "area_px": neutral(12)},
+        facts={"mask_index": 2, "grid": "6 x 6"},
         tables={"curve": [{"x": 0.0, "y": 1.0}]},
         timings={"encode_ms": 12.5},
     )
@@ -51,6 +55,11 @@ def made_up_bundle(folder: Path, seed: int = 0, **more) -> Bundle:
         note="a note",
         **more,
     )
+
+
+def changed(bundle: Bundle, **entries) -> Bundle:
+    """The run with other entries in its record; its files stay as they are."""
+    return replace(bundle, record=parse_record(bundle.record.to_dict() | entries))
 
 
 @pytest.fixture

@@ -9,42 +9,46 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput, StoreError
+from samkit.experiments.result import neutral
 from samkit.tracking.bundle import bundle as bundle_module
 from samkit.tracking.bundle.bundle import read_bundle, unzip_bundle, write_bundle, zip_bundle
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
 
-def assert_same_run(found, seed: int = 0) -> None:
+def assert_same_run(bundle, seed: int = 0) -> None:
     result, inputs = made_up_result(seed)
-    assert found.inputs().image == inputs.image and found.inputs().image.name == "noise.png"
-    assert found.prompts == inputs.prompts
+    assert bundle.inputs().image == inputs.image and bundle.inputs().image.name == "noise.png"
+    assert bundle.prompts == inputs.prompts == bundle.record.prompts
     assert (
-        found.params == result.params.model_dump(mode="json") and type(result.params)(**found.params) == result.params
+        bundle.params == result.params.model_dump(mode="json") and type(result.params)(**bundle.params) == result.params
     )
-    masks = found.masks()
-    np.testing.assert_array_equal(masks["mask_0"], result.masks["mask_0"])
-    np.testing.assert_array_equal(masks["mask_chosen"], result.masks["chosen"])
-    np.testing.assert_array_equal(found.arrays()["logits"], result.arrays["logits"])
+    masks = bundle.masks()
+    assert masks.keys() == result.masks.keys()
+    for name, mask in result.masks.items():
+        np.testing.assert_array_equal(masks[name], mask.pixels)
+        assert (bundle.record.masks[name].on, bundle.record.masks[name].index) == (mask.on, mask.index)
+    np.testing.assert_array_equal(bundle.arrays()["logits"], result.arrays["logits"])
+    assert bundle.record.metrics == result.metrics and bundle.record.facts == result.facts
 
 
 def test_what_is_written_is_read_back(bundle):
-    found = read_bundle(bundle.path)
-    assert found.record == bundle.record
-    assert_same_run(found)
-    assert found.record["note"] == "a note" and found.record["model"]["sha256"] == MODEL.sha256
-    assert found.record["picture"]["width"] == 40 and len(found.run_uuid) == 32
+    again = read_bundle(bundle.path)
+    assert again.record == bundle.record
+    assert_same_run(again)
+    assert again.record.note == "a note" and again.record.model.sha256 == MODEL.sha256
+    assert again.record.picture.width == 40 and len(again.run_uuid) == 32
 
 
 def test_zip_and_back(bundle, tmp_path):
-    found = unzip_bundle(zip_bundle(bundle, tmp_path / "run.zip"), tmp_path / "unpacked")
-    assert found.record == bundle.record
-    assert_same_run(found)
+    again = unzip_bundle(zip_bundle(bundle, tmp_path / "run.zip"), tmp_path / "unpacked")
+    assert again.record == bundle.record
+    assert_same_run(again)
 
 
 def test_extra_files_are_kept_and_checked(tmp_path):
-    made = made_up_bundle(tmp_path / "run", extra_files={"outputs/figure.html": b"<html>"})
-    assert (made.path / "outputs" / "figure.html").read_bytes() == b"<html>"
-    assert "outputs/figure.html" in made.record["files"]
+    bundle = made_up_bundle(tmp_path / "run", extra_files={"outputs/figure.html": b"<html>"})
+    assert (bundle.path / "outputs" / "figure.html").read_bytes() == b"<html>"
+    assert "outputs/figure.html" in bundle.record.files
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_archives_that_are_none_are_refused(bundle, tmp_path):
 
 def test_numbers_json_cannot_hold_are_an_error_and_not_a_broken_file(tmp_path):
     result, inputs = made_up_result()
-    result.metrics["bad"] = float("nan")
+    result.metrics["bad"] = neutral(float("nan"))
     with pytest.raises(ValueError):
         write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
     assert not (tmp_path / "run").exists()
@@ -158,21 +162,28 @@ def test_an_archive_with_a_damaged_stream_is_refused(bundle, tmp_path):
         ("run_uuid", "../../elsewhere"),
         ("run_uuid", "x' or '1' = '1"),
         ("masks", ["../inputs/image"]),
+        ("masks", {"../inputs/image": {"on": "image"}}),
+        ("masks", {"mask_0": {"on": "wall"}}),
+        ("masks", {"mask_0": {"on": "prior", "index": -1}}),
+        ("metrics", {"predicted_iou": 0.5}),
+        ("metrics", {"predicted_iou": {"value": True}}),
+        ("metrics", {"predicted_iou": {"value": 0.5, "better": "more"}}),
+        ("metrics", {"predicted_iou": {"value": 0.5, "key": 1}}),
     ],
 )
 def test_a_run_json_with_wrong_entries_names_the_entry(bundle, key, value):
     path = bundle.path / "run.json"
-    path.write_text(json.dumps(bundle.record | {key: value}))
+    path.write_text(json.dumps(bundle.record.to_dict() | {key: value}))
     with pytest.raises(BadInput, match=f"damaged: '{key}'"):
         read_bundle(bundle.path)
-    path.write_text(json.dumps({name: entry for name, entry in bundle.record.items() if name != key}))
+    path.write_text(json.dumps({name: entry for name, entry in bundle.record.to_dict().items() if name != key}))
     with pytest.raises(BadInput, match=f"'?{key}'?"):
         read_bundle(bundle.path)
 
 
 def test_whatever_goes_wrong_leaves_no_partial_folder(tmp_path):
     result, inputs = made_up_result()
-    result.metrics["bad"] = float("inf")
+    result.metrics["bad"] = neutral(float("inf"))
     target = tmp_path / "runs" / "run"
     target.parent.mkdir()
     with pytest.raises(ValueError):

@@ -21,25 +21,33 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from samkit import __version__
 from samkit.errors import BadInput, StoreError
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.result import Metric, Result
 from samkit.media.drawing import mask_from_png, mask_to_png
-from samkit.media.pictures import array_to_png, picture_to_png, read_picture
+from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
 from samkit.prompts import Prompts
 from samkit.settings import git_commit
 from samkit.tracking.bundle.film_inputs import film_files, film_inputs
 from samkit.tracking.bundle.record import (
     MAX_JSON_BYTES,
+    RUN_JSON,
     SCHEMA,
-    check_record,
+    PictureEntry,
+    RunRecord,
     leads_elsewhere,
-    read_json,
+    parse_record,
+    read_record,
     read_small_json,
 )
+
+if TYPE_CHECKING:
+    from samkit.models.sam import ModelInfo
 
 MAX_FILES = 2_000
 MAX_UNPACKED_BYTES = 4 * 2**30
@@ -52,79 +60,90 @@ CUT_NOTE = "\n\n(The whole note is in run.json.)"
 """What a note that is too long for the store ends with there."""
 PICTURES = {"image": "picture", "image_b": "picture_b"}
 """Fields of `Inputs`, which are files in inputs/ too -> entries of run.json."""
+PROMPTS, TABLES, ARRAYS = "inputs/prompts.json", "outputs/tables.json", "outputs/arrays.npz"
+MASK = "mask_"
+"""How the name of every mask begins."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A run on disk. record: the content of run.json; missing: files that it names and that are not there, or not as
-    they were kept.
+    """A run on disk. record: what run.json says; missing: files that it names and that are not there, or not as they
+    were kept.
     """
 
     path: Path
-    record: dict
+    record: RunRecord
     missing: tuple[str, ...] = ()
 
     @property
     def run_uuid(self) -> str:
-        return self.record["run_uuid"]
+        return self.record.run_uuid
 
     @property
     def experiment(self) -> str:
-        return self.record["experiment"]
+        return self.record.experiment
 
     @property
     def name(self) -> str:
-        return self.record["name"]
+        return self.record.name
 
     @property
-    def params(self) -> dict:
+    def params(self) -> dict[str, Any]:
         """As the experiment's `Params` takes them."""
-        return self.record["params"]
+        return self.record.params
 
     @property
     def prompts(self) -> Prompts:
-        return Prompts.from_dict(read_small_json(self.path / "inputs" / "prompts.json", "inputs/prompts.json"))
+        return Prompts.from_dict(read_small_json(self.path / PROMPTS, PROMPTS))
 
     def inputs(self) -> Inputs:
-        """Pictures and prompts, as the experiment took them; a picture that is missing is None."""
-        told = self.record
-        files = {field: f"inputs/{field}.png" for field in PICTURES}
-        there = {
-            field: self.path / file
-            for field, file in files.items()
-            if file in told["files"] and file not in self.missing
-        }
-        read = {field: read_picture(file, name=told[PICTURES[field]]["name"]) for field, file in there.items()}
-        return Inputs(prompts=self.prompts, **read, **film_inputs(self.path, told))
+        """Pictures and prompts, as the experiment took them; a picture that is missing is None. Raises BadInput where
+        the run's film is not there any more.
+        """
+        return Inputs(
+            image=self._picture("image", self.record.picture),
+            prompts=self.prompts,
+            image_b=self._picture("image_b", self.record.picture_b),
+            **film_inputs(self.path, self.record.video),
+        )
+
+    def _picture(self, field: str, entry: PictureEntry | None) -> Picture | None:
+        file = f"inputs/{field}.png"
+        if entry is None or file in self.missing:
+            return None
+        return read_picture(self.path / file, name=entry.name)
+
+    def mask_file(self, name: str) -> Path:
+        return self.path / "outputs" / f"{name}.png"
 
     def mask(self, name: str) -> np.ndarray:
-        """bool [H, W]."""
-        return mask_from_png(self.path / "outputs" / f"{name}.png")
+        """bool [H, W], in the pixels of the picture it lies on."""
+        return mask_from_png(self.mask_file(name))
 
     def masks(self) -> dict[str, np.ndarray]:
         """name -> bool [H, W]."""
-        return {name: self.mask(name) for name in self.record["masks"]}
+        return {name: self.mask(name) for name in self.record.masks}
 
     def outputs(self, *suffixes: str) -> list[Path]:
         """The files in outputs/ that end so, by name."""
         return sorted(
             self.path / relative
-            for relative in self.record["files"]
+            for relative in self.record.files
             if relative.startswith("outputs/") and relative.endswith(suffixes)
         )
 
     def images(self) -> list[Path]:
         """The pictures the run made, masks not among them."""
-        return [path for path in self.outputs(".png") if path.stem not in self.record["masks"]]
+        return [path for path in self.outputs(".png") if path.stem not in self.record.masks]
 
-    def tables(self) -> dict[str, list[dict]]:
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
         """name -> rows."""
-        path = self.path / "outputs" / "tables.json"
-        return read_small_json(path, "outputs/tables.json") if path.is_file() else {}
+        path = self.path / TABLES
+        return read_small_json(path, TABLES) if path.is_file() else {}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """name -> array."""
-        path = self.path / "outputs" / "arrays.npz"
+        path = self.path / ARRAYS
         if not path.is_file():
             return {}
         with np.load(path, allow_pickle=False) as arrays:
@@ -134,53 +153,48 @@ class Bundle:
 def write_bundle(
     folder: Path | str,
     *,
-    result: Result,
+    result: Result[Any],
     inputs: Inputs,
-    model_info,
+    model_info: "ModelInfo",
     device: str,
     dtype: str,
     name: str = "",
     note: str = "",
     extra_files: Mapping[str, bytes] | None = None,
+    run_uuid: str | None = None,
+    refs: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Write a run into `folder`, which must not exist or be empty. The folder appears whole or not at all.
 
-    extra_files: relative path -> content, such as interactive figures. Raises `StoreError` where the disk is full or
-                 the folder can't be written.
+    extra_files: relative path -> content, such as interactive figures
+    run_uuid:    32 hex digits by which the run is kept once; None: random ones
+    refs:        what the inputs were opened by, kept in the record: "model", "picture", "picture_b" or "video" ->
+                 catalogue name, path, or `sample:NAME`
+
+    Raises `StoreError` where the disk is full or the folder can't be written, BadInput for what no record can hold.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is already there and not empty: choose another folder for the run.")
-    masks = {(mask if mask.startswith("mask_") else f"mask_{mask}"): values for mask, values in result.masks.items()}
-    files = {"inputs/prompts.json": inputs.prompts.to_json().encode()}
-    files |= {f"inputs/{field}.png": picture_to_png(picture) for field, picture in _pictures(inputs).items()}
-    films, told_film = film_files(inputs)
-    files |= films
-    files |= {f"outputs/{mask}.png": mask_to_png(values) for mask, values in masks.items()}
-    files |= {
-        f"outputs/{image}.png": array_to_png(np.ascontiguousarray(pixels)) for image, pixels in result.images.items()
-    }
-    if result.tables:
-        files["outputs/tables.json"] = _json(dict(result.tables))
-    files |= {f"outputs/{file}": content for file, content in result.files.items()}
-    files |= dict(extra_files or {})
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        for relative, content in files.items():
-            path = partial / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Path):
-                shutil.copyfile(content, path)
-            else:
-                path.write_bytes(content)
+        films, film = film_files(inputs)
+        _write_files(partial, {**_input_files(inputs), **films, **_output_files(result), **(extra_files or {})})
         if result.arrays:
-            np.savez_compressed(partial / "outputs" / "arrays.npz", **result.arrays)
-        record = (
-            _record(result, inputs, model_info, device, dtype, name, note)
-            | told_film
-            | {"masks": sorted(masks), "files": _digests(partial)}
-        )
-        (partial / "run.json").write_bytes(_json(record))
+            np.savez_compressed(partial / ARRAYS, **result.arrays)  # type: ignore[arg-type]  # its stub has one keyword
+        document = {
+            **_head(result, inputs, model_info, name, note, run_uuid or uuid.uuid4().hex),
+            "device": device,
+            "dtype": dtype,
+            **_with_refs(_input_entries(inputs, model_info) | film, refs or {}),
+            **_result_entries(result),
+            "git_commit": git_commit(),
+            **environment(),
+            "files": _digests(partial),
+        }
+        content = _json(document)
+        record = parse_record(json.loads(content))
+        (partial / RUN_JSON).write_bytes(content)
         if folder.exists():
             folder.rmdir()
         os.replace(partial, folder)
@@ -200,24 +214,11 @@ def read_bundle(path: Path | str, partial: bool = False) -> Bundle:
              prompts are whole
     """
     path = Path(path)
-    try:
-        record = read_json(path / "run.json", MAX_JSON_BYTES["run.json"])
-        schema, files = record["schema"], record["files"]
-    except FileNotFoundError:
-        raise BadInput(f"{path} is not a kept run: it has no run.json.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path} is not a kept run: its run.json can't be read ({error}).") from None
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise BadInput(
-            f"{path} was written by another version of samkit (schema {str(schema)[:20]}, this one reads {SCHEMA})."
-        )
-    wrong = check_record(record)
-    if wrong:
-        raise BadInput(f"The run in {path} is damaged: {wrong}.")
+    record = read_record(path)
     missing = []
-    for relative, told in files.items():
-        problem = _file_problem(path / relative, told["sha256"])
-        if problem and not (partial and relative != "inputs/prompts.json"):
+    for relative, entry in record.files.items():
+        problem = _file_problem(path / relative, entry.sha256)
+        if problem and not (partial and relative != PROMPTS):
             raise BadInput(f"The run in {path} {problem.format(relative)}.")
         if problem:
             missing.append(relative)
@@ -238,15 +239,10 @@ def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]
     """The run with another name, note and tags, in its run.json too. A note that was cut for the store stays as it
     is.
     """
-    record = (
-        bundle.record
-        | {"name": name or bundle.name}
-        | ({"tags": dict(tags)} if tags or "tags" in bundle.record else {})
-    )
-    if not note.endswith(CUT_NOTE):
-        record["note"] = note
+    whole_note = bundle.record.note if note.endswith(CUT_NOTE) else note
+    record = bundle.record.relabelled(name or bundle.name, whole_note, tags)
     if record != bundle.record:
-        (bundle.path / "run.json").write_bytes(_json(record))
+        (bundle.path / RUN_JSON).write_bytes(_json(record.to_dict()))
     return replace(bundle, record=record)
 
 
@@ -301,7 +297,7 @@ def unzip_bundle(
     except OSError as error:
         raise _disk_error(folder, error) from error
     bundle = read_bundle(folder)
-    more = {entry.filename for entry in entries} - {"run.json", *bundle.record["files"]}
+    more = {entry.filename for entry in entries} - {RUN_JSON, *bundle.record.files}
     if more:
         raise BadInput(f"{name} is not a run's archive: it holds {min(more)[:100]!r}, which the run does not know.")
     return bundle
@@ -324,41 +320,99 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
         raise BadInput(f"{name} is not a run's archive: it holds two files of one name.")
 
 
-def _pictures(inputs: Inputs) -> dict:
+def _input_files(inputs: Inputs) -> dict[str, bytes]:
+    """Path in the bundle -> content, but for what belongs to a film."""
+    return {PROMPTS: inputs.prompts.to_json().encode()} | {
+        f"inputs/{field}.png": picture_to_png(picture) for field, picture in _pictures(inputs).items()
+    }
+
+
+def _output_files(result: Result[Any]) -> dict[str, bytes]:
+    """Path in the bundle -> content, but for the arrays."""
+    nameless = [name for name in result.masks if not name.startswith(MASK)]
+    if nameless:
+        raise ValueError(f"a mask's name begins with {MASK}, and {nameless[0]!r} does not")
+    files = {f"outputs/{name}.png": mask_to_png(mask.pixels) for name, mask in result.masks.items()}
+    files |= {f"outputs/{name}.png": array_to_png(np.ascontiguousarray(rgb)) for name, rgb in result.images.items()}
+    if result.tables:
+        files[TABLES] = _json(dict(result.tables))
+    return files | {f"outputs/{file}": content for file, content in result.files.items()}
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes | Path]) -> None:
+    """Below `folder`, contents as they are and files as copies."""
+    for relative, content in files.items():
+        path = folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copyfile(content, path)
+        else:
+            path.write_bytes(content)
+
+
+def _pictures(inputs: Inputs) -> dict[str, Picture]:
     """Field of `Inputs` -> Picture, for those that are there."""
-    return {field: getattr(inputs, field) for field in PICTURES if getattr(inputs, field) is not None}
+    pictures = {"image": inputs.image, "image_b": inputs.image_b}
+    return {field: picture for field, picture in pictures.items() if picture is not None}
 
 
-def _record(result: Result, inputs: Inputs, model_info, device: str, dtype: str, name: str, note: str) -> dict:
-    pictures = {PICTURES[field]: picture for field, picture in _pictures(inputs).items()}
+def _head(
+    result: Result[Any], inputs: Inputs, model_info: "ModelInfo", name: str, note: str, run_uuid: str
+) -> dict[str, Any]:
+    """The entries of run.json by which a run is known."""
     return {
         "schema": SCHEMA,
-        "run_uuid": uuid.uuid4().hex,
+        "run_uuid": run_uuid,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "samkit": __version__,
         "experiment": result.experiment,
         "name": name or f"{result.experiment} {inputs.image.name if inputs.image else model_info.name}",
         "note": note,
-        "model": {
-            "name": model_info.name,
-            "family": model_info.family,
-            "version": model_info.version,
-            "sha256": model_info.sha256,
-        },
-        "device": device,
-        "dtype": dtype,
-        "threads": result.threads,
-        **{
-            key: {"name": picture.name, "sha256": picture.sha256, "width": picture.width, "height": picture.height}
-            for key, picture in pictures.items()
-        },
-        "prompts": inputs.prompts.to_dict(),
-        "params": result.params.model_dump(mode="json"),
-        "metrics": dict(result.metrics),
-        "timings": dict(result.timings),
-        "git_commit": git_commit(),
-        **environment(),
     }
+
+
+def _input_entries(inputs: Inputs, model_info: "ModelInfo") -> dict[str, Any]:
+    """The entries of run.json that say what a run was made on, but for its film."""
+    pictures = {
+        PICTURES[field]: {
+            "name": picture.name,
+            "sha256": picture.sha256,
+            "width": picture.width,
+            "height": picture.height,
+        }
+        for field, picture in _pictures(inputs).items()
+    }
+    model = {name: getattr(model_info, name) for name in ("name", "family", "version", "sha256")}
+    return {"model": model, **pictures, "prompts": inputs.prompts.to_dict()}
+
+
+def _with_refs(entries: dict[str, Any], refs: Mapping[str, str]) -> dict[str, Any]:
+    """The entries, each with what it was opened by."""
+    return entries | {key: entries[key] | {"ref": ref} for key, ref in refs.items() if key in entries}
+
+
+def _result_entries(result: Result[Any]) -> dict[str, Any]:
+    """The entries of run.json that say what came out."""
+    return {
+        "threads": result.threads,
+        "params": result.params.model_dump(mode="json"),
+        "metrics": {name: _metric_entry(metric) for name, metric in result.metrics.items()},
+        "facts": dict(result.facts),
+        "timings": dict(result.timings),
+        "masks": {
+            name: {"on": mask.on} | ({"index": mask.index} if mask.index else {})
+            for name, mask in sorted(result.masks.items())
+        },
+    }
+
+
+def _metric_entry(metric: Metric) -> dict[str, Any]:
+    entry: dict[str, Any] = {"value": metric.value}
+    if metric.better is not None:
+        entry["better"] = metric.better
+    if metric.key:
+        entry["key"] = True
+    return entry
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from samkit.errors import BadInput, SamkitError
 from samkit.media.pictures import read_picture
 from samkit.media.video import open_video
-from samkit.tracking.bundle.bundle import PICTURES, Bundle
+from samkit.tracking.bundle.bundle import ARRAYS, PICTURES, Bundle
 from samkit.tracking.bundle.film_inputs import memories
 from samkit.tracking.bundle.record import KEPT_FILM
 
@@ -36,29 +36,28 @@ def check_contents(bundle: Bundle, name: str) -> None:
 
 
 def _look_through(bundle: Bundle) -> None:
-    files, folder = bundle.record["files"], bundle.path
+    record, folder = bundle.record, bundle.path
     _ = bundle.prompts
     for field in PICTURES:
-        if f"inputs/{field}.png" in files:
+        if f"inputs/{field}.png" in record.files:
             read_picture(folder / "inputs" / f"{field}.png")
-    for mask in bundle.record["masks"]:
+    for mask in record.masks:
         bundle.mask(mask)
     for picture in bundle.images():
         read_picture(picture)
     for name, rows in bundle.tables().items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise BadInput(f"its table {name[:60]!r} is none.")
+            raise BadInput(f"its table {name[:60]!r} is no list of rows.")
     _check_arrays(bundle)
-    if "video" in bundle.record:
+    if record.video is not None:
         memories(folder)
-        place = bundle.record["video"]["place"]
-        if KEPT_FILM.fullmatch(place):
-            open_video(folder / place, bundle.record["video"]["name"])
+        if KEPT_FILM.fullmatch(record.video.place):
+            open_video(folder / record.video.place, record.video.name)
 
 
 def _check_arrays(bundle: Bundle) -> None:
-    path = bundle.path / "outputs" / "arrays.npz"
-    if "outputs/arrays.npz" not in bundle.record["files"]:
+    path = bundle.path / ARRAYS
+    if ARRAYS not in bundle.record.files:
         return
     with zipfile.ZipFile(path) as packed:
         if sum(entry.file_size for entry in packed.infolist()) > MAX_ARRAY_BYTES:

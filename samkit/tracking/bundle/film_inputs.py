@@ -6,68 +6,86 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from samkit.errors import BadInput
-from samkit.experiments.result import Inputs, Prior
+from samkit.experiments.inputs import Inputs, Prior
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
 from samkit.media.video import MAX_BYTES, open_video
 from samkit.prompts import Prompts
-from samkit.tracking.bundle.record import KEPT_FILM, read_small_json
+from samkit.tracking.bundle.record import KEPT_FILM, FilmEntry, read_small_json
 
 MAX_KEPT_FILM_BYTES = 64 * 2**20
-"""A larger film is not copied into each run on it; the run tells which film it was and where it lay."""
+"""A larger film is not copied into each run on it; the run says which film it was and where it lay."""
 
 PRIORS, BANK = "inputs/priors.json", "inputs/bank.safetensors"
 
 
-def film_files(inputs: Inputs) -> tuple[dict[str, bytes | Path], dict]:
-    """(files by their path in the bundle, what run.json tells of the film); both empty for runs without one."""
+def film_files(inputs: Inputs) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
+    """(files by their path in the bundle, the film's entry of run.json by its name); both empty for runs without a
+    film.
+    """
     if inputs.video is None:
         return {}, {}
     video = inputs.video
-    files: dict[str, bytes | Path] = {
-        PRIORS: json.dumps([_describe(index, prior) for index, prior in enumerate(inputs.priors)]).encode()
-    }
-    for index, prior in enumerate(inputs.priors):
-        files[f"inputs/prior_{index}.png"] = picture_to_png(prior.picture)
-        if prior.mask is not None:
-            files[f"inputs/prior_{index}_mask.png"] = mask_to_png(prior.mask)
-    if inputs.bank is not None:
-        with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
-            inputs.bank.save(Path(folder) / "bank")
-            files[BANK] = (Path(folder) / "bank").read_bytes()
-    told = {
+    files = _memory_files(inputs)
+    place = _place(video)
+    if isinstance(video, FileVideo) and video.path.stat().st_size <= MAX_KEPT_FILM_BYTES:
+        place = f"inputs/video{video.path.suffix.lower()}"
+        files[place] = video.path
+    entry = {
         "name": video.name,
         "sha256": video.sha256,
         "frames": video.length,
         "fps": video.fps,
         "height": video.size[0],
         "width": video.size[1],
+        "place": place,
     }
-    told["place"] = _place(video)
-    if isinstance(video, FileVideo) and video.path.stat().st_size <= MAX_KEPT_FILM_BYTES:
-        told["place"] = f"inputs/video{video.path.suffix.lower()}"
-        files[told["place"]] = video.path
-    return files, {"video": told}
+    return files, {"video": entry}
 
 
-def film_inputs(folder: Path, record: dict) -> dict:
-    """The arguments of `Inputs` that belong to a film. Raises BadInput where the film is not there any more."""
-    if "video" not in record:
-        return {}
-    return {"video": _open_film(folder, record["video"]), **memories(folder)}
+def _memory_files(inputs: Inputs) -> dict[str, bytes | Path]:
+    """The marked pictures and the bank that a run on a film began with, by their path in the bundle."""
+    descriptions = [_describe(prior) for prior in inputs.priors]
+    files: dict[str, bytes | Path] = {PRIORS: json.dumps(descriptions).encode()}
+    for index, prior in enumerate(inputs.priors):
+        files[prior_file(index)] = picture_to_png(prior.picture)
+        if prior.mask is not None:
+            files[_prior_mask_file(index)] = mask_to_png(prior.mask)
+    if inputs.bank is not None:
+        with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
+            inputs.bank.save(Path(folder) / "bank")
+            files[BANK] = (Path(folder) / "bank").read_bytes()
+    return files
 
 
-def memories(folder: Path) -> dict:
+def prior_file(index: int) -> str:
+    """Where in a bundle the picture of that number lies that was remembered beforehand."""
+    return f"inputs/prior_{index}.png"
+
+
+def _prior_mask_file(index: int) -> str:
+    return f"inputs/prior_{index}_mask.png"
+
+
+def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
+    """The arguments of `Inputs` that belong to a film, as run.json names it; none without one. Raises BadInput where
+    the film is not there any more.
+    """
+    return {} if film is None else {"video": open_film(folder, film), **memories(folder)}
+
+
+def memories(folder: Path) -> dict[str, Any]:
     """The arguments of `Inputs` for what is remembered before a film: the marked pictures and the bank. Raises BadInput
     for what is none.
     """
-    told = read_small_json(folder / PRIORS, PRIORS)
+    descriptions = read_small_json(folder / PRIORS, PRIORS)
     try:
-        priors = tuple(_read_prior(folder, index, each) for index, each in enumerate(told))
+        priors = tuple(_read_prior(folder, index, each) for index, each in enumerate(descriptions))
     except (KeyError, TypeError) as error:
         raise BadInput(f"The run's {PRIORS} can't be read ({error}): export the run again where it was made.") from None
     bank = None
@@ -86,43 +104,45 @@ def _place(video: Video) -> str:
     return str(video.path.absolute()) if isinstance(video, FileVideo) else video.name
 
 
-def _open_film(folder: Path, told: dict) -> Video:
-    """The film that `told` tells of. Its place may be anybody's word, so nothing is opened before its SHA-256 is that
+def open_film(folder: Path, film: FilmEntry) -> Video:
+    """The film of a run in `folder`. Its place may be anybody's word, so nothing is opened before its SHA-256 is that
     of the film the run was made with, and a place where there is nothing and one where something else lies are answered
     alike.
 
-    A sample film is made here and has no place. max_side is what the run had: frames are segmented in that size.
+    A sample film is made here and has no place. Frames are as large as the run had them. Raises BadInput where the film
+    is not there.
     """
-    name, place, size = told["name"], told["place"], max(told["height"], told["width"])
+    place, size = film.place, max(film.height, film.width)
     if place.startswith("sample:"):
         return load_sample_video(place.removeprefix("sample:"))
     inside = KEPT_FILM.fullmatch(place) is not None
     path = folder / place if inside else Path(place)
-    if (inside or path.is_absolute()) and _film_sha256(path) == told["sha256"]:
-        return open_video(path, name, max_side=size)
+    if (inside or path.is_absolute()) and _film_sha256(path) == film.sha256:
+        return open_video(path, film.name, max_side=size)
     if inside:
         raise BadInput(
-            f"The film that was kept with this run, {name}, is missing or damaged: export the run again where it "
+            f"The film that was kept with this run, {film.name}, is missing or damaged: export the run again where it "
             "was made."
         )
     raise BadInput(
-        f"The film of this run, {name}, is too large to be kept with it and does not lie at {place} as it did: put "
-        "that same film there."
+        f"The film of this run, {film.name}, is too large to be kept with it and does not lie at {place} as it did: "
+        "put that same film there."
     )
 
 
 def _film_sha256(path: Path) -> str | None:
-    """The SHA-256 that a film at `path` would tell, without decoding anything; None for what can be no film."""
+    """The SHA-256 that a film at `path` would have, without decoding anything; None for what can be no film."""
     try:
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
-            digests = [_file_sha256(file) for file in files]
-            return (
-                None
-                if None in digests or not digests
-                else hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
-            )
-        return _file_sha256(path)
+        if not path.is_dir():
+            return _file_sha256(path)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+        digests = []
+        for file in files:
+            digest = _file_sha256(file)
+            if digest is None:
+                return None
+            digests.append(bytes.fromhex(digest))
+        return hashlib.sha256(b"".join(digests)).hexdigest() if digests else None
     except (OSError, ValueError):
         return None
 
@@ -134,22 +154,22 @@ def _file_sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(index: int, prior: Prior) -> dict:
-    told = {
+def _describe(prior: Prior) -> dict[str, Any]:
+    return {
         "name": prior.picture.name,
         "sha256": prior.picture.sha256,
         "prompts": prior.prompts.to_dict(),
         "mask_index": prior.mask_index,
+        "film_frame": prior.film_frame,
+        "has_mask": prior.mask is not None,
     }
-    return told | {"film_frame": prior.film_frame, "has_mask": prior.mask is not None}
 
 
-def _read_prior(folder: Path, index: int, told: dict) -> Prior:
-    path = folder / "inputs" / f"prior_{index}.png"
+def _read_prior(folder: Path, index: int, description: dict[str, Any]) -> Prior:
     return Prior(
-        picture=read_picture(path, told["name"]),
-        prompts=Prompts.from_dict(told["prompts"]),
-        mask_index=told["mask_index"],
-        mask=mask_from_png(folder / "inputs" / f"prior_{index}_mask.png") if told["has_mask"] else None,
-        film_frame=told["film_frame"],
+        picture=read_picture(folder / prior_file(index), description["name"]),
+        prompts=Prompts.from_dict(description["prompts"]),
+        mask_index=description["mask_index"],
+        mask=mask_from_png(folder / _prior_mask_file(index)) if description["has_mask"] else None,
+        film_frame=description["film_frame"],
     )

@@ -1,23 +1,40 @@
-"""What run.json may say. A record may come from anybody, and stores, pages and replays rely on it, so one model says
-all of it before anything is done.
+"""What run.json says. A record may come from anybody, and stores, pages and replays rely on it, so it is checked whole
+and parsed once, into a type.
 """
 
+import copy
 import json
 import math
 import posixpath
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    InstanceOf,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from samkit.errors import BadInput, PromptError
+from samkit.experiments.result import Better, Fact, Ground, Metric
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.dates import created_ms
+from samkit.tracking.bundle.schema_1 import upgraded
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE_SCHEMAS = (1, 2)
+RUN_JSON = "run.json"
 MAX_JSON_BYTES = {
-    "run.json": 4 * 2**20,
+    RUN_JSON: 4 * 2**20,
     "inputs/prompts.json": 2**20,
     "inputs/priors.json": 4 * 2**20,
     "outputs/tables.json": 32 * 2**20,
@@ -26,6 +43,8 @@ MAX_JSON_BYTES = {
 MAX_DEPTH = 20
 MAX_KEY_CHARACTERS, MAX_TAG_CHARACTERS = 250, 8_000
 """MLflow's own limits."""
+MAX_FACTS, MAX_FACT_KEY_CHARACTERS, MAX_FACT_CHARACTERS = 100, 200, 4_000
+"""Facts are tags in the store."""
 KEPT_FILM = re.compile(r"inputs/video\.\w+")
 """Where a film lies that is kept with its run."""
 _KEY = re.compile(r"[/\w.\- ]+")
@@ -64,15 +83,17 @@ def _inside(relative: str) -> str:
     return relative
 
 
-def _prompts(told: dict) -> dict:
+def _prompts(entry: object) -> object:
+    if not isinstance(entry, dict):
+        return entry
     try:
-        Prompts.from_dict(told)
+        return Prompts.from_dict(entry)
     except PromptError as error:
         raise ValueError(str(error)) from None
-    return told
 
 
 Key = Annotated[str, Field(max_length=MAX_KEY_CHARACTERS), AfterValidator(_key)]
+FactKey = Annotated[str, Field(max_length=MAX_FACT_KEY_CHARACTERS), AfterValidator(_key)]
 TagKey = Annotated[str, Field(max_length=MAX_KEY_CHARACTERS), AfterValidator(_tag_key)]
 Word = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=4_000)]
@@ -80,41 +101,82 @@ Place = Annotated[str, Field(max_length=1_000), AfterValidator(_inside)]
 Pixels = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class _Told(BaseModel):
-    """Values of exactly these kinds; a later version of samkit may tell more."""
+class _Entry(BaseModel):
+    """Values of exactly these kinds. A later version of samkit may write more entries, which are passed over here."""
 
-    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", protected_namespaces=())
 
 
-class ToldModel(_Told):
+class ModelEntry(_Entry):
+    """ref: catalogue name or path that the model was loaded by."""
+
     name: Text
     sha256: Word
+    family: Word = ""
+    version: Word = ""
+    ref: Text | None = None
 
 
-class ToldPicture(_Told):
+class PictureEntry(_Entry):
+    """width, height: in pixels; ref: `sample:NAME`, `sample:FILM#FRAME` or path that the picture was read from."""
+
     name: Text
     sha256: Word
+    width: Pixels | None = None
+    height: Pixels | None = None
+    ref: Text | None = None
 
 
-class ToldFilm(_Told):
-    """place: `sample:NAME`, a file of the run (`KEPT_FILM`), or where a film lay that was too large to be kept with the
-    run.
+class FilmEntry(_Entry):
+    """width, height: of a frame as the run had it, in pixels
+
+    place: `sample:NAME`, a file of the run (`KEPT_FILM`), or where a film lay that was too large to be kept with the
+    run
     """
 
     name: Text
     sha256: Word
-    height: Pixels
     width: Pixels
+    height: Pixels
     place: Text
+    frames: Annotated[int, Field(ge=1)] | None = None
+    fps: FiniteFloat | None = None
+    ref: Text | None = None
 
 
-class ToldFile(_Told):
+class MaskEntry(_Entry):
+    """What a mask lies on; see `samkit.experiments.result.Mask`."""
+
+    on: Ground
+    index: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class FileEntry(_Entry):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=0)]
 
 
-class RunRecord(_Told):
-    """run.json, but for its `schema`."""
+class _MetricEntry(_Entry):
+    value: FiniteFloat
+    better: Better | None = None
+    key: bool = False
+
+
+def _metric(entry: object) -> Metric:
+    checked = _MetricEntry.model_validate(entry)
+    return Metric(checked.value, checked.better, checked.key)
+
+
+def _fact(value: object) -> object:
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("it has more digits than a store takes")
+    if isinstance(value, str) and len(value) > MAX_FACT_CHARACTERS:
+        raise ValueError(f"it has more than {MAX_FACT_CHARACTERS} characters")
+    return value
+
+
+class RunRecord(_Entry):
+    """run.json, checked. `params` are as the experiment's `Params` takes them; `timings` are in milliseconds."""
 
     run_uuid: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     created: Annotated[Word, AfterValidator(_created)]
@@ -122,56 +184,139 @@ class RunRecord(_Told):
     experiment: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9-]*$")]
     name: Text
     note: str
-    model: ToldModel
+    model: ModelEntry
     device: Word
     dtype: Word
-    threads: Annotated[int, Field(ge=1)] = 1
-    picture: ToldPicture | None = None
-    picture_b: ToldPicture | None = None
-    video: ToldFilm | None = None
-    prompts: Annotated[dict, AfterValidator(_prompts)]
+    threads: Annotated[int, Field(ge=1)] | None = None
+    picture: PictureEntry | None = None
+    picture_b: PictureEntry | None = None
+    video: FilmEntry | None = None
+    prompts: Annotated[InstanceOf[Prompts], BeforeValidator(_prompts)]
     params: dict[Key, Any]
-    metrics: dict[Key, FiniteFloat]
+    metrics: dict[Key, Annotated[InstanceOf[Metric], BeforeValidator(_metric)]]
+    facts: Annotated[dict[FactKey, Annotated[Fact, AfterValidator(_fact)]], Field(max_length=MAX_FACTS)] = {}
     timings: dict[Key, FiniteFloat]
     git_commit: Word | None = None
+    platform: Word | None = None
+    python: Word | None = None
+    torch: Word | None = None
+    numpy: Word | None = None
+    opencv: Word | None = None
+    scikit_image: Word | None = None
     tags: dict[TagKey, Annotated[str, Field(max_length=MAX_TAG_CHARACTERS)]] = {}
-    masks: list[str]
-    files: dict[Place, ToldFile]
+    masks: dict[str, MaskEntry]
+    files: dict[Place, FileEntry]
+    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
-    def _none_is_left_out(cls, told: dict) -> dict:
-        for key in ("picture", "picture_b", "video", "tags"):
-            if key in told and told[key] is None:
+    def _none_is_left_out(cls, document: dict) -> dict:
+        for key in ("picture", "picture_b", "video", "tags", "threads", "facts"):
+            if key in document and document[key] is None:
                 raise ValueError(f"{key} is empty")
-        return told
+        return document
+
+    @property
+    def schema_number(self) -> int:
+        """The schema that run.json is written in."""
+        return self._document.get("schema", SCHEMA)
+
+    @property
+    def source_name(self) -> str:
+        """The name of the film or the picture that the run was made on; "" where it took none."""
+        entry = self.video or self.picture
+        return entry.name if entry else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """run.json as it is written, in its own schema and with entries that this version does not know."""
+        return copy.deepcopy(self._document)
+
+    def relabelled(self, name: str, note: str, tags: Mapping[str, str]) -> "RunRecord":
+        """The same run under another name, with another note and other tags."""
+        changes: dict[str, Any] = {"name": name, "note": note}
+        if tags or "tags" in self._document:
+            changes["tags"] = dict(tags)
+        record = self.model_copy(update=changes)
+        record._document = self._document | changes
+        return record
 
 
-def check_record(record: dict) -> str | None:
-    """What is wrong with run.json's content, in a few words that begin with its entry; None where nothing is."""
+def parse_record(document: Any, what: str = "The run") -> RunRecord:
+    """run.json's content as a record. Raises BadInput for a document of a schema that can't be read, and for one that
+    no store could hold.
+
+    what: how the error calls the run
+    """
+    if not isinstance(document, dict) or "schema" not in document or "files" not in document:
+        raise BadInput(f"{what} is not a kept run: its run.json has no schema and no files.")
+    schema = document["schema"]
+    if type(schema) is not int or schema not in READABLE_SCHEMAS:
+        raise BadInput(
+            f"{what} was written by another version of samkit (schema {str(schema)[:20]}, this one reads "
+            f"{' and '.join(map(str, READABLE_SCHEMAS))})."
+        )
     try:
-        told = RunRecord.model_validate(record)
+        record = RunRecord.model_validate(upgraded(document) if schema == 1 else document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        key = first["loc"][0] if first["loc"] else first["msg"].removeprefix("Value error, ").split()[0]
-        return f"{str(key)!r} in its run.json is missing or not what it should be ({_details(first)})"
-    for key, values in record.items():
+        raise _damaged(what, _first_problem(error)) from None
+    problem = _unstorable_entry(document) or _contradiction(record)
+    if problem:
+        raise _damaged(what, problem)
+    record._document = document
+    return record
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of a run's folder, without a look at its other files. Raises BadInput where it is none."""
+    try:
+        document = read_json(folder / RUN_JSON, MAX_JSON_BYTES[RUN_JSON])
+    except FileNotFoundError:
+        raise BadInput(f"{folder} is not a kept run: it has no run.json.") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder} is not a kept run: its run.json can't be read ({error}).") from None
+    return parse_record(document, f"The run in {folder}")
+
+
+def _damaged(what: str, problem: str) -> BadInput:
+    return BadInput(f"{what} is damaged: {problem}.")
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    key = first["loc"][0] if first["loc"] else first["msg"].removeprefix("Value error, ").split()[0]
+    where = ".".join(str(part)[:60] for part in first["loc"][1:])
+    reason = first["msg"].removeprefix("Value error, ")[:200]
+    details = f"{where}: {reason}" if where else reason
+    return f"{str(key)!r} in its run.json is missing or not what it should be ({details})"
+
+
+def _unstorable_entry(document: dict) -> str | None:
+    for key, values in document.items():
         problem = _problem(values)
         if problem:
-            return f"{key[:60]!r} in its run.json {problem}"
-    if "inputs/prompts.json" not in told.files:
+            return f"{str(key)[:60]!r} in its run.json {problem}"
+    return None
+
+
+def _contradiction(record: RunRecord) -> str | None:
+    """Which entry does not fit the files that the record names; None where all do."""
+    if "inputs/prompts.json" not in record.files:
         return "'files' in its run.json names no inputs/prompts.json"
-    if any(f"outputs/{mask}.png" not in told.files for mask in told.masks):
+    if any(f"outputs/{mask}.png" not in record.files for mask in record.masks):
         return "'masks' in its run.json is missing or not what it should be: a mask has no file"
-    # A picture is told of and kept, or neither.
-    for key, file in (("picture", "inputs/image.png"), ("picture_b", "inputs/image_b.png")):
-        if (getattr(told, key) is None) == (file in told.files):
+    # A picture has an entry and a file, or neither.
+    pictures: tuple[tuple[Literal["picture", "picture_b"], str], ...] = (
+        ("picture", "inputs/image.png"),
+        ("picture_b", "inputs/image_b.png"),
+    )
+    for key, file in pictures:
+        if (getattr(record, key) is None) == (file in record.files):
             return f"{key!r} in its run.json is missing or not what it should be: it does not fit {file}"
-    if told.video is not None:
-        place = told.video.place
-        if place.startswith("inputs") and not (KEPT_FILM.fullmatch(place) and place in told.files):
+    if record.video is not None:
+        place = record.video.place
+        if place.startswith("inputs") and not (KEPT_FILM.fullmatch(place) and place in record.files):
             return "'video' in its run.json is missing or not what it should be: its place is none in the run"
-        if "inputs/priors.json" not in told.files:
+        if "inputs/priors.json" not in record.files:
             return "'files' in its run.json names no inputs/priors.json"
     return None
 
@@ -203,24 +348,15 @@ def read_small_json(file: Path, relative: str) -> Any:
         ) from None
 
 
-def _details(error: dict) -> str:
-    where = ".".join(str(part)[:60] for part in error["loc"][1:])
-    said = error["msg"].removeprefix("Value error, ")[:200]
-    return f"{where}: {said}" if where else said
-
-
 def _problem(value: Any, depth: int = 0) -> str | None:
-    """What no store or file could hold: numbers that are none, signs that are none, and nesting without end."""
+    """What no store or file could hold: numbers and characters that are none, and nesting without end."""
     if depth > MAX_DEPTH:
         return "is nested too deeply"
     if isinstance(value, float):
         return None if math.isfinite(value) else "holds a number that is not finite"
     if isinstance(value, str):
-        return (
-            "holds a sign that is none"
-            if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value if sign > "\ud7ff")
-            else None
-        )
+        broken = "\0" in value or any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff")
+        return "holds a character that is none" if broken else None
     if isinstance(value, dict):
         return next(
             (problem for pair in value.items() for each in pair if (problem := _problem(each, depth + 1))), None

@@ -60,7 +60,7 @@ def spec_of(
         image=picture_ref(inputs.image) if inputs.image is not None else None,
         image_b=picture_ref(inputs.image_b) if inputs.image_b is not None else None,
         video=film_ref(inputs.video) if inputs.video is not None else None,
-        priors=tuple(map(_prior_spec, inputs.priors)),
+        priors=tuple(map(prior_spec, inputs.priors)),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
         device=device,
         dtype=dtype,
@@ -104,6 +104,8 @@ def write(
     extra_files: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """Write the run into `folder`, which must not exist or be empty. Its `run_uuid` is the spec's id."""
+    spec = computed.spec
+    refs = {"model": spec.model, "picture": spec.image, "picture_b": spec.image_b, "video": spec.video}
     return write_bundle(
         folder,
         result=computed.result,
@@ -114,6 +116,8 @@ def write(
         name=name,
         note=note,
         extra_files=extra_files,
+        run_uuid=spec.id,
+        refs={entry: ref.ref for entry, ref in refs.items() if ref is not None},
     )
 
 
@@ -165,7 +169,8 @@ def _with_content(ref: Ref, opened: "Picture | Video | MemoryBank | None") -> Re
     return replace(ref, sha256=opened.sha256, name=getattr(opened, "name", ref.name)) if opened is not None else ref
 
 
-def _prior_spec(prior: Prior) -> PriorSpec:
+def prior_spec(prior: Prior) -> PriorSpec:
+    """The spec of a marked picture that is at hand."""
     return PriorSpec(
         picture_ref(prior.picture),
         prior.prompts,

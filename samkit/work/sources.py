@@ -141,15 +141,16 @@ def picture_ref(picture: Picture) -> Ref:
     film_name, index = film_and_frame(picture.name)
     text = picture.name
     if film_name is not None:
-        prefix = SAMPLE_PREFIX if _is_sample_frame(film_name, picture) else ""
-        text = f"{prefix}{film_name}#{index}"
+        made = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
+        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if made else film_name, index)
     elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:
         text = f"{SAMPLE_PREFIX}{picture.name}"
     return Ref(text, picture.sha256, picture.name)
 
 
-def _is_sample_frame(film_name: str, picture: Picture) -> bool:
-    return film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
+def frame_text(film: str, index: int) -> str:
+    """What refers to a frame of the film that `film` refers to."""
+    return f"{film}#{index}"
 
 
 def film_ref(film: Video) -> Ref:

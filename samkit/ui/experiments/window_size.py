@@ -23,8 +23,9 @@ from samkit.ui.parts.figures import map_figure, plain_colorscale, sweep_figure
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.tables import table_with_csv
 from samkit.ui.state.encodings import encoding_cache
+from samkit.ui.state.jobs import job_queue
 from samkit.ui.state.last_few import LastFew
-from samkit.work.queue import PAUSED, BackgroundJob, job_slots
+from samkit.work.queue import PAUSED, BackgroundJob
 
 VIEWS = ("Logits", "Original", "Binary", "Drift")
 PLOT = {"displaylogo": False}
@@ -255,7 +256,7 @@ def draw_sweep(result: Result, scene: Scene) -> None:
 def _start(scene: Scene, params: Params) -> None:
     kept, inputs = {name: store for name, store in stores().items() if name != "predicted"}, scene.inputs
     encode = encoding_cache().encode
-    job = BackgroundJob(lambda: WindowSweep(scene.model, inputs, params, encode, **kept), job_slots(), "Encoding")
+    job = BackgroundJob(lambda: WindowSweep(scene.model, inputs, params, encode, **kept), job_queue(), "Encoding")
     job.scene = swept_scene(scene, params.repeats)
     st.session_state[_JOB] = job
 

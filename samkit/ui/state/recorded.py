@@ -16,7 +16,8 @@ from samkit.prompts import Prompts
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.state.films import film_store
-from samkit.work.queue import BackgroundJob, job_slots
+from samkit.ui.state.jobs import job_queue
+from samkit.work.queue import BackgroundJob
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -82,7 +83,7 @@ class FilmTable:
 
     def start(self, make) -> None:
         self.drop_run()
-        self.job = BackgroundJob(make, job_slots())
+        self.job = BackgroundJob(make, job_queue(), "Recording the memories")
 
     def drop_run(self) -> None:
         if self.job is not None:

@@ -27,8 +27,7 @@ class LabLike(Protocol):
     """Encodings, remembered parts, progress and cancelling, in one place.
 
     An experiment writes each slow step as a function of values and asks the lab to `recall` it. What the step depends
-    on
-    is then said once, by its arguments: a knob that is none of them runs nothing again.
+    on is then said once, by its arguments: a knob that is none of them runs nothing again.
     """
 
     def encoding(
@@ -51,6 +50,10 @@ class LabLike(Protocol):
         and plain values by what they hold, and what the lab itself gave by what it was made from. A lab among them
         counts for nothing. The function must depend on nothing else, and nobody may change what it gave.
         """
+        ...
+
+    def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Whether `recall` of the same would run nothing at this moment."""
         ...
 
     def report(self, share: float, line: str) -> None:

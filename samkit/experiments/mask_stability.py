@@ -5,85 +5,132 @@ stability score of the official automatic mask generator and the curve it is one
 loss of detail in the picture does to the mask, and what moving the prompt does.
 
 Pictures and curves are made from logits at the picture's own size, or at `VIEW_SIDE_PX` where the picture is larger;
-masks are always of the original size. The functions on arrays stand alone, so a screen can redraw for a threshold or a
-colour scale without encoding or decoding again.
+masks are always of the original size.
 """
 
 import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from pydantic import Field, model_validator
 
-from samkit.experiments.measures.jitter import run_jitter
-from samkit.experiments.measures.predicted_masks import predicted_masks
-from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
-from samkit.media.colormaps import Colormap, apply_table, color_map, colormap_table
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.measures.jitter import jittered_masks
+from samkit.experiments.measures.mask_curves import (
+    AREA_THRESHOLDS,
+    area_curve,
+    curve_deltas,
+    curve_rows,
+    sort_logits,
+    stability_curve,
+)
+from samkit.experiments.measures.mask_logits import map_logits, view_logits
+from samkit.experiments.measures.predicted_masks import (
+    chosen_index,
+    cut_masks,
+    encode_ms,
+    mask_rows,
+    named_masks,
+    predict,
+)
+from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.result import Fact, Mask, Metric, Result, higher, neutral
+from samkit.media.colormaps import Colormap, color_map
+from samkit.media.mask_views import binary_view, outlined, threshold_band
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
-from samkit.prompts import Prompts
+
+if TYPE_CHECKING:
+    from samkit.models.encoding import MaskPrediction
+    from samkit.models.sam import SamModel
 
 NAME = "mask-stability"
-TITLE = "Mask stability"
-QUESTION = "Which part of a mask is safe?"
 TAKES = ("image", "prompts")
-
-VIEW_SIDE_PX = 1024
-MAP_SIDE_PX = 200
-MASK_COUNT = 4
-CURVE_SIDE_PX = 768
-CURVE_POINTS = 65
-AREA_THRESHOLDS = np.linspace(-20.0, 20.0, 81)
-CONTOUR_COLOR = (255, 64, 129)
 
 
 class Params(MaskParams):
     """Thresholds, delta and offset are in logits: 0 is the model's own cut, 8 is about 99.97 % sure."""
 
     lower_threshold: float = Field(
-        default=0.0, ge=-20, le=20, allow_inf_nan=False, description="logits below it are drawn black"
+        default=0.0,
+        ge=-20,
+        le=20,
+        allow_inf_nan=False,
+        description="Logits below it are drawn black.",
+        json_schema_extra=knob(step=0.5, unit="logits", label="Lower threshold"),
     )
     upper_threshold: float = Field(
-        default=8.0, ge=-20, le=20, allow_inf_nan=False, description="logits above it are drawn white"
+        default=8.0,
+        ge=-20,
+        le=20,
+        allow_inf_nan=False,
+        description="Logits above it are drawn white.",
+        json_schema_extra=knob(step=0.5, unit="logits", label="Upper threshold"),
     )
     input_scale: float = Field(
         default=1.0,
         gt=0,
         le=2,
         allow_inf_nan=False,
-        description="the picture is resized by this and back before it is encoded: below 1 loses detail",
+        description="The picture is resized by this and back before it is encoded: below 1 it loses detail, 1 leaves it alone.",
+        json_schema_extra=knob(step=0.05, usual=(0.05, 2.0), label="Input scale"),
     )
     mask_index: int | None = Field(
         default=None,
         ge=0,
         le=3,
-        description="which mask; empty: of masks 1 to 3 the one with the highest predicted IoU",
+        description="The mask that is looked at; empty: of masks 1 to 3 the one with the highest predicted IoU.",
+        json_schema_extra=knob(step=1, label="Mask"),
     )
     stability_offset: float = Field(
         default=1.0,
         gt=0,
         le=20,
         allow_inf_nan=False,
-        description="the stability score compares cuts this far above and below 0",
+        description="The stability score compares cuts this far above and below 0.",
+        json_schema_extra=knob(step=0.1, usual=(0.1, 20.0), unit="logits", label="Stability offset"),
     )
     max_delta: float = Field(
-        default=8.0, gt=0, le=20, allow_inf_nan=False, description="how far the stability curve goes"
+        default=8.0,
+        gt=0,
+        le=20,
+        allow_inf_nan=False,
+        description="How far the stability curve goes.",
+        json_schema_extra=knob(step=0.5, usual=(1.0, 20.0), unit="logits", label="Largest delta of the curve"),
     )
     jitter_copies: int = Field(
-        default=0, ge=0, le=256, description="how many moved copies of the prompt are predicted; 0: none"
+        default=0,
+        ge=0,
+        le=256,
+        description="How many moved copies of the prompt are predicted, which takes longer; 0: none.",
+        json_schema_extra=knob(step=4, usual=(4, 64), label="Copies"),
     )
     jitter_px: float = Field(
         default=4.0,
         ge=0,
         le=1000,
         allow_inf_nan=False,
-        description="how far the copies are moved: standard deviation in original pixels",
+        description="How far the copies are moved: standard deviation in pixels of the original picture.",
+        json_schema_extra=knob(step=0.5, usual=(0.5, 50.0), unit="px", label="Moved by"),
     )
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="of the moves; the same seed moves the same way")
-    colormap: Colormap = Field(default="viridis", description="colour scale of the logits and the jitter map")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Start of the random moves: the same seed moves the same way.",
+        json_schema_extra=knob(step=1, label="Seed"),
+    )
+    colormap: Colormap = Field(
+        default="viridis",
+        description="Colour scale of the logits and the jitter map.",
+        json_schema_extra=knob(label="Colour scale"),
+    )
 
     @model_validator(mode="after")
-    def _thresholds_in_order(self):
+    def _thresholds_in_order(self) -> "Params":
         if self.lower_threshold > self.upper_threshold:
             raise ValueError(
                 f"The lower threshold {self.lower_threshold:g} is above the upper threshold "
@@ -113,215 +160,133 @@ def rescaled(picture: Picture, scale: float) -> Picture:
     return picture if rgb is picture.rgb else Picture(rgb, f"{picture.name} at {scale:g}x")
 
 
-def view_size(picture_size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) that pictures of a result have: the original's, or its proportions within `VIEW_SIDE_PX`."""
-    shrink = min(1.0, VIEW_SIDE_PX / max(picture_size))
-    return max(1, round(picture_size[0] * shrink)), max(1, round(picture_size[1] * shrink))
+@dataclass
+class _Parts:
+    """What becomes the result."""
+
+    images: dict[str, np.ndarray] = field(default_factory=dict)
+    masks: dict[str, Mask] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    facts: dict[str, Fact] = field(default_factory=dict)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
 
 
-def view_logits(prediction) -> np.ndarray:
-    """float32 [4, h, w]: all masks' logits over the picture, at `view_size`."""
-    size = view_size(prediction.geometry.original_size)
-    return np.stack([prediction.logits_at(i, size) for i in range(MASK_COUNT)])
-
-
-def map_logits(prediction) -> np.ndarray:
-    """float16 [4, h, w]: all masks' logits over the picture, padding removed, within `MAP_SIDE_PX`: for an interactive
-    map.
-    """
-    height, width = prediction.geometry.original_size
-    shrink = min(1.0, MAP_SIDE_PX / max(height, width))
-    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-    return np.stack([prediction.logits_at(i, size) for i in range(MASK_COUNT)]).astype(np.float16)
-
-
-def threshold_band(logits: np.ndarray, lower: float, upper: float, colormap: Colormap = "viridis") -> np.ndarray:
-    """uint8 [H, W, 3] of float [H, W] logits: black below `lower`, white from `upper` on, the colour scale in
-    between.
-    """
-    scale = np.float32(254 / (upper - lower)) if upper > lower else np.float32(0)
-    levels = np.clip((logits - np.float32(lower)) * scale, 0, 253).astype(np.uint8) + np.uint8(1)
-    levels *= logits >= lower
-    np.maximum(levels, (logits >= upper).view(np.uint8) * np.uint8(255), out=levels)
-    table = colormap_table(colormap).copy()
-    table[0], table[255] = 0, 255
-    return apply_table(levels, table)
-
-
-def outlined(rgb: np.ndarray, mask: np.ndarray, color: tuple[int, int, int] = CONTOUR_COLOR) -> np.ndarray:
-    """A copy of uint8 [H, W, 3] with the outline of the bool [H, W] mask on it, thick enough to be seen on a picture
-    shown 1000 px wide.
-    """
-    found, _ = cv2.findContours(np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(np.array(rgb), found, -1, color, thickness=max(1, round(max(mask.shape) / 400)))
-
-
-def binary_view(mask: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: the bool [H, W] mask in white on black."""
-    return cv2.cvtColor(np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255), cv2.COLOR_GRAY2RGB)
-
-
-def sort_logits(logits: np.ndarray) -> np.ndarray:
-    """[..., H, W] -> [..., pixels] in rising order: sorted once, any number of thresholds can be counted by bisection.
-
-    Of maps larger than `CURVE_SIDE_PX` every second, third ... row and column is taken: no curve shows the difference,
-    and sorting is what takes the time.
-    """
-    step = -(-max(logits.shape[-2:]) // CURVE_SIDE_PX)
-    return np.sort(logits[..., ::step, ::step].reshape(*logits.shape[:-2], -1), axis=-1)
-
-
-def count_above(sorted_logits: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """int64 [..., N]: how many of the `sort_logits` [..., pixels] are above each of the [N] thresholds."""
-    # Compared as float32, like `logits > threshold` compares a float32 array with a Python float.
-    thresholds = np.asarray(thresholds, dtype=sorted_logits.dtype)
-    rows = sorted_logits.reshape(-1, sorted_logits.shape[-1])
-    counts = np.stack([row.size - np.searchsorted(row, thresholds, side="right") for row in rows])
-    return counts.reshape(*sorted_logits.shape[:-1], len(thresholds))
-
-
-def stability_curve(sorted_logits: np.ndarray, deltas: np.ndarray, threshold: float = 0.0) -> np.ndarray:
-    """float64 [..., N]: IoU of the masks cut at `threshold - delta` and `threshold + delta` for each of the [N] deltas,
-    1 at delta 0.
-
-    One mask holds the other, so the IoU is the ratio of their areas. At delta = offset it is
-    `samkit.media.masks.stability_score` of the same pixels, and like it 0 where even the lower cut selects nothing.
-    """
-    deltas = np.asarray(deltas, dtype=np.float64)
-    inner, outer = count_above(sorted_logits, threshold + deltas), count_above(sorted_logits, threshold - deltas)
-    return inner / np.maximum(outer, 1)
-
-
-def area_curve(sorted_logits: np.ndarray, thresholds: np.ndarray = AREA_THRESHOLDS) -> np.ndarray:
-    """float64 [..., N]: the share of the picture (0..1) above each of the [N] thresholds; never rises with the
-    threshold.
-    """
-    return count_above(sorted_logits, thresholds) / sorted_logits.shape[-1]
-
-
-def curve_deltas(max_delta: float) -> np.ndarray:
-    """float64 [CURVE_POINTS] from 0 to `max_delta`."""
-    return np.linspace(0.0, max_delta, CURVE_POINTS)
-
-
-def curve_rows(x_name: str, x: np.ndarray, curves: np.ndarray) -> list[dict]:
-    """[N] and [4, N] as rows `{x_name: ..., "mask_0": ..., ..., "mask_3": ...}`."""
-    return [
-        {x_name: float(at)} | {f"mask_{i}": float(value) for i, value in enumerate(values)}
-        for at, values in zip(x, curves.T, strict=True)
-    ]
-
-
-def run(
-    model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None
-) -> Result:
+def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
     """Encode, predict, and measure the masks.
 
     images:  original, prediction (the chosen mask's band) and binary with the chosen mask's outline where it is drawn
              on something; band_0 .. band_3; jitter.
     masks:   mask_0 .. mask_3 cut at 0 (with `refine_edges` cut again along the picture's edges, and so are the areas
-             and outlines); chosen; unrefined, the model's own chosen one where masks were refined; core, the part of
-             the chosen one's logits above the upper threshold.
+             and outlines); mask_chosen; mask_unrefined, the model's own chosen one where masks were refined; mask_core,
+             the part of the chosen one's logits above the upper threshold.
     arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture
              alone, within `MAP_SIDE_PX`; jitter_map, float16 [H, W].
     metrics: predicted_iou, stability_score, area_px, area_share, threshold_iou (of cuts at the two thresholds) of the
-             chosen mask; mask_index; object_score; predicted_iou_0 .. 3, stability_score_0 .. 3; refine_iou (of the
-             chosen mask refined and as the model gave it); iou_unscaled; jitter_iou (mean, with the unmoved prompt's
-             mask), jitter_pairwise_iou. Logits, curves and jitter are always the model's own.
+             chosen mask; object_score; predicted_iou_0 .. 3, stability_score_0 .. 3; refine_iou (of the chosen mask
+             refined and as the model gave it); iou_unscaled; jitter_iou (mean, with the unmoved prompt's mask),
+             jitter_pairwise_iou. Logits, curves and jitter are always the model's own.
+    facts:   mask_index.
     tables:  masks, stability_curve, area_curve, jitter.
     """
-    report = progress or (lambda share, line: None)
-    report(0.0, "Encoding the picture")
-    scaled = rescaled(inputs.image, params.input_scale)
-    encoding = encode(model, scaled, side=params.side, fit=params.fit)
-    report(0.5, "Predicting masks")
-    prediction = model.predict_masks(encoding, inputs.prompts)
-    timings = {"encode_ms": encoding.encode_ms, "decode_ms": prediction.decode_ms}
-    chosen = prediction.best if params.mask_index is None else params.mask_index
+    lab.report(0.0, "Encoding the picture")
+    scaled = rescaled(inputs.picture, params.input_scale)
+    encoding = lab.encoding(model, scaled, side=params.side, fit=params.fit)
+    encoded_ms = lab.recall(encode_ms, encoding)
+    lab.report(0.5, "Predicting masks")
+    prediction = lab.recall(predict, model, encoding, inputs.prompts)
+    chosen = chosen_index(prediction, params.mask_index)
+    parts = _Parts(facts={"mask_index": chosen}, timings={"encode_ms": encoded_ms, "decode_ms": prediction.decode_ms})
 
     start = time.perf_counter()
-    logits = view_logits(prediction)
-    original_size = prediction.geometry.original_size
-    own = [logits[i] > 0 if logits.shape[1:] == original_size else prediction.mask(i) for i in range(MASK_COUNT)]
-    masks = predicted_masks(prediction, scaled.rgb, inputs.prompts, refine=True) if params.refine_edges else own
-    metrics, tables = _measure(prediction, logits, masks, chosen, params)
+    logits = lab.recall(view_logits, prediction)
+    own = lab.recall(own_masks, prediction, logits)
+    masks = own
     if params.refine_edges:
-        metrics["refine_iou"] = float(mask_iou(masks[chosen], own[chosen]))
-    images = _draw(scaled.rgb, logits, masks[chosen], chosen, params)
-    core = (
-        logits[chosen] > params.upper_threshold
-        if logits.shape[1:] == original_size
-        else prediction.mask(chosen, threshold=params.upper_threshold)
-    )
-    arrays = {"logits": prediction.logits.cpu().numpy(), "picture_logits": map_logits(prediction)}
-    timings["measure_ms"] = 1000 * (time.perf_counter() - start)
+        masks = lab.recall(cut_masks, prediction, scaled, inputs.prompts, True)
+    _add_masks(parts, prediction, logits, masks, own, params)
+    _add_measures(parts, prediction, logits, masks, params, lab)
+    _add_views(parts, scaled.rgb, logits, masks[chosen], params)
+    parts.arrays |= {"logits": prediction.logits.cpu().numpy(), "picture_logits": lab.recall(map_logits, prediction)}
+    parts.timings["measure_ms"] = 1000 * (time.perf_counter() - start)
 
-    if scaled is not inputs.image:
-        report(0.6, "Encoding the picture at full detail")
-        full = encode(model, inputs.image, side=params.side, fit=params.fit)
-        timings["encode_unscaled_ms"] = full.encode_ms
-        unscaled = predicted_masks(
-            model.predict_masks(full, inputs.prompts), inputs.image.rgb, inputs.prompts, refine=params.refine_edges
-        )
-        for row, mask, full_mask in zip(tables["masks"], masks, unscaled, strict=True):
-            row["iou_unscaled"] = float(mask_iou(mask, full_mask))
-        metrics["iou_unscaled"] = tables["masks"][chosen]["iou_unscaled"]
+    if scaled is not inputs.picture:
+        _add_unscaled(parts, model, inputs, params, masks, lab)
     if params.jitter_copies:
-        _add_jitter(
-            model,
-            encoding,
-            inputs.prompts,
-            chosen,
-            logits[chosen] > 0,
-            params,
-            report,
-            (images, arrays, metrics, tables, timings),
-        )
-    report(1.0, "Done")
-    named_masks = {f"mask_{i}": mask for i, mask in enumerate(masks)} | {"chosen": masks[chosen], "core": core}
+        _add_jitter(parts, model, encoding, inputs, params, lab.span(0.7, 1.0))
+    lab.report(1.0, "Done")
+    return Result(NAME, params, **vars(parts))
+
+
+def own_masks(prediction: "MaskPrediction", logits: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The prediction's masks as the model gave them, bool [H, W] each in the picture's pixels. logits: its
+    `view_logits`, which are cut where they have the picture's size.
+    """
+    if logits.shape[1:] == prediction.geometry.original_size:
+        return tuple(logits > 0)
+    return tuple(prediction.mask(i) for i in range(len(logits)))
+
+
+def _add_masks(
+    parts: _Parts,
+    prediction: "MaskPrediction",
+    logits: np.ndarray,
+    masks: tuple[np.ndarray, ...],
+    own: tuple[np.ndarray, ...],
+    params: Params,
+) -> None:
+    """The masks that are kept, and what refining has changed."""
+    chosen = int(parts.facts["mask_index"])
+    if logits.shape[1:] == prediction.geometry.original_size:
+        core = logits[chosen] > params.upper_threshold
+    else:
+        core = prediction.mask(chosen, threshold=params.upper_threshold)
+    parts.masks |= named_masks("mask", masks) | {"mask_chosen": Mask(masks[chosen]), "mask_core": Mask(core)}
     if params.refine_edges:
-        named_masks["unrefined"] = own[chosen]
-    return Result(
-        NAME, params, images=images, masks=named_masks, arrays=arrays, metrics=metrics, tables=tables, timings=timings
-    )
+        parts.masks["mask_unrefined"] = Mask(own[chosen])
+        parts.metrics["refine_iou"] = higher(mask_iou(masks[chosen], own[chosen]))
 
 
-def _measure(prediction, logits: np.ndarray, masks: list[np.ndarray], chosen: int, params: Params) -> tuple[dict, dict]:
-    """Metrics and tables of one prediction."""
-    ordered = sort_logits(logits)
-    deltas = curve_deltas(params.max_delta)
+def _add_measures(
+    parts: _Parts,
+    prediction: "MaskPrediction",
+    logits: np.ndarray,
+    masks: tuple[np.ndarray, ...],
+    params: Params,
+    lab: LabLike,
+) -> None:
+    """Metrics, and tables of masks and curves. logits: float32 [4, h, w] at `view_size`."""
+    chosen = int(parts.facts["mask_index"])
     scores = [stability_score(mask_logits, offset=params.stability_offset) for mask_logits in logits]
-    predicted = [float(value) for value in prediction.iou]
-    rows = []
-    for i, mask in enumerate(masks):
-        area = int(np.count_nonzero(mask))
-        row = {"mask": i, "chosen": i == chosen, "predicted_iou": predicted[i], "stability_score": float(scores[i])}
-        rows.append(row | {"area_px": area, "area_share": area / mask.size})
-    metrics = {
-        name: float(rows[chosen][name]) for name in ("predicted_iou", "stability_score", "area_px", "area_share")
+    rows = mask_rows(prediction, masks, scores, chosen, in_pixels=True)
+    above_upper = int(np.count_nonzero(logits[chosen] > params.upper_threshold))
+    above_lower = int(np.count_nonzero(logits[chosen] > params.lower_threshold))
+    parts.metrics |= {
+        "predicted_iou": higher(rows[chosen]["predicted_iou"]),
+        "stability_score": higher(rows[chosen]["stability_score"], key=True),
+        "area_px": neutral(rows[chosen]["area_px"]),
+        "area_share": neutral(rows[chosen]["area_share"], key=True),
+        "threshold_iou": higher(above_upper / max(above_lower, 1), key=True),
     }
-    metrics["mask_index"] = float(chosen)
-    upper, lower = (
-        np.count_nonzero(logits[chosen] > threshold) for threshold in (params.upper_threshold, params.lower_threshold)
-    )
-    metrics["threshold_iou"] = float(upper / max(lower, 1))
     if prediction.object_score is not None:
-        metrics["object_score"] = float(prediction.object_score)
+        parts.metrics["object_score"] = higher(prediction.object_score)
     for i, row in enumerate(rows):
-        metrics |= {f"predicted_iou_{i}": row["predicted_iou"], f"stability_score_{i}": row["stability_score"]}
-    tables = {
+        parts.metrics[f"predicted_iou_{i}"] = higher(row["predicted_iou"])
+        parts.metrics[f"stability_score_{i}"] = higher(row["stability_score"])
+    ordered, deltas = lab.recall(sort_logits, logits), curve_deltas(params.max_delta)
+    parts.tables |= {
         "masks": rows,
         "stability_curve": curve_rows("delta", deltas, stability_curve(ordered, deltas)),
         "area_curve": curve_rows("threshold", AREA_THRESHOLDS, area_curve(ordered)),
     }
-    return metrics, tables
 
 
-def _draw(rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, chosen: int, params: Params) -> dict[str, np.ndarray]:
+def _add_views(parts: _Parts, rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, params: Params) -> None:
     """The three views of the chosen mask, bool [H, W], and the bands of all four masks, uint8 [h, w, 3] at the size of
-    `logits`.
+    `logits`, float32 [4, h, w].
     """
-    height, width = logits.shape[1:]
+    chosen, (height, width) = int(parts.facts["mask_index"]), logits.shape[1:]
     if rgb.shape[:2] != (height, width):
         rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
     own = logits[chosen] > 0
@@ -329,46 +294,52 @@ def _draw(rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, chosen: int, pa
         mask = own
     elif mask.shape != own.shape:
         mask = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.5
-    bands = [
-        threshold_band(logits[i], params.lower_threshold, params.upper_threshold, params.colormap)
-        for i in range(MASK_COUNT)
-    ]
-    views = {"original": outlined(rgb, mask), "prediction": outlined(bands[chosen], own), "binary": binary_view(mask)}
-    return views | {f"band_{i}": band for i, band in enumerate(bands)}
+    bands = [threshold_band(each, params.lower_threshold, params.upper_threshold, params.colormap) for each in logits]
+    parts.images |= {
+        "original": outlined(rgb, mask),
+        "prediction": outlined(bands[chosen], own),
+        "binary": binary_view(mask),
+    }
+    parts.images |= {f"band_{i}": band for i, band in enumerate(bands)}
+
+
+def _add_unscaled(
+    parts: _Parts,
+    model: "SamModel",
+    inputs: Inputs,
+    params: Params,
+    masks: tuple[np.ndarray, ...],
+    lab: LabLike,
+) -> None:
+    """How the masks agree with those of the picture at full detail."""
+    lab.report(0.6, "Encoding the picture at full detail")
+    full = lab.encoding(model, inputs.picture, side=params.side, fit=params.fit)
+    parts.timings["encode_unscaled_ms"] = lab.recall(encode_ms, full)
+    prediction = lab.recall(predict, model, full, inputs.prompts)
+    unscaled = lab.recall(cut_masks, prediction, inputs.picture, inputs.prompts, params.refine_edges)
+    for row, mask, full_mask in zip(parts.tables["masks"], masks, unscaled, strict=True):
+        row["iou_unscaled"] = float(mask_iou(mask, full_mask))
+    parts.metrics["iou_unscaled"] = higher(
+        parts.tables["masks"][int(parts.facts["mask_index"])]["iou_unscaled"], key=True
+    )
 
 
 def _add_jitter(
-    model,
-    encoding,
-    prompts: Prompts,
-    chosen: int,
-    reference: np.ndarray,
-    params: Params,
-    report: Progress,
-    parts: tuple[dict, ...],
+    parts: _Parts, model: "SamModel", encoding: LazyEncoding, inputs: Inputs, params: Params, lab: LabLike
 ) -> None:
-    """Run the moved copies and put what they gave into the parts of the result: images, arrays, metrics, tables,
-    timings.
-    """
-    images, arrays, metrics, tables, timings = parts
-    start = time.perf_counter()
-    jitter = run_jitter(
-        model,
-        encoding,
-        prompts,
-        chosen,
-        reference,
-        copies=params.jitter_copies,
-        spread_px=params.jitter_px,
-        seed=params.seed,
-        progress=lambda share, line: report(0.7 + 0.3 * share, line),
-    )
-    timings["jitter_ms"] = 1000 * (time.perf_counter() - start)
-    arrays["jitter_map"] = jitter.frequency
-    images["jitter"] = color_map(jitter.frequency, 0.0, 1.0, params.colormap)
-    metrics |= {"jitter_iou": float(jitter.ious.mean()), "jitter_pairwise_iou": jitter.pairwise_iou}
-    rows = zip(jitter.shifts_px, jitter.ious, jitter.predicted_ious, strict=True)
-    tables["jitter"] = [
+    """What the moved copies of the prompt gave."""
+    chosen, start = int(parts.facts["mask_index"]), time.perf_counter()
+    moves = params.jitter_copies, params.jitter_px, params.seed
+    jitter = lab.recall(jittered_masks, model, encoding, inputs.prompts, chosen, *moves, lab)
+    parts.timings["jitter_ms"] = 1000 * (time.perf_counter() - start)
+    parts.arrays["jitter_map"] = jitter.frequency
+    parts.images["jitter"] = color_map(jitter.frequency, 0.0, 1.0, params.colormap)
+    parts.metrics |= {
+        "jitter_iou": higher(jitter.ious.mean()),
+        "jitter_pairwise_iou": higher(jitter.pairwise_iou),
+    }
+    moved = zip(jitter.shifts_px, jitter.ious, jitter.predicted_ious, strict=True)
+    parts.tables["jitter"] = [
         {"copy": i, "dx_px": float(dx), "dy_px": float(dy), "iou": float(iou), "predicted_iou": float(predicted)}
-        for i, ((dx, dy), iou, predicted) in enumerate(rows)
+        for i, ((dx, dy), iou, predicted) in enumerate(moved)
     ]

@@ -33,8 +33,8 @@ def knob(
     unit:  of the value, such as "px" or "logits"
     label: what the knob is called; default: the parameter's name
     """
-    said = {"step": step, "usual": list(usual) if usual else None, "unit": unit, "label": label}
-    return {name: value for name, value in said.items() if value not in (None, "")}
+    traits = {"step": step, "usual": list(usual) if usual else None, "unit": unit, "label": label}
+    return {name: value for name, value in traits.items() if value not in (None, "")}
 
 
 class ExperimentParams(PlainParams):
@@ -43,11 +43,14 @@ class ExperimentParams(PlainParams):
     side: int | None = Field(
         default=None,
         ge=32,
-        description="longest side of the encoded picture in pixels; empty: the model's native side",
+        description="Longest side of what the encoder sees; empty: the model's native side.",
         json_schema_extra=knob(unit="px", label="Encoding side"),
     )
     fit: Literal["native", "stretch", "aspect"] = Field(
-        default="native", description="how the picture is fitted to the encoder"
+        default="native",
+        description="How the picture is fitted to the encoder: native as the official package does, stretch to a "
+        "square, aspect with its proportions kept on a token grid that is not square.",
+        json_schema_extra=knob(label="Fit"),
     )
 
 
@@ -56,8 +59,9 @@ class MaskParams(ExperimentParams):
 
     refine_edges: bool = Field(
         default=False,
-        description="cut the masks again along the picture's edges by OpenCV's GrabCut: a step after the model, not "
-        "its own output",
+        description="Cuts all masks again along the picture's own edges by OpenCV's GrabCut, a step after the model: "
+        "predicted IoU, stability and logits stay the model's.",
+        json_schema_extra=knob(label="Refine edges"),
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import singledispatch
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ def content_key(*values: Any) -> str:
 
     Models, films and memory banks count by their hash, pictures by their pixels, parameters and data classes by what
     they hold, functions by their name. What has a `content_key` of its own counts by that. Raises TypeError for what
-    has no content that could be told.
+    can't be known by its content, such as a function made inside another one.
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in _parts(values):
@@ -27,8 +28,11 @@ def _parts(values: Iterable[Any]) -> Iterable[bytes]:
     """Each value's content, with its kind and length before it, so that no two sequences read the same."""
     for value in values:
         own = getattr(value, "content_key", None)
-        content = own.encode() if isinstance(own, str) else _content(value)
-        yield f"{type(value).__name__}:{len(content)}:".encode()
+        if isinstance(own, str):
+            kind, content = "known", own.encode()
+        else:
+            kind, content = f"{type(value).__module__}.{type(value).__qualname__}", _content(value)
+        yield f"{kind}:{len(content)}:".encode()
         yield content
 
 
@@ -40,11 +44,23 @@ def _content(value: Any) -> bytes:
         return value.sha256.encode()
     if is_dataclass(value) and not isinstance(value, type):
         return content_key(*(getattr(value, field.name) for field in fields(value))).encode()
-    if callable(value) and hasattr(value, "__qualname__"):
+    if callable(value) and _is_global(value):
         return f"{value.__module__}.{value.__qualname__}".encode()
-    if hasattr(value, "detach"):  # a tensor
-        return _content(value.detach().float().cpu().numpy())
-    raise TypeError(f"A {type(value).__name__} has no content that could be told.")
+    if hasattr(value, "detach"):  # a tensor; numpy has no bfloat16, so its bytes are read as they are
+        import torch
+
+        plain = value.detach().cpu().contiguous()
+        content = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+        return f"{plain.dtype}{tuple(plain.shape)}".encode() + content
+    raise TypeError(f"A {type(value).__name__} can't be known by its content.")
+
+
+def _is_global(function: Any) -> bool:
+    """Whether a function or class is wholly named by its module and name: no lambda, no closure, no method that is
+    bound to a value.
+    """
+    name, owner = getattr(function, "__qualname__", "<"), getattr(function, "__self__", None)
+    return "<" not in name and (owner is None or isinstance(owner, type | ModuleType))
 
 
 @_content.register
@@ -72,6 +88,8 @@ def _(value: bytes) -> bytes:
 
 @_content.register
 def _(value: np.ndarray) -> bytes:
+    if value.dtype.hasobject:
+        raise TypeError("An array of objects can't be known by its content.")
     return f"{value.dtype.str}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
 
 

@@ -95,6 +95,9 @@ class Lab:
         _remember_key(value, key)
         return value
 
+    def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        return self._parts.has(content_key(function, *map(_known, arguments)))
+
     def report(self, share: float, line: str) -> None:
         if self._cancelled is not None and self._cancelled():
             raise Cancelled("The work was cancelled.")
@@ -147,5 +150,5 @@ def _known(value: Any) -> Any:
     if type(value) in (tuple, list):
         return tuple(map(_known, value))
     with _keys_lock:
-        found = _keys.get(id(value))
-    return _Known(found[1]) if found is not None and found[0]() is value else value
+        entry = _keys.get(id(value))
+    return _Known(entry[1]) if entry is not None and entry[0]() is value else value

@@ -32,14 +32,13 @@ class Memory:
     def __init__(self, limit_bytes: int):
         self._limit = limit_bytes
         self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
-        self._making: dict[str, threading.Lock] = {}
+        self._making: dict[str, tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
         self._used = self._hits = self._misses = self._too_large = 0
 
     def get(self, key: str, make: Callable[[], T]) -> T:
         """The value kept under `key`; made by `make` where there is none. What `make` raises is kept by nobody."""
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
+        making = self._enter(key)
         try:
             with making:
                 with self._lock:
@@ -52,8 +51,7 @@ class Memory:
                 self._put(key, value)
                 return value
         finally:
-            with self._lock:
-                self._making.pop(key, None)
+            self._leave(key)
 
     def has(self, key: str) -> bool:
         """Whether the value is kept at this moment."""
@@ -69,6 +67,20 @@ class Memory:
         with self._lock:
             self._values.clear()
             self._used = self._too_large = 0
+
+    def _enter(self, key: str) -> threading.Lock:
+        """The lock of those who ask for `key` at the same time."""
+        with self._lock:
+            making, askers = self._making.get(key) or (threading.Lock(), 0)
+            self._making[key] = making, askers + 1
+            return making
+
+    def _leave(self, key: str) -> None:
+        """The lock goes with its last asker, so that nobody gets a second one while others still wait at the first."""
+        with self._lock:
+            making, askers = self._making.pop(key)
+            if askers > 1:
+                self._making[key] = making, askers - 1
 
     def _put(self, key: str, value: Any) -> None:
         size = bytes_of(value)

@@ -12,32 +12,28 @@ from hypothesis.extra.numpy import arrays
 
 import samkit
 from samkit.errors import EncodingError, ParamsError, PromptError
-from samkit.experiments.mask_stability import (
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.mask_stability import Params, rescale_picture, rescaled, run
+from samkit.experiments.measures.jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
+from samkit.experiments.measures.mask_curves import (
     AREA_THRESHOLDS,
     CURVE_SIDE_PX,
-    VIEW_SIDE_PX,
-    Params,
     area_curve,
     curve_deltas,
-    outlined,
-    rescale_picture,
-    rescaled,
-    run,
     sort_logits,
     stability_curve,
-    threshold_band,
-    view_logits,
 )
-from samkit.experiments.measures.jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
+from samkit.experiments.measures.mask_logits import view_logits
 from samkit.experiments.params import build_params, parse_value
-from samkit.experiments.registry import EXPERIMENTS, find_experiment
-from samkit.experiments.result import Inputs
+from samkit.experiments.registry import ENTRIES, find_entry, find_experiment
 from samkit.media.colormaps import COLORMAPS, colormap_table
+from samkit.media.mask_views import VIEW_SIDE_PX, outlined, threshold_band
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
 from samkit.media.refine import refine_edges
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
+from samkit.work.lab import Lab
 from tests.random_models import SMALL_MODELS, save_random_model
 
 RNG = np.random.default_rng(0)
@@ -54,23 +50,6 @@ def model(request, tmp_path_factory):
         tmp_path_factory.mktemp("models") / f"{request.param}.safetensors", SMALL_MODELS[request.param]
     )
     return samkit.load_model(path, device="cpu")
-
-
-class CountingEncode:
-    """Encodes like the app's cache: once for each picture and settings."""
-
-    def __init__(self):
-        self.calls = 0
-        self.kept = {}
-
-    def __call__(self, model, picture, *, side, fit, window_sizes=None, keep_blocks=False):
-        key = (picture.sha256, side, fit, window_sizes, keep_blocks)
-        if key not in self.kept:
-            self.calls += 1
-            self.kept[key] = model.encode_image(
-                picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
-            )
-        return self.kept[key]
 
 
 @given(logit_maps, thresholds, thresholds)
@@ -201,78 +180,94 @@ def test_jitter_map_and_pairwise_iou_against_plain_loops(masks):
 
 
 def test_run_gives_what_it_promises(model):
-    result = run(model, Inputs(PICTURE, CLICK), Params())
+    result = run(model, Inputs(PICTURE, CLICK), Params(), Lab())
     assert result.experiment == "mask-stability"
-    assert set(result.masks) == {"mask_0", "mask_1", "mask_2", "mask_3", "chosen", "core"}
-    assert all(mask.shape == PICTURE.size and mask.dtype == bool for mask in result.masks.values())
+    assert set(result.masks) == {"mask_0", "mask_1", "mask_2", "mask_3", "mask_chosen", "mask_core"}
+    assert all(
+        mask.pixels.shape == PICTURE.size and mask.pixels.dtype == bool and mask.on == "image"
+        for mask in result.masks.values()
+    )
     assert set(result.images) == {"original", "prediction", "binary", "band_0", "band_1", "band_2", "band_3"}
     assert all(image.shape == (*PICTURE.size, 3) and image.dtype == np.uint8 for image in result.images.values())
     assert result.arrays["logits"].shape == (4, 32, 32) and result.arrays["logits"].dtype == np.float32
-    assert all(
-        type(value) is float and np.isfinite(value) for value in (*result.metrics.values(), *result.timings.values())
-    )
+    numbers = (*(metric.value for metric in result.metrics.values()), *result.timings.values())
+    assert all(type(value) is float and np.isfinite(value) for value in numbers)
+    assert result.facts == {"mask_index": result.index()} and type(result.facts["mask_index"]) is int
+    assert sum(metric.key for metric in result.metrics.values()) == 3
     assert ("object_score" in result.metrics) == (model.info.family == "sam2")
     assert len(result.tables["masks"]) == 4 and "jitter" not in result.tables and "iou_unscaled" not in result.metrics
 
 
 def test_run_agrees_with_the_model_and_the_media_functions(model):
     prediction = model.predict_masks(model.encode_image(PICTURE.rgb), CLICK)
-    result = run(model, Inputs(PICTURE, CLICK), Params(stability_offset=0.1))
+    result = run(model, Inputs(PICTURE, CLICK), Params(stability_offset=0.1), Lab())
     assert (view_logits(prediction) == np.stack([prediction.logits_at(i) for i in range(4)])).all()
-    assert result.metrics["mask_index"] == prediction.best
+    assert result.index() == prediction.best
     for i in range(4):
         logits = prediction.logits_at(i)
-        assert (result.masks[f"mask_{i}"] == (logits > 0)).all()
+        assert (result.masks[f"mask_{i}"].pixels == (logits > 0)).all()
         assert (result.images[f"band_{i}"] == threshold_band(logits, 0, 8)).all()
-        assert result.metrics[f"stability_score_{i}"] == stability_score(logits, offset=0.1)
+        assert result.value(f"stability_score_{i}") == stability_score(logits, offset=0.1)
         assert result.tables["masks"][i]["area_px"] == np.count_nonzero(logits > 0)
-    assert (result.images["binary"][..., 0] == np.where(result.masks["chosen"], 255, 0)).all()
+    assert (result.images["binary"][..., 0] == np.where(result.masks["mask_chosen"].pixels, 255, 0)).all()
 
 
 def test_logits_for_a_screen_cover_the_picture_alone(model):
     prediction = model.predict_masks(model.encode_image(PICTURE.rgb), CLICK)
-    logits = run(model, Inputs(PICTURE, CLICK), Params()).arrays["picture_logits"]
+    logits = run(model, Inputs(PICTURE, CLICK), Params(), Lab()).arrays["picture_logits"]
     assert logits.dtype == np.float16
     np.testing.assert_allclose(logits[2], prediction.logits_at(2, logits.shape[1:]), rtol=1e-3, atol=1e-3)
 
 
 def test_the_chosen_mask_is_the_users(model):
     for index in range(4):
-        result = run(model, Inputs(PICTURE, CLICK), Params(mask_index=index, lower_threshold=-0.2, upper_threshold=0.1))
-        assert result.metrics["mask_index"] == index
-        assert (result.masks["chosen"] == result.masks[f"mask_{index}"]).all()
-        assert not (result.masks["core"] & ~result.masks["chosen"]).any()
+        result = run(
+            model, Inputs(PICTURE, CLICK), Params(mask_index=index, lower_threshold=-0.2, upper_threshold=0.1), Lab()
+        )
+        assert result.index() == index
+        assert (result.masks["mask_chosen"].pixels == result.masks[f"mask_{index}"].pixels).all()
+        assert not (result.masks["mask_core"].pixels & ~result.masks["mask_chosen"].pixels).any()
 
 
-def test_loss_of_detail_is_compared_with_the_full_picture_and_encodes_twice(model):
-    encode = CountingEncode()
-    full = run(model, Inputs(PICTURE, CLICK), Params(), encode=encode)
-    assert encode.calls == 1
-    coarse = run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.1), encode=encode)
-    assert encode.calls == 2
-    chosen = int(coarse.metrics["mask_index"])
-    assert coarse.metrics["iou_unscaled"] == mask_iou(coarse.masks["chosen"], full.masks[f"mask_{chosen}"])
+def test_loss_of_detail_is_compared_with_the_full_picture_and_encodes_twice(model, calls):
+    lab = Lab()
+    full = run(model, Inputs(PICTURE, CLICK), Params(), lab)
+    assert calls["encode_image"] == 1
+    coarse = run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.1), lab)
+    assert calls["encode_image"] == 2
+    chosen = coarse.index()
+    assert coarse.value("iou_unscaled") == mask_iou(
+        coarse.masks["mask_chosen"].pixels, full.masks[f"mask_{chosen}"].pixels
+    )
     assert [row["iou_unscaled"] for row in coarse.tables["masks"]] == [
-        mask_iou(coarse.masks[f"mask_{i}"], full.masks[f"mask_{i}"]) for i in range(4)
+        mask_iou(coarse.masks[f"mask_{i}"].pixels, full.masks[f"mask_{i}"].pixels) for i in range(4)
     ]
 
 
-def test_knobs_of_the_view_need_no_encoding(model):
-    encode = CountingEncode()
+def test_knobs_of_the_view_need_no_encoding(model, calls):
+    lab = Lab()
     for params in (
         Params(),
         Params(lower_threshold=-3, upper_threshold=1, colormap="magma", max_delta=2),
         Params(jitter_copies=3),
         Params(mask_index=0),
     ):
-        run(model, Inputs(PICTURE, CLICK), params, encode=encode)
-    assert encode.calls == 1
+        run(model, Inputs(PICTURE, CLICK), params, lab)
+    assert calls["encode_image"] == 1
+
+
+def test_more_copies_begin_with_those_there_were(model, calls):
+    lab, inputs = Lab(), Inputs(PICTURE, CLICK)
+    run(model, inputs, Params(jitter_copies=3), lab)
+    assert calls.taken() == {"encode_image": 1, "predict_masks": 1 + 3}
+    run(model, inputs, Params(jitter_copies=5, mask_index=0), lab)
+    assert calls.taken() == {"predict_masks": 2}
 
 
 def test_jitter_map_of_a_run(model):
     params = Params(jitter_copies=6, jitter_px=5.0, seed=2)
-    result = run(model, Inputs(PICTURE, CLICK), params)
-    again = run(model, Inputs(PICTURE, CLICK), params)
+    result = run(model, Inputs(PICTURE, CLICK), params, Lab())
+    again = run(model, Inputs(PICTURE, CLICK), params, Lab())
     frequency = result.arrays["jitter_map"]
     assert (
         frequency.dtype == np.float16
@@ -282,74 +277,76 @@ def test_jitter_map_of_a_run(model):
     )
     assert (frequency == again.arrays["jitter_map"]).all() and result.tables["jitter"] == again.tables["jitter"]
     assert len(result.tables["jitter"]) == 6 and result.images["jitter"].shape == (*PICTURE.size, 3)
-    assert result.metrics["jitter_iou"] == pytest.approx(np.mean([row["iou"] for row in result.tables["jitter"]]))
-    encoding, chosen = model.encode_image(PICTURE.rgb), int(result.metrics["mask_index"])
+    assert result.value("jitter_iou") == pytest.approx(np.mean([row["iou"] for row in result.tables["jitter"]]))
+    encoding, chosen = model.encode_image(PICTURE.rgb), result.index()
     masks = [
         model.predict_masks(encoding, moved).mask(chosen)
         for moved in jitter_prompts(CLICK, jitter_shifts(6, 5.0, 2), PICTURE.size)
     ]
     assert (frequency == jitter_map(masks)).all()
-    assert [row["iou"] for row in result.tables["jitter"]] == [mask_iou(mask, result.masks["chosen"]) for mask in masks]
+    assert [row["iou"] for row in result.tables["jitter"]] == [
+        mask_iou(mask, result.masks["mask_chosen"].pixels) for mask in masks
+    ]
 
 
 def test_unmoved_copies_agree_entirely(model):
-    result = run(model, Inputs(PICTURE, CLICK), Params(jitter_copies=3, jitter_px=0))
-    assert result.metrics["jitter_iou"] == 1.0 and result.metrics["jitter_pairwise_iou"] == 1.0
-    assert (result.arrays["jitter_map"] == result.masks["chosen"]).all()
+    result = run(model, Inputs(PICTURE, CLICK), Params(jitter_copies=3, jitter_px=0), Lab())
+    assert result.value("jitter_iou") == 1.0 and result.value("jitter_pairwise_iou") == 1.0
+    assert (result.arrays["jitter_map"] == result.masks["mask_chosen"].pixels).all()
 
 
 def test_refined_masks_are_named_measured_and_leave_the_logits_alone():
     model = samkit.load_model("nano-sam2", device="cpu")
     picture = load_sample("coffee")
     prompts = Prompts(points=[(0.4, 0.6, 1)], boxes=[(0.3, 0.1, 0.7, 0.6)])
-    plain = run(model, Inputs(picture, prompts), Params(mask_index=1))
-    refined = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True))
+    plain = run(model, Inputs(picture, prompts), Params(mask_index=1), Lab())
+    refined = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True), Lab())
     logits = model.predict_masks(model.encode_image(picture.rgb), prompts).logits_at(1)
-    assert (refined.masks["chosen"] == refine_edges(picture.rgb, logits, prompts.boxes[0])).all()
-    assert (refined.masks["unrefined"] == plain.masks["chosen"]).all() and "unrefined" not in plain.masks
-    assert refined.metrics["refine_iou"] == mask_iou(refined.masks["chosen"], plain.masks["chosen"]) < 1
-    assert refined.metrics["area_px"] == np.count_nonzero(refined.masks["chosen"])
-    assert (refined.images["binary"][..., 0] == np.where(refined.masks["chosen"], 255, 0)).all()
+    assert (refined.masks["mask_chosen"].pixels == refine_edges(picture.rgb, logits, prompts.boxes[0])).all()
+    assert (
+        refined.masks["mask_unrefined"].pixels == plain.masks["mask_chosen"].pixels
+    ).all() and "mask_unrefined" not in plain.masks
+    assert (
+        refined.value("refine_iou")
+        == mask_iou(refined.masks["mask_chosen"].pixels, plain.masks["mask_chosen"].pixels)
+        < 1
+    )
+    assert refined.value("area_px") == np.count_nonzero(refined.masks["mask_chosen"].pixels)
+    assert (refined.images["binary"][..., 0] == np.where(refined.masks["mask_chosen"].pixels, 255, 0)).all()
     for name in ("prediction", "band_1"):
         assert (refined.images[name] == plain.images[name]).all(), "the view of the logits stays the model's own"
     assert all((refined.arrays[name] == plain.arrays[name]).all() for name in plain.arrays)
     assert refined.tables["stability_curve"] == plain.tables["stability_curve"]
-    again = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True))
-    assert (
-        all((again.masks[name] == mask).all() for name, mask in refined.masks.items())
-        and again.metrics == refined.metrics
-    )
+    again = run(model, Inputs(picture, prompts), Params(mask_index=1, refine_edges=True), Lab())
+    assert all((again.masks[name].pixels == mask.pixels).all() for name, mask in refined.masks.items())
+    assert again.metrics == refined.metrics
 
 
 def test_no_prompt_is_answered_but_can_not_be_moved(model):
-    assert run(model, Inputs(PICTURE), Params()).masks["chosen"].shape == PICTURE.size
+    assert run(model, Inputs(PICTURE), Params(), Lab()).masks["mask_chosen"].pixels.shape == PICTURE.size
     with pytest.raises(PromptError, match="no prompt to move"):
-        run(model, Inputs(PICTURE), Params(jitter_copies=2))
+        run(model, Inputs(PICTURE), Params(jitter_copies=2), Lab())
 
 
 def test_side_and_fit_reach_the_model(model):
-    result = run(model, Inputs(PICTURE, CLICK), Params(side=256, fit="stretch"))
+    result = run(model, Inputs(PICTURE, CLICK), Params(side=256, fit="stretch"), Lab())
     assert result.arrays["logits"].shape == (4, 64, 64)
     with pytest.raises(EncodingError, match="33"):
-        run(model, Inputs(PICTURE, CLICK), Params(side=33))
+        run(model, Inputs(PICTURE, CLICK), Params(side=33), Lab())
 
 
 def test_large_pictures_are_drawn_small_and_masked_whole(model):
     picture = Picture.from_array(RNG.integers(0, 256, (300, 1500, 3), dtype=np.uint8), "wide.png")
-    result = run(model, Inputs(picture, CLICK), Params(jitter_copies=2))
-    assert all(mask.shape == (300, 1500) for mask in result.masks.values())
+    result = run(model, Inputs(picture, CLICK), Params(jitter_copies=2), Lab())
+    assert all(mask.pixels.shape == (300, 1500) for mask in result.masks.values())
     assert all(max(image.shape) == VIEW_SIDE_PX for image in result.images.values())
     assert result.arrays["jitter_map"].shape == result.images["original"].shape[:2]
 
 
 def test_progress_rises_to_the_end(model):
     seen = []
-    run(
-        model,
-        Inputs(PICTURE, CLICK),
-        Params(input_scale=0.5, jitter_copies=2),
-        progress=lambda share, line: seen.append((share, line)),
-    )
+    lab = Lab(progress=lambda share, line: seen.append((share, line)))
+    run(model, Inputs(PICTURE, CLICK), Params(input_scale=0.5, jitter_copies=2), lab)
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0 and all(line for _, line in seen)
 
@@ -359,7 +356,7 @@ def test_everything_outside_the_model_is_quick(model):
     times = []
     for _ in range(5):
         start = time.thread_time()
-        result = run(model, Inputs(picture, CLICK), Params())
+        result = run(model, Inputs(picture, CLICK), Params(), Lab())
         times.append(1000 * (time.thread_time() - start) - result.timings["encode_ms"] - result.timings["decode_ms"])
     assert min(times) < 150
 
@@ -392,7 +389,8 @@ def test_values_from_texts():
 
 
 def test_experiments_are_found_by_name():
-    module = find_experiment("Mask_Stability")
-    assert module is EXPERIMENTS["mask-stability"] and module.NAME == "mask-stability" and module.QUESTION.endswith("?")
+    entry = find_entry("Mask_Stability")
+    assert entry in ENTRIES and entry.name == "mask-stability" and entry.question.endswith("?")
+    assert find_experiment("Mask_Stability") is entry.experiment and entry.name == entry.experiment.NAME
     with pytest.raises(samkit.SamkitError, match="did you mean mask-stability"):
         find_experiment("mask-stabilty")

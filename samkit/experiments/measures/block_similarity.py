@@ -31,7 +31,8 @@ def successive_similarity(blocks: Sequence[Tensor]) -> list[float | None]:
 
 def common_grid(blocks: Sequence[Tensor]) -> tuple[int, int]:
     """The largest grid (rows, columns) that no block's own and not `LARGEST_GRID` is smaller than."""
-    return tuple(min([LARGEST_GRID, *(tokens.shape[axis] for tokens in blocks)]) for axis in (0, 1))
+    rows, columns = (min([LARGEST_GRID, *(tokens.shape[axis] for tokens in blocks)]) for axis in (0, 1))
+    return rows, columns
 
 
 def cka_matrix(blocks: Sequence[Tensor], grid: tuple[int, int]) -> np.ndarray:

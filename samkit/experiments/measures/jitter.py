@@ -4,12 +4,19 @@ pixels and each is predicted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from samkit.errors import PromptError
-from samkit.experiments.result import Progress
+from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.measures.predicted_masks import predict
+from samkit.media.mask_views import view_size
+from samkit.media.masks import mask_iou
 from samkit.prompts import Prompts
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
 
 _PAIRS_SIDE_PX = 256
 """Every mask is compared with every other one on a grid no finer than the decoder's own, else 256 copies would take
@@ -74,48 +81,44 @@ def mean_pairwise_iou(masks: np.ndarray) -> float:
     return float(np.where(unions > 0, shared[first, second] / np.maximum(unions, 1), 1.0).mean())
 
 
-def run_jitter(
-    model,
-    encoding,
+def jittered_masks(
+    model: "SamModel",
+    encoding: LazyEncoding,
     prompts: Prompts,
     mask_index: int,
-    reference: np.ndarray,
-    *,
     copies: int,
     spread_px: float,
-    seed: int = 0,
-    threshold: float = 0.0,
-    progress: Progress | None = None,
+    seed: int,
+    lab: LabLike,
 ) -> JitterOutcome:
-    """Predict `copies` moved copies of the prompts on an encoded picture and compare their masks with `reference`.
+    """Predict `copies` moved copies of the prompts on an encoded picture and compare their masks with the mask of the
+    prompts where they are, at `view_size` and cut at 0. A step that a lab recalls; so is each copy's prediction.
 
     mask_index: the mask (0..3) taken of every copy; one and the same, for a switch between whole and part would drown
                 what is measured.
-    reference: bool [h, w] mask of the prompt where it is, of any size; `frequency` and the IoUs are taken at that size.
     Raises PromptError where there is no prompt to move.
     """
     if prompts.is_empty:
         raise PromptError(
             "There is no prompt to move for the jitter map: place a point or a box, or set jitter_copies to 0."
         )
-    size = reference.shape
+    unmoved = lab.recall(predict, model, encoding, prompts)
+    picture_size = unmoved.geometry.original_size
+    size = view_size(picture_size)
+    reference = unmoved.mask(mask_index, size)
     shrink = min(1.0, _PAIRS_SIDE_PX / max(size))
     small_size = (max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink)))
     shifts = jitter_shifts(copies, spread_px, seed)
     counts = np.zeros(size, np.uint16)
     small = np.empty((copies, *small_size), bool)
     ious, predicted_ious = np.empty(copies), np.empty(copies)
-    reference_area = np.count_nonzero(reference)
-    for i, moved in enumerate(jitter_prompts(prompts, shifts, encoding.geometry.original_size)):
-        if progress:
-            progress(i / copies, f"Moved prompt {i + 1} of {copies}")
-        prediction = model.predict_masks(encoding, moved)
-        mask = prediction.mask(mask_index, size, threshold)
+    for i, moved in enumerate(jitter_prompts(prompts, shifts, picture_size)):
+        lab.report(i / copies, f"Moved prompt {i + 1} of {copies}")
+        prediction = lab.recall(predict, model, encoding, moved)
+        mask = prediction.mask(mask_index, size)
         counts += mask
-        small[i] = prediction.mask(mask_index, small_size, threshold)
-        shared = np.count_nonzero(mask & reference)
-        union = np.count_nonzero(mask) + reference_area - shared
-        ious[i] = shared / union if union else 1.0
+        small[i] = prediction.mask(mask_index, small_size)
+        ious[i] = mask_iou(mask, reference)
         predicted_ious[i] = float(prediction.iou[mask_index])
     return JitterOutcome(
         (counts / np.float32(copies)).astype(np.float16), shifts, ious, predicted_ious, mean_pairwise_iou(small)

@@ -29,15 +29,16 @@ def token_matrices(
     With padding they go through the input's own pixels, as masks do (see `samkit.models.geometry.restore_size`);
     without, they are stretched once.
     """
-    matrices = []
-    for axis, wanted in enumerate(size or geometry.original_size):
+    height, width = size or geometry.original_size
+
+    def matrix(axis: int, wanted: int) -> np.ndarray:
         values = torch.eye(grid[axis], dtype=torch.float64)[None]
         if geometry.padded_size != geometry.resized_size:
-            values = F.interpolate(values, size=geometry.padded_size[axis], mode="linear", align_corners=False)[
-                ..., : geometry.resized_size[axis]
-            ]
-        matrices.append(F.interpolate(values, size=wanted, mode="linear", align_corners=False)[0].T.numpy())
-    return tuple(matrices)
+            values = F.interpolate(values, size=geometry.padded_size[axis], mode="linear", align_corners=False)
+            values = values[..., : geometry.resized_size[axis]]
+        return F.interpolate(values, size=wanted, mode="linear", align_corners=False)[0].T.numpy()
+
+    return matrix(0, height), matrix(1, width)
 
 
 def mask_weights(mask: np.ndarray, grid: tuple[int, int], geometry: ImageGeometry) -> np.ndarray:
@@ -68,7 +69,7 @@ class ReferenceTokens:
 
 def reference_tokens(features: Tensor, mask: np.ndarray, geometry: ImageGeometry) -> ReferenceTokens:
     """The tokens that a mask touches. features: [C, h, w]; mask: bool [H, W] of the picture, not empty."""
-    weights = mask_weights(mask, tuple(features.shape[1:]), geometry).ravel()
+    weights = mask_weights(mask, (features.shape[1], features.shape[2]), geometry).ravel()
     touched = np.flatnonzero(weights > 0)
     return ReferenceTokens(features.float().cpu().flatten(1).T[torch.from_numpy(touched)], weights[touched])
 
@@ -101,8 +102,8 @@ def picture_similarity(similarity: np.ndarray, geometry: ImageGeometry, longest:
     padding removed.
     """
     scale = min(1.0, longest / max(geometry.original_size))
-    size = tuple(max(1, round(side * scale)) for side in geometry.original_size)
-    rows, columns = token_matrices(similarity.shape, geometry, size)
+    height, width = (max(1, round(side * scale)) for side in geometry.original_size)
+    rows, columns = token_matrices((similarity.shape[0], similarity.shape[1]), geometry, (height, width))
     return (rows @ similarity @ columns.T).astype(np.float32)
 
 
@@ -129,12 +130,12 @@ def find_regions(similarity: np.ndarray, threshold: float, min_share: float) -> 
     height, width = similarity.shape
     labels = label(similarity > threshold, connectivity=2)
     kept, regions = np.zeros_like(labels), []
-    found = [
+    large_enough = [
         region
         for region in regionprops(labels, intensity_image=similarity)
         if region.area >= max(1, min_share * similarity.size)
     ]
-    for number, region in enumerate(sorted(found, key=lambda region: -region.intensity_max), start=1):
+    for number, region in enumerate(sorted(large_enough, key=lambda region: -region.intensity_max), start=1):
         top, left, bottom, right = region.bbox
         inside = np.where(region.image, similarity[top:bottom, left:right], -np.inf)
         row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)

@@ -1,4 +1,7 @@
-"""Byte counts as people write them."""
+"""Small words for people: sizes, lists, near names."""
+
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 def format_bytes(count: int) -> str:
@@ -13,3 +16,18 @@ def format_bytes(count: int) -> str:
         if size < 999.5 or unit == "TB":
             break
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """One or more words as a person lists them: "a", "a and b", "a, b and c". last: the word before the last one."""
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The end of a sentence about a name that there is not: "did you mean coffee?", or which names there are.
+
+    cutoff: how like another name must be, 0..1
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
+    return f"did you mean {listed(near, 'or')}?" if near else f"there are {', '.join(names)}."

@@ -1,14 +1,18 @@
-"""What a person types, as the values that experiments take."""
+"""What a person types, as the spec of a run."""
 
-import difflib
-import os
-import re
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from samkit.errors import BadInput, ParamsError, PromptError
+from samkit.words import listed
 
-SAMPLE_PREFIX = "sample:"
+if TYPE_CHECKING:
+    from samkit.experiments.registry import Experiment
+    from samkit.prompts import Prompts
+    from samkit.work.spec import PriorSpec, Ref, RunSpec
+
 INPUT_OPTIONS = {
     "image": ("--image",),
     "image_b": ("--image-b",),
@@ -19,100 +23,120 @@ INPUT_OPTIONS = {
 }
 """Field of `Inputs` -> options that fill it."""
 
+Written = Mapping[str, Any]
+"""Input option -> what was written for it; None or an empty list where nothing was."""
 
-def check_taken(experiment, given: Mapping[str, object]) -> None:
-    """BadInput for an input that the experiment would leave unread. given: option -> what was written for it, None or
-    an empty list where nothing was.
+
+def read_spec(
+    experiment: str, model: str, settings: Sequence[str], written: Written, device: str, dtype: str
+) -> "RunSpec":
+    """The run that the options ask for. Nothing is opened yet but the files of prompts and of a mask.
+
+    settings: texts `name=value`. Raises BadInput for what the experiment does not take, and for options that don't go
+    together.
     """
+    from samkit.experiments.params import build_params
+    from samkit.experiments.registry import find_experiment
+    from samkit.work.spec import Ref, RunSpec
+
+    module = find_experiment(experiment)
+    params = build_params(module.Params, read_settings(settings))
+    check_taken(module, written)
+    takes_picture = "image" in module.TAKES
+    if dtype != "float32" and not takes_picture:
+        raise BadInput(f"{module.NAME} looks at the model alone and runs no image encoder: leave --dtype out.")
+    return RunSpec(
+        module.NAME,
+        Ref(model),
+        params.model_dump(mode="json"),
+        device=device,
+        dtype=dtype,
+        **(_read_inputs(written) if takes_picture else {}),
+    )
+
+
+def check_taken(experiment: "Experiment", written: Written) -> None:
+    """BadInput for an input that the experiment would leave unread."""
     from samkit.experiments.registry import experiments_taking
 
     for field, options in INPUT_OPTIONS.items():
-        option = next((option for option in options if given[option] not in (None, [])), None)
+        option = next((option for option in options if written[option] not in (None, [])), None)
         if option is None or field in experiment.TAKES:
             continue
         own = [option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]]
-        takes = f"takes {_listed(own)}, but" if own else "looks at the model alone and takes"
-        raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {_listed(experiments_taking(field))}.")
+        takes = f"takes {listed(own)}, but" if own else "looks at the model alone and takes"
+        raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {listed(experiments_taking(field))}.")
 
 
-def read_image(text: str):
-    """The Picture of `--image`: a path, `sample:NAME`, or FILM#12 for a frame of a film, FILM being what `--video`
-    takes.
+def _read_inputs(written: Written) -> dict[str, Any]:
+    """The fields of a spec that refer to its inputs. Without a picture, prompts or mask are on the film's first
+    frame; a bank or a mask needs a film.
     """
-    from samkit.media.pictures import read_picture
-    from samkit.media.samples import load_sample, sample_names
+    from samkit.work.sources import frame_text
+    from samkit.work.spec import Ref
 
-    frame = re.fullmatch(r"(.+)#(\d{1,9})", text)
-    if frame and not os.path.exists(text):
-        with read_film(frame[1]) as film:
-            return film.picture(int(frame[2]))
-    if not text.startswith(SAMPLE_PREFIX):
-        return read_picture(text)
-    name = text.removeprefix(SAMPLE_PREFIX)
-    near = difflib.get_close_matches(name, sample_names(), n=2, cutoff=0.7)
-    if name not in sample_names() and near:
-        raise BadInput(f'There is no sample picture "{name}": did you mean {" or ".join(near)}?')
-    return load_sample(name)
-
-
-def read_film(text: str):
-    """The Video of `--video`: a file, a folder of frames, or `sample:NAME`."""
-    from samkit.media.sample_videos import load_sample_video
-    from samkit.media.video import open_video
-
-    return load_sample_video(text.removeprefix(SAMPLE_PREFIX)) if text.startswith(SAMPLE_PREFIX) else open_video(text)
+    image, film = written["--image"], written["--video"]
+    prompts = read_prompts(written["--point"] or [], written["--box"] or [], written["--prompts"])
+    _check_together(written, marked=not prompts.is_empty)
+    picture = Ref(image if image is not None else frame_text(film, 0))
+    return {
+        "image": picture,
+        "image_b": Ref(written["--image-b"]) if written["--image-b"] else None,
+        "prompts": prompts,
+        "video": Ref(film) if film else None,
+        "priors": _read_priors(written, picture, prompts) if film else (),
+        "bank": Ref(written["--bank"]) if written["--bank"] is not None else None,
+    }
 
 
-def read_inputs(
-    image: str | None,
-    image_b: str | None,
-    prompts,
-    video: str | None,
-    bank: Path | None,
-    mask: Path | None,
-    takes_picture: bool = True,
-):
-    """The Inputs of a run. Without a picture, prompts or mask are on the film's first frame; a bank or a mask needs a
-    film.
-
-    takes_picture: off for an experiment on a model alone
-    """
-    from samkit.experiments.result import Inputs, Prior
-    from samkit.media.drawing import mask_from_png
-
-    if not takes_picture:
-        return Inputs()
-    film = read_film(video) if video else None
-    if image is None and film is None:
+def _check_together(written: Written, marked: bool) -> None:
+    """BadInput for options that don't go together. marked: whether there are prompts."""
+    image, film, mask = written["--image"], written["--video"], written["--mask"]
+    if image is None and not film:
         raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")
-    memories = None
-    if bank is not None:
-        from samkit.models.memory_bank import MemoryBank
-
-        if film is None:
-            raise BadInput("A memory bank is for following an object through a film: give one with --video too.")
-        memories = MemoryBank.load(bank)
-    if mask is not None and film is None:
+    if written["--bank"] is not None and not film:
+        raise BadInput("A memory bank is for following an object through a film: give one with --video too.")
+    if mask is not None and not film:
         raise BadInput("A mask is what a film's object is remembered by: give a film with --video too.")
-    if mask is not None and not prompts.is_empty:
+    if mask is not None and marked:
         raise BadInput("A mask is what is remembered in place of prompts: give --mask or prompts, not both.")
-    if film is not None and image is not None and mask is None and prompts.is_empty:
+    if film and image is not None and mask is None and not marked:
         raise BadInput(
             "A picture beside a film is what is remembered: say what on it with --point, --box, --prompts or "
             "--mask, or leave --image out."
         )
-    picture = read_image(image) if image is not None else film.picture(0)
-    second = read_image(image_b) if image_b else None
-    place = None if image is not None else 0
-    priors = ()
-    if mask is not None:
-        priors = (Prior(picture, mask=mask_from_png(mask), film_frame=place),)
-    elif film is not None and image is None and not prompts.is_empty:
-        priors = (Prior(picture, prompts, film_frame=place),)
-    return Inputs(picture, prompts, second, video=film, priors=priors, bank=memories)
 
 
-def read_prompts(points: list[str], boxes: list[str], file: Path | None):
+def _read_priors(written: Written, picture: "Ref", prompts: "Prompts") -> tuple["PriorSpec", ...]:
+    """What is remembered before a film begins, where it is more than prompts on a picture of its own."""
+    from samkit.work.spec import PriorSpec
+
+    film_frame = None if written["--image"] is not None else 0
+    if written["--mask"] is not None:
+        return (PriorSpec(picture, mask=read_mask(written["--mask"]), film_frame=film_frame),)
+    if film_frame is not None and not prompts.is_empty:
+        return (PriorSpec(picture, prompts, film_frame=film_frame),)
+    return ()
+
+
+def read_mask(text: str) -> dict[str, Any]:
+    """The mask of `--mask` as COCO run-length encoding: read from a black and white PNG, or written out as that."""
+    from samkit.media.drawing import mask_from_png
+    from samkit.media.rle import mask_to_rle, rle_to_mask
+
+    if not text.lstrip().startswith("{"):
+        return mask_to_rle(mask_from_png(Path(text)))
+    try:
+        rle = json.loads(text)
+    except ValueError as error:
+        raise BadInput(
+            f"--mask takes a PNG file, or a mask as COCO RLE in JSON, and this is no JSON: {error}."
+        ) from error
+    rle_to_mask(rle)
+    return rle
+
+
+def read_prompts(points: Sequence[str], boxes: Sequence[str], file: Path | None) -> "Prompts":
     """The Prompts of `--point x,y[,label]`, `--box x1,y1,x2,y2` and `--prompts FILE.json`, all of them together."""
     from samkit.prompts import Prompts
 
@@ -128,7 +152,7 @@ def read_prompts(points: list[str], boxes: list[str], file: Path | None):
     return Prompts((*prompts.points, *more_points), (*prompts.boxes, *more_boxes))
 
 
-def read_settings(settings: list[str]) -> dict:
+def read_settings(settings: Sequence[str]) -> dict[str, Any]:
     """`--set name=value` as a dict of values. ParamsError for a text without `=` and for a name given twice."""
     from samkit.experiments.params import parse_value
 
@@ -169,8 +193,3 @@ def _numbers(text: str, option: str, layout: str, lengths: tuple[int, ...]) -> t
     if len(values) not in lengths:
         raise PromptError(f'{option} takes {layout} as numbers from 0 to 1, not "{text:.60}".')
     return values
-
-
-def _listed(words: Sequence[str]) -> str:
-    """One or more words as a person would list them."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

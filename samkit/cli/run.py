@@ -2,14 +2,19 @@
 
 import math
 import tempfile
+import uuid
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samkit.cli.inputs import check_out_folder, check_taken, make_parents, read_inputs, read_prompts, read_settings
+from samkit.cli.inputs import check_out_folder, make_parents, read_spec
 from samkit.cli.output import Json, print_json, print_values, say, say_progress
-from samkit.errors import BadInput
+
+if TYPE_CHECKING:
+    from samkit.tracking.bundle.bundle import Bundle
+    from samkit.work.replay import ReplayOutcome
 
 EXIT_DIFFERS = 1
 
@@ -48,12 +53,13 @@ def run(
         typer.Option(help="The film, where the experiment takes one: a file, a folder of frames, or sample:coin."),
     ] = None,
     bank: Annotated[
-        Path | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")
+        str | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")
     ] = None,
     mask: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="A black and white PNG as large as the picture: what is remembered, in place of prompts, with --video."
+            help="A black and white PNG as large as the picture, or COCO RLE in JSON: what is remembered, in place of "
+            "prompts, with --video."
         ),
     ] = None,
     device: Device = "auto",
@@ -64,13 +70,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run an experiment on a picture and write it as a folder: run.json, inputs/ and outputs/."""
-    from samkit.experiments.params import build_params
-    from samkit.experiments.registry import find_experiment
+    from samkit.work.execute import compute, write
+    from samkit.work.lab import Lab
 
-    module = find_experiment(experiment)
-    params = build_params(module.Params, read_settings(settings or []))
     check_out_folder(out)
-    given = {
+    written = {
         "--image": image,
         "--image-b": image_b,
         "--point": point,
@@ -80,53 +84,46 @@ def run(
         "--mask": mask,
         "--bank": bank,
     }
-    check_taken(module, given)
-    takes_picture = "image" in module.TAKES
-    if dtype != "float32" and not takes_picture:
-        raise BadInput(f"{module.NAME} looks at the model alone and runs no image encoder: leave --dtype out.")
-    inputs = read_inputs(
-        image, image_b, read_prompts(point or [], box or [], prompts), video, bank, mask, takes_picture
-    )
-
-    from samkit.models.sam import load_model
-    from samkit.tracking.bundle.bundle import write_bundle
-
-    loaded = load_model(model, device=device, dtype=dtype)
-    result = module.run(loaded, inputs, params, progress=say_progress)
+    spec = read_spec(experiment, model, settings or [], written, device, dtype)
+    # Each command is a run of its own, even where it is the same as one before.
+    computed = compute(replace(spec, attempt=uuid.uuid4().hex), Lab(progress=say_progress))
     make_parents(out)
-    bundle = write_bundle(
-        out,
-        result=result,
-        inputs=inputs,
-        model_info=loaded.info,
-        device=loaded.device,
-        dtype=loaded.dtype,
-        name=name,
-        note=note,
-    )
-    kept = None
-    if keep:
-        from samkit.tracking.store.keep import keep_run
-
-        outcome = keep_run(bundle)
-        say(outcome.sentence)
-        kept = {
-            "run_id": outcome.run.run_id if outcome.run else None,
-            "url": outcome.run.url if outcome.run else None,
-            "spooled": not outcome.kept,
-        }
+    bundle = write(computed, out, name=name, note=note)
+    kept = _keep(bundle) if keep else None
     if as_json:
-        files = [str(out / file) for file in ("run.json", *bundle.record["files"])]
-        values = {
-            "experiment": module.NAME,
-            "run_uuid": bundle.run_uuid,
-            "metrics": bundle.record["metrics"],
-            "timings": bundle.record["timings"],
-        }
-        print_json(values | {"bundle": str(out), "files": files, "kept": kept})
+        print_json({**_summary(bundle), "kept": kept})
     else:
-        print_values({key: f"{value:g}" for key, value in result.metrics.items()})
+        numbers = {name: metric.value for name, metric in bundle.record.metrics.items()}
+        print_values({name: _shown(value) for name, value in (numbers | bundle.record.facts).items()})
         print(out)
+
+
+def _keep(bundle: "Bundle") -> dict[str, Any]:
+    """Send the run to the store, and say what came of it."""
+    from samkit.tracking.store.keep import keep_run
+
+    outcome = keep_run(bundle)
+    say(outcome.sentence)
+    run = outcome.run
+    return {"run_id": run.run_id if run else None, "url": run.url if run else None, "spooled": not outcome.kept}
+
+
+def _summary(bundle: "Bundle") -> dict[str, Any]:
+    """What `--json` prints of a run."""
+    record = bundle.record
+    return {
+        "experiment": record.experiment,
+        "run_uuid": record.run_uuid,
+        "metrics": {name: metric.value for name, metric in record.metrics.items()},
+        "facts": record.facts,
+        "timings": record.timings,
+        "bundle": str(bundle.path),
+        "files": [str(bundle.path / file) for file in ("run.json", *record.files)],
+    }
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def replay(
@@ -150,39 +147,14 @@ def replay(
     """Run a kept run again. Exit code 0: every mask is identical, and no array or metric moved by more than the
     tolerance; 1: something did, and what.
     """
-    from samkit.models.sam import load_model
-    from samkit.work.replay import open_run, replay_device
+    from samkit.work.replay import open_run
     from samkit.work.replay import replay as replay_run
 
     with tempfile.TemporaryDirectory(prefix="samkit-replay-") as folder:
         bundle = open_run(target, Path(folder))
-        try:
-            own = (
-                load_model(model, device=device or replay_device(bundle.record["device"]), dtype=bundle.record["dtype"])
-                if model
-                else None
-            )
-            outcome = replay_run(bundle, model=own, device=device, progress=say_progress, tolerance=tolerance)
-        except KeyError as error:
-            raise BadInput(
-                f"The run's run.json has no {error}: it was not written by samkit, or was changed."
-            ) from error
+        outcome = replay_run(bundle, model=model, device=device, progress=say_progress, tolerance=tolerance)
     if as_json:
-        print_json(
-            {
-                "identical": outcome.identical,
-                "sentence": outcome.sentence,
-                "mask_differences": outcome.mask_differences,
-                "metric_differences": {
-                    metric: [_json_value(value) for value in pair]
-                    for metric, pair in outcome.metric_differences.items()
-                },
-                "moved": outcome.moved,
-                "array_differences": {array: difference.by for array, difference in outcome.array_differences.items()},
-                "moved_arrays": outcome.moved_arrays,
-                "surroundings": outcome.surroundings,
-            }
-        )
+        print_json(_outcome_values(outcome))
     else:
         print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.array_sentences, *outcome.surroundings)))
         for metric, (then, again) in outcome.metric_differences.items():
@@ -191,7 +163,22 @@ def replay(
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def _json_value(value):
+def _outcome_values(outcome: "ReplayOutcome") -> dict[str, Any]:
+    """What `--json` prints of a replay."""
+    differences = outcome.metric_differences.items()
+    return {
+        "identical": outcome.identical,
+        "sentence": outcome.sentence,
+        "mask_differences": outcome.mask_differences,
+        "metric_differences": {metric: [_json_value(value) for value in pair] for metric, pair in differences},
+        "moved": outcome.moved,
+        "array_differences": {array: difference.by for array, difference in outcome.array_differences.items()},
+        "moved_arrays": outcome.moved_arrays,
+        "surroundings": outcome.surroundings,
+    }
+
+
+def _json_value(value: object) -> object:
     """JSON knows no NaN and no infinity: they, and what else is no number, go as text."""
     plain = value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     return value if plain else str(value)

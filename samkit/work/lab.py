@@ -16,6 +16,7 @@ from samkit.models.encoding import ImageEncoding
 from samkit.models.sam import SamModel
 from samkit.work.content_key import content_key
 from samkit.work.memory import Memory
+from samkit.work.sources import Sources
 
 T = TypeVar("T")
 ENCODINGS_BYTES = 512 * 2**20
@@ -43,6 +44,7 @@ class Lab:
     encodings, parts: where encodings and remembered parts are kept; default: memories of this lab's own
     progress:  is told how far the work is
     cancelled: asked at every report; the work ends with `Cancelled` where it says yes
+    sources:   opens what a spec refers to; default: samples and files
     """
 
     content_key = "lab"
@@ -54,11 +56,13 @@ class Lab:
         parts: Memory | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
+        sources: Sources | None = None,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
         self._progress = progress
         self._cancelled = cancelled
+        self.sources = sources or Sources()
 
     def encoding(
         self,
@@ -105,7 +109,7 @@ class Lab:
             if self._progress is not None:
                 self._progress(start + (end - start) * share, line)
 
-        return Lab(self._encodings, self._parts, progress, self._cancelled)
+        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources)
 
 
 class _Known:

@@ -1,5 +1,5 @@
-"""Long work in the background, such as segmenting a film: a visitor may leave the page and come back, and other
-visitors' pages stay quick meanwhile.
+"""Long work in the background, such as segmenting a film: whoever asked for it may go away and come back, and what
+others ask for stays quick meanwhile.
 """
 
 import atexit
@@ -7,25 +7,30 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
-
-import streamlit as st
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from samkit.errors import SamkitError
+from samkit.experiments.lab import Progress
 
 _log = logging.getLogger(__name__)
 
 AT_ONCE = max(1, (os.cpu_count() or 2) // 4)
-"""Jobs of all visitors together that run at a time; others wait for their turn."""
+"""Jobs of one queue that run at a time; others wait for their turn."""
 NICE = 10
 """How far below everything else a job's thread stands in line for the processor."""
 
-WAITING, RUNNING, PAUSED, WRITING, DONE, FAILED = "waiting", "running", "paused", "writing", "done", "failed"
-
+State = Literal["waiting", "running", "paused", "writing", "done", "failed"]
+WAITING: State = "waiting"
+RUNNING: State = "running"
+PAUSED: State = "paused"
+WRITING: State = "writing"
+DONE: State = "done"
+FAILED: State = "failed"
 
 _working: "weakref.WeakKeyDictionary[threading.Thread, threading.Event]" = weakref.WeakKeyDictionary()
+"""Threads of all jobs -> what asks them to stop."""
 
 
 @atexit.register
@@ -33,8 +38,8 @@ def stop_all(patience_s: float = 10.0) -> None:
     """Let every job end after its present step. A thread that the interpreter ends inside torch takes the process down
     with it.
     """
-    for wish in list(_working.values()):
-        wish.set()
+    for stop in list(_working.values()):
+        stop.set()
     for thread in list(_working):
         thread.join(patience_s)
 
@@ -44,42 +49,73 @@ class SteppedRun(Protocol):
     a person.
     """
 
-    done: int
-    finished: bool
-    line: str
+    @property
+    def done(self) -> int: ...
 
-    def steps(self): ...
+    @property
+    def finished(self) -> bool: ...
 
-    def result(self, progress): ...
+    @property
+    def line(self) -> str: ...
+
+    def steps(self) -> Iterator[object]: ...
+
+    def result(self, progress: Progress) -> object: ...
 
 
-class BackgroundJob:
-    """One run of one visitor. `make` builds the `SteppedRun`, which may itself take a while: for a film it records the
-    memories.
+RunT = TypeVar("RunT", bound=SteppedRun)
 
-    preparing: what is being done while it is built, for a person
-    state:  one of the six above; run: None before it is built; line: what is being done, for a person
-    result: of the whole run, or of the part to which it was finished; error: a sentence, where it failed
+
+class JobQueue:
+    """So many jobs at a time; the others wait for their turn. at_once: how many."""
+
+    def __init__(self, at_once: int = AT_ONCE):
+        self._slots = threading.Semaphore(at_once)
+
+    @contextmanager
+    def turn(self, stop: threading.Event) -> Iterator[bool]:
+        """True when it is the caller's turn, which lasts until the end of the `with`; False where `stop` was set before
+        that.
+        """
+        while not self._slots.acquire(timeout=0.2):
+            if stop.is_set():
+                yield False
+                return
+        try:
+            yield True
+        finally:
+            self._slots.release()
+
+
+class BackgroundJob(Generic[RunT]):
+    """One run that goes on in a thread of its own. It stops when nobody holds this any more.
+
+    state:  one of the six above
+    run:    None before it is made
+    line:   what is being done, for a person
+    result: of the whole run, or of the part to which it was finished
+    error:  a sentence, where it failed
     """
 
-    def __init__(
-        self, make: Callable[[], SteppedRun], slots: threading.Semaphore, preparing: str = "Recording the memories"
-    ):
-        self._inner = _Inner(make, slots, preparing)
-        # A visitor who is gone leaves nobody to see the result: it stops when the session forgets this handle.
-        weakref.finalize(self, self._inner.wish.set)
+    def __init__(self, make: Callable[[], RunT], queue: JobQueue, preparing: str):
+        """make: makes the run in the job's thread; it may take a while. preparing: what is being done meanwhile, for a
+        person.
+        """
+        self._inner = _Inner(make, queue, preparing)
+        # Whoever is gone leaves nobody to see the result: the job stops when its holder is forgotten.
+        weakref.finalize(self, self._inner.stop.set)
         self.resume()
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         return self._inner.state
 
     @property
-    def run(self):
+    def run(self) -> RunT | None:
         return self._inner.run
 
     @property
-    def result(self):
+    def result(self) -> Any:
         return self._inner.result
 
     @property
@@ -96,39 +132,42 @@ class BackgroundJob:
 
     def pause(self) -> None:
         """Stop after the present step; `resume` goes on with the next one."""
-        self._inner.wish.set()
+        self._inner.stop.set()
 
     def resume(self) -> None:
         if not self._inner.busy:
             self._inner.start(finish=False)
 
     def finish_here(self) -> None:
-        """Make the result of what was done up to now. For a paused run."""
+        """Make the result of what was done up to this step. For a paused run."""
         if not self._inner.busy:
             self._inner.start(finish=True)
 
 
-class _Inner:
-    """What the thread holds on to; it knows nothing of the session's handle."""
+class _Inner(Generic[RunT]):
+    """What the thread holds on to; it knows nothing of the job's holder."""
 
-    def __init__(self, make: Callable[[], SteppedRun], slots: threading.Semaphore, preparing: str):
-        self.make, self.slots, self.preparing = make, slots, preparing
-        self.state, self.run, self.result, self.error, self.line = WAITING, None, None, "", ""
-        self.wish = threading.Event()
+    def __init__(self, make: Callable[[], RunT], queue: JobQueue, preparing: str):
+        self.make, self.queue, self.preparing = make, queue, preparing
+        self.state: State = WAITING
+        self.run: RunT | None = None
+        self.result: Any = None
+        self.error = self.line = ""
+        self.stop = threading.Event()
         self.busy = False
 
     def start(self, finish: bool) -> None:
         self.busy = True
-        self.wish.clear()
+        self.stop.clear()
         self.state, self.line = WAITING, "Waiting for another run to end"
         thread = threading.Thread(target=self._work, args=(finish,), name="background-job", daemon=True)
         thread.start()
-        _working[thread] = self.wish
+        _working[thread] = self.stop
 
     def _work(self, finish: bool) -> None:
         try:
-            with _turn(self.slots, self.wish) as got_it:
-                if not got_it:
+            with self.queue.turn(self.stop) as mine:
+                if not mine:
                     self.state = PAUSED
                     return
                 _step_back()
@@ -154,7 +193,7 @@ class _Inner:
         if not finish:
             for _ in self.run.steps():
                 self.line = self.run.line
-                if self.wish.is_set():
+                if self.stop.is_set():
                     break
             if not self.run.finished:
                 self.state = PAUSED
@@ -164,21 +203,8 @@ class _Inner:
         self.state = DONE
 
 
-@contextmanager
-def _turn(slots: threading.Semaphore, wish: threading.Event):
-    """True with a slot held; False if the wish to stop came first."""
-    while not slots.acquire(timeout=0.2):
-        if wish.is_set():
-            yield False
-            return
-    try:
-        yield True
-    finally:
-        slots.release()
-
-
 def _step_back() -> None:
-    """Leave a core to other visitors, and let their clicks go first: on Linux a thread has a priority of its own."""
+    """Leave a core to others, and let their clicks go first: on Linux a thread has a priority of its own."""
     import torch
 
     from samkit.models.threads import set_own_threads
@@ -186,9 +212,3 @@ def _step_back() -> None:
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
     set_own_threads(max(1, torch.get_num_threads() - 1))
-
-
-@st.cache_resource(show_spinner=False)
-def job_slots() -> threading.Semaphore:
-    """The one set of turns of this server."""
-    return threading.Semaphore(AT_ONCE)

@@ -5,7 +5,7 @@ import threading
 import time
 
 from samkit.errors import PictureError
-from samkit.work.queue import BackgroundJob, _step_back, stop_all
+from samkit.work.queue import BackgroundJob, JobQueue, _step_back, stop_all
 
 
 class Run:
@@ -26,7 +26,7 @@ class Run:
 
     def steps(self):
         for index in self.order[self.done :]:
-            self.gate.wait(5)
+            self.gate.wait(60)
             if index == self.broken_at:
                 raise PictureError("Frame 1 can't be decoded.")
             self.rows.append(index)
@@ -36,7 +36,19 @@ class Run:
         return list(self.rows)
 
 
-def wait_for(job, *states, patience: float = 5.0):
+def background_job(make, queue=None):
+    return BackgroundJob(make, queue or JobQueue(1), "Preparing")
+
+
+def is_free(queue):
+    """Whether a job could begin at once."""
+    stop = threading.Event()
+    stop.set()
+    with queue.turn(stop) as mine:
+        return mine
+
+
+def wait_for(job, *states, patience: float = 60.0):
     end = time.monotonic() + patience
     while job.state not in states and time.monotonic() < end:
         time.sleep(0.01)
@@ -49,14 +61,14 @@ def wait_for(job, *states, patience: float = 5.0):
 def test_a_job_runs_to_its_result():
     run = Run()
     run.gate.set()
-    job = BackgroundJob(lambda: run, threading.Semaphore(1))
+    job = background_job(lambda: run)
     wait_for(job, "done")
     assert job.result == [0, 1, 2] and not job.active
 
 
 def test_a_job_pauses_goes_on_and_finishes_early():
     run = Run(frames=1000)
-    job = BackgroundJob(lambda: run, threading.Semaphore(1))
+    job = background_job(lambda: run)
     wait_for(job, "running")
     job.pause()
     run.gate.set()
@@ -76,12 +88,12 @@ def test_a_job_pauses_goes_on_and_finishes_early():
 
 
 def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
-    slots, first, second = threading.Semaphore(1), Run(), Run()
-    a = BackgroundJob(lambda: first, slots)
+    queue, first, second = JobQueue(1), Run(), Run()
+    a = background_job(lambda: first, queue)
     wait_for(a, "running")
-    b = BackgroundJob(lambda: second, slots)
+    b = background_job(lambda: second, queue)
     time.sleep(0.3)
-    assert b.state == "waiting" and "Waiting" in b.line
+    assert b.state == "waiting" and "Waiting" in b.line and not is_free(queue)
     b.pause()
     wait_for(b, "paused")
     b.resume()
@@ -89,32 +101,32 @@ def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
     first.gate.set()
     wait_for(a, "done")
     wait_for(b, "done")
-    assert slots.acquire(blocking=False)
+    assert is_free(queue)
 
 
 def test_a_failure_is_a_sentence_and_frees_the_turn():
-    slots, run = threading.Semaphore(1), Run(broken_at=1)
+    queue, run = JobQueue(1), Run(broken_at=1)
     run.gate.set()
-    job = BackgroundJob(lambda: run, slots)
+    job = background_job(lambda: run, queue)
     wait_for(job, "failed")
-    assert job.error == "Frame 1 can't be decoded." and run.rows == [0] and slots.acquire(blocking=False)
+    assert job.error == "Frame 1 can't be decoded." and run.rows == [0] and is_free(queue)
 
 
 def test_an_unexpected_failure_is_a_sentence_too():
-    job = BackgroundJob(lambda: 1 / 0, threading.Semaphore(1))
+    job = background_job(lambda: 1 / 0)
     wait_for(job, "failed")
     assert "ZeroDivisionError" in job.error
 
 
 def test_a_job_whose_session_is_gone_stops():
     run = Run(frames=10**6)
-    job = BackgroundJob(lambda: run, threading.Semaphore(1))
+    job = background_job(lambda: run)
     wait_for(job, "running")
     inner = job._inner
     del job
     gc.collect()
     run.gate.set()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while inner.busy and time.monotonic() < end:
         time.sleep(0.01)
     assert not inner.busy and run.done < 10**6
@@ -122,7 +134,7 @@ def test_a_job_whose_session_is_gone_stops():
 
 def test_all_films_stop_when_the_server_ends():
     runs = [Run(frames=10**6) for _ in range(2)]
-    jobs = [BackgroundJob(lambda run=run: run, threading.Semaphore(1)) for run in runs]
+    jobs = [background_job(lambda run=run: run) for run in runs]
     for job, run in zip(jobs, runs, strict=True):
         wait_for(job, "running")
         run.gate.set()
@@ -145,16 +157,3 @@ def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():
         assert counts == {"film": 2, "later": 3} and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-
-
-def test_uploads_are_stored_once_and_the_oldest_go(tmp_path, monkeypatch):
-    from samkit.ui.state import films as film_store
-
-    store = film_store.FilmStore()
-    first = store.put(b"a" * 100, "one.MP4")
-    assert first.suffix == ".mp4" and first.read_bytes() == b"a" * 100 and store.put(b"a" * 100, "again.mp4") == first
-    (tmp_path / "film.mkv").write_bytes(b"b" * 100)
-    assert store.put(tmp_path / "film.mkv", "film.mkv").read_bytes() == b"b" * 100
-    monkeypatch.setattr(film_store, "MAX_STORED_BYTES", 250)
-    newest = store.put(b"c" * 200, "new.mp4")
-    assert newest.exists() and not first.exists()

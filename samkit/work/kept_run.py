@@ -1,0 +1,58 @@
+"""A kept run as a spec again."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from samkit.experiments.inputs import Inputs
+from samkit.tracking.bundle.bundle import Bundle
+from samkit.work.execute import prior_spec
+from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, load_from_disk, picture_ref
+from samkit.work.spec import Ref, RunSpec
+
+if TYPE_CHECKING:
+    from samkit.tracking.bundle.record import FilmEntry, PictureEntry
+
+
+def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
+    """What the run was made from. References have the texts of run.json, which may be anybody's word: open them with
+    `sources_of` the inputs, where they are found by content.
+
+    inputs: the bundle's, where they are read already. A picture that is missing among them is referred to as run.json
+            does
+    """
+    record = bundle.record
+    inputs = bundle.inputs() if inputs is None else inputs
+    return RunSpec(
+        experiment=record.experiment,
+        model=Ref(record.model.ref or record.model.name, record.model.sha256, record.model.name),
+        params=record.params,
+        prompts=inputs.prompts,
+        image=_kept_ref(record.picture, inputs.image and picture_ref(inputs.image)),
+        image_b=_kept_ref(record.picture_b, inputs.image_b and picture_ref(inputs.image_b)),
+        video=_kept_ref(record.video, inputs.video and film_ref(inputs.video)),
+        priors=tuple(map(prior_spec, inputs.priors)),
+        bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
+        device=record.device,
+        dtype=record.dtype,
+        threads=record.threads,
+    )
+
+
+def sources_of(inputs: Inputs, load_model: LoadModel = load_from_disk) -> Sources:
+    """Opens what refers to these inputs, and samples; no files, for a run may come from anybody."""
+    pictures = (inputs.image, inputs.image_b, *(prior.picture for prior in inputs.priors))
+    return Sources(
+        pictures=[picture for picture in pictures if picture is not None],
+        films=[inputs.video] if inputs.video is not None else [],
+        banks=[inputs.bank] if inputs.bank is not None else [],
+        load_model=load_model,
+        files=False,
+    )
+
+
+def _kept_ref(entry: "PictureEntry | FilmEntry | None", opened: Ref | None) -> Ref | None:
+    if entry is None:
+        return None
+    if opened is None:
+        return Ref(entry.ref or entry.name, entry.sha256, entry.name)
+    return replace(opened, ref=entry.ref or opened.ref)

@@ -1,0 +1,164 @@
+"""Where a run's pictures, films, memory banks and models come from: references in, values out, and the other way."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samkit.errors import BadInput
+from samkit.media.films import Video, film_and_frame
+from samkit.media.pictures import Picture, read_picture
+from samkit.media.sample_videos import SAMPLE_VIDEOS, MadeVideo, load_sample_video
+from samkit.media.samples import SAMPLES, VARIANTS, load_sample, sample_names
+from samkit.media.video import open_video
+from samkit.words import nearest
+from samkit.work.spec import Ref
+
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
+    from samkit.models.sam import SamModel
+
+SAMPLE_PREFIX = "sample:"
+BANK_FILE = "memory_bank.safetensors"
+"""What a memory bank's file is called where it has no name of its own."""
+FRAME_REF = re.compile(r"(.+)#(\d{1,9})")
+"""FILM#12: a frame of a film."""
+LoadModel = Callable[[str, str, str], "SamModel"]
+"""(reference, device, dtype) -> a loaded model; raises CheckpointError or DeviceError with a sentence."""
+
+
+def load_from_disk(ref: str, device: str, dtype: str) -> "SamModel":
+    """The model, read from its file."""
+    from samkit.models.sam import load_model
+
+    return load_model(ref, device=device, dtype=dtype)
+
+
+class Sources:
+    """Opens what a spec refers to. What it was handed is found first, by its SHA-256; then samples, then files.
+
+    pictures, films, banks: what is at hand already, such as a visitor's uploads
+    load_model: loads a model, or hands out one that is shared
+    files:      whether a reference may be opened as a path; off where it is a stranger's word
+    """
+
+    def __init__(
+        self,
+        pictures: Iterable[Picture] = (),
+        films: Iterable[Video] = (),
+        banks: Iterable["MemoryBank"] = (),
+        load_model: LoadModel = load_from_disk,
+        files: bool = True,
+    ):
+        self._pictures, self._films, self._banks = tuple(pictures), tuple(films), tuple(banks)
+        self._load_model = load_model
+        self._files = files
+
+    def picture(self, ref: Ref) -> Picture:
+        """Raises PictureError for what is no picture, BadInput for one that is not there or not the one meant."""
+        at_hand = (picture for picture in self._pictures if picture.sha256 == ref.sha256)
+        picture = next(at_hand, None) or self._open_picture(ref)
+        if ref.sha256 is not None:
+            _check("picture", ref, picture.sha256)
+        return replace(picture, name=ref.name) if ref.name not in ("", picture.name) else picture
+
+    def film(self, ref: Ref) -> Video:
+        """Raises PictureError for what is no film, BadInput for one that is not there or not the one meant."""
+        at_hand = (film for film in self._films if ref.sha256 is not None and film.sha256 == ref.sha256)
+        film = next(at_hand, None) or self._open_film(ref)
+        if ref.sha256 is not None:
+            _check("film", ref, film.sha256)
+        return film
+
+    def bank(self, ref: Ref) -> "MemoryBank":
+        """Raises BadInput for what is no memory bank, is not there, or is not the one meant."""
+        from samkit.models.memory_bank import MemoryBank
+
+        at_hand = (bank for bank in self._banks if ref.sha256 is not None and bank.sha256 == ref.sha256)
+        bank = next(at_hand, None) or MemoryBank.load(self._path(ref))
+        if ref.sha256 is not None:
+            _check("memory bank", ref, bank.sha256)
+        return bank
+
+    def model(self, ref: Ref, device: str = "auto", dtype: str = "float32") -> "SamModel":
+        """Raises CheckpointError or DeviceError where it can't be loaded, BadInput where it is not the one meant."""
+        model = self._load_model(ref.ref, device, dtype)
+        if ref.sha256 is not None:
+            _check("model", ref, model.info.sha256)
+        return model
+
+    def _open_picture(self, ref: Ref) -> Picture:
+        frame = FRAME_REF.fullmatch(ref.ref)
+        if frame and not os.path.exists(ref.ref):
+            return self._open_frame(ref, frame[1], int(frame[2]))
+        if not ref.ref.startswith(SAMPLE_PREFIX):
+            return read_picture(self._path(ref))
+        name = ref.ref.removeprefix(SAMPLE_PREFIX)
+        if name not in SAMPLES and name not in VARIANTS:
+            raise BadInput(f'There is no sample picture "{name:.60}": {nearest(name, sample_names())}')
+        return load_sample(name)
+
+    def _open_frame(self, ref: Ref, film_name: str, index: int) -> Picture:
+        for film in self._films:
+            if film.name == film_name and index < film.length:
+                picture = film.picture(index)
+                if ref.sha256 in (None, picture.sha256):
+                    return picture
+        with self._open_film(Ref(film_name)) as film:
+            return film.picture(index)
+
+    def _open_film(self, ref: Ref) -> Video:
+        if ref.ref.startswith(SAMPLE_PREFIX):
+            return load_sample_video(ref.ref.removeprefix(SAMPLE_PREFIX))
+        return open_video(self._path(ref), ref.name or None)
+
+    def _path(self, ref: Ref) -> Path:
+        if not self._files:
+            raise BadInput(f"{ref.name or ref.ref} is not here: give it again.")
+        return Path(ref.ref)
+
+
+def _check(kind: str, ref: Ref, sha256: str) -> None:
+    """BadInput where that is not the SHA-256 which the reference names."""
+    if sha256 != ref.sha256:
+        raise BadInput(
+            f"{ref.ref} is not the {kind} that is meant: its content has the SHA-256 {sha256[:12]}..., not "
+            f"{str(ref.sha256)[:12]}.... Put the one that is meant there, or leave its SHA-256 out."
+        )
+
+
+def model_ref(ref: str, model: "SamModel") -> Ref:
+    """ref: the catalogue name or path that the model was loaded by."""
+    return Ref(ref, model.info.sha256, model.info.name)
+
+
+def picture_ref(picture: Picture) -> Ref:
+    """A sample, a variant of one or a frame of a film by what opens it; any other picture by its name, for the path of
+    an upload is the visitor's own.
+    """
+    film_name, index = film_and_frame(picture.name)
+    text = picture.name
+    if film_name is not None:
+        made = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
+        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if made else film_name, index)
+    elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:
+        text = f"{SAMPLE_PREFIX}{picture.name}"
+    return Ref(text, picture.sha256, picture.name)
+
+
+def frame_text(film: str, index: int) -> str:
+    """What refers to a frame of the film that `film` refers to."""
+    return f"{film}#{index}"
+
+
+def film_ref(film: Video) -> Ref:
+    """A sample film by what opens it, any other by its name."""
+    text = f"{SAMPLE_PREFIX}{film.name}" if isinstance(film, MadeVideo) else film.name
+    return Ref(text, film.sha256, film.name)
+
+
+def bank_ref(bank: "MemoryBank") -> Ref:
+    """A memory bank has no name; it goes by that of the file which pages and runs offer."""
+    return Ref(BANK_FILE, bank.sha256)

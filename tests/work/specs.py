@@ -1,0 +1,41 @@
+"""Specs for property tests: any that can be, whether or not what they refer to is there."""
+
+from hypothesis import strategies as st
+
+from samkit.prompts import Prompts
+from samkit.work.spec import PriorSpec, Ref, RunSpec
+
+texts = st.text(max_size=8)
+hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
+refs = st.builds(Ref, texts, st.none() | hashes, texts)
+shares = st.floats(0, 1)
+points = st.tuples(shares, shares, st.integers(0, 1))
+corners = st.tuples(shares, shares, shares, shares)
+boxes = corners.filter(lambda box: box[0] != box[2] and box[1] != box[3])
+prompts = st.builds(Prompts, st.lists(points, max_size=3), st.lists(boxes, max_size=2))
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+masks = st.fixed_dictionaries({"size": st.lists(st.integers(1, 99), min_size=2, max_size=2), "counts": texts})
+priors = st.builds(
+    PriorSpec, refs, prompts, st.none() | st.integers(0, 3), st.none() | masks, st.none() | st.integers(0, 99)
+)
+run_specs = st.builds(
+    RunSpec,
+    experiment=texts,
+    model=refs,
+    params=st.dictionaries(texts, values, max_size=4),
+    prompts=prompts,
+    image=st.none() | refs,
+    image_b=st.none() | refs,
+    video=st.none() | refs,
+    priors=st.lists(priors, max_size=2).map(tuple),
+    bank=st.none() | refs,
+    device=texts,
+    dtype=texts,
+    threads=st.none() | st.integers(1, 99),
+    attempt=texts,
+)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from samkit.errors import SamkitError
-from samkit.experiments.lab import Progress
+from samkit.experiments.lab import LabLike, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class SteppedRun(Protocol):
 
     def steps(self) -> Iterator[object]: ...
 
-    def result(self, progress: Progress) -> object: ...
+    def result(self, lab: LabLike) -> object: ...
 
 
 RunT = TypeVar("RunT", bound=SteppedRun)
@@ -97,11 +97,17 @@ class BackgroundJob(Generic[RunT]):
     error:  a sentence, where it failed
     """
 
-    def __init__(self, make: Callable[[], RunT], queue: JobQueue, preparing: str):
+    def __init__(
+        self,
+        make: Callable[[], RunT],
+        queue: JobQueue,
+        preparing: str,
+        open_lab: Callable[[Progress], LabLike],
+    ):
         """make: makes the run in the job's thread; it may take a while. preparing: what is being done meanwhile, for a
-        person.
+        person. open_lab: gives the lab in which the result is made, reporting to the progress it is handed.
         """
-        self._inner = _Inner(make, queue, preparing)
+        self._inner = _Inner(make, queue, preparing, open_lab)
         # Whoever is gone leaves nobody to see the result: the job stops when its holder is forgotten.
         weakref.finalize(self, self._inner.stop.set)
         self.resume()
@@ -147,8 +153,14 @@ class BackgroundJob(Generic[RunT]):
 class _Inner(Generic[RunT]):
     """What the thread holds on to; it knows nothing of the job's holder."""
 
-    def __init__(self, make: Callable[[], RunT], queue: JobQueue, preparing: str):
-        self.make, self.queue, self.preparing = make, queue, preparing
+    def __init__(
+        self,
+        make: Callable[[], RunT],
+        queue: JobQueue,
+        preparing: str,
+        open_lab: Callable[[Progress], LabLike],
+    ):
+        self.make, self.queue, self.preparing, self.open_lab = make, queue, preparing, open_lab
         self.state: State = WAITING
         self.run: RunT | None = None
         self.result: Any = None
@@ -199,8 +211,11 @@ class _Inner(Generic[RunT]):
                 self.state = PAUSED
                 return
         self.state = WRITING
-        self.result = self.run.result(lambda share, line: setattr(self, "line", line))
+        self.result = self.run.result(self.open_lab(self._report))
         self.state = DONE
+
+    def _report(self, share: float, line: str) -> None:
+        self.line = line
 
 
 def _step_back() -> None:

@@ -37,7 +37,7 @@ class Run:
 
 
 def background_job(make, queue=None):
-    return BackgroundJob(make, queue or JobQueue(1), "Preparing")
+    return BackgroundJob(make, queue or JobQueue(1), "Preparing", lambda progress: Lab(progress=progress))
 
 
 def is_free(queue):

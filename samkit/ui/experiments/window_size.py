@@ -264,8 +264,11 @@ def _sweep_tools(scene: Scene, job: BackgroundJob | None) -> None:
 def _start(scene: Scene, params: Params) -> None:
     model, inputs = scene.model, scene.inputs
     st.session_state[f"{_JOB}.scene"] = swept_scene(_panel(scene), params.repeats)
-    make = lambda: WindowSweep(model, inputs, params, page_lab(model, inputs))  # noqa: E731
-    st.session_state[_JOB] = start_job(make, "Encoding")
+
+    def make() -> WindowSweep:
+        return WindowSweep(model, inputs, params, page_lab(model, inputs))
+
+    st.session_state[_JOB] = start_job(make, model, inputs, "Encoding")
 
 
 def _take(scene: Scene, job: BackgroundJob, outdated: bool) -> None:

@@ -1,10 +1,19 @@
 """The one queue of this server: whose turn it is among the long runs of all visitors."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from samkit.experiments.inputs import Inputs
+from samkit.ui.state.labs import page_lab
 from samkit.work.queue import BackgroundJob, JobQueue, SteppedRun
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
+
+RunT = TypeVar("RunT", bound=SteppedRun)
 
 
 @st.cache_resource(show_spinner=False)
@@ -12,6 +21,6 @@ def job_queue() -> JobQueue:
     return JobQueue()
 
 
-def start_job(make: Callable[[], SteppedRun], preparing: str) -> BackgroundJob:
+def start_job(make: Callable[[], RunT], model: "SamModel", inputs: Inputs, preparing: str) -> BackgroundJob[RunT]:
     """Put a run into the queue. preparing: what is being done while `make` builds it, for a person."""
-    return BackgroundJob(make, job_queue(), preparing)
+    return BackgroundJob(make, job_queue(), preparing, partial(page_lab, model, inputs))

@@ -18,10 +18,12 @@ from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
 from samkit.ui.state.films import film_store
 from samkit.ui.state.jobs import start_job
-from samkit.work.queue import BackgroundJob, SteppedRun
+from samkit.work.queue import BackgroundJob
 
 if TYPE_CHECKING:
+    from samkit.experiments.video_priors import FilmRun
     from samkit.models.memory_bank import MemoryBank
+    from samkit.models.sam import SamModel
 
 _KEY = "samkit.film_table"
 FIRST_FILM, FIRST_PICTURE = "coin", "coins"
@@ -49,7 +51,7 @@ class FilmTable:
     video: Video
     recorded: list[Recorded] = field(default_factory=list)
     bank: "MemoryBank | None" = None
-    job: BackgroundJob | None = None
+    job: "BackgroundJob[FilmRun] | None" = None
     visited: bool = False
     changed: bool = False
 
@@ -85,9 +87,9 @@ class FilmTable:
     def forget_bank(self) -> None:
         self.bank = None
 
-    def start(self, make: Callable[[], SteppedRun]) -> None:
+    def start(self, make: "Callable[[], FilmRun]", model: "SamModel", inputs: Inputs) -> None:
         self.drop_run()
-        self.job = start_job(make, "Recording the memories")
+        self.job = start_job(make, model, inputs, "Recording the memories")
 
     def drop_run(self) -> None:
         if self.job is not None:

@@ -110,7 +110,7 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
 
 
 def _start(table: FilmTable, model: SamModel, inputs: Inputs, params: Params) -> None:
-    table.start(lambda: FilmRun(model, inputs, params, page_lab(model, inputs)))
+    table.start(lambda: FilmRun(model, inputs, params, page_lab(model, inputs)), model, inputs)
 
 
 @st.fragment

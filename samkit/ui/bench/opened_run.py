@@ -67,8 +67,7 @@ def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:
     if differing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f"Kept from the opened run, without a knob: {plain_text(', '.join(differing))}.")
-            button = {"key": f"without_run_{knobs.page}", "type": "tertiary", "on_click": knobs.without_run}
-            st.button("Their defaults", **button)
+            st.button("Their defaults", key=f"without_run_{knobs.page}", type="tertiary", on_click=knobs.without_run)
 
 
 def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
@@ -225,8 +224,14 @@ def _draw_pending(pending: PendingRun, work: Workspace) -> None:
     for key in pending.missing:
         icon = ":material/swap_horiz:" if key == "model" else ":material/search_off:"
         st.warning(_missing_sentence(key, pending.entries[key]), icon=icon)
-    button = {"icon": ":material/close:", "key": "forget_pending", "type": "tertiary"}
-    st.button("Go on without", on_click=forget_pending, args=(work,), **button)
+    st.button(
+        "Go on without",
+        on_click=forget_pending,
+        args=(work,),
+        icon=":material/close:",
+        key="forget_pending",
+        type="tertiary",
+    )
 
 
 def _missing_sentence(key: str, entry: Entry) -> str:

@@ -41,8 +41,9 @@ def shown_result(
 ) -> Computed:
     """The run that is on the page, as far as it is remembered without computing anything. Progress shows in `place`."""
     bar = ProgressBar(place)
-    options = {"device": work.device, "dtype": setup.model.dtype}
-    spec = spec_of(page.name, setup.model_ref, setup.model, setup.inputs, params, **options)
+    spec = spec_of(
+        page.name, setup.model_ref, setup.model, setup.inputs, params, device=work.device, dtype=setup.model.dtype
+    )
     try:
         return compute(spec, page_lab(setup.model, setup.inputs, bar))
     finally:

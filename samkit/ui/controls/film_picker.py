@@ -63,8 +63,13 @@ def film_frame(work: Workspace, table: FilmTable, knobs: KnobValues) -> None:
         shown = overlay(shown, mask, style.MASK_COLOR)
     description = f"Frame {index} of the film" + (" with its mask" if mask is not None else "")
     inline_image(fit_within(shown, *SHOWN_PX), description, "samkit-figure")
-    take = {"icon": ":material/ads_click:", "key": "take_frame"}
-    st.button("Mark an object on this frame", on_click=_take_frame, args=(work, table, index), **take)
+    st.button(
+        "Mark an object on this frame",
+        on_click=_take_frame,
+        args=(work, table, index),
+        icon=":material/ads_click:",
+        key="take_frame",
+    )
 
 
 def _take_frame(work: Workspace, table: FilmTable, index: int) -> None:

@@ -80,8 +80,17 @@ class Slider(Knob):
         if low >= high:
             return {self.name: panel.values.only(self.name, low)}
         disabled = panel.disabled or self.disabled_by(panel)
-        options = {"limited": self.high is not None, "help": info.help, "disabled": disabled}
-        value = panel.values.slider(self.label or info.label, self.name, low, high, start, step, **options)
+        value = panel.values.slider(
+            self.label or info.label,
+            self.name,
+            low,
+            high,
+            start,
+            step,
+            limited=self.high is not None,
+            help=info.help,
+            disabled=disabled,
+        )
         return {self.name: self._parameter(value, panel)}
 
     def _shown(self, value: float | None) -> float:
@@ -115,9 +124,16 @@ class Range(Knob):
         low, high = panel.info(self.low_name), panel.info(self.high_name)
         bounds = low.low or 0.0, high.high or 0.0
         disabled = panel.disabled or (bool(self.disabled_by) and bool(panel.values.get(self.disabled_by)))
-        options = {"help": f"{low.help}; {high.help[:1].lower()}{high.help[1:]}", "disabled": disabled}
         default = (low.default, high.default)
-        first, second = panel.values.slider(self.label, self.name, *bounds, default, low.step, **options)
+        first, second = panel.values.slider(
+            self.label,
+            self.name,
+            *bounds,
+            default,
+            low.step,
+            help=f"{low.help}; {high.help[:1].lower()}{high.help[1:]}",
+            disabled=disabled,
+        )
         if second - first < self.apart:
             first = min(first, bounds[1] - self.apart)
             second = first + self.apart
@@ -143,8 +159,11 @@ class Toggle(Knob):
     def draw(self, panel: Panel) -> dict[str, Any]:
         info, reason = panel.info(self.name), self.impossible(panel)
         disabled = panel.disabled or bool(reason) or self.disabled_by(panel)
-        options = {"help": reason or info.help, "disabled": disabled}
-        return {self.name: panel.values.toggle(self.label or info.label, self.name, info.default, **options)}
+        return {
+            self.name: panel.values.toggle(
+                self.label or info.label, self.name, info.default, help=reason or info.help, disabled=disabled
+            )
+        }
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return {self.name: params[self.name]}
@@ -160,9 +179,15 @@ class Choice(Knob):
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         info = panel.info(self.name)
-        options = {"help": self.help or info.help, "disabled": panel.disabled}
         return {
-            self.name: panel.values.choose(self.label or info.label, self.name, info.options, info.default, **options)
+            self.name: panel.values.choose(
+                self.label or info.label,
+                self.name,
+                info.options,
+                info.default,
+                help=self.help or info.help,
+                disabled=panel.disabled,
+            )
         }
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,8 +216,15 @@ class Steps(Knob):
         default = self.default(panel) if self.default else info.default
         if len(options) == 1:
             return {self.name: self._parameter(panel.values.only(self.name, options[0]), default, info, panel)}
-        more = {"help": info.help, "disabled": panel.disabled, "format_func": self.text(panel)}
-        value = panel.values.step(self.label or info.label, self.name, options, default, **more)
+        value = panel.values.step(
+            self.label or info.label,
+            self.name,
+            options,
+            default,
+            help=info.help,
+            disabled=panel.disabled,
+            format_func=self.text(panel),
+        )
         return {self.name: self._parameter(value, default, info, panel)}
 
     def _parameter(self, value: int, default: int, info: ParamInfo, panel: Panel) -> int | None:

@@ -28,8 +28,7 @@ def recorded_memories(table: FilmTable) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             bank = table.bank
             st.caption(f":material/memory: {len(bank.prompts)} from a memory bank, {bank.sha256[:12]}")
-            forget = {"icon": ":material/close:", "key": "forget_bank", "type": "tertiary"}
-            st.button("Forget", on_click=table.forget_bank, **forget)
+            st.button("Forget", on_click=table.forget_bank, icon=":material/close:", key="forget_bank", type="tertiary")
     if not table.recorded and table.bank is None:
         st.info(NOTHING_RECORDED, icon=":material/memory:")
         return
@@ -62,8 +61,9 @@ def record_mask_file(work: Workspace, table: FilmTable) -> None:
     with st.popover(
         "From a mask file", icon=":material/contrast:", help="A black and white picture, as large as this one"
     ):
-        options = {"type": "png", "key": "mask_upload", "max_upload_size": 16}
-        upload = st.file_uploader("Mask of this picture, PNG: white is the object", **options)
+        upload = st.file_uploader(
+            "Mask of this picture, PNG: white is the object", type="png", key="mask_upload", max_upload_size=16
+        )
         if upload is None or st.session_state.get("samkit.mask_loaded") == upload.file_id:
             return
         st.session_state["samkit.mask_loaded"] = upload.file_id

@@ -60,8 +60,9 @@ class EncodingSide(Knob):
         kept = {side for side in wanted if side >= first and side % info.side_step == 0}
         sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *kept})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
-        options = {"format_func": text.__getitem__, "help": SIDE_HELP}
-        side = knobs.step("Encoding side", "side", sides, info.native_side, **options)
+        side = knobs.step(
+            "Encoding side", "side", sides, info.native_side, format_func=text.__getitem__, help=SIDE_HELP
+        )
         # A run may have named its model's native side.
         return {"side": None if side == info.native_side != knobs.base.get("side") else side}
 

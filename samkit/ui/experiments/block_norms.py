@@ -288,8 +288,9 @@ def _draw_matrix(side: Side, knobs: KnobValues) -> None:
         help_text = "CKA compares blocks of any width; cosine compares token with token, where widths are the same"
         measure = knobs.get("matrix", CKA)
         if side.letter == "A":
-            options = {"label_visibility": "collapsed", "help": help_text}
-            measure = knobs.choose("Measure", "matrix", [CKA, COSINE], CKA, **options)
+            measure = knobs.choose(
+                "Measure", "matrix", [CKA, COSINE], CKA, label_visibility="collapsed", help=help_text
+            )
     values = result.arrays[MATRICES[measure]]
     st.plotly_chart(similarity_figure(result, measure), key=side.key(f"block_{measure}"), config=PLOT)
     rows, columns = result.index("similarity_grid_h"), result.index("similarity_grid_w")

@@ -209,8 +209,7 @@ def passes_figure(result: Result[Any]) -> go.Figure:
 def _over_passes(result: Result[Any], names: Mapping[str, str], y_title: str, level: float | None = None) -> go.Figure:
     """Passes are few and whole: each is a point. The first of the names is drawn thicker."""
     rows, first = result.tables["passes"], next(iter(names))
-    options = {"mode": "lines+markers", "level": level}
-    figure = curves_figure(rows, "pass", dict(names), first, "pass", y_title, {}, **options)
+    figure = curves_figure(rows, "pass", dict(names), first, "pass", y_title, {}, mode="lines+markers", level=level)
     figure.layout.xaxis.dtick = 1
     return figure
 
@@ -266,8 +265,9 @@ def draw_files(scene: Scene) -> None:
     )
     with st.container(horizontal=True, gap="small"):
         for label, icon, name, mime, content in _files(scene, result, inputs):
-            options = {"icon": icon, "key": f"file_{scene.page.name}_{label}", "on_click": "ignore"}
-            st.download_button(label, content, name, mime, **options)
+            st.download_button(
+                label, content, name, mime, icon=icon, key=f"file_{scene.page.name}_{label}", on_click="ignore"
+            )
 
 
 def _files(scene: Scene, result: Result[Any], inputs: Inputs) -> tuple[tuple[str, str, str, str, Any], ...]:

@@ -147,8 +147,15 @@ def _draw_similarity(side: Side, knobs: KnobValues) -> None:
         knobs.set({"row": picked.row, "column": picked.column})
 
     shown = TokenMap("Similarity", result.arrays["similarity"], spot=place)
-    options = {"on_pick": choose, "pick_label": "Choose a place"}
-    map_view(knobs, side.key("similarity"), shown, unit="", colormap=result.params.colormap, **options)
+    map_view(
+        knobs,
+        side.key("similarity"),
+        shown,
+        unit="",
+        colormap=result.params.colormap,
+        on_pick=choose,
+        pick_label="Choose a place",
+    )
     st.caption(
         f"Cosine similarity with row {place[0]}, column {place[1]} (framed). Click another place, or move with the "
         "arrow keys."

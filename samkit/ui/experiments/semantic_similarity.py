@@ -171,8 +171,15 @@ def draw_objects(scene: Scene) -> None:
     names = ("x", "y", "similarity", "predicted_iou", "area_share")
     decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
     table_with_csv(rows, "objects", decimals, height=300)
-    download = {"key": "coco", "icon": ":material/data_object:", "on_click": "ignore"}
-    st.download_button("COCO JSON", scene.result.files[COCO_FILE], COCO_FILE, "application/json", **download)
+    st.download_button(
+        "COCO JSON",
+        scene.result.files[COCO_FILE],
+        COCO_FILE,
+        "application/json",
+        key="coco",
+        icon=":material/data_object:",
+        on_click="ignore",
+    )
 
 
 def draw_masks(scene: Scene) -> None:

@@ -147,8 +147,9 @@ def draw_files(scene: Scene) -> None:
     )
     with st.container(horizontal=True, gap="small"):
         for label, icon, name, mime, make in _files(scene.result):
-            options = {"icon": icon, "key": f"file_{scene.page.name}_{label}", "on_click": "ignore"}
-            st.download_button(label, make, name, mime, **options)
+            st.download_button(
+                label, make, name, mime, icon=icon, key=f"file_{scene.page.name}_{label}", on_click="ignore"
+            )
 
 
 def _files(result: Result[Any]) -> tuple[tuple[str, str, str, str, Any], ...]:

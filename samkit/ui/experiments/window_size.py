@@ -69,11 +69,14 @@ class Windows(Knob):
             # The text is the same whatever the other stages' windows are: the browser knows a slider's value by it.
             text = {size: f"{size}, default" if size == window else str(size) for size in range(1, MAX_WINDOW + 1)}
             label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · default {window}"
-            options = {
-                "format_func": text.__getitem__,
-                "help": "Side of the windows, in tokens; global blocks have none",
-            }
-            knobs.step(label, f"window_{stage}", list(text), window, **options)
+            knobs.step(
+                label,
+                f"window_{stage}",
+                list(text),
+                window,
+                format_func=text.__getitem__,
+                help="Side of the windows, in tokens; global blocks have none",
+            )
         chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))
         _default_button(knobs, own, chosen)
         size = padded_size(panel.model, panel.inputs, build_params(Params, panel.encoding))
@@ -112,9 +115,15 @@ class Sweep(Knob):
 
 def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, ...]) -> None:
     reset = {f"window_{stage}": window for stage, window in enumerate(own, start=1)}
-    button = {"icon": ":material/restart_alt:", "key": "windows_default", "disabled": chosen == own}
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Default windows", on_click=knobs.set, args=(reset,), **button)
+        st.button(
+            "Default windows",
+            on_click=knobs.set,
+            args=(reset,),
+            icon=":material/restart_alt:",
+            key="windows_default",
+            disabled=chosen == own,
+        )
 
 
 def swept_scene(panel: Panel, repeats: int) -> dict[str, Any]:
@@ -249,16 +258,28 @@ def _sweep_tools(scene: Scene, job: BackgroundJob | None) -> None:
     swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes}
     values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
     busy = job is not None and job.active
-    run = {"icon": ":material/play_arrow:", "type": "primary", "key": "sweep_run", "disabled": busy}
-    st.button("Sweep", on_click=_start, args=(scene, build_params(Params, values)), **run)
+    st.button(
+        "Sweep",
+        on_click=_start,
+        args=(scene, build_params(Params, values)),
+        icon=":material/play_arrow:",
+        type="primary",
+        key="sweep_run",
+        disabled=busy,
+    )
     if job is None:
         return
     paused = job.state == PAUSED
     done = job.run is not None and bool(job.run.done)
     st.button("Stop", icon=":material/stop:", key="sweep_stop", disabled=not busy, on_click=job.pause)
     st.button("Go on", icon=":material/resume:", key="sweep_resume", disabled=not paused, on_click=job.resume)
-    finish = {"icon": ":material/done:", "key": "sweep_finish", "disabled": not (paused and done)}
-    st.button("Show these", on_click=job.finish_here, **finish)
+    st.button(
+        "Show these",
+        on_click=job.finish_here,
+        icon=":material/done:",
+        key="sweep_finish",
+        disabled=not (paused and done),
+    )
 
 
 def _start(scene: Scene, params: Params) -> None:

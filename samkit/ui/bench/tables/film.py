@@ -89,8 +89,15 @@ class Film(Table):
 def _computed(visit: Visit, setup: Setup, job: Any) -> Computed:
     """The finished run. Its inputs and parameters are those it was started with."""
     result, inputs = job.result, job.run.inputs
-    options = {"device": visit.work.device, "dtype": visit.model.dtype}
-    spec = spec_of(visit.page.name, setup.model_ref, visit.model, inputs, result.params, **options)
+    spec = spec_of(
+        visit.page.name,
+        setup.model_ref,
+        visit.model,
+        inputs,
+        result.params,
+        device=visit.work.device,
+        dtype=visit.model.dtype,
+    )
     return Computed(spec, visit.model, inputs, result)
 
 
@@ -127,8 +134,14 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
             prior, mask = _marked(visit) if not work.prompts.is_empty else (None, None)
             with st.container(horizontal=True, gap="small"):
                 if prior is not None:
-                    button = {"icon": ":material/add_circle:", "type": "primary", "key": "record"}
-                    st.button("Record this memory", on_click=table.record, args=(prior, mask), **button)
+                    st.button(
+                        "Record this memory",
+                        on_click=table.record,
+                        args=(prior, mask),
+                        icon=":material/add_circle:",
+                        type="primary",
+                        key="record",
+                    )
                 record_mask_file(work, table)
                 load_bank_file(table, visit.model)
             recorded_memories(table)
@@ -174,10 +187,14 @@ def _run_buttons(table: FilmTable, setup: Setup, params: Params) -> None:
         unfinished = job.run is None or not job.run.done
         st.button("Pause", icon=":material/pause:", key="pause_film", disabled=not job.active, on_click=job.pause)
         st.button("Go on", icon=":material/resume:", key="resume_film", disabled=not paused, on_click=job.resume)
-        finish = {"icon": ":material/stop:", "key": "finish_film", "disabled": not paused or unfinished}
-        st.button("Finish here", on_click=job.finish_here, **finish)
-        cancel = {"icon": ":material/close:", "key": "cancel_film", "help": "Forget this run"}
-        st.button("Cancel", on_click=table.drop_run, **cancel)
+        st.button(
+            "Finish here",
+            on_click=job.finish_here,
+            icon=":material/stop:",
+            key="finish_film",
+            disabled=not paused or unfinished,
+        )
+        st.button("Cancel", on_click=table.drop_run, icon=":material/close:", key="cancel_film", help="Forget this run")
 
 
 def _running(table: FilmTable) -> None:

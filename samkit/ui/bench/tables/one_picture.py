@@ -88,8 +88,14 @@ def _choose_compared(work: Workspace, knobs: KnobValues) -> None:
             inline_image(fit_within(other.rgb, *THUMB_PX), other.name, "samkit-thumb")
         with st.container(width="content"):
             picture_picker(pair.b, "change_picture_b")
-        swap = {"icon": ":material/swap_horiz:", "key": "swap_similarity", "on_click": _swap, "args": (pair,)}
-        st.button("Swap", help="Exchange the pictures with their prompts", **swap)
+        st.button(
+            "Swap",
+            help="Exchange the pictures with their prompts",
+            icon=":material/swap_horiz:",
+            key="swap_similarity",
+            on_click=_swap,
+            args=(pair,),
+        )
 
 
 def _swap(pair: PicturePair) -> None:

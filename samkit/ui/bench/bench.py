@@ -34,7 +34,12 @@ def show_page(page: ExperimentPage) -> None:
     """Run a whole page."""
     work = workspace()
     knobs = KnobValues(work, page.name)
-    page_header(page, try_it=lambda: page.try_it(work, knobs.without_run()))
+
+    def try_it() -> None:
+        knobs.forget_run()
+        page.try_it(work, knobs)
+
+    page_header(page, try_it)
     with sentences():
         page.table.refresh(work, knobs)
         restore_from_link(page, work, knobs)

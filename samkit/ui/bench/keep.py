@@ -52,7 +52,8 @@ def keep_bar(scene: Scene) -> None:
                 _keep(scene, other, (name or usual) + (f" ({number})" if number > 1 else ""), note)
     last = scene.work.last_kept.get(page.name)
     if last is not None:
-        _last_kept(page, *last)
+        name, outcome = last
+        _last_kept(page, name, outcome)
 
 
 def _keep(scene: Scene, side: Side, name: str, note: str) -> None:

@@ -67,7 +67,7 @@ def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:
     if differing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f"Kept from the opened run, without a knob: {plain_text(', '.join(differing))}.")
-            st.button("Their defaults", key=f"without_run_{knobs.page}", type="tertiary", on_click=knobs.without_run)
+            st.button("Their defaults", key=f"without_run_{knobs.page}", type="tertiary", on_click=knobs.forget_run)
 
 
 def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
@@ -156,8 +156,9 @@ def _present_inputs(bundle: Bundle, work: Workspace, params: Mapping[str, Any]) 
     for field, entry in (("image", record.picture), ("image_b", record.picture_b)):
         if entry is None or getattr(inputs, field) is not None:
             continue
-        side = work if field == "image" else picture_pair(work).b
-        inputs = replace(inputs, **{field: side.picture})
+        first = field == "image"
+        side = work if first else picture_pair(work).b
+        inputs = replace(inputs, image=side.picture) if first else replace(inputs, image_b=side.picture)
         if side.picture.sha256 != entry.sha256:
             missing.append(PICTURES[field])
             side.awaited = entry.sha256, bundle.prompts if field == prompted else Prompts()

@@ -17,7 +17,7 @@ from samkit.work.execute import Computed
 from samkit.work.queue import SteppedRun
 
 if TYPE_CHECKING:
-    from samkit.ui.bench.tables import Table
+    from samkit.ui.bench.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,11 @@ class KnobValues:
         self._restored.clear()
         self._restored.update(values)
 
-    def without_run(self) -> "KnobValues":
+    def forget_run(self) -> None:
         """Parameters that have no knob are at their defaults again."""
         self._work.opened.pop(self.page, None)
         self._restored.clear()
         self._notices.clear()
-        return self
 
     def params(self, params_class: type[AnyParams], values: Mapping[str, Any]) -> AnyParams:
         """The experiment's parameters: those that the page gives, the opened run's for all others. ParamsError for

@@ -3,17 +3,18 @@
 import streamlit as st
 
 from samkit.models.files.catalogue import catalogue
+from samkit.models.sam import SamModel
 from samkit.ui.state.workspace import Workspace
 
 OFFERED = 3
 
 
-def can_follow(model) -> bool:
+def can_follow(model: SamModel) -> bool:
     """Whether the model has the memory side of SAM v2."""
     return model.info.family == "sam2" and model.config.memory is not None
 
 
-def offer_models(work: Workspace, model, what: str) -> None:
+def offer_models(work: Workspace, model: SamModel, what: str) -> None:
     """Say why the model can't be used here, and what can: one click each. what: the beginning of a sentence, what takes
     a memory.
     """

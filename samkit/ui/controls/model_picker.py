@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import SamkitError
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
@@ -171,18 +172,18 @@ def _own_tab(work: Workspace) -> None:
             st.success(f"{path.name} is saved and listed under Ready to use.")
 
 
-def _save_upload(uploaded, folder: Path) -> Path:
+def _save_upload(upload: UploadedFile, folder: Path) -> Path:
     """Write an uploaded checkpoint into the folder under its own name, never over another file and never outside the
     folder.
     """
-    path = folder / Path(uploaded.name).name
-    if path.exists() and path.stat().st_size == uploaded.size:
+    path = folder / Path(upload.name).name
+    if path.exists() and path.stat().st_size == upload.size:
         return path
     if path.exists():
         raise SamkitError(f"{path.name} is already in {folder}: rename your file and upload it again.")
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(uploaded.getbuffer())
+        part.write_bytes(upload.getbuffer())
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)

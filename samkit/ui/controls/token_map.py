@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -128,12 +129,20 @@ def map_tiles(
 
 
 def _draw(
-    maps: Sequence[TokenMap], key: str, unit: str, colormap, limits, chosen, on_pick, pick_label: str, tile: int = 0
+    maps: Sequence[TokenMap],
+    key: str,
+    unit: str,
+    colormap: Colormap,
+    limits: tuple[float, float] | None,
+    chosen: int | None,
+    on_pick: Callable[[Picked], None] | None,
+    pick_label: str,
+    tile: int = 0,
 ) -> None:
     def picked() -> None:
-        found = st.session_state[key].picked
-        if found:
-            on_pick(Picked(int(found["map"]), int(found["row"]), int(found["column"])))
+        place = st.session_state[key].picked
+        if place and on_pick is not None:
+            on_pick(Picked(int(place["map"]), int(place["row"]), int(place["column"])))
 
     data = {
         "maps": [_packed(each) for each in maps],
@@ -148,20 +157,20 @@ def _draw(
     _component(data=data, key=key, on_picked_change=picked if on_pick else lambda: None)
 
 
-def _packed(shown: TokenMap) -> dict:
-    """Values as float32, so that what the pointer tells is exact beside an outlier too."""
+def _packed(shown: TokenMap) -> dict[str, Any]:
+    """Values as float32, so that the number at the pointer is exact beside an outlier too."""
     values = shown.values
-    told = {
+    packed = {
         "title": shown.title,
         "note": shown.note,
         "h": values.shape[0],
         "w": values.shape[1],
         "marks": [list(map(int, mark)) for mark in shown.marks],
     }
-    told |= {"spot": None if shown.spot is None else list(map(int, shown.spot)), "cell": shown.cell}
+    packed |= {"spot": None if shown.spot is None else list(map(int, shown.spot)), "cell": shown.cell}
     if values.ndim == 3:
-        return told | {"rgb": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
-    return told | {
+        return packed | {"rgb": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+    return packed | {
         "low": float(values.min()),
         "high": float(values.max()),
         "values": base64.b64encode(values.astype("<f4").tobytes()).decode(),

@@ -1,6 +1,7 @@
 """The edge where errors become sentences on a page."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -11,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def sentences():
+def sentences() -> Iterator[None]:
     """Show what goes wrong inside as a sentence. Errors made for people are shown as they are; any other goes to the
     log in full.
     """

@@ -3,6 +3,7 @@ appear grows with its points.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea
 """Colour and dash of masks 0 to 3, readable on light and dark."""
 
 
-def _figure(traces: list[dict], height: int, **layout) -> go.Figure:
+def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
     """A figure from plain dicts, checked once: Plotly's `add_...` and `update_...` check all that is there again at
     each call, ten times as long in all.
     """
@@ -223,5 +224,5 @@ def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figur
         yaxis=dict(title=dict(text="IoU with the default's mask"), range=[0, 1.05], dtick=0.2, overlaying="y2"),
         yaxis2=dict(title=dict(text="encode time (ms)"), side="right", showgrid=False),
     )
-    marks = {} if default is None else {default: "default"}
+    marks: dict[float, str] = {} if default is None else {default: "default"}
     return _figure(traces, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25), **axes, **_marked(marks))

@@ -33,11 +33,11 @@ def data_url(rgb: np.ndarray, lossless: bool) -> str:
     if lossless:
         return (
             "data:image/png;base64,"
-            + base64.b64encode(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]).decode()
+            + base64.b64encode(cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()).decode()
         )
     return (
         "data:image/jpeg;base64,"
-        + base64.b64encode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]).decode()
+        + base64.b64encode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()).decode()
     )
 
 

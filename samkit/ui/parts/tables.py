@@ -5,17 +5,22 @@ because it is drawn much faster.
 import csv
 import io
 from html import escape
+from typing import Any, Literal
 
 import streamlit as st
 
+Height = int | Literal["auto"]
 
-def table_with_csv(rows: list[dict], name: str, column_config: dict | None = None, height: int | str = "auto") -> None:
+
+def table_with_csv(
+    rows: list[dict[str, Any]], name: str, column_config: dict | None = None, height: Height = "auto"
+) -> None:
     """rows: plain values, the same columns in each; name: of the file."""
     st.dataframe(rows, hide_index=True, column_config=column_config, height=height, key=f"table_{name}")
     _csv_button(rows, name)
 
 
-def plain_table_with_csv(rows: list[dict], name: str, height: int) -> None:
+def plain_table_with_csv(rows: list[dict[str, Any]], name: str, height: int) -> None:
     """The same without sorting, fractions with three digits. height: of its place in pixels, in which it scrolls."""
     text = lambda value: f"{value:.3f}" if isinstance(value, float) else escape(str(value))  # noqa: E731
     head = "".join(f"<th>{escape(column)}</th>" for column in rows[0])
@@ -25,7 +30,7 @@ def plain_table_with_csv(rows: list[dict], name: str, height: int) -> None:
     _csv_button(rows, name)
 
 
-def _csv_button(rows: list[dict], name: str) -> None:
+def _csv_button(rows: list[dict[str, Any]], name: str) -> None:
     st.download_button(
         "CSV",
         lambda: rows_to_csv(rows),
@@ -37,7 +42,7 @@ def _csv_button(rows: list[dict], name: str) -> None:
     )
 
 
-def rows_to_csv(rows: list[dict]) -> bytes:
+def rows_to_csv(rows: list[dict[str, Any]]) -> bytes:
     """UTF-8, with a head; nothing for no rows."""
     written = io.StringIO()
     if rows:

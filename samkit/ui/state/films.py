@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import PictureError
 from samkit.media.films import Video
@@ -21,7 +22,7 @@ MAX_STORED_BYTES = 2 * 2**30
 class FilmStore:
     """Files named by content, in a folder that goes when the server ends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="samkit-films-")
 
     def put(self, content: bytes | Path, name: str) -> Path:
@@ -64,14 +65,14 @@ def film_store() -> FilmStore:
     return FilmStore()
 
 
-def film_uploader(key: str):
-    """A visitor's own film, as `stored_film` takes it, or None."""
+def film_uploader(key: str) -> UploadedFile | None:
+    """A visitor's own film, as `stored_film` takes it."""
     label = f"Your own: MP4, MOV, MKV, WebM or AVI, up to {FILM_UPLOAD_MB} MB"
     return st.file_uploader(label, type=FILM_TYPES, key=key, max_upload_size=FILM_UPLOAD_MB)
 
 
-def stored_film(uploaded, max_side: int | None = None) -> Video:
+def stored_film(upload: UploadedFile, max_side: int | None = None) -> Video:
     """The film of an upload, read from the store. max_side: in pixels, as in `open_video`. Raises PictureError for what
     is no film that can be read.
     """
-    return open_video(film_store().put(uploaded.getvalue(), uploaded.name), uploaded.name, max_side=max_side)
+    return open_video(film_store().put(upload.getvalue(), upload.name), upload.name, max_side=max_side)

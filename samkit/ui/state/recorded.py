@@ -100,7 +100,7 @@ class FilmTable:
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
         goes.
         """
-        video = inputs.video
+        video = inputs.video or self.video
         if isinstance(video, FileVideo):
             video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
         self.video = video

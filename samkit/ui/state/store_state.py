@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -70,12 +71,21 @@ def store_panel() -> None:
         width="stretch",
     ):
         with sentences():
-            bar = st.progress(0.0)
-            delivery = spool.deliver(store, lambda done, total: bar.progress(done / total, text=f"{done} of {total}"))
+            delivery = spool.deliver(store, _counting_bar())
             for sentence in delivery.set_aside:
                 st.warning(sentence)
             st.toast(delivery.problem or f"Delivered {len(delivery.delivered)}.", icon=":material/outbox:")
             st.rerun()
+
+
+def _counting_bar() -> Callable[[int, int], None]:
+    """A progress bar that is told how many of how many are done."""
+    bar = st.progress(0.0)
+
+    def count(done: int, total: int) -> None:
+        bar.progress(done / total, text=f"{done} of {total}")
+
+    return count
 
 
 @st.cache_resource(show_spinner=False)

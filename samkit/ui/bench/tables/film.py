@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.measures.predicted_masks import predict
+from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
 from samkit.experiments.params import build_params
+from samkit.experiments.result import Result
 from samkit.experiments.video_priors import FilmRun, Params, record
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.models.sam import SamModel
@@ -69,26 +70,26 @@ class Film(Table):
         with places.main:
             film_frame(visit.work, table, visit.knobs)
             _run_buttons(table, setup, built)
-            st.caption(process_memory_line(visit.model))
+            st.caption(process_memory_line(visit.model.device))
         job = table.job
         if job is None:
             return None
-        if job.result is None or job.active:
+        run = job.run
+        if job.result is None or run is None or job.active:
             _running(table)
             return None
-        if job.result.params != built or job.run.inputs.priors != setup.inputs.priors:
+        if job.result.params != built or run.inputs.priors != setup.inputs.priors:
             st.caption(OLD_RUN)
-        side = Side("A", _computed(visit, setup, job))
-        return Scene(visit.page, visit.work, visit.knobs, (side,), job.run)
+        side = Side("A", _computed(visit, setup, run.inputs, job.result))
+        return Scene(visit.page, visit.work, visit.knobs, (side,), run)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
         work.show_picture(inputs.picture, inputs.prompts)
 
 
-def _computed(visit: Visit, setup: Setup, job: Any) -> Computed:
-    """The finished run. Its inputs and parameters are those it was started with."""
-    result, inputs = job.result, job.run.inputs
+def _computed(visit: Visit, setup: Setup, inputs: Inputs, result: Result[Any]) -> Computed:
+    """The finished run. inputs: those it was started with."""
     spec = spec_of(
         visit.page.name,
         setup.model_ref,
@@ -157,15 +158,12 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     work, model = visit.work, visit.model
     lab = page_lab(model, Inputs(image=work.picture))
     encoding = lab.encoding(model, work.picture, **visit.encoding)
-    predicted = lab.recall(predict, model, encoding, work.picture, work.prompts, False)
-    rows = [
-        {"predicted_iou": float(iou), "stability_score": stability}
-        for iou, stability in zip(predicted.prediction.iou, predicted.stability, strict=True)
-    ]
-    chosen = visit.knobs.get("mask_index")
-    chosen = predicted.prediction.best if chosen is None else chosen
-    masks_panel(work.picture.rgb, predicted.masks, rows, chosen, visit.knobs, refined=False)
-    return Prior(work.picture, work.prompts, chosen), predicted.masks[chosen]
+    prediction = lab.recall(predict, model, encoding, work.prompts)
+    masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
+    chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
+    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    masks_panel(work.picture.rgb, masks, rows, chosen, visit.knobs, refined=False)
+    return Prior(work.picture, work.prompts, chosen), masks[chosen]
 
 
 def _run_buttons(table: FilmTable, setup: Setup, params: Params) -> None:

@@ -1,13 +1,15 @@
 """Block norms: how long each token is after every transformer block, and which tokens stick out ("Vision Transformers
 Need Registers", Darcet et al. 2023).
 
-The slow part is one encoding with every block's tokens kept. All else are plain functions of those tokens, quick enough
-to be called again for each knob.
+The slow part is one encoding with every block's tokens kept. What follows from it is measured once and is small, while
+the blocks of a large model are more than a lab keeps; all else are plain functions, quick enough to be called again for
+each knob.
 """
 
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,14 +17,18 @@ from pydantic import Field
 from torch import Tensor
 
 from samkit.errors import ParamsError
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
-from samkit.experiments.result import EncodeFunction, ExperimentParams, Inputs, Progress, Result, encode_plain
+from samkit.experiments.params import ExperimentParams, knob
+from samkit.experiments.result import Metric, Result, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.models.geometry import ImageGeometry
 
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
+
 NAME = "block-norms"
-TITLE = "Block norms"
-QUESTION = "Are there tokens with unusually high norms?"
 TAKES = ("image",)
 
 TILE_PX, SHEET_COLUMNS = 160, 6
@@ -31,18 +37,31 @@ TILE_PX, SHEET_COLUMNS = 160, 6
 class Params(ExperimentParams):
     """Blocks are counted from 0."""
 
-    block: int | None = Field(default=None, ge=0, description="the block that is shown large; empty: the last one")
+    block: int | None = Field(
+        default=None,
+        ge=0,
+        description="The block that is shown large, counted from 0; empty: the last one.",
+        json_schema_extra=knob(step=1, label="Block"),
+    )
     channel: int | None = Field(
-        default=None, ge=0, description="one channel of that block in place of the norm over all; empty: the norm"
+        default=None,
+        ge=0,
+        description="One channel of that block in place of the norm over all; empty: the norm.",
+        json_schema_extra=knob(step=1, label="Channel"),
     )
     outlier_factor: float = Field(
         default=3.0,
         gt=1,
         le=100,
         allow_inf_nan=False,
-        description="a token is an outlier above so many times its block's median norm",
+        description="A token is an outlier above so many times its own block's median norm.",
+        json_schema_extra=knob(step=0.1, usual=(1.1, 10.0), unit="times the median", label="Outliers above"),
     )
-    colormap: Colormap = Field(default="viridis", description="colour scale of the maps")
+    colormap: Colormap = Field(
+        default="viridis",
+        description="Colour scale of the maps.",
+        json_schema_extra=knob(label="Colour scale"),
+    )
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,7 @@ class BlockKind:
     window: int
 
 
-def block_kinds(model, window_sizes: Sequence[int]) -> list[BlockKind]:
+def block_kinds(model: "SamModel", window_sizes: Sequence[int]) -> list[BlockKind]:
     """What each block of a model is, run with these window sizes (one a stage)."""
     stages = [stage for stage, count in enumerate(model.info.blocks_per_stage, start=1) for _ in range(count)]
     windows = model.config.encoder.block_windows(tuple(window_sizes))
@@ -90,7 +109,7 @@ def block_rows(
     """One row a block for a table."""
     rows = []
     for kind, values, channels, similarity in zip(kinds, norms, widths, similarities, strict=True):
-        found = outliers(values, factor)
+        above = outliers(values, factor)
         row = {
             "block": kind.index,
             "stage": kind.stage,
@@ -99,7 +118,7 @@ def block_rows(
         row |= {"height": values.shape[0], "width": values.shape[1], "channels": channels}
         row |= {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
         rows.append(
-            row | {"outliers": int(found.sum()), "outlier_share": float(found.mean()), "similarity_to_last": similarity}
+            row | {"outliers": int(above.sum()), "outlier_share": float(above.mean()), "similarity_to_last": similarity}
         )
     return rows
 
@@ -108,9 +127,9 @@ def outlier_rows(norms: Sequence[np.ndarray], factor: float, geometry: ImageGeom
     """One row an outlier: where it is (its middle, as shares of the original picture; above 1 in the padding beside
     it), and how far above the median.
     """
-    rows, (scale_y, scale_x) = (
-        [],
-        (padded / resized for padded, resized in zip(geometry.padded_size, geometry.resized_size, strict=True)),
+    rows = []
+    scale_y, scale_x = (
+        padded / resized for padded, resized in zip(geometry.padded_size, geometry.resized_size, strict=True)
     )
     for block, values in enumerate(norms):
         median, (height, width) = float(np.median(values)), values.shape
@@ -133,8 +152,6 @@ class BlockMeasures:
     norms: float32 [h, w] of each block; widths: their channels; successive: as `successive_similarity` gives it
     similarity: float32 [N, N], CKA; cosine: float32 [N, N], NaN between blocks of different widths; both on tokens of
                 `grid`
-    tokens: block -> [h, w, C], of the one that was shown last: the blocks of a large model are more than a cache of
-            encodings holds
     """
 
     norms: tuple[np.ndarray, ...]
@@ -146,91 +163,91 @@ class BlockMeasures:
     grid: tuple[int, int]
     geometry: ImageGeometry
     encode_ms: float
-    tokens: Mapping[int, Tensor] = field(default_factory=dict)
 
 
-def measure_blocks(model, encoding) -> BlockMeasures:
+def measure_blocks(model: "SamModel", encoding: LazyEncoding) -> BlockMeasures:
     """encoding: with its blocks kept."""
-    blocks = encoding.blocks
+    encoded = encoding.value
+    blocks = encoded.blocks or ()
     grid = common_grid(blocks)
     return BlockMeasures(
         norms=tuple(token_norms(tokens) for tokens in blocks),
-        kinds=tuple(block_kinds(model, encoding.settings.window_sizes)),
+        kinds=tuple(block_kinds(model, encoded.settings.window_sizes)),
         widths=tuple(tokens.shape[-1] for tokens in blocks),
         successive=tuple(successive_similarity(blocks)),
         similarity=cka_matrix(blocks, grid),
         cosine=cosine_matrix(blocks, grid),
         grid=grid,
-        geometry=encoding.geometry,
-        encode_ms=encoding.encode_ms,
+        geometry=encoded.geometry,
+        encode_ms=encoded.encode_ms,
     )
 
 
-def run(
-    model,
-    inputs: Inputs,
-    params: Params,
-    *,
-    encode: EncodeFunction = encode_plain,
-    progress: Progress | None = None,
-    measured: MutableMapping[tuple, BlockMeasures] | None = None,
-) -> Result:
-    """Encode the picture with every block kept, and measure.
+def block_tokens(encoding: LazyEncoding, block: int) -> Tensor:
+    """[h, w, C] of one block. encoding: with its blocks kept."""
+    return (encoding.value.blocks or ())[block]
 
-    measured: where measures are kept for later runs on the same encoding, so that a knob recomputes nothing; with them
-              only a channel of another block needs the encoding again
+
+def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
+    """Encode the picture with every block kept, and measure. Only a channel of another block needs the encoding again.
 
     images:  sheet, all norm maps side by side; map, the chosen block's norm or channel
     arrays:  norms_00, norms_01, ..., float32 [h, w] of each block; map, float32 [h, w]; similarity (linear CKA) and
              cosine (NaN between blocks of different widths), float32 [N, N]
-    metrics: blocks, max_norm and its block, outliers (of all blocks), outlier_blocks, last_max_over_median,
-             similarity_grid_h and similarity_grid_w
+    metrics: max_norm, outliers (of all blocks), outlier_blocks, last_max_over_median
+    facts:   blocks, max_norm_block, similarity_grid_h and similarity_grid_w
     tables:  blocks, outliers
     Raises ParamsError for a block or a channel the model doesn't have.
     """
-    report = progress or (lambda share, line: None)
     count = sum(model.info.blocks_per_stage)
     chosen = count - 1 if params.block is None else params.block
     if chosen >= count:
         raise ParamsError(f"This model has the blocks 0 to {count - 1}; there is no block {chosen}.")
-    measured = {} if measured is None else measured
-    key = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
-    found = measured.get(key)
+    lab.report(0.0, "Encoding the picture")
+    encoding = lab.encoding(model, inputs.picture, side=params.side, fit=params.fit, keep_blocks=True)
+    at_hand = not lab.knows(measure_blocks, model, encoding)
+    measures = lab.recall(measure_blocks, model, encoding)
+    lab.report(0.8, "Measuring")
     start = time.perf_counter()
-    if found is None or (params.channel is not None and chosen not in found.tokens):
-        report(0.0, "Encoding the picture")
-        encoding = encode(model, inputs.image, side=params.side, fit=params.fit, keep_blocks=True)
-        report(0.8, "Measuring")
-        start = time.perf_counter()
-        found = measured[key] = replace(
-            found or measure_blocks(model, encoding), tokens={chosen: encoding.blocks[chosen]}
-        )
-    norms, (grid_h, grid_w) = found.norms, found.grid
-    shown = norms[chosen] if params.channel is None else channel_map(found.tokens[chosen], params.channel)
-    rows = block_rows(norms, found.kinds, found.widths, found.successive, params.outlier_factor)
-    highest = int(np.argmax([row["max"] for row in rows]))
-    metrics = {"blocks": float(count), "max_norm": rows[highest]["max"], "max_norm_block": float(highest)}
-    metrics |= {
-        "outliers": float(sum(row["outliers"] for row in rows)),
-        "outlier_blocks": float(sum(row["outliers"] > 0 for row in rows)),
-    }
-    metrics |= {"last_max_over_median": rows[-1]["max"] / max(rows[-1]["median"], 1e-12)}
-    metrics |= {"similarity_grid_h": float(grid_h), "similarity_grid_w": float(grid_w)}
+    shown = measures.norms[chosen]
+    # While the encoding is there anyway, its shown block is kept for a look at single channels.
+    if at_hand or params.channel is not None:
+        tokens = lab.recall(block_tokens, encoding, chosen)
+        shown = shown if params.channel is None else channel_map(tokens, params.channel)
+    rows = block_rows(measures.norms, measures.kinds, measures.widths, measures.successive, params.outlier_factor)
+    highest, (grid_h, grid_w) = int(np.argmax([row["max"] for row in rows])), measures.grid
     images = {
-        "sheet": norm_sheet(norms, params.colormap),
+        "sheet": norm_sheet(measures.norms, params.colormap),
         "map": color_map(shown, float(shown.min()), float(shown.max()), params.colormap),
     }
-    report(1.0, "Done")
+    arrays = {f"norms_{index:02d}": values for index, values in enumerate(measures.norms)}
+    tables = {"blocks": rows, "outliers": outlier_rows(measures.norms, params.outlier_factor, measures.geometry)}
+    lab.report(1.0, "Done")
     return Result(
         NAME,
         params,
         images=images,
-        arrays={f"norms_{index:02d}": values for index, values in enumerate(norms)}
-        | {"map": shown, "similarity": found.similarity, "cosine": found.cosine},
-        metrics=metrics,
-        tables={"blocks": rows, "outliers": outlier_rows(norms, params.outlier_factor, found.geometry)},
-        timings={"encode_ms": found.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
+        arrays=arrays | {"map": shown, "similarity": measures.similarity, "cosine": measures.cosine},
+        metrics=_metrics(rows),
+        facts={
+            "blocks": count,
+            "max_norm_block": highest,
+            "similarity_grid_h": grid_h,
+            "similarity_grid_w": grid_w,
+        },
+        tables=tables,
+        timings={"encode_ms": measures.encode_ms, "measure_ms": 1000 * (time.perf_counter() - start)},
     )
+
+
+def _metrics(rows: list[dict[str, Any]]) -> dict[str, Metric]:
+    """rows: as `block_rows` gives them."""
+    return {
+        "max_norm": neutral(max(row["max"] for row in rows), key=True),
+        "outliers": neutral(sum(row["outliers"] for row in rows), key=True),
+        "outlier_blocks": neutral(sum(row["outliers"] > 0 for row in rows)),
+        "last_max_over_median": neutral(rows[-1]["max"] / max(rows[-1]["median"], 1e-12), key=True),
+    }
 
 
 def norm_sheet(norms: Sequence[np.ndarray], colormap: Colormap) -> np.ndarray:

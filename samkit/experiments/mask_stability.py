@@ -75,7 +75,7 @@ class Params(MaskParams):
         gt=0,
         le=2,
         allow_inf_nan=False,
-        description="The picture is resized by this and back before it is encoded: below 1 it loses detail, 1 leaves it alone.",
+        description="The picture is resized by this and back before it is encoded; below 1 it loses detail.",
         json_schema_extra=knob(step=0.05, usual=(0.05, 2.0), label="Input scale"),
     )
     mask_index: int | None = Field(

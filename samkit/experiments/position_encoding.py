@@ -1,13 +1,12 @@
 """ViT position encoding: what the encoder adds to its tokens so that they know where they are, on any grid.
 
 SAM v1 has one learned table, SAM v2 a coarse one plus a small one that is repeated window by window; both are stretched
-to the grid at hand. Nothing is
-encoded: a model is all that is looked at.
+to the grid at hand. Nothing is encoded: a model is all that is looked at.
 """
 
 import time
-from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,12 +14,16 @@ from pydantic import Field
 from torch import Tensor
 
 from samkit.errors import ParamsError
-from samkit.experiments.result import Inputs, PlainParams, Progress, Result
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.lab import LabLike
+from samkit.experiments.params import PlainParams, knob
+from samkit.experiments.result import Metric, Result, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
 
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
+
 NAME = "position-encoding"
-TITLE = "ViT position encoding"
-QUESTION = "How does the encoder know where a token is?"
 TAKES = ()
 
 MIN_GRID = 2
@@ -35,27 +38,46 @@ class Params(PlainParams):
     height: int | None = Field(
         default=None,
         ge=MIN_GRID,
-        description="tokens from top to bottom, up to twice the base grid; empty: the base grid",
+        description="Tokens from top to bottom, up to twice the base grid; empty: the base grid.",
+        json_schema_extra=knob(step=1, unit="tokens", label="Height"),
     )
     width: int | None = Field(
         default=None,
         ge=MIN_GRID,
-        description="tokens from left to right, up to twice the base grid; empty: the base grid",
+        description="Tokens from left to right, up to twice the base grid; empty: the base grid.",
+        json_schema_extra=knob(step=1, unit="tokens", label="Width"),
     )
     window_tiling: bool = Field(
-        default=True, description="SAM v2: with the table that is repeated window by window; SAM v1 has none"
+        default=True,
+        description="SAM v2 adds a second table that is repeated window by window; SAM v1 has one table only.",
+        json_schema_extra=knob(label="Repeated window table"),
     )
-    channel: int = Field(default=0, ge=0, description="the channel that is shown beside the norm")
+    channel: int = Field(
+        default=0,
+        ge=0,
+        description="The channel that is shown beside the norm.",
+        json_schema_extra=knob(step=1, label="Channel"),
+    )
     row: int | None = Field(
-        default=None, ge=0, description="of the token that all others are compared with; empty: the middle"
+        default=None,
+        ge=0,
+        description="Row of the token that all others are compared with; empty: the middle.",
+        json_schema_extra=knob(step=1, label="Row"),
     )
     column: int | None = Field(
-        default=None, ge=0, description="of the token that all others are compared with; empty: the middle"
+        default=None,
+        ge=0,
+        description="Column of the token that all others are compared with; empty: the middle.",
+        json_schema_extra=knob(step=1, label="Column"),
     )
-    colormap: Colormap = Field(default="viridis", description="colour scale of the maps")
+    colormap: Colormap = Field(
+        default="viridis",
+        description="Colour scale of the maps.",
+        json_schema_extra=knob(label="Colour scale"),
+    )
 
 
-def base_grid(model) -> int:
+def base_grid(model: "SamModel") -> int:
     """Tokens along a side of the encoder's first map at the model's native side."""
     return model.info.native_side // model.info.patch_size
 
@@ -142,7 +164,7 @@ class PositionMeasures:
     mean_frequency: np.ndarray
 
 
-def measure_positions(model, height: int, width: int, window_tiling: bool) -> PositionMeasures:
+def measure_positions(model: "SamModel", height: int, width: int, window_tiling: bool) -> PositionMeasures:
     """The bfloat16 encoding is made as in a model that was cast as a whole: from rounded tables, stretched and added in
     bfloat16.
     """
@@ -157,7 +179,7 @@ def measure_positions(model, height: int, width: int, window_tiling: bool) -> Po
     )
 
 
-def check_grid(model, params: Params) -> tuple[int, int]:
+def check_grid(model: "SamModel", params: Params) -> tuple[int, int]:
     """(height, width) of the grid. Raises ParamsError for one beyond twice the base grid, and for a token or a channel
     that isn't there.
     """
@@ -181,76 +203,67 @@ def check_grid(model, params: Params) -> tuple[int, int]:
     return height, width
 
 
-def run(
-    model,
-    inputs: Inputs,
-    params: Params,
-    *,
-    encode=None,
-    progress: Progress | None = None,
-    measured: MutableMapping[tuple, PositionMeasures] | None = None,
-) -> Result:
-    """Make the position encoding of a grid and measure it. `inputs` and `encode` are not used.
-
-    measured: where measures are kept for later runs on the same grid, so that a knob recomputes nothing
+def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
+    """Make the position encoding of a grid and measure it. `inputs` are not used.
 
     images:  norm, channel, components (the first three as red, green and blue), similarity, difference
     arrays:  norm, channel, similarity, difference, float32 [h, w]
-    metrics: height, width, channels, row and column of the compared token, mean_norm, component_1 to component_3
-             (shares of the variance), frequency (median over the channels of the strongest one, cycles per side),
-             mean_frequency (mean over the channels), bfloat16_error (relative L2), bfloat16_max (of a token)
+    metrics: mean_norm, component_1 to component_3 (shares of the variance), frequency (median over the channels of the
+             strongest one, cycles per side), mean_frequency (mean over the channels), bfloat16_error (relative L2),
+             bfloat16_max (of a token)
+    facts:   height, width, channels, row and column of the compared token
     tables:  channels
     Raises ParamsError for a grid, token or channel the model doesn't have.
     """
-    report = progress or (lambda share, line: None)
     start = time.perf_counter()
     height, width = check_grid(model, params)
-    report(0.1, "Stretching the tables")
-    measured = {} if measured is None else measured
+    lab.report(0.1, "Stretching the tables")
     tiled = params.window_tiling or model.info.family == "sam1"
-    key = (model.info.sha256, model.device, model.dtype, height, width, tiled)
-    found = measured[key] = measured.get(key) or measure_positions(model, height, width, tiled)
+    measures = lab.recall(measure_positions, model, height, width, tiled)
     row = height // 2 if params.row is None else params.row
     column = width // 2 if params.column is None else params.column
     maps = {
-        "norm": found.norm,
-        "channel": found.encoding[params.channel].numpy(),
-        "similarity": similarity_to(found.encoding, row, column),
+        "norm": measures.norm,
+        "channel": measures.encoding[params.channel].numpy(),
+        "similarity": similarity_to(measures.encoding, row, column),
+        "difference": measures.difference,
     }
-    maps["difference"] = found.difference
-    limits = {name: (float(values.min()), float(values.max())) for name, values in maps.items()} | {
-        "similarity": (-1.0, 1.0)
-    }
-    strongest = np.hypot(found.vertical, found.horizontal)
-    metrics = {
-        "height": height,
-        "width": width,
-        "channels": len(found.encoding),
-        "row": row,
-        "column": column,
-        "mean_norm": found.norm.mean(),
-    }
-    metrics |= {f"component_{index}": share for index, share in enumerate(found.shares, start=1)}
-    metrics |= {"frequency": np.median(strongest), "mean_frequency": found.mean_frequency.mean()}
-    total = float(found.encoding.norm())
-    metrics |= {
-        "bfloat16_error": float(np.linalg.norm(found.difference)) / max(total, 1e-12),
-        "bfloat16_max": found.difference.max(),
-    }
-    report(1.0, "Done")
+    limits = {name: (float(values.min()), float(values.max())) for name, values in maps.items()}
+    limits["similarity"] = -1.0, 1.0
+    images = {name: color_map(values, *limits[name], params.colormap) for name, values in maps.items()}
+    lab.report(1.0, "Done")
     return Result(
         NAME,
         params,
-        images={name: color_map(values, *limits[name], params.colormap) for name, values in maps.items()}
-        | {"components": found.components},
+        images=images | {"components": measures.components},
         arrays=maps,
-        metrics={name: float(value) for name, value in metrics.items()},
-        tables={"channels": channel_rows(found)},
+        metrics=_metrics(measures),
+        facts={
+            "height": height,
+            "width": width,
+            "channels": len(measures.encoding),
+            "row": row,
+            "column": column,
+        },
+        tables={"channels": channel_rows(measures)},
         timings={"measure_ms": 1000 * (time.perf_counter() - start)},
     )
 
 
-def channel_rows(measures: PositionMeasures) -> list[dict]:
+def _metrics(measures: PositionMeasures) -> dict[str, Metric]:
+    strongest = np.hypot(measures.vertical, measures.horizontal)
+    error = float(np.linalg.norm(measures.difference)) / max(float(measures.encoding.norm()), 1e-12)
+    metrics = {"mean_norm": neutral(measures.norm.mean(), key=True)}
+    metrics |= {f"component_{index}": neutral(share) for index, share in enumerate(measures.shares, start=1)}
+    return metrics | {
+        "frequency": neutral(np.median(strongest), key=True),
+        "mean_frequency": neutral(measures.mean_frequency.mean(), key=True),
+        "bfloat16_error": lower(error, key=True),
+        "bfloat16_max": lower(measures.difference.max()),
+    }
+
+
+def channel_rows(measures: PositionMeasures) -> list[dict[str, Any]]:
     """One row a channel for a table; frequencies in cycles per side of the grid."""
     spread = (
         measures.encoding.std(dim=(1, 2)).tolist()

@@ -1,16 +1,19 @@
 """Kept runs side by side: what was set differently, which metrics came out better, and how far the masks agree."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from samkit.errors import BadInput
-from samkit.media.pictures import read_picture
-from samkit.tracking.bundle.bundle import PICTURES, Bundle
+from samkit.experiments.result import Metric, lower
+from samkit.prompts import Prompts
+from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
+from samkit.tracking.bundle.record import RunRecord
 from samkit.tracking.store.tags import shown_mask
 
 MIN_COMPARED, MAX_COMPARED = 2, 12
@@ -21,19 +24,18 @@ COLORS = (
 """RGB of the outlines, one for each run in their order."""
 FIRST, SECOND, BOTH = (230, 85, 13), (31, 119, 180), (235, 235, 235)
 """RGB in a difference map: only the first run's, only the second's, and both."""
-HIGHER = ("iou", "stability_score", "j", "f", "j_and_f", "object_score", "found")
-LOWER = ("ms", "drift", "error")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter, metric or circumstance over all runs.
+    """One parameter, fact, metric or circumstance over all runs.
 
-    values: as kept, None where a run has none; best: indices of the best runs, none where nothing tells which that is
+    values: as kept, None where a run has none
+    best:   indices of the best runs; none where neither more nor less is better, or all are the same
     """
 
     name: str
-    values: tuple
+    values: tuple[Any, ...]
     best: tuple[int, ...] = ()
 
     @property
@@ -56,7 +58,7 @@ class MaskPair:
 
 
 class Comparison:
-    """2 to 12 runs, in the order given. Raises BadInput for fewer or more."""
+    """2 to 12 runs, in their order. Raises BadInput for fewer or more."""
 
     def __init__(self, bundles: Sequence[Bundle]):
         if not MIN_COMPARED <= len(bundles) <= MAX_COMPARED:
@@ -71,29 +73,26 @@ class Comparison:
     @cached_property
     def metrics(self) -> tuple[Row, ...]:
         """All metrics and timings, the best runs of each marked where more or less of it is better."""
-        return tuple(
-            Row(row.name, row.values, _best(row))
-            for row in _rows([bundle.record["metrics"] | bundle.record["timings"] for bundle in self.bundles])
-        )
+        measured = [
+            bundle.record.metrics | {name: lower(value) for name, value in bundle.record.timings.items()}
+            for bundle in self.bundles
+        ]
+        return tuple(_metric_row(name, measured) for name in dict.fromkeys(name for each in measured for name in each))
+
+    @cached_property
+    def facts(self) -> tuple[Row, ...]:
+        """What was so in each run and is neither better nor worse."""
+        return _rows([bundle.record.facts for bundle in self.bundles])
 
     @cached_property
     def circumstances(self) -> tuple[Row, ...]:
         """Experiment, model, pictures, prompts and what they ran on."""
-        told = []
-        for record in (bundle.record for bundle in self.bundles):
-            named = {key: record[key]["name"] for key in ("picture", "picture_b", "video") if key in record}
-            prompts = record["prompts"]
-            given = {"points": len(prompts.get("points", ())), "boxes": len(prompts.get("boxes", ()))}
-            said = {
-                "experiment": record["experiment"],
-                "model": record["model"]["name"],
-                **named,
-                **given,
-                "device": record["device"],
-                "dtype": record["dtype"],
-            }
-            told.append(said | {"prompts": _prompts_text(prompts)})
-        return _rows(told)
+        return _rows([_circumstances(bundle.record) for bundle in self.bundles])
+
+    @property
+    def conditions(self) -> tuple[Row, ...]:
+        """All by which runs can differ but what was measured: circumstances, parameters and facts."""
+        return (*self.circumstances, *self.params, *self.facts)
 
     @cached_property
     def mask_names(self) -> tuple[str, ...]:
@@ -102,56 +101,58 @@ class Comparison:
         """
         counts: dict[str, int] = {}
         for bundle in self.bundles:
-            for name in bundle.record["masks"]:
+            for name in bundle.record.masks:
                 counts[name] = counts.get(name, 0) + 1
         shared = [name for name, count in counts.items() if count > 1]
         first = shown_mask(shared)
         if first is None:
-            return ("",) if sum(bool(bundle.record["masks"]) for bundle in self.bundles) > 1 else ()
+            return ("",) if sum(bool(bundle.record.masks) for bundle in self.bundles) > 1 else ()
         return (first, *sorted(name for name in shared if name != first))
+
+    def mask_of(self, index: int, name: str) -> str | None:
+        """Which of that run's masks stands under a name of `mask_names`; None where it has none."""
+        masks = self.bundles[index].record.masks
+        own = name or shown_mask(masks)
+        return own if own in masks else None
 
     def masks(self, name: str) -> tuple[np.ndarray | None, ...]:
         """bool [H, W] for each run, None where it has no such mask. "": the mask that stands for the run."""
-        named = [name or shown_mask(bundle.record["masks"]) for bundle in self.bundles]
-        return tuple(
-            bundle.mask(each) if each in bundle.record["masks"] else None
-            for bundle, each in zip(self.bundles, named, strict=True)
-        )
+        names = [self.mask_of(index, name) for index in range(len(self.bundles))]
+        return tuple(bundle.mask(own) if own else None for bundle, own in zip(self.bundles, names, strict=True))
 
     def picture(self, index: int, name: str) -> np.ndarray | None:
-        """uint8 [H, W, 3]: what that run's mask of that name lies on; None where the run took no picture."""
-        file = ground_file(self.bundles[index], name)
-        return read_picture(file).rgb if file.is_file() else None
+        """uint8 [H, W, 3]: what that run's mask of that name lies on, as large as the mask; the run's first picture
+        where it has no such mask. None where there is no picture.
+        """
+        bundle, own = self.bundles[index], self.mask_of(index, name)
+        picture = ground(bundle, own) if own else bundle.picture("image")
+        return picture.rgb if picture else None
 
     def grounds(self, name: str) -> tuple[tuple[int, ...], ...]:
         """Groups of two or more runs, by index, the largest first, whose masks of that name lie on one picture: only
         those can be laid over each other.
         """
-        groups: dict[tuple, list[int]] = {}
-        for index, (bundle, mask) in enumerate(zip(self.bundles, self.masks(name), strict=True)):
-            if mask is not None:
-                groups.setdefault((_ground_sha256(bundle, name), mask.shape), []).append(index)
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for index, bundle in enumerate(self.bundles):
+            own = self.mask_of(index, name)
+            sha256 = ground_sha256(bundle, own) if own else ""
+            if own and sha256:
+                groups.setdefault((sha256, mask_size(bundle, own)), []).append(index)
         return tuple(sorted((tuple(group) for group in groups.values() if len(group) > 1), key=len, reverse=True))
 
 
-def ground_file(bundle: Bundle, name: str) -> Path:
-    """The picture a mask lies on; it need not be there."""
-    return bundle.path / "inputs" / f"{_ground_field(bundle, name)}.png"
-
-
-def _ground_field(bundle: Bundle, name: str) -> str:
-    """The field of `Inputs` a mask lies on: of two pictures, what was tracked or found lies on the one that was not
-    prompted.
-    """
-    elsewhere = "tracked" in name or name == "mask_similar"
-    return (
-        "image_b" if "picture_b" in bundle.record and elsewhere != (bundle.params.get("prompt_on") == "b") else "image"
-    )
-
-
-def _ground_sha256(bundle: Bundle, name: str) -> str:
-    told = bundle.record.get(PICTURES[_ground_field(bundle, name)]) or bundle.record.get("video") or {}
-    return told.get("sha256", "")
+def _circumstances(record: RunRecord) -> dict[str, Any]:
+    entries = {"picture": record.picture, "picture_b": record.picture_b, "video": record.video}
+    return {
+        "experiment": record.experiment,
+        "model": record.model.name,
+        **{key: entry.name for key, entry in entries.items() if entry is not None},
+        "points": len(record.prompts.points),
+        "boxes": len(record.prompts.boxes),
+        "device": record.device,
+        "dtype": record.dtype,
+        "prompts": _prompts_text(record.prompts),
+    }
 
 
 def compare_pair(first: np.ndarray, second: np.ndarray) -> MaskPair:
@@ -191,8 +192,8 @@ def outlines(rgb: np.ndarray, masks: Sequence[np.ndarray], colors: Sequence[tupl
     drawn = _dim(rgb)
     thickness = max(1, round(max(rgb.shape[:2]) / 350))
     for mask, color in zip(masks, colors, strict=True):
-        found, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, found, -1, color, thickness, cv2.LINE_AA)
+        contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, contours, -1, color, thickness, cv2.LINE_AA)
     return drawn
 
 
@@ -201,37 +202,35 @@ def _dim(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor((grey * 0.6).astype(np.uint8), cv2.COLOR_GRAY2RGB)
 
 
-def _rows(told: Sequence[dict]) -> tuple[Row, ...]:
-    names = dict.fromkeys(name for values in told for name in values)
-    return tuple(Row(name, tuple(_plain(values.get(name)) for values in told)) for name in names)
+def _rows(runs: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
+    """A row for each name that is in one of the runs, in the order of the first run that has it."""
+    names = dict.fromkeys(name for values in runs for name in values)
+    return tuple(Row(name, tuple(_plain(values.get(name)) for values in runs)) for name in names)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Lists become tuples, so that values can be compared and counted."""
     return tuple(_plain(each) for each in value) if isinstance(value, list) else value
 
 
-def _best(row: Row) -> tuple[int, ...]:
-    words = [word for word in row.name.split("_") if not word.isdigit()]
-    stem = "_".join(words)
-    if row.name.endswith("_index") or not row.differs:
-        return ()
-    lower = any(stem == end or stem.endswith(f"_{end}") for end in LOWER)
-    if not lower and not any(stem == end or stem.endswith(f"_{end}") or stem.startswith(f"{end}_") for end in HIGHER):
-        return ()
-    there = {index: value for index, value in enumerate(row.values) if _is_finite(value)}
-    if len(there) < MIN_COMPARED:
-        return ()
-    best = min(there.values()) if lower else max(there.values())
-    return tuple(index for index, value in there.items() if value == best)
+def _metric_row(name: str, runs: Sequence[Mapping[str, Metric]]) -> Row:
+    metrics = [each.get(name) for each in runs]
+    row = Row(name, tuple(metric.value if metric else None for metric in metrics))
+    ends = {metric.better for metric in metrics if metric}
+    better = ends.pop() if len(ends) == 1 else None
+    values = {index: value for index, value in enumerate(row.values) if _is_finite(value)}
+    if better is None or not row.differs or len(values) < MIN_COMPARED:
+        return row
+    best = min(values.values()) if better == "lower" else max(values.values())
+    return replace(row, best=tuple(index for index, value in values.items() if value == best))
 
 
-def _is_finite(value) -> bool:
+def _is_finite(value: object) -> bool:
     """Whether it is a number that can be better or worse than another."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
-def _prompts_text(prompts: dict) -> str:
-    points = [f"{'+' if label else '−'}({x:.3f}, {y:.3f})" for x, y, label in prompts.get("points", ())]
-    boxes = [f"box({', '.join(f'{value:.3f}' for value in box)})" for box in prompts.get("boxes", ())]
+def _prompts_text(prompts: Prompts) -> str:
+    points = [f"{'+' if label else '−'}({x:.3f}, {y:.3f})" for x, y, label in prompts.points]
+    boxes = [f"box({', '.join(f'{value:.3f}' for value in box)})" for box in prompts.boxes]
     return " ".join([*points, *boxes]) or "none"

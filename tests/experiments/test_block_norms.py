@@ -19,10 +19,12 @@ from samkit.experiments.block_norms import (
     run,
     token_norms,
 )
-from samkit.experiments.result import Inputs, encode_plain
+from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
 from samkit.models.geometry import plan_geometry
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.lab import Lab
+from samkit.work.memory import Memory
 from samkit.work.replay import replay
 from tests.parity.cases import PICTURES, load_pair
 from tests.random_models import SMALL_MODELS, save_random_model
@@ -39,10 +41,10 @@ def model(request, tmp_path_factory):
 
 
 def test_every_figure_is_what_numpy_gives(model):
-    result = run(model, Inputs(PICTURE), Params(block=1, outlier_factor=1.2))
+    result = run(model, Inputs(PICTURE), Params(block=1, outlier_factor=1.2), Lab())
     blocks = model.encode_image(PICTURE.rgb, keep_blocks=True).blocks
     rows = result.tables["blocks"]
-    assert result.metrics["blocks"] == len(blocks) == len(rows)
+    assert result.facts["blocks"] == len(blocks) == len(rows)
     for index, (tokens, row) in enumerate(zip(blocks, rows, strict=True)):
         norms = np.sqrt((tokens.numpy().astype(np.float64) ** 2).sum(-1))
         np.testing.assert_allclose(result.arrays[f"norms_{index:02d}"], norms, rtol=1e-5)
@@ -52,11 +54,7 @@ def test_every_figure_is_what_numpy_gives(model):
         )
         assert row["outliers"] == (norms > 1.2 * np.median(norms)).sum()
     np.testing.assert_array_equal(result.arrays["map"], result.arrays["norms_01"])
-    assert (
-        result.metrics["max_norm"]
-        == max(row["max"] for row in rows)
-        == rows[int(result.metrics["max_norm_block"])]["max"]
-    )
+    assert result.value("max_norm") == max(row["max"] for row in rows) == rows[result.facts["max_norm_block"]]["max"]
     json.dumps(result.tables, allow_nan=False)
 
 
@@ -73,7 +71,7 @@ def test_norms_are_those_of_the_official_packages_blocks(name, tmp_path):
         _official_features(pair, pair.official, PICTURES["wide"], None)
     for hook in hooks:
         hook.remove()
-    result = run(pair.model, Inputs(Picture.from_array(PICTURES["wide"])), Params())
+    result = run(pair.model, Inputs(Picture.from_array(PICTURES["wide"])), Params(), Lab())
     for index, tokens in enumerate(theirs):
         np.testing.assert_allclose(
             result.arrays[f"norms_{index:02d}"], tokens.norm(dim=-1).numpy(), atol=1e-3, rtol=1e-4
@@ -105,40 +103,33 @@ def test_places_of_outliers_are_those_on_the_picture():
     assert (on["x"], on["y"]) == (2.5 / 8, 3.5 / 4) and beside["y"] == 6.5 / 4
 
 
-def test_measures_that_are_kept_need_no_encoding(model):
-    measured, made = {}, []
-
-    def encode(*given, **options):
-        made.append(options)
-        return encode_plain(*given, **options)
-
-    first = run(model, Inputs(PICTURE), Params(), encode=encode, measured=measured)
-    again = run(
-        model, Inputs(PICTURE), Params(outlier_factor=1.1, block=0, colormap="magma"), encode=encode, measured=measured
-    )
-    assert len(made) == 1 and again.timings["encode_ms"] == first.timings["encode_ms"]
-    run(model, Inputs(PICTURE), Params(channel=1), encode=encode, measured=measured)
-    assert len(made) == 1, "the block that was shown is kept"
+def test_measures_that_are_kept_need_no_encoding(model, calls):
+    lab, inputs = Lab(encodings=Memory(1)), Inputs(PICTURE)
+    first = run(model, inputs, Params(), lab)
+    again = run(model, inputs, Params(outlier_factor=1.1, block=0, colormap="magma"), lab)
+    assert calls["encode_image"] == 1 and again.timings["encode_ms"] == first.timings["encode_ms"]
+    run(model, inputs, Params(channel=1), lab)
+    assert calls["encode_image"] == 1, "the block that was shown is kept"
     for channel in (1, 2):
-        shown = run(model, Inputs(PICTURE), Params(block=0, channel=channel), encode=encode, measured=measured)
-    assert len(made) == 2
+        shown = run(model, inputs, Params(block=0, channel=channel), lab)
+    assert calls["encode_image"] == 2
     np.testing.assert_array_equal(
         shown.arrays["map"], model.encode_image(PICTURE.rgb, keep_blocks=True).blocks[0][..., 2].numpy()
     )
 
 
 def test_a_channel_is_shown_and_one_that_is_not_there_refused(model):
-    result = run(model, Inputs(PICTURE), Params(block=0, channel=2))
+    result = run(model, Inputs(PICTURE), Params(block=0, channel=2), Lab())
     blocks = model.encode_image(PICTURE.rgb, keep_blocks=True).blocks
     np.testing.assert_array_equal(result.arrays["map"], blocks[0][..., 2].numpy())
     with pytest.raises(ParamsError, match="no channel 9999"):
         channel_map(blocks[0], 9999)
     with pytest.raises(ParamsError, match="no block 99"):
-        run(model, Inputs(PICTURE), Params(block=99))
+        run(model, Inputs(PICTURE), Params(block=99), Lab())
 
 
 def test_a_kept_run_replays(model, tmp_path):
-    result = run(model, Inputs(PICTURE), Params())
+    result = run(model, Inputs(PICTURE), Params(), Lab())
     write_bundle(
         tmp_path / "run", result=result, inputs=Inputs(PICTURE), model_info=model.info, device="cpu", dtype="float32"
     )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import samkit
 from samkit.cli import app
 from samkit.errors import ParamsError
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
 from samkit.experiments.position_encoding import (
     Params,
@@ -20,8 +21,8 @@ from samkit.experiments.position_encoding import (
     run,
     similarity_to,
 )
-from samkit.experiments.result import Inputs
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
 
@@ -72,31 +73,32 @@ def test_similarity_is_the_cosine():
 
 
 def test_a_run_measures_the_models_own_encoding(model):
-    result = run(model, Inputs(), Params(height=20, width=30, channel=5, row=3, column=4))
+    result = run(model, Inputs(), Params(height=20, width=30, channel=5, row=3, column=4), Lab())
     encoding = model.position_encoding(20, 30).numpy()
     np.testing.assert_allclose(result.arrays["norm"], np.linalg.norm(encoding, axis=0), rtol=1e-5)
     np.testing.assert_array_equal(result.arrays["channel"], encoding[5])
     rounded = model.position_encoding(20, 30, dtype="bfloat16").numpy()
-    assert result.metrics["bfloat16_error"] == pytest.approx(
+    assert result.value("bfloat16_error") == pytest.approx(
         np.linalg.norm(encoding - rounded) / np.linalg.norm(encoding), rel=1e-4
     )
-    assert 0 < result.metrics["bfloat16_error"] < 0.05 and len(result.tables["channels"]) == len(encoding)
+    assert 0 < result.value("bfloat16_error") < 0.05 and len(result.tables["channels"]) == len(encoding)
     assert result.images["components"].shape == (20, 30, 3) and result.arrays["similarity"][3, 4] == pytest.approx(1)
 
 
 def test_without_its_windows_the_encoding_is_smoother(model):
-    tiled, plain = (run(model, Inputs(), Params(window_tiling=tiling)).metrics for tiling in (True, False))
-    assert tiled["height"] == base_grid(model) == model.info.native_side // 4
-    assert plain["mean_frequency"] < 0.6 * tiled["mean_frequency"]
+    tiled, plain = (run(model, Inputs(), Params(window_tiling=tiling), Lab()) for tiling in (True, False))
+    assert tiled.facts["height"] == base_grid(model) == model.info.native_side // 4
+    assert plain.value("mean_frequency") < 0.6 * tiled.value("mean_frequency")
 
 
-def test_a_knob_recomputes_nothing(model):
-    store = {}
-    first = run(model, Inputs(), Params(), measured=store)
-    again = run(model, Inputs(), Params(channel=3, row=0, column=0), measured=store)
-    assert len(store) == 1 and again.arrays["norm"] is first.arrays["norm"]
-    run(model, Inputs(), Params(window_tiling=False), measured=store)
-    assert len(store) == 2
+def test_a_knob_recomputes_nothing(model, calls):
+    lab = Lab()
+    first = run(model, Inputs(), Params(), lab)
+    measured = calls.taken()
+    again = run(model, Inputs(), Params(channel=3, row=0, column=0), lab)
+    assert not calls.taken() and again.arrays["norm"] is first.arrays["norm"]
+    run(model, Inputs(), Params(window_tiling=False), lab)
+    assert calls.taken() == measured
 
 
 @pytest.mark.parametrize(
@@ -111,19 +113,19 @@ def test_a_knob_recomputes_nothing(model):
 def test_what_the_model_does_not_have_is_refused(model, values, words):
     assert 2 * base_grid(model) < 200 and base_grid(model) < 99
     with pytest.raises(ParamsError, match=words):
-        run(model, Inputs(), Params(**values))
+        run(model, Inputs(), Params(**values), Lab())
 
 
 def test_grids_from_the_smallest_to_the_largest(model):
     largest = 2 * base_grid(model)
     for height, width in ((2, 2), (2, largest), (largest, 3)):
-        assert run(model, Inputs(), Params(height=height, width=width)).arrays["norm"].shape == (height, width)
+        assert run(model, Inputs(), Params(height=height, width=width), Lab()).arrays["norm"].shape == (height, width)
     with pytest.raises(ParamsError, match="height"):
         build_params(Params, {"height": 1})
 
 
 def test_a_run_without_a_picture_is_kept_and_replayed(model, tmp_path):
-    result = run(model, Inputs(), Params(height=12))
+    result = run(model, Inputs(), Params(height=12), Lab())
     bundle = write_bundle(
         tmp_path / "run", result=result, inputs=Inputs(), model_info=model.info, device=model.device, dtype=model.dtype
     )
@@ -138,12 +140,13 @@ def test_the_command_line_gives_the_same_and_takes_no_picture(model, tmp_path):
     words = ["run", "position-encoding", "--model", "nano-sam2", "--set", "height=16", "--json", "--out"]
     done = CliRunner().invoke(app, [*words, str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["metrics"] == dict(run(model, Inputs(), Params(height=16)).metrics)
+    metrics = run(model, Inputs(), Params(height=16), Lab()).metrics
+    assert json.loads(done.stdout)["metrics"] == {name: metric.value for name, metric in metrics.items()}
     refused = CliRunner().invoke(app, [*words, str(tmp_path / "other"), "--image", "sample:coffee"])
     assert refused.exit_code != 0
 
 
 def test_bfloat16_of_a_v1_table(tmp_path):
     path = save_random_model(tmp_path / "v1.safetensors", SMALL_SAM1)
-    result = run(samkit.load_model(path, device="cpu"), Inputs(), Params(height=5, width=7, window_tiling=False))
-    assert result.metrics["bfloat16_error"] > 0 and result.arrays["norm"].shape == (5, 7)
+    result = run(samkit.load_model(path, device="cpu"), Inputs(), Params(height=5, width=7, window_tiling=False), Lab())
+    assert result.value("bfloat16_error") > 0 and result.arrays["norm"].shape == (5, 7)

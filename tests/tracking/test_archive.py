@@ -16,6 +16,8 @@ from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import made_up_bundle
 from tests.tracking.test_bundle import assert_same_run
 
+DATA = Path(__file__).parents[1] / "data" / "schema_1"
+
 
 @pytest.fixture
 def two(tmp_path):
@@ -188,10 +190,8 @@ def with_record(entries: dict, **more) -> None:
 def with_file(entries: dict, file: str, content: bytes) -> None:
     """The file changed, with a checksum that fits."""
     entries[file] = content
-    told = json.loads(entries["run.json"])["files"] | {
-        file: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    }
-    with_record(entries, files=told)
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    with_record(entries, files=json.loads(entries["run.json"])["files"] | {file: entry})
 
 
 def mixed(two, tmp_path, change) -> Path:
@@ -205,11 +205,25 @@ def mixed(two, tmp_path, change) -> Path:
 
 
 WRONG_RECORDS = [
-    {"metrics": {"a": None}},
-    {"metrics": {"a": float("nan")}},
-    {"metrics": {"a": float("inf")}},
-    {"metrics": {"a": True}},
-    {"metrics": {"../a": 1.0}},
+    {"metrics": {"a": {"value": None}}},
+    {"metrics": {"a": {"value": float("nan")}}},
+    {"metrics": {"a": {"value": float("inf")}}},
+    {"metrics": {"a": {"value": True}}},
+    {"metrics": {"a": {"value": 10**400}}},
+    {"metrics": {"a": {"value": 1.0, "better": "worse"}}},
+    {"metrics": {"a": 1.0}},
+    {"metrics": {"../a": {"value": 1.0}}},
+    {"facts": None},
+    {"facts": {"a": None}},
+    {"facts": {"a": [1]}},
+    {"facts": {"a": 10**30}},
+    {"facts": {"a": "x" * 5_000}},
+    {"facts": {"../a": 1}},
+    {"facts": {f"a{number}": number for number in range(101)}},
+    {"threads": None},
+    {"masks": ["mask_0"]},
+    {"masks": {"mask_0": {"on": "mask_0"}}},
+    {"masks": {"mask_0": {}}},
     {"timings": {"a_ms": "soon"}},
     {"params": {"a=b'": 1}},
     {"params": {"a": float("nan")}},
@@ -230,13 +244,38 @@ WRONG_RECORDS = [
 ]
 
 
-@pytest.mark.parametrize("told", WRONG_RECORDS, ids=lambda told: json.dumps(told)[:40])
-def test_a_record_that_no_store_could_hold_is_refused_with_its_file(two, tmp_path, told):
+@pytest.mark.parametrize("wrong", WRONG_RECORDS, ids=lambda wrong: json.dumps(wrong)[:40])
+def test_a_record_that_no_store_could_hold_is_refused_with_its_file(two, tmp_path, wrong):
     refused(
-        mixed(two, tmp_path, lambda entries: with_record(entries, **told)),
+        mixed(two, tmp_path, lambda entries: with_record(entries, **wrong)),
         tmp_path / "in",
-        next(iter(told)) + "|not a kept run|another version",
+        next(iter(wrong)) + "|not a kept run|another version",
     )
+
+
+WRONG_IN_SCHEMA_1 = [
+    {"metrics": {"a": None}},
+    {"metrics": {"a": float("nan")}},
+    {"metrics": {"a": float("inf")}},
+    {"metrics": {"a": True}},
+    {"metrics": {"../a": 1.0}},
+    {"metrics": {"mask_index": "first"}},
+    {"metrics": {"mask_index": True}},
+    {"metrics": {"mask_index": 10**400}},
+    {"metrics": [1.0]},
+    {"masks": {"mask_0": {"on": "image"}}},
+    {"masks": ["../inputs/image"]},
+    {"masks": [1]},
+    *(wrong for wrong in WRONG_RECORDS if not {"metrics", "facts", "masks", "schema"} & wrong.keys()),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_IN_SCHEMA_1, ids=lambda wrong: json.dumps(wrong)[:40])
+def test_a_record_of_schema_1_that_no_store_could_hold_is_refused(tmp_path, wrong):
+    source = rewritten(
+        DATA / "cross-image-on-b.zip", tmp_path / "bad.zip", lambda entries: with_record(entries, **wrong)
+    )
+    refused(source, tmp_path / "in", next(iter(wrong)) + "|not a kept run")
 
 
 @pytest.mark.parametrize(
@@ -264,8 +303,8 @@ def test_a_run_without_prompts_is_refused(two, tmp_path):
         with_record(
             entries,
             files={
-                file: told
-                for file, told in json.loads(entries["run.json"])["files"].items()
+                file: entry
+                for file, entry in json.loads(entries["run.json"])["files"].items()
                 if file != "inputs/prompts.json"
             },
         )

@@ -1,11 +1,14 @@
 """Kept runs side by side, against plain numpy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from samkit.errors import BadInput
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import Params
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Mask, Metric, Result, higher, lower, neutral
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import write_bundle
@@ -27,7 +30,13 @@ def blob(*limits: int, size=SIZE) -> np.ndarray:
 
 
 def kept(folder, image, masks: dict, prompts=None, metrics=None, experiment="mask-stability", **params):
-    result = Result(experiment, Params(**params), masks=masks, metrics=metrics or {}, timings={"encode_ms": 5.0})
+    result = Result(
+        experiment,
+        Params(**params),
+        masks={name: Mask(pixels) for name, pixels in masks.items()},
+        metrics=metrics or {},
+        timings={"encode_ms": 5.0},
+    )
     inputs = Inputs(image=image, prompts=prompts or Prompts(points=[(0.5, 0.5, 1)]))
     return write_bundle(
         folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", name=folder.name
@@ -40,22 +49,22 @@ def three(tmp_path):
     first = kept(
         tmp_path / "a",
         same,
-        {"chosen": blob(5, 25, 5, 30), "mask_0": blob(0, 9, 0, 9)},
-        metrics={"predicted_iou": 0.5, "area_px": 500.0},
+        {"mask_chosen": blob(5, 25, 5, 30), "mask_0": blob(0, 9, 0, 9)},
+        metrics={"predicted_iou": higher(0.5), "area_px": neutral(500.0)},
     )
     second = kept(
         tmp_path / "b",
         same,
-        {"chosen": blob(10, 30, 5, 30)},
-        metrics={"predicted_iou": 0.75, "area_px": 500.0},
+        {"mask_chosen": blob(10, 30, 5, 30)},
+        metrics={"predicted_iou": higher(0.75), "area_px": neutral(500.0)},
         upper_threshold=4.0,
     )
     third = kept(
         tmp_path / "c",
         other,
-        {"chosen": blob(0, 9, 0, 9)},
+        {"mask_chosen": blob(0, 9, 0, 9)},
         Prompts(boxes=[(0, 0, 0.5, 0.5)]),
-        {"predicted_iou": 0.75},
+        {"predicted_iou": higher(0.75)},
         side=512,
     )
     return Comparison([first, second, third])
@@ -68,19 +77,21 @@ def named(rows, name):
 def test_what_differs_is_told_apart_from_what_is_the_same(three):
     assert {each.name for each in three.params if each.differs} == {"upper_threshold", "side"}
     assert named(three.params, "upper_threshold").values == (8.0, 4.0, 8.0)
-    told = {each.name: each for each in three.circumstances}
-    assert not told["model"].differs and told["picture"].values == ("picture 1", "picture 1", "picture 2")
-    assert told["points"].values == (1, 1, 0) and told["prompts"].differs
+    rows = {each.name: each for each in three.circumstances}
+    assert not rows["model"].differs and rows["picture"].values == ("picture 1", "picture 1", "picture 2")
+    assert rows["points"].values == (1, 1, 0) and rows["prompts"].differs
 
 
 def test_metrics_that_are_no_numbers_are_never_the_best(three):
+    bundles = []
     for bundle, value in zip(three.bundles, (float("nan"), 0.5, 0.75), strict=True):
-        bundle.record["metrics"] = {
-            "predicted_iou": value,
-            "jitter_iou": "high" if value == 0.5 else 0.5,
-            "drift_error": None,
+        metrics = {
+            "predicted_iou": Metric(value, "higher"),
+            "jitter_iou": Metric("high" if value == 0.5 else 0.5, "higher"),
+            "drift_error": Metric(None, "lower"),
         }
-    best = {row.name: row.best for row in Comparison(three.bundles).metrics}
+        bundles.append(replace(bundle, record=bundle.record.model_copy(update={"metrics": metrics})))
+    best = {row.name: row.best for row in Comparison(bundles).metrics}
     assert best["predicted_iou"] == (2,) and best["jitter_iou"] == (0, 2) and best["drift_error"] == ()
 
 
@@ -93,7 +104,10 @@ def test_the_best_are_marked_only_where_something_tells_which_they_are(three):
 def test_less_is_better_for_times_and_drift(tmp_path):
     runs = [
         kept(
-            tmp_path / str(value), picture(1), {"chosen": blob(1, 5, 1, 5)}, metrics={"drift": value, "wait_ms": -value}
+            tmp_path / str(value),
+            picture(1),
+            {"mask_chosen": blob(1, 5, 1, 5)},
+            metrics={"drift": lower(value), "wait_ms": lower(-value)},
         )
         for value in (0.3, 0.1)
     ]
@@ -116,14 +130,14 @@ def test_iou_matrix_is_that_of_the_definition():
 
 def test_a_pair_is_counted_pixel_by_pixel():
     first, second = RNG.random(SIZE) > 0.4, RNG.random(SIZE) > 0.7
-    told = compare_pair(first, second)
-    assert (told.only_first, told.only_second, told.both) == (
+    pair = compare_pair(first, second)
+    assert (pair.only_first, pair.only_second, pair.both) == (
         (first & ~second).sum(),
         (second & ~first).sum(),
         (first & second).sum(),
     )
     assert (
-        told.iou == (first & second).sum() / (first | second).sum()
+        pair.iou == (first & second).sum() / (first | second).sum()
         and compare_pair(first & False, first & False).iou == 1
     )
 

@@ -12,8 +12,9 @@ import pytest
 from samkit.errors import BadInput
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
+from samkit.tracking.bundle import film_inputs
 from samkit.tracking.bundle.archive import export_runs, import_runs
-from samkit.tracking.bundle.bundle import film_inputs, read_bundle, write_bundle
+from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from tests.tracking.conftest import MODEL, made_up_result
 
 
@@ -32,15 +33,18 @@ def kept_with(video, folder):
     )
 
 
-def placed(bundle, place: str, **more):
-    told = bundle.record | {"video": bundle.record["video"] | {"place": place} | more}
-    (bundle.path / "run.json").write_text(json.dumps(told))
+def placed(bundle, place: str, files: dict | None = None, **more):
+    """The run's folder, its film said to lie elsewhere. files: more entries of files"""
+    document = bundle.record.to_dict()
+    document["video"] |= {"place": place} | more
+    document["files"] |= files or {}
+    (bundle.path / "run.json").write_text(json.dumps(document))
     return bundle.path
 
 
 @pytest.fixture
 def never_opened(monkeypatch):
-    monkeypatch.setattr(film_inputs, "open_video", lambda *given, **more: pytest.fail("a film was opened"))
+    monkeypatch.setattr(film_inputs, "open_video", lambda *arguments, **more: pytest.fail("a film was opened"))
 
 
 def test_a_film_at_its_own_place_is_opened_while_it_is_the_same(tmp_path):
@@ -57,7 +61,7 @@ def test_a_film_at_its_own_place_is_opened_while_it_is_the_same(tmp_path):
 def test_another_film_and_none_are_answered_alike_and_never_opened(tmp_path, never_opened):
     folder = pictures(tmp_path / "film", 10)
     bundle = kept_with(open_video(folder), tmp_path / "run")
-    said = set()
+    sentences = set()
     for change in (
         lambda: cv2.imwrite(str(folder / "003.png"), np.zeros((48, 64, 3), np.uint8)),
         lambda: shutil.rmtree(folder),
@@ -66,8 +70,8 @@ def test_another_film_and_none_are_answered_alike_and_never_opened(tmp_path, nev
         change()
         with pytest.raises(BadInput, match="put that same film there") as error:
             bundle.inputs()
-        said.add(str(error.value))
-    assert len(said) == 1
+        sentences.add(str(error.value))
+    assert len(sentences) == 1
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/etc/passwd", "/nowhere", "film", "../film", "~/film"])
@@ -100,11 +104,6 @@ def test_a_place_in_the_run_that_is_no_film_of_it_is_refused(tmp_path, place):
 def test_a_film_kept_with_its_run_must_be_the_one_it_tells(tmp_path, never_opened):
     bundle = kept_with(open_video(pictures(tmp_path / "film", 10)), tmp_path / "run")
     (bundle.path / "inputs" / "video.mp4").write_bytes(b"another")
-    files = bundle.record["files"] | {
-        "inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}
-    }
-    (bundle.path / "run.json").write_text(
-        json.dumps(bundle.record | {"files": files, "video": bundle.record["video"] | {"place": "inputs/video.mp4"}})
-    )
+    files = {"inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}}
     with pytest.raises(BadInput, match="missing or damaged"):
-        read_bundle(bundle.path).inputs()
+        read_bundle(placed(bundle, "inputs/video.mp4", files)).inputs()

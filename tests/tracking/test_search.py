@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
+from samkit.experiments.result import Mask
 from samkit.tracking.bundle.bundle import write_bundle
 from samkit.tracking.store.edit import delete_run, note_run, read_run, rename_run, restore_run, tag_run
 from samkit.tracking.store.search import Query, filter_string, kept_experiments, neighbours, search_runs, split_text
@@ -28,7 +29,7 @@ def keep(
 ) -> str:
     result, inputs = made_up_result(seed)
     inputs = replace(inputs, image=type(inputs.image)(inputs.image.rgb, picture))
-    given = dict(
+    parts = dict(
         result=replace(result, experiment=experiment),
         inputs=inputs,
         model_info=MODEL,
@@ -37,7 +38,7 @@ def keep(
         name=name,
         note=note,
     )
-    return store.keep(write_bundle(folder / f"run{seed}", **given)).run_id
+    return store.keep(write_bundle(folder / f"run{seed}", **parts)).run_id
 
 
 def keep_three(store: RunStore, folder) -> dict[int, str]:
@@ -56,9 +57,9 @@ def store(request, tmp_path_factory) -> RunStore:
         return RunStore(request.getfixturevalue("http_uri"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMKIT_HOME", str(folder))
-        made = RunStore(f"sqlite:///{folder / 'mlflow.db'}")
-        keep(made, folder, 9, "of no test")
-    return made
+        store = RunStore(f"sqlite:///{folder / 'mlflow.db'}")
+        keep(store, folder, 9, "of no test")
+    return store
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +265,7 @@ def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):
         and found(own, text="cup") == []
     )
     record = store.load(ids[0], tmp_path / "loaded").record
-    assert (record["name"], record["note"], record["tags"]) == ("espresso", "bitter", {"stays": "2"})
+    assert (record.name, record.note, record.tags) == ("espresso", "bitter", {"stays": "2"})
 
 
 def test_a_deleted_run_is_gone_until_it_is_restored_or_kept_again(own, tmp_path):
@@ -325,7 +326,10 @@ def test_words_and_thumbnail_fit_into_their_tags(tmp_path):
     rng = np.random.default_rng(0)
     result, inputs = made_up_result()
     noise = type(inputs.image)(rng.integers(0, 256, (900, 1200, 3), dtype=np.uint8), "noise")
-    inputs, result = replace(inputs, image=noise), replace(result, masks={"chosen": rng.random((900, 1200)) > 0.5})
+    inputs, result = (
+        replace(inputs, image=noise),
+        replace(result, masks={"mask_chosen": Mask(rng.random((900, 1200)) > 0.5)}),
+    )
     bundle = write_bundle(
         tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32", note="n" * 9000
     )
@@ -338,7 +342,7 @@ def test_words_and_thumbnail_fit_into_their_tags(tmp_path):
 def test_a_run_without_a_picture_shows_one_it_made_or_none(tmp_path):
     result, inputs = made_up_result()
     inputs, result = replace(inputs, image=None), replace(result, masks={})
-    given = dict(inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
-    assert thumbnail_of(write_bundle(tmp_path / "one", result=result, **given)).shape == (96, 160, 3)
-    bare = write_bundle(tmp_path / "none", result=replace(result, images={}), **given)
+    parts = dict(inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+    assert thumbnail_of(write_bundle(tmp_path / "one", result=result, **parts)).shape == (96, 160, 3)
+    bare = write_bundle(tmp_path / "none", result=replace(result, images={}), **parts)
     assert thumbnail_of(bare) is None and THUMBNAIL not in read_run(RunStore(), RunStore().keep(bare).run_id).tags

@@ -24,7 +24,7 @@ from samkit.tracking.store.keep import keep_run
 from samkit.tracking.store.search import EVERYTHING, neighbours, search_runs
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
-from tests.tracking.conftest import made_up_bundle, made_up_result, running_server
+from tests.tracking.conftest import changed, made_up_bundle, made_up_result, running_server
 from tests.tracking.test_bundle import assert_same_run
 from tools.running_app import free_port
 
@@ -68,7 +68,7 @@ def test_a_kept_run_holds_everything(store, bundle, tmp_path):
     named = "schema version experiment model model_sha256 picture picture_sha256 git_commit device dtype created"
     assert {f"samkit.{name}" for name in named.split()} <= set(tags)
     mask = mask_from_png(client.download_artifacts(kept.run_id, "outputs/mask_0.png", str(tmp_path)))
-    np.testing.assert_array_equal(mask, result.masks["mask_0"])
+    np.testing.assert_array_equal(mask, result.masks["mask_0"].pixels)
     assert_same_run(store.load(kept.run_id, tmp_path / "loaded"))
     assert (kept.url is not None) == store.is_http
 
@@ -115,7 +115,7 @@ def test_ids_that_are_none_are_refused(run_id, tmp_path):
 
 
 def test_a_long_parameter_says_where_it_is(tmp_path, bundle):
-    bundle.record["params"]["colormap"] = "x" * 7000
+    bundle = changed(bundle, params=bundle.params | {"colormap": "x" * 7000})
     store = RunStore()
     assert "run.json" in store.client().get_run(store.keep(bundle).run_id).data.params["colormap"]
 
@@ -191,7 +191,7 @@ def test_a_run_that_could_not_be_sent_whole_is_failed_then_completed(bundle, mon
 
 
 def test_a_long_note_says_where_the_rest_is(bundle):
-    bundle.record["note"] = "n" * 9_000
+    bundle = changed(bundle, note="n" * 9_000)
     store = RunStore()
     note = store.client().get_run(store.keep(bundle).run_id).data.tags["mlflow.note.content"]
     assert note.endswith("(The whole note is in run.json.)") and len(note) <= 8_000
@@ -338,8 +338,8 @@ def test_who_begins_a_run_later_behind_a_server_takes_the_double_away(bundle, mo
     monkeypatch.setattr(RunStore, "is_http", True)
     monkeypatch.setattr(store, "page_url", lambda *ids: None)
     experiment, look, looks = store._experiment_id(bundle.experiment), store._find, []
-    told = {"samkit.run_uuid": bundle.run_uuid, store_module.BEGUN: "1000"}
-    first = client.create_run(experiment, run_name="of another home", tags=told)
+    tags = {"samkit.run_uuid": bundle.run_uuid, store_module.BEGUN: "1000"}
+    first = client.create_run(experiment, run_name="of another home", tags=tags)
     monkeypatch.setattr(
         store, "_find", lambda run_uuid: looks.append(run_uuid) or ([] if len(looks) == 1 else look(run_uuid))
     )
@@ -350,7 +350,7 @@ def test_who_begins_a_run_later_behind_a_server_takes_the_double_away(bundle, mo
 def test_a_uuid_is_kept_once_over_all_experiments(bundle):
     store = RunStore()
     kept = store.keep(bundle)
-    bundle.record["experiment"] = "window-size"
+    bundle = changed(bundle, experiment="window-size")
     assert store.keep(bundle).run_id == kept.run_id and len(runs_with_uuid(store, bundle.run_uuid)) == 1
 
 
@@ -391,7 +391,7 @@ def test_half_runs_that_nobody_completes_are_taken_away(bundle, tmp_path):
         run_id: client.get_run(run_id).info.lifecycle_stage
         for run_id in (whole.run_id, left, failed, waits, fresh, foreign)
     }
-    assert [run_id for run_id, found in stage.items() if found == "deleted"] == [left, failed]
+    assert [run_id for run_id, each in stage.items() if each == "deleted"] == [left, failed]
 
 
 def test_a_run_without_a_place_in_the_spool_is_kept_whole_or_not_at_all(bundle, monkeypatch):
@@ -400,7 +400,7 @@ def test_a_run_without_a_place_in_the_spool_is_kept_whole_or_not_at_all(bundle, 
     def cut(*arguments):
         raise OSError("the line was cut")
 
-    monkeypatch.setattr(Spool, "add", lambda *given: (_ for _ in ()).throw(StoreError("no room")))
+    monkeypatch.setattr(Spool, "add", lambda *arguments: (_ for _ in ()).throw(StoreError("no room")))
     with monkeypatch.context() as patch:
         patch.setattr(store.client(), "log_artifacts", cut)
         with pytest.raises(StoreError, match="the line was cut"):
@@ -413,8 +413,7 @@ def test_runs_of_one_millisecond_are_neighbours_in_the_order_of_their_list(tmp_p
     store = RunStore()
     for seed, second in enumerate((1, 2, 2, 2, 3)):
         bundle = made_up_bundle(tmp_path / f"run{seed}", seed)
-        bundle.record["created"] = f"2026-11-25T07:00:0{second}.000+00:00"
-        store.keep(bundle)
+        store.keep(changed(bundle, created=f"2026-11-25T07:00:0{second}.000+00:00"))
     listed = search_runs(store).runs
     around = [(None, *listed)[:5], (*listed[1:], None)]
     assert [neighbours(store, EVERYTHING, run) for run in listed] == list(zip(*around, strict=True))

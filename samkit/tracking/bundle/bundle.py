@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -38,7 +38,6 @@ from samkit.tracking.bundle.record import (
     MAX_JSON_BYTES,
     RUN_JSON,
     SCHEMA,
-    PictureEntry,
     RunRecord,
     leads_elsewhere,
     parse_record,
@@ -101,13 +100,15 @@ class Bundle:
         the run's film is not there any more.
         """
         return Inputs(
-            image=self._picture("image", self.record.picture),
+            image=self.picture("image"),
             prompts=self.prompts,
-            image_b=self._picture("image_b", self.record.picture_b),
+            image_b=self.picture("image_b"),
             **film_inputs(self.path, self.record.video),
         )
 
-    def _picture(self, field: str, entry: PictureEntry | None) -> Picture | None:
+    def picture(self, field: Literal["image", "image_b"]) -> Picture | None:
+        """The first or the second picture; None where the run took none, or it is missing."""
+        entry = self.record.picture if field == "image" else self.record.picture_b
         file = f"inputs/{field}.png"
         if entry is None or file in self.missing:
             return None

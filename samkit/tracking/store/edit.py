@@ -3,7 +3,7 @@ kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from samkit.errors import BadInput
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
@@ -32,8 +32,8 @@ def note_run(store: RunStore, run_id: str, note: str) -> None:
 
 
 def tag_run(store: RunStore, run_id: str, tags: Mapping[str, str]) -> None:
-    """The run's tags become these: others that a person gave are taken away. BadInput for new keys that are samkit's or
-    MLflow's own.
+    """The run's tags become these: others that a person wrote are taken away. BadInput for new keys that are samkit's
+    or MLflow's own.
 
     A tag that is there already keeps its key, whatever that is: MLflow's own pages allow more than is allowed here.
     """
@@ -66,7 +66,7 @@ def restore_run(store: RunStore, run_id: str) -> None:
         store.client().restore_run(run_id)
 
 
-def _change(store: RunStore, run_id: str, tags: Mapping[str, str], gone=()) -> None:
+def _change(store: RunStore, run_id: str, tags: Mapping[str, str], gone: Collection[str] = ()) -> None:
     run = read_run(store, run_id)
     kept = {key: value for key, value in run.tags.items() if key not in gone} | dict(tags)
     tags = {**tags, WORDS: words_of(kept.get(NAME, run.name), kept)}

@@ -17,7 +17,7 @@ UNOPENED = (
 )
 BUSY = "another process is putting the same run there. Try again when that is done."
 
-_SAID = (
+_REASONS = (
     (re.compile(r"disk is full|No space left|disk quota|File too large", re.I), FULL),
     (re.compile(r"database (table )?is locked|lock timeout", re.I), LOCKED),
     (re.compile(r"readonly database|read-only (file system|transaction)|permission denied", re.I), READ_ONLY),
@@ -39,8 +39,8 @@ MAX_CHARACTERS = 200
 def reason_of(error: BaseException) -> str:
     """What went wrong, in one line."""
     chain = _chain(error)
-    said = "\n".join(str(each).strip() for each in chain)
-    code = re.search(r"error code (\d{3})|too many (\d{3}) error", said)
+    texts = "\n".join(str(each).strip() for each in chain)
+    code = re.search(r"error code (\d{3})|too many (\d{3}) error", texts)
     number = code and (code[1] or code[2])
     if number in ("401", "403"):
         return "it asks for a user and a password. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
@@ -49,10 +49,10 @@ def reason_of(error: BaseException) -> str:
     for each in chain:
         if isinstance(each, OSError) and each.errno in _ERRNO:
             return _ERRNO[each.errno]
-    for pattern, sentence in _SAID:
-        if pattern.search(said):
+    for pattern, sentence in _REASONS:
+        if pattern.search(texts):
             return sentence
-    driver = _DRIVER.search(said)
+    driver = _DRIVER.search(texts)
     if driver:
         return driver[1][:MAX_CHARACTERS]
     first = str(error).strip().splitlines()

@@ -4,10 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 from samkit.errors import BadInput
-from samkit.tracking.store.store import EXPERIMENT_PREFIX, RunStore, RunSummary, store_errors, summary_of
+from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
 from samkit.tracking.store.tags import WORDS
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.store.entities import PagedList
 
 PAGE = 25
 SCANNED = 200
@@ -89,14 +94,15 @@ def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSumma
         later = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
         newer = _of_one_moment(store, query, condition, later[0].created_ms)[-1:] if later else []
     if not older:
-        older = _search(store, query, f"{condition} and attributes.start_time < {run.created_ms}", "DESC", None, 1).runs
+        earlier = f"{condition} and attributes.start_time < {run.created_ms}"
+        older = list(_search(store, query, earlier, "DESC", None, 1).runs)
     return newer[0] if newer else None, older[0] if older else None
 
 
 def _of_one_moment(store: RunStore, query: Query, condition: str, milliseconds: int) -> list[RunSummary]:
     """At most a thousand, by their ids."""
-    found = _search(store, query, f"{condition} and attributes.start_time = {milliseconds}", "DESC", None, 1_000).runs
-    return sorted(found, key=lambda each: each.run_id)
+    at_once = f"{condition} and attributes.start_time = {milliseconds}"
+    return sorted(_search(store, query, at_once, "DESC", None, 1_000).runs, key=lambda each: each.run_id)
 
 
 def _search(store: RunStore, query: Query, condition: str, order: str, page: str | None, size: int) -> RunPage:
@@ -105,20 +111,20 @@ def _search(store: RunStore, query: Query, condition: str, order: str, page: str
 
     client, matches = store.client(), _matches(query)
     with store_errors(store.uri):
-        ids = _experiment_ids(client, query.experiment)
+        ids = store.experiment_ids(query.experiment)
         if not ids:
             return RunPage((), None)
         view = ViewType.DELETED_ONLY if query.deleted else ViewType.ACTIVE_ONLY
 
-        def ask(token: str | None, count: int):
+        def ask(token: str | None, count: int) -> "PagedList[Run]":
             return client.search_runs(
                 ids, condition, view, max_results=count, order_by=[f"attributes.start_time {order}"], page_token=token
             )
 
         try:
             if matches is None:
-                found = ask(page, size)
-                return RunPage(tuple(summary_of(run) for run in found), found.token or None)
+                runs = ask(page, size)
+                return RunPage(tuple(summary_of(run) for run in runs), runs.token or None)
             return _scan(ask, matches, page, size)
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
@@ -126,24 +132,29 @@ def _search(store: RunStore, query: Query, condition: str, order: str, page: str
             raise BadInput(f"This search can't be read: {_first_sentence(error)} {EXAMPLE}") from None
 
 
-def _scan(ask, matches: Callable[[RunSummary], bool], page: str | None, size: int) -> RunPage:
+def _scan(
+    ask: "Callable[[str | None, int], PagedList[Run]]",
+    matches: Callable[[RunSummary], bool],
+    page: str | None,
+    size: int,
+) -> RunPage:
     """One page of those that match among what the store finds. Its `next` is the store's token and a place behind that,
     with a blank between.
     """
     token, _, start = (page or "").partition(" ")
-    place, runs = int(start or 0), []
+    place, matching = int(start or 0), list[RunSummary]()
     while True:
-        found = ask(token or None, SCANNED)
-        for index, run in enumerate(map(summary_of, found)):
+        runs = ask(token or None, SCANNED)
+        for index, run in enumerate(map(summary_of, runs)):
             if index < place or not matches(run):
                 continue
-            if len(runs) == size:
-                return RunPage(tuple(runs), f"{token} {index}")
-            runs.append(run)
-        if not found.token:
-            return RunPage(tuple(runs), None)
+            if len(matching) == size:
+                return RunPage(tuple(matching), f"{token} {index}")
+            matching.append(run)
+        if not runs.token:
+            return RunPage(tuple(matching), None)
         # A database's tokens are bytes, those of a server are text.
-        token, place = found.token.decode() if isinstance(found.token, bytes) else found.token, 0
+        token, place = runs.token.decode() if isinstance(runs.token, bytes) else runs.token, 0
 
 
 def _matches(query: Query) -> Callable[[RunSummary], bool] | None:
@@ -167,10 +178,7 @@ def _matches(query: Query) -> Callable[[RunSummary], bool] | None:
 def kept_experiments(store: RunStore) -> list[str]:
     """The experiments that have had runs, by name."""
     with store_errors(store.uri):
-        found = store.client().search_experiments()
-    return sorted(
-        each.name.removeprefix(EXPERIMENT_PREFIX) for each in found if each.name.startswith(EXPERIMENT_PREFIX)
-    )
+        return sorted(store.experiments())
 
 
 def filter_string(query: Query) -> str:
@@ -208,12 +216,8 @@ def split_text(text: str) -> tuple[list[str], list[str]]:
     if not clauses:
         # Brackets are part of words then, as in `coffee (2)`.
         tokens = list(_WORD.finditer(text))
-    said = [
-        _as_words(token["phrase"] or token["plain"] or "")
-        for token in tokens
-        if (token["plain"] or "").lower() != "and"
-    ]
-    words = [word for word in said if word]
+    texts = [token["phrase"] or token["plain"] or "" for token in tokens if (token["plain"] or "").lower() != "and"]
+    words = [word for word in map(_as_words, texts) if word]
     if len(words) + len(clauses) > MAX_PARTS:
         raise BadInput(
             f"This search has {len(words) + len(clauses)} words and clauses; at most {MAX_PARTS} are looked for. "
@@ -274,13 +278,6 @@ def _milliseconds(day: date, zone: tzinfo | None) -> int:
     return int(datetime.combine(day, time(), zone).timestamp() * 1000)
 
 
-def _experiment_ids(client, experiment: str | None) -> list[str]:
-    if experiment is not None:
-        found = client.get_experiment_by_name(EXPERIMENT_PREFIX + experiment)
-        return [found.experiment_id] if found and found.lifecycle_stage == "active" else []
-    return [each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)]
-
-
 def _first_sentence(error: Exception) -> str:
-    said = re.sub(r"^[A-Z_]+: ", "", str(error).strip().splitlines()[0])[:200]
-    return said if said.endswith((".", "!", "?")) else f"{said}."
+    line = re.sub(r"^[A-Z_]+: ", "", str(error).strip().splitlines()[0])[:200]
+    return line if line.endswith((".", "!", "?")) else f"{line}."

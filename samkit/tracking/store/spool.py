@@ -4,7 +4,6 @@ A run is put here before anything is sent, so that an end in the middle of it, e
 next start finds the run and sends it again.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 from samkit.errors import BadInput, StoreError
 from samkit.settings import spool_folder
 from samkit.tracking.bundle.bundle import Bundle, read_bundle
+from samkit.tracking.bundle.record import read_record
 from samkit.tracking.store.store import RunStore
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class WaitingRun:
-    """created: as run.json tells it; bytes: of all its files; problem: why it waits."""
+    """created: as run.json says it; bytes: of all its files; problem: why it waits."""
 
     run_uuid: str
     name: str
@@ -79,34 +79,36 @@ class Spool:
             for copy in copies.values():
                 shutil.rmtree(copy, ignore_errors=True)
             raise StoreError(
-                f"Nothing could be kept for later in {self.folder} either ({_said(error)}). Free some space and "
+                f"Nothing could be kept for later in {self.folder} either ({_reason_text(error)}). Free some space and "
                 "keep it again."
             ) from error
         return targets
 
     def waiting(self) -> tuple[Path, ...]:
         """Folders of the runs that wait, oldest first."""
-        found = []
+        folders = []
         for path in (self.folder / WAITING).glob("*"):
             try:
-                found.append((path.stat().st_mtime, path))
+                folders.append((path.stat().st_mtime, path))
             except FileNotFoundError:
                 continue  # another process has delivered it between the two looks
-        return tuple(path for _, path in sorted(found))
+        return tuple(path for _, path in sorted(folders))
 
     def entries(self) -> tuple[WaitingRun, ...]:
         """What waits and why, oldest first."""
-        found = []
+        entries = []
         for path in self.waiting():
             with suppress(FileNotFoundError):  # delivered between the two looks
                 size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
                 try:
-                    told = json.loads((path / "run.json").read_text())
-                    said = [str(told[key]) for key in ("name", "experiment", "created")]
-                except (ValueError, KeyError, TypeError):
-                    said = [path.name, "", ""]
-                found.append(WaitingRun(path.name, *said, size, self._reason(path.name)))
-        return tuple(found)
+                    record = read_record(path)
+                    name, experiment, created = record.name, record.experiment, record.created
+                except BadInput:
+                    if not path.is_dir():
+                        continue
+                    name, experiment, created = path.name, "", ""
+                entries.append(WaitingRun(path.name, name, experiment, created, size, self._reason(path.name)))
+        return tuple(entries)
 
     def explain(self, run_uuid: str, problem: str) -> None:
         """Say why a run waits."""
@@ -153,7 +155,9 @@ class Spool:
             return Delivery((), (), len(self.waiting()), "Another process is delivering them at this moment.")
 
     def _deliver(self, store: RunStore, progress: Callable[[int, int], None] | None) -> Delivery:
-        delivered, set_aside, problem = [], [], None
+        delivered: list[str] = []
+        set_aside: list[str] = []
+        problem = None
         paths = self.waiting()
         if not store.reachable():
             return Delivery((), (), len(paths), "The store does not answer yet.")
@@ -224,7 +228,7 @@ def _appear(copy: Path, target: Path) -> None:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def _said(error: OSError) -> str:
+def _reason_text(error: OSError) -> str:
     """What went wrong; copying a folder gathers (from, to, why) of each file."""
     first = error.args[0] if isinstance(error, shutil.Error) and error.args else None
     return str(first[0][2]) if isinstance(first, list) and first else error.strerror or str(error)

@@ -8,27 +8,33 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from samkit.errors import BadInput, StoreError
 from samkit.settings import artifacts_folder, tracking_uri
+from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
 from samkit.tracking.store.reasons import reason_of
-from samkit.tracking.store.tags import NOTE, tags_of, user_tags
+from samkit.tracking.store.tags import FACT, KEY_FIGURES, NOTE, tags_of, user_tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 EXPERIMENT_PREFIX = "samkit/"
 MAX_PARAM_CHARACTERS = 6_000
 BATCH = 100
 MAX_HALF_RUNS = 1_000
 BEGUN = "samkit.begun_ms"
-"""The tag that tells when a run was begun, or last sent."""
+"""The tag that says when a run was begun, or last sent."""
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -43,7 +49,10 @@ class KeptRun:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One kept run in a list. created_ms: Unix time; deleted: it can be restored."""
+    """One kept run in a list.
+
+    created_ms: Unix time; params: as text; metrics: timings among them; deleted: it can be restored
+    """
 
     run_id: str
     run_uuid: str
@@ -56,13 +65,40 @@ class RunSummary:
     experiment_id: str = ""
     deleted: bool = False
 
+    @property
+    def key_figures(self) -> dict[str, float]:
+        """The metrics that sum the run up, the first first."""
+        kept = self.tags.get(KEY_FIGURES)
+        names = kept.split(",") if kept is not None else schema_1.key_figure_names(self.experiment, self.metrics)
+        return {name: self.metrics[name] for name in names if name in self.metrics}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What was so in the run and is neither better nor worse, as text."""
+        kept = {tag.removeprefix(FACT): value for tag, value in self.tags.items() if tag.startswith(FACT)}
+        return kept | {name: f"{self.metrics[name]:g}" for name in self._facts_among_metrics}
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The metrics; neither timings nor facts."""
+        return {
+            name: value
+            for name, value in self.metrics.items()
+            if not name.endswith("_ms") and name not in self._facts_among_metrics
+        }
+
+    @property
+    def _facts_among_metrics(self) -> tuple[str, ...]:
+        """Facts that the store took for metrics, when runs were written in schema 1."""
+        return () if KEY_FIGURES in self.tags else schema_1.fact_names(self.experiment, self.metrics)
+
 
 class RunStore:
     """The runs behind one tracking URI. mlflow is imported on first use."""
 
     def __init__(self, uri: str | None = None):
         self.uri = uri or tracking_uri()
-        self._made = None
+        self._client: MlflowClient | None = None
 
     @property
     def is_http(self) -> bool:
@@ -81,7 +117,7 @@ class RunStore:
         if urlsplit(self.uri).scheme == "sqlite":
             return True
         ask = self._asks_http(timeout_s, path) if self.is_http else self._asks_database()
-        answers = []
+        answers: list[bool] = []
 
         def probe() -> None:
             with suppress(Exception):
@@ -94,15 +130,16 @@ class RunStore:
         thread.join(timeout_s)
         return answers == [True]
 
-    def _asks_http(self, timeout_s: float, path: str):
+    def _asks_http(self, timeout_s: float, path: str) -> Callable[[], bool]:
         import requests
 
-        known = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
-        given = {"auth": known} if all(known) else {}
-        # One that asks who is there answers too; what it wants is said where a run is sent.
-        return lambda: requests.get(f"{self.uri.rstrip('/')}{path}", timeout=timeout_s, **given).status_code < 500
+        user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
+        auth = (user, password) if user and password else None
+        url = f"{self.uri.rstrip('/')}{path}"
+        # A server that wants to know who asks answers too; its refusal becomes a sentence where a run is sent.
+        return lambda: requests.get(url, timeout=timeout_s, auth=auth).status_code < 500
 
-    def _asks_database(self):
+    def _asks_database(self) -> Callable[[], bool]:
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool
 
@@ -121,20 +158,20 @@ class RunStore:
         """
         client = self.client()
         with store_errors(self.uri, "did not take it"), run_lock(self.uri, bundle.run_uuid):
-            found, begun = self._find_or_begin(bundle)
-            if found.info.status == "FINISHED":
-                return self._kept(found)
+            run, begun = self._find_or_begin(bundle)
+            if run.info.status == "FINISHED":
+                return self._kept(run)
             try:
-                self._log(found.info.run_id, bundle)
+                self._log(run.info.run_id, bundle)
             except Exception:
                 with suppress(Exception):
                     if self.reachable():
-                        client.set_terminated(found.info.run_id, "FAILED")
+                        client.set_terminated(run.info.run_id, "FAILED")
                         if begun and not spooled:
-                            self._take_away(found)
+                            self._take_away(run)
                 raise
-            client.set_terminated(found.info.run_id, "FINISHED")
-            return self._kept(found)
+            client.set_terminated(run.info.run_id, "FINISHED")
+            return self._kept(run)
 
     def load(self, run_id: str, folder: Path | str, partial: bool = False) -> Bundle:
         """Download a kept run into `folder` (made for it) and check it. Its name, note and tags are those of the store,
@@ -155,7 +192,7 @@ class RunStore:
             read_bundle(folder, partial), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags)
         )
 
-    def find_run(self, run_id: str):
+    def find_run(self, run_id: str) -> "Run":
         """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none, is not there, or is of
         a run that samkit did not keep.
         """
@@ -185,21 +222,29 @@ class RunStore:
 
     def runs(self, experiment: str | None = None, max_results: int = 50) -> list[RunSummary]:
         """The latest kept runs, newest first."""
-        client = self.client()
         with store_errors(self.uri):
-            experiments = [e for e in client.search_experiments() if e.name.startswith(EXPERIMENT_PREFIX)]
-            ids = [e.experiment_id for e in experiments if experiment in (None, e.name.removeprefix(EXPERIMENT_PREFIX))]
-            found = (
-                client.search_runs(
-                    ids,
-                    "attributes.status = 'FINISHED'",
-                    max_results=max_results,
-                    order_by=["attributes.start_time DESC"],
-                )
-                if ids
-                else []
+            ids = self.experiment_ids(experiment)
+            if not ids:
+                return []
+            runs = self.client().search_runs(
+                ids,
+                "attributes.status = 'FINISHED'",
+                max_results=max_results,
+                order_by=["attributes.start_time DESC"],
             )
-        return [summary_of(run) for run in found]
+        return [summary_of(run) for run in runs]
+
+    def experiments(self) -> dict[str, str]:
+        """The experiments that have had runs and were not deleted: name -> MLflow's id."""
+        return {
+            each.name.removeprefix(EXPERIMENT_PREFIX): each.experiment_id
+            for each in self.client().search_experiments()
+            if each.name.startswith(EXPERIMENT_PREFIX)
+        }
+
+    def experiment_ids(self, experiment: str | None = None) -> list[str]:
+        """MLflow's ids of one experiment, or of all."""
+        return [each for name, each in self.experiments().items() if experiment in (None, name)]
 
     def ui_command(self) -> str:
         """What opens MLflow's own pages on this store, for a shell. A password is never in it: the shell takes the URI
@@ -208,9 +253,9 @@ class RunStore:
         uri = shlex.quote(self.uri) if without_password(self.uri) == self.uri else '"$MLFLOW_TRACKING_URI"'
         return f"mlflow ui --backend-store-uri {uri}"
 
-    def client(self):
-        """An `MlflowClient` on this store, made once. Raises `StoreError` where the store does not answer."""
-        if self._made is None:
+    def client(self) -> "MlflowClient":
+        """MLflow's client on this store, made once. Raises `StoreError` where the store does not answer."""
+        if self._client is None:
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -226,58 +271,57 @@ class RunStore:
                 with one_at_a_time(self.uri):
                     client = MlflowClient(self.uri)
                     client.search_experiments(max_results=1)
-            self._made = client
-        return self._made
+            self._client = client
+        return self._client
 
     def _experiment_id(self, experiment: str) -> str:
         from mlflow.exceptions import MlflowException
 
         client, name = self.client(), EXPERIMENT_PREFIX + experiment
-        found = client.get_experiment_by_name(name)
-        if found is None:
+        existing = client.get_experiment_by_name(name)
+        if existing is None:
             location = None if self.is_http else (artifacts_folder() / experiment).as_uri()
             try:
                 return client.create_experiment(name, artifact_location=location)
-            except MlflowException as error:
-                found = client.get_experiment_by_name(name)
-                if found is None:
-                    raise error
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return found.experiment_id
+            except MlflowException:
+                # Another process may have been faster.
+                existing = client.get_experiment_by_name(name)
+                if existing is None:
+                    raise
+        if existing.lifecycle_stage == "deleted":
+            client.restore_experiment(existing.experiment_id)
+        return existing.experiment_id
 
-    def _find_or_begin(self, bundle: Bundle):
+    def _find_or_begin(self, bundle: Bundle) -> "tuple[Run, bool]":
         """(the run in the store, whether it was begun by this call)."""
         client, experiment_id = self.client(), self._experiment_id(bundle.experiment)
-        found = self._find(bundle.run_uuid)
-        if found:
-            run_id = found[0].info.run_id
-            if found[0].info.lifecycle_stage == "deleted":
+        runs = self._find(bundle.run_uuid)
+        if runs:
+            run_id = runs[0].info.run_id
+            if runs[0].info.lifecycle_stage == "deleted":
                 client.restore_run(run_id)
-            if found[0].info.status != "FINISHED":
+            if runs[0].info.status != "FINISHED":
                 client.set_tag(run_id, BEGUN, str(_now_ms()))
-            return found[0], False
+            return runs[0], False
         tags = tags_of(bundle) | {BEGUN: str(_now_ms())}
-        made = client.create_run(
-            experiment_id, start_time=created_ms(bundle.record["created"]), run_name=bundle.name, tags=tags
+        begun = client.create_run(
+            experiment_id, start_time=created_ms(bundle.record.created), run_name=bundle.name, tags=tags
         )
         if self.is_http:
             # No lock is seen by all that use a server: whoever began the run later takes the double away.
             first = self._find(bundle.run_uuid)[0]
-            if first.info.run_id != made.info.run_id:
-                client.delete_run(made.info.run_id)
+            if first.info.run_id != begun.info.run_id:
+                client.delete_run(begun.info.run_id)
                 return first, False
-        return made, True
+        return begun, True
 
-    def _find(self, run_uuid: str) -> list:
+    def _find(self, run_uuid: str) -> "list[Run]":
         """The runs of that uuid, in whichever of samkit's experiments; the one that counts is the first."""
         from mlflow.entities import ViewType
 
-        client = self.client()
-        ids = [each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)]
-        found = client.search_runs(ids, f"tags.`samkit.run_uuid` = '{run_uuid}'", ViewType.ALL)
+        runs = self.client().search_runs(self.experiment_ids(), f"tags.`samkit.run_uuid` = '{run_uuid}'", ViewType.ALL)
         return sorted(
-            found,
+            runs,
             key=lambda run: (
                 run.info.lifecycle_stage == "deleted",
                 run.info.status != "FINISHED",
@@ -286,7 +330,7 @@ class RunStore:
             ),
         )
 
-    def _take_away(self, run) -> None:
+    def _take_away(self, run: "Run") -> None:
         """A run that was begun and that nobody will complete, with what it has of its files where they lie on a disk
         here.
         """
@@ -300,19 +344,11 @@ class RunStore:
         waiting: uuids of the runs in the spool, which are completed from there. A run that another machine still has in
         its spool comes back when that one sends it.
         """
-        client, removed = self.client(), []
+        removed: list[str] = []
         with store_errors(self.uri):
-            ids = [
-                each.experiment_id for each in client.search_experiments() if each.name.startswith(EXPERIMENT_PREFIX)
-            ]
-            found = (
-                client.search_runs(
-                    ids, "attributes.status != 'FINISHED' and tags.`samkit.run_uuid` != ''", max_results=MAX_HALF_RUNS
-                )
-                if ids
-                else []
-            )
-            for run in found:
+            ids, unfinished = self.experiment_ids(), "attributes.status != 'FINISHED' and tags.`samkit.run_uuid` != ''"
+            runs = self.client().search_runs(ids, unfinished, max_results=MAX_HALF_RUNS) if ids else []
+            for run in runs:
                 if run.data.tags["samkit.run_uuid"] not in waiting and _now_ms() - begun_ms(run) > older_than_s * 1000:
                     self._take_away(run)
                     removed.append(run.info.run_id)
@@ -323,14 +359,15 @@ class RunStore:
 
         client, record = self.client(), bundle.record
         # The run's own time, so that completing a half-sent run writes the same points again and no second ones.
-        now = created_ms(record["created"])
-        params = [Param(key, _param_text(value)) for key, value in record["params"].items()]
-        metrics = [Metric(key, float(value), now, 0) for key, value in (record["metrics"] | record["timings"]).items()]
+        time_ms = created_ms(record.created)
+        params = [Param(key, _param_text(value)) for key, value in record.params.items()]
+        values = {name: metric.value for name, metric in record.metrics.items()} | record.timings
+        metrics = [Metric(key, float(value), time_ms, 0) for key, value in values.items()]
         for start in range(0, max(len(params), len(metrics)), BATCH):
             client.log_batch(run_id, metrics=metrics[start : start + BATCH], params=params[start : start + BATCH])
         client.log_artifacts(run_id, str(bundle.path))
 
-    def _kept(self, run) -> KeptRun:
+    def _kept(self, run: "Run") -> KeptRun:
         ids = run.info.run_id, run.info.experiment_id
         return KeptRun(*ids, self.page_url(*ids))
 
@@ -346,7 +383,7 @@ class store_errors:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             return
         from mlflow.exceptions import MlflowException
@@ -367,37 +404,36 @@ def without_password(uri: str) -> str:
     return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", uri)
 
 
-def begun_ms(run) -> int:
+def begun_ms(run: "Run") -> int:
     """When a run of MLflow's was begun or last sent, in Unix time; its own time is when it was made, which may be long
     before.
     """
-    told = run.data.tags.get(BEGUN, "")
-    return int(told) if told.isdecimal() else run.info.start_time or 0
+    begun = run.data.tags.get(BEGUN, "")
+    return int(begun) if begun.isdecimal() else run.info.start_time or 0
 
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _param_text(value) -> str:
+def _param_text(value: object) -> str:
     """MLflow caps a parameter's length; a longer one is in run.json, and its parameter says so."""
     text = str(value)
     return text if len(text) <= MAX_PARAM_CHARACTERS else "too long for a parameter: see run.json"
 
 
-def summary_of(run) -> RunSummary:
+def summary_of(run: "Run") -> RunSummary:
     """MLflow's run as a `RunSummary`."""
     tags = dict(run.data.tags)
-    name = run.info.run_name or tags.get("mlflow.runName", "")
-    experiment = tags.get("samkit.experiment", "")
-    said = dict(params=dict(run.data.params), metrics=dict(run.data.metrics), tags=tags)
     return RunSummary(
-        run.info.run_id,
-        tags.get("samkit.run_uuid", ""),
-        experiment,
-        name,
-        run.info.start_time,
-        **said,
+        run_id=run.info.run_id,
+        run_uuid=tags.get("samkit.run_uuid", ""),
+        experiment=tags.get("samkit.experiment", ""),
+        name=run.info.run_name or tags.get("mlflow.runName", ""),
+        created_ms=run.info.start_time,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=tags,
         experiment_id=run.info.experiment_id,
         deleted=run.info.lifecycle_stage == "deleted",
     )

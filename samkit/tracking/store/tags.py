@@ -1,7 +1,8 @@
-"""What a run's tags in the store say of it: where it comes from, the words it is found by, and how it looks, small.
+"""What a run's tags in the store say of it: where it comes from, its facts, the words it is found by, and how it looks,
+small.
 
-Words and thumbnail are what a list of runs needs, so that a page of it is one question to the store. MLflow's own pages
-hide tags that begin with `mlflow.`.
+Words, key figures and thumbnail are what a list of runs needs, so that a page of it is one question to the store.
+MLflow's own pages hide tags that begin with `mlflow.`.
 """
 
 import base64
@@ -14,8 +15,15 @@ import numpy as np
 from samkit.media.drawing import overlay
 from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
+from samkit.tracking.bundle.ground import ground
+from samkit.tracking.bundle.record import RunRecord
 
 WORDS, THUMBNAIL, NOTE, NAME = "mlflow.samkit.words", "mlflow.samkit.thumbnail", "mlflow.note.content", "mlflow.runName"
+KEY_FIGURES = "samkit.key_figures"
+"""The names of the metrics that sum a run up, with commas between."""
+FACT = "samkit.fact."
+"""How the tag of a fact begins; the fact's name follows."""
+MAX_KEY_FIGURES = 4
 MAX_TAG_CHARACTERS = 5_000
 THUMBNAIL_PX = (160, 112)
 MASK_COLOR = (22, 160, 170)
@@ -27,39 +35,45 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
     """All tags a run is kept with, the user's own among them."""
     record = bundle.record
     tags = {
-        "samkit.schema": record["schema"],
-        "samkit.version": record["samkit"],
-        "samkit.run_uuid": record["run_uuid"],
-        "samkit.experiment": record["experiment"],
-        "samkit.created": record["created"],
-        "samkit.model": record["model"]["name"],
-        "samkit.model_sha256": record["model"]["sha256"],
-        "samkit.git_commit": record.get("git_commit") or "none",
-        "samkit.device": record["device"],
-        "samkit.dtype": record["dtype"],
+        "samkit.schema": str(record.schema_number),
+        "samkit.version": record.samkit,
+        "samkit.run_uuid": record.run_uuid,
+        "samkit.experiment": record.experiment,
+        "samkit.created": record.created,
+        "samkit.model": record.model.name,
+        "samkit.model_sha256": record.model.sha256,
+        "samkit.git_commit": record.git_commit or "none",
+        "samkit.device": record.device,
+        "samkit.dtype": record.dtype,
+        KEY_FIGURES: ",".join(key_figures(record)),
     }
-    for key in ("picture", "picture_b", "video"):
-        if key in record:
-            tags |= {f"samkit.{key}": record[key]["name"], f"samkit.{key}_sha256": record[key]["sha256"]}
-    if record["note"]:
-        tags[NOTE] = note_text(record["note"])
-    tags |= user_tags(record.get("tags", {}))
-    tags = {key: str(value) for key, value in tags.items()}
-    tags[WORDS] = words_of(record["name"], tags)
+    tags |= {f"{FACT}{name}": str(value) for name, value in record.facts.items()}
+    for key, entry in (("picture", record.picture), ("picture_b", record.picture_b), ("video", record.video)):
+        if entry is not None:
+            tags |= {f"samkit.{key}": entry.name, f"samkit.{key}_sha256": entry.sha256}
+    if record.note:
+        tags[NOTE] = note_text(record.note)
+    tags |= user_tags(record.tags)
+    tags[WORDS] = words_of(record.name, tags)
     picture = thumbnail_text(bundle)
     return tags | ({THUMBNAIL: picture} if picture else {})
 
 
+def key_figures(record: RunRecord) -> tuple[str, ...]:
+    """The metrics that sum the run up."""
+    return tuple(name for name, metric in record.metrics.items() if metric.key)[:MAX_KEY_FIGURES]
+
+
 def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Those that a person gave."""
+    """Those that a person wrote."""
     return {key: value for key, value in tags.items() if not key.startswith(("mlflow.", "samkit."))}
 
 
 def words_of(name: str, tags: Mapping[str, str]) -> str:
     """Everything a plain word is looked for in: name, experiment, model, pictures, film, the user's tags, note."""
-    said = [name, *(tags.get(f"samkit.{key}", "") for key in ("experiment", "model", "picture", "picture_b", "video"))]
-    said += [f"{key} {value}" for key, value in user_tags(tags).items()]
-    return re.sub(r"\s+", " ", " ".join([*said, tags.get(NOTE, "")])).strip().lower()[:MAX_TAG_CHARACTERS]
+    words = [name, *(tags.get(f"samkit.{key}", "") for key in ("experiment", "model", "picture", "picture_b", "video"))]
+    words += [f"{key} {value}" for key, value in user_tags(tags).items()]
+    return re.sub(r"\s+", " ", " ".join([*words, tags.get(NOTE, "")])).strip().lower()[:MAX_TAG_CHARACTERS]
 
 
 def note_text(note: str) -> str:
@@ -74,18 +88,20 @@ def shown_mask(names: Iterable[str]) -> str | None:
 
 
 def thumbnail_of(bundle: Bundle) -> np.ndarray | None:
-    """uint8 [h, w, 3]: the run's picture with its mask, else one of the pictures it made, else None."""
-    given = bundle.path / "inputs" / "image.png"
-    if given.is_file():
-        rgb, masks = read_picture(given).rgb, bundle.record["masks"]
-        small = _small(rgb)
-        mask = bundle.mask(shown_mask(masks)) if masks else None
-        if mask is None or mask.shape != rgb.shape[:2]:
-            return small
-        steps = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
-        return overlay(small, np.ascontiguousarray(mask[np.ix_(*steps)]), MASK_COLOR, alpha=0.5)
-    made = bundle.images()
-    return _small(read_picture(made[0]).rgb) if made else None
+    """uint8 [h, w, 3]: the mask that stands for the run on the picture it lies on, else the run's picture, else one of
+    those it made, else None.
+    """
+    name = shown_mask(bundle.record.masks)
+    picture = ground(bundle, name) if name else None
+    if name and picture:
+        small, mask = _small(picture.rgb), bundle.mask(name)
+        rows, columns = (np.linspace(0, mask.shape[axis] - 1, small.shape[axis]).astype(int) for axis in (0, 1))
+        return overlay(small, np.ascontiguousarray(mask[np.ix_(rows, columns)]), MASK_COLOR, alpha=0.5)
+    picture = bundle.picture("image")
+    if picture:
+        return _small(picture.rgb)
+    images = bundle.images()
+    return _small(read_picture(images[0]).rgb) if images else None
 
 
 def thumbnail_text(bundle: Bundle) -> str | None:
@@ -95,7 +111,7 @@ def thumbnail_text(bundle: Bundle) -> str | None:
         return None
     for quality in (70, 50, 30, 10):
         packed = cv2.imencode(".webp", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
-        text = "data:image/webp;base64," + base64.b64encode(packed).decode()
+        text = "data:image/webp;base64," + base64.b64encode(packed.tobytes()).decode()
         if len(text) <= MAX_TAG_CHARACTERS:
             return text
     return None

@@ -6,23 +6,22 @@ needs them, so that `--help` answers at once.
 """
 
 import sys
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import typer
 
 from samkit.cli import models, run, runs
-from samkit.cli.output import PLAIN, say
+from samkit.cli.output import plain_app, say
 from samkit.errors import BadInput, SamkitError
 
 PROGRAM = "python -m samkit"
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 # Typer names the class of all wrong usage only through its subclass.
-UsageError = typer.BadParameter.__base__
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
-app = typer.Typer(
-    help="Look inside Segment Anything models: prompt a picture, turn one knob of the model, keep the run, compare.",
-    **PLAIN,
+app = plain_app(
+    "Look inside Segment Anything models: prompt a picture, turn one knob of the model, keep the run, compare."
 )
 app.add_typer(models.app, name="models")
 app.command()(run.run)
@@ -51,7 +50,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage_sentence(error) -> str:
+def _usage_sentence(error: typer.BadParameter) -> str:
     message = error.format_message().strip()
     message = message if message.endswith((".", "?", ")")) else f"{message}."
     path = error.ctx.command_path if error.ctx else PROGRAM

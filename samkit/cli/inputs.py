@@ -138,7 +138,7 @@ def read_mask(text: str) -> dict[str, Any]:
 
 def read_prompts(points: Sequence[str], boxes: Sequence[str], file: Path | None) -> "Prompts":
     """The Prompts of `--point x,y[,label]`, `--box x1,y1,x2,y2` and `--prompts FILE.json`, all of them together."""
-    from samkit.prompts import Prompts
+    from samkit.prompts import FOREGROUND, Prompts
 
     prompts = Prompts()
     if file is not None:
@@ -146,10 +146,14 @@ def read_prompts(points: Sequence[str], boxes: Sequence[str], file: Path | None)
             prompts = Prompts.from_json(file.read_bytes())
         except OSError as error:
             raise PromptError(f"The prompts file {file} can't be read ({error.strerror}): check the path.") from error
-    rows = [_numbers(text, "--point", "x,y or x,y,label", (2, 3)) for text in points]
-    more_points = tuple((row[0], row[1], row[2] if len(row) == 3 else 1) for row in rows)
-    more_boxes = tuple(_numbers(text, "--box", "x1,y1,x2,y2", (4,)) for text in boxes)
-    return Prompts((*prompts.points, *more_points), (*prompts.boxes, *more_boxes))
+    more_points = [_numbers(text, "--point", "x,y or x,y,label", (2, 3)) for text in points]
+    more_boxes = [_numbers(text, "--box", "x1,y1,x2,y2", (4,)) for text in boxes]
+    return Prompts.from_dict(
+        {
+            "points": [*prompts.points, *((*row, FOREGROUND)[:3] for row in more_points)],
+            "boxes": [*prompts.boxes, *more_boxes],
+        }
+    )
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import typer
 
-from samkit.cli.output import PLAIN, Json, print_json, print_values, say
+from samkit.cli.output import Json, plain_app, print_json, print_values, say
 
-app = typer.Typer(help="The checkpoints: what there is, fetching one, what is inside.", **PLAIN)
+app = plain_app("The checkpoints: what there is, fetching one, what is inside.")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,12 +2,16 @@
 
 import json
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-PLAIN = dict(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-"""For every `typer.Typer`: no panels, no colours, no tracebacks with local values."""
+
+def plain_app(summary: str) -> typer.Typer:
+    """A command with subcommands: no panels, no colours, no tracebacks with local values."""
+    return typer.Typer(help=summary, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 
@@ -18,15 +22,15 @@ def say(line: str) -> None:
 
 
 def say_progress(share: float, line: str) -> None:
-    """`samkit.experiments.result.Progress` on stderr."""
+    """`samkit.experiments.lab.Progress` on stderr."""
     say(f"{100 * share:3.0f} %  {line}")
 
 
-def print_json(value: dict) -> None:
+def print_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value, allow_nan=False))
 
 
-def print_values(values: dict) -> None:
+def print_values(values: Mapping[str, Any]) -> None:
     """One `name  value` line each."""
     width = max(map(len, values), default=0) + 2
     for name, value in values.items():

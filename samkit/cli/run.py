@@ -172,6 +172,7 @@ def _outcome_values(outcome: "ReplayOutcome") -> dict[str, Any]:
         "mask_differences": outcome.mask_differences,
         "metric_differences": {metric: [_json_value(value) for value in pair] for metric, pair in differences},
         "moved": outcome.moved,
+        "fact_differences": outcome.fact_differences,
         "array_differences": {array: difference.by for array, difference in outcome.array_differences.items()},
         "moved_arrays": outcome.moved_arrays,
         "surroundings": outcome.surroundings,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from samkit.cli.output import PLAIN, Json, print_json, print_values, say
+from samkit.cli.output import Json, plain_app, print_json, print_values, say
 
 EXIT_FAILED = 1
 
-app = typer.Typer(help="Kept runs: list, show, hand on, deliver those that wait.", **PLAIN)
+app = plain_app("Kept runs: list, show, hand on, deliver those that wait.")
 
 
 @app.callback(invoke_without_command=True)

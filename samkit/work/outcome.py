@@ -158,12 +158,14 @@ def with_bank_tensors(
     if BANK not in kept or BANK not in replayed or np.array_equal(kept[BANK], replayed[BANK]):
         return kept, replayed
     try:
-        return tuple(
-            {name: each for name, each in arrays.items() if name != BANK} | _bank_tensors(arrays[BANK].tobytes())
-            for arrays in (kept, replayed)
-        )
+        return _without_file(kept), _without_file(replayed)
     except (ValueError, KeyError, TypeError, SafetensorError):
         return kept, replayed
+
+
+def _without_file(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    others = {name: each for name, each in arrays.items() if name != BANK}
+    return others | _bank_tensors(arrays[BANK].tobytes())
 
 
 def _bank_tensors(file: bytes) -> dict[str, np.ndarray]:
@@ -223,7 +225,7 @@ def compare_arrays(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.nda
         elif kept[name].dtype.kind not in NUMBERS or replayed[name].dtype.kind not in NUMBERS:
             if not np.array_equal(kept[name], replayed[name]):
                 differences[name] = ArrayDifference(None)
-        elif difference := _number_difference(np.float64(kept[name]), np.float64(replayed[name])):
+        elif difference := _number_difference(kept[name].astype(np.float64), replayed[name].astype(np.float64)):
             differences[name] = difference
     return differences
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from samkit.errors import BadInput
 from samkit.media.films import Video, film_and_frame
@@ -58,16 +58,16 @@ class Sources:
 
     def picture(self, ref: Ref) -> Picture:
         """Raises PictureError for what is no picture, BadInput for one that is not there or not the one meant."""
-        at_hand = (picture for picture in self._pictures if picture.sha256 == ref.sha256)
-        picture = next(at_hand, None) or self._open_picture(ref)
+        at_hand = _with_content(self._pictures, ref)
+        picture = at_hand if at_hand is not None else self._open_picture(ref)
         if ref.sha256 is not None:
             _check("picture", ref, picture.sha256)
         return replace(picture, name=ref.name) if ref.name not in ("", picture.name) else picture
 
     def film(self, ref: Ref) -> Video:
         """Raises PictureError for what is no film, BadInput for one that is not there or not the one meant."""
-        at_hand = (film for film in self._films if ref.sha256 is not None and film.sha256 == ref.sha256)
-        film = next(at_hand, None) or self._open_film(ref)
+        at_hand = _with_content(self._films, ref)
+        film = at_hand if at_hand is not None else self._open_film(ref)
         if ref.sha256 is not None:
             _check("film", ref, film.sha256)
         return film
@@ -76,8 +76,8 @@ class Sources:
         """Raises BadInput for what is no memory bank, is not there, or is not the one meant."""
         from samkit.models.memory_bank import MemoryBank
 
-        at_hand = (bank for bank in self._banks if ref.sha256 is not None and bank.sha256 == ref.sha256)
-        bank = next(at_hand, None) or MemoryBank.load(self._path(ref))
+        at_hand = _with_content(self._banks, ref)
+        bank = at_hand if at_hand is not None else MemoryBank.load(self._path(ref))
         if ref.sha256 is not None:
             _check("memory bank", ref, bank.sha256)
         return bank
@@ -120,6 +120,19 @@ class Sources:
         return Path(ref.ref)
 
 
+class _Hashed(Protocol):
+    @property
+    def sha256(self) -> str: ...
+
+
+HashedT = TypeVar("HashedT", bound=_Hashed)
+
+
+def _with_content(values: Iterable[HashedT], ref: Ref) -> HashedT | None:
+    """The value whose SHA-256 the reference names."""
+    return next((value for value in values if value.sha256 == ref.sha256), None) if ref.sha256 is not None else None
+
+
 def _check(kind: str, ref: Ref, sha256: str) -> None:
     """BadInput where that is not the SHA-256 which the reference names."""
     if sha256 != ref.sha256:
@@ -140,7 +153,7 @@ def picture_ref(picture: Picture) -> Ref:
     """
     film_name, index = film_and_frame(picture.name)
     text = picture.name
-    if film_name is not None:
+    if film_name is not None and index is not None:
         made = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
         text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if made else film_name, index)
     elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:

@@ -110,6 +110,11 @@ class RunSpec:
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
+    @property
+    def content_key(self) -> str:
+        """All that the spec says, names and threads too: by this a lab recalls what came out of it."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values; entries that are as they would be anyway are left out."""
         return _plain(self)

@@ -20,7 +20,7 @@ import samkit.models.files.download as download_module
 from samkit.errors import DownloadError
 from samkit.models.files.catalogue import CatalogueEntry
 from samkit.models.files.download import download
-from tests.models.file_server import serve
+from tests.models.files.file_server import serve
 
 CONTENT = random.Random(0).randbytes(1_500_000)
 ENTRY = CatalogueEntry(

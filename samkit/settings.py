@@ -1,7 +1,10 @@
 """Where things are kept, and what the environment may say about it.
 
 SAMKIT_HOME          folder of the run store and the spool; default: the folder that holds Home.py, else the working
-folder MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+                     folder
+MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+SAMKIT_PACKED        0: models take torch's plain matrix products where they would take oneDNN's packed ones (see
+                     models/network/linear.py). The same numbers up to rounding, and slower on most CPUs
 """
 
 import os
@@ -12,9 +15,9 @@ from pathlib import Path
 
 def home_folder() -> Path:
     """Absolute; not made here."""
-    told = os.environ.get("SAMKIT_HOME")
-    if told:
-        return Path(told).expanduser().resolve()
+    chosen = os.environ.get("SAMKIT_HOME")
+    if chosen:
+        return Path(chosen).expanduser().resolve()
     beside_package = Path(__file__).resolve().parent.parent
     return beside_package if (beside_package / "Home.py").is_file() else Path.cwd()
 
@@ -36,11 +39,16 @@ def spool_folder() -> Path:
     return home_folder() / ".samkit" / "spool"
 
 
+def packing_allowed() -> bool:
+    """Whether models may use packed matrix products where the machine has them."""
+    return os.environ.get("SAMKIT_PACKED", "").strip() != "0"
+
+
 @cache
 def git_commit() -> str | None:
     """The commit of the checkout samkit runs from, or None."""
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -50,4 +58,4 @@ def git_commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    return answer.stdout.strip()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import samkit
 from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
-from samkit.models.network.linear import Linear
+from samkit.models.network.linear import Linear, machine_packs
 from tests.random_models import SMALL_MODELS, random_state, save_random_model
 
 RGB = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
@@ -180,7 +180,10 @@ def test_threads_with_different_settings_get_what_each_gets_alone(model):
             assert torch.equal(logits, masks[index])
 
 
-def test_packed_and_plain_linears_agree(model):
+@pytest.mark.skipif(not machine_packs(torch.float32), reason="this machine has no packed products")
+def test_packed_and_plain_linears_agree(model, monkeypatch):
+    monkeypatch.delenv("SAMKIT_PACKED", raising=False)
+    model = samkit.load_model(model.info.path, device="cpu")
     encoding = model.encode_image(RGB)
     assert any(layer._packed is not None for layer in model.network.modules() if isinstance(layer, Linear))
     network = model.network
@@ -238,7 +241,9 @@ def test_position_encoding(model):
         model.position_encoding(0, 4)
 
 
-def test_unknown_devices_and_dtypes_are_refused(model):
+def test_unknown_devices_and_dtypes_are_refused(model, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for device in ("cuda", "mps", "tpu", "nonsense"):
         with pytest.raises(DeviceError):
             samkit.load_model(model.info.path, device=device)

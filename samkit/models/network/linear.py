@@ -2,15 +2,18 @@
 residual.
 
 Packed layers run about 1.5 times as fast as `torch.nn.functional.linear` on a CPU. The operators carry an underscore in
-torch, so their presence is tested once and every call has a plain path that gives the same numbers; training, GPUs and
-other builds of torch take that one.
+torch, and what they can do depends on the processor, so they are tried once (`can_pack`). Every call has a plain path
+that gives the same numbers up to rounding; training, GPUs, other builds of torch and other processors take that one.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from samkit.settings import packing_allowed
 
 PACK_ROWS = 4096
 """Rows the packed layout is chosen for: the tokens of one strip."""
@@ -18,10 +21,47 @@ PACK_ROWS = 4096
 WORTH_PACKING = 2**30
 """Multiplications from which laying out a weight that is used once costs less than it gains."""
 
-HAS_PACKED_LINEAR = (
-    all(hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight"))
-    and torch.backends.mkldnn.is_available()
-)
+PACKED_DTYPES = (torch.float32, torch.bfloat16)
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether weights of `dtype` can be packed on this machine and the environment leaves it at that."""
+    return dtype in PACKED_DTYPES and packing_allowed() and machine_packs(dtype)
+
+
+@cache
+def machine_packs(dtype: torch.dtype) -> bool:
+    """Tried rather than asked for. No list of processors would stay true: packing bfloat16, say, raises where neither
+    AVX-512 nor AVX-NE-CONVERT is there.
+    """
+    try:
+        with torch.no_grad():
+            weight = torch.ones(16, 16, dtype=dtype, device="cpu")
+            x, bias = weight[:2], weight[0]
+            packed = _pack(weight, PACK_ROWS)
+            for product in (_product(x, packed, bias), _gelu(x, packed, bias), _sum(x, x, packed, bias)):
+                if not torch.isfinite(product).all():
+                    return False
+    except (AttributeError, RuntimeError):
+        return False
+    return True
+
+
+def _pack(weight: Tensor, rows: int) -> Tensor:
+    """The weight [out, in] in oneDNN's own layout, chosen for products with that many rows."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+
+
+def _product(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+
+
+def _gelu(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "gelu", [], "none")
+
+
+def _sum(x: Tensor, residual: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise.binary(x, residual, packed, bias, "add")
 
 
 class Linear(nn.Linear):
@@ -30,49 +70,41 @@ class Linear(nn.Linear):
     _packed: Tensor | None = None
 
     def pack(self) -> None:
-        """Lay the weight out for oneDNN. The parameter itself stays as it is; later edits of it are not seen by the
-        packed copy.
+        """Lay the weight out for oneDNN where this machine can. The parameter itself stays as it is; later edits of it
+        are not seen by the packed copy.
         """
-        if (
-            HAS_PACKED_LINEAR
-            and self.weight.device.type == "cpu"
-            and self.weight.dtype in (torch.float32, torch.bfloat16)
-        ):
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach().contiguous(), PACK_ROWS)
+        if self.weight.device.type == "cpu" and can_pack(self.weight.dtype):
+            self._packed = _pack(self.weight.detach(), PACK_ROWS)
 
-    def _runs_packed(self, x: Tensor) -> bool:
-        return self._packed is not None and not torch.is_grad_enabled() and x.dtype == self.weight.dtype
+    def _packed_for(self, x: Tensor) -> Tensor | None:
+        """The packed weight, or None where `x` has to take the plain path."""
+        return None if torch.is_grad_enabled() or x.dtype != self.weight.dtype else self._packed
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._runs_packed(x):
-            return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
-        return F.linear(x, self.weight, self.bias)
+        packed = self._packed_for(x)
+        return F.linear(x, self.weight, self.bias) if packed is None else _product(x, packed, self.bias)
 
     def gelu(self, x: Tensor) -> Tensor:
         """gelu(linear(x)), the exact (erf) GELU."""
-        if self._runs_packed(x):
-            return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "gelu", [], "none")
-        return F.gelu(F.linear(x, self.weight, self.bias))
+        packed = self._packed_for(x)
+        return F.gelu(F.linear(x, self.weight, self.bias)) if packed is None else _gelu(x, packed, self.bias)
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
         """linear(x) + residual, with residual [..., out_features]."""
-        if self._runs_packed(x):
-            return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self._packed, self.bias, "add")
-        return F.linear(x, self.weight, self.bias) + residual
+        packed = self._packed_for(x)
+        return (
+            F.linear(x, self.weight, self.bias) + residual if packed is None else _sum(x, residual, packed, self.bias)
+        )
 
 
 def fixed_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
     """A function x -> x @ weight^T for many products with one weight [out, in]; packed where that pays. rows: of all x
     together.
     """
-    if (
-        HAS_PACKED_LINEAR
-        and weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and rows * weight.numel() > WORTH_PACKING
-    ):
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), min(rows, PACK_ROWS))
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+    worth_packing = rows * weight.numel() > WORTH_PACKING
+    if worth_packing and weight.device.type == "cpu" and weight.dtype == torch.float32 and can_pack(weight.dtype):
+        packed = _pack(weight, min(rows, PACK_ROWS))
+        return lambda x: _product(x, packed, None)
     return lambda x: x @ weight.T
 
 

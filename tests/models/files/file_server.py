@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+PIECE_BYTES = 1 << 16
+
 
 @dataclass
 class FileServer:
@@ -25,6 +27,9 @@ class FileServer:
     """Added to, or in place of, the right ones."""
     pause_s: float = 0.0
     """Wait between pieces of 64 KiB."""
+    stop_at: int | None = None
+    """Hold back the body's bytes from there on until `go_on` is set."""
+    go_on: threading.Event = field(default_factory=threading.Event)
     ranges: list[str | None] = field(default_factory=list)
     """The Range header of each request so far."""
     url: str = ""
@@ -33,10 +38,10 @@ class FileServer:
 def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            server.ranges.append(asked)
+            wanted = self.headers.get("Range")
+            server.ranges.append(wanted)
             status = server.statuses_first.pop(0) if server.statuses_first else server.status
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked).group(1)) if asked and not server.ignore_range else 0
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted).group(1)) if wanted and not server.ignore_range else 0
             if status is None and start >= len(server.content) > 0:
                 status = 416
             if status is not None:
@@ -46,7 +51,7 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
                 return
             body = server.content[start:]
             headers = {"Content-Length": str(len(body)), "Content-Type": "application/octet-stream"}
-            if asked and not server.ignore_range:
+            if wanted and not server.ignore_range:
                 self.send_response(206)
                 headers["Content-Range"] = f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
             else:
@@ -56,9 +61,11 @@ def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
             self.end_headers()
             limit = server.cut_after.pop(0) if server.cut_after else len(body)
-            for at in range(0, limit, 65536):
+            for at in range(0, limit, PIECE_BYTES):
+                if server.stop_at is not None and at + PIECE_BYTES > server.stop_at:
+                    server.go_on.wait()
                 try:
-                    self.wfile.write(body[at : min(at + 65536, limit)])
+                    self.wfile.write(body[at : min(at + PIECE_BYTES, limit)])
                 except OSError:
                     return
                 time.sleep(server.pause_s)
@@ -81,6 +88,7 @@ def serve(content: bytes) -> Iterator[FileServer]:
     try:
         yield server
     finally:
+        server.go_on.set()
         http.shutdown()
         http.server_close()
         thread.join()

@@ -20,7 +20,7 @@ import samkit.models.files.download as download_module
 from samkit.errors import DownloadError
 from samkit.models.files.catalogue import CatalogueEntry
 from samkit.models.files.download import download
-from tests.models.file_server import serve
+from tests.models.files.file_server import serve
 
 CONTENT = random.Random(0).randbytes(1_500_000)
 ENTRY = CatalogueEntry(
@@ -302,34 +302,38 @@ import sys
 from samkit.models.files.catalogue import CatalogueEntry
 from samkit.models.files.download import download
 seen = []
-print("ready", flush=True)
-sys.stdin.readline()
-path = download(CatalogueEntry(**{entry!r}), sys.argv[1], lambda done, total: seen.append(done), base_url=sys.argv[2])
+def report(done, total):
+    seen.append(done)
+    print(done, flush=True)
+path = download(CatalogueEntry(**{entry!r}), sys.argv[1], report, base_url=sys.argv[2])
 assert seen[-1] == path.stat().st_size and seen == sorted(seen), seen
-print(len(set(seen)))
 """
+"""Downloads, and prints each number of bytes that it is told of."""
 
 
 def start_process(server, folder: Path) -> subprocess.Popen[str]:
-    """A process that has imported everything and begins its download at once when it is sent a line."""
     command = [sys.executable, "-c", PROCESS.format(entry=asdict(ENTRY)), str(folder), server.url]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "ready\n", process.communicate()[1]
-    return process
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def read_progress(process: subprocess.Popen[str], at_least: int) -> int:
+    """The first number of bytes from `at_least` on that the process prints."""
+    for line in process.stdout:
+        if int(line) >= at_least:
+            return int(line)
+    raise AssertionError(process.communicate()[1])
 
 
 def test_two_processes_at_once_fetch_once(server, tmp_path):
-    server.pause_s = 0.05
-    running = [start_process(server, tmp_path) for _ in range(2)]
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        printed, errors = process.communicate(timeout=60)
+    server.stop_at = 700_000
+    fetching = start_process(server, tmp_path)
+    read_progress(fetching, 500_000)
+    waiting = start_process(server, tmp_path)
+    assert 500_000 <= read_progress(waiting, 0) < len(CONTENT), "whoever waits sees the other's bytes"
+    server.go_on.set()
+    for process in (fetching, waiting):
+        _, errors = process.communicate()
         assert process.returncode == 0, errors
-        assert int(printed) >= 2, "whoever waits sees the other's bytes"
     assert server.ranges == [None]
     assert ENTRY.local_path(tmp_path).read_bytes() == CONTENT
 
@@ -348,14 +352,11 @@ def test_threads_of_one_process_fetch_once(server, tmp_path):
 
 
 def test_a_process_killed_midway_leaves_what_the_next_one_continues(server, tmp_path):
-    server.pause_s = 0.05
+    server.stop_at = 700_000
     process = start_process(server, tmp_path)
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    while not (part_of(tmp_path).exists() and part_of(tmp_path).stat().st_size > 500_000):
-        assert process.poll() is None
+    received = read_progress(process, 500_000)
     process.kill()
     process.communicate()
-    server.pause_s = 0.0
+    server.go_on.set()
     assert download(ENTRY, tmp_path, base_url=server.url).read_bytes() == CONTENT
-    assert len(server.ranges) == 2 and server.ranges[1].startswith("bytes=")
+    assert server.ranges == [None, f"bytes={received}-"]

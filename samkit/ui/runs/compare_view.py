@@ -14,7 +14,8 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.compare_figures import mask_tiles, parallel_figure, shrunk
 from samkit.ui.runs.compare_report import report_html
 from samkit.ui.runs.compare_tables import difference_caption, matrix_table, number_chip, rows_table
-from samkit.ui.runs.state import RUN_PAGE, RUNS_PAGE, present_store, run_files
+from samkit.ui.runs.state import present_store, run_files
+from samkit.ui.state.page_links import RUN_PAGE, RUNS_PAGE
 
 TILE_PX = 420, 320
 PER_ROW = 4

@@ -9,8 +9,9 @@ from samkit.ui.runs.compare_tables import CSS as TABLE_CSS
 from samkit.ui.runs.compare_view import compare_view
 from samkit.ui.runs.run_view import run_view
 from samkit.ui.runs.runs_list import list_view
-from samkit.ui.runs.state import RUNS_PAGE, present_store
+from samkit.ui.runs.state import present_store
 from samkit.ui.runs.transfer import import_panel, spool_panel
+from samkit.ui.state.page_links import RUNS_PAGE
 from samkit.ui.state.store_state import require_store, store_panel
 
 _CSS = style_sheet("runs.css")

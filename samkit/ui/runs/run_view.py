@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from samkit.errors import SamkitError
+from samkit.experiments.registry import ENTRIES
 from samkit.media.drawing import overlay
 from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
@@ -32,19 +33,10 @@ from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.replay_panel import replay_button, replay_outcome
-from samkit.ui.runs.state import (
-    COMPARE_PAGE,
-    RUNS_PAGE,
-    RunsTable,
-    experiment_title,
-    present_store,
-    run_files,
-    runs_table,
-    when,
-)
+from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
-from samkit.ui.state.page_links import EXPERIMENT_PAGES
+from samkit.ui.state.page_links import COMPARE_PAGE, RUNS_PAGE, experiment_title, page_file, page_icon
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 
@@ -125,10 +117,11 @@ def _subtitle(run: RunSummary) -> None:
 def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle | None) -> DeltaGenerator:
     """The row of buttons; gives the place for what comes of them."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_actions", gap="small"):
-        page = next((page for page in EXPERIMENT_PAGES if page.name == run.experiment), None)
-        if page is not None:
-            st.page_link(page.file, label=f"**Open in {page.title}**", icon=page.icon, query_params={"run": run.run_id})
-        pressed = replay_button(disabled=bundle is None or page is None)
+        entry = next((entry for entry in ENTRIES if entry.name == run.experiment), None)
+        if entry is not None:
+            label = f"**Open in {entry.title}**"
+            st.page_link(page_file(entry), label=label, icon=page_icon(entry), query_params={"run": run.run_id})
+        pressed = replay_button(disabled=bundle is None or entry is None)
         download_zip(store, [run.run_id], "Export", "export_run")
         with st.popover("Edit", icon=":material/edit:"):
             _edit(store, run, bundle)

@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from samkit.experiments.registry import ENTRIES
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.edit import delete_run, restore_run
 from samkit.tracking.store.search import EVERYTHING, Query, kept_experiments, search_runs
@@ -15,9 +16,10 @@ from samkit.tracking.store.tags import NOTE, THUMBNAIL
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.compare_tables import number_text
-from samkit.ui.runs.state import COMPARE_PAGE, RUN_PAGE, RunsTable, experiment_title, present_store, runs_table, when
+from samkit.ui.runs.state import RunsTable, present_store, runs_table, when
 from samkit.ui.runs.tag_line import tag_line
 from samkit.ui.runs.transfer import download_zip
+from samkit.ui.state.page_links import COMPARE_PAGE, RUN_PAGE, experiment_title, page_file, page_icon
 
 SEARCH_KEY = "runs_search_"
 LATEST_DAY = date(2200, 1, 1)
@@ -138,7 +140,8 @@ def _nothing(table: RunsTable) -> None:
         "Nothing is kept yet. Open an experiment, look at its result, and press **Keep this run** below it.",
         icon=":material/bookmark_add:",
     )
-    st.page_link("pages/mask_stability.py", label="Begin with Mask stability", icon=":material/contrast:")
+    first = ENTRIES[0]
+    st.page_link(page_file(first), label=f"Begin with {first.title}", icon=page_icon(first))
 
 
 def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -> None:

@@ -22,13 +22,10 @@ from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, Query
 from samkit.tracking.store.store import RunStore, RunSummary
-from samkit.ui.state.page_links import EXPERIMENT_PAGES
 
 if TYPE_CHECKING:
     from samkit.work.replay import ReplayOutcome
 
-RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
-"""The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
 FILES_KEPT_BYTES = 2 * 2**30
 FILES_FOLDER, IN_USE = "samkit-run-files-", "in_use.lock"
 """Names of the folder of fetched runs, and of the file in it that the process which uses it holds locked."""
@@ -82,10 +79,6 @@ def visitor_zone() -> tzinfo:
 def when(created_ms: int) -> str:
     """A time as the visitor's clock shows it."""
     return shown_time(created_ms, visitor_zone())
-
-
-def experiment_title(name: str) -> str:
-    return next((page.title for page in EXPERIMENT_PAGES if page.name == name), name)
 
 
 @st.cache_resource(show_spinner=False)

@@ -11,7 +11,8 @@ from samkit.tracking.store.keep import keep_imported
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
-from samkit.ui.runs.state import RUN_PAGE, present_store
+from samkit.ui.runs.state import present_store
+from samkit.ui.state.page_links import RUN_PAGE
 from samkit.words import format_bytes
 
 MAX_EXPORTED = 100

@@ -1,20 +1,23 @@
-"""The app without a browser, and what its pages show."""
+"""The app without a browser, and the runs that its pages show."""
 
 from pathlib import Path
+from typing import Any
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
+from samkit.ui.state.labs import encoding_memory, part_memory
 from samkit.ui.state.page_links import PAGES
 
 MAIN = str(Path(__file__).parents[2] / "samkit" / "ui" / "script" / "main.py")
 """The script that Home.py names."""
 TIMEOUT = 60
+SHOWN: list[Any] = []
+"""The runs that pages have shown in this test, oldest first; see conftest.py."""
 
 
-def new_app() -> AppTest:
+def new_app(timeout: float = TIMEOUT) -> AppTest:
     """A visitor who has not come yet."""
-    return AppTest.from_file(MAIN, default_timeout=TIMEOUT)
+    return AppTest.from_file(MAIN, default_timeout=timeout)
 
 
 def page_path(name: str) -> str:
@@ -22,21 +25,17 @@ def page_path(name: str) -> str:
     return str(PAGES / f"{name.replace('-', '_')}.py")
 
 
-class Shown:
-    """The runs that pages have shown, the last one last."""
+def last_result() -> Any:
+    """What the page shows."""
+    return SHOWN[-1].result
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        from samkit.ui.bench.tables import table
 
-        self.computed: list = []
-        compute = table.shown_result
+def encodings() -> int:
+    """How many pictures were encoded since the memories were cleared, sweeps left out."""
+    return encoding_memory().state().misses
 
-        def record(*arguments):
-            self.computed.append(compute(*arguments))
-            return self.computed[-1]
 
-        monkeypatch.setattr(table, "shown_result", record)
-
-    @property
-    def result(self):
-        return self.computed[-1].result
+def clear_memories() -> None:
+    """Forget what other tests have encoded and computed."""
+    encoding_memory().clear()
+    part_memory().clear()

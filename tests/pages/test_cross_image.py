@@ -2,31 +2,27 @@
 models without a memory.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from samkit.media.samples import SAMPLE_PAIRS, load_sample
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
-from samkit.ui.experiments.cross_image import VIEWS
-from samkit.ui.state.encodings import encoding_cache
+from samkit.ui.experiments.cross_image import PAGE as EXPERIMENT_PAGE
+from samkit.ui.state.labs import encoding_memory, part_memory
+from tests.pages.app import clear_memories, encodings, last_result, new_app, page_path
 from tests.random_models import SMALL_SAM1, save_random_model
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
-PAGE = "pages/cross_image.py"
-TIMEOUT = 60
+PAGE = page_path("cross_image")
 KNOB = "knob_cross-image_"
 
 
 @pytest.fixture
 def app(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
-    encoding_cache().clear()
-    return AppTest.from_file(HOME, default_timeout=TIMEOUT)
+    clear_memories()
+    return new_app()
 
 
 @pytest.fixture
@@ -40,19 +36,11 @@ def pair(app):
     return app.session_state["samkit.picture_pair"]
 
 
-def result(app):
-    return next(reversed(app.session_state["samkit.results"].values()))
-
-
 def press(app, key: str):
     return app.button(key=key).click().run()
 
 
-def encodings() -> int:
-    return encoding_cache().state().misses
-
-
-def test_a_first_visit_shows_a_result(page):
+def test_a_first_visit_shows_a_last_result():
     assert page.title[0].value == "Cross-image segmentation"
     assert (
         pair(page).a.picture == load_sample("coffee")
@@ -62,8 +50,8 @@ def test_a_first_visit_shows_a_result(page):
     assert sum(button.key.startswith("mask_button_") for button in page.button if button.key) == 8
     assert [tab.label for tab in page.tabs] == ["Passes", "Numbers", "Files", "Recipe", "Timings"]
     assert (
-        result(page).masks["tracked"].shape == load_sample("coffee-mirrored").size
-        and encoding_cache().state().entries == 2
+        last_result().masks["mask_tracked"].pixels.shape == load_sample("coffee-mirrored").size
+        and encoding_memory().state().entries == 2
     )
 
 
@@ -75,34 +63,34 @@ def test_knobs_encode_nothing_and_reach_the_experiment(page):
     page.toggle(key=f"{KNOB}refine_edges").set_value(True).run()
     press(page, "mask_button_cross-image_2")
     press(page, "mask_button_cross-image_tracked_index_3")
-    params = result(page).params
+    params = last_result().params
     assert (
         (params.repeats, params.threshold, params.mask_index, params.tracked_index) == (2, 1.5, 2, 3)
         and params.point_and_box
         and params.refine_edges
     )
-    assert len(result(page).tables["passes"]) == 3 and "by_box_tracked" in result(page).masks
+    assert len(last_result().tables["passes"]) == 3 and "mask_by_box_tracked" in last_result().masks
     press(page, "mask_auto_cross-image_tracked_index")
-    assert result(page).params.tracked_index is None and result(page).params.mask_index == 2
+    assert last_result().params.tracked_index is None and last_result().params.mask_index == 2
     assert encodings() == before and not page.error and not page.exception
 
 
 def test_every_view_is_drawn_with_and_without_what_it_shows(page):
-    for view in VIEWS:
-        page.switch_page("pages/home.py").run()
+    for view in EXPERIMENT_PAGE.views:
+        page.switch_page(page_path("home")).run()
         page.session_state["samkit.workspace"].params["cross-image"] = {"view": view}
         page.switch_page(PAGE).run()
         assert not page.error and not page.exception
         page.toggle(key=f"{KNOB}point_and_box").set_value(True)
         page.toggle(key=f"{KNOB}jitter").set_value(True).run()
-        assert not page.error and not page.exception and result(page).params.jitter_copies == 16
+        assert not page.error and not page.exception and last_result().params.jitter_copies == 16
 
 
 def test_prompting_one_picture_clears_the_other(page):
     pair(page).b.edit(Prompts(points=[(0.5, 0.5, 1)]))
     page.run()
-    assert pair(page).a.prompts.is_empty and pair(page).prompt_on == "b" and result(page).params.prompt_on == "b"
-    assert result(page).masks["tracked"].shape == load_sample("coffee").size
+    assert pair(page).a.prompts.is_empty and pair(page).prompt_on == "b" and last_result().params.prompt_on == "b"
+    assert last_result().masks["mask_tracked"].pixels.shape == load_sample("coffee").size
     press(page, "undo_cross-image")
     assert not pair(page).a.prompts.is_empty and pair(page).b.prompts.is_empty and pair(page).prompt_on == "a"
 
@@ -123,7 +111,7 @@ def test_a_drawing_on_the_second_canvas_becomes_its_prompts(page):
     page.session_state[key] = {"drawing": {"raw": {"objects": [circle]}, "data": None}}
     page.run()
     assert pair(page).a.prompts.is_empty and pair(page).b.prompts.points[0][0] == pytest.approx(0.5, abs=1e-3)
-    assert result(page).params.prompt_on == "b" and not page.error
+    assert last_result().params.prompt_on == "b" and not page.error
 
 
 def test_without_any_prompt_the_page_says_what_to_do(page):
@@ -153,7 +141,7 @@ def test_swap_and_sample_pairs(page):
 def test_try_it_sets_up_a_good_first_try(page):
     press(page, "try_cross-image")
     assert (
-        pair(page).b.picture == load_sample("motorcycle_right") and result(page).params.repeats == 3 and not page.error
+        pair(page).b.picture == load_sample("motorcycle_right") and last_result().params.repeats == 3 and not page.error
     )
 
 
@@ -166,13 +154,13 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
     page.text_input(key="keep_name_cross-image").set_value("kept in a test").run()
     press(page, "keep_cross-image")
     assert not page.error, page.error[0].value
-    run = pair(page).a.last_kept["cross-image"]["outcome"].run
+    run, shown = pair(page).a.last_kept["cross-image"][1].run, last_result()
     bundle = RunStore().load(run.run_id, tmp_path / "back")
     assert (
         bundle.inputs().image_b == load_sample("coffee-mirrored") and read_bundle(bundle.path).name == "kept in a test"
     )
-    np.testing.assert_array_equal(bundle.masks()["mask_tracked"], result(page).masks["tracked"])
-    again = AppTest.from_file(HOME, default_timeout=TIMEOUT)
+    np.testing.assert_array_equal(bundle.masks()["mask_tracked"], shown.masks["mask_tracked"].pixels)
+    again = new_app()
     again.run().switch_page(PAGE)
     again.query_params["run"] = run.run_id
     again.run()
@@ -182,8 +170,8 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
         and pair(again).prompts == pair(page).prompts
         and pair(again).a.picture == load_sample("coffee")
     )
-    assert result(again).params == result(page).params
-    np.testing.assert_array_equal(result(again).masks["tracked"], result(page).masks["tracked"])
+    assert last_result().params == shown.params
+    np.testing.assert_array_equal(last_result().masks["mask_tracked"].pixels, shown.masks["mask_tracked"].pixels)
 
 
 def test_a_model_without_a_memory_is_answered_with_one_that_has_it(page, tmp_path):
@@ -196,13 +184,15 @@ def test_a_model_without_a_memory_is_answered_with_one_that_has_it(page, tmp_pat
     press(page, "offer_nano-sam2")
     assert (
         page.session_state["samkit.workspace"].model_ref == "nano-sam2"
-        and result(page).experiment == "cross-image"
+        and last_result().experiment == "cross-image"
         and not page.error
     )
 
 
-def test_what_was_followed_is_kept_for_the_last_few(page):
+def test_what_was_followed_is_kept_in_bounds(page, monkeypatch):
+    limit = part_memory().state().used + 1
+    monkeypatch.setattr(part_memory(), "_limit", limit)
     for x in np.linspace(0.3, 0.6, 8):
         pair(page).a.edit(Prompts(points=[(float(x), 0.3, 1)]))
         page.run()
-    assert len(page.session_state["samkit.tracks"]) == 6 and not page.error
+        assert part_memory().state().used <= limit and not page.error

@@ -5,7 +5,6 @@ is no film is a sentence.
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
@@ -15,15 +14,15 @@ from samkit.tracking.store.store import RunStore
 from samkit.ui.controls.picture_picker import FRAME
 from samkit.work.replay import replay
 from tests.media.films import cut, moving_frames, write_film_file, write_sound
+from tests.pages.app import new_app, page_path
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
-PAGE = "pages/mask_stability.py"
+PAGE = page_path("mask_stability")
 
 
 @pytest.fixture
 def page(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
-    app = AppTest.from_file(HOME, default_timeout=60)
+    app = new_app()
     app.run().switch_page(PAGE).run()
     dialog(app)
     app.segmented_control(key="picture_kind").set_value(FRAME)
@@ -73,7 +72,7 @@ def test_a_frame_of_a_sample_film_is_kept_opened_again_and_replayed(page, tmp_pa
     (run,) = RunStore().runs()
     RunStore().load(run.run_id, tmp_path / "bundle")
     assert replay(read_bundle(tmp_path / "bundle")).identical
-    again = AppTest.from_file(HOME, default_timeout=60)
+    again = new_app()
     again.query_params["run"] = run.run_id
     again.run().switch_page(PAGE)
     again.query_params["run"] = run.run_id
@@ -144,7 +143,7 @@ def test_a_frame_that_can_not_be_decoded_is_a_sentence(page, monkeypatch):
 
 
 def test_the_second_picture_takes_a_frame_too(page):
-    page.switch_page("pages/cross_image.py").run()
+    page.switch_page(page_path("cross_image")).run()
     dialog(page, "change_picture_b")
     page.segmented_control(key="picture_kind").set_value(FRAME)
     dialog(page, "change_picture_b")

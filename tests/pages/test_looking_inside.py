@@ -26,10 +26,9 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.ui.controls import token_map
-from samkit.ui.state.encodings import encoding_cache
+from tests.pages.app import SHOWN, clear_memories, encodings, last_result, new_app, page_path
 from tests.random_models import SMALL_MODELS, save_random_model
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
 NORMS, POSITIONS, WINDOWS, SIMILARITY = "block-norms", "position-encoding", "window-size", "semantic-similarity"
 PAGES = (NORMS, POSITIONS, WINDOWS, SIMILARITY)
 KINDS = ("select_slider", "slider", "toggle", "selectbox", "number_input", "button_group")
@@ -40,7 +39,7 @@ class Page:
 
     def __init__(self, app: AppTest, name: str):
         self.app, self.name = app, name
-        app.switch_page(f"pages/{name.replace('-', '_')}.py").run()
+        app.switch_page(page_path(name)).run()
         self.check()
 
     def check(self) -> None:
@@ -70,7 +69,7 @@ class Page:
 
     @property
     def result(self):
-        return next(reversed(self.app.session_state["samkit.results"].values()))
+        return last_result()
 
     @property
     def params(self):
@@ -105,12 +104,12 @@ def clean(monkeypatch, tmp_path, empty_store):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
-    encoding_cache().clear()
+    clear_memories()
 
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(HOME, default_timeout=60).run()
+    return new_app().run()
 
 
 @pytest.fixture
@@ -123,10 +122,6 @@ def own_models(monkeypatch, tmp_path) -> dict[str, str]:
         family: str(save_random_model(folder / f"{family}.safetensors", config))
         for family, config in SMALL_MODELS.items()
     }
-
-
-def encodings() -> int:
-    return encoding_cache().state().misses
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -147,10 +142,10 @@ def test_a_kept_run_is_what_the_page_shows_and_opens_again(app, name, tmp_path):
     page = Page(app, name)
     page.press(f"try_{name}")
     page.press(f"keep_{name}")
-    shown, run = page.result, page.work.last_kept[name]["outcome"].run
+    shown, run = page.result, page.work.last_kept[name][1].run
     bundle = RunStore().load(run.run_id, tmp_path / "back")
     assert bundle.params == shown.params.model_dump(mode="json")
-    again = AppTest.from_file(HOME, default_timeout=60).run()
+    again = new_app().run()
     again.query_params["run"] = run.run_id
     opened = Page(again, name)
     assert opened.params == shown.params
@@ -167,7 +162,7 @@ def test_the_colour_scale_is_one_on_all_pages(app):
         page.turn("colormap", colormap)
         assert page.params.colormap == colormap and encodings() == made
     assert (
-        app.switch_page("pages/mask_stability.py").run().selectbox(key="knob_mask-stability_colormap").value
+        app.switch_page(page_path("mask_stability")).run().selectbox(key="knob_mask-stability_colormap").value
         == "spectral"
     )
 
@@ -189,7 +184,7 @@ def test_block_norms_knobs_encode_nothing(app):
     page.turn("one_channel", False)
     page.turn("outlier_factor", 1.2)
     norms = [tokens.norm(dim=-1).numpy() for tokens in blocks]
-    assert page.result.metrics["outliers"] == sum(int((each > 1.2 * np.median(each)).sum()) for each in norms) > 0
+    assert page.result.value("outliers") == sum(int((each > 1.2 * np.median(each)).sum()) for each in norms) > 0
     assert "csv_outliers_a" in page.downloads()
     page.turn("view", "All blocks")
     page.turn("same_range_a", True)
@@ -228,7 +223,7 @@ def test_two_models_side_by_side(app, own_models, name):
     page = Page(app, name)
     page.turn("beside", "Two models")
     page.turn("model_b", own_models["sam1"])
-    first, second = list(page.app.session_state["samkit.results"].values())[-2:]
+    first, second = (each.result for each in SHOWN[-2:])
     assert first.experiment == second.experiment == name and "B · sam1" in page.text()
     for view in page.views():
         page.turn("view", view)
@@ -248,7 +243,7 @@ def test_two_pictures_side_by_side(app):
     for view in page.views():
         page.turn("view", view)
     assert encodings() == made
-    first, second = list(page.app.session_state["samkit.results"].values())[-2:]
+    first, second = (each.result for each in SHOWN[-2:])
     assert not np.array_equal(first.arrays["norms_09"], second.arrays["norms_09"])
 
 
@@ -299,7 +294,7 @@ def test_the_number_type_is_not_for_a_page_that_encodes_nothing(app):
     app.session_state["samkit.workspace"].take_dtype("bfloat16")
     page = Page(app, POSITIONS)
     (choice,) = [box for box in page.app.selectbox if box.label == "Number type"]
-    assert choice.disabled and page.result.metrics["bfloat16_error"] > 0
+    assert choice.disabled and page.result.value("bfloat16_error") > 0
     assert not any("--dtype" in code.value for code in page.app.code)
 
 
@@ -343,7 +338,7 @@ def test_window_size_encodes_once_a_setting(app):
     before = encodings()
     page.turn("window_3", 16)
     assert page.params.window_sizes == (8, 4, 16, 4) and encodings() == before + 1
-    assert "default in" in page.text() and page.result.metrics["drift"] > 0
+    assert "default in" in page.text() and page.result.value("drift") > 0
     page.press("windows_default")
     assert page.params.window_sizes is None and "the default" in page.text()
     page.turn("window_3", 16)
@@ -465,7 +460,7 @@ def turn_semantic_similarity(page: Page) -> None:
     page.turn("features", "raw")
     page.turn("prototypes", 3)
     page.turn("threshold", 0.57)
-    page.turn("min_area_percent", 0.35)
+    page.turn("min_area", 0.35)
     page.turn("range", (-0.35, 0.9))
     page.turn("find_objects", True)
     page.turn("mirrored", True)
@@ -501,24 +496,16 @@ def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
     done = CliRunner().invoke(command_line, [*words[3:-1], str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
     shown, made = page.result, read_bundle(tmp_path / "run")
-    assert made.params == shown.params.model_dump(mode="json") and made.record["dtype"] == (
+    assert made.params == shown.params.model_dump(mode="json") and made.record.dtype == (
         "bfloat16" if name == NORMS else "float32"
     )
     turned = {knob for knob, value in shown.params if value != getattr(type(shown.params)(), knob)}
     assert all(f"{knob}=" in command for knob in turned) and command.count("--set ") == len(turned) > 4
-    assert made.record["metrics"] == shown.metrics
-    masks, arrays, tables = (
-        {mask.removeprefix("mask_"): pixels for mask, pixels in made.masks().items()},
-        made.arrays(),
-        made.tables(),
-    )
-    assert (
-        set(masks) == {mask.removeprefix("mask_") for mask in shown.masks}
-        and set(arrays) == set(shown.arrays)
-        and set(tables) == set(shown.tables)
-    )
-    for mask, pixels in shown.masks.items():
-        np.testing.assert_array_equal(masks[mask.removeprefix("mask_")], pixels, err_msg=mask)
+    assert made.record.metrics == dict(shown.metrics) and made.record.facts == dict(shown.facts)
+    masks, arrays, tables = made.masks(), made.arrays(), made.tables()
+    assert set(masks) == set(shown.masks) and set(arrays) == set(shown.arrays) and set(tables) == set(shown.tables)
+    for name_of_mask, mask in shown.masks.items():
+        np.testing.assert_array_equal(masks[name_of_mask], mask.pixels, err_msg=name_of_mask)
     for array, values in shown.arrays.items():
         np.testing.assert_array_equal(arrays[array], values, err_msg=array)
     for table, rows in shown.tables.items():
@@ -592,7 +579,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
     )
     page.press(f"keep_{WINDOWS}")
-    kept = RunStore().load(page.work.last_kept[WINDOWS]["outcome"].run.run_id, tmp_path / "kept")
+    kept = RunStore().load(page.work.last_kept[WINDOWS][1].run.run_id, tmp_path / "kept")
     assert (
         kept.params["sweep_sizes"] == []
         and "sweep" not in kept.tables()
@@ -617,7 +604,7 @@ def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_
     swept(page)
     swept(page)
     page.press(f"keep_{WINDOWS}")
-    run_id, kept = page.work.last_kept[WINDOWS]["outcome"].run.run_id, page.params
+    run_id, kept = page.work.last_kept[WINDOWS][1].run.run_id, page.params
     other_prompts(page)
     page.app.run()
     page.press("sweep_run")
@@ -637,7 +624,7 @@ def test_similarity_knobs_encode_nothing(app):
     page.turn("level", 3)
     page.turn("prototypes", 3)
     page.turn("threshold", 0.5)
-    page.turn("min_area_percent", 0.5)
+    page.turn("min_area", 0.5)
     page.turn("range", (-0.5, 0.9))
     page.turn("own_range", True)
     assert page.params.own_range and page.knob("range").disabled
@@ -658,7 +645,7 @@ def test_similarity_knobs_encode_nothing(app):
         and page.result.arrays["prototypes"].shape[0] == 3
         and encodings() == before
     )
-    assert len(page.result.tables["regions"]) == page.result.metrics["regions"] and "coco" in page.downloads()
+    assert len(page.result.tables["regions"]) == page.result.value("regions") and "coco" in page.downloads()
     page.turn("mirrored", True)
     assert encodings() == before + 1
     page.turn("zoom", True)
@@ -704,11 +691,11 @@ def test_swap_takes_the_prompts_along(app):
 def test_coins_are_counted_beside_the_true_number(app):
     page = Page(app, SIMILARITY)
     page.press(f"try_{SIMILARITY}")
-    metrics = page.result.metrics
+    result = page.result
     assert page.params.side == 512 and page.params.find_objects and page.knob("view").value == "Objects"
     assert (
-        metrics["known_count"] == 24
-        and f"{metrics['regions']:.0f} regions above 0.70 · the picture shows 24 of a kind" in page.text()
+        result.facts["known_count"] == 24
+        and f"{result.value('regions'):.0f} regions above 0.70 · the picture shows 24 of a kind" in page.text()
     )
     assert "A mask for each region" in " ".join(element.proto.body for element in page.app.get("html"))
 
@@ -722,4 +709,4 @@ def test_without_a_prompt_similarity_says_what_to_do(app):
     page.work.edit(Prompts(boxes=[(0.2, 0.1, 0.7, 0.6)]))
     page.app.run()
     page.turn("threshold", 1.0)
-    assert "No region is above the threshold" in page.text() and page.result.metrics["regions"] == 0
+    assert "No region is above the threshold" in page.text() and page.result.value("regions") == 0

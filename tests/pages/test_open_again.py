@@ -4,6 +4,7 @@ missing is waited for.
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from samkit.errors import BadInput, SamkitError
-from samkit.experiments.params import build_params
-from samkit.experiments.registry import find_experiment
-from samkit.experiments.result import Inputs, Prior
+from samkit.experiments.inputs import Inputs, Prior
+from samkit.experiments.params import PlainParams, build_params
+from samkit.experiments.registry import NAMES, find_experiment
 from samkit.media.colormaps import COLORMAPS
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
@@ -26,14 +27,19 @@ from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import assets_folder
 from samkit.models.files.hashes import file_sha256
 from samkit.prompts import Prompts
+from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
 from samkit.tracking.store.store import RunStore
-from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES, experiment_page
-from tests.pages.test_pages import HOME
+from tests.pages.app import new_app, page_path
 
-NAMES = tuple(page.name for page in EXPERIMENT_PAGES)
 FOLLOWING = ("cross-image", "video-priors")
 PROMPTS = Prompts(points=[(0.4, 0.4, 1)])
 SHA = {entry.name: entry.sha256 for entry in catalogue()}
+
+
+def picture_entry(picture: Picture | None) -> PictureEntry | None:
+    if picture is None:
+        return None
+    return PictureEntry(name=picture.name, sha256=picture.sha256, width=picture.width, height=picture.height)
 
 
 class Opened:
@@ -43,14 +49,13 @@ class Opened:
 
     def __init__(self, monkeypatch):
         self.params = None
-        for module in ("workbench", "inspect_page", "cross_image_page"):
-            monkeypatch.setattr(f"samkit.ui.bench.{module}.kept_result", self._stop)
-        monkeypatch.setattr("samkit.ui.bench.video_priors_page._run_buttons", self._stop)
-        monkeypatch.setattr("samkit.ui.bench.video_priors_page._first_visit", lambda *given: None)
+        monkeypatch.setattr("samkit.ui.bench.tables.table.shown_result", self._stop)
+        monkeypatch.setattr("samkit.ui.bench.tables.film._run_buttons", self._stop)
+        monkeypatch.setattr("samkit.ui.bench.tables.film._first_visit", lambda *arguments: None)
         monkeypatch.setattr(RunStore, "load", lambda store, run_id, folder, **how: self.bundle)
 
-    def _stop(self, experiment, model, inputs, params, *more):
-        self.params = params
+    def _stop(self, *arguments):
+        (self.params,) = (each for each in arguments if isinstance(each, PlainParams))
         raise SamkitError("Stopped here.")
 
     def open(
@@ -65,33 +70,32 @@ class Opened:
     ) -> AppTest:
         """missing: fields of Inputs that the store has lost, and "video" where its film can't be opened."""
         image, other = load_sample("chelsea"), load_sample("coins")
-        given = Inputs(image, PROMPTS) if name != "position-encoding" else Inputs()
+        whole = Inputs(image, PROMPTS) if name != "position-encoding" else Inputs()
         if name in ("cross-image", "semantic-similarity"):
-            given = Inputs(image, PROMPTS, image_b=other)
+            whole = Inputs(image, PROMPTS, image_b=other)
         if name == "video-priors":
-            given = Inputs(image, PROMPTS, video=load_sample_video("coin"), priors=(Prior(image, PROMPTS),))
-        told = {"picture": given.image, "picture_b": given.image_b}
-        record = {
-            key: dict(name=each.name, sha256=each.sha256, width=each.width, height=each.height)
-            for key, each in told.items()
-            if each is not None
-        }
-        record |= {"model": {"name": model, "sha256": sha256 or SHA[model]}, "dtype": dtype}
-        left = SimpleNamespace(**{key: None if key in missing else getattr(given, key) for key in ("image", "image_b")})
-        shown = Inputs(left.image, given.prompts, image_b=left.image_b, video=given.video, priors=given.priors)
+            whole = Inputs(image, PROMPTS, video=load_sample_video("coin"), priors=(Prior(image, PROMPTS),))
+        record = SimpleNamespace(
+            model=ModelEntry(name=model, sha256=sha256 or SHA[model]),
+            picture=picture_entry(whole.image),
+            picture_b=picture_entry(whole.image_b),
+            video=None,
+            dtype=dtype,
+        )
         if "video" in missing:
-            record["video"] = {"name": "coin", "sha256": given.video.sha256}
+            record.video = FilmEntry(name="coin", sha256=whole.video.sha256, width=480, height=270, place="sample:coin")
+        present = replace(whole, **{field: None for field in missing if field != "video"})
 
         def inputs() -> Inputs:
             if "video" in missing:
                 raise BadInput("The film of this run, coin, is gone.")
-            return shown
+            return present
 
         self.bundle = SimpleNamespace(
-            experiment=name, name="kept", params=params, prompts=given.prompts, record=record, inputs=inputs
+            experiment=name, name="kept", params=params, prompts=whole.prompts, record=record, inputs=inputs
         )
-        app = app or AppTest.from_file(HOME, default_timeout=60).run()
-        app.switch_page(experiment_page(name).file)
+        app = app or new_app().run()
+        app.switch_page(page_path(name))
         app.query_params["run"] = "0" * 32
         if "samkit.workspace" in app.session_state:
             app.session_state["samkit.workspace"].restored_run = None
@@ -103,7 +107,7 @@ class Opened:
         return app
 
 
-def said(app) -> str:
+def text_of(app) -> str:
     return " ".join(element.value for kind in ("warning", "error", "caption") for element in app.get(kind)).replace(
         "\\", ""
     )
@@ -112,9 +116,9 @@ def said(app) -> str:
 @pytest.fixture(scope="module")
 def imported() -> None:
     """The canvas can be imported by a running app only."""
-    app = AppTest.from_file(HOME, default_timeout=60).run()
+    app = new_app().run()
     for name in NAMES:
-        app.switch_page(experiment_page(name).file).run()
+        app.switch_page(page_path(name)).run()
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def valid_params(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot_show(opened, name):
-    app = AppTest.from_file(HOME, default_timeout=60).run()
+    app = new_app().run()
 
     # An example is two runs of a page: looking for a simpler one that fails too takes minutes.
     @settings(
@@ -193,15 +197,15 @@ def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot
     def check(params, model):
         opened.open(name, params, model, app)
         kept, shown = build_params(find_experiment(name).Params, params), opened.params
-        assert shown is not None, said(app)
+        assert shown is not None, text_of(app)
         for field in type(kept).model_fields:
             if getattr(kept, field) != getattr(shown, field):
-                refused = field == "window_sizes" and "Shown are the model's own windows" in said(app)
-                assert refused or f"has {field.replace('_', ' ')} " in said(app), (
+                refused = field == "window_sizes" and "Shown are the model's own windows" in text_of(app)
+                assert refused or f"has {field.replace('_', ' ')} " in text_of(app), (
                     field,
                     getattr(kept, field),
                     getattr(shown, field),
-                    said(app),
+                    text_of(app),
                 )
         app.run()
         assert opened.params == shown, "and so it stays"
@@ -232,24 +236,24 @@ CASES = (
 def test_what_a_page_can_run_it_shows_exactly(opened, name, params):
     kept = build_params(find_experiment(name).Params, params)
     app = opened.open(name, kept.model_dump(mode="json"))
-    assert opened.params == kept and "can't be set here" not in said(app)
+    assert opened.params == kept and "can't be set here" not in text_of(app)
 
 
 def test_what_a_run_has_without_a_knob_is_said_and_taken_back(opened):
     app = opened.open("mask-stability", {"seed": 7, "stability_offset": 2.0})
-    assert "Kept from the opened run, without a knob: stability offset 2.0, seed 7." in said(app)
+    assert "Kept from the opened run, without a knob: stability offset 2.0, seed 7." in text_of(app)
     app.button(key="without_run_mask-stability").click().run()
-    assert (opened.params.seed, opened.params.stability_offset) == (0, 1.0) and "without a knob" not in said(app)
+    assert (opened.params.seed, opened.params.stability_offset) == (0, 1.0) and "without a knob" not in text_of(app)
 
 
 def test_a_value_that_cannot_be_is_told_until_its_knob_is_moved(opened):
     app = opened.open("block-norms", {"block": 30})
-    assert "has block 30, which can't be set here" in said(app) and opened.params.block == 9
+    assert "has block 30, which can't be set here" in text_of(app) and opened.params.block == 9
     app.run()
-    assert "has block 30" in said(app)
+    assert "has block 30" in text_of(app)
     (knob,) = [slider for slider in app.select_slider if re.match(r"knob_block-norms_block(_\d+)?$", slider.key)]
     knob.set_value(2).run()
-    assert opened.params.block == 2 and "has block 30" not in said(app)
+    assert opened.params.block == 2 and "has block 30" not in text_of(app)
 
 
 def test_a_slider_that_was_made_longer_is_its_usual_length_when_set_anew(opened):
@@ -293,13 +297,13 @@ def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypat
         metadata = dict(file.metadata())
     save_file(load_file(source), changed, metadata | {"note": "another file"})
     app = opened.open("window-size", told, "stranger", sha256=file_sha256(changed))
-    assert "stranger, which is not on this machine" in said(app)
+    assert "stranger, which is not on this machine" in text_of(app)
     assert opened.params.window_sizes != (14, 14, 14, 14) or opened.params.side != 1040
     app.run()
-    assert "stranger, which is not on this machine" in said(app), "as long as it is missing"
+    assert "stranger, which is not on this machine" in text_of(app), "as long as it is missing"
     shutil.move(changed, tmp_path / "own" / "stranger.safetensors")
     app.run()
-    assert workspace_of(app).model_ref.endswith("stranger.safetensors") and "not on this machine" not in said(app)
+    assert workspace_of(app).model_ref.endswith("stranger.safetensors") and "not on this machine" not in text_of(app)
     assert (opened.params.side, opened.params.window_sizes) == (1040, (14, 14, 14, 14)) and workspace_of(
         app
     ).prompts == PROMPTS
@@ -310,7 +314,7 @@ def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypat
 def test_either_of_two_pictures_may_come_later(opened, lost, prompt_on):
     app = opened.open("cross-image", {"prompt_on": prompt_on, "repeats": 2}, missing=[lost])
     name = "chelsea" if lost == "image" else "coins"
-    assert f"The run's picture {name}" in said(app)
+    assert f"The run's picture {name}" in text_of(app)
     pair = app.session_state["samkit.picture_pair"]
     prompted, other = (pair.a, pair.b) if prompt_on == "a" else (pair.b, pair.a)
     assert (
@@ -320,18 +324,18 @@ def test_either_of_two_pictures_may_come_later(opened, lost, prompt_on):
     next(slider for slider in app.slider if "repeats" in slider.key).set_value(0).run()
     (pair.a if lost == "image" else pair.b).show_picture(Picture(load_sample(name).rgb, "found again.png"))
     app.run()
-    assert prompted.prompts == PROMPTS and other.prompts.is_empty and "The run's picture" not in said(app)
+    assert prompted.prompts == PROMPTS and other.prompts.is_empty and "The run's picture" not in text_of(app)
     assert opened.params.repeats == 2 and opened.params.prompt_on == prompt_on
 
 
 def test_what_is_missing_can_be_gone_on_without(opened):
     app = opened.open("semantic-similarity", {}, missing=["image_b"])
     assert (
-        "The run's picture coins" in said(app)
+        "The run's picture coins" in text_of(app)
         and app.session_state["samkit.workspace"].params["semantic-similarity"]["compare_with"] == "Another picture"
     )
     app.button(key="forget_pending").click().run()
-    assert "The run's picture" not in said(app) and workspace_of(app).pending is None
+    assert "The run's picture" not in text_of(app) and workspace_of(app).pending is None
     app.session_state["samkit.picture_pair"].b.show_picture(load_sample("coins"))
     app.run()
     assert opened.params is not None and not workspace_of(app).prompts.is_empty
@@ -344,17 +348,17 @@ def test_the_number_type_of_the_run_is_that_of_the_page(opened):
     app.run()
     assert workspace_of(app).dtype == "bfloat16"
     opened.open("mask-stability", {}, app=app, dtype="float64")
-    assert workspace_of(app).dtype == "bfloat16" and "float64" in said(app)
+    assert workspace_of(app).dtype == "bfloat16" and "float64" in text_of(app)
 
 
 def test_parameters_of_a_film_that_comes_later(opened):
-    app = AppTest.from_file(HOME, default_timeout=60).run().switch_page("pages/video_priors.py").run()
+    app = new_app().run().switch_page(page_path("video_priors")).run()
     film = app.session_state["samkit.film_table"].video
     short = next(made for made in map(load_sample_video, SAMPLE_VIDEOS) if made.sha256 != film.sha256)
     app.session_state["samkit.film_table"].show_film(short)
     opened.open("video-priors", {"start": film.length - 1, "max_frames": 2}, app=app, missing=["video"])
-    assert "The run's film coin is missing" in said(app) and opened.params.max_frames == 2
+    assert "The run's film coin is missing" in text_of(app) and opened.params.max_frames == 2
     next(slider for slider in app.slider if "max_frames" in slider.key).set_value(5).run()
     app.session_state["samkit.film_table"].show_film(film)
     app.run()
-    assert "is missing" not in said(app) and (opened.params.start, opened.params.max_frames) == (film.length - 1, 2)
+    assert "is missing" not in text_of(app) and (opened.params.start, opened.params.max_frames) == (film.length - 1, 2)

@@ -1,25 +1,23 @@
 """The pages run without a browser: what they show, what they keep, and that errors are sentences."""
 
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
-from samkit.ui.state.encodings import encoding_cache
+from samkit.ui.state.labs import part_memory
+from tests.pages.app import MAIN, clear_memories, encodings, last_result, new_app, page_path
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
-PAGE = "pages/mask_stability.py"
-TIMEOUT = 60
+PAGE = page_path("mask_stability")
 
 
 @pytest.fixture
 def app(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
-    encoding_cache().clear()
-    return AppTest.from_file(HOME, default_timeout=TIMEOUT)
+    clear_memories()
+    return new_app()
 
 
 @pytest.fixture
@@ -41,10 +39,6 @@ def press(app, key: str):
     return app.button(key=key).click().run()
 
 
-def encodings() -> int:
-    return encoding_cache().state().misses
-
-
 def test_home_shows_the_experiments_and_the_state(app):
     app.run()
     assert app.title[0].value == "SAM workbench" and not app.exception
@@ -57,7 +51,7 @@ def test_home_loads_neither_torch_nor_mlflow(tmp_path):
 
     code = (
         "import sys; from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({HOME!r}, default_timeout=60).run(); assert not app.exception\n"
+        f"app = AppTest.from_file({MAIN!r}, default_timeout=60).run(); assert not app.exception\n"
         "print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
     )
     assert (
@@ -108,7 +102,7 @@ def test_what_was_set_is_there_after_leaving_and_coming_back(page):
     page.slider(key="knob_mask-stability_thresholds").set_value((-3.0, 5.0)).run()
     press(page, "chip_mask-stability_point_0")
     prompts = work(page).prompts
-    page.switch_page("pages/home.py").run()
+    page.switch_page(page_path("home")).run()
     page.switch_page(PAGE).run()
     assert page.slider(key="knob_mask-stability_thresholds").value == (-3.0, 5.0)
     assert work(page).prompts == prompts and len(chips(page)) == 1
@@ -146,8 +140,8 @@ def test_a_model_that_is_not_there_is_a_sentence(page):
 def test_refined_edges_are_said_to_be_no_output_of_the_model(page):
     before = encodings()
     page.toggle(key="knob_mask-stability_refine_edges").set_value(True).run()
-    result = next(reversed(page.session_state["samkit.results"].values()))
-    assert result.params.refine_edges and "unrefined" in result.masks and encodings() == before
+    result = last_result()
+    assert result.params.refine_edges and "mask_unrefined" in result.masks and encodings() == before
     assert any("not its own output" in caption.value for caption in page.caption) and not page.error
     page.toggle(key="knob_mask-stability_refine_edges").set_value(False).run()
     assert not any("not its own output" in caption.value for caption in page.caption)
@@ -157,7 +151,7 @@ def test_jitter_draws_its_map(page):
     page.toggle(key="knob_mask-stability_jitter").set_value(True).run()
     work(page).params["mask-stability"]["view"] = "Jitter"
     page.run()
-    result = next(reversed(page.session_state["samkit.results"].values()))
+    result = last_result()
     assert result.params.jitter_copies == 16 and "jitter_map" in result.arrays and not page.error
 
 
@@ -166,8 +160,8 @@ def test_keeping_a_run_and_opening_its_link(page, tmp_path):
     page.text_input(key="keep_name_mask-stability").set_value("kept in a test").run()
     press(page, "keep_mask-stability")
     assert not page.error, page.error[0].value
-    run = work(page).last_kept["mask-stability"]["outcome"].run
-    again = AppTest.from_file(HOME, default_timeout=TIMEOUT)
+    run = work(page).last_kept["mask-stability"][1].run
+    again = new_app()
     again.query_params["run"] = run.run_id
     again.run().switch_page(PAGE)
     again.query_params["run"] = run.run_id
@@ -181,13 +175,13 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
     from samkit.tracking.store.store import RunStore
 
     press(page, "keep_mask-stability")
-    run = work(page).last_kept["mask-stability"]["outcome"].run
+    run = work(page).last_kept["mask-stability"][1].run
     load = RunStore.load
 
     def load_as_if_from_elsewhere(store, run_id, folder, **how):
         bundle = load(store, run_id, folder, **how)
-        bundle.record["model"]["sha256"] = "0" * 64
-        return bundle
+        model = bundle.record.model.model_copy(update={"sha256": "0" * 64})
+        return replace(bundle, record=bundle.record.model_copy(update={"model": model}))
 
     monkeypatch.setattr(RunStore, "load", load_as_if_from_elsewhere)
     app.query_params["run"] = run.run_id
@@ -198,10 +192,10 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
     )
 
 
-def test_kept_results_are_bounded_in_bytes(page, monkeypatch):
-    monkeypatch.setattr("samkit.ui.bench.workbench.RESULTS_KEPT_BYTES", 1)
+def test_what_is_remembered_is_bounded_in_bytes(page, monkeypatch):
+    monkeypatch.setattr(part_memory(), "_limit", 1)
     press(page, "chip_mask-stability_box_0")
-    assert len(page.session_state["samkit.results"]) == 1
+    assert part_memory().state().entries == 0 and not page.error and not page.exception
 
 
 def test_the_command_names_a_sample_as_the_command_line_does(page):

@@ -3,11 +3,9 @@ opening again, models without a memory.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from samkit.media.film import masks_from_json
 from samkit.media.samples import load_sample
@@ -15,17 +13,17 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.work.replay import replay
+from tests.pages.app import new_app, page_path
 from tests.random_models import SMALL_SAM1, save_random_model
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
-PAGE = "pages/video_priors.py"
+PAGE = page_path("video_priors")
 KNOB = "knob_video-priors_"
 
 
 @pytest.fixture
 def app(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
-    return AppTest.from_file(HOME, default_timeout=90)
+    return new_app(90)
 
 
 @pytest.fixture
@@ -62,7 +60,7 @@ def test_a_first_visit_runs_a_film_that_shows_the_pictures_object(page):
     wait_until_done(page)
     assert [tab.label for tab in page.tabs] == ["Film", "Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
     result = table(page).job.result
-    assert result.metrics["frames"] == table(page).video.length == 36 and result.files["film.mp4"]
+    assert result.facts["frames"] == table(page).video.length == 36 and result.files["film.mp4"]
 
 
 def test_memories_are_recorded_and_forgotten(page):
@@ -125,7 +123,7 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     table(page).job.pause()
     wait_until_done(page, "paused")
     done = table(page).job.run.done
-    page.switch_page("pages/home.py").run()
+    page.switch_page(page_path("home")).run()
     page.switch_page(PAGE).run()
     assert table(page).job.run.done == done
     press(page, "resume_film")
@@ -137,7 +135,7 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     assert table(page).job.run.done > done
     press(page, "finish_film")
     wait_until_done(page)
-    assert table(page).job.result.metrics["frames"] == table(page).job.run.done < 36 and not page.error
+    assert table(page).job.result.facts["frames"] == table(page).job.run.done < 36 and not page.error
 
 
 def test_another_film_keeps_the_memories(page):
@@ -161,7 +159,7 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     kept = masks_from_json((bundle.path / "outputs/masks.json").read_bytes())
     assert kept.keys() == masks.keys() and all(np.array_equal(kept[frame], masks[frame]) for frame in masks)
     assert (bundle.path / "outputs/film.mp4").stat().st_size > 1000 and replay(bundle).identical
-    again = AppTest.from_file(HOME, default_timeout=90)
+    again = new_app(90)
     again.run()
     again.query_params["run"] = run.run_id
     again.switch_page(PAGE).run()
@@ -172,7 +170,7 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
 
 def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):
     from samkit.errors import BadInput
-    from samkit.ui.experiments.video_priors import read_bank
+    from samkit.ui.controls.memories import read_bank
     from samkit.ui.state.models import shared_model
 
     wait_until_done(page)

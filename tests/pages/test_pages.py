@@ -193,6 +193,7 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
 
 
 def test_what_is_remembered_is_bounded_in_bytes(page, monkeypatch):
+    part_memory().clear()
     monkeypatch.setattr(part_memory(), "_limit", 1)
     press(page, "chip_mask-stability_box_0")
     assert part_memory().state().entries == 0 and not page.error and not page.exception

@@ -25,8 +25,8 @@ from samkit.ui.controls.prompt_editor import prompt_editor
 from samkit.ui.controls.running_film import running_film
 from samkit.ui.controls.sidebar import sidebar_is_old
 from samkit.ui.parts.edge import sentences
-from samkit.ui.parts.process_memory import process_memory_line
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.process_memory import process_memory_line
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed, spec_of

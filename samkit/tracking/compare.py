@@ -120,6 +120,11 @@ class Comparison:
         names = [self.mask_of(index, name) for index in range(len(self.bundles))]
         return tuple(bundle.mask(own) if own else None for bundle, own in zip(self.bundles, names, strict=True))
 
+    def masks_of(self, indices: Sequence[int], name: str) -> list[np.ndarray]:
+        """bool [H, W] for each of those runs, which must have such a mask."""
+        masks = self.masks(name)
+        return [mask for index in indices if (mask := masks[index]) is not None]
+
     def picture(self, index: int, name: str) -> np.ndarray | None:
         """uint8 [H, W, 3]: what that run's mask of that name lies on, as large as the mask; the run's first picture
         where it has no such mask. None where there is no picture.

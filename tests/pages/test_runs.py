@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import NAME, Params
 from samkit.experiments.registry import find_experiment
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Mask, Result, higher
 from samkit.media.pictures import Picture
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
@@ -29,6 +30,7 @@ from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
+from samkit.work.lab import Lab
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
 LIST, RUN, COMPARE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
@@ -63,15 +65,16 @@ def keep(app, tmp_path):
         result = Result(
             experiment,
             Params(**params),
-            masks={"chosen": mask},
-            metrics={"predicted_iou": 0.5 + len(name) / 100},
+            masks={"mask_chosen": Mask(mask)},
+            metrics={"predicted_iou": higher(0.5 + len(name) / 100, key=True)},
+            facts={"mask_index": 2},
             timings={"encode_ms": 40.0},
         )
-        given = dict(
+        parts = dict(
             inputs=Inputs(image, Prompts(points=[(0.4, 0.4, 1)])), model_info=info, device="cpu", dtype="float32"
         )
         folder = tmp_path / name
-        return RunStore().keep(write_bundle(folder, result=result, name=name, note=f"note of {name}", **given)).run_id
+        return RunStore().keep(write_bundle(folder, result=result, name=name, note=f"note of {name}", **parts)).run_id
 
     return put
 
@@ -119,7 +122,7 @@ def test_search_and_filters_narrow_the_list_and_are_taken_back(app, keep):
     app.selectbox(key="runs_search_picture").set_value("chelsea").run()
     assert listed(app) == ["cat"]
     app.date_input(key="runs_search_until").set_value(datetime.date(2020, 1, 1)).run()
-    assert listed(app) == [] and "No run is like that" in text_of(app)
+    assert listed(app) == [] and "No runs match" in text_of(app)
     press(app, "clear_search")
     assert listed(app) == ["cat", "second cup", "first cup"] and app.text_input(key="runs_search_text").value == ""
 
@@ -165,6 +168,10 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     opened(app, RUN, id=run_id)
     assert app.title[0].value == "cup" and "note of cup" in text_of(app)
     assert [tab.label for tab in app.tabs] == ["Parameters", "Prompts", "Files", "Timings", "run.json"]
+    (metrics,) = [table.value for table in app.dataframe if "metric" in table.value]
+    (facts,) = [table.value for table in app.dataframe if "fact" in table.value]
+    assert metrics.to_dict("list") == {"metric": ["predicted iou"], "value": ["0.53"]}
+    assert facts.to_dict("list") == {"fact": ["mask index"], "value": ["2"]}
     name, tags = (next(box for box in app.text_input if box.label == label) for label in ("Name", "Tags"))
     name.set_value("mug"), tags.set_value("keeper, figure=3")
     app.text_area[0].set_value("better")
@@ -240,15 +247,17 @@ def test_all_pixels_are_sent(app, tmp_path, monkeypatch, wanted):
 
     sent, send = [], image_utils._ensure_image_size_and_format
     monkeypatch.setattr(
-        image_utils, "_ensure_image_size_and_format", lambda *given: sent.append(send(*given)) or sent[-1]
+        image_utils, "_ensure_image_size_and_format", lambda *arguments: sent.append(send(*arguments)) or sent[-1]
     )
     image = Picture(np.random.default_rng(0).integers(0, 256, (1200, 1800, 3), dtype=np.uint8), "large")
     mask = np.zeros((1200, 1800), bool)
     mask[300:600, 400:900] = True
-    given = dict(inputs=Inputs(image), model_info=INFO, device="cpu", dtype="float32")
+    parts = dict(inputs=Inputs(image), model_info=INFO, device="cpu", dtype="float32")
     run_id = (
         RunStore()
-        .keep(write_bundle(tmp_path / "large", result=Result(NAME, Params(), masks={"chosen": mask}), **given))
+        .keep(
+            write_bundle(tmp_path / "large", result=Result(NAME, Params(), masks={"mask_chosen": Mask(mask)}), **parts)
+        )
         .run_id
     )
     opened(app, RUN, id=run_id)
@@ -311,13 +320,17 @@ def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
         load_sample("coffee"),
     )
     inputs = Inputs(image, Prompts(points=[(0.46, 0.3, 1)]))
-    result = experiment.run(model, inputs, Params())
-    told = dict(inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
-    whole = RunStore().keep(write_bundle(tmp_path / "whole", result=result, **told)).run_id
-    changed = result.masks["chosen"].copy()
+    result = experiment.run(model, inputs, Params(), Lab())
+    parts = dict(inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
+    whole = RunStore().keep(write_bundle(tmp_path / "whole", result=result, **parts)).run_id
+    changed = result.masks["mask_chosen"].pixels.copy()
     changed[:3, :5] ^= True
-    other = replace(result, masks={**result.masks, "chosen": changed}, metrics={**result.metrics, "predicted_iou": 0.1})
-    edited = RunStore().keep(write_bundle(tmp_path / "edited", result=other, **told)).run_id
+    other = replace(
+        result,
+        masks={**result.masks, "mask_chosen": Mask(changed)},
+        metrics={**result.metrics, "predicted_iou": higher(0.1)},
+    )
+    edited = RunStore().keep(write_bundle(tmp_path / "edited", result=other, **parts)).run_id
     opened(app, RUN, id=whole)
     press(app, "replay_run")
     assert "all metrics are identical" in text_of(app) and app.success

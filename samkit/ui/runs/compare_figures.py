@@ -1,6 +1,7 @@
 """Compared runs as pictures and one figure, for the page and for the report."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.runs.compare_tables import value_text
 
 MAX_AXES = 10
+GREY = 40
 DRAWN_PX = 1100
 """Longest side of a picture that is laid out or sent; counts and IoU are always those of the whole masks."""
 
@@ -21,32 +23,31 @@ def mask_tiles(comparison: Comparison, name: str, width: int, height: int) -> li
     None where there is neither.
     """
     masks = comparison.masks(name)
-    pictures = [comparison.picture(index, name) for index in range(len(masks))]
-    sizes = [
-        mask.shape if mask is not None else rgb.shape[:2]
-        for mask, rgb in zip(masks, pictures, strict=True)
-        if mask is not None or rgb is not None
-    ]
+    pictures = [_picture(comparison, index, name, mask) for index, mask in enumerate(masks)]
+    sizes = [rgb.shape[:2] for rgb in pictures if rgb is not None]
     if not sizes:
         return [None] * len(masks)
     scale = min(1.0, width / max(size[1] for size in sizes), height / max(size[0] for size in sizes))
     return [_tile(rgb, mask, color, scale) for rgb, mask, color in zip(pictures, masks, COLORS, strict=False)]
 
 
+def _picture(comparison: Comparison, index: int, name: str, mask: np.ndarray | None) -> np.ndarray | None:
+    """What a mask is drawn on: its picture, or an even grey where that is not there. None without both."""
+    rgb = comparison.picture(index, name)
+    return np.full((*mask.shape, 3), GREY, np.uint8) if rgb is None and mask is not None else rgb
+
+
 def _tile(
     rgb: np.ndarray | None, mask: np.ndarray | None, color: tuple[int, int, int], scale: float
 ) -> np.ndarray | None:
-    if rgb is None and mask is None:
+    if rgb is None:
         return None
-    if rgb is None or (mask is not None and rgb.shape[:2] != mask.shape):
-        rgb = np.full((*mask.shape, 3), 40, np.uint8)
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     if mask is None:
         return small
-    return overlay(
-        small, cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0, color, alpha=0.5
-    )
+    small_mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return overlay(small, small_mask, color, alpha=0.5)
 
 
 def shrunk(picture: np.ndarray) -> np.ndarray:
@@ -60,9 +61,9 @@ def parallel_figure(comparison: Comparison) -> go.Figure | None:
 
     Where there are too many, parameters and metrics have half of the axes each, or what the others leave.
     """
-    given, measured = _axes((*comparison.circumstances, *comparison.params)), _axes(comparison.metrics)
-    given = given[: max(MAX_AXES - len(measured), MAX_AXES // 2)]
-    rows = given + measured[: MAX_AXES - len(given)]
+    settings, measured = _axes((*comparison.circumstances, *comparison.params)), _axes(comparison.metrics)
+    settings = settings[: max(MAX_AXES - len(measured), MAX_AXES // 2)]
+    rows = settings + measured[: MAX_AXES - len(settings)]
     if len(rows) < 2:
         return None
     count = len(comparison.bundles)
@@ -78,8 +79,8 @@ def parallel_figure(comparison: Comparison) -> go.Figure | None:
 
 
 def _axes(rows: Sequence[Row]) -> list[Row]:
-    """Those that tell the runs apart. What each of the four masks has, the chosen one has too; and an index is no
-    quantity.
+    """Those by which the runs differ. What each of the four masks has, the chosen one has too; and which mask was
+    chosen is no quantity.
     """
     return [
         row
@@ -88,7 +89,7 @@ def _axes(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _axis(row: Row) -> dict:
+def _axis(row: Row) -> dict[str, Any]:
     label = row.name.replace("_", " ")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values):
         return dict(label=label, values=[float(value) for value in row.values])

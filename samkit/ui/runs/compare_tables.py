@@ -31,11 +31,11 @@ def _row(row: Row) -> str:
     return f'<tr class="{"" if row.differs else "same"}"><td>{escape(row.name.replace("_", " "))}</td>{cells}</tr>'
 
 
-def _cell(value, best: bool) -> str:
+def _cell(value: object, best: bool) -> str:
     return f'<td class="{"best" if best else ""}">{escape(value_text(value))}</td>'
 
 
-def value_text(value) -> str:
+def value_text(value: object) -> str:
     """A parameter or metric for people."""
     if value is None:
         return "–"
@@ -70,14 +70,13 @@ def matrix_table(matrix: np.ndarray, indices: Sequence[int]) -> str:
 def difference_caption(comparison: Comparison, mask: str, pair: tuple[int, int]) -> str:
     """HTML: how many pixels each has alone and both have."""
     first, second = pair
-    masks = comparison.masks(mask)
-    told = compare_pair(masks[first], masks[second])
+    counts = compare_pair(*comparison.masks_of(pair, mask))
     swatches = [
         f'<span style="display:inline-block;width:.8em;height:.8em;border:1px solid #888;background:rgb{color}"></span>'
         for color in (FIRST, SECOND, BOTH)
     ]
     return (
-        f"{swatches[0]} only {number_chip(first)}: {told.only_first:,} px &emsp;{swatches[1]} only "
-        f"{number_chip(second)}: {told.only_second:,} px "
-        f"&emsp;{swatches[2]} both: {told.both:,} px &emsp;IoU {told.iou:.4f}"
+        f"{swatches[0]} only {number_chip(first)}: {counts.only_first:,} px &emsp;{swatches[1]} only "
+        f"{number_chip(second)}: {counts.only_second:,} px "
+        f"&emsp;{swatches[2]} both: {counts.both:,} px &emsp;IoU {counts.iou:.4f}"
     )

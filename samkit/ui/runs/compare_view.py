@@ -1,5 +1,8 @@
 """Two to twelve kept runs side by side."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import streamlit as st
 
 from samkit.errors import SamkitError
@@ -29,22 +32,24 @@ def compare_view(run_ids: list[str]) -> None:
     if len(run_ids) > MAX_COMPARED:
         _too_many(run_ids)
         return
-    found = _fetch(run_ids)
-    if len(found) < MIN_COMPARED:
+    fetched = _fetch(run_ids)
+    if len(fetched) < MIN_COMPARED:
         st.info("Choose at least two runs in the list, then press Compare.", icon=":material/compare_arrows:")
         return
-    comparison = Comparison([bundle for _, bundle in found])
-    _legend(found)
+    comparison = Comparison([bundle for _, bundle in fetched])
+    _legend(fetched)
     mask, pair = _masks(comparison) if comparison.mask_names else ("", None)
     _numbers(comparison)
     with report_place:
-        more = dict(icon=":material/description:", key="compare_report", on_click="ignore", help=REPORT_HELP)
         st.download_button(
             "Report",
             lambda: report_html(comparison, mask, pair),
-            f"compare-{len(found)}-runs.html",
+            f"compare-{len(fetched)}-runs.html",
             "text/html",
-            **more,
+            icon=":material/description:",
+            key="compare_report",
+            on_click="ignore",
+            help=REPORT_HELP,
         )
 
 
@@ -88,34 +93,29 @@ def _leave_button(run_id: str, run_ids: list[str]) -> None:
 
 
 def _fetch(run_ids: list[str]) -> list[tuple[str, Bundle]]:
-    store, found = present_store(), []
+    store, fetched = present_store(), []
     place = st.empty()
     for number, run_id in enumerate(run_ids):
         place.progress(number / len(run_ids), text=f"Fetching run {number + 1} of {len(run_ids)}")
         try:
-            found.append((run_id, run_files().open(store, read_run(store, run_id))))
+            fetched.append((run_id, run_files().open(store, read_run(store, run_id))))
         except SamkitError as error:
             st.error(str(error), icon=":material/error:")
     place.empty()
-    return found
+    return fetched
 
 
-def _legend(found: list[tuple[str, Bundle]]) -> None:
+def _legend(fetched: list[tuple[str, Bundle]]) -> None:
     """Number, colour, name and what it ran on; a name opens its run, x takes it out."""
-    ids = [run_id for run_id, _ in found]
+    ids = [run_id for run_id, _ in fetched]
     with st.container(key="compare_legend", gap=None):
-        for index, (run_id, bundle) in enumerate(found):
+        for index, (run_id, bundle) in enumerate(fetched):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.html(number_chip(index), width="content")
                 st.page_link(RUN_PAGE, label=f"**{plain_text(bundle.name)}**", query_params={"id": run_id})
-                told = bundle.record.get("video") or bundle.record.get("picture") or {}
-                said = (
-                    bundle.experiment,
-                    bundle.record["model"]["name"],
-                    told.get("name", ""),
-                    bundle.record["note"][:80],
-                )
-                st.caption(" · ".join(plain_text(part) for part in said if part))
+                record = bundle.record
+                parts = (record.experiment, record.model.name, record.source_name, record.note[:80])
+                st.caption(" · ".join(plain_text(part) for part in parts if part))
                 _leave_button(run_id, ids)
 
 
@@ -149,7 +149,7 @@ def _mask_title(name: str) -> str:
     return name.replace("_", " ") if name else "each run's own"
 
 
-def _tile(tile, index: int, comparison: Comparison, widest: int) -> None:
+def _tile(tile: np.ndarray | None, index: int, comparison: Comparison, widest: int) -> None:
     """widest: of all tiles, in pixels; a column that is narrower than that shrinks all of them alike."""
     if tile is None:
         st.caption("This run has no such mask.")
@@ -164,9 +164,8 @@ def _tile(tile, index: int, comparison: Comparison, widest: int) -> None:
     st.html(number_chip(index))
 
 
-def _laid_over(comparison: Comparison, name: str, grounds) -> tuple[int, int]:
-    """Outlines, the difference of two, and the IoU of each with each, for masks on one picture."""
-    masks = comparison.masks(name)
+def _laid_over(comparison: Comparison, name: str, grounds: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+    """Outlines, the difference of two, and the IoU of each with each, for masks on one picture. Gives the two."""
     with st.container(key="row_laid_over"):
         left, right = st.columns(2, gap="medium")
     with left:
@@ -176,33 +175,38 @@ def _laid_over(comparison: Comparison, name: str, grounds) -> tuple[int, int]:
             group = st.segmented_control(
                 "On", grounds, default=grounds[0], required=True, key="compare_ground", format_func=_numbers_text
             )
-        rgb = comparison.picture(group[0], name)
+        masks, rgb = comparison.masks_of(group, name), comparison.picture(group[0], name)
         if rgb is not None:
-            inline_image(
-                shrunk(outlines(rgb, [masks[i] for i in group], [COLORS[i] for i in group])),
-                "All outlines on the picture",
-                "samkit-figure",
-            )
+            drawn = shrunk(outlines(rgb, masks, [COLORS[index] for index in group]))
+            inline_image(drawn, "All outlines on the picture", "samkit-figure")
             st.html(" ".join(number_chip(index) for index in group))
     with right:
-        st.markdown("**Difference**")
-        # The choice of the two stands below the picture, so that both pictures begin at one height.
-        place = st.container()
-        options = list(group)
-        with st.container(horizontal=True):
-            first = st.selectbox("Of", options, 0, format_func=lambda index: f"run {index + 1}", key="compare_first")
-            second = st.selectbox("And", options, 1, format_func=lambda index: f"run {index + 1}", key="compare_second")
-        with place:
-            if rgb is not None:
-                inline_image(
-                    shrunk(difference_map(rgb, masks[first], masks[second])),
-                    "Where the two masks differ",
-                    "samkit-figure",
-                )
-            st.html(f'<div class="samkit-small">{difference_caption(comparison, name, (first, second))}</div>')
+        pair = _difference(comparison, name, group, rgb)
     st.markdown("**IoU of each with each**")
-    st.html(matrix_table(iou_matrix([masks[index] for index in group]), group))
-    return first, second
+    st.html(matrix_table(iou_matrix(masks), group))
+    return pair
+
+
+def _difference(comparison: Comparison, name: str, group: tuple[int, ...], rgb: np.ndarray | None) -> tuple[int, int]:
+    """Two of the group, chosen below the picture that shows where they differ, so that this picture and that of the
+    outlines begin at one height.
+    """
+    st.markdown("**Difference**")
+    place, options = st.container(), list(group)
+    with st.container(horizontal=True):
+        first = st.selectbox("Of", options, 0, format_func=_number_text, key="compare_first")
+        second = st.selectbox("And", options, 1, format_func=_number_text, key="compare_second")
+    pair = first, second
+    with place:
+        if rgb is not None:
+            drawn = shrunk(difference_map(rgb, *comparison.masks_of(pair, name)))
+            inline_image(drawn, "Where the two masks differ", "samkit-figure")
+        st.html(f'<div class="samkit-small">{difference_caption(comparison, name, pair)}</div>')
+    return pair
+
+
+def _number_text(index: int) -> str:
+    return f"run {index + 1}"
 
 
 def _numbers_text(group: tuple[int, ...]) -> str:
@@ -213,7 +217,7 @@ def _numbers(comparison: Comparison) -> None:
     count = len(comparison.bundles)
     st.subheader("Parameters", anchor=False)
     everything = st.toggle("Also those that are the same in all", False, key="compare_all_params")
-    rows = [row for row in (*comparison.circumstances, *comparison.params) if everything or row.differs]
+    rows = [row for row in comparison.conditions if everything or row.differs]
     if rows:
         st.html(rows_table(rows, count, "parameter"))
     else:

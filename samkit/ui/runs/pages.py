@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.style import style_sheet
 from samkit.ui.runs.compare_tables import CSS as TABLE_CSS
@@ -78,8 +79,8 @@ def _sidebar() -> None:
             _spool_dialog()
 
 
-def _mlflow(store) -> None:
-    if store.is_http:
+def _mlflow(store: RunStore) -> None:
+    if store.server_url:
         st.link_button("Open MLflow", store.server_url, icon=":material/open_in_new:", width="stretch")
         return
     with st.popover("Open MLflow", icon=":material/open_in_new:", width="stretch"):

@@ -1,4 +1,4 @@
-"""Replay on a page: the run again on this machine, and what came out otherwise."""
+"""Replay on a page: the run again on this machine, and what differs."""
 
 from collections.abc import Callable
 
@@ -16,26 +16,26 @@ MAX_LINES = 30
 
 def replay_button(disabled: bool) -> Callable[[Bundle], ReplayOutcome] | None:
     """What to call with the run, where the button was pressed."""
-    return (
-        _replay
-        if st.button("Replay", icon=":material/replay:", key="replay_run", disabled=disabled, help=HELP)
-        else None
-    )
+    pressed = st.button("Replay", icon=":material/replay:", key="replay_run", disabled=disabled, help=HELP)
+    return _replay if pressed else None
 
 
 def _replay(bundle: Bundle) -> ReplayOutcome:
     record = bundle.record
-    found = find_model(record["model"])
-    if found.ref is None:
+    kept_model = find_model(record.model)
+    if kept_model.ref is None:
         raise CheckpointError(
-            f"The run's model, {record['model']['name']}, is not on this machine: download it or add its "
-            "checkpoint with Change in the sidebar of any "
-            "experiment, and replay again."
+            f"The run's model, {record.model.name}, is not on this machine: download it or add its checkpoint with "
+            "Change in the sidebar of any experiment, and replay again."
         )
-    bar = st.progress(0.0, text=f"Loading {found.ref}")
+    bar = st.progress(0.0, text=f"Loading {kept_model.ref}")
+
+    def progress(share: float, line: str) -> None:
+        bar.progress(min(1.0, share), text=line)
+
     try:
-        model = shared_model(found.ref, replay_device(record["device"]), record["dtype"])
-        return replay(bundle, model=model, progress=lambda share, line: bar.progress(min(1.0, share), text=line))
+        model = shared_model(kept_model.ref, replay_device(record.device), record.dtype)
+        return replay(bundle, model=model, progress=progress)
     finally:
         bar.empty()
 
@@ -59,6 +59,6 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
         st.caption(line)
 
 
-def _shown(value) -> float | str | None:
+def _shown(value: object) -> float | str | None:
     """A cell of the table: what is neither a number nor missing goes as text."""
     return value if value is None or isinstance(value, float) else str(value)

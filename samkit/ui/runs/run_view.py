@@ -1,16 +1,20 @@
 """One kept run: everything that was kept, and what can be done with it."""
 
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from samkit.errors import SamkitError
 from samkit.media.drawing import overlay
 from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
-from samkit.tracking.compare import MAX_COMPARED, ground_file
+from samkit.tracking.bundle.ground import ground
+from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.edit import (
     MAX_NAME_CHARACTERS,
     delete_run,
@@ -79,35 +83,38 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_top"):
         st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
         st.space("stretch")
-        for label, other, icon, key in (
-            ("Newer", newer, "chevron_left", "Left"),
-            ("Older", older, "chevron_right", "Right"),
-        ):
-            more = dict(
-                icon=f":material/{icon}:",
-                icon_position="left" if label == "Newer" else "right",
-                shortcut=key,
-                key=f"run_{label.lower()}",
-            )
-            st.button(
-                label,
-                disabled=other is None,
-                on_click=show,
-                args=(other,),
-                help=other.name if other else f"No {label.lower()} run in this list",
-                **more,
-            )
+        st.button(
+            "Newer",
+            icon=":material/chevron_left:",
+            shortcut="Left",
+            key="run_newer",
+            disabled=newer is None,
+            on_click=show,
+            args=(newer,),
+            help=newer.name if newer else "No newer run in this list",
+        )
+        st.button(
+            "Older",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            shortcut="Right",
+            key="run_older",
+            disabled=older is None,
+            on_click=show,
+            args=(older,),
+            help=older.name if older else "No older run in this list",
+        )
 
 
 def _subtitle(run: RunSummary) -> None:
     tags = run.tags
-    said = [
+    parts = [
         experiment_title(run.experiment),
         tags.get("samkit.model"),
         tags.get("samkit.video") or tags.get("samkit.picture"),
         when(run.created_ms),
     ]
-    line = " · ".join(escape(part) for part in said if part)
+    line = " · ".join(escape(part) for part in parts if part)
     own = " ".join(
         f"<b>{escape(key)}</b>{escape('=' + value if value else '')}" for key, value in sorted(user_tags(tags).items())
     )
@@ -115,7 +122,7 @@ def _subtitle(run: RunSummary) -> None:
     st.html(f'<div class="samkit-question">{line}</div><div class="samkit-small">{own}{note}</div>')
 
 
-def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle | None):
+def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle | None) -> DeltaGenerator:
     """The row of buttons; gives the place for what comes of them."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_actions", gap="small"):
         page = next((page for page in EXPERIMENT_PAGES if page.name == run.experiment), None)
@@ -126,29 +133,8 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
         with st.popover("Edit", icon=":material/edit:"):
             _edit(store, run, bundle)
         _mlflow_link(store, run)
-        if run.deleted:
-            st.button(
-                "Restore",
-                icon=":material/restore_from_trash:",
-                key="restore_run",
-                on_click=_change,
-                args=(restore_run, store, run),
-            )
-        else:
-            st.button(
-                "Delete", icon=":material/delete:", key="delete_run", on_click=_change, args=(delete_run, store, run)
-            )
-        chosen = run.run_id in table.chosen
-        if st.toggle("Choose to compare", chosen, key=f"choose_run_{table.round}_{run.run_id}") != chosen:
-            table.choose(run.run_id, run.name, not chosen)
-            st.rerun()
-        if 2 <= len(table.chosen) <= MAX_COMPARED:
-            st.page_link(
-                COMPARE_PAGE,
-                label=f"Compare {len(table.chosen)}",
-                icon=":material/compare_arrows:",
-                query_params={"runs": ",".join(table.chosen)},
-            )
+        _delete_or_restore(store, run)
+        _choose(table, run)
     place = st.container()
     if pressed and bundle is not None:
         with place, sentences():
@@ -156,9 +142,37 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
     return place
 
 
-def _change(change, store: RunStore, run: RunSummary) -> None:
+def _delete_or_restore(store: RunStore, run: RunSummary) -> None:
+    if run.deleted:
+        st.button(
+            "Restore",
+            icon=":material/restore_from_trash:",
+            key="restore_run",
+            on_click=_change,
+            args=(restore_run, store, run),
+        )
+    else:
+        st.button("Delete", icon=":material/delete:", key="delete_run", on_click=_change, args=(delete_run, store, run))
+
+
+def _change(change: Callable[[RunStore, str], None], store: RunStore, run: RunSummary) -> None:
     with sentences():
         change(store, run.run_id)
+
+
+def _choose(table: RunsTable, run: RunSummary) -> None:
+    """Whether the run is among those to be compared, and the way there."""
+    chosen = run.run_id in table.chosen
+    if st.toggle("Choose to compare", chosen, key=f"choose_run_{table.round}_{run.run_id}") != chosen:
+        table.choose(run.run_id, run.name, not chosen)
+        st.rerun()
+    if 2 <= len(table.chosen) <= MAX_COMPARED:
+        st.page_link(
+            COMPARE_PAGE,
+            label=f"Compare {len(table.chosen)}",
+            icon=":material/compare_arrows:",
+            query_params={"runs": ",".join(table.chosen)},
+        )
 
 
 def _mlflow_link(store: RunStore, run: RunSummary) -> None:
@@ -187,7 +201,7 @@ def _edit(store: RunStore, run: RunSummary, bundle: Bundle | None) -> None:
             help='key=value, another; quotes around a comma: figure="3, left"',
         )
         if cut:
-            st.text_area("Note", bundle.record["note"] if bundle else note_before, disabled=True)
+            st.text_area("Note", bundle.record.note if bundle else note_before, disabled=True)
             st.caption(
                 f"This note is longer than the {MAX_TAG_CHARACTERS:,} characters a run store takes, so it stays as "
                 "it was kept."
@@ -213,94 +227,115 @@ def _content(run: RunSummary, bundle: Bundle | None) -> None:
         if bundle is not None:
             _main_picture(bundle)
     with right:
-        numbers = (
-            bundle.record["metrics"]
-            if bundle
-            else {key: value for key, value in run.metrics.items() if not key.endswith("_ms")}
-        )
-        st.markdown("**Metrics**")
-        rows = [{"metric": key.replace("_", " "), "value": f"{value:.6g}"} for key, value in numbers.items()]
-        st.dataframe(rows, hide_index=True, height=min(460, 36 * len(rows) + 40), key="run_metrics")
-    params = bundle.params if bundle else run.params
-    tabs = {
-        "Parameters": lambda: st.dataframe(
-            [{"parameter": key, "value": str(value)} for key, value in params.items()],
-            hide_index=True,
-            key="run_params",
-        )
-    }
+        _numbers(run, bundle)
+    params: Mapping[str, Any] = bundle.params if bundle else run.params
+    tabs: dict[str, Callable[[], object]] = {"Parameters": lambda: _parameters(params)}
     if bundle is not None:
-        tabs |= {"Prompts": lambda: st.json(bundle.record["prompts"])}
-        tabs |= {"Figures": lambda: _figures(bundle)} if bundle.outputs(".html") else {}
-        tabs |= {"Tables": lambda: _tables(bundle)} if bundle.tables() else {}
-        tabs |= {
-            "Files": lambda: _files(bundle),
-            "Timings": lambda: _timings(bundle),
-            "run.json": lambda: st.json(_short_record(bundle), expanded=1),
-        }
+        tabs |= _file_tabs(bundle)
     for tab, draw in zip(st.tabs(list(tabs)), tabs.values(), strict=True):
         with tab:
             draw()
+
+
+def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
+    """What the run's files show: title -> what draws it."""
+    tabs: dict[str, Callable[[], object]] = {"Prompts": lambda: st.json(bundle.record.prompts.to_dict())}
+    if bundle.outputs(".html"):
+        tabs["Figures"] = lambda: _figures(bundle)
+    if bundle.tables():
+        tabs["Tables"] = lambda: _tables(bundle)
+    return tabs | {
+        "Files": lambda: _files(bundle),
+        "Timings": lambda: _timings(bundle),
+        "run.json": lambda: st.json(_short_document(bundle), expanded=1),
+    }
+
+
+def _numbers(run: RunSummary, bundle: Bundle | None) -> None:
+    """Metrics and facts: those of the run's files, else those of the store."""
+    metrics, facts = run.measured, run.facts
+    if bundle is not None:
+        metrics = {name: metric.value for name, metric in bundle.record.metrics.items()}
+        facts = {name: str(value) for name, value in bundle.record.facts.items()}
+    if metrics or not facts:
+        st.markdown("**Metrics**")
+        rows = [{"metric": _title(name), "value": f"{value:.6g}"} for name, value in metrics.items()]
+        st.dataframe(rows, hide_index=True, height=min(460, _height(rows)), key="run_metrics")
+    if facts:
+        st.markdown("**Facts**")
+        rows = [{"fact": _title(name), "value": value} for name, value in facts.items()]
+        st.dataframe(rows, hide_index=True, height=min(240, _height(rows)), key="run_facts")
+
+
+def _parameters(params: Mapping[str, Any]) -> None:
+    rows = [{"parameter": name, "value": str(value)} for name, value in params.items()]
+    st.dataframe(rows, hide_index=True, key="run_params")
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _height(rows: Sequence[object]) -> int:
+    """Of a table with so many rows, in pixels."""
+    return 36 * len(rows) + 40
 
 
 def _main_picture(bundle: Bundle) -> None:
     """Any mask on its picture or alone, any picture the run made, or its film; at full size in Streamlit's own
     full-screen view.
     """
-    films, masks = bundle.outputs(".mp4"), list(bundle.record["masks"])
-    first = shown_mask(masks)
-    masks.sort(key=lambda name: (name != first, name))
-    images = {path.stem: path for path in bundle.images()}
-    inputs = {path.stem: path for path in sorted((bundle.path / "inputs").glob("image*.png"))}
-    options = [*(path.name for path in films), *masks, *images, *inputs]
+    films, first = {path.name: path for path in bundle.outputs(".mp4")}, shown_mask(bundle.record.masks)
+    masks = sorted(bundle.record.masks, key=lambda name: (name != first, name))
+    pictures = {path.stem: path for path in bundle.images()}
+    pictures |= {path.stem: path for path in sorted((bundle.path / "inputs").glob("image*.png"))}
+    options = [*films, *masks, *pictures]
     if not options:
         st.info("This run kept no picture.", icon=":material/hide_image:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("Show", options, format_func=lambda name: name.replace("_", " "), key="run_picture")
+        wanted = st.selectbox("Show", options, format_func=_title, key="run_picture")
         alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=wanted not in masks)
     if wanted in masks:
-        _full_size(_mask_picture(bundle, wanted, alone), "PNG" if alone else "JPEG")
-    elif wanted in images | inputs:
-        _full_size(read_picture((images | inputs)[wanted]).rgb, "PNG")
+        _full_size(mask_picture(bundle, wanted, alone), "PNG" if alone else "JPEG")
+    elif wanted in pictures:
+        _full_size(read_picture(pictures[wanted]).rgb, "PNG")
     else:
-        st.video(str(next(path for path in films if path.name == wanted)))
+        st.video(str(films[wanted]))
 
 
-def _full_size(picture: np.ndarray, kind: str) -> None:
+def _full_size(picture: np.ndarray, kind: Literal["PNG", "JPEG"]) -> None:
     """All pixels of uint8 [H, W] or [H, W, 3] are sent; it is shown no wider than its column."""
     width = picture.shape[1]
     st.image(picture, width="stretch" if width <= SENT_WHOLE_PX else width, output_format=kind)
 
 
-def _mask_picture(bundle: Bundle, name: str, alone: bool) -> np.ndarray:
-    mask = bundle.mask(name)
-    ground = ground_file(bundle, name)
-    rgb = None if alone or not ground.is_file() else read_picture(ground).rgb
-    if rgb is None or rgb.shape[:2] != mask.shape:
+def mask_picture(bundle: Bundle, name: str, alone: bool) -> np.ndarray:
+    """The mask over the picture it lies on, uint8 [H, W, 3]; or in white on black, uint8 [H, W], alone or where that
+    picture is not there.
+    """
+    mask, picture = bundle.mask(name), None if alone else ground(bundle, name)
+    if picture is None:
         return np.where(mask, np.uint8(255), np.uint8(0))
-    return overlay(rgb, mask, style.MASK_COLOR, alpha=0.5)
+    return overlay(picture.rgb, mask, style.MASK_COLOR, alpha=0.5)
 
 
 def _figures(bundle: Bundle) -> None:
-    files = {path.stem.replace("_", " "): path for path in bundle.outputs(".html")}
+    files = {_title(path.stem): path for path in bundle.outputs(".html")}
     wanted = st.selectbox("Figure", list(files), key="run_figure")
     kept_figure(files[wanted])
 
 
 def _tables(bundle: Bundle) -> None:
     for name, rows in bundle.tables().items():
-        st.markdown(f"**{name.replace('_', ' ')}**")
-        st.dataframe(rows, hide_index=True, height=min(320, 36 * len(rows) + 40))
+        st.markdown(f"**{_title(name)}**")
+        st.dataframe(rows, hide_index=True, height=min(320, _height(rows)))
 
 
 def _files(bundle: Bundle) -> None:
-    files = bundle.record["files"]
-    rows = [
-        {"file": name, "size": format_bytes(told.get("bytes", 0)), "SHA-256": told["sha256"]}
-        for name, told in files.items()
-    ]
-    st.dataframe(rows, hide_index=True, height=min(360, 36 * len(rows) + 40))
+    files = bundle.record.files
+    rows = [{"file": name, "size": format_bytes(entry.bytes), "SHA-256": entry.sha256} for name, entry in files.items()]
+    st.dataframe(rows, hide_index=True, height=min(360, _height(rows)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("File", list(files), key="run_file")
         path: Path = bundle.path / wanted
@@ -316,11 +351,11 @@ def _files(bundle: Bundle) -> None:
 
 def _timings(bundle: Bundle) -> None:
     rows = [
-        {"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)}
-        for name, value in bundle.record["timings"].items()
+        {"step": _title(name.removesuffix("_ms")), "ms": round(value, 1)}
+        for name, value in bundle.record.timings.items()
     ]
     st.dataframe(rows, hide_index=True, width="content")
 
 
-def _short_record(bundle: Bundle) -> dict:
-    return {key: value for key, value in bundle.record.items() if key != "files"}
+def _short_document(bundle: Bundle) -> dict[str, Any]:
+    return {key: value for key, value in bundle.record.to_dict().items() if key != "files"}

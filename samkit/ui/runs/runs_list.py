@@ -1,5 +1,6 @@
 """The list of kept runs: search, filters, rows with thumbnails, pages, and what is done with those chosen."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from html import escape
@@ -18,9 +19,8 @@ from samkit.ui.runs.state import COMPARE_PAGE, RUN_PAGE, RunsTable, experiment_t
 from samkit.ui.runs.tag_line import tag_line
 from samkit.ui.runs.transfer import download_zip
 
-KEY_METRICS = 4
 SEARCH_KEY = "runs_search_"
-FIRST_METRICS = ("predicted_iou", "stability_score", "iou", "j_and_f", "object_score")
+LATEST_DAY = date(2200, 1, 1)
 SEARCH_HELP = (
     "Plain words are looked for in name, note, tags, experiment, model and picture. MLflow's filter language may "
     "stand among them:\n\n"
@@ -47,8 +47,13 @@ def _search_row(table: RunsTable, store: RunStore) -> None:
     query = table.query
     with st.container(key="row_runs_search"):
         text_place, experiment_place, more_place = st.columns([6, 3, 2], vertical_alignment="bottom", gap="small")
-    more = dict(placeholder="Words, or metrics.predicted_iou > 0.8", help=SEARCH_HELP, icon=":material/search:")
-    text = text_place.text_input("Search", key=_seeded("text", query.text), **more)
+    text = text_place.text_input(
+        "Search",
+        key=_seeded("text", query.text),
+        placeholder="Words, or metrics.predicted_iou > 0.8",
+        help=SEARCH_HELP,
+        icon=":material/search:",
+    )
     with sentences():
         experiments = sorted({*kept_experiments(store), *([query.experiment] if query.experiment else [])})
         key = _seeded("experiment", query.experiment)
@@ -59,11 +64,11 @@ def _search_row(table: RunsTable, store: RunStore) -> None:
         with more_place.popover(
             f"Filters ({used})" if used else "Filters", icon=":material/filter_list:", width="stretch"
         ):
-            more = _filters(query, store)
-        table.look_for(replace(query, text=text.strip(), experiment=experiment, **more))
+            filtered = _filters(query, store)
+        table.look_for(replace(filtered, text=text.strip(), experiment=experiment))
 
 
-def _seeded(name: str, value) -> str:
+def _seeded(name: str, value: object) -> str:
     """The key of a widget of the search, its state as `value` says where Streamlit has dropped it."""
     key = f"{SEARCH_KEY}{name}"
     if key not in st.session_state:
@@ -71,37 +76,50 @@ def _seeded(name: str, value) -> str:
     return key
 
 
-def _filters(query: Query, store: RunStore) -> dict:
+def _filters(query: Query, store: RunStore) -> Query:
+    """The query as the filters in the popover say it."""
     models, pictures = _seen(store.uri)
     model = _choice("Model", "model", query.model, models)
     picture = _choice("Picture", "picture", query.picture, pictures)
     tag = st.text_input("Tag", placeholder="keeper, or figure=3", key=_seeded("tag", query.tag or ""))
     days = st.columns(2)
-    more = dict(format="YYYY-MM-DD", max_value=date(2200, 1, 1))
-    since = days[0].date_input("From", None, key=_seeded("since", query.since), **more)
-    until = days[1].date_input("Up to", None, key=_seeded("until", query.until), **more)
+    since = days[0].date_input(
+        "From", None, key=_seeded("since", query.since), format="YYYY-MM-DD", max_value=LATEST_DAY
+    )
+    until = days[1].date_input(
+        "Up to", None, key=_seeded("until", query.until), format="YYYY-MM-DD", max_value=LATEST_DAY
+    )
     deleted = st.toggle("Deleted runs instead", key=_seeded("deleted", query.deleted))
     st.button(
         "Clear all", icon=":material/filter_list_off:", on_click=_forget_query, width="stretch", key="clear_search"
     )
-    return dict(model=model, picture=picture, tag=tag.strip() or None, since=since, until=until, deleted=deleted)
+    return replace(
+        query, model=model, picture=picture, tag=tag.strip() or None, since=since, until=until, deleted=deleted
+    )
 
 
 def _choice(label: str, name: str, value: str | None, options: list[str]) -> str | None:
-    options = sorted({*options, *([value] if value else [])})
-    more = dict(
-        accept_new_options=True, placeholder="Any", help="Those of the latest runs; type another one's exact name."
+    chosen = st.selectbox(
+        label,
+        sorted({*options, *([value] if value else [])}),
+        None,
+        key=_seeded(name, value),
+        accept_new_options=True,
+        placeholder="Any",
+        help="Those of the latest runs; type another one's exact name.",
     )
-    return st.selectbox(label, options, None, key=_seeded(name, value), **more) or None
+    return chosen or None
 
 
 @st.cache_data(ttl=30, show_spinner=False)
 def _seen(uri: str) -> tuple[list[str], list[str]]:
     """Models and pictures of the latest runs."""
     tags = [run.tags for run in search_runs(RunStore(uri), size=200).runs]
-    return tuple(
-        sorted({tag[f"samkit.{key}"] for tag in tags if f"samkit.{key}" in tag}) for key in ("model", "picture")
-    )
+
+    def names(key: str) -> list[str]:
+        return sorted({each[key] for each in tags if key in each})
+
+    return names("samkit.model"), names("samkit.picture")
 
 
 def _forget_query() -> None:
@@ -113,7 +131,7 @@ def _forget_query() -> None:
 
 def _nothing(table: RunsTable) -> None:
     if replace(table.query, zone=None) != EVERYTHING:
-        st.info("No run is like that.", icon=":material/search_off:")
+        st.info("No runs match.", icon=":material/search_off:")
         st.button("Show all runs", on_click=_forget_query)
         return
     st.info(
@@ -169,14 +187,13 @@ def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -
         )
 
 
-def _each(change, done: str) -> None:
+def _each(change: Callable[[RunStore, str], None], done: str) -> None:
     table, store = runs_table(), present_store()
     with sentences():
         for run_id in table.chosen:
             change(store, run_id)
-        st.toast(
-            f"{done} {len(table.chosen)}. " + ("They are under Filters, Deleted runs." if change is delete_run else "")
-        )
+        where = "They are under Filters, Deleted runs." if change is delete_run else ""
+        st.toast(f"{done} {len(table.chosen)}. {where}")
         table.clear()
 
 
@@ -197,16 +214,16 @@ def _row(table: RunsTable, run: RunSummary) -> None:
         picture.html(thumbnail_html(run))
         with text.container(gap=None):
             st.page_link(RUN_PAGE, label=f"**{plain_text(run.name)}**", query_params={"id": run.run_id})
-            said = [
+            parts = [
                 experiment_title(run.experiment),
                 run.tags.get("samkit.model", ""),
                 run.tags.get("samkit.video") or run.tags.get("samkit.picture", ""),
             ]
-            line = " · ".join(escape(part) for part in said if part)
+            line = " · ".join(escape(part) for part in parts if part)
             note, tags = run.tags.get(NOTE, ""), tag_line(run.tags)
             more = " ".join(part for part in (f"[{tags}]" if tags else "", note.replace("\n", " ")) if part)
             st.html(f'<div class="samkit-small">{line}<br>{when(run.created_ms)} <i>{escape(more[:140])}</i></div>')
-        numbers.html(metrics_html(run.metrics))
+        numbers.html(key_figures_html(run))
 
 
 def _chosen(key: str, run: RunSummary) -> None:
@@ -220,13 +237,11 @@ def thumbnail_html(run: RunSummary) -> str:
     return f'<img class="samkit-run-thumb" alt="{escape(run.name)}" src="{escape(picture)}">'
 
 
-def metrics_html(metrics: dict[str, float], count: int = KEY_METRICS) -> str:
-    """The metrics that say most, as small pairs."""
-    names = [name for name in metrics if not name.endswith(("_ms", "_index", "_px"))]
-    names.sort(key=lambda name: FIRST_METRICS.index(name) if name in FIRST_METRICS else len(FIRST_METRICS))
+def key_figures_html(run: RunSummary) -> str:
+    """The metrics that sum the run up, as small pairs."""
     pairs = "".join(
-        f"<span><b>{number_text(metrics[name], 4)}</b> {escape(name.replace('_', ' '))}</span>"
-        for name in names[:count]
+        f"<span><b>{number_text(value, 4)}</b> {escape(name.replace('_', ' '))}</span>"
+        for name, value in run.key_figures.items()
     )
     return f'<div class="samkit-run-metrics">{pairs}</div>'
 
@@ -235,13 +250,16 @@ def _pager(table: RunsTable, following: str | None) -> None:
     def forward() -> None:
         table.tokens.append(following)
 
+    def backward() -> None:
+        table.tokens.pop()
+
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center"):
         at_start = len(table.tokens) == 1
         st.button(
             "Newer",
             icon=":material/chevron_left:",
             disabled=at_start,
-            on_click=table.tokens.pop,
+            on_click=backward,
             key="newer_runs",
             shortcut="Left",
         )

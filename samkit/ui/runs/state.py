@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -22,6 +23,9 @@ from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, Query
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.ui.state.experiment_pages import EXPERIMENT_PAGES
+
+if TYPE_CHECKING:
+    from samkit.work.replay import ReplayOutcome
 
 RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
 """The list; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
@@ -40,7 +44,7 @@ class RunsTable:
     query: Query = EVERYTHING
     tokens: list[str | None] = field(default_factory=lambda: [None])
     chosen: dict[str, str] = field(default_factory=dict)
-    replays: dict[str, object] = field(default_factory=dict)
+    replays: "dict[str, ReplayOutcome]" = field(default_factory=dict)
     round: int = 0
 
     def look_for(self, query: Query) -> None:
@@ -108,16 +112,13 @@ class RunFiles:
 
     def open(self, store: RunStore, run: RunSummary) -> Bundle:
         """The run's folder; fetched once, and again after its name, note or tags changed."""
-        said = hash((store.uri, run.name, tuple(sorted(run.tags.items()))))
-        key = f"{run.run_id}-{said & 0xFFFFFFFFFFFF:x}"
+        labels = hash((store.uri, run.name, tuple(sorted(run.tags.items()))))
+        key = f"{run.run_id}-{labels & 0xFFFFFFFFFFFF:x}"
         with self._lock:
             fetching = self._fetching.setdefault(key, threading.Lock())
         try:
             with fetching:
-                found = self._get(key)
-                if found is None:
-                    found = self._fetch(store, run.run_id, key)
-                return found
+                return self._get(key) or self._fetch(store, run.run_id, key)
         finally:
             with self._lock:
                 self._fetching.pop(key, None)

@@ -15,7 +15,7 @@ _EMPTY = re.compile(r"[\s,]*")
 
 
 def tag_line(tags: Mapping[str, str]) -> str:
-    """The tags that a person gave, as `read_tag_line` reads them."""
+    """The tags that a person wrote, as `read_tag_line` reads them."""
     return ", ".join(
         f"{_written(key, ',=')}={_written(value, ',')}" if value else _written(key, ",=")
         for key, value in sorted(user_tags(tags).items())
@@ -24,18 +24,23 @@ def tag_line(tags: Mapping[str, str]) -> str:
 
 def read_tag_line(text: str) -> dict[str, str]:
     """Tags of a line; a key alone has no value. BadInput for a line that can't be read."""
-    tags, place = {}, _EMPTY.match(text).end()
+    tags, place = {}, _behind_empty(text, 0)
     while place < len(text):
-        found = _TAG.match(text, place)
-        if found is None:
+        tag = _TAG.match(text, place)
+        if tag is None:
             raise BadInput(
-                f"The tags can't be read from {text[place : place + 40]!r} on: write key=value, another, with "
-                "quotes around what holds a comma or a quote, "
-                'such as figure="3, left".'
+                f"The tags can't be read from {text[place : place + 40]!r} on: write key=value, another, with quotes "
+                'around what holds a comma or a quote, such as figure="3, left".'
             )
-        tags[_read(found["key"])] = _read(found["value"] or "")
-        place = _EMPTY.match(text, found.end()).end()
+        tags[_read(tag["key"])] = _read(tag["value"] or "")
+        place = _behind_empty(text, tag.end())
     return tags
+
+
+def _behind_empty(text: str, place: int) -> int:
+    """The first place from there on that is neither blank nor comma."""
+    empty = _EMPTY.match(text, place)
+    return empty.end() if empty else place
 
 
 def _written(part: str, special: str) -> str:

@@ -32,8 +32,17 @@ def download_zip(store: RunStore, run_ids: list[str], label: str, key: str) -> N
         else "A zip file to import or replay elsewhere"
     )
     name = f"run-{run_ids[0][:8]}.zip" if len(run_ids) == 1 else f"{len(run_ids)}-runs.zip"
-    more = dict(icon=":material/archive:", disabled=not run_ids or many, key=key, help=help_text, on_click="ignore")
-    st.download_button(label, pack, name, "application/zip", **more)
+    st.download_button(
+        label,
+        pack,
+        name,
+        "application/zip",
+        icon=":material/archive:",
+        disabled=not run_ids or many,
+        key=key,
+        help=help_text,
+        on_click="ignore",
+    )
 
 
 def import_panel() -> None:
@@ -92,7 +101,11 @@ def spool_panel() -> None:
     if st.button(f"Deliver {len(waiting)}", icon=":material/outbox:", key="deliver_waiting"):
         with sentences():
             bar = st.progress(0.0)
-            delivery = spool.deliver(store, lambda done, total: bar.progress(done / total, text=f"{done} of {total}"))
+
+            def progress(done: int, total: int) -> None:
+                bar.progress(done / total, text=f"{done} of {total}")
+
+            delivery = spool.deliver(store, progress)
             for sentence in delivery.set_aside:
                 st.warning(sentence)
             if delivery.problem:

@@ -30,7 +30,9 @@ from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.lab import Lab
+from tests.tracking.schema_1 import old_run
 
 HOME = str(Path(__file__).parents[2] / "Home.py")
 LIST, RUN, COMPARE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
@@ -356,6 +358,33 @@ def test_comparison_shows_what_differs_and_masks(app, keep):
     assert "lower threshold" in text_of(app)
     press(app, f"leave_{ids[2]}")
     assert "chelsea" not in text_of(app) and not app.exception
+
+
+@pytest.mark.parametrize("name", ["semantic-similarity-pair", "video-priors-kept-film", "position-encoding"])
+def test_a_run_of_schema_1_is_shown_whole(app, tmp_path, name):
+    old = old_run(name, tmp_path)
+    run_id = RunStore().keep(old).run_id
+    opened(app, LIST)
+    assert listed(app) == [old.name]
+    figures = [metric.replace("_", " ") for metric, each in old.record.metrics.items() if each.key]
+    assert all(f"</b> {figure}</span>" in text_of(app) for figure in figures)
+    opened(app, RUN, id=run_id)
+    assert app.title[0].value == plain_text(old.name) and not app.error
+    tables = {column: table.value for table in app.dataframe for column in ("metric", "fact") if column in table.value}
+    assert tables["metric"]["metric"].tolist() == [metric.replace("_", " ") for metric in old.record.metrics]
+    assert tables["fact"]["value"].tolist() == [str(value) for value in old.record.facts.values()]
+    for mask in old.record.masks:
+        app.selectbox(key="run_picture").set_value(mask).run()
+        assert not app.exception and not app.error
+
+
+def test_runs_of_schema_1_are_compared_on_their_own_pictures(app, tmp_path):
+    ids = [RunStore().keep(old_run(f"cross-image-on-{name}", tmp_path)).run_id for name in "ab"]
+    opened(app, COMPARE, runs=",".join(ids))
+    assert text_of(app).count('class="samkit-mask"') == 2 and "prompt on" in text_of(app)
+    assert "Where the two masks differ" in text_of(app), "the prompted picture of one is that of the other"
+    app.selectbox(key="compare_mask").set_value("mask_tracked").run()
+    assert "No two of these masks lie on the same picture" in text_of(app) and not app.exception
 
 
 def test_masks_stand_at_one_scale_in_columns_of_any_width(app, keep):

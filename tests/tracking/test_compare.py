@@ -115,6 +115,25 @@ def test_less_is_better_for_times_and_drift(tmp_path):
     assert named(metrics, "drift").best == (1,) and named(metrics, "wait_ms").best == (0,)
 
 
+def test_facts_are_conditions_and_no_metrics(three):
+    bundles = [
+        replace(bundle, record=bundle.record.model_copy(update={"facts": facts}))
+        for bundle, facts in zip(three.bundles, ({"mask_index": 1}, {"mask_index": 3}, {"tokens": 12}), strict=True)
+    ]
+    comparison = Comparison(bundles)
+    assert named(comparison.facts, "mask_index").values == (1, 3, None) and named(comparison.facts, "tokens").differs
+    assert set(comparison.facts) <= set(comparison.conditions)
+    assert not {"mask_index", "tokens"} & {row.name for row in comparison.metrics}
+
+
+def test_none_is_the_best_where_runs_disagree_about_what_is_better(tmp_path):
+    runs = [
+        kept(tmp_path / metric.better, picture(1), {}, metrics={"coverage": metric})
+        for metric in (higher(0.3), lower(0.1))
+    ]
+    assert named(Comparison(runs).metrics, "coverage").best == ()
+
+
 def test_only_masks_on_one_picture_are_laid_over_each_other(three):
     assert three.mask_names == ("mask_chosen",)
     assert three.grounds("mask_chosen") == ((0, 1),)

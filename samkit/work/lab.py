@@ -7,7 +7,11 @@ app all visitors', on the command line its own.
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
+
+import numpy as np
+import torch
 
 from samkit.errors import Cancelled
 from samkit.experiments.lab import Progress
@@ -125,12 +129,22 @@ _keys_lock = threading.RLock()
 
 
 def _remember_key(value: Any, key: str) -> None:
-    """Let `value` be known by `key` as long as it lives. Values that can't be followed, and those that are known by
-    a hash of their own, are known by their content.
+    """Let `value` be known by `key` as long as it lives, and each of its parts by its place in it. What has a hash of
+    its own, and plain numbers and texts, are known by their content.
     """
+    if type(value) in (tuple, list):
+        for index, part in enumerate(value):
+            _remember_key(part, f"{key}.{index}")
+    elif is_dataclass(value) and not isinstance(value, type) and not _has_own_key(value) and _follow(value, key):
+        for field in fields(value):
+            _remember_key(getattr(value, field.name), f"{key}.{field.name}")
+    elif isinstance(value, np.ndarray | torch.Tensor):
+        _follow(value, key)
+
+
+def _follow(value: Any, key: str) -> bool:
+    """Put a value's key down until it is gone; False where it has one, or can't be followed."""
     place = id(value)
-    if hasattr(value, "sha256") or _known(value) is not value:
-        return
 
     def forget(gone: weakref.ref) -> None:
         with _keys_lock:
@@ -140,15 +154,26 @@ def _remember_key(value: Any, key: str) -> None:
     try:
         followed = weakref.ref(value, forget)
     except TypeError:
-        return
+        return False
     with _keys_lock:
+        if place in _keys and _keys[place][0]() is value:
+            return False
         _keys[place] = followed, key
+        return True
+
+
+def _has_own_key(value: Any) -> bool:
+    return hasattr(value, "content_key") or hasattr(value, "sha256")
 
 
 def _known(value: Any) -> Any:
-    """The value, or what stands for it where a lab gave it; in tuples and lists each of them."""
+    """The value, or what stands for it where a lab gave it; in tuples, lists and data classes each of their parts."""
     if type(value) in (tuple, list):
         return tuple(map(_known, value))
     with _keys_lock:
         entry = _keys.get(id(value))
-    return _Known(entry[1]) if entry is not None and entry[0]() is value else value
+    if entry is not None and entry[0]() is value:
+        return _Known(entry[1])
+    if is_dataclass(value) and not isinstance(value, type) and not _has_own_key(value):
+        return type(value), *(_known(getattr(value, field.name)) for field in fields(value))
+    return value

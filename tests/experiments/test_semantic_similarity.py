@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import samkit
 from samkit.cli import app
 from samkit.errors import BadInput, ParamsError
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.measures.token_similarity import (
     ReferenceTokens,
     find_regions,
@@ -22,13 +23,13 @@ from samkit.experiments.measures.token_similarity import (
     reference_tokens,
     similarity_map,
 )
-from samkit.experiments.result import Inputs, encode_plain
-from samkit.experiments.semantic_similarity import COCO_FILE, Params, color_range, describe_object, run
+from samkit.experiments.semantic_similarity import COCO_FILE, Params, TokenSource, color_range, describe_object, run
 from samkit.media.rle import rle_to_mask
 from samkit.media.samples import load_sample, mirrored
 from samkit.models.geometry import plan_geometry, restore_size
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import write_bundle
+from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
 
@@ -58,14 +59,9 @@ def model(request):
 
 
 @pytest.fixture(scope="module")
-def kept_encodings():
-    kept = {}
-
-    def encode(model, picture, **options):
-        key = (model.info.sha256, picture.sha256, tuple(sorted(options.items())))
-        return kept.setdefault(key, kept.get(key) or encode_plain(model, picture, **options))
-
-    return encode
+def lab():
+    """Keeps the encodings for all tests."""
+    return Lab()
 
 
 @pytest.mark.parametrize(("family", "fit"), [("sam1", "native"), ("sam2", "native"), ("sam1", "aspect")])
@@ -111,15 +107,15 @@ def test_the_best_prototype_counts():
     np.testing.assert_allclose(similarity_map(features, vectors), np.max(each, axis=0), atol=1e-6)
 
 
-def test_mirroring_a_mirrored_picture_changes_nothing(model, kept_encodings):
+def test_mirroring_a_mirrored_picture_changes_nothing(model, lab):
     picture = load_sample("coffee")
     mask = np.zeros(picture.size, bool)
     mask[40:200, 180:420] = True
-    params = Params(mirrored=True)
-    one = describe_object(model, picture, mask, params, kept_encodings)
-    other = describe_object(model, mirrored(picture), mask[:, ::-1], params, kept_encodings)
+    source = TokenSource("projected", 0, None, "native")
+    one = describe_object(model, picture, mask, source, True, False, lab)
+    other = describe_object(model, mirrored(picture), mask[:, ::-1], source, True, False, lab)
     np.testing.assert_allclose(prototypes(one, 1), prototypes(other, 1), atol=1e-5)
-    plain = describe_object(model, picture, mask, Params(), kept_encodings)
+    plain = describe_object(model, picture, mask, source, False, False, lab)
     assert np.abs(prototypes(one, 1).numpy() - prototypes(plain, 1).numpy()).max() > 1e-3
     assert len(one.tokens) == pytest.approx(2 * len(plain.tokens), rel=0.2) and one.weights.sum() == pytest.approx(1)
 
@@ -150,48 +146,42 @@ def test_regions_are_counted_and_placed():
         {"zoom": True, "mirrored": True, "features": "raw", "prototypes": 2},
     ],
 )
-def test_every_combination_works_on_the_same_and_another_picture(model, coins, kept_encodings, values):
+def test_every_combination_works_on_the_same_and_another_picture(model, coins, lab, values):
     for other in (None, load_sample("coffee")):
         levels = range(1) if model.info.family == "sam1" else (0, 2)
         for level in levels:
             inputs = Inputs(coins.image, coins.prompts, other)
-            result = run(model, inputs, Params(level=level, find_objects=False, **values), encode=kept_encodings)
+            result = run(model, inputs, Params(level=level, find_objects=False, **values), lab)
             compared = other or coins.image
-            assert result.masks["similar"].shape == compared.size and result.arrays["prototypes"].shape[
+            assert result.masks["mask_similar"].pixels.shape == compared.size and result.arrays["prototypes"].shape[
                 0
             ] <= values.get("prototypes", 1)
             np.testing.assert_allclose(np.linalg.norm(result.arrays["prototypes"], axis=1), 1, atol=1e-5)
             wide = result.arrays["picture_similarity"]
-            assert -1 <= wide.min() <= wide.max() <= 1.0001 and result.metrics["regions"] == len(
-                result.tables["regions"]
-            )
+            assert -1 <= wide.min() <= wide.max() <= 1.0001 and result.value("regions") == len(result.tables["regions"])
 
 
-def test_one_coin_finds_other_coins(nano, coins, kept_encodings):
-    result = run(nano, coins, Params(side=512, find_objects=True), encode=kept_encodings)
-    assert result.metrics["known_count"] == 24 and 12 <= result.metrics["regions"] <= 36
-    assert result.metrics["objects"] == sum(row["same_as"] is None for row in result.tables["objects"])
+def test_one_coin_finds_other_coins(nano, coins, lab):
+    result = run(nano, coins, Params(side=512, find_objects=True), lab)
+    assert result.facts["known_count"] == 24 and 12 <= result.value("regions") <= 36
+    assert result.value("objects") == sum(row["same_as"] is None for row in result.tables["objects"])
     coco = json.loads(result.files[COCO_FILE])
     masks = [rle_to_mask(annotation["segmentation"]) for annotation in coco["annotations"]]
-    assert len(masks) == result.metrics["objects"] and all(mask.shape == coins.image.size for mask in masks)
-    np.testing.assert_array_equal(np.logical_or.reduce(masks), result.masks["objects"])
+    assert len(masks) == result.value("objects") and all(mask.shape == coins.image.size for mask in masks)
+    np.testing.assert_array_equal(np.logical_or.reduce(masks), result.masks["mask_objects"].pixels)
     for annotation, mask in zip(coco["annotations"], masks, strict=True):
         x, y, width, height = annotation["bbox"]
         assert annotation["area"] == mask.sum() == mask[y : y + height, x : x + width].sum()
 
 
-def test_a_knob_makes_nothing_again(nano, coins, kept_encodings):
-    described, found, calls = {}, {}, []
-
-    def encode(model, picture, **options):
-        calls.append(picture.name)
-        return kept_encodings(model, picture, **options)
+def test_a_knob_makes_nothing_again(nano, coins, calls):
+    lab = Lab()
 
     def go(**values):
-        return run(nano, coins, Params(mirrored=True, **values), encode=encode, described=described, found=found)
+        return run(nano, coins, Params(mirrored=True, **values), lab)
 
     first = go()
-    assert len(calls) == 3
+    assert calls.taken() == {"encode_image": 2, "predict_masks": 1}
     for values in (
         {"threshold": 0.5},
         {"prototypes": 4},
@@ -199,10 +189,34 @@ def test_a_knob_makes_nothing_again(nano, coins, kept_encodings):
         {"own_range": True},
         {"colormap": "magma"},
         {"min_area": 0.01},
+        {"mask_index": 0},
+        {"features": "raw", "level": 3},
     ):
         go(**values)
-    assert len(calls) == 9 and len(described) == 1
-    assert first.metrics == go().metrics
+    assert first.metrics == go().metrics and not calls.taken()
+
+
+def test_another_threshold_has_most_objects_in_common(nano, coins, calls):
+    lab = Lab()
+    peaks = set()
+    for threshold in (0.7, 0.6, 0.7):
+        before = len(peaks)
+        calls.clear()
+        result = run(nano, coins, Params(side=512, find_objects=True, threshold=threshold), lab)
+        peaks |= {(row["x"], row["y"]) for row in result.tables["objects"]}
+        clicked = calls["predict_masks"] - (before == 0)
+        assert clicked == len(peaks) - before
+    assert clicked == 0 and len(peaks) > 10
+
+
+def test_what_is_found_lies_on_the_compared_picture(nano, coins):
+    other = load_sample("coffee")
+    for image_b, ground, size in ((None, "image", coins.image.size), (other, "image_b", other.size)):
+        result = run(nano, Inputs(coins.image, coins.prompts, image_b), Params(find_objects=True, side=256), Lab())
+        for name, mask in result.masks.items():
+            compared = name in ("mask_similar", "mask_objects")
+            assert mask.on == (ground if compared else "image")
+            assert mask.pixels.shape == (size if compared else coins.image.size)
 
 
 def test_colours_span_what_is_asked_or_the_map_itself():
@@ -211,13 +225,13 @@ def test_colours_span_what_is_asked_or_the_map_itself():
     assert color_range(similarity, Params(range_low=0.0, own_range=True)) == (-0.25, 0.5)
 
 
-def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, kept_encodings):
+def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, lab):
     with pytest.raises(BadInput, match="no prompt"):
-        run(nano, Inputs(coins.image), Params(), encode=kept_encodings)
+        run(nano, Inputs(coins.image), Params(), lab)
     with pytest.raises(ParamsError, match="3 projected resolutions"):
-        run(nano, coins, Params(level=3), encode=kept_encodings)
+        run(nano, coins, Params(level=3), lab)
     with pytest.raises(ParamsError, match="1 raw resolutions"):
-        run(small_v1, coins, Params(level=1, features="raw"), encode=kept_encodings)
+        run(small_v1, coins, Params(level=1, features="raw"), lab)
     with pytest.raises(ValueError, match="range_low"):
         Params(range_low=0.5, range_high=0.5)
 
@@ -233,7 +247,7 @@ def test_the_map_over_the_picture_leaves_out_the_padding():
 
 def test_runs_are_replayed_and_the_command_line_gives_the_same(nano, coins, tmp_path):
     inputs = Inputs(coins.image, coins.prompts, load_sample("coins-lower"))
-    result = run(nano, inputs, Params(find_objects=True))
+    result = run(nano, inputs, Params(find_objects=True), Lab())
     bundle = write_bundle(
         tmp_path / "run", result=result, inputs=inputs, model_info=nano.info, device=nano.device, dtype=nano.dtype
     )
@@ -255,4 +269,4 @@ def test_runs_are_replayed_and_the_command_line_gives_the_same(nano, coins, tmp_
         app, [*words, "--image-b", str(picture), "--set", "find_objects=true", "--out", str(tmp_path / "cli")]
     )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["metrics"] == dict(result.metrics)
+    assert json.loads(done.stdout)["metrics"] == {name: metric.value for name, metric in result.metrics.items()}

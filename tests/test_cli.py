@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -20,8 +20,8 @@ import pytest
 
 from samkit.cli import main
 from samkit.cli.inputs import INPUT_OPTIONS
-from samkit.experiments.registry import EXPERIMENTS, find_experiment
-from samkit.experiments.result import Inputs
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.registry import NAMES, find_experiment
 from samkit.media.drawing import mask_to_png
 from samkit.media.film import masks_from_json, write_film
 from samkit.media.masks import stability_score
@@ -31,8 +31,9 @@ from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle
-from samkit.work.replay import compare_masks
+from samkit.work.outcome import compare_masks
 from tests.random_models import SMALL_SAM2, save_random_model
+from tests.tracking.conftest import changed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -208,9 +209,9 @@ def rerun(folder, small_model, expect=0, **environment):
 
 
 def test_a_run_is_written_as_a_bundle(kept, small_model):
-    told, out = kept
+    printed, out = kept
     bundle = read_bundle(out)
-    assert bundle.name == "first" and bundle.record["note"] == "a note" and told["run_uuid"] == bundle.run_uuid
+    assert bundle.name == "first" and bundle.record.note == "a note" and printed["run_uuid"] == bundle.run_uuid
     assert bundle.prompts.points == ((0.4, 0.6, 1), (0.9, 0.1, 0)) and bundle.prompts.boxes == ((0.1, 0.2, 0.8, 0.9),)
     assert (bundle.params["input_scale"], bundle.params["lower_threshold"], bundle.params["jitter_copies"]) == (
         0.5,
@@ -218,29 +219,30 @@ def test_a_run_is_written_as_a_bundle(kept, small_model):
         2,
     )
     assert (
-        told["metrics"] == bundle.record["metrics"]
-        and "jitter_iou" in told["metrics"]
-        and "iou_unscaled" in told["metrics"]
+        printed["metrics"] == {name: metric.value for name, metric in bundle.record.metrics.items()}
+        and "jitter_iou" in printed["metrics"]
+        and "iou_unscaled" in printed["metrics"]
     )
+    assert printed["facts"] == bundle.record.facts and printed["facts"]["mask_index"] in range(4)
     assert (
-        all(Path(file).is_file() for file in told["files"])
-        and str(out / "outputs" / "mask_chosen.png") in told["files"]
+        all(Path(file).is_file() for file in printed["files"])
+        and str(out / "outputs" / "mask_chosen.png") in printed["files"]
     )
-    assert bundle.record["model"]["sha256"] == hashlib.sha256(small_model.read_bytes()).hexdigest()
+    assert bundle.record.model.sha256 == hashlib.sha256(small_model.read_bytes()).hexdigest()
     assert set(bundle.masks()) == {"mask_0", "mask_1", "mask_2", "mask_3", "mask_chosen", "mask_core"}
 
 
 def test_a_kept_run_is_read_back_with_mlflows_own_client(kept, home):
     from mlflow import MlflowClient
 
-    told, out = kept
+    printed, out = kept
     client = MlflowClient(home["MLFLOW_TRACKING_URI"])
-    run = client.get_run(told["kept"]["run_id"])
+    run = client.get_run(printed["kept"]["run_id"])
     assert (
         run.data.params["input_scale"] == "0.5"
-        and run.data.metrics["predicted_iou"] == told["metrics"]["predicted_iou"]
+        and run.data.metrics["predicted_iou"] == printed["metrics"]["predicted_iou"]
     )
-    assert run.data.tags["samkit.run_uuid"] == told["run_uuid"]
+    assert run.data.tags["samkit.run_uuid"] == printed["run_uuid"]
     mask = client.download_artifacts(run.info.run_id, "outputs/mask_chosen.png")
     assert Path(mask).read_bytes() == (out / "outputs" / "mask_chosen.png").read_bytes()
 
@@ -270,8 +272,8 @@ def test_a_run_without_json_prints_metrics_and_the_folder(small_model, picture, 
 
 
 def test_replay_is_identical_from_folder_store_and_zip(kept, small_model, home, tmp_path):
-    told, out = kept
-    run_id = told["kept"]["run_id"]
+    printed, out = kept
+    run_id = printed["kept"]["run_id"]
     assert json.loads(samkit("runs", "list", "--search", "no-such-word", "--json", **home).stdout)["runs"] == []
     assert (
         len(
@@ -293,9 +295,7 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert outcome["identical"] is False
     assert outcome["mask_differences"] == ["mask_2 differs in 7 of 12600 pixels."]
     assert outcome["metric_differences"] == {"predicted_iou": [0.5, kept[0]["metrics"]["predicted_iou"]]}
-    assert outcome["surroundings"] == [
-        f"Another torch: 1.0 then, {read_bundle(kept[1]).record['torch']} in the replay."
-    ]
+    assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record.torch} in the replay."]
     plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
     assert (
         "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou; all " in plain
@@ -309,7 +309,8 @@ def copy_with_another_mask(source, target):
     bundle = read_bundle(source)
     mask = bundle.masks()["mask_2"]
     mask[3, :7] = ~mask[3, :7]
-    record = bundle.record | {"torch": "1.0", "metrics": bundle.record["metrics"] | {"predicted_iou": 0.5}}
+    record = bundle.record.to_dict() | {"torch": "1.0"}
+    record["metrics"]["predicted_iou"]["value"] = 0.5
     for file in record["files"]:
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         (target / file).write_bytes((source / file).read_bytes())
@@ -334,7 +335,7 @@ def test_replay_says_how_to_give_a_model_it_does_not_find(kept):
 
 def test_replay_of_several_runs_in_one_zip_names_the_ways_to_one(kept, tmp_path):
     first, second = read_bundle(kept[1]), read_bundle(copy_with_another_mask(kept[1], tmp_path / "second"))
-    export_runs([first, replace(second, record=second.record | {"run_uuid": "0" * 32})], tmp_path / "both.zip")
+    export_runs([first, changed(second, run_uuid="0" * 32)], tmp_path / "both.zip")
     sentence = samkit("replay", tmp_path / "both.zip", expect=2).stderr
     assert "both.zip holds 2 runs" in sentence and "runs import" in sentence
 
@@ -349,13 +350,14 @@ def copy_with(source, target, **entries):
 
 @pytest.mark.parametrize("value", ["large", float("nan"), None])
 def test_a_run_whose_metrics_are_no_numbers_is_refused(kept, small_model, tmp_path, value):
-    odd = copy_with(kept[1], tmp_path / "odd", metrics=kept[0]["metrics"] | {"predicted_iou": value})
+    metrics = read_bundle(kept[1]).record.to_dict()["metrics"]
+    odd = copy_with(kept[1], tmp_path / "odd", metrics=metrics | {"predicted_iou": {"value": value}})
     done = samkit("replay", odd, "--model", small_model, "--json", expect=2)
     assert "run.json" in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
 def test_replay_of_metrics_that_all_moved_ends_with_1(kept, small_model, tmp_path):
-    metrics = {name: value + 1 for name, value in kept[0]["metrics"].items()}
+    metrics = {name: {"value": value + 1} for name, value in kept[0]["metrics"].items()}
     outcome = json.loads(rerun(copy_with(kept[1], tmp_path / "moved", metrics=metrics), small_model, expect=1).stdout)
     assert set(outcome["moved"]) == set(metrics) and not outcome["identical"]
 
@@ -377,7 +379,8 @@ def test_replay_opens_no_file_that_a_run_names(kept, tmp_path):
     hostile = copy_with(
         kept[1],
         tmp_path / "hostile",
-        model=read_bundle(kept[1]).record["model"] | {"name": str(tmp_path / "secret.txt")},
+        model=read_bundle(kept[1]).record.to_dict()["model"]
+        | {"name": str(tmp_path / "secret.txt"), "ref": str(tmp_path / "secret.txt")},
     )
     sentence = samkit("replay", hostile, expect=2).stderr
     assert "is not on this machine" in sentence and "the first line" not in sentence
@@ -393,7 +396,7 @@ def test_runs_are_listed_shown_and_handed_on(kept, home, tmp_path):
     run_id = kept[0]["kept"]["run_id"]
     listed = json.loads(samkit("runs", "list", "--experiment", "mask-stability", "--json", **home).stdout)
     assert [run["run_id"] for run in listed["runs"]] == [run_id] and listed["waiting"] == 0
-    assert json.loads(samkit("runs", "show", run_id, "--json", **home).stdout) == read_bundle(kept[1]).record
+    assert json.loads(samkit("runs", "show", run_id, "--json", **home).stdout) == read_bundle(kept[1]).record.to_dict()
     samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", **home)
     assert "already there" in samkit("runs", "export", run_id, "--out", tmp_path / "run.zip", expect=2, **home).stderr
     elsewhere = {"SAMKIT_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/other.db"}
@@ -421,11 +424,11 @@ def test_runs_are_compared(small_model, picture, tmp_path):
             "--json",
         ]
         ids.append(json.loads(samkit("run", "mask-stability", *words, "--out", out, **home).stdout)["kept"]["run_id"])
-    told = json.loads(samkit("runs", "compare", *ids, "--json", **home).stdout)
-    assert told["differ"] == {"side": [64, 96]} and told["mask"] == "mask_chosen"
+    printed = json.loads(samkit("runs", "compare", *ids, "--json", **home).stdout)
+    assert printed["differ"] == {"side": [64, 96]} and printed["mask"] == "mask_chosen"
     first, second = (read_bundle(tmp_path / f"side{side}").mask("mask_chosen") for side in (64, 96))
     iou = pytest.approx((first & second).sum() / (first | second).sum())
-    assert told["overlaps"] == [{"runs": [0, 1], "iou": [[1.0, iou], [iou, 1.0]]}]
+    assert printed["overlaps"] == [{"runs": [0, 1], "iou": [[1.0, iou], [iou, 1.0]]}]
     assert "IoU of mask_chosen, runs 1, 2" in samkit("runs", "compare", *ids, **home).stdout
     assert "2 to 12 runs can be compared, not 1" in samkit("runs", "compare", ids[0], expect=2, **home).stderr
 
@@ -506,10 +509,10 @@ def test_a_frame_of_a_film_is_a_picture(small_model, picture, tmp_path):
     with_mark = Path(shutil.copy(picture, tmp_path / "picture#12"))
     frame = load_sample_video("coin").picture(12)
     film = write_film(tmp_path / "film.mp4", [frame.rgb] * 3, 12)
-    given = ["run", "mask-stability", "--model", small_model, "--point", "0.4,0.65"]
+    words = ["run", "mask-stability", "--model", small_model, "--point", "0.4,0.65"]
     pictures = []
     for number, image in enumerate(("sample:coin#12", f"{film}#2", with_mark)):
-        samkit(*given, "--image", image, "--out", tmp_path / str(number))
+        samkit(*words, "--image", image, "--out", tmp_path / str(number))
         pictures.append(read_bundle(tmp_path / str(number)).inputs().image)
     assert pictures[0] == frame and pictures[2] == read_picture(picture)
     assert [each.name for each in pictures] == ["coin, frame 12", "film.mp4, frame 2", "picture#12"]
@@ -551,7 +554,7 @@ def test_ctrl_c_ends_with_130(small_model, picture, tmp_path):
 
 def test_several_runs_travel_in_one_zip(kept, tmp_path):
     first, second = read_bundle(kept[1]), read_bundle(copy_with_another_mask(kept[1], tmp_path / "second"))
-    second = replace(second, record=second.record | {"run_uuid": "0" * 32})
+    second = changed(second, run_uuid="0" * 32)
     export_runs([first, second], tmp_path / "both.zip")
     (tmp_path / "unpacked").mkdir()
     back = import_runs(tmp_path / "both.zip", tmp_path / "unpacked")
@@ -564,7 +567,7 @@ def test_several_runs_travel_in_one_zip(kept, tmp_path):
 
 def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_path):
     out = tmp_path / "run"
-    given = [
+    words = [
         "run",
         "cross-image",
         "--model",
@@ -578,17 +581,17 @@ def test_an_object_is_followed_to_a_second_picture(small_model, picture, tmp_pat
         "--out",
         out,
     ]
-    told = json.loads(
-        samkit(*given, "--set", "prompt_on=b", "--set", "repeats=2", "--set", "refine_edges=true", "--json").stdout
+    printed = json.loads(
+        samkit(*words, "--set", "prompt_on=b", "--set", "repeats=2", "--set", "refine_edges=true", "--json").stdout
     )
     bundle = read_bundle(out)
-    assert bundle.record["picture_b"]["name"] == "coins" and bundle.inputs().image_b.size == (303, 384)
+    assert bundle.record.picture_b.name == "coins" and bundle.inputs().image_b.size == (303, 384)
     assert bundle.masks()["mask_tracked"].shape == (90, 140) and bundle.masks()["mask_prompted"].shape == (303, 384)
-    assert "refine_iou" in told["metrics"] and bundle.params["refine_edges"] is True
+    assert "refine_iou" in printed["metrics"] and bundle.params["refine_edges"] is True
     assert MemoryBank.load(out / "outputs" / "memory_bank.safetensors").frame == 3
     outcome = json.loads(rerun(out, small_model).stdout)
     assert outcome["identical"] is True and outcome["metric_differences"] == {}
-    sentence = samkit(*given[:6], "--point", "0.4,0.6", "--out", tmp_path / "other", expect=2).stderr
+    sentence = samkit(*words[:6], "--point", "0.4,0.6", "--out", tmp_path / "other", expect=2).stderr
     assert "needs two pictures" in sentence
 
 
@@ -596,9 +599,9 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
     rgb = read_picture(picture).rgb
     (tmp_path / "mask.png").write_bytes(mask_to_png(rgb[..., 0] > rgb[..., 0].mean()))
     common = ["run", "video-priors", "--model", small_model, "--video", "sample:coin", "--set", "count=2", "--json"]
-    told = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
-    assert told["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {
-        Path(file).name for file in told["files"]
+    printed = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
+    assert printed["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {
+        Path(file).name for file in printed["files"]
     }
     assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith(
         "The array, all 3 masks and all metrics are identical"
@@ -633,8 +636,8 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
     ],
 )
 def test_films_that_can_not_be(arguments, sentence, small_model, picture, tmp_path):
-    given = [picture if argument == "PICTURE" else argument for argument in arguments]
-    done = samkit("run", "video-priors", "--model", small_model, *given, "--out", tmp_path / "out", expect=2)
+    words = [picture if argument == "PICTURE" else argument for argument in arguments]
+    done = samkit("run", "video-priors", "--model", small_model, *words, "--out", tmp_path / "out", expect=2)
     assert sentence in done.stderr.strip().splitlines()[-1] and not (tmp_path / "out").exists()
 
 
@@ -652,7 +655,7 @@ TAKEN = {option: field for field, options in INPUT_OPTIONS.items() for option in
 
 
 @pytest.mark.parametrize("option", INPUTS)
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", NAMES)
 def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_model, picture, tmp_path):
     module, value = find_experiment(experiment), INPUTS[option]
     words = [
@@ -666,7 +669,7 @@ def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_m
         tmp_path / "out",
     ]
     sentence = samkit(*words, expect=2).stderr.strip()
-    others = [name for name in EXPERIMENTS if TAKEN[option] in find_experiment(name).TAKES]
+    others = [name for name in NAMES if TAKEN[option] in find_experiment(name).TAKES]
     if experiment in others:
         assert "takes no" not in sentence and " no --" not in sentence
         return
@@ -686,4 +689,4 @@ def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_m
 
 def test_every_field_of_inputs_has_an_option_and_is_read_by_an_experiment():
     fields = set(Inputs.__dataclass_fields__)
-    assert fields == set(INPUT_OPTIONS) == {field for module in EXPERIMENTS.values() for field in module.TAKES}
+    assert fields == set(INPUT_OPTIONS) == {field for name in NAMES for field in find_experiment(name).TAKES}

@@ -1,6 +1,7 @@
 """`python -m samkit runs`: the runs in the store and in the spool."""
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -36,13 +37,14 @@ def list_runs(
     from samkit.tracking.store.store import RunStore
 
     query = Query(text=search, experiment=find_experiment(experiment).NAME if experiment else None)
-    found = search_runs(RunStore(), query, size=limit).runs
+    listed_runs = search_runs(RunStore(), query, size=limit).runs
     waiting = len(Spool().waiting())
     if as_json:
-        fields = ("run_id", "run_uuid", "experiment", "name", "created_ms", "params", "metrics")
-        print_json({"runs": [{field: getattr(run, field) for field in fields} for run in found], "waiting": waiting})
+        fields = ("run_id", "run_uuid", "experiment", "name", "created_ms", "params", "metrics", "facts")
+        rows = [{field: getattr(run, field) for field in fields} for run in listed_runs]
+        print_json({"runs": rows, "waiting": waiting})
         return
-    for run in found:
+    for run in listed_runs:
         print(f"{run.run_id}  {shown_time(run.created_ms):<16}  {run.experiment:<16}  {run.name}")
     if waiting:
         say(f"{waiting} more wait in the spool: `python -m samkit runs deliver` sends them.")
@@ -56,9 +58,14 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json
     with tempfile.TemporaryDirectory(prefix="samkit-show-") as folder:
         record = RunStore().load(run_id, folder).record
     if as_json:
-        print_json(record)
-    else:
-        print_values({key: value for key, value in record.items() if key != "files"})
+        print_json(record.to_dict())
+        return
+    values = record.to_dict() | {
+        "metrics": {name: metric.value for name, metric in record.metrics.items()},
+        "facts": record.facts,
+        "masks": list(record.masks),
+    }
+    print_values({name: value for name, value in values.items() if name != "files"})
 
 
 @app.command("compare")
@@ -73,31 +80,39 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
     with tempfile.TemporaryDirectory(prefix="samkit-compare-") as folder:
         unique = list(dict.fromkeys(run_ids))
         comparison = Comparison([store.load(run_id, Path(folder, run_id)) for run_id in unique])
-        differ = {row.name: row.values for row in (*comparison.circumstances, *comparison.params) if row.differs}
-        metrics = {row.name: row.values for row in comparison.metrics}
         name = comparison.mask_names[0] if comparison.mask_names else ""
-        masks = comparison.masks(name)
-        matrices = [
-            {"runs": group, "iou": iou_matrix([masks[index] for index in group]).tolist()}
+        overlaps = [
+            {"runs": group, "iou": iou_matrix(comparison.masks_of(group, name)).tolist()}
             for group in comparison.grounds(name)
         ]
+    set_otherwise = (*comparison.circumstances, *comparison.params)
+    rows = {
+        "differ": {row.name: row.values for row in set_otherwise if row.differs},
+        "metrics": {row.name: row.values for row in comparison.metrics},
+        "facts": {row.name: row.values for row in comparison.facts},
+    }
     if as_json:
-        print_json({"run_ids": unique, "differ": differ, "metrics": metrics, "mask": name, "overlaps": matrices})
+        print_json({"run_ids": unique, **rows, "mask": name, "overlaps": overlaps})
         return
-    rows = {"run": range(1, len(unique) + 1), "name": [bundle.name for bundle in comparison.bundles]} | differ | metrics
-    cells = {key: [_text(value)[:MAX_CELL] for value in values] for key, values in rows.items()}
+    runs = {"run": range(1, len(unique) + 1), "name": [bundle.name for bundle in comparison.bundles]}
+    _print_columns(runs | rows["differ"] | rows["metrics"] | rows["facts"])
+    for overlap in overlaps:
+        print(f"IoU of {name or 'the masks'}, runs {', '.join(str(index + 1) for index in overlap['runs'])}")
+        print("\n".join("   ".join(f"{value:.4f}" for value in row) for row in overlap["iou"]))
+
+
+def _print_columns(rows: Mapping[str, Sequence[object]]) -> None:
+    """One line for each name, with a column for each run."""
+    cells = {name: [_text(value)[:MAX_CELL] for value in values] for name, values in rows.items()}
     widths = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
-    print_values({key: "   ".join(map(str.ljust, texts, widths)).rstrip() for key, texts in cells.items()})
-    for each in matrices:
-        print(f"IoU of {name or 'the masks'}, runs {', '.join(str(index + 1) for index in each['runs'])}")
-        print("\n".join("   ".join(f"{value:.4f}" for value in row) for row in each["iou"]))
+    print_values({name: "   ".join(map(str.ljust, texts, widths)).rstrip() for name, texts in cells.items()})
 
 
 MAX_CELL = 32
 """Characters of a value in a column."""
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,25 +14,36 @@ import pytest
 import torch
 
 from samkit.errors import BadInput
-from samkit.experiments.mask_stability import Params
+from samkit.experiments.mask_stability import NAME, Params
+from samkit.experiments.result import Mask, Metric, Result, neutral
 from samkit.models.memory_bank import Memory, MemoryBank
-from samkit.tracking.bundle.bundle import read_bundle
-from samkit.work.find_model import find_model
-from samkit.work.replay import (
+from samkit.tracking.bundle.archive import export_runs
+from samkit.tracking.bundle.bundle import Bundle, read_bundle, unzip_bundle
+from samkit.tracking.bundle.record import ModelEntry
+from samkit.work.find_model import find_model, is_model
+from samkit.work.outcome import (
     BANK,
     ArrayDifference,
     ReplayOutcome,
-    _with_bank_tensors,
     compare_arrays,
+    compare_facts,
     compare_masks,
     compare_metrics,
-    open_run,
-    replay,
-    replay_device,
+    with_bank_tensors,
 )
+from samkit.work.replay import open_run, replay, replay_device
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 
 LOADED = SimpleNamespace(info=MODEL, device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Bundle:
+    return made_up_bundle(tmp_path / "bundle")
+
+
+def made_up_experiment(run) -> SimpleNamespace:
+    return SimpleNamespace(NAME=NAME, Params=Params, run=run)
 
 
 @pytest.fixture
@@ -38,12 +51,17 @@ def replayed(bundle, monkeypatch):
     """Replays the made-up run with parts of its result replaced."""
 
     def again(**parts) -> ReplayOutcome:
-        result = replace(made_up_result()[0], **parts)
-        experiment = SimpleNamespace(Params=Params, run=lambda *_, **__: result)
-        monkeypatch.setattr("samkit.work.replay.find_experiment", lambda name: experiment)
+        experiment = made_up_experiment(lambda *_: replace(made_up_result()[0], **parts))
+        monkeypatch.setattr("samkit.work.execute.find_experiment", lambda name: experiment)
         return replay(read_bundle(bundle.path), model=LOADED)
 
     return again
+
+
+def rewritten(bundle: Bundle, **entries) -> Bundle:
+    """The run with other entries in its run.json."""
+    (bundle.path / "run.json").write_text(json.dumps(bundle.record.to_dict() | entries))
+    return bundle
 
 
 def test_the_same_result_is_identical_whatever_it_took(replayed):
@@ -67,14 +85,33 @@ def test_arrays_that_moved_are_not_identical_although_every_mask_is(replayed):
 
 
 def test_metrics_that_moved_are_not_identical(replayed):
-    outcome = replayed(metrics={"predicted_iou": 1.5, "area_px": 13.0})
+    outcome = replayed(metrics={"predicted_iou": neutral(1.5), "area_px": neutral(13)})
     assert not outcome.identical and outcome.moved == ("area_px", "predicted_iou")
+
+
+def test_what_counts_of_a_metric_is_its_value(replayed):
+    metrics = made_up_result()[0].metrics
+    assert replayed(metrics={name: Metric(metric.value) for name, metric in metrics.items()}).identical
+
+
+def test_other_facts_are_not_identical(replayed):
+    outcome = replayed(facts={"mask_index": 3, "blocks": 8})
+    assert not outcome.identical
+    assert outcome.fact_differences == {"blocks": (None, 8), "grid": ("6 x 6", None), "mask_index": (2, 3)}
+    assert (
+        outcome.sentence
+        == "Facts that differ: blocks, grid, mask_index; the array, all 2 masks and all metrics are identical."
+    )
+
+
+def test_where_a_mask_lies_says_nothing_of_its_pixels(replayed):
+    masks = made_up_result()[0].masks
+    assert replayed(masks={name: Mask(mask.pixels, "image_b") for name, mask in masks.items()}).identical
 
 
 @pytest.mark.parametrize("value", [float("nan"), None, "high", [1], 10**400, True, float("inf")])
 def test_a_kept_metric_that_is_no_number_is_a_sentence(bundle, replayed, value):
-    path = bundle.path / "run.json"
-    path.write_text(json.dumps(bundle.record | {"metrics": {"predicted_iou": value, "area_px": 12.0}}))
+    rewritten(bundle, metrics={"predicted_iou": {"value": value}, "area_px": {"value": 12.0}})
     with pytest.raises(BadInput, match="its run.json"):
         replayed()
 
@@ -83,32 +120,32 @@ def test_a_kept_metric_that_is_no_number_is_a_sentence(bundle, replayed, value):
 def test_a_run_is_replayed_with_its_own_number_of_threads(bundle, monkeypatch, kept):
     used, usual = [], torch.get_num_threads()
 
-    def run(*_, **__):
+    def run(*_) -> Result:
         used.append(torch.get_num_threads())
         return made_up_result()[0]
 
-    monkeypatch.setattr("samkit.work.replay.find_experiment", lambda name: SimpleNamespace(Params=Params, run=run))
-    (bundle.path / "run.json").write_text(json.dumps(bundle.record | {"threads": kept}))
-    outcome = replay(read_bundle(bundle.path), model=LOADED)
+    monkeypatch.setattr("samkit.work.execute.find_experiment", lambda name: made_up_experiment(run))
+    outcome = replay(read_bundle(rewritten(bundle, threads=kept).path), model=LOADED)
     assert used == [min(kept, os.cpu_count())] and torch.get_num_threads() == usual
     assert any("number of threads" in line for line in outcome.surroundings) == (kept > os.cpu_count())
 
 
 def test_arrays_that_can_not_be_read_are_a_sentence(bundle, replayed):
     (bundle.path / "outputs/arrays.npz").write_bytes(b"no archive")
-    record = bundle.record
-    record["files"]["outputs/arrays.npz"]["sha256"] = hashlib.sha256(b"no archive").hexdigest()
-    (bundle.path / "run.json").write_text(json.dumps(record))
+    files = bundle.record.to_dict()["files"]
+    files["outputs/arrays.npz"]["sha256"] = hashlib.sha256(b"no archive").hexdigest()
+    rewritten(bundle, files=files)
     with pytest.raises(BadInput, match="arrays.npz can't be read"):
         replayed()
 
 
 def test_comparisons_name_each_difference():
     mask = np.zeros((2, 3), bool)
-    found = compare_masks({"a": mask, "b": mask, "c": mask}, {"a": mask, "b": mask.T, "d": mask})
-    assert [sentence.split()[0] for sentence in found] == ["b", "c", "d"]
+    sentences = compare_masks({"a": mask, "b": mask, "c": mask}, {"a": mask, "b": mask.T, "d": mask})
+    assert [sentence.split()[0] for sentence in sentences] == ["b", "c", "d"]
     assert compare_metrics({"x": 1.0, "y": 2.0}, {"x": 1.0, "z": 3.0}) == {"y": (2.0, None), "z": (None, 3.0)}
     assert compare_metrics({"x": float("nan")}, {"x": float("nan")}) == {}
+    assert compare_facts({"x": 1, "y": "a"}, {"x": 1, "y": "b"}) == {"y": ("a", "b")}
     infinite = np.array([np.inf, 1.0])
     kept = {
         "a": np.float32([1, np.nan]),
@@ -174,20 +211,15 @@ def test_a_model_is_found_by_hash_then_by_name_and_never_by_a_path(tmp_path, mon
     (tmp_path / "secret.pt").write_bytes(b"weights elsewhere")
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(own))
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert find_model({"name": "renamed", "sha256": digest}).ref == str(own / "mine.pt")
-    other = find_model({"name": "mine", "sha256": "0" * 64})
+    renamed = ModelEntry(name="renamed", sha256=digest)
+    assert find_model(renamed).ref == str(own / "mine.pt") and is_model(str(own / "mine.pt"), renamed)
+    other = find_model(ModelEntry(name="mine", sha256="0" * 64))
     assert other.ref == str(own / "mine.pt") and not other.same
-    assert (
-        find_model(
-            {"name": str(tmp_path / "secret.pt"), "sha256": hashlib.sha256(b"weights elsewhere").hexdigest()}
-        ).ref
-        is None
-    )
+    elsewhere = hashlib.sha256(b"weights elsewhere").hexdigest()
+    assert find_model(ModelEntry(name=str(tmp_path / "secret.pt"), sha256=elsewhere)).ref is None
 
 
 def test_a_zip_of_several_runs_or_of_none_is_a_sentence(bundle, tmp_path):
-    from samkit.tracking.bundle.archive import export_runs
-
     several = export_runs([bundle, made_up_bundle(tmp_path / "second", 1)], tmp_path / "many.zip")
     with pytest.raises(BadInput, match=r"^many.zip holds 2 runs.*runs import .*export that one alone"):
         open_run(str(several), tmp_path / "unpacked")
@@ -222,7 +254,7 @@ def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_thei
             {},
             (),
             1,
-            compare_arrays(*_with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})),
+            compare_arrays(*with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})),
         )
 
     assert not differences().array_differences
@@ -233,4 +265,37 @@ def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_thei
         "memory_bank object_scores",
     }
     assert differences(frame=3).moved_arrays == ("memory_bank entries",)
-    assert compare_arrays(*_with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1
+    assert compare_arrays(*with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1
+
+
+SCHEMA_1 = Path(__file__).parents[1] / "data" / "schema_1"
+"""Runs of schema 1, one of each experiment and of each kind of input, made with the embedded models."""
+FRAMES_ARE_GONE = "video-priors-folder-of-frames.zip"
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in SCHEMA_1.glob("*.zip")))
+def test_runs_of_schema_1_are_replayed(file, tmp_path):
+    run = unzip_bundle(SCHEMA_1 / file, tmp_path / "run")
+    if file == FRAMES_ARE_GONE:
+        with pytest.raises(BadInput, match="put that same film there"):
+            replay(run)
+        return
+    outcome = replay(run)
+    assert not any("model file" in line for line in outcome.surroundings)
+    assert outcome.identical or is_rounding(outcome), (outcome, outcome.sentence)
+
+
+def is_rounding(outcome: ReplayOutcome) -> bool:
+    """Whether all that differs may come of how another processor rounds."""
+    pixels = [re.fullmatch(r".* differs in (\d+) of (\d+) pixels\.", line) for line in outcome.mask_differences]
+    few = all(match and int(match[1]) <= 0.01 * int(match[2]) for match in pixels)
+    loose = replace(outcome, tolerance=0.02)
+    return few and not (outcome.fact_differences or loose.moved or loose.moved_arrays)
+
+
+def test_a_difference_that_is_no_rounding_is_seen():
+    assert is_rounding(ReplayOutcome(2, ("mask_0 differs in 9 of 1000 pixels.",), {"iou": (0.5, 0.501)}, ()))
+    assert not is_rounding(ReplayOutcome(2, ("mask_0 differs in 11 of 1000 pixels.",), {}, ()))
+    assert not is_rounding(ReplayOutcome(2, ("mask_0 was kept, but the replay has no such mask.",), {}, ()))
+    assert not is_rounding(ReplayOutcome(2, (), {"iou": (0.5, 0.6)}, ()))
+    assert not is_rounding(ReplayOutcome(2, (), {}, (), fact_differences={"mask_index": (1, 2)}))

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tools.running_app import chromium
 
-# The examples of a test share one slow machine with whatever else runs on it, so neither the time that one takes nor the
-# time to draw it says anything about samkit.
+# The examples of a test share one slow machine with whatever else runs on it, so the time that drawing or testing one
+# takes says nothing about samkit.
 settings.register_profile("samkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("samkit")
 

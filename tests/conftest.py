@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tools.running_app import chromium
 
-# The examples of a test share one slow machine with whatever else runs on it, so time per example says nothing about
-# samkit.
-settings.register_profile("samkit", settings(), deadline=None)
+# The examples of a test share one slow machine with whatever else runs on it, so the time that drawing or testing one
+# takes says nothing about samkit.
+settings.register_profile("samkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("samkit")
 
 

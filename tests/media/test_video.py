@@ -116,7 +116,6 @@ def test_every_width_gives_three_channels(film, side):
     )
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("reader", READERS)
 def test_threads_share_a_film(film, reader):
     opened, wrong = open_video(film, reader=reader), []

@@ -5,6 +5,7 @@ import threading
 import time
 
 from samkit.errors import PictureError
+from samkit.work.lab import Lab
 from samkit.work.queue import BackgroundJob, JobQueue, _step_back, stop_all
 
 

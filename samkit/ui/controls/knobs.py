@@ -95,7 +95,7 @@ class Slider(Knob):
 
     def _shown(self, value: float | None) -> float:
         # A hundred times a hundredth is not always 1 in binary.
-        return round((value or 0) * self.scale, 9)
+        return round(float(value or 0) * self.scale, 9)
 
     def _parameter(self, value: float, panel: Panel) -> float:
         """The shown value as the parameter; a kept run's own number where the slider stands at that."""

@@ -7,11 +7,11 @@ from streamlit.testing.v1 import AppTest
 def script():
     import streamlit as st
 
-    from samkit.ui.controls.knobs import Knobs
+    from samkit.ui.controls.knob_values import KnobValues
     from samkit.ui.state.workspace import Workspace
 
     work = st.session_state.setdefault("work", Workspace())
-    knobs = Knobs(work, "page")
+    knobs = KnobValues(work, "page")
     if st.session_state.get("set"):
         knobs.set(st.session_state.pop("set"))
     native, sides = st.session_state.get("model", (256, (128, 256, 384)))

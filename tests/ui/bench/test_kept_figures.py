@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 import pytest
 
 from samkit.errors import BadInput
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import Params
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Result
 from samkit.media.samples import load_sample
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import write_bundle
@@ -22,9 +23,9 @@ FIGURE = go.Figure(
 
 
 def run(folder):
-    given = dict(inputs=Inputs(load_sample("coins")), model_info=INFO, device="cpu", dtype="float32")
+    source = dict(inputs=Inputs(load_sample("coins")), model_info=INFO, device="cpu", dtype="float32")
     figures = {"outputs/map.html": figure_html(FIGURE, "map")}
-    return write_bundle(folder, result=Result("mask-stability", Params()), extra_files=figures, **given)
+    return write_bundle(folder, result=Result("mask-stability", Params()), extra_files=figures, **source)
 
 
 def test_a_figure_is_small_and_comes_back(tmp_path):

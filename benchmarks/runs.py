@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import Params
-from samkit.experiments.result import Inputs, Result
+from samkit.experiments.result import Mask, Result, higher, neutral
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
@@ -38,23 +39,30 @@ def template(folder: Path, experiment: str, picture: str) -> Bundle:
     image = load_sample(picture)
     yy, xx = np.ogrid[: image.height, : image.width]
     mask = (yy - image.height / 2) ** 2 + (xx - image.width / 2) ** 2 < (image.height / 3) ** 2
-    metrics = {"predicted_iou": 0.8, "stability_score": 0.9, "area_share": 0.2, "object_score": 3.0}
+    metrics = {
+        "predicted_iou": higher(0.8, key=True),
+        "stability_score": higher(0.9, key=True),
+        "area_share": neutral(0.2, key=True),
+        "object_score": higher(3.0),
+    }
     result = Result(
         experiment,
         Params(),
-        masks={f"mask_{i}": mask for i in range(4)},
+        masks={f"mask_{index}": Mask(mask) for index in range(4)},
         metrics=metrics,
+        facts={"mask_index": 2},
         timings={"encode_ms": 40.0, "decode_ms": 6.0},
     )
     info = SimpleNamespace(name="nano-sam2", family="sam2", version="2.1", sha256="ab" * 32)
-    given = dict(
+    return write_bundle(
+        folder,
         result=result,
         inputs=Inputs(image, Prompts(points=[(0.5, 0.5, 1)])),
         model_info=info,
         device="cpu",
         dtype="float32",
+        note="one of many",
     )
-    return write_bundle(folder, **given, note="one of many")
 
 
 def fill(store: RunStore, folder: Path, count: int) -> None:
@@ -76,7 +84,7 @@ def fill(store: RunStore, folder: Path, count: int) -> None:
         for number in range(start, min(count, start + BATCH)):
             bundle, tags, experiment_id, artifacts = first[number % len(first)]
             run_uuid, name, created = uuid.uuid4().hex, f"run {number}", now - number * 60_000
-            told = dict(
+            origin = dict(
                 source_type="UNKNOWN",
                 source_name="",
                 entry_point_name="",
@@ -92,11 +100,11 @@ def fill(store: RunStore, folder: Path, count: int) -> None:
                 lifecycle_stage="active",
                 deleted_time=None,
             )
-            rows[SqlRun].append(run | told | dict(start_time=created, end_time=created))
+            rows[SqlRun].append(run | origin | dict(start_time=created, end_time=created))
             rows[SqlParam] += [
                 dict(run_uuid=run_uuid, key=key, value=str(value)) for key, value in bundle.params.items()
             ]
-            metrics = {key: float(rng.random()) for key in bundle.record["metrics"]} | bundle.record["timings"]
+            metrics = {key: float(rng.random()) for key in bundle.record.metrics} | bundle.record.timings
             point = dict(run_uuid=run_uuid, timestamp=created, step=0, is_nan=False)
             rows[SqlMetric] += [point | dict(key=key, value=value) for key, value in metrics.items()]
             rows[SqlLatestMetric] += [point | dict(key=key, value=value) for key, value in metrics.items()]
@@ -161,17 +169,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--store", help="an empty database; default: SQLite in a temporary folder")
     parser.add_argument("--keep", type=Path, help="a folder for the store, which stays there for the app: SAMKIT_HOME")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="samkit-runs-") as temporary:
-        home = (given.keep or Path(temporary)).absolute()
+        home = (arguments.keep or Path(temporary)).absolute()
         home.mkdir(parents=True, exist_ok=True)
         os.environ["SAMKIT_HOME"] = str(home)
-        store = RunStore(given.store or f"sqlite:///{home / 'mlflow.db'}")
+        store = RunStore(arguments.store or f"sqlite:///{home / 'mlflow.db'}")
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as templates:
-            fill(store, Path(templates), given.runs)
+            fill(store, Path(templates), arguments.runs)
         print(f"filled in {time.perf_counter() - start:.0f} s", flush=True)
-        measure(store, given.runs)
+        measure(store, arguments.runs)
 
 
 if __name__ == "__main__":

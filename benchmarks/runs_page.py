@@ -64,14 +64,14 @@ def measure(page, url: str, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=10_000)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="samkit-runs-") as folder, tempfile.TemporaryDirectory() as templates:
         os.environ["SAMKIT_HOME"] = folder
-        fill(RunStore(f"sqlite:///{folder}/mlflow.db"), Path(templates), given.runs)
+        fill(RunStore(f"sqlite:///{folder}/mlflow.db"), Path(templates), arguments.runs)
         with running_app(Path(folder)) as url, chromium() as browser:
             page = browser.new_context(viewport={"width": 1440, "height": 1400}).new_page()
             page.set_default_timeout(60_000)
-            measure(page, url, given.runs)
+            measure(page, url, arguments.runs)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def test_a_run_that_the_store_took_when_facts_were_metrics(tmp_path):
     (run,) = store.runs()
     assert run.facts == {name: str(value) for name, value in old.record.facts.items()}
     assert run.measured.keys() == old.record.metrics.keys()
-    assert list(run.key_figures) == ["iou_default", "drift", "predicted_iou"]
+    assert list(run.key_figures) == ["iou_default", "drift"]
 
 
 def test_a_run_under_another_name_stays_as_it_was_written(tmp_path):

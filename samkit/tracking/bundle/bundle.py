@@ -18,26 +18,32 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from samkit import __version__
 from samkit.errors import BadInput, StoreError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.result import Metric, Result
+from samkit.experiments.result import Result
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
 from samkit.prompts import Prompts
 from samkit.settings import git_commit
+from samkit.tracking.bundle.document import (
+    PICTURES,
+    head_entries,
+    input_entries,
+    pictures_of,
+    result_entries,
+    with_refs,
+)
 from samkit.tracking.bundle.film_inputs import film_files, film_inputs
 from samkit.tracking.bundle.record import (
     MAX_JSON_BYTES,
     RUN_JSON,
-    SCHEMA,
+    PictureEntry,
     RunRecord,
     leads_elsewhere,
     parse_record,
@@ -57,8 +63,6 @@ network.
 """
 CUT_NOTE = "\n\n(The whole note is in run.json.)"
 """What a note that is too long for the store ends with there."""
-PICTURES = {"image": "picture", "image_b": "picture_b"}
-"""Fields of `Inputs`, which are files in inputs/ too -> entries of run.json."""
 PROMPTS, TABLES, ARRAYS = "inputs/prompts.json", "outputs/tables.json", "outputs/arrays.npz"
 MASK = "mask_"
 """How the name of every mask begins."""
@@ -108,7 +112,7 @@ class Bundle:
 
     def picture(self, field: Literal["image", "image_b"]) -> Picture | None:
         """The first or the second picture; None where the run took none, or it is missing."""
-        entry = self.record.picture if field == "image" else self.record.picture_b
+        entry: PictureEntry | None = getattr(self.record, PICTURES[field])
         file = f"inputs/{field}.png"
         if entry is None or file in self.missing:
             return None
@@ -184,11 +188,11 @@ def write_bundle(
         if result.arrays:
             np.savez_compressed(partial / ARRAYS, **result.arrays)  # type: ignore[arg-type]  # its stub has one keyword
         document = {
-            **_head(result, inputs, model_info, name, note, run_uuid or uuid.uuid4().hex),
+            **head_entries(result, inputs, model_info, name, note, run_uuid or uuid.uuid4().hex),
+            **with_refs(input_entries(inputs, model_info) | film, refs or {}),
+            **result_entries(result),
             "device": device,
             "dtype": dtype,
-            **_with_refs(_input_entries(inputs, model_info) | film, refs or {}),
-            **_result_entries(result),
             "git_commit": git_commit(),
             **environment(),
             "files": _digests(partial),
@@ -324,7 +328,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
 def _input_files(inputs: Inputs) -> dict[str, bytes]:
     """Path in the bundle -> content, but for what belongs to a film."""
     return {PROMPTS: inputs.prompts.to_json().encode()} | {
-        f"inputs/{field}.png": picture_to_png(picture) for field, picture in _pictures(inputs).items()
+        f"inputs/{field}.png": picture_to_png(picture) for field, picture in pictures_of(inputs).items()
     }
 
 
@@ -349,71 +353,6 @@ def _write_files(folder: Path, files: Mapping[str, bytes | Path]) -> None:
             shutil.copyfile(content, path)
         else:
             path.write_bytes(content)
-
-
-def _pictures(inputs: Inputs) -> dict[str, Picture]:
-    """Field of `Inputs` -> Picture, for those that are there."""
-    pictures = {"image": inputs.image, "image_b": inputs.image_b}
-    return {field: picture for field, picture in pictures.items() if picture is not None}
-
-
-def _head(
-    result: Result[Any], inputs: Inputs, model_info: "ModelInfo", name: str, note: str, run_uuid: str
-) -> dict[str, Any]:
-    """The entries of run.json by which a run is known."""
-    return {
-        "schema": SCHEMA,
-        "run_uuid": run_uuid,
-        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "samkit": __version__,
-        "experiment": result.experiment,
-        "name": name or f"{result.experiment} {inputs.image.name if inputs.image else model_info.name}",
-        "note": note,
-    }
-
-
-def _input_entries(inputs: Inputs, model_info: "ModelInfo") -> dict[str, Any]:
-    """The entries of run.json that say what a run was made on, but for its film."""
-    pictures = {
-        PICTURES[field]: {
-            "name": picture.name,
-            "sha256": picture.sha256,
-            "width": picture.width,
-            "height": picture.height,
-        }
-        for field, picture in _pictures(inputs).items()
-    }
-    model = {name: getattr(model_info, name) for name in ("name", "family", "version", "sha256")}
-    return {"model": model, **pictures, "prompts": inputs.prompts.to_dict()}
-
-
-def _with_refs(entries: dict[str, Any], refs: Mapping[str, str]) -> dict[str, Any]:
-    """The entries, each with what it was opened by."""
-    return entries | {key: entries[key] | {"ref": ref} for key, ref in refs.items() if key in entries}
-
-
-def _result_entries(result: Result[Any]) -> dict[str, Any]:
-    """The entries of run.json that say what came out."""
-    return {
-        "threads": result.threads,
-        "params": result.params.model_dump(mode="json"),
-        "metrics": {name: _metric_entry(metric) for name, metric in result.metrics.items()},
-        "facts": dict(result.facts),
-        "timings": dict(result.timings),
-        "masks": {
-            name: {"on": mask.on} | ({"index": mask.index} if mask.index else {})
-            for name, mask in sorted(result.masks.items())
-        },
-    }
-
-
-def _metric_entry(metric: Metric) -> dict[str, Any]:
-    entry: dict[str, Any] = {"value": metric.value}
-    if metric.better is not None:
-        entry["better"] = metric.better
-    if metric.key:
-        entry["key"] = True
-    return entry
 
 
 def environment() -> dict[str, str]:

@@ -20,12 +20,12 @@ FACTS = {
 }
 """Experiment -> what stood among its metrics and measures nothing."""
 KEY_FIGURES = {
-    "mask-stability": ("stability_score", "threshold_iou", "area_share", "predicted_iou"),
-    "window-size": ("iou_default", "drift", "predicted_iou"),
-    "position-encoding": ("mean_norm", "frequency", "bfloat16_error"),
-    "block-norms": ("outliers", "outlier_blocks", "max_norm"),
-    "cross-image": ("predicted_iou", "stability_score", "object_score", "area_share"),
-    "semantic-similarity": ("regions", "objects", "similar_share", "largest_similarity"),
+    "mask-stability": ("stability_score", "threshold_iou", "area_share", "iou_unscaled"),
+    "window-size": ("iou_default", "drift"),
+    "position-encoding": ("mean_norm", "frequency", "mean_frequency", "bfloat16_error"),
+    "block-norms": ("max_norm", "outliers", "last_max_over_median"),
+    "cross-image": ("predicted_iou", "stability_score", "area_share", "object_score"),
+    "semantic-similarity": ("regions", "largest_similarity", "similar_share", "objects"),
     "video-priors": ("present_share", "mean_object_score", "mean_predicted_iou", "mean_area_share"),
 }
 """Experiment -> the metrics that sum a run up, the first first."""

@@ -7,7 +7,7 @@ from typing import Any
 from samkit.experiments.params import build_params, parse_value
 from samkit.experiments.registry import find_experiment
 from samkit.work.sources import BANK_FILE, frame_text
-from samkit.work.spec import PriorSpec, RunSpec
+from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 OUT_FOLDER = "run"
 MAX_MASK_CHARACTERS = 4_000
@@ -15,14 +15,17 @@ MAX_MASK_CHARACTERS = 4_000
 
 
 def command_line(spec: RunSpec) -> str:
-    """The command for a shell. It has no way to say threads, attempt and names.
+    """The command for a shell. It leaves out threads, attempt and names, for which there are no options.
 
-    Memories of a film that no options can say (several of them, or a mask that is too long to be written out) are in
-    the memory bank that the run writes, so the command takes that file in their place.
+    Memories of a film that no options can express (several of them, or a mask that is too long to be written out) are
+    in the memory bank that the run writes, so the command takes that file in their place.
     """
     experiment = find_experiment(spec.experiment)
     words = ["python", "-m", "samkit", "run", experiment.NAME, "--model", spec.model.ref]
-    words += _film_words(spec) if spec.video is not None else _picture_words(spec, experiment.TAKES)
+    if spec.video is not None and "video" in experiment.TAKES:
+        words += ["--video", spec.video.ref, *_memory_words(spec, spec.video)]
+    else:
+        words += _picture_words(spec, experiment.TAKES)
     words += _settings(spec)
     words += ["--device", spec.device] if spec.device != "auto" else []
     words += ["--dtype", spec.dtype] if spec.dtype != "float32" and "image" in experiment.TAKES else []
@@ -36,39 +39,35 @@ def _picture_words(spec: RunSpec, taken: tuple[str, ...]) -> list[str]:
     return words + (_prompt_words(spec) if "prompts" in taken else [])
 
 
-def _film_words(spec: RunSpec) -> list[str]:
-    """The film and what is remembered before it begins."""
-    assert spec.video is not None
-    words = ["--video", spec.video.ref]
-    memory = _memory_words(spec)
-    if memory is None:
-        return [*words, "--bank", BANK_FILE]
-    return words + memory + (["--bank", spec.bank.ref] if spec.bank is not None else [])
+def _memory_words(spec: RunSpec, video: Ref) -> list[str]:
+    """What is remembered before the film begins."""
+    marked = _marked_picture_words(spec, video)
+    if marked is None:
+        return ["--bank", BANK_FILE]
+    return marked + (["--bank", spec.bank.ref] if spec.bank is not None else [])
 
 
-def _memory_words(spec: RunSpec) -> list[str] | None:
-    """What marks the one picture that is remembered; None where options can't say it."""
+def _marked_picture_words(spec: RunSpec, video: Ref) -> list[str] | None:
+    """The picture that is remembered and what marks it; None where options can't express it."""
     if not spec.priors:
-        marked = spec.image is not None and not spec.prompts.is_empty
-        return ["--image", spec.image.ref, *_prompt_words(spec)] if spec.image and marked else []
+        if spec.image is None or spec.prompts.is_empty:
+            return []
+        return ["--image", spec.image.ref, *_prompt_words(spec)]
     prior = spec.priors[0]
-    if len(spec.priors) > 1 or prior.mask_index is not None or prior.picture != spec.image:
+    if len(spec.priors) > 1 or not _is_of_the_run(prior, spec):
         return None
-    if _is_first_frame(prior, spec):
-        image = []
-    elif prior.film_frame is None and prior.mask is not None:
-        image = ["--image", prior.picture.ref]
-    else:
-        return None
+    from_film = prior.film_frame == 0 and prior.picture.ref == frame_text(video.ref, 0)
+    image = [] if from_film else ["--image", prior.picture.ref]
     if prior.mask is None:
-        return image + _prompt_words(spec) if prior.prompts == spec.prompts else None
+        return _prompt_words(spec) if from_film else None
     mask = json.dumps(prior.mask)
-    sayable = spec.prompts.is_empty and prior.prompts.is_empty and len(mask) <= MAX_MASK_CHARACTERS
-    return [*image, "--mask", mask] if sayable else None
+    expressible = (from_film or prior.film_frame is None) and len(mask) <= MAX_MASK_CHARACTERS
+    return [*image, "--mask", mask] if expressible and spec.prompts.is_empty else None
 
 
-def _is_first_frame(prior: PriorSpec, spec: RunSpec) -> bool:
-    return prior.film_frame == 0 and spec.video is not None and prior.picture.ref == frame_text(spec.video.ref, 0)
+def _is_of_the_run(prior: PriorSpec, spec: RunSpec) -> bool:
+    """Whether the prior is the run's picture with its prompts, and leaves the choice of the mask to the run."""
+    return prior.picture == spec.image and prior.prompts == spec.prompts and prior.mask_index is None
 
 
 def _prompt_words(spec: RunSpec) -> list[str]:

@@ -93,7 +93,7 @@ grids = st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=2, ma
 
 @st.composite
 def film_inputs(draw) -> dict:
-    """What the command line says of a film and of what is remembered before it begins."""
+    """What the command line makes of a film and of what is remembered before it begins."""
     video = draw(words)
     first, elsewhere, prompts = Ref(f"{video}#0"), draw(refs), draw(marks)
     mask = mask_to_rle(draw(grids))
@@ -115,7 +115,7 @@ def picture_inputs(draw, experiment: str) -> dict:
 
 
 @st.composite
-def sayable_specs(draw, experiment: str) -> RunSpec:
+def expressible_specs(draw, experiment: str) -> RunSpec:
     """A spec that the command line can make."""
     return RunSpec(
         experiment,
@@ -130,7 +130,7 @@ def sayable_specs(draw, experiment: str) -> RunSpec:
 @pytest.mark.parametrize("experiment", NAMES)
 def test_a_command_that_is_read_again_is_the_same_spec(experiment, tmp_path):
     @settings(suppress_health_check=[HealthCheck.too_slow])
-    @given(sayable_specs(experiment))
+    @given(expressible_specs(experiment))
     def check(spec):
         again = read(command_line(spec), tmp_path)
         assert again == spec and again.id == spec.id
@@ -139,7 +139,7 @@ def test_a_command_that_is_read_again_is_the_same_spec(experiment, tmp_path):
 
 
 @pytest.mark.parametrize("experiment", NAMES)
-def test_only_what_is_not_as_it_would_be_anyway_is_said(experiment):
+def test_what_is_as_it_would_be_anyway_is_left_out(experiment):
     spec = RunSpec(experiment, Ref("nano-sam2"))
     assert shlex.split(command_line(spec))[3:] == ["run", experiment, "--model", "nano-sam2", "--out", "run"]
 
@@ -181,10 +181,10 @@ LARGE_MASK = {"size": [1, 1], "counts": "0" * MAX_MASK_CHARACTERS}
         (PriorSpec(CUP, mask=LARGE_MASK),),
     ],
 )
-def test_memories_that_no_options_can_say_are_in_the_runs_bank(priors):
+def test_memories_that_no_options_can_express_are_in_the_runs_bank(priors):
     spec = RunSpec(FILM, Ref("nano-sam2"), prompts=priors[0].prompts, image=priors[0].picture, priors=priors)
-    said = command_line(replace(spec, video=Ref("sample:coin"), bank=Ref("mine.safetensors")))
-    assert f"--video sample:coin --bank {BANK_FILE} --out" in said
+    command = command_line(replace(spec, video=Ref("sample:coin"), bank=Ref("mine.safetensors")))
+    assert f"--video sample:coin --bank {BANK_FILE} --out" in command
 
 
 def test_a_bank_alone_is_named_as_it_is():
@@ -192,12 +192,12 @@ def test_a_bank_alone_is_named_as_it_is():
     assert "--video sample:coin --bank mine.safetensors --out" in command_line(spec)
 
 
-@pytest.mark.parametrize("said", ["file", "text"])
-def test_a_mask_is_read_from_a_file_or_from_the_command(said, tmp_path):
+@pytest.mark.parametrize("written", ["file", "text"])
+def test_a_mask_is_read_from_a_file_or_from_the_command(written, tmp_path):
     mask = np.zeros((6, 9), bool)
     mask[1:4, 2:7] = True
     (tmp_path / "mask.png").write_bytes(mask_to_png(mask))
-    text = str(tmp_path / "mask.png") if said == "file" else json.dumps(mask_to_rle(mask))
+    text = str(tmp_path / "mask.png") if written == "file" else json.dumps(mask_to_rle(mask))
     command = f"run {FILM} --model nano-sam2 --video sample:coin --image cup.png --mask {shlex.quote(text)} --out run"
     spec = read(f"python -m samkit {command}", tmp_path)
     assert spec.priors == (PriorSpec(CUP, mask=mask_to_rle(mask)),)

@@ -18,7 +18,7 @@ from samkit.experiments.mask_stability import NAME, Params
 from samkit.experiments.result import Mask, Metric, Result, neutral
 from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.tracking.bundle.archive import export_runs
-from samkit.tracking.bundle.bundle import Bundle, read_bundle, unzip_bundle
+from samkit.tracking.bundle.bundle import Bundle, read_bundle
 from samkit.tracking.bundle.record import ModelEntry
 from samkit.work.find_model import find_model, is_model
 from samkit.work.outcome import (
@@ -33,6 +33,7 @@ from samkit.work.outcome import (
 )
 from samkit.work.replay import open_run, replay, replay_device
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
+from tests.tracking.schema_1 import FILES, FOLDER, old_run
 
 LOADED = SimpleNamespace(info=MODEL, device="cpu", dtype="float32")
 
@@ -268,21 +269,30 @@ def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_thei
     assert compare_arrays(*with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1
 
 
-SCHEMA_1 = Path(__file__).parents[1] / "data" / "schema_1"
-"""Runs of schema 1, one of each experiment and of each kind of input, made with the embedded models."""
-FRAMES_ARE_GONE = "video-priors-folder-of-frames.zip"
+FOLDER_OF_FRAMES = "video-priors-folder-of-frames"
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in SCHEMA_1.glob("*.zip")))
-def test_runs_of_schema_1_are_replayed(file, tmp_path):
-    run = unzip_bundle(SCHEMA_1 / file, tmp_path / "run")
-    if file == FRAMES_ARE_GONE:
-        with pytest.raises(BadInput, match="put that same film there"):
-            replay(run)
-        return
+def with_frames_at(run: Bundle, place: Path) -> Bundle:
+    """A run on a folder of frames, which lies elsewhere on this machine."""
+    rewritten(run, video=run.record.to_dict()["video"] | {"place": str(place)})
+    return read_bundle(run.path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_runs_of_schema_1_are_replayed(name, tmp_path):
+    """They were made with the embedded models."""
+    run = old_run(name, tmp_path / "run")
+    if name == FOLDER_OF_FRAMES:
+        run = with_frames_at(run, FOLDER / "frames")
     outcome = replay(run)
     assert not any("model file" in line for line in outcome.surroundings)
     assert outcome.identical or is_rounding(outcome), (outcome, outcome.sentence)
+
+
+def test_a_run_whose_film_is_gone_is_a_sentence(tmp_path):
+    run = old_run(FOLDER_OF_FRAMES, tmp_path / "run")
+    with pytest.raises(BadInput, match="put that same film there"):
+        replay(with_frames_at(run, tmp_path / "gone"))
 
 
 def is_rounding(outcome: ReplayOutcome) -> bool:

@@ -1,0 +1,26 @@
+"""Small words for people."""
+
+import pytest
+
+from samkit.words import format_bytes, listed, nearest
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (9949, "9.9 kB"), (375042383, "375 MB"), (10**13, "10 TB")],
+)
+def test_sizes(count, text):
+    assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")])
+def test_lists(words, text):
+    assert listed(words) == text
+
+
+def test_near_names_or_all_of_them():
+    known = ("coffee", "chelsea", "coins", "coin")
+    assert nearest("chelsee", known) == "did you mean chelsea?"
+    assert nearest("coin", known[:3]) == "did you mean coins?"
+    assert nearest("cions", known) == "did you mean coins or coin?"
+    assert nearest("zzz", known) == "there are coffee, chelsea, coins, coin."

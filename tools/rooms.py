@@ -16,9 +16,9 @@ import grimp
 PACKAGE = Path(__file__).parents[1] / "samkit"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "rooms.svg"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("ui.router ui.home ui.script", "router, home"),),
+    (("ui ui.script", "router, home"),),
     (("ui.experiments", "what is each page's own"), ("ui.runs", "kept runs: list, compare, report")),
-    (("ui.bench", "the one skeleton of the seven pages, and what lies on its table"),),
+    (("ui.bench ui.bench.tables", "the one skeleton of the seven pages, and what lies on its table"),),
     (("ui.controls", "knobs, canvas, pickers, maps"),),
     (("ui.state", "what a visitor has"), ("ui.parts", "figures, tables, style"), ("cli", "options to a spec")),
     (("work", "a run as a spec, its lab, the queue, replay"),),

@@ -104,7 +104,7 @@ class Params(MaskParams):
         ge=0,
         le=256,
         description="How many moved copies of the prompt are followed, one pass each, which takes longer; 0: none.",
-        json_schema_extra=knob(step=4, usual=(4, 64), label="Copies"),
+        json_schema_extra=knob(step=4, usual=(4, 64), label="Copies", start=16),
     )
     jitter_px: float = Field(
         default=4.0,

@@ -25,6 +25,7 @@ def knob(
     usual: tuple[float, float] | None = None,
     unit: str = "",
     label: str = "",
+    start: float | None = None,
 ) -> dict[str, Any]:
     """`json_schema_extra` of a parameter's `Field`: how a person moves it.
 
@@ -32,8 +33,9 @@ def knob(
     usual: the range of a slider, where the bounds are wider than people need; a value beyond it is taken all the same
     unit:  of the value, such as "px" or "logits"
     label: what the knob is called; default: the parameter's name
+    start: where the knob stands when it is switched on, for a parameter whose default says "off"
     """
-    traits = {"step": step, "usual": list(usual) if usual else None, "unit": unit, "label": label}
+    traits = {"step": step, "usual": list(usual) if usual else None, "unit": unit, "label": label, "start": start}
     return {name: value for name, value in traits.items() if value not in (None, "")}
 
 

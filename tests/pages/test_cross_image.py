@@ -9,7 +9,6 @@ from samkit.media.samples import SAMPLE_PAIRS, load_sample
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
-from samkit.ui.experiments.cross_image import PAGE as EXPERIMENT_PAGE
 from samkit.ui.state.labs import encoding_memory, part_memory
 from tests.pages.app import clear_memories, encodings, last_result, new_app, page_path
 from tests.random_models import SMALL_SAM1, save_random_model
@@ -76,6 +75,9 @@ def test_knobs_encode_nothing_and_reach_the_experiment(page):
 
 
 def test_every_view_is_drawn_with_and_without_what_it_shows(page):
+    # The canvas can be imported by a running app only.
+    from samkit.ui.experiments.cross_image import PAGE as EXPERIMENT_PAGE
+
     for view in EXPERIMENT_PAGE.views:
         page.switch_page(page_path("home")).run()
         page.session_state["samkit.workspace"].params["cross-image"] = {"view": view}

@@ -39,7 +39,7 @@ def press(app, key: str):
     return app.button(key=key).click().run()
 
 
-def test_a_first_visit_shows_a_last_result():
+def test_a_first_visit_shows_a_result(page):
     assert page.title[0].value == "Cross-image segmentation"
     assert (
         pair(page).a.picture == load_sample("coffee")

@@ -47,7 +47,7 @@ class Inputs:
 
     @property
     def picture(self) -> Picture:
-        """The first picture, for experiments that take one. Raises BadInput where there is none."""
+        """The first picture, for experiments that take one. Raises BadInput where the run has no picture."""
         if self.image is None:
             raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")
         return self.image

@@ -27,7 +27,7 @@ class LabLike(Protocol):
     """Encodings, remembered parts, progress and cancelling, in one place.
 
     An experiment writes each slow step as a function of values and asks the lab to `recall` it. What the step depends
-    on is then said once, by its arguments: a knob that is none of them runs nothing again.
+    on is then said once, by its arguments: a knob that is not among them runs nothing again.
     """
 
     def encoding(

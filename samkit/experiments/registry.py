@@ -114,8 +114,8 @@ NAMES = tuple(entry.name for entry in ENTRIES)
 
 
 def find_entry(name: str) -> Entry:
-    """The experiment's row; BadInput with the nearest names where there is none. `_` for `-` and capitals make no
-    difference.
+    """The experiment's row; BadInput with the nearest names where no experiment has that name. `_` for `-` and capitals
+    make no difference.
     """
     folded = name.strip().lower().replace("_", "-")
     for entry in ENTRIES:

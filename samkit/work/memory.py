@@ -37,7 +37,7 @@ class Memory:
         self._used = self._hits = self._misses = self._too_large = 0
 
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """The value kept under `key`; made by `make` where there is none. What `make` raises is kept by nobody."""
+        """The value kept under `key`; made by `make` where there is none. Nothing is kept of a `make` that raises."""
         making = self._enter(key)
         try:
             with making:

@@ -90,7 +90,7 @@ def load_bank_file(table: FilmTable, model: SamModel) -> None:
 
 
 def read_bank(content: bytes, model: SamModel) -> MemoryBank:
-    """The bank in a file's content. Raises BadInput where it is none, is empty, or is another model's."""
+    """The bank in a file's content. Raises BadInput where it can't be read as one, is empty, or is another model's."""
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         file.write(content)
         file.flush()

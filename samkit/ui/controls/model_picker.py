@@ -59,13 +59,13 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
         help="auto: CUDA, then MPS, then the CPU",
     )
     key = "dtype_choice" + (f"_{work.dtype_changes}" if work.dtype_changes else "")
-    told = (
+    help_text = (
         "Of the image encoder. float16 is slow on a CPU."
         if takes_dtype
         else "This page compares number types itself: nothing is encoded here."
     )
     work.dtype = dtype.selectbox(
-        "Number type", DTYPES, index=DTYPES.index(work.dtype), key=key, help=told, disabled=not takes_dtype
+        "Number type", DTYPES, index=DTYPES.index(work.dtype), key=key, help=help_text, disabled=not takes_dtype
     )
 
 

@@ -27,7 +27,7 @@ _PAGE = (Path(__file__).parent / "film_player.html").read_text(encoding="utf-8")
 def film_player(film: bytes, rows: list[dict], fps: float) -> None:
     """Draw the player. film: an MP4 file whose frames are `rows`, in order of frame; fps: its frames per second."""
     dark = is_dark()
-    told = [
+    columns = [
         {name: row[name] for name in ("frame", "time_s", "object_score", "best", "predicted_iou", "area_share")}
         for row in rows
     ]
@@ -35,7 +35,7 @@ def film_player(film: bytes, rows: list[dict], fps: float) -> None:
         "TEXT": "#e6eaed" if dark else "#22303a",
         "ACCENT": ACCENTS["dark" if dark else "light"],
         "FILM": base64.b64encode(film).decode(),
-        "ROWS": json.dumps(told),
+        "ROWS": json.dumps(columns),
         "CHARTS": json.dumps(CHARTS),
         "FPS": repr(float(fps)),
     }

@@ -31,5 +31,5 @@ def page_card(entry: Entry) -> Path:
 
 
 def experiment_title(name: str) -> str:
-    """What people call an experiment; the name itself where there is none of it here."""
+    """What people call an experiment; the name itself for one that this version does not have."""
     return next((entry.title for entry in ENTRIES if entry.name == name), name)

@@ -46,7 +46,7 @@ class Setup:
 @dataclass(frozen=True)
 class Places:
     """Where the bench puts things. beside: the knobs; notes: above the main picture; progress: below it, while work
-    goes on; masks: None where there are none.
+    goes on; masks: None where the experiment has no masks.
     """
 
     beside: DeltaGenerator

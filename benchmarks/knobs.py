@@ -134,7 +134,7 @@ PAGES = {
     ),
     "semantic_similarity": (
         Knob("threshold", "threshold", keys("Right")),
-        Knob("smallest region", "min_area_percent", keys("Right")),
+        Knob("smallest region", "min_area", keys("Right")),
         Knob("prototypes (k)", "prototypes", keys("Right")),
         Knob("colours from, to", "range", keys("Right")),
         Knob("features", "features", ("raw", "projected")),

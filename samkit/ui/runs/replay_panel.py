@@ -66,6 +66,8 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
         st.caption(line)
 
 
-def _shown(value: object) -> float | str | None:
-    """A cell of the table: a column holds one kind of value, so what is no float goes as text."""
-    return value if value is None or isinstance(value, float) else str(value)
+def _shown(value: object) -> str:
+    """A cell of the table, as text: so small differences are seen, and metrics and facts share a column."""
+    if value is None:
+        return "–"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

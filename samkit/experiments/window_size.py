@@ -2,24 +2,48 @@
 and time.
 """
 
-import statistics
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator
 
 from samkit.errors import EncodingError, ParamsError
-from samkit.experiments.mask_stability import binary_view, map_logits, outlined, view_logits
-from samkit.experiments.measures.predicted_masks import Predicted, predict_once
-from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Progress, Result, encode_plain
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.lab import LabLike
+from samkit.experiments.measures.mask_logits import map_logits, view_logits
+from samkit.experiments.measures.predicted_masks import (
+    chosen_index,
+    cut_masks,
+    mask_rows,
+    named_masks,
+    predict,
+    stability_scores,
+)
+from samkit.experiments.measures.window_timing import (
+    Scene,
+    Windows,
+    first_ms,
+    measure_drift,
+    median_ms,
+    relative_drift,
+    take_turns,
+)
+from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.result import Fact, Mask, Metric, Result, higher, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
+from samkit.media.mask_views import binary_view, outlined
 from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
+from samkit.prompts import Prompts
+
+if TYPE_CHECKING:
+    from samkit.models.encoding import ImageEncoding
+    from samkit.models.sam import SamModel
 
 NAME = "window-size"
-TITLE = "Window size"
-QUESTION = "Which window sizes does a model stand, and what do they cost?"
 TAKES = ("image", "prompts")
 
 STAGES = 4
@@ -32,49 +56,71 @@ LOGIT_RANGE = 8.0
 class Params(MaskParams):
     """Stages are counted from 1; SAM v1's blocks count as four equal groups."""
 
-    window_sizes: tuple[int, ...] | None = Field(
-        default=None, description="one a stage, such as [8, 4, 14, 7]; empty: the model's own"
+    window_sizes: Windows | None = Field(
+        default=None,
+        description="Side of the attention windows in tokens, one a stage, such as [8, 4, 14, 7]; empty: the model's "
+        "own.",
+        json_schema_extra=knob(step=1, usual=(1, MAX_WINDOW), unit="tokens", label="Windows"),
     )
     repeats: int = Field(
-        default=1, ge=1, le=MAX_REPEATS, description="how often each setting is encoded; its time is the median"
+        default=1,
+        ge=1,
+        le=MAX_REPEATS,
+        description="Each setting is encoded so often, and its time is the median, which is robust to a busy machine.",
+        json_schema_extra=knob(step=1, label="Repeats"),
     )
     sweep_stage: int = Field(
-        default=0, ge=0, le=STAGES, description="the stage whose window the sweep varies; 0: all stages together"
+        default=0,
+        ge=0,
+        le=STAGES,
+        description="The stage whose window the sweep varies; 0: every stage gets the same window.",
+        json_schema_extra=knob(step=1, label="Stage"),
     )
-    sweep_sizes: tuple[int, ...] = Field(default=(), description="window sizes of the sweep; empty: no sweep")
+    sweep_sizes: Windows = Field(
+        default=(),
+        description="Window sizes of the sweep; empty: no sweep.",
+        json_schema_extra=knob(step=1, usual=(1, MAX_WINDOW), unit="tokens", label="Window sizes of the sweep"),
+    )
     mask_index: int | None = Field(
         default=None,
         ge=0,
         le=3,
-        description="which of the four masks is looked at; empty: the one with the highest predicted IoU",
+        description="The mask that is looked at; empty: of masks 1 to 3 the one with the highest predicted IoU.",
+        json_schema_extra=knob(step=1, label="Mask"),
     )
-    colormap: Colormap = Field(default="viridis", description="colour scale of the logits")
+    colormap: Colormap = Field(
+        default="viridis",
+        description="Colour scale of the logits.",
+        json_schema_extra=knob(label="Colour scale"),
+    )
 
     @field_validator("window_sizes", "sweep_sizes", mode="before")
     @classmethod
-    def _listed(cls, sizes):
+    def _listed(cls, sizes: Any) -> Any:
         if isinstance(sizes, str | int | float):
             raise ValueError("should be a list of whole numbers in brackets, such as [8, 4, 14, 7]")
         return sizes
 
     @field_validator("window_sizes", "sweep_sizes")
     @classmethod
-    def _in_range(cls, sizes):
+    def _in_range(cls, sizes: Windows | None) -> Windows | None:
         for size in sizes or ():
             if not 1 <= size <= MAX_WINDOW:
                 raise ValueError(f"should hold whole numbers from 1 to {MAX_WINDOW}")
         return sizes
 
 
-def padded_size(model, inputs: Inputs, params: Params) -> tuple[int, int]:
+def padded_size(model: "SamModel", inputs: Inputs, params: Params) -> tuple[int, int]:
     """(height, width) of the model's input in pixels."""
-    info = model.info
-    return plan_geometry(
-        inputs.image.size, info.family, params.side or info.native_side, params.fit, info.side_step
-    ).padded_size
+    return _padded(Scene(model, inputs.picture, params.side, params.fit))
 
 
-def possible_windows(model, windows: Sequence[int], stage: int, size: tuple[int, int]) -> list[int]:
+def _padded(scene: Scene) -> tuple[int, int]:
+    info, side = scene.model.info, scene.side or scene.model.info.native_side
+    return plan_geometry(scene.picture.size, info.family, side, scene.fit, info.side_step).padded_size
+
+
+def possible_windows(model: "SamModel", windows: Sequence[int], stage: int, size: tuple[int, int]) -> list[int]:
     """The sizes from 1 to 32 that the stage (from 1) can take while the others stay as in `windows`, for an input of
     `size` (height, width) pixels.
     """
@@ -88,7 +134,7 @@ def possible_windows(model, windows: Sequence[int], stage: int, size: tuple[int,
     return possible
 
 
-def refusal(model, windows: tuple[int, ...], size: tuple[int, int]) -> str | None:
+def refusal(model: "SamModel", windows: Windows, size: tuple[int, int]) -> str | None:
     """Why these windows can't be run, and which could; None where they can."""
     try:
         model.check_windows(windows, size)
@@ -106,101 +152,183 @@ def refusal(model, windows: tuple[int, ...], size: tuple[int, int]) -> str | Non
     return None
 
 
-def swept_windows(own: Sequence[int], stage: int, size: int) -> tuple[int, ...]:
+def swept_windows(own: Sequence[int], stage: int, size: int) -> Windows:
     """The windows of one setting of a sweep: `size` in one stage (from 1) and the model's own in the others, or in all
     (stage 0).
     """
     return (size,) * len(own) if stage == 0 else (*own[: stage - 1], size, *own[stage:])
 
 
-def relative_drift(encoding, default) -> float:
-    """Relative L2 distance of an encoding's features from the default windows' features, all levels together."""
-    difference = sum(
-        float((level - other).float().square().sum())
-        for level, other in zip(encoding.features, default.features, strict=True)
+def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
+    """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
+
+    images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
+    masks:   mask_0 .. mask_3; mask_chosen; mask_default_0 .. mask_default_3, of the default windows
+    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture;
+             drift_map, float32 [h, w], the features' L2 distance from the default ones token by token, at the lowest
+             level
+    metrics: predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift
+    facts:   mask_index; window_1 .. window_4
+    tables:  masks; sweep, as `WindowSweep.rows`
+    timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
+    Raises ParamsError for windows that can't be run, with the reason and those that could.
+    """
+    result = _compare(model, inputs, params, lab.span(0.0, 0.7) if params.sweep_sizes else lab)
+    if params.sweep_sizes:
+        sweep = WindowSweep(model, inputs, params, lab)
+        for _ in sweep.steps():
+            lab.report(0.7 + 0.3 * sweep.done / len(params.sweep_sizes), sweep.line)
+        result = replace(result, tables={**result.tables, "sweep": sweep.rows})
+    lab.report(1.0, "Done")
+    return result
+
+
+def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
+    """`run` without the sweep."""
+    reason = refusal(model, params.window_sizes, padded_size(model, inputs, params)) if params.window_sizes else None
+    if reason:
+        raise ParamsError(reason)
+    scene = Scene(model, inputs.picture, params.side, params.fit)
+    own, windows = model.info.window_sizes, tuple(params.window_sizes or model.info.window_sizes)
+    default, encoding = (
+        lab.encoding(model, inputs.picture, side=params.side, fit=params.fit, window_sizes=each)
+        for each in (None, params.window_sizes)
     )
-    return (difference / max(sum(float(level.float().square().sum()) for level in default.features), 1e-30)) ** 0.5
+    lab.report(0.0, "Encoding with the default windows")
+    default_first = lab.recall(first_ms, default, torch.get_num_threads())
+    lab.report(0.25, "Encoding")
+    first = lab.recall(first_ms, encoding, torch.get_num_threads())
+    for count, line in enumerate(take_turns(scene, (own, windows), params.repeats, lab)):
+        lab.report(min(0.8, 0.4 + 0.4 * count / (2 * params.repeats)), line)
+    lab.report(0.8, "Predicting masks")
+    prediction, unchanged = (lab.recall(predict, model, each, inputs.prompts) for each in (encoding, default))
+    masks, default_masks = (
+        lab.recall(cut_masks, each, inputs.picture, inputs.prompts, params.refine_edges)
+        for each in (prediction, unchanged)
+    )
+    chosen = chosen_index(prediction, params.mask_index)
+    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    for row, mask, other, iou in zip(rows, masks, default_masks, unchanged.iou, strict=True):
+        row |= {"iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(iou)}
+    drift = lab.recall(measure_drift, encoding, default)
+    logits = lab.recall(view_logits, prediction)[chosen]
+    facts: dict[str, Fact] = {"mask_index": chosen}
+    return Result(
+        NAME,
+        params,
+        images={
+            "original": outlined(inputs.picture.rgb, masks[chosen]),
+            "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
+            "binary": binary_view(masks[chosen]),
+        },
+        masks=named_masks("mask", masks)
+        | {"mask_chosen": Mask(masks[chosen])}
+        | named_masks("mask_default", default_masks),
+        arrays={
+            "logits": prediction.logits.cpu().numpy(),
+            "picture_logits": lab.recall(map_logits, prediction),
+            "drift_map": drift.by_token,
+        },
+        metrics=_metrics(rows, chosen, drift.relative),
+        facts=facts | {f"window_{stage}": window for stage, window in enumerate(windows, start=1)},
+        tables={"masks": rows},
+        timings={
+            "encode_ms": median_ms(scene, windows, first, params.repeats, lab),
+            "default_encode_ms": median_ms(scene, own, default_first, params.repeats, lab),
+            "decode_ms": prediction.decode_ms,
+        },
+    )
 
 
-class Timed:
-    """Encodes one picture with any windows, and knows the median of how long each took.
+def _metrics(rows: list[dict[str, Any]], chosen: int, drift: float) -> dict[str, Metric]:
+    """rows: of the masks, with their IoU with the default windows' masks."""
+    metrics = {
+        "predicted_iou": higher(rows[chosen]["predicted_iou"]),
+        "stability_score": higher(rows[chosen]["stability_score"]),
+        "area_share": neutral(rows[chosen]["area_share"]),
+        "iou_default": higher(rows[chosen]["iou_default"], key=True),
+    }
+    metrics |= {f"iou_default_{i}": higher(row["iou_default"]) for i, row in enumerate(rows)}
+    return metrics | {"drift": lower(drift, key=True)}
 
-    The first encoding with new windows packs weights and makes position tables, so it counts only where each setting is
-    measured once. Repeats of several settings take turns, so that a machine whose speed drifts slows all alike; times
-    with another number of threads are kept apart.
 
-    times: where the milliseconds are kept for later runs, by (model, device, dtype, picture, side, fit, threads,
-           windows)
+class DefaultWindows:
+    """What the default windows give, which all settings of a sweep are compared with; made when it is first asked for
+    and held as long as the sweep.
+
+    It is made here too and not taken from a lab: one from there was timed under other conditions, and another number of
+    threads gives other last digits, which would pass for drift.
     """
 
-    def __init__(
-        self,
-        model,
-        inputs: Inputs,
-        params: Params,
-        encode: EncodeFunction,
-        times: MutableMapping[tuple, list[float]] | None,
-    ):
-        self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
-        self.times = {} if times is None else times
-        self.scene = (model.info.sha256, model.device, model.dtype, inputs.image.sha256, params.side, params.fit)
+    content_key = "default windows"
+    """What it gives follows from the scene and the prompts, which recalled steps are given beside it."""
 
-    def encoding(self, windows: tuple[int, ...] | None):
-        return self.encode(
-            self.model, self.inputs.image, side=self.params.side, fit=self.params.fit, window_sizes=windows
-        )
+    def __init__(self, scene: Scene, prompts: Prompts):
+        self._scene, self._prompts = scene, prompts
+        self._threads: int | None = None
 
-    def measure(self, *encodings) -> Iterator[str]:
-        """Make what times of these encodings' settings are missing, one after the other; says after each what it
-        was.
-        """
-        repeats = self.params.repeats
-        if repeats == 1:
-            for encoding in encodings:
-                if not self._times(encoding):
-                    self._times(encoding).append(encoding.encode_ms)
-            return
-        for turn in range(1, repeats + 1):
-            for encoding in encodings:
-                if len(self._times(encoding)) < turn:
-                    options = dict(
-                        side=self.params.side, fit=self.params.fit, window_sizes=encoding.settings.window_sizes
-                    )
-                    self._times(encoding).append(self.model.encode_image(self.inputs.image.rgb, **options).encode_ms)
-                    yield f"Encoded again, {turn} of {repeats}"
+    @property
+    def is_made(self) -> bool:
+        """Whether it is there, for the number of threads that torch computes with at this moment."""
+        return self._threads == torch.get_num_threads()
 
-    def median_ms(self, encoding) -> float:
-        """Of the times that `measure` made."""
-        return statistics.median(self._times(encoding)[: self.params.repeats])
+    def make(self) -> tuple["ImageEncoding", list[np.ndarray]]:
+        """The encoding, and the masks as the model gives them."""
+        if not self.is_made:
+            model = self._scene.model
+            encoding = self._scene.encode(model.info.window_sizes)
+            prediction = model.predict_masks(encoding, self._prompts)
+            self._made = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
+            self._threads = torch.get_num_threads()
+        return self._made
 
-    def _times(self, encoding) -> list[float]:
-        key = (*self.scene, torch.get_num_threads(), self.params.repeats > 1, encoding.settings.window_sizes)
-        return self.times.setdefault(key, [])
+
+@dataclass(frozen=True)
+class Setting:
+    """How one setting of a sweep compares with the default windows. ious: of masks 0 to 3; encode_ms: of its first
+    encoding.
+    """
+
+    encode_ms: float
+    drift: float
+    ious: tuple[float, ...]
+
+
+def compare_setting(scene: Scene, prompts: Prompts, windows: Windows, threads: int, default: DefaultWindows) -> Setting:
+    """Encode with these windows and compare. A step that a lab recalls. threads: that torch computes with."""
+    own, masks = default.make()
+    encoding = own if windows == tuple(scene.model.info.window_sizes) else scene.encode(windows)
+    prediction = scene.model.predict_masks(encoding, prompts)
+    ious = tuple(float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks))
+    return Setting(encoding.encode_ms, relative_drift(encoding, own), ious)
+
+
+def sweep_row(
+    scene: Scene, prompts: Prompts, stage: int, size: int, repeats: int, default: DefaultWindows, lab: LabLike
+) -> dict[str, Any]:
+    """One row of a sweep's table. A step that a lab recalls, whatever number of threads the sweep ran with."""
+    windows = swept_windows(scene.model.info.window_sizes, stage, size)
+    row = {"window": size, "windows": " ".join(map(str, windows))}
+    reason = refusal(scene.model, windows, _padded(scene))
+    if reason:
+        return row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+    setting = lab.recall(compare_setting, scene, prompts, windows, torch.get_num_threads(), default)
+    row |= {"encode_ms": median_ms(scene, windows, setting.encode_ms, repeats, lab), "drift": setting.drift}
+    return row | {f"iou_{i}": iou for i, iou in enumerate(setting.ious)} | {"refused": ""}
 
 
 class WindowSweep:
-    """Every window size of one stage, one after the other; may be stopped after each.
+    """Every window size of one stage, one after the other; may be stopped after each encoding.
 
     rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as
           the model gave them, not refined), refused (the reason, with None in the others)
-    known: rows of earlier sweeps by scene and setting, which are not made again
     """
 
-    def __init__(
-        self,
-        model,
-        inputs: Inputs,
-        params: Params,
-        encode: EncodeFunction = encode_plain,
-        times=None,
-        known: MutableMapping | None = None,
-    ):
-        self.model, self.inputs, self.params, self.encode = model, inputs, params, encode
-        # Not through the cache: many encodings that nobody will ask for again would push out the others.
-        self.timed = Timed(model, inputs, params, encode_plain, times)
-        self.known = {} if known is None else known
-        self.rows: list[dict] = []
-        self._default = None
+    def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
+        self.model, self.inputs, self.params, self.lab = model, inputs, params, lab
+        self.rows: list[dict[str, Any]] = []
+        self._scene = Scene(model, inputs.picture, params.side, params.fit)
+        self._default = DefaultWindows(self._scene, inputs.prompts)
 
     @property
     def finished(self) -> bool:
@@ -208,6 +336,7 @@ class WindowSweep:
 
     @property
     def done(self) -> int:
+        """Sizes that have their row."""
         return len(self.rows)
 
     @property
@@ -217,175 +346,43 @@ class WindowSweep:
             return f"{self.done} window sizes"
         return f"Window {self.params.sweep_sizes[self.done]}, {self.done + 1} of {len(self.params.sweep_sizes)}"
 
-    def key(self, size: int) -> tuple:
-        """What a row depends on."""
-        return (*self.timed.scene, self.inputs.prompts, self.params.repeats, self.params.sweep_stage, size)
-
     def steps(self) -> Iterator[None]:
         """One encoding each. Goes on where it was stopped."""
         while not self.finished:
-            size = self.params.sweep_sizes[self.done]
-            if self.key(size) not in self.known:
-                yield from self._measure(size)
-            self.rows.append(self.known[self.key(size)])
-            yield
-
-    def result(self, progress: Progress | None = None) -> Result:
-        """Of the sizes that are done, with the model's own windows as the setting that is looked at."""
-        params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
-        return run(
-            self.model,
-            self.inputs,
-            params,
-            encode=self.encode,
-            progress=progress,
-            times=self.timed.times,
-            known=self.known,
-        )
-
-    def _measure(self, size: int) -> Iterator[None]:
-        """Put the row of that size into `known`."""
-        windows = swept_windows(self.model.info.window_sizes, self.params.sweep_stage, size)
-        row = {"window": size, "windows": " ".join(map(str, windows))}
-        reason = refusal(self.model, windows, padded_size(self.model, self.inputs, self.params))
-        if reason:
-            self.known[self.key(size)] = (
-                row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
+            size, params = self.params.sweep_sizes[self.done], self.params
+            step = (
+                sweep_row,
+                self._scene,
+                self.inputs.prompts,
+                params.sweep_stage,
+                size,
+                params.repeats,
+                self._default,
+                self.lab,
             )
-            return
-        if self._default is None:
-            self._own()
+            if not self.lab.knows(*step):
+                yield from self._encode(swept_windows(self.model.info.window_sizes, params.sweep_stage, size))
+            self.rows.append(dict(self.lab.recall(*step)))
             yield
-        default, masks = self._own()
-        encoding = default if windows == tuple(self.model.info.window_sizes) else self.timed.encoding(windows)
-        for _ in self.timed.measure(encoding):
-            yield
-        prediction = self.model.predict_masks(encoding, self.inputs.prompts)
-        ious = {f"iou_{i}": float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks)}
-        row |= {
-            "encode_ms": self.timed.median_ms(encoding),
-            "drift": relative_drift(encoding, default),
-            **ious,
-            "refused": "",
-        }
-        self.known[self.key(size)] = row
 
-    def _own(self):
-        """The default windows' encoding and masks. Made here too: one of the cache was timed under other conditions,
-        and another number of threads gives other last digits, which would pass for drift.
+    def result(self, lab: LabLike | None = None) -> Result[Params]:
+        """Of the sizes that are done, with the windows of the parameters as the setting that is looked at. lab: None
+        for the sweep's own.
         """
-        if self._default is None:
-            encoding = self.timed.encoding(None)
-            prediction = self.model.predict_masks(encoding, self.inputs.prompts)
-            self._default = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
-        return self._default
+        params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
+        result = _compare(self.model, self.inputs, params, lab or self.lab)
+        return replace(result, tables={**result.tables, "sweep": list(self.rows)}) if self.rows else result
 
-
-def run(
-    model,
-    inputs: Inputs,
-    params: Params,
-    *,
-    encode: EncodeFunction = encode_plain,
-    progress: Progress | None = None,
-    times: MutableMapping[tuple, list[float]] | None = None,
-    known: MutableMapping | None = None,
-    predicted: MutableMapping[tuple, Predicted] | None = None,
-) -> Result:
-    """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
-
-    times, known, predicted: where milliseconds, rows of sweeps and masks are kept for later runs, so that going back to
-                             a setting makes nothing again
-
-    images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
-    masks:   mask_0 .. mask_3; chosen; default_0 .. default_3, of the default windows
-    arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture;
-             drift_map, float32 [h, w], the features' L2 distance from the default ones token by token, at the lowest
-             level
-    metrics: mask_index, predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3;
-             drift; window_1 .. window_4
-    tables:  masks; sweep, as `WindowSweep.rows`
-    timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
-    Raises ParamsError for windows that can't be run, with the reason and those that could.
-    """
-    report = progress or (lambda share, line: None)
-    reason = refusal(model, params.window_sizes, padded_size(model, inputs, params)) if params.window_sizes else None
-    if reason:
-        raise ParamsError(reason)
-    timed = Timed(model, inputs, params, encode, times)
-    report(0.0, "Encoding with the default windows")
-    default_encoding = timed.encoding(None)
-    report(0.2, "Encoding")
-    encoding = timed.encoding(params.window_sizes)
-    for count, line in enumerate(timed.measure(default_encoding, encoding)):
-        report(min(0.6, 0.3 + 0.3 * count / (2 * params.repeats)), line)
-    report(0.6, "Predicting masks")
-    known_masks = {} if predicted is None else predicted
-    given, own = (
-        predict_once(model, each, inputs.image, inputs.prompts, params.refine_edges, known_masks)
-        for each in (encoding, default_encoding)
-    )
-    prediction, default, masks, default_masks = given.prediction, own.prediction, given.masks, own.masks
-    chosen = prediction.best if params.mask_index is None else params.mask_index
-    rows = []
-    for i, (mask, other) in enumerate(zip(masks, default_masks, strict=True)):
-        row = {
-            "mask": i,
-            "chosen": i == chosen,
-            "predicted_iou": float(prediction.iou[i]),
-            "stability_score": given.stability[i],
-        }
-        rows.append(
-            row
-            | {
-                "area_share": float(mask.mean()),
-                "iou_default": float(mask_iou(mask, other)),
-                "default_predicted_iou": float(default.iou[i]),
-            }
-        )
-    metrics = {"mask_index": float(chosen)} | {
-        name: rows[chosen][name] for name in ("predicted_iou", "stability_score", "area_share", "iou_default")
-    }
-    metrics |= {f"iou_default_{i}": row["iou_default"] for i, row in enumerate(rows)}
-    metrics |= {"drift": relative_drift(encoding, default_encoding)}
-    metrics |= {
-        f"window_{stage}": float(window) for stage, window in enumerate(encoding.settings.window_sizes, start=1)
-    }
-    tables = {"masks": rows}
-    if params.sweep_sizes:
-        sweep = WindowSweep(model, inputs, params, encode, timed.times, known)
-        for _ in sweep.steps():
-            report(0.7 + 0.3 * sweep.done / len(params.sweep_sizes), sweep.line)
-        tables["sweep"] = sweep.rows
-    logits = view_logits(prediction)[chosen]
-    report(1.0, "Done")
-    return Result(
-        NAME,
-        params,
-        images={
-            "original": outlined(inputs.image.rgb, masks[chosen]),
-            "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
-            "binary": binary_view(masks[chosen]),
-        },
-        masks={f"mask_{i}": mask for i, mask in enumerate(masks)}
-        | {"chosen": masks[chosen]}
-        | {f"default_{i}": mask for i, mask in enumerate(default_masks)},
-        arrays={
-            "logits": prediction.logits.cpu().numpy(),
-            "picture_logits": map_logits(prediction),
-            "drift_map": drift_map(encoding, default_encoding),
-        },
-        metrics=metrics,
-        tables=tables,
-        timings={
-            "encode_ms": timed.median_ms(encoding),
-            "default_encode_ms": timed.median_ms(default_encoding),
-            "decode_ms": prediction.decode_ms,
-        },
-    )
-
-
-def drift_map(encoding, default) -> np.ndarray:
-    """float32 [h, w]: each token's L2 distance from the default windows' token, at the lowest level of the features."""
-    with torch.no_grad():
-        return (encoding.features[0] - default.features[0]).float().norm(dim=0).cpu().numpy()
+    def _encode(self, windows: Windows) -> Iterator[None]:
+        """The encodings that a row needs and nobody has made yet."""
+        if refusal(self.model, windows, _padded(self._scene)):
+            return
+        if not self._default.is_made:
+            self._default.make()
+            yield
+        step = compare_setting, self._scene, self.inputs.prompts, windows, torch.get_num_threads(), self._default
+        if not self.lab.knows(*step):
+            self.lab.recall(*step)
+            yield
+        for _ in take_turns(self._scene, (windows,), self.params.repeats, self.lab):
+            yield

@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 import samkit
 from samkit.cli import app
 from samkit.errors import ParamsError
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
-from samkit.experiments.result import Inputs, encode_plain
 from samkit.experiments.window_size import Params, WindowSweep, possible_windows, refusal, run, swept_windows
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.tracking.bundle.bundle import write_bundle
+from samkit.work.lab import Lab
+from samkit.work.memory import Memory
 from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
@@ -37,53 +39,55 @@ def inputs():
     return Inputs(load_sample("coffee"), SAMPLES["coffee"].prompts)
 
 
-def counting(calls: list):
-    def encode(model, picture, **options):
-        calls.append(options["window_sizes"])
-        return encode_plain(model, picture, **options)
+@pytest.fixture
+def encoded(model, monkeypatch):
+    """The window sizes of every encoding that a test makes, and how long each took."""
+    made, encode_image = [], type(model).encode_image
 
-    return encode
+    def noting(self, *arguments, **options):
+        encoding = encode_image(self, *arguments, **options)
+        made.append((options["window_sizes"], encoding.encode_ms))
+        return encoding
+
+    monkeypatch.setattr(type(model), "encode_image", noting)
+    return made
 
 
 def test_the_default_windows_change_nothing(model, inputs):
     for windows in (None, model.info.window_sizes):
-        result = run(model, inputs, Params(window_sizes=windows))
-        assert (
-            result.metrics["iou_default"] == 1 and result.metrics["drift"] == 0 and not result.arrays["drift_map"].any()
-        )
+        result = run(model, inputs, Params(window_sizes=windows), Lab())
+        assert result.value("iou_default") == 1 and result.value("drift") == 0 and not result.arrays["drift_map"].any()
 
 
 def test_a_setting_is_what_the_library_gives(model, inputs):
     windows = (8, 8, 16, 8)
-    result = run(model, inputs, Params(window_sizes=windows, mask_index=2))
+    result = run(model, inputs, Params(window_sizes=windows, mask_index=2), Lab())
     encodings = [model.encode_image(inputs.image.rgb, window_sizes=sizes) for sizes in (windows, None)]
     masks = [model.predict_masks(each, inputs.prompts).mask(2) for each in encodings]
-    np.testing.assert_array_equal(result.masks["chosen"], masks[0])
-    np.testing.assert_array_equal(result.masks["default_2"], masks[1])
-    assert result.metrics["iou_default"] == pytest.approx((masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum())
+    np.testing.assert_array_equal(result.masks["mask_chosen"].pixels, masks[0])
+    np.testing.assert_array_equal(result.masks["mask_default_2"].pixels, masks[1])
+    assert result.value("iou_default") == pytest.approx((masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum())
     flat = [torch.cat([level.flatten() for level in each.features]).double() for each in encodings]
-    assert result.metrics["drift"] == pytest.approx(float((flat[0] - flat[1]).norm() / flat[1].norm()), rel=1e-5)
-    assert [result.metrics[f"window_{stage}"] for stage in range(1, 5)] == list(windows) and result.metrics[
-        "drift"
-    ] > 0.01
+    assert result.value("drift") == pytest.approx(float((flat[0] - flat[1]).norm() / flat[1].norm()), rel=1e-5)
+    assert [result.facts[f"window_{stage}"] for stage in range(1, 5)] == list(windows) and result.value("drift") > 0.01
 
 
 def test_v1_groups_take_windows_of_their_own(small, inputs):
     windows = (4, 4, 4, 5)
-    result = run(small, inputs, Params(window_sizes=windows))
-    assert result.metrics["drift"] > 0 and result.masks["chosen"].shape == inputs.image.size
+    result = run(small, inputs, Params(window_sizes=windows), Lab())
+    assert result.value("drift") > 0 and result.masks["mask_chosen"].pixels.shape == inputs.image.size
 
 
 def test_impossible_windows_are_refused_with_what_would_work(model, inputs):
     with pytest.raises(ParamsError, match=r"Make stage 1's window even.*stage 1 could take 2, 4, 6, 8"):
-        run(model, inputs, Params(window_sizes=(7, 4, 8, 4)))
+        run(model, inputs, Params(window_sizes=(7, 4, 8, 4)), Lab())
     with pytest.raises(ParamsError, match=r"stage 1 could take 2, 4, 6, 8.* and stage 2 could take 2, 4"):
-        run(model, inputs, Params(window_sizes=(7, 3, 8, 4)))
+        run(model, inputs, Params(window_sizes=(7, 3, 8, 4)), Lab())
     for unlisted in (8, "8,4,8,4"):
         with pytest.raises(ParamsError, match=r"list of whole numbers in brackets, such as \[8, 4, 14, 7\]"):
             build_params(Params, {"window_sizes": unlisted})
     with pytest.raises(ParamsError, match="needs 4 numbers"):
-        run(model, inputs, Params(window_sizes=(8, 4, 8)))
+        run(model, inputs, Params(window_sizes=(8, 4, 8)), Lab())
     with pytest.raises(ParamsError, match="from 1 to 32"):
         build_params(Params, {"window_sizes": [8, 4, 8, 33]})
 
@@ -97,24 +101,28 @@ def test_possible_windows_are_those_that_run(model, inputs):
     assert 4 in possible and len(possible) < 32
 
 
-def test_a_sweep_measures_every_size_once(model, inputs):
-    calls, times, known = [], {}, {}
+def test_a_sweep_measures_every_size_once(model, inputs, encoded):
+    encodings = Memory(2**30)
+    lab, own = Lab(encodings), model.info.window_sizes
     params = Params(sweep_stage=3, sweep_sizes=(1, 8, 16), repeats=2)
-    first = run(model, inputs, params, encode=counting(calls), times=times, known=known)
+    first = run(model, inputs, params, lab)
     rows = {row["window"]: row for row in first.tables["sweep"]}
     assert rows[8]["drift"] == 0 and rows[8]["iou_1"] == 1 and rows[16]["drift"] > 0 and rows[1]["refused"]
-    assert rows[1]["encode_ms"] is None and all(len(each) == 2 for each in times.values())
-    assert calls == [None] * 2, (
-        "swept encodings would push others out of the cache, and its default is made with other threads"
+    assert rows[1]["encode_ms"] is None
+    wide = swept_windows(own, 3, 16)
+    assert [windows for windows, _ in encoded] == [None, own, own, own, wide, wide, wide], (
+        "each setting twice after its first encoding; the sweep makes a default of its own"
     )
-    again = run(model, inputs, params, encode=counting(calls), times=times, known=known)
-    assert again.tables["sweep"] == first.tables["sweep"] and len(calls) == 4
-    direct = run(model, inputs, Params(window_sizes=swept_windows(model.info.window_sizes, 3, 16)))
-    assert rows[16]["drift"] == direct.metrics["drift"] and rows[16]["iou_2"] == direct.metrics["iou_default_2"]
+    assert encodings.state().entries == 1, "swept encodings would push out others"
+    again = run(model, inputs, params, lab)
+    assert again.tables["sweep"] == first.tables["sweep"] and len(encoded) == 7
+    direct = run(model, inputs, Params(window_sizes=wide), Lab())
+    assert rows[16]["drift"] == direct.value("drift") and rows[16]["iou_2"] == direct.value("iou_default_2")
 
 
 def test_a_sweep_stops_after_each_encoding_and_goes_on(model, inputs):
-    sweep, steps = WindowSweep(model, inputs, Params(sweep_stage=0, sweep_sizes=(4, 8, 16), repeats=3)), 0
+    params = Params(sweep_stage=0, sweep_sizes=(4, 8, 16), repeats=3)
+    sweep, steps = WindowSweep(model, inputs, params, Lab()), 0
     while sweep.done < 1:
         next(sweep.steps())
         steps += 1
@@ -130,41 +138,58 @@ def test_a_sweep_stops_after_each_encoding_and_goes_on(model, inputs):
     )
 
 
-def test_the_time_is_the_median_of_the_repeats(model, inputs):
-    times = {}
-    result = run(model, inputs, Params(repeats=5), times=times)
-    ((_, measured),) = times.items()
+def test_a_sweep_that_was_made_with_other_threads_is_known(model, inputs, encoded):
+    lab, params, threads = Lab(), Params(sweep_stage=3, sweep_sizes=(8, 16), repeats=2), torch.get_num_threads()
+    sweep = WindowSweep(model, inputs, params, lab)
+    try:
+        torch.set_num_threads(1)
+        for _ in sweep.steps():
+            pass
+        torch.set_num_threads(2)
+        encoded.clear()
+        result = run(model, inputs, params, lab)
+    finally:
+        torch.set_num_threads(threads)
+    assert result.tables["sweep"] == sweep.rows and sweep.rows[0]["drift"] == 0
+    assert len(encoded) == 3, "the page's own setting is timed under its own conditions"
+
+
+def test_the_time_is_the_median_of_the_repeats(model, inputs, encoded):
+    result = run(model, inputs, Params(repeats=5), Lab())
+    measured = [milliseconds for _, milliseconds in encoded[1:]]
     assert len(measured) == 5 and result.timings["encode_ms"] == sorted(measured)[2]
 
 
-def test_repeats_take_turns_after_an_encoding_that_does_not_count(model, inputs, monkeypatch):
-    order, encode_image = [], type(model).encode_image
-
-    def noting(self, *given, **options):
-        order.append(options["window_sizes"])
-        return encode_image(self, *given, **options)
-
-    monkeypatch.setattr(type(model), "encode_image", noting)
+def test_repeats_take_turns_after_an_encoding_that_does_not_count(model, inputs, encoded):
     windows, own = (8, 8, 16, 8), model.info.window_sizes
-    result = run(model, inputs, Params(window_sizes=windows, repeats=3), times=(times := {}))
-    assert order == [None, windows, own, windows, own, windows, own, windows]
-    assert {len(each) for each in times.values()} == {3} and result.timings["default_encode_ms"] > 0
+    result = run(model, inputs, Params(window_sizes=windows, repeats=3), Lab())
+    assert [each for each, _ in encoded] == [None, windows, own, windows, own, windows, own, windows]
+    assert result.timings["default_encode_ms"] == sorted(milliseconds for _, milliseconds in encoded[2::2])[1]
 
 
-def test_times_of_another_number_of_threads_are_kept_apart(model, inputs):
-    times, threads = {}, torch.get_num_threads()
+def test_times_of_another_number_of_threads_are_kept_apart(model, inputs, encoded):
+    lab, threads = Lab(), torch.get_num_threads()
     try:
-        for count in (1, 2):
+        for count, encodings in ((1, 3), (2, 2), (1, 0)):
+            encoded.clear()
             torch.set_num_threads(count)
-            run(model, inputs, Params(repeats=2), times=times)
+            run(model, inputs, Params(repeats=2), lab)
+            assert len(encoded) == encodings
     finally:
         torch.set_num_threads(threads)
-    assert len(times) == 2
+
+
+def test_more_repeats_add_to_those_there_were(model, inputs, encoded):
+    lab = Lab()
+    for repeats, encodings in ((3, 4), (5, 2), (3, 0), (1, 0)):
+        encoded.clear()
+        run(model, inputs, Params(repeats=repeats), lab)
+        assert len(encoded) == encodings
 
 
 def test_runs_are_replayed_and_the_command_line_gives_the_same(model, inputs, tmp_path):
     params = Params(window_sizes=(8, 8, 16, 8), sweep_stage=3, sweep_sizes=(8, 16))
-    result = run(model, inputs, params)
+    result = run(model, inputs, params, Lab())
     bundle = write_bundle(
         tmp_path / "run", result=result, inputs=inputs, model_info=model.info, device=model.device, dtype=model.dtype
     )
@@ -193,4 +218,4 @@ def test_runs_are_replayed_and_the_command_line_gives_the_same(model, inputs, tm
     ]
     done = CliRunner().invoke(app, words + settings)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["metrics"] == dict(result.metrics)
+    assert json.loads(done.stdout)["metrics"] == {name: metric.value for name, metric in result.metrics.items()}

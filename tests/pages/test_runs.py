@@ -331,6 +331,7 @@ def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
         result,
         masks={**result.masks, "mask_chosen": Mask(changed)},
         metrics={**result.metrics, "predicted_iou": higher(0.1)},
+        facts={"mask_index": 0},
     )
     edited = RunStore().keep(write_bundle(tmp_path / "edited", result=other, **parts)).run_id
     opened(app, RUN, id=whole)
@@ -339,6 +340,8 @@ def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
     opened(app, RUN, id=edited)
     press(app, "replay_run")
     assert "mask_chosen differs in 15 of 240000 pixels" in text_of(app) and app.warning
+    (moved,) = [table.value for table in app.dataframe if "replayed" in table.value]
+    assert moved["metric or fact"].tolist() == ["predicted iou", "mask index"] and moved["beyond tolerance"].all()
 
 
 def test_a_run_of_a_model_that_is_not_here_is_not_replayed(app, keep):

@@ -49,16 +49,25 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
         st.success(text, icon=":material/verified:")
     else:
         st.warning(text, icon=":material/difference:")
-    if outcome.metric_differences:
+    differences = outcome.metric_differences | outcome.fact_differences
+    if differences:
+        beyond = {*outcome.moved, *outcome.fact_differences}
         rows = [
-            {"metric": name, "kept": _shown(then), "replayed": _shown(again), "beyond tolerance": name in outcome.moved}
-            for name, (then, again) in outcome.metric_differences.items()
+            {
+                "metric or fact": name.replace("_", " "),
+                "kept": _shown(then),
+                "replayed": _shown(again),
+                "beyond tolerance": name in beyond,
+            }
+            for name, (then, again) in differences.items()
         ]
         st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
     for line in outcome.surroundings:
         st.caption(line)
 
 
-def _shown(value: object) -> float | str | None:
-    """A cell of the table: what is neither a number nor missing goes as text."""
-    return value if value is None or isinstance(value, float) else str(value)
+def _shown(value: object) -> str:
+    """A cell of the table, as text: so small differences are seen, and metrics and facts share a column."""
+    if value is None:
+        return "–"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

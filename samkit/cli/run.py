@@ -144,8 +144,8 @@ def replay(
     ] = 1e-5,
     as_json: Json = False,
 ) -> None:
-    """Run a kept run again. Exit code 0: every mask is identical, and no array or metric moved by more than the
-    tolerance; 1: something did, and what.
+    """Run a kept run again. Exit code 0: every mask and fact is identical, and no array or metric moved by more than
+    the tolerance; 1: something did, and what.
     """
     from samkit.work.replay import open_run
     from samkit.work.replay import replay as replay_run
@@ -157,8 +157,8 @@ def replay(
         print_json(_outcome_values(outcome))
     else:
         print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.array_sentences, *outcome.surroundings)))
-        for metric, (then, again) in outcome.metric_differences.items():
-            print(f"{metric}: {then} then, {again} in the replay.")
+        for name, (then, again) in (outcome.metric_differences | outcome.fact_differences).items():
+            print(f"{name}: {then} then, {again} in the replay.")
     if not outcome.identical:
         raise typer.Exit(EXIT_DIFFERS)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from samkit.experiments.inputs import Inputs
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.work.execute import prior_spec
-from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, load_from_disk, picture_ref
+from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, load_by_name, picture_ref
 from samkit.work.spec import Ref, RunSpec
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
     """What the run was made from. References have the texts of run.json, which may be anybody's word: open them with
-    `sources_of` the inputs, where they are found by content.
+    `sources_of` the inputs, where pictures, films and banks are found by content; `find_model` says where the model is.
 
     inputs: the bundle's, where they are read already. A picture that is missing among them is referred to as run.json
             does
@@ -38,8 +38,10 @@ def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
     )
 
 
-def sources_of(inputs: Inputs, load_model: LoadModel = load_from_disk) -> Sources:
-    """Opens what refers to these inputs, and samples; no files, for a run may come from anybody."""
+def sources_of(inputs: Inputs, load_model: LoadModel = load_by_name) -> Sources:
+    """Opens what refers to these inputs, samples, and models of the catalogue; no files, for a run may come from
+    anybody.
+    """
     pictures = (inputs.image, inputs.image_b, *(prior.picture for prior in inputs.priors))
     return Sources(
         pictures=[picture for picture in pictures if picture is not None],

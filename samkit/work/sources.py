@@ -36,6 +36,13 @@ def load_from_disk(ref: str, device: str, dtype: str) -> "SamModel":
     return load_model(ref, device=device, dtype=dtype)
 
 
+def load_by_name(ref: str, device: str, dtype: str) -> "SamModel":
+    """The model of that name or alias in the catalogue; no path is opened."""
+    from samkit.models.files.catalogue import find_entry
+
+    return load_from_disk(find_entry(ref).name, device, dtype)
+
+
 class Sources:
     """Opens what a spec refers to. What it was handed is found first, by its SHA-256; then samples, then files.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from samkit.errors import BadInput, Cancelled, ParamsError
+from samkit.errors import BadInput, Cancelled, CheckpointError, ParamsError
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.mask_stability import Params
 from samkit.media.films import Video
@@ -29,6 +29,7 @@ from samkit.work.memory import Memory
 from samkit.work.sources import Sources
 from samkit.work.spec import Ref, RunSpec
 from tests.random_models import SMALL_SAM2, save_random_model
+from tests.tracking.schema_1 import FILES, old_run
 
 POINT = Prompts([(0.4, 0.6, 1)])
 
@@ -201,6 +202,13 @@ def test_values_become_a_spec_and_the_spec_opens_them_again(values, folder):
         open_inputs(spec, Sources(banks=[values.bank], files=False))
 
 
+def test_no_model_is_loaded_from_a_path_that_a_run_names(folder):
+    sources = sources_of(Inputs())
+    assert sources.model(Ref("nano-sam2"), "cpu").info.name == "nano-sam2"
+    with pytest.raises(CheckpointError, match="There is no model"):
+        sources.model(Ref(str(folder / "small.safetensors")))
+
+
 def test_a_kept_run_is_a_spec_again(spec, tmp_path):
     computed = compute(replace(spec, attempt="x"), Lab())
     write(computed, tmp_path / "run")
@@ -213,3 +221,13 @@ def test_a_kept_run_is_a_spec_again(spec, tmp_path):
     assert spec_of_bundle(partial) == replace(computed.spec, attempt="")
     with pytest.raises(BadInput, match="noise.png is not here: give it again"):
         open_inputs(spec_of_bundle(partial), sources_of(partial.inputs()))
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"video-priors-folder-of-frames"}))
+def test_a_run_of_schema_1_is_a_spec(name, tmp_path):
+    bundle = old_run(name, tmp_path)
+    inputs = bundle.inputs()
+    spec = spec_of_bundle(bundle)
+    assert same(open_inputs(spec, sources_of(inputs)), inputs)
+    assert RunSpec.from_dict(spec.to_dict()) == spec and spec.params == bundle.params
+    assert (spec.model.sha256, spec.threads) == (bundle.record.model.sha256, bundle.record.threads)

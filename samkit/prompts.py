@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -22,7 +22,7 @@ _OWN_KEYS = {"points", "boxes"}
 _DESKTOP_KEYS = {"boxes", "fg_points", "bg_points"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Prompts:
     """Points `(x, y, label)` and boxes `(x1, y1, x2, y2)`, as shares (0..1) of the ORIGINAL picture's width and height,
     origin at its top left.
@@ -35,19 +35,18 @@ class Prompts:
     wrong length, more than `MAX_PROMPTS` rows.
     """
 
-    points: tuple[Point, ...] = ()
-    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...]
+    boxes: tuple[Box, ...]
 
-    def __post_init__(self):
-        points, boxes = _rows(self.points, "points"), _rows(self.boxes, "boxes")
-        if len(points) + len(boxes) > MAX_PROMPTS:
-            raise PromptError(
-                f"{len(points) + len(boxes)} points and boxes are too many: at most {MAX_PROMPTS} can be used at once."
-            )
-        object.__setattr__(
-            self, "points", tuple(_checked_point(row, f"Point {i}") for i, row in enumerate(points, start=1))
-        )
-        object.__setattr__(self, "boxes", tuple(_checked_box(row, f"Box {i}") for i, row in enumerate(boxes, start=1)))
+    def __init__(self, points: Sequence[Sequence[float]] = (), boxes: Sequence[Sequence[float]] = ()) -> None:
+        point_rows, box_rows = _rows(points, "points"), _rows(boxes, "boxes")
+        count = len(point_rows) + len(box_rows)
+        if count > MAX_PROMPTS:
+            raise PromptError(f"{count} points and boxes are too many: at most {MAX_PROMPTS} can be used at once.")
+        checked_points = tuple(_checked_point(row, f"Point {i}") for i, row in enumerate(point_rows, start=1))
+        checked_boxes = tuple(_checked_box(row, f"Box {i}") for i, row in enumerate(box_rows, start=1))
+        object.__setattr__(self, "points", checked_points)
+        object.__setattr__(self, "boxes", checked_boxes)
 
     @property
     def count(self) -> int:
@@ -166,7 +165,7 @@ def _checked_box(row: Any, name: str) -> Box:
     return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
 
 
-def _check_inside(values: Iterable[float], name: str):
+def _check_inside(values: Iterable[float], name: str) -> None:
     for value in values:
         if not math.isfinite(value):
             raise PromptError(f"{name} has the coordinate {value}; coordinates are finite numbers from 0 to 1.")
@@ -241,8 +240,8 @@ def _clipped(value: float) -> float:
 
 
 def _moved_span(low: float, high: float, distance: float) -> tuple[float, float]:
-    """The span moved and stopped at 0 and 1. A span too narrow to be told from a point at its new place (1e-17 wide,
-    near 1) stays where it is.
+    """The span moved and stopped at 0 and 1. A span so narrow (1e-17, say) that it would be a single point at its new
+    place stays where it is.
     """
     distance = min(max(distance, -low), 1.0 - high)
     moved = _clipped(low + distance), _clipped(high + distance)

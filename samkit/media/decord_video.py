@@ -15,15 +15,15 @@ class DecordVideo(FileVideo):
 
     reader = "decord"
 
-    def __init__(self, path: Path, name: str, told: Probe, max_side: int | None):
+    def __init__(self, path: Path, name: str, probed: Probe, max_side: int | None):
         """Raises PictureError for a file that decord refuses; PyAV may still read it."""
         super().__init__(path, name)
         import decord
 
         self._failures = (RuntimeError, IndexError, decord.DECORDError)
-        self.rotation, self.original_size = told.rotation, told.size
-        self.size = shrunk_size(told.size, max_side)
-        scaled = {} if self.size == told.size else {"height": self.size[0], "width": self.size[1]}
+        self.rotation, self.original_size = probed.rotation, probed.size
+        self.size = shrunk_size(probed.size, max_side)
+        scaled = {} if self.size == probed.size else {"height": self.size[0], "width": self.size[1]}
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1, **scaled)
             self.length, self.fps = len(self._reader), float(self._reader.get_avg_fps())

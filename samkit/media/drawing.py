@@ -16,8 +16,9 @@ def overlay(
 ) -> np.ndarray:
     """The picture with the mask laid over it: uint8 [H, W, 3], a new array.
 
-    rgb: uint8 [H, W, 3]. mask: bool [H, W]. color: RGB 0..255. alpha: 0 (invisible) to 1 (opaque). contour: also draw
-    the outline, opaque and thick enough to be seen when the picture is shown 1000 px wide.
+    rgb:     uint8 [H, W, 3]; mask: bool [H, W]
+    color:   RGB 0..255; alpha: 0 (invisible) to 1 (opaque)
+    contour: also draw the outline, opaque and thick enough to be seen when the picture is shown 1000 px wide
     """
     _check_shapes(rgb, mask)
     drawn = rgb.copy()
@@ -54,8 +55,9 @@ def mask_to_png(mask: np.ndarray) -> bytes:
 
 
 def mask_from_png(source: PictureSource) -> np.ndarray:
-    """The bool mask [H, W] of what `mask_to_png` wrote: bytes, path or open file. PictureError if it can't be read or
-    has other values than 0 and 255.
+    """The bool mask [H, W] of what `mask_to_png` wrote: bytes, path or open file.
+
+    Raises PictureError if it can't be read or has other values than 0 and 255.
     """
     picture = read_picture(source)
     mask = picture.rgb[..., 0] == 255
@@ -64,6 +66,6 @@ def mask_from_png(source: PictureSource) -> np.ndarray:
     return mask
 
 
-def _check_shapes(rgb: np.ndarray, mask: np.ndarray):
+def _check_shapes(rgb: np.ndarray, mask: np.ndarray) -> None:
     if rgb.shape != (*mask.shape, 3):
         raise ValueError(f"a mask of the shape {mask.shape} can't be drawn on a picture of the shape {rgb.shape}")

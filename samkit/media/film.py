@@ -11,6 +11,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 from samkit.errors import PictureError
 from samkit.media.drawing import mask_to_png
@@ -32,7 +34,7 @@ class FilmWriter:
         self.frames = 0
         self._partial = self.path.with_name(f".{self.path.name}.part")
         self._rate = Fraction(max(fps, 0.1)).limit_denominator(1001)
-        self._container = None
+        self._output: tuple[OutputContainer, VideoStream] | None = None
 
     def add(self, rgb: np.ndarray) -> None:
         """Append a frame: uint8 [H, W, 3], all of one size."""
@@ -40,38 +42,38 @@ class FilmWriter:
         if height % 2 or width % 2:
             rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         try:
-            if self._container is None:
-                self._open(*rgb.shape[:2])
+            if self._output is None:
+                self._output = self._open(*rgb.shape[:2])
+            container, stream = self._output
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-            self._container.mux(self._stream.encode(frame))
+            container.mux(stream.encode(frame))
         except (OSError, av.FFmpegError) as error:
-            raise PictureError(
-                f"The film can't be written to {self.path} ({error}): make room or choose another place."
-            ) from error
+            raise self._cannot_be_written(error) from error
         self.frames += 1
 
     def close(self) -> None:
         """Finish the file. Without any frame there is none."""
-        if self._container is None:
+        if self._output is None:
             return
+        container, stream = self._output
         try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
+            container.mux(stream.encode(None))
+            container.close()
             os.replace(self._partial, self.path)
         except (OSError, av.FFmpegError) as error:
-            raise PictureError(
-                f"The film can't be written to {self.path} ({error}): make room or choose another place."
-            ) from error
+            raise self._cannot_be_written(error) from error
         finally:
-            self._container = None
+            self._output = None
 
-    def _open(self, height: int, width: int) -> None:
-        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
-        self._stream = self._container.add_stream(
-            "libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"}
-        )
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-        self._stream.thread_count = 1
+    def _open(self, height: int, width: int) -> tuple[OutputContainer, VideoStream]:
+        container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+        stream = container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.thread_count = 1
+        return container, stream
+
+    def _cannot_be_written(self, error: Exception) -> PictureError:
+        return PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.")
 
     def __enter__(self) -> "FilmWriter":
         return self
@@ -79,9 +81,9 @@ class FilmWriter:
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif self._container is not None:
-            self._container.close()
-            self._container = None
+        elif self._output is not None:
+            self._output[0].close()
+            self._output = None
             self._partial.unlink(missing_ok=True)
 
 

@@ -1,5 +1,5 @@
-"""A film as a value: sizes, times, and frames in any order, whatever reads it. It is locked, for no decoder may be used
-by two threads at once.
+"""A film as a value: sizes, times, and frames in any order, whatever reads it. It has a lock, because no decoder may be
+used by two threads at once.
 """
 
 import hashlib
@@ -25,11 +25,13 @@ FRAME_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 class Video(ABC):
-    """A film. Sizes are as a person sees it, turned as the file says, and shrunk to `max_side` if one was given.
+    """A film. Sizes are as a person sees it: turned as the file says, and shrunk where a longest side was asked for.
 
-    name: what a person knows it by; reader: which part of samkit reads it
-    size: (height, width) in pixels; original_size: before shrinking
-    fps:  frames per second, the mean where the rate varies
+    name:     what a person knows it by; reader: which part of samkit reads it
+    length:   number of frames
+    size:     (height, width) in pixels; original_size: before shrinking
+    fps:      frames per second, the mean where the rate varies
+    rotation: degrees anticlockwise that the stored frames are turned
     """
 
     reader: str
@@ -42,7 +44,7 @@ class Video(ABC):
     warning: str = ""
     """A sentence on what is wrong with the file, where there are frames all the same."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -96,7 +98,7 @@ class Video(ABC):
     def frame_of(self, picture: Picture) -> int | None:
         """Which frame the picture is: known by its name, and the same pixels. None for any other picture."""
         film, index = film_and_frame(picture.name)
-        if film != self.name or not index < self.length:
+        if index is None or film != self.name or index >= self.length:
             return None
         return index if self.picture(index) == picture else None
 
@@ -116,16 +118,17 @@ def frame_name(film: str, index: int) -> str:
 
 
 def film_and_frame(name: str) -> tuple[str, int] | tuple[None, None]:
-    """The film and the index in a name that `frame_name` made; two times None for any other name."""
-    told = re.fullmatch(r"(.+), frame (\d{1,9})", name)
-    return (told[1], int(told[2])) if told else (None, None)
+    """The film and the index in a name of `frame_name`; two times None for any other name."""
+    match = re.fullmatch(r"(.+), frame (\d{1,9})", name)
+    return (match[1], int(match[2])) if match else (None, None)
 
 
 def shrunk_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """(height, width) with the longest side at most `max_side`, proportions kept, even numbers."""
     if max_side is None or max(size) <= max_side:
         return size
-    return tuple(max(2, round(length * max_side / max(size) / 2) * 2) for length in size)
+    height, width = (max(2, round(length * max_side / max(size) / 2) * 2) for length in size)
+    return height, width
 
 
 class FolderVideo(Video):

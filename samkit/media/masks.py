@@ -62,8 +62,8 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
     Points are centres of the mask's own border pixels, so (0, 0) is the centre of the top left pixel. A region of one
     pixel is an outline of one point.
     """
-    found, _ = cv2.findContours(_as_uint8(mask), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return [contour.reshape(-1, 2).astype(np.float32) for contour in found]
+    outlines, _ = cv2.findContours(_as_uint8(mask), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return [contour.reshape(-1, 2).astype(np.float32) for contour in outlines]
 
 
 def boundary_pixels(mask: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class Picture:
     rgb: np.ndarray
     name: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rgb = np.asarray(self.rgb)
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise PictureError(
@@ -58,7 +58,7 @@ class Picture:
     def sha256(self) -> str:
         """Of shape and pixels, in hex: the same for the same pixels, whatever file they came in."""
         digest = hashlib.sha256(repr(self.rgb.shape).encode())
-        digest.update(self.rgb)
+        digest.update(self.rgb.data)
         return digest.hexdigest()
 
     @property
@@ -72,7 +72,7 @@ class Picture:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
-        return self.rgb.shape[:2]
+        return self.height, self.width
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Picture) and self.sha256 == other.sha256
@@ -96,9 +96,9 @@ def read_picture(
 
     The pixels are as a person sees them: turned as the EXIF orientation says, transparent parts over white, palettes
     and CMYK as RGB, greyscale in all three channels. 16-bit colour keeps its upper 8 bits; 16-bit greyscale is divided
-    by the range its brightest pixel needs (8, 10, 12, 14 or 16 bits), for 12-bit cameras would come out near black
-    otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to greatest.
-    Colour profiles are not applied: models are trained on pixels as they are stored.
+    by the range its brightest pixel needs (8, 10, 12, 14 or 16 bits), because pictures of 12-bit cameras would be near
+    black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to
+    greatest. Colour profiles are not applied: models are trained on pixels as they are stored.
 
     Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a
     cap.

@@ -1,6 +1,8 @@
 """Films that PyAV reads: everywhere, and what is left of a file that was cut short."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +17,10 @@ DEFAULT_FPS = 25.0
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file's header and first frame say. size: (height, width) as a person sees it; rotation: degrees
-    anticlockwise that frames are turned for that.
+    """What a file's header and first frame say.
+
+    size:     (height, width) as a person sees it
+    rotation: degrees anticlockwise that frames are turned for that
     """
 
     size: tuple[int, int]
@@ -52,14 +56,15 @@ class PyavVideo(FileVideo):
 
     reader = "pyav"
 
-    def __init__(self, path: Path, name: str, told: Probe, max_side: int | None):
+    def __init__(self, path: Path, name: str, probed: Probe, max_side: int | None):
         super().__init__(path, name)
-        self.rotation, self.original_size, self.fps = told.rotation, told.size, told.fps
-        self.size = shrunk_size(told.size, max_side)
+        self.rotation, self.original_size, self.fps = probed.rotation, probed.size, probed.fps
+        self.size = shrunk_size(probed.size, max_side)
         self._container = av.open(str(path))
         self._stream = self._container.streams.video[0]
         self._times, broken = self._list_times()
-        self._decoded, self._next = None, 0
+        self._decoded: Iterator[av.VideoFrame] | None = None
+        self._next = 0
         if broken:
             self._drop_what_cannot_be_decoded()
         self.length = len(self._times)
@@ -68,7 +73,8 @@ class PyavVideo(FileVideo):
 
     @cached_property
     def timestamps(self) -> np.ndarray:
-        return np.array([float((time - self._times[0]) * self._stream.time_base) for time in self._times])
+        unit_s = self._stream.time_base or Fraction(1, av.time_base)
+        return np.array([float((time - self._times[0]) * unit_s) for time in self._times])
 
     def _list_times(self) -> tuple[list[int], bool]:
         """Times of all frames in the order they are shown, in units of the stream, and whether reading broke off or has
@@ -86,21 +92,20 @@ class PyavVideo(FileVideo):
                     )
         except av.FFmpegError:
             broken = True
-        told = self._stream.frames
-        return sorted(times), broken or bool(told and len(times) < told)
+        return sorted(times), broken or len(times) < self._stream.frames
 
     def _drop_what_cannot_be_decoded(self) -> None:
-        found = []
+        times = []
         self._container.seek(0)
         try:
             for frame in self._container.decode(self._stream):
                 if frame.pts is not None:
-                    found.append(frame.pts)
+                    times.append(frame.pts)
         except av.FFmpegError:
             pass
-        told = max(self._stream.frames, len(self._times))
-        self._times = found
-        self.warning = f"{self.name} is cut short or damaged: {len(found)} of its {told} frames are there."
+        promised = max(self._stream.frames, len(self._times))
+        self._times = times
+        self.warning = f"{self.name} is cut short or damaged: {len(times)} of its {promised} frames are there."
 
     def _read(self, index: int) -> np.ndarray:
         try:

@@ -41,7 +41,8 @@ def refine_edges(rgb: np.ndarray, logits: np.ndarray, box: Box | None = None) ->
     inside = _inside(box, (height, width))
     shrink = min(1.0, WORK_SIDE_PX / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small_rgb, small_logits = rgb, logits.astype(np.float32, copy=False)
+    small_rgb: np.ndarray = rgb
+    small_logits: np.ndarray = logits.astype(np.float32, copy=False)
     small_inside = inside
     if size != (width, height):
         small_rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -55,19 +56,13 @@ def refine_edges(rgb: np.ndarray, logits: np.ndarray, box: Box | None = None) ->
         return unrefined
     # GrabCut draws its first colours from this thread's random numbers.
     cv2.setRNGSeed(SEED)
-    cv2.grabCut(
-        cv2.cvtColor(small_rgb, cv2.COLOR_RGB2BGR),
-        labels,
-        None,
-        np.zeros((1, 65)),
-        np.zeros((1, 65)),
-        ROUNDS,
-        cv2.GC_INIT_WITH_MASK,
-    )
-    refined = labels & 1
+    bgr = cv2.cvtColor(small_rgb, cv2.COLOR_RGB2BGR)
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(bgr, labels, (0, 0, 0, 0), background, foreground, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cut = (labels & 1).astype(bool)
     if size != (width, height):
-        refined = cv2.resize(refined.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    refined = (refined.astype(bool) | (logits > SURE_LOGIT)) & (logits >= -SURE_LOGIT) & inside
+        cut = cv2.resize(cut.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    refined = (cut | (logits > SURE_LOGIT)) & (logits >= -SURE_LOGIT) & inside
     return refined if refined.any() else unrefined
 
 

@@ -16,8 +16,9 @@ def mask_to_rle(mask: np.ndarray) -> dict:
 
 
 def rle_to_mask(rle: Mapping) -> np.ndarray:
-    """The bool mask [H, W] of a compressed COCO RLE, `counts` as text or bytes. PictureError where it is malformed or
-    does not fill its size exactly.
+    """The bool mask [H, W] of a compressed COCO RLE, `counts` as text or bytes.
+
+    Raises PictureError where it is malformed or does not fill its size exactly.
     """
     try:
         height, width = (int(side) for side in rle["size"])
@@ -39,8 +40,10 @@ def rle_to_mask(rle: Mapping) -> np.ndarray:
 
 def _run_lengths(counts: bytes) -> list[int]:
     """Lengths of the runs: numbers of 5 bits a character from 48 on, low bits first, 32 says that more follow, 16 in
-    the last is the sign; from the fourth run on each is the difference to the run two before. PictureError for another
-    character or a negative run."""
+    the last is the sign; from the fourth run on each is the difference to the run two before.
+
+    Raises PictureError for another character or a negative run.
+    """
     runs: list[int] = []
     value = shift = 0
     for character in counts:

@@ -21,7 +21,7 @@ SIZE = (270, 480)
 
 @dataclass(frozen=True)
 class SampleVideo:
-    """How a sample film is made.
+    """What a sample film shows.
 
     object, ground: names of sample pictures; the ground is panned
     ellipse: (x, y, width, height) as shares of the object's picture; what is in it is cut out
@@ -77,7 +77,7 @@ SAMPLE_VIDEOS = {
 
 
 class MadeVideo(Video):
-    """A sample film. Frames are made when they are asked for, each always the same."""
+    """A sample film. Frames are drawn when they are asked for, each always the same."""
 
     reader = "made"
 
@@ -93,7 +93,7 @@ class MadeVideo(Video):
     @cached_property
     def sha256(self) -> str:
         digest = hashlib.sha256(repr((self.sample, SIZE, FPS)).encode())
-        digest.update(self.frame(0))
+        digest.update(self.frame(0).data)
         return digest.hexdigest()
 
     def mask(self, index: int) -> np.ndarray:
@@ -120,24 +120,15 @@ class MadeVideo(Video):
         x, y, across, down = self.sample.ellipse
         left, top = max(0, int((x - across / 2) * width)), max(0, int((y - down / 2) * height))
         part = rgb[top : int((y + down / 2) * height), left : int((x + across / 2) * width)]
-        cover = np.zeros(part.shape[:2], np.uint8)
-        cv2.ellipse(
-            cover,
-            (part.shape[1] // 2, part.shape[0] // 2),
-            (part.shape[1] // 2 - 1, part.shape[0] // 2 - 1),
-            0,
-            0,
-            360,
-            255,
-            -1,
-            cv2.LINE_AA,
-        )
-        factor = self.sample.scale * SIZE[0] / part.shape[0]
-        size = (round(part.shape[1] * factor), round(part.shape[0] * factor))
-        filter_ = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        return cv2.resize(part, size, interpolation=filter_).astype(np.float32), cv2.resize(
-            cover, size, interpolation=filter_
-        ).astype(np.float32) / 255
+        part_h, part_w = part.shape[:2]
+        cover = np.zeros((part_h, part_w), np.uint8)
+        centre, axes = (part_w // 2, part_h // 2), (part_w // 2 - 1, part_h // 2 - 1)
+        cv2.ellipse(cover, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
+        factor = self.sample.scale * SIZE[0] / part_h
+        size = (round(part_w * factor), round(part_h * factor))
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        small = cv2.resize(part, size, interpolation=interpolation).astype(np.float32)
+        return small, cv2.resize(cover, size, interpolation=interpolation).astype(np.float32) / 255
 
     def _place(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The object on an empty frame: (float32 [H, W, 3], soft cover [H, W])."""
@@ -147,8 +138,10 @@ class MadeVideo(Video):
         height, width = self._cover.shape
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, size)
         matrix[:, 2] += (centre[0] - width / 2, centre[1] - height / 2)
-        place = lambda layer: cv2.warpAffine(layer, matrix, SIZE[::-1], flags=cv2.INTER_LINEAR)  # noqa: E731
-        return place(self._object), np.clip(place(self._cover), 0, 1)
+        placed, cover = (
+            cv2.warpAffine(layer, matrix, SIZE[::-1], flags=cv2.INTER_LINEAR) for layer in (self._object, self._cover)
+        )
+        return placed, np.clip(cover, 0, 1)
 
     def _bar(self, index: int) -> np.ndarray:
         """bool [H, W]: what stands before the object while it is hidden, over the place where it is then."""

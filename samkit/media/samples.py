@@ -2,7 +2,7 @@
 or downloaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ import numpy as np
 
 from samkit.errors import PictureError
 from samkit.media.pictures import Picture, read_picture
-from samkit.prompts import Prompts
+from samkit.prompts import Box, Point, Prompts
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Sample:
     prompts: Prompts
 
 
-def _sample(file: str, title: str, points=(), boxes=()) -> Sample:
+def _sample(file: str, title: str, points: Sequence[Point] = (), boxes: Sequence[Box] = ()) -> Sample:
     return Sample(Path(file).stem, file, title, Prompts(points, boxes))
 
 
@@ -101,7 +101,7 @@ def sample_names() -> tuple[str, ...]:
 
 @cache
 def load_sample(name: str) -> Picture:
-    """The sample picture or variant `name`, read or made once and kept: all of them together are 20 MB."""
+    """The sample picture or variant `name`, kept once it was asked for: all of them together are 20 MB."""
     if name in VARIANTS:
         return _vary(load_sample(VARIANTS[name].sample), VARIANTS[name], name)
     if name not in SAMPLES:
@@ -136,9 +136,10 @@ def _vary(picture: Picture, variant: Variant, name: str) -> Picture:
 
 @cache
 def _data_folder() -> Path:
-    # The package is found but not imported: importing it would load scipy, and its own reader may ask the network.
+    # The package is looked up but not imported: importing it would load scipy, and its own reader may ask the network.
     spec = find_spec("skimage")
-    return Path(spec.submodule_search_locations[0], "data") if spec else Path("scikit-image is not installed")
+    folders = spec.submodule_search_locations if spec else None
+    return Path(folders[0], "data") if folders else Path("scikit-image is not installed")
 
 
 def _path(sample: Sample) -> Path:

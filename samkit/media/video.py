@@ -1,8 +1,9 @@
 """Opening films: files that decord reads, files that only PyAV reads, folders of frames.
 
 decord has wheels for Linux on x86-64 and for Windows; elsewhere, and for files it refuses (cut short, odd), PyAV reads.
-Both give the same pixels. Whatever is wrong with a file ends in a PictureError that says what and what to do, or in the
-frames that are there.
+Both read the same pixels.
+
+Whatever is wrong with a file ends in a PictureError that says what and what to do, or in the frames that are there.
 """
 
 import os
@@ -33,16 +34,16 @@ def open_video(
     _check_file(path, name)
     from samkit.media.pyav_video import PyavVideo, probe
 
-    told = probe(path, name)
+    probed = probe(path, name)
     if reader != "pyav" and has_decord():
         from samkit.media.decord_video import DecordVideo
 
         try:
-            return DecordVideo(path, name, told, max_side)
+            return DecordVideo(path, name, probed, max_side)
         except PictureError:
             if reader == "decord":
                 raise
-    return PyavVideo(path, name, told, max_side)
+    return PyavVideo(path, name, probed, max_side)
 
 
 def has_decord() -> bool:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from samkit.models.network.mask_decoder import MaskDecoderConfig
 from samkit.models.network.memory_side import MemoryConfig
 from samkit.models.network.vit import VitConfig
 
-OFFICIAL_HIERA = {
+OFFICIAL_HIERA: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
     (96, (1, 2, 7, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (5, 7, 9)},
     (96, (1, 2, 11, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (7, 10, 13)},
     (112, (2, 3, 16, 3)): {"num_heads": 2, "window_sizes": (8, 4, 14, 7), "global_blocks": (12, 16, 20)},
@@ -43,14 +44,16 @@ MEMORY_PREFIXES = (
     "mask_downsample.",
 )
 """Keys of SAM v2's memory side, which segmenting a picture does not need. The official files have them beside the
-others; samkit's network under `memory.`
+others; samkit's network has them under `memory.`
 """
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """family "sam1" or "sam2"; version "1", "2.0" or "2.1"; native_side in pixels; memory: None for SAM v1 and for
-    files of the image side alone.
+    """
+    family:      "sam1" or "sam2"; version: "1", "2.0" or "2.1"
+    native_side: in pixels
+    memory:      None for SAM v1 and for files of the image side alone
     """
 
     family: str
@@ -63,17 +66,17 @@ class ModelConfig:
     @property
     def patch_size(self) -> int:
         """Pixels of the input that one token of the first block covers, along a side."""
-        return self.encoder.patch_size if self.family == "sam1" else 4
+        return self.encoder.patch_size
 
     @property
     def side_step(self) -> int:
         """Sides the encoder can run are multiples of this: one token of its coarsest map."""
-        return self.encoder.patch_size if self.family == "sam1" else 32
+        return self.encoder.side_step
 
     @property
     def feature_stride(self) -> int:
         """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
-        return self.encoder.patch_size if self.family == "sam1" else 16
+        return self.encoder.feature_stride
 
 
 def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = None) -> ModelConfig:
@@ -164,7 +167,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
         depth = _count(state, rf"{prefix.replace('.', '[.]')}blocks\.(\d+)\.")
         starts = [0] + [block for block in range(depth) if f"{prefix}blocks.{block}.proj.weight" in state]
         blocks_per_stage = tuple(end - start for start, end in zip(starts, [*starts[1:], depth], strict=True))
-        background = state[f"{prefix}pos_embed"].shape[-2:]
+        background_h, background_w = state[f"{prefix}pos_embed"].shape[-2:]
         tile = state[f"{prefix}pos_embed_window"].shape[-1]
         hidden = state[f"{prefix}blocks.0.mlp.layers.0.weight"].shape[0]
         decoder = _read_decoder(state, "sam_mask_decoder.", metadata, mlp_in="mlp.layers.0")
@@ -194,7 +197,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
         blocks_per_stage=blocks_per_stage,
         window_sizes=tuple(metadata.get("window_sizes", known["window_sizes"])),
         global_blocks=tuple(metadata.get("global_blocks", known["global_blocks"])),
-        background_size=tuple(background),
+        background_size=(background_h, background_w),
         tile_size=tile,
         mlp_ratio=hidden / channels,
     )
@@ -202,7 +205,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
     return ModelConfig("sam2", version, metadata.get("native_side", DEFAULT_NATIVE_SIDE), encoder, decoder, memory)
 
 
-def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict:
+def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict[str, Any]:
     """For sizes nobody published: three global blocks that end the third stage, spread over it about as far as in the
     official sizes.
     """

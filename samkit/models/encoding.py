@@ -55,11 +55,11 @@ class MaskPrediction:
     """The masks of one set of prompts.
 
     logits:       float32 [4, h, w] over the padded model input; 0 is the single-mask token, 1..3 the multimask tokens
-    iou:          float32 [4], the IoU the model expects each mask to have
-    object_score: above 0 where the model holds the object to be in the picture; None for SAM v1
+    iou:          float32 [4], the IoU that the model predicts for each mask
+    object_score: above 0 where the model judges the object present; None for SAM v1
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
-    decoded_logits: of a tracked frame: what the decoder gave. `logits` has -1024 everywhere instead where the object is
-                    held to be absent
+    decoded_logits: of a tracked frame, what the decoder computed; `logits` is -1024 everywhere instead where the
+                  object is judged absent
     """
 
     logits: Tensor

@@ -54,15 +54,12 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
     height, width = original_size
     scale = side / max(height, width)
     if fit == "aspect":
-        resized = tuple(
-            side if size == max(height, width) else max(side_step, round(size * scale / side_step) * side_step)
-            for size in original_size
-        )
+        short = max(side_step, round(min(height, width) * scale / side_step) * side_step)
+        resized = (side, short) if height >= width else (short, side)
         return ImageGeometry(original_size, resized, resized)
     if fit == "native" and family == "sam1":
-        return ImageGeometry(
-            original_size, (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))), (side, side)
-        )
+        resized = max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+        return ImageGeometry(original_size, resized, (side, side))
     return ImageGeometry(original_size, (side, side), (side, side))
 
 

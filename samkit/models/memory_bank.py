@@ -6,7 +6,7 @@ with the time of a prompted frame if it is one, else with its distance (1 to 6) 
 object pointer with its distance as a share of `max_pointers - 1`.
 
 Priors. A memory from another picture or film has no time on this clock. Its map takes part like any prompted frame's.
-Its pointer keeps the distance 1 for ever, as if the prompt had been given on the frame before the one that is tracked:
+Its pointer keeps the distance 1 for ever, as if the prompt had been on the frame before the one that is tracked:
 a prompt that near is what the official models were trained on, and a prior that aged would carry its pointer's time,
 and with it the answer, out of the trained range in a long film.
 """
@@ -37,7 +37,7 @@ class Memory:
     features:     bfloat16 [h, w, Cm], or None where only the pointer is left (bfloat16 as in the official video
                   predictor)
     pointer:      float32 [C]
-    object_score: above 0 where the object was held to be in the frame
+    object_score: above 0 where the object was judged present in the frame
     """
 
     features: Tensor | None = field(repr=False)
@@ -145,12 +145,15 @@ class MemoryBank:
     def maps(self) -> list[tuple[Tensor, int | None]]:
         """What the next frame looks at: (map [h, w, Cm], its distance 1..max_frames, or None for a prompt)."""
         following = self.frame + 1
+        prompts: list[tuple[Tensor, int | None]] = [
+            (prompt.memory.features, None) for prompt in self._prompts if prompt.memory.features is not None
+        ]
         recent = [
             (memory.features, following - frame)
             for frame, memory in self._frames
-            if following - frame <= self.max_frames
+            if memory.features is not None and following - frame <= self.max_frames
         ]
-        return [(prompt.memory.features, None) for prompt in self._prompts] + recent
+        return prompts + recent
 
     def pointers(self) -> list[tuple[Tensor, float]]:
         """What the next frame looks at: (pointer [C], distance as a share of the longest). Prompts that lie ahead have
@@ -254,6 +257,8 @@ class MemoryBank:
                 str(entry["model_sha256"]),
             )
             if entry["kind"] == "prompt":
+                if memory.features is None:
+                    raise ValueError(f"the map of prompt {index} is missing")
                 bank._prompts.append(RememberedPrompt(memory, entry["frame"]))
             else:
                 bank._frames.append((int(entry["frame"]), memory))

@@ -21,13 +21,14 @@ from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read
 from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
 from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.files.key_mismatch import describe_key_mismatch
-from samkit.models.geometry import plan_geometry, prepare_pixels
+from samkit.models.geometry import ImageGeometry, plan_geometry, prepare_pixels
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
 from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
 from samkit.models.network.windows import ceil_to
 from samkit.models.sam_network import SamNetwork, build_network
-from samkit.models.track import no_points, remember_mask, remember_prediction, track_frame
+from samkit.models.track import encoding_features, no_points, remember_mask, remember_prediction, track_frame
 from samkit.prompts import Prompts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -101,20 +102,15 @@ class SamModel:
 
         Raises `EncodingError` for a side, fit or window the model can't run.
         """
-        if (
-            not isinstance(rgb, np.ndarray)
-            or rgb.dtype != np.uint8
-            or rgb.ndim != 3
-            or rgb.shape[2] != 3
-            or 0 in rgb.shape
-        ):
+        is_bytes = isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8
+        if not is_bytes or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise BadInput("encode_image takes a picture as a uint8 array of shape [height, width, 3] in RGB order.")
         start = time.perf_counter()
         side = self.info.native_side if side is None else side
-        geometry = plan_geometry(tuple(rgb.shape[:2]), self.info.family, side, fit, self.info.side_step)
+        geometry = plan_geometry((rgb.shape[0], rgb.shape[1]), self.info.family, side, fit, self.info.side_step)
         windows = self.check_windows(window_sizes, geometry.padded_size)
         self._pack_once()
-        blocks = [] if keep_blocks else None
+        blocks: list[Tensor] | None = [] if keep_blocks else None
         with torch.no_grad():
             pixels = prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype])
             features, raw = self.network.encode(pixels, windows, blocks)
@@ -139,10 +135,9 @@ class SamModel:
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
-            features = [level.permute(1, 2, 0)[None].float() for level in encoding.features]
             points, labels = self._prompt_points(prompts, geometry)
-            hint = None if mask_hint is None else self._hint(mask_hint, features[0].shape[1:3])
-            decoded = self.network.decode(features, points, labels, hint)
+            hint = None if mask_hint is None else self._hint(mask_hint, encoding)
+            decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
         score = decoded.object_score
         return MaskPrediction(
             logits=decoded.logits[0],
@@ -182,15 +177,18 @@ class SamModel:
         is.
 
         prompts, mask_hint: to correct this frame by hand, what `predict_masks` takes
-        Of an object that is held to be absent (`object_score` not above 0), all logits are -1024, as officially;
-        `decoded_logits` has what the decoder gave.
+
+        Of an object that is judged absent (`object_score` not above 0), all logits are -1024, as officially;
+        `decoded_logits` has what the decoder computed.
         """
         self._check_memory()
         with torch.no_grad():
-            asked = prompts is not None and not prompts.is_empty
-            points = self._prompt_points(prompts, encoding.geometry) if asked else no_points(torch.device(self.device))
-            hint = None if mask_hint is None else self._hint(mask_hint, encoding.features[0].shape[1:3])
-            return track_frame(self.network, encoding, bank, *points, hint)
+            if prompts is None or prompts.is_empty:
+                points, labels = no_points(torch.device(self.device))
+            else:
+                points, labels = self._prompt_points(prompts, encoding.geometry)
+            hint = None if mask_hint is None else self._hint(mask_hint, encoding)
+            return track_frame(self.network, encoding, bank, points, labels, hint)
 
     def track_video(
         self,
@@ -211,7 +209,7 @@ class SamModel:
         banks:       one for each object, by name; or a single one. All objects share a frame's encoding
         side, fit, window_sizes: as in `encode_image`
         remember:    put each frame's best mask into the bank; off, only what was in it before counts
-        skip_absent: don't remember frames on which the object is held to be absent (officially they are remembered)
+        skip_absent: don't remember frames on which the object is judged absent (officially they are remembered)
         """
         self._check_memory()
         named = banks if isinstance(banks, Mapping) else {"": banks}
@@ -221,7 +219,8 @@ class SamModel:
             predictions = {}
             for name, bank in named.items():
                 predictions[name] = step = self.track(frame, bank)
-                if remember and not (skip_absent and step.object_score <= 0):
+                absent = step.object_score is not None and step.object_score <= 0
+                if remember and not (skip_absent and absent):
                     bank.add_frame(self.encode_memory(frame, step, step.best))
                 else:
                     bank.skip_frame()
@@ -249,13 +248,7 @@ class SamModel:
         if min(height, width) < 1:
             raise EncodingError(f"A position encoding needs a grid of at least 1 x 1, not {height} x {width}.")
         with torch.no_grad():
-            if self.info.family == "sam1":
-                return self.network.image_encoder.position_encoding(height, width, DTYPES[dtype]).float().clone()
-            return (
-                self.network.image_encoder.trunk.position_encoding(height, width, window_tiling, DTYPES[dtype])
-                .float()
-                .clone()
-            )
+            return self.network.position_encoding(height, width, window_tiling, DTYPES[dtype]).float().clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
         """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height,
@@ -270,59 +263,44 @@ class SamModel:
         for window in windows:
             if isinstance(window, bool) or not isinstance(window, int) or not 1 <= window <= MAX_WINDOW:
                 raise EncodingError(f"The window size {window} is not a whole number from 1 to {MAX_WINDOW}.")
-        if self.info.family == "sam2":
-            self._check_pooling(windows, padded_size)
+        if isinstance(self.config.encoder, HieraConfig):
+            _check_pooling(self.config.encoder, windows, padded_size)
         return windows
 
-    def _check_pooling(self, windows: tuple[int, ...], padded_size: tuple[int, int]) -> None:
-        """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile
-        the pooled map.
-        """
-        encoder = self.config.encoder
-        for stage, start in enumerate(encoder.stage_starts[1:], start=1):
-            window = encoder.block_windows(windows)[start]
-            if window == 0:
-                continue
-            for size in (length // (4 * 2 ** (stage - 1)) for length in padded_size):
-                pooled = window // 2
-                if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
-                    raise EncodingError(
-                        f"The window size {window} of stage {stage} can't be run at this picture size: stage "
-                        f"{stage + 1} begins by halving each window, "
-                        f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} "
-                        f"tokens. Make stage {stage}'s window even."
-                    )
-
-    def _prompt_points(self, prompts: Prompts, geometry) -> tuple[Tensor, Tensor]:
+    def _prompt_points(self, prompts: Prompts, geometry: ImageGeometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
 
         v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there
-        is no box. Without any prompt there is no padding point either.
+        is no box.
+
+        Without any prompt there is no padding point either.
         """
         points = [(x, y, int(label)) for x, y, label in prompts.points]
-        boxes = [
+        corners = [
             corner
             for x1, y1, x2, y2 in prompts.boxes
             for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))
         ]
         padding = [(0.0, 0.0, PADDING)]
         if self.info.family == "sam1":
-            rows = points + boxes if boxes or not points else points + padding
+            rows = points + corners if corners or not points else points + padding
         else:
-            rows = boxes + points + padding if boxes or points else []
-        rows = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        positions = torch.from_numpy(geometry.to_model(rows[:, :2])).float()
-        labels = torch.from_numpy(rows[:, 2].astype(np.int64))
+            rows = corners + points + padding if corners or points else []
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        positions = torch.from_numpy(geometry.to_model(table[:, :2])).float()
+        labels = torch.from_numpy(table[:, 2].astype(np.int64))
         return positions[None].to(self.device), labels[None].to(self.device)
 
-    def _hint(self, mask_hint: np.ndarray | Tensor, grid: tuple[int, int]) -> Tensor:
+    def _hint(self, mask_hint: np.ndarray | Tensor, encoding: ImageEncoding) -> Tensor:
+        """[1, 1, 4h, 4w] float32, four times as fine as the encoding's lowest level."""
         hint = torch.as_tensor(mask_hint, dtype=torch.float32, device=self.device)
         if hint.ndim not in (2, 3) or (hint.ndim == 3 and hint.shape[0] != 1):
             raise BadInput(
                 f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}."
             )
         hint = hint.reshape(1, 1, *hint.shape[-2:])
-        size = (4 * grid[0], 4 * grid[1])
+        _, height, width = encoding.features[0].shape
+        size = (4 * height, 4 * width)
         if tuple(hint.shape[-2:]) != size:
             hint = torch.nn.functional.interpolate(
                 hint, size=size, mode="bilinear", align_corners=False, antialias=True
@@ -337,6 +315,25 @@ class SamModel:
             if not self._packed:
                 pack_linears(self.network)
                 self._packed = True
+
+
+def _check_pooling(encoder: HieraConfig, windows: tuple[int, ...], padded_size: tuple[int, int]) -> None:
+    """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile the
+    pooled map. Raises `EncodingError` where they don't.
+    """
+    for stage, start in enumerate(encoder.stage_starts[1:], start=1):
+        window = encoder.block_windows(windows)[start]
+        if window == 0:
+            continue
+        for size in (length // (4 * 2 ** (stage - 1)) for length in padded_size):
+            pooled = window // 2
+            if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
+                raise EncodingError(
+                    f"The window size {window} of stage {stage} can't be run at this picture size: stage "
+                    f"{stage + 1} begins by halving each window, "
+                    f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} "
+                    f"tokens. Make stage {stage}'s window even."
+                )
 
 
 def resolve_device(device: str) -> str:
@@ -362,8 +359,10 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a .pt, .pth or .safetensors
     file.
 
-    device: "auto" (CUDA, then MPS, then CPU) or a torch device; dtype: "float32", "bfloat16" or "float16", of the image
-    encoder. Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
+    device: "auto" (CUDA, then MPS, then CPU) or a torch device
+    dtype:  of the image encoder: "float32", "bfloat16" or "float16"
+
+    Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
     """
     from samkit.models.files.catalogue import resolve_model
 
@@ -374,10 +373,10 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     checkpoint = read_checkpoint(path)
     config = read_config(checkpoint.state_dict, checkpoint.metadata)
     network = build_network(config)
-    found = module_keys(checkpoint.state_dict, config)
+    weights = module_keys(checkpoint.state_dict, config)
     mismatch = describe_key_mismatch(
-        {key: tuple(t.shape) for key, t in network.state_dict().items()},
-        {key: tuple(t.shape) for key, t in found.items()},
+        {key: tensor.shape for key, tensor in network.state_dict().items()},
+        {key: tensor.shape for key, tensor in weights.items()},
     )
     if mismatch:
         raise CheckpointError(
@@ -385,7 +384,7 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         )
     with warnings.catch_warnings():
         network.load_state_dict(
-            {key: tensor.to(torch.float32) for key, tensor in found.items()}, strict=True, assign=True
+            {key: tensor.to(torch.float32) for key, tensor in weights.items()}, strict=True, assign=True
         )
     network.requires_grad_(False)
     network.to(device)
@@ -399,9 +398,7 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         patch_size=config.patch_size,
         side_step=config.side_step,
         blocks_per_stage=config.encoder.blocks_per_stage,
-        channels_per_stage=config.encoder.channels_per_stage
-        if config.family == "sam2"
-        else (config.encoder.channels,) * 4,
+        channels_per_stage=config.encoder.channels_per_stage,
         window_sizes=config.encoder.window_sizes,
         global_blocks=config.encoder.global_blocks,
         path=path,

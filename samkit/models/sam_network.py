@@ -5,21 +5,21 @@ from torch import Tensor, nn
 
 from samkit.models.config import ModelConfig
 from samkit.models.network.fpn_neck import FpnNeck
-from samkit.models.network.hiera import Hiera
+from samkit.models.network.hiera import Hiera, HieraConfig
 from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_high_resolution
 from samkit.models.network.memory_side import MemorySide
 from samkit.models.network.prompt_encoder import PromptEncoder
 from samkit.models.network.table_cache import TableCache
-from samkit.models.network.vit import Vit
+from samkit.models.network.vit import Vit, VitConfig
 
 
 class ImageEncoder(nn.Module):
-    """Trunk and neck of v2 under the official names."""
+    """Trunk and neck of v2 under the official names. channels: of the features that come out."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: HieraConfig, channels: int):
         super().__init__()
-        self.trunk = Hiera(config.encoder)
-        self.neck = FpnNeck(config.decoder.channels, config.encoder.channels_per_stage)
+        self.trunk = Hiera(config)
+        self.neck = FpnNeck(channels, config.channels_per_stage)
 
 
 class SamNetwork(nn.Module):
@@ -29,15 +29,17 @@ class SamNetwork(nn.Module):
         memory side, where the file has one.
     """
 
+    image_encoder: Vit | ImageEncoder
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
         self.prompt_encoder = PromptEncoder(config.decoder.channels)
         self.mask_decoder = MaskDecoder(config.decoder)
-        if config.family == "sam1":
+        if isinstance(config.encoder, VitConfig):
             self.image_encoder = Vit(config.encoder)
         else:
-            self.image_encoder = ImageEncoder(config)
+            self.image_encoder = ImageEncoder(config.encoder, config.decoder.channels)
             self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, config.decoder.channels))
             if config.memory is not None:
                 self.memory = MemorySide(config.memory, config.decoder.channels)
@@ -47,14 +49,22 @@ class SamNetwork(nn.Module):
         self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Normalised pixels [B, 3, H, W] -> (features, raw), each [B, h, w, C], coarsest first."""
-        if self.config.family == "sam1":
-            raw = self.image_encoder(pixels_bchw, window_sizes, blocks)
-            features = self.image_encoder.neck(raw.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        encoder = self.image_encoder
+        if isinstance(encoder, Vit):
+            raw = encoder(pixels_bchw, window_sizes, blocks)
+            features = encoder.neck(raw.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             return [features], [raw]
-        stages = self.image_encoder.trunk(pixels_bchw, window_sizes, blocks)
+        stages = encoder.trunk(pixels_bchw, window_sizes, blocks)
         decoder = self.mask_decoder
         high = (decoder.conv_s1, decoder.conv_s0) if self.config.decoder.high_resolution else (None, None)
-        return self.image_encoder.neck(stages, *high), stages[::-1]
+        return encoder.neck(stages, *high), stages[::-1]
+
+    def position_encoding(self, height: int, width: int, window_tiling: bool, dtype: torch.dtype) -> Tensor:
+        """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile."""
+        encoder = self.image_encoder
+        if isinstance(encoder, Vit):
+            return encoder.position_encoding(height, width, dtype)
+        return encoder.trunk.position_encoding(height, width, window_tiling, dtype)
 
     def decode(
         self, features: list[Tensor], points_xy: Tensor, labels: Tensor, mask_hint: Tensor | None = None
@@ -76,18 +86,20 @@ class SamNetwork(nn.Module):
         """`decode` with `low` [1 or B, h, w, C] in place of the lowest level, such as features that memory has
         conditioned.
         """
-        grid = tuple(low.shape[1:3])
+        _, height, width, _ = low.shape
         if mask_hint is None:
             dense = self.prompt_encoder.no_mask_embed.weight[None]
         else:
             dense = self.prompt_encoder.embed_mask(mask_hint).flatten(2).transpose(1, 2)
         keys = (low.flatten(1, 2) + dense).expand(points_xy.shape[0], -1, -1)
-        positions = self._tables.get(grid, lambda: self.prompt_encoder.pe_layer.grid(*grid).flatten(0, 1)[None])
+        positions = self._tables.get(
+            (height, width), lambda: self.prompt_encoder.pe_layer.grid(height, width).flatten(0, 1)[None]
+        )
         tokens = self.prompt_encoder.embed_points(points_xy, labels)
         high = None
         if self.config.decoder.high_resolution:
             high = block_high_resolution(*(level.permute(0, 3, 1, 2) for level in features[1:]))
-        return self.mask_decoder(keys, positions, tokens, grid, high)
+        return self.mask_decoder(keys, positions, tokens, (height, width), high)
 
 
 def build_network(config: ModelConfig) -> SamNetwork:

@@ -13,6 +13,7 @@ from torch import Tensor
 from samkit.errors import BadInput
 from samkit.models.encoding import ImageEncoding, MaskPrediction
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.models.network.mask_decoder import DecodedMasks
 from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent
 from samkit.models.network.prompt_encoder import PADDING
 from samkit.models.sam_network import SamNetwork
@@ -26,8 +27,8 @@ def remember_prediction(network: SamNetwork, encoding: ImageEncoding, prediction
         )
     if prediction.geometry != encoding.geometry:
         raise BadInput(
-            "The prediction was made on another encoding than the one it is to be remembered with: pass the "
-            "encoding it was made on."
+            "The prediction belongs to another encoding than the one it is to be remembered with: pass the encoding "
+            "it was predicted on."
         )
     present = torch.tensor(
         [prediction.object_score is None or prediction.object_score > 0], device=prediction.logits.device
@@ -39,7 +40,7 @@ def remember_prediction(network: SamNetwork, encoding: ImageEncoding, prediction
 
 
 def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray) -> Memory:
-    """The memory of a frame with a mask that is given: bool [H, W] in the original picture's pixels."""
+    """The memory of a frame with a mask of the caller's: bool [H, W] in the original picture's pixels."""
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:
         raise BadInput(
@@ -54,16 +55,20 @@ def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray
         )
     low = low_level(encoding)
     mask_bchw = _fit_mask(mask, encoding).to(low.device)
-    quarter = tuple(length // 4 for length in encoding.geometry.padded_size)
+    height, width = encoding.geometry.padded_size
     logits = F.interpolate(
-        mask_bchw * MASK_SCALE + MASK_BIAS, size=quarter, mode="bilinear", align_corners=False, antialias=True
+        mask_bchw * MASK_SCALE + MASK_BIAS,
+        size=(height // 4, width // 4),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
     )
     present = mask_bchw.flatten(1).any(dim=1)
     # The object's pointer is what the decoder makes of the mask alone, on features without any memory.
     decoded = network.decode_on(
         low, encoding_features(encoding), *no_points(low.device), network.memory.mask_downsample(mask_bchw)
     )
-    pointer = network.memory.pointer(decoded.mask_tokens[:, 0], present & (decoded.object_score[:, 0] > 0))
+    pointer = network.memory.pointer(decoded.mask_tokens[:, 0], present & (_object_score(decoded)[:, 0] > 0))
     features = network.memory.encode(low, logits, present)
     return _memory(features, pointer, MASK_SCALE * float(present) + MASK_BIAS, encoding)
 
@@ -73,17 +78,18 @@ def track_frame(
 ) -> MaskPrediction:
     """Masks of the frame that follows those in the bank.
 
-    points: [1, N, 2] and labels: [1, N] of prompts on this very frame, or `no_points`; hint: logits [1, 1, 4h, 4w] that
-            a correction starts from, or None
+    points, labels: [1, N, 2] and [1, N] of prompts on this very frame, or `no_points`
+    hint:           logits [1, 1, 4h, 4w] that a correction starts from, or None
     """
     start = time.perf_counter()
     low = condition(network, low_level(encoding), bank, encoding.model_sha256)
     decoded = network.decode_on(low, encoding_features(encoding), points, labels, hint)
-    present = decoded.object_score[0] > 0
+    object_score = _object_score(decoded)
+    present = object_score[0] > 0
     return MaskPrediction(
         logits=hide_absent(decoded.logits[0], present),
         iou=decoded.iou[0],
-        object_score=float(decoded.object_score),
+        object_score=float(object_score),
         mask_tokens=decoded.mask_tokens[0],
         geometry=encoding.geometry,
         decode_ms=1000 * (time.perf_counter() - start),
@@ -134,6 +140,16 @@ def low_level(encoding: ImageEncoding) -> Tensor:
 def encoding_features(encoding: ImageEncoding) -> list[Tensor]:
     """All levels as [1, h, w, C] float32."""
     return [level.permute(1, 2, 0)[None].float() for level in encoding.features]
+
+
+def _object_score(decoded: DecodedMasks) -> Tensor:
+    """[B, 1]. The official models that have a memory have an object score too."""
+    if decoded.object_score is None:
+        raise BadInput(
+            "This model's mask decoder has no object score, which following objects needs: load a complete SAM v2 "
+            "checkpoint."
+        )
+    return decoded.object_score
 
 
 def _fit_mask(mask: np.ndarray, encoding: ImageEncoding) -> Tensor:

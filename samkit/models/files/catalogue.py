@@ -191,10 +191,10 @@ def _embedded_entry(path: Path) -> CatalogueEntry:
 def _licence_on_card(card: Path) -> str:
     """The first paragraph under the heading "Licence" (or "License") of a model card, as one line."""
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    found = re.search(
+    paragraph = re.search(
         r"^#+[ \t]*licen[cs]e[^\n]*\n\s*(.+?)(?:\n\s*\n|\n#|\Z)", text, re.IGNORECASE | re.MULTILINE | re.DOTALL
     )
-    return " ".join(found.group(1).split()) if found else "not stated"
+    return " ".join(paragraph.group(1).split()) if paragraph else "not stated"
 
 
 # By the beginning of the file name: family, version and folder on the official server.
@@ -210,6 +210,7 @@ def _official(filename: str, title: str, file_bytes: int, sha256: str) -> Catalo
         origin for beginning, origin in _OFFICIAL_ORIGINS.items() if filename.startswith(beginning)
     )
     name = filename.rpartition(".")[0]
+    aliases: tuple[str, ...]
     if family == "sam1":
         without_hash = name.rpartition("_")[0]
         aliases = (without_hash, without_hash.removeprefix("sam_"))

@@ -60,12 +60,14 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read `.safetensors`, `.pt` or `.pth`, told apart by content. A state dict wrapped as {"model": ...} or
+    """Read `.safetensors`, `.pt` or `.pth`, whichever the content is. A state dict wrapped as {"model": ...} or
     {"state_dict": ...} is unwrapped.
 
     Pickles are read by torch's weights-only reader and by nothing else: a file that holds more than tensors and plain
-    values is refused. Raises CheckpointError for whatever is no whole file of float weights. Whether they are the
-    weights of a known model is not decided here.
+    values is refused.
+
+    Raises CheckpointError for whatever is no whole file of float weights. Whether they are the weights of a known model
+    is not decided here.
     """
     file = inspect_checkpoint_file(path)
     content = _load_safetensors(file) if file.format == "safetensors" else _load_pickle(file)
@@ -107,11 +109,13 @@ def _refusal(error: Exception) -> str | None:
     if not isinstance(error, pickle.UnpicklingError):
         return None
     for pattern in _REFUSED_CODE:
-        found = re.search(pattern, str(error))
-        if found:
-            return f"wants to run code on this machine ({found.group(1)})"
-    found = re.search(r"Unsupported operand (\d+)", str(error))
-    return f"uses a pickle instruction that may run code on this machine (number {found.group(1)})" if found else None
+        refused = re.search(pattern, str(error))
+        if refused:
+            return f"wants to run code on this machine ({refused.group(1)})"
+    operand = re.search(r"Unsupported operand (\d+)", str(error))
+    if operand is None:
+        return None
+    return f"uses a pickle instruction that may run code on this machine (number {operand.group(1)})"
 
 
 def _damaged(file: CheckpointFile) -> CheckpointError:

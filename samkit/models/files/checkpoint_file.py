@@ -1,8 +1,10 @@
 """What a file is, judged by its first bytes and its table of contents, before anything in it is loaded. Knows no torch.
 
 A checkpoint is one of three formats: safetensors, the zip archive that `torch.save` writes, or the bare pickle it wrote
-before torch 1.6. Whatever else people hand over (a saved web page, a git-lfs pointer, half a download) gets a sentence
-of its own here, so that no loader has to guess from its own exceptions.
+before torch 1.6.
+
+Whatever else people hand over (a saved web page, a git-lfs pointer, half a download) gets a sentence of its own here,
+so that no loader has to guess from its own exceptions.
 """
 
 import json
@@ -180,7 +182,7 @@ def _check_torch_zip(path: Path, stream: BinaryIO) -> None:
     if "constants.pkl" in names:
         raise CheckpointError(
             f"{path.name} is a TorchScript program, which is code and not weights, so it was not opened: ask for "
-            "the checkpoint it was made from."
+            "the checkpoint it comes from."
         )
     if "data.pkl" not in names:
         raise CheckpointError(

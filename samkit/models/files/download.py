@@ -23,7 +23,10 @@ from samkit.words import format_bytes
 
 Progress = Callable[[int, int], None]
 """Called with (bytes on disk, bytes in all) for each 256 KiB. While another process downloads the same file, the bytes
-are that one's. An exception raised in it cancels the download; the part stays on disk for the next time."""
+are that one's.
+
+An exception raised in it cancels the download; the part stays on disk for the next time.
+"""
 
 _CHUNK_BYTES = 1 << 18
 _SPARE_DISK_BYTES = 64_000_000
@@ -47,8 +50,9 @@ def download(
     """The path of the entry's file, downloaded first where it is not there yet (an embedded model always is).
 
     A file that is there is checked by size and SHA-256 and fetched again if it is another. `folder` defaults to
-    `models_folder()`; `base_url` names a mirror that serves the official file names. Raises DownloadError: no network,
-    refused, another file than expected, disk full, wrong checksum.
+    `models_folder()`; `base_url` names a mirror that serves the official file names.
+
+    Raises DownloadError: no network, refused, another file than expected, disk full, wrong checksum.
     """
     entry = find_entry(entry) if isinstance(entry, str) else entry
     target, part_path = entry.local_path(folder), entry.part_path(folder)
@@ -252,10 +256,11 @@ def _offer(response: requests.Response) -> tuple[int | None, int | None]:
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() else None
-    found = re.match(r"bytes (\d+)-\d+/(\d+|\*)$", response.headers.get("Content-Range", ""))
-    if found is None:
+    range_sent = re.match(r"bytes (\d+)-\d+/(\d+|\*)$", response.headers.get("Content-Range", ""))
+    if range_sent is None:
         return None, None
-    return int(found.group(1)), None if found.group(2) == "*" else int(found.group(2))
+    first, total = range_sent.groups()
+    return int(first), None if total == "*" else int(total)
 
 
 def _another_file(entry: CatalogueEntry, host: str) -> DownloadError:

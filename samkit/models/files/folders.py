@@ -36,7 +36,7 @@ def own_checkpoints(folder: Path | str | None = None) -> tuple[Path, ...]:
     Raises CheckpointError when a folder is not there.
     """
     folders = extra_models_folders() if folder is None else (Path(folder).expanduser().absolute(),)
-    found: list[Path] = []
+    checkpoints: list[Path] = []
     for place in folders:
         try:
             inside = sorted(place.iterdir(), key=lambda path: path.name.lower())
@@ -45,9 +45,9 @@ def own_checkpoints(folder: Path | str | None = None) -> tuple[Path, ...]:
                 f"The folder of own checkpoints {place} can't be read ({error.strerror}): create it, or set "
                 "SAMKIT_EXTRA_MODELS to another folder."
             ) from error
-        found += [
+        checkpoints += [
             path
             for path in inside
             if path.suffix.lower() in CHECKPOINT_SUFFIXES and not path.name.startswith(".") and path.is_file()
         ]
-    return tuple(found)
+    return tuple(checkpoints)

@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 _KEYS_SHOWN = 3
 
 
-def describe_key_mismatch(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str | None:
+def describe_key_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping[str, Sequence[int]]) -> str | None:
     """One sentence that counts and names the missing, unknown and wrongly shaped weights; None when keys and shapes
     agree.
 
     Both mappings go from the weight's key to its shape (`tensor.shape` serves). Where all keys fit but for one prefix
     that a training wrapper put in front ("module.", "model."), the sentence says that instead.
     """
-    missing = [key for key in expected if key not in found]
-    unknown = [key for key in found if key not in expected]
-    reshaped = [key for key in expected if key in found and tuple(expected[key]) != tuple(found[key])]
+    missing = [key for key in expected if key not in actual]
+    unknown = [key for key in actual if key not in expected]
+    reshaped = [key for key in expected if key in actual and tuple(expected[key]) != tuple(actual[key])]
     if not (missing or unknown or reshaped):
         return None
-    prefix = _wrapper_prefix(expected, found)
+    prefix = _wrapper_prefix(expected, actual)
     if prefix:
         return (
             f'Every key begins with "{prefix}", which a training wrapper put there: save the wrapped model\'s own '
@@ -29,19 +29,19 @@ def describe_key_mismatch(expected: Mapping[str, Sequence[int]], found: Mapping[
     if unknown:
         parts.append(f"{len(unknown)} {_is_are(unknown)} unknown ({_first(unknown)})")
     if reshaped:
-        shapes = [f"{key} is {_shape(found[key])} in place of {_shape(expected[key])}" for key in reshaped]
+        shapes = [f"{key} is {_shape(actual[key])} in place of {_shape(expected[key])}" for key in reshaped]
         parts.append(f"{len(reshaped)} {'has' if len(reshaped) == 1 else 'have'} another shape ({_first(shapes)})")
     sentence = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     return sentence + "."
 
 
-def _wrapper_prefix(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str | None:
-    first = next(iter(found), "")
+def _wrapper_prefix(expected: Mapping[str, Sequence[int]], actual: Mapping[str, Sequence[int]]) -> str | None:
+    first = next(iter(actual), "")
     prefix = first.partition(".")[0] + "."
     if "." not in first or not expected:
         return None
-    stripped = {key.removeprefix(prefix) for key in found if key.startswith(prefix)}
-    return prefix if len(stripped) == len(found) and stripped == set(expected) else None
+    stripped = {key.removeprefix(prefix) for key in actual if key.startswith(prefix)}
+    return prefix if len(stripped) == len(actual) and stripped == set(expected) else None
 
 
 def _first(items: Sequence[str]) -> str:

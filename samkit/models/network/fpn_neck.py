@@ -9,16 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.layers import ModuleList
+
+
+class LateralConv(nn.Module):
+    """One stage's 1x1 convolution, under the name that the official state dict has for it."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size=1)
+
 
 class FpnNeck(nn.Module):
     """`convs` run from the coarsest stage to the finest, as in the official state dict."""
 
     def __init__(self, channels: int, channels_per_stage: tuple[int, ...]):
         super().__init__()
-        self.convs = nn.ModuleList()
-        for stage_channels in reversed(channels_per_stage):
-            self.convs.append(nn.Sequential())
-            self.convs[-1].add_module("conv", nn.Conv2d(stage_channels, channels, kernel_size=1))
+        self.convs: ModuleList[LateralConv] = ModuleList(
+            LateralConv(stage_channels, channels) for stage_channels in reversed(channels_per_stage)
+        )
 
     def forward(self, stages: list[Tensor], conv_s1: nn.Conv2d | None, conv_s0: nn.Conv2d | None) -> list[Tensor]:
         """
@@ -42,6 +51,7 @@ def _conv_1x1(map_bhwc: Tensor, conv: nn.Conv2d, then: nn.Conv2d | None = None) 
     """A 1x1 convolution, or two in a row as one product, of a channels-last map."""
     weight, bias = conv.weight.flatten(1), conv.bias
     if then is not None:
+        assert bias is not None and then.bias is not None
         outer = then.weight.flatten(1).to(weight.dtype)
         weight, bias = outer @ weight, torch.addmv(then.bias.to(weight.dtype), outer, bias)
     return F.linear(map_bhwc, weight, bias)

@@ -7,12 +7,13 @@ memory stays small; a strip changes no number.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import FeedForward
+from samkit.models.network.layers import FeedForward, ModuleList
 from samkit.models.network.linear import Linear
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.windows import ceil_to, join_strips, join_windows, partition_windows
@@ -35,6 +36,13 @@ class HieraConfig:
     background_size: tuple[int, int] = (7, 7)
     tile_size: int = 8
     mlp_ratio: float = 4.0
+
+    patch_size: ClassVar[int] = 4
+    """Pixels of the input that one token of the first block covers, along a side."""
+    feature_stride: ClassVar[int] = 16
+    """Pixels that one feature of the decoder's lowest level covers, along a side."""
+    side_step: ClassVar[int] = 32
+    """Sides that can be run are multiples of this: one token of the coarsest map."""
 
     @property
     def stage_starts(self) -> tuple[int, ...]:
@@ -87,6 +95,10 @@ class WindowAttention(nn.Module):
 
 
 class HieraBlock(nn.Module):
+    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time. Where a stage begins,
+    norm1(x), projected to twice the width and pooled, stands in for the first x.
+    """
+
     def __init__(self, channels: int, channels_out: int, num_heads: int, hidden: int, pools: bool):
         super().__init__()
         self.pools = pools
@@ -104,13 +116,13 @@ class HieraBlock(nn.Module):
                 agree and gradients are off).
         """
         b, h, w, _ = map_bhwc.shape
-        shape = (
-            (b, h // 2, w // 2, self.attn.proj.out_features) if self.pools else (b, h, w, self.attn.proj.out_features)
-        )
+        step = 2 if self.pools else 1
+        shape = (b, h // step, w // step, self.attn.proj.out_features)
         strips = self._global(map_bhwc) if window == 0 else self._windowed(map_bhwc, window)
         return join_strips(strips, shape, into=map_bhwc if overwrite and not self.pools else None)
 
     def _windowed(self, map_bhwc: Tensor, window: int) -> Iterator[Tensor]:
+        """The block's output, strips of whole rows of windows."""
         h, w = map_bhwc.shape[1:3]
         rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
         if self.pools and window % 2:
@@ -124,6 +136,7 @@ class HieraBlock(nn.Module):
             yield self._feed_forward(self.attn.proj.plus(attended.contiguous(), shortcut))
 
     def _global(self, map_bhwc: Tensor) -> Iterator[Tensor]:
+        """The block's output in strips; all tokens look at all, so attention comes first."""
         normed = self.norm1(map_bhwc)
         shortcut = pool_2x2(self.proj(normed)) if self.pools else map_bhwc
         attended = self.attn(normed)
@@ -157,7 +170,7 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbedding(config.channels)
         self.pos_embed = nn.Parameter(torch.zeros(1, config.channels, *config.background_size))
         self.pos_embed_window = nn.Parameter(torch.zeros(1, config.channels, config.tile_size, config.tile_size))
-        self.blocks = nn.ModuleList()
+        self.blocks: ModuleList[HieraBlock] = ModuleList()
         channels, num_heads = config.channels, config.num_heads
         for block in range(config.depth):
             pools = block in config.stage_starts[1:]
@@ -181,10 +194,8 @@ class Hiera(nn.Module):
             encoding = F.interpolate(self.pos_embed.to(dtype), size=(height, width), mode="bicubic")[0]
             if window_tiling:
                 tile = self.pos_embed_window[0].to(dtype)
-                encoding = (
-                    encoding
-                    + tile.repeat(1, -(-height // tile.shape[1]), -(-width // tile.shape[2]))[:, :height, :width]
-                )
+                tiled = tile.repeat(1, -(-height // tile.shape[1]), -(-width // tile.shape[2]))
+                encoding = encoding + tiled[:, :height, :width]
             return encoding
 
         return self._tables.get((height, width, window_tiling, dtype), make)
@@ -203,10 +214,9 @@ class Hiera(nn.Module):
         positions = self.position_encoding(*tokens.shape[1:3]).permute(1, 2, 0).to(tokens.dtype)
         tokens = tokens + positions if torch.is_grad_enabled() else tokens.add_(positions)
         stage_ends = {start - 1 for start in (*self.config.stage_starts[1:], self.config.depth)}
+        windows = self.config.block_windows(window_sizes or self.config.window_sizes)
         outputs = []
-        for index, (block, window) in enumerate(
-            zip(self.blocks, self.config.block_windows(window_sizes or self.config.window_sizes), strict=True)
-        ):
+        for index, (block, window) in enumerate(zip(self.blocks, windows, strict=True)):
             tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)

@@ -1,10 +1,31 @@
 """Small layers that the image encoders and the mask decoder share."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samkit.models.network.linear import Linear
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class ModuleList(nn.ModuleList, Generic[AnyModule]):
+    """`nn.ModuleList` that tells a type checker which modules are in it."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, idx: slice) -> "ModuleList[AnyModule]": ...
+
+        @overload
+        def __getitem__(self, idx: int) -> AnyModule: ...
+
+        def __getitem__(self, idx: int | slice) -> "AnyModule | ModuleList[AnyModule]": ...
+
+        def __iter__(self) -> Iterator[AnyModule]: ...
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -25,7 +46,9 @@ class FeedForward(nn.Module):
     def __init__(self, dims: tuple[int, ...], activation: str = "relu", sigmoid: bool = False):
         """dims: the input width, each hidden width, the output width."""
         super().__init__()
-        self.layers = nn.ModuleList(Linear(before, after) for before, after in zip(dims, dims[1:], strict=False))
+        self.layers: ModuleList[Linear] = ModuleList(
+            Linear(before, after) for before, after in zip(dims, dims[1:], strict=False)
+        )
         self.activation = activation
         self.sigmoid = sigmoid
 
@@ -50,6 +73,7 @@ def deconvolve_2x(layer: nn.ConvTranspose2d, tokens: Tensor) -> Tensor:
     tokens: [..., in]. Returns [..., 4, out]: the four pixels each token opens into, in the order (0,0), (0,1), (1,0),
             (1,1) of (row, column).
     """
+    assert layer.bias is not None
     weight_in_out_2_2 = layer.weight
     weight = weight_in_out_2_2.permute(2, 3, 1, 0).flatten(0, 2)
     opened = F.linear(tokens, weight)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, FeedForward, deconvolve_2x
+from samkit.models.network.layers import ChannelNorm, FeedForward, ModuleList, deconvolve_2x
 from samkit.models.network.two_way_transformer import TwoWayTransformer
 
 
@@ -61,7 +61,7 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(channels // 4, channels // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
+        self.output_hypernetworks_mlps: ModuleList[FeedForward] = ModuleList(
             FeedForward((channels, channels, channels, channels // 8)) for _ in range(config.num_masks)
         )
         self.iou_prediction_head = FeedForward(config.iou_dims, sigmoid=config.iou_sigmoid)
@@ -87,9 +87,9 @@ class MaskDecoder(nn.Module):
         high_resolution: ([1 or B, h*w*4, C/4], [1 or B, h*w*16, C/8]) from `block_high_resolution`, or None for v1
         """
         config = self.config
-        own = [self.obj_score_token.weight] if config.object_score_dims else []
-        own = torch.cat([*own, self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([own.expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
+        score_token = [self.obj_score_token.weight] if config.object_score_dims else []
+        own_tokens = torch.cat([*score_token, self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([own_tokens.expand(prompt_tokens.shape[0], -1, -1), prompt_tokens], dim=1)
         tokens, keys = self.transformer(keys, keys_pe, tokens)
 
         first = 1 if config.object_score_dims else 0
@@ -106,6 +106,8 @@ class MaskDecoder(nn.Module):
     def _upscale(self, keys: Tensor, high_resolution: tuple[Tensor, Tensor] | None) -> Tensor:
         """[B, h*w, C] -> [B, h*w*16, C/8], the 16 pixels of each token side by side (see `unblock`)."""
         deconv1, norm, _, deconv2, _ = self.output_upscaling
+        assert isinstance(deconv1, nn.ConvTranspose2d) and isinstance(deconv2, nn.ConvTranspose2d)
+        assert isinstance(norm, ChannelNorm)
         x = deconvolve_2x(deconv1, keys).flatten(1, 2)
         if high_resolution is not None:
             x = x + high_resolution[0]

@@ -1,9 +1,9 @@
 """Memory attention of SAM v2: the features of a frame look at themselves and at what is remembered.
 
 Follows sam2/modeling/memory_attention.py and `RoPEAttention` in sam2/modeling/sam/transformer.py with the released
-settings. Two things differ in how it is
-computed, not in what: on a CPU the score matrix (4,096 x 28,736 at 1024 pixels) exists in strips only, and what is
-remembered is averaged before it is projected to values, which are four times as wide.
+settings. Two things differ in how it is computed, not in what: on a CPU the score matrix (4,096 x 28,736 at 1024
+pixels) exists in strips only, and what is remembered is averaged before it is projected to values, which are four times
+as wide.
 """
 
 import torch
@@ -20,7 +20,7 @@ fresh pages each time.
 
 
 class RotaryAttention(nn.Module):
-    """Attention with rotary positions on queries and keys. `inputs`: width of what keys and values are made of."""
+    """Attention with rotary positions on queries and keys. `inputs`: width of what becomes keys and values."""
 
     def __init__(self, channels: int, num_heads: int, inputs: int):
         super().__init__()

@@ -20,7 +20,7 @@ from samkit.models.network.sine_positions import sine_map, sine_times
 from samkit.models.network.table_cache import TableCache
 
 ABSENT_LOGIT = -1024.0
-"""What every logit becomes where the object is held to be absent."""
+"""What every logit becomes where the object is judged absent."""
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 """From a probability to what the memory encoder takes, and from a mask to logits."""
 POSITION_SHARE = 0.1
@@ -29,8 +29,11 @@ POSITION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    """channels: of a memory; memories: how many frames, the prompted one counted, have a time of their own;
-    timed_pointers, absent_embedding: 2.1 has them.
+    """
+    channels:         of a memory
+    memories:         how many frames, the prompted one counted, have a time of their own
+    timed_pointers:   whether object pointers have a time (2.1)
+    absent_embedding: whether a frame without the object is marked as such (2.1)
     """
 
     channels: int = 64
@@ -79,10 +82,9 @@ class MemorySide(nn.Module):
 
         Returns [B, h, w, Cm].
         """
-        size = tuple(16 * length for length in features_bhwc.shape[1:3])
-        logits = F.interpolate(
-            hide_absent(logits_bchw, present[:, None, None, None]), size=size, mode="bilinear", align_corners=False
-        )
+        _, h, w, _ = features_bhwc.shape
+        shown = hide_absent(logits_bchw, present[:, None, None, None])
+        logits = F.interpolate(shown, size=(16 * h, 16 * w), mode="bilinear", align_corners=False)
         memory = self.memory_encoder(features_bhwc, torch.sigmoid(logits) * MASK_SCALE + MASK_BIAS)
         if self.config.absent_embedding:
             memory = memory + torch.where(present[:, None], 0.0, self.no_obj_embed_spatial)[:, None, None]
@@ -110,9 +112,10 @@ class MemorySide(nn.Module):
         device, width = features_bhwc.device, self.config.channels
         tokens = features_bhwc.flatten(1, 2) + POSITION_SHARE * self._positions(h, w, c, device)
         remembered = [memory.flatten(1, 2).to(tokens.dtype) for memory in memories]
+        grids = [(memory.shape[1], memory.shape[2]) for memory in memories]
         positions = [
-            self._positions(*memory.shape[1:3], width, device) + self.maskmem_tpos_enc[slot]
-            for memory, slot in zip(memories, slots, strict=True)
+            self._positions(*grid, width, device) + self.maskmem_tpos_enc[slot]
+            for grid, slot in zip(grids, slots, strict=True)
         ]
         if pointers.shape[1]:
             # A pointer is as wide as several tokens of memory, and becomes as many.
@@ -120,9 +123,7 @@ class MemorySide(nn.Module):
             remembered.append(pointers.unflatten(-1, (pieces, width)).flatten(1, 2))
             positions.append(self._pointer_positions(times, c).repeat_interleave(pieces, dim=0)[None])
         table = self._rotary((h, w), (h, w), c, device)
-        memory_table = torch.cat(
-            [self._rotary(tuple(memory.shape[1:3]), (h, w), c, device) for memory in memories], dim=1
-        )
+        memory_table = torch.cat([self._rotary(grid, (h, w), c, device) for grid in grids], dim=1)
         tokens = self.memory_attention(
             tokens, torch.cat(remembered, dim=1), torch.cat(positions, dim=1), table, memory_table
         )
@@ -147,8 +148,10 @@ class MemorySide(nn.Module):
         """
         step = frame_grid[0] / grid[0], frame_grid[1] / grid[1]
         channels //= self.config.num_heads
-        make = lambda: rotary_table(*grid, channels, self.config.rope_theta, step, device)  # noqa: E731
-        return self._tables.get(("rotary", grid, frame_grid, channels), make)
+        theta = self.config.rope_theta
+        return self._tables.get(
+            ("rotary", grid, frame_grid, channels), lambda: rotary_table(*grid, channels, theta, step, device)
+        )
 
 
 def hide_absent(logits: Tensor, present: Tensor) -> Tensor:

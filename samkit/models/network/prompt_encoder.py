@@ -10,13 +10,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm
+from samkit.models.network.layers import ChannelNorm, ModuleList
 
 PADDING, BACKGROUND, FOREGROUND, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 0, 1, 2, 3
 
 
 class FourierPositions(nn.Module):
     """Positions as sines and cosines of random projections; official name `PositionEmbeddingRandom`."""
+
+    positional_encoding_gaussian_matrix: Tensor
 
     def __init__(self, channels: int):
         super().__init__()
@@ -41,7 +43,7 @@ class PromptEncoder(nn.Module):
     def __init__(self, channels: int, mask_channels: int = 16):
         super().__init__()
         self.pe_layer = FourierPositions(channels)
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
+        self.point_embeddings: ModuleList[nn.Embedding] = ModuleList(nn.Embedding(1, channels) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, channels)
         self.no_mask_embed = nn.Embedding(1, channels)
         self.mask_downscaling = nn.Sequential(

@@ -3,9 +3,12 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Table = TypeVar("Table", Tensor, tuple[Tensor, Tensor])
 
 
 class TableCache:
@@ -15,12 +18,14 @@ class TableCache:
     """
 
     def __init__(self, max_entries: int = 8):
-        self._tables: OrderedDict[Hashable, Tensor | tuple[Tensor, ...]] = OrderedDict()
+        self._tables: OrderedDict[Hashable, Any] = OrderedDict()
         self._max_entries = max_entries
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Tensor | tuple[Tensor, ...]]):
-        """The table kept under `key`, made by `make` the first time."""
+    def get(self, key: Hashable, make: Callable[[], Table]) -> Table:
+        """The table kept under `key`; `make` computes it the first time. A key always stands for the same kind of
+        table.
+        """
         if torch.is_grad_enabled():
             return make()
         with self._lock:
@@ -34,5 +39,5 @@ class TableCache:
                 self._tables.popitem(last=False)
         return table
 
-    def __deepcopy__(self, memo) -> "TableCache":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TableCache":
         return TableCache(self._max_entries)

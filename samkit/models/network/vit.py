@@ -1,9 +1,9 @@
 """The image encoder of SAM v1: a plain ViT with window attention, a few global blocks and decomposed relative
 positions.
 
-Follows segment_anything/modeling/image_encoder.py (ViTDet, https://arxiv.org/abs/2203.16527). Where gradients are off
-on a CPU, attention runs in strips that never hold a whole tokens x tokens matrix; elsewhere the relative positions are
-folded into wider queries and keys, so that no bias matrix is needed at all.
+Follows segment_anything/modeling/image_encoder.py (ViTDet, https://arxiv.org/abs/2203.16527). Blocks run in strips of
+whole rows, so that their intermediates stay in the processor's cache and the peak memory stays small. How attention is
+computed depends on where it runs: see relative_attention.py.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, FeedForward
+from samkit.models.network.layers import ChannelNorm, FeedForward, ModuleList
 from samkit.models.network.linear import Linear
+from samkit.models.network.relative_attention import attend
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.windows import ceil_to, join_strips, join_windows, partition_windows
 
 STRIP_TOKENS = 2048
 """About how many tokens go through a window block or a feed forward layer at a time."""
 
-SCORE_STRIP = 512
-"""Rows of global attention's score matrix held at a time."""
-
 
 @dataclass(frozen=True)
 class VitConfig:
-    """window_sizes: one for each of four equal groups of blocks (the official models have 14 everywhere)."""
+    """
+    patch_size:    pixels of the input that a token covers, along a side
+    native_grid:   tokens along a side of the learned position table
+    window_sizes:  one for each of four equal groups of blocks (the official models have 14 everywhere)
+    global_blocks: indices of the blocks without windows
+    hidden:        width inside the feed forward layers
+    table_rows:    of each block's relative positions, twice its window (or grid) less one
+    """
 
     channels: int
     depth: int
@@ -39,6 +44,20 @@ class VitConfig:
     neck_channels: int = 256
     hidden: int = 3072
     table_rows: tuple[int, ...] = ()
+
+    @property
+    def side_step(self) -> int:
+        """Sides that can be run are multiples of this: one token."""
+        return self.patch_size
+
+    @property
+    def feature_stride(self) -> int:
+        """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
+        return self.patch_size
+
+    @property
+    def channels_per_stage(self) -> tuple[int, ...]:
+        return (self.channels,) * 4
 
     @property
     def blocks_per_stage(self) -> tuple[int, ...]:
@@ -70,7 +89,6 @@ class RelativeAttention(nn.Module):
     def __init__(self, channels: int, num_heads: int, table_rows: int):
         super().__init__()
         self.num_heads = num_heads
-        self.scale = (channels // num_heads) ** -0.5
         self.qkv = Linear(channels, 3 * channels)
         self.proj = Linear(channels, channels)
         self.rel_pos_h = nn.Parameter(torch.zeros(table_rows, channels // num_heads))
@@ -89,45 +107,12 @@ class RelativeAttention(nn.Module):
         q_grid = q.unflatten(2, (h, w))
         rel_h = torch.einsum("bnhwd,hkd->bnhwk", q_grid, table_h).flatten(2, 3)
         rel_w = torch.einsum("bnhwd,wkd->bnhwk", q_grid, table_w).flatten(2, 3)
-        if torch.is_grad_enabled() or q.device.type != "cpu":
-            attended = self._folded(q, k, v, rel_h, rel_w)
-        elif b == 1 and h * w > SCORE_STRIP:
-            attended = self._in_strips(q, k, v, rel_h, rel_w)
-        else:
-            bias = rel_h[..., :, None] + rel_w[..., None, :]
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.flatten(-2), scale=self.scale)
-        return attended.transpose(1, 2).reshape(b, h, w, c)
-
-    def _folded(self, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
-        """q . k + rel_h + rel_w as one longer dot product: each key carries one-hot vectors of its row and column."""
-        h, w = rel_h.shape[-1], rel_w.shape[-1]
-        rows = torch.eye(h, dtype=k.dtype, device=k.device).repeat_interleave(w, dim=0)
-        columns = torch.eye(w, dtype=k.dtype, device=k.device).repeat(h, 1)
-        places = torch.cat([rows, columns], dim=1).expand(*k.shape[:2], -1, -1)
-        return F.scaled_dot_product_attention(
-            torch.cat([q * self.scale, rel_h, rel_w], dim=-1), torch.cat([k, places], dim=-1), v, scale=1.0
-        )
-
-    def _in_strips(self, q: Tensor, k: Tensor, v: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
-        """One head and `SCORE_STRIP` rows of the score matrix at a time; q, k, v: [1, heads, N, d]."""
-        _, heads, n, d = q.shape
-        h, w = rel_h.shape[-1], rel_w.shape[-1]
-        attended = torch.empty(1, n, heads, d, dtype=q.dtype).transpose(1, 2)
-        scores = torch.empty(min(SCORE_STRIP, n), h, w, dtype=q.dtype)
-        for head in range(heads):
-            keys_t, values = k[0, head].T, v[0, head]
-            for top in range(0, n, SCORE_STRIP):
-                rows = slice(top, min(top + SCORE_STRIP, n))
-                strip = scores[: rows.stop - rows.start]
-                torch.add(rel_h[0, head, rows, :, None], rel_w[0, head, rows, None, :], out=strip)
-                flat = strip.view(-1, n)
-                flat.addmm_(q[0, head, rows], keys_t, alpha=self.scale)
-                torch.softmax(flat, dim=-1, out=flat)
-                torch.mm(flat, values, out=attended[0, head, rows])
-        return attended
+        return attend(q, k, v, rel_h, rel_w).transpose(1, 2).reshape(b, h, w, c)
 
 
 class VitBlock(nn.Module):
+    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time."""
+
     def __init__(self, channels: int, num_heads: int, hidden: int, table_rows: int):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
@@ -143,20 +128,22 @@ class VitBlock(nn.Module):
         return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
 
     def _windowed(self, map_bhwc: Tensor, window: int) -> Iterator[Tensor]:
+        """The block's output, strips of whole rows of windows."""
         h, w = map_bhwc.shape[1:3]
         rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
         for top in range(0, h, rows):
             strip = map_bhwc[:, top : top + rows]
             attended = self.attn(partition_windows(self.norm1(strip), window, window))
-            yield self._project(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
+            yield self._after_attention(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
 
     def _global(self, map_bhwc: Tensor) -> Iterator[Tensor]:
+        """The block's output in strips; all tokens look at all, so attention comes first."""
         attended = self.attn(self.norm1(map_bhwc))
         rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
         for top in range(0, map_bhwc.shape[1], rows):
-            yield self._project(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
+            yield self._after_attention(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
 
-    def _project(self, attended: Tensor, shortcut: Tensor) -> Tensor:
+    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
         strip = self.attn.proj.plus(attended, shortcut)
         return self.mlp.plus(self.norm2(strip), strip)
 
@@ -172,11 +159,8 @@ class PatchEmbedding(nn.Module):
         """[B, 3, H, W] -> [B, H/patch, W/patch, C]."""
         b, _, h, w = pixels_bchw.shape
         size = self.proj.kernel_size[0]
-        patches = (
-            pixels_bchw.view(b, 3, h // size, size, w // size, size)
-            .permute(0, 2, 4, 1, 3, 5)
-            .reshape(b, h // size, w // size, -1)
-        )
+        tiles = pixels_bchw.view(b, 3, h // size, size, w // size, size)
+        patches = tiles.permute(0, 2, 4, 1, 3, 5).reshape(b, h // size, w // size, -1)
         return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
 
 
@@ -190,7 +174,7 @@ class Vit(nn.Module):
         self.config = config
         self.patch_embed = PatchEmbedding(config.patch_size, config.channels)
         self.pos_embed = nn.Parameter(torch.zeros(1, config.native_grid, config.native_grid, config.channels))
-        self.blocks = nn.ModuleList(
+        self.blocks: ModuleList[VitBlock] = ModuleList(
             VitBlock(config.channels, config.num_heads, config.hidden, rows) for rows in config.table_rows
         )
         self.neck = nn.Sequential(
@@ -222,9 +206,8 @@ class Vit(nn.Module):
         """
         tokens = self.patch_embed(pixels_bchw)
         tokens = tokens + self.position_encoding(*tokens.shape[1:3]).permute(1, 2, 0).to(tokens.dtype)
-        for block, window in zip(
-            self.blocks, self.config.block_windows(window_sizes or self.config.window_sizes), strict=True
-        ):
+        windows = self.config.block_windows(window_sizes or self.config.window_sizes)
+        for block, window in zip(self.blocks, windows, strict=True):
             tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)

@@ -38,11 +38,11 @@ def join_windows(windows: Tensor, h: int, w: int) -> Tensor:
     return joined[:, :h, :w]
 
 
-def join_strips(strips: Iterable[Tensor], shape: tuple[int, int, int, int], into: Tensor | None = None) -> Tensor:
+def join_strips(strips: Iterable[Tensor], shape: tuple[int, ...], into: Tensor | None = None) -> Tensor:
     """[B, rows, W, C] strips from top to bottom -> the map [B, H, W, C] of that shape.
 
     Without gradients each strip is written as it comes, so that only one is held at a time. `into` may be the map the
-    strips are made from, because a strip is made of its own rows alone.
+    strips are computed from, because a strip depends on its own rows alone.
     """
     if torch.is_grad_enabled():
         return torch.cat(list(strips), dim=1)
@@ -54,4 +54,6 @@ def join_strips(strips: Iterable[Tensor], shape: tuple[int, int, int, int], into
             into = strip.new_empty(shape)
         into[:, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
+    if into is None:
+        raise ValueError("a map has at least one strip")
     return into

@@ -81,7 +81,7 @@ def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
 
 def memories(folder: Path) -> dict[str, Any]:
     """The arguments of `Inputs` for what is remembered before a film: the marked pictures and the bank. Raises BadInput
-    for what is none.
+    where they can't be read.
     """
     descriptions = read_small_json(folder / PRIORS, PRIORS)
     try:
@@ -152,7 +152,7 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
 
 
 def _film_sha256(path: Path) -> str | None:
-    """The SHA-256 that a film at `path` would have, without decoding anything; None for what can be no film."""
+    """The SHA-256 that a film at `path` would have, without decoding anything; None for what is not a film."""
     try:
         if not path.is_dir():
             return _file_sha256(path)

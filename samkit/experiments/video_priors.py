@@ -11,27 +11,36 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from pydantic import Field
 
 from samkit.errors import BadInput, ParamsError, PromptError
-from samkit.experiments.measures.predicted_masks import predicted_masks
-from samkit.experiments.result import EncodeFunction, Inputs, MaskParams, Prior, Progress, Result, encode_plain
+from samkit.experiments.inputs import Inputs, Prior
+from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.measures.bank_file import bank_bytes
+from samkit.experiments.measures.mask_logits import MASK_COUNT
+from samkit.experiments.measures.pair_track import object_score
+from samkit.experiments.measures.predicted_masks import chosen_index, predict, predicted_masks
+from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.result import Mask, Metric, Result, higher, neutral
 from samkit.media.drawing import overlay
 from samkit.media.film import FilmWriter, mask_row, masks_to_json
 from samkit.media.films import Video, shrunk_size
+from samkit.media.mask_views import film_view
 from samkit.media.masks import mask_area
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.prompts import Prompts
 
+if TYPE_CHECKING:
+    from samkit.models.encoding import MaskPrediction
+    from samkit.models.memory_bank import Memory, MemoryBank
+    from samkit.models.sam import SamModel
+
 NAME = "video-priors"
-TITLE = "Video with image priors"
-QUESTION = "Can memories of pictures find the thing in a film?"
 TAKES = ("image", "prompts", "video", "priors", "bank")
 
-MASK_COUNT = 4
 FILM_SIDE = 960
 """Longest side of the film that is written, in pixels."""
 MASK_COLOR = (22, 160, 170)
@@ -43,24 +52,60 @@ CANDIDATE_SIDE = 240
 class Params(MaskParams):
     """Frames are counted from 0 in the film."""
 
-    start: int = Field(default=0, ge=0, description="first frame that is segmented")
+    start: int = Field(
+        default=0,
+        ge=0,
+        description="The first frame that is segmented.",
+        json_schema_extra=knob(step=1, unit="frames", label="Start at frame"),
+    )
     count: int | None = Field(
         default=None,
         ge=1,
-        description="how many frames; empty: to the film's end, or its beginning when running backwards",
+        description="How many frames are segmented; empty: to the film's end, or its beginning when running backwards.",
+        json_schema_extra=knob(step=1, unit="frames", label="How many"),
     )
-    backwards: bool = Field(default=False, description="run from the start towards the film's beginning")
+    backwards: bool = Field(
+        default=False,
+        description="Runs from the start towards the film's beginning.",
+        json_schema_extra=knob(label="Backwards"),
+    )
     mask_index: int | None = Field(
-        default=None, ge=0, le=3, description="which mask of the prompted picture is remembered; empty: the best"
+        default=None,
+        ge=0,
+        le=3,
+        description="The mask of the prompted picture that is remembered; empty: of masks 1 to 3 the one with the "
+        "highest predicted IoU.",
+        json_schema_extra=knob(step=1, label="Mask"),
     )
-    max_frames: int = Field(default=6, ge=0, le=6, description="maps of the last frames that are looked at")
+    max_frames: int = Field(
+        default=6,
+        ge=0,
+        le=6,
+        description="So many of the last frames' maps are looked at.",
+        json_schema_extra=knob(step=1, unit="frames", label="Frames looked at"),
+    )
     max_pointers: int = Field(
-        default=16, ge=0, le=64, description="object pointers that are looked at, those of the prompts counted"
+        default=16,
+        ge=0,
+        le=64,
+        description="So many object pointers are looked at, those of the recorded memories counted.",
+        json_schema_extra=knob(step=1, label="Object pointers looked at"),
     )
-    remember: bool = Field(default=True, description="put each frame's best mask into the frame memory")
-    skip_absent: bool = Field(default=True, description="don't remember frames whose object score is not above 0")
+    remember: bool = Field(
+        default=True,
+        description="Puts each frame's best mask into the frame memory; off: only the recorded memories count.",
+        json_schema_extra=knob(label="Remember frames"),
+    )
+    skip_absent: bool = Field(
+        default=True,
+        description="Frames whose object score is not above 0 are not remembered.",
+        json_schema_extra=knob(label="Forget frames without the object"),
+    )
     reset_every: int | None = Field(
-        default=None, ge=1, description="forget the frame memory after every so many frames; empty: never"
+        default=None,
+        ge=1,
+        description="Forgets the frame memory after every so many frames; empty: never.",
+        json_schema_extra=knob(step=1, usual=(2, 200), unit="frames", label="Reset after every"),
     )
 
 
@@ -68,30 +113,42 @@ class Params(MaskParams):
 class FrameStep:
     """One segmented frame. row: as in `FilmRun.rows`; rgb: uint8 [H, W, 3]; mask: bool [H, W]."""
 
-    row: dict
+    row: dict[str, Any]
     rgb: np.ndarray
     mask: np.ndarray
 
 
-def record(model, prior: Prior, params: Params, encode: EncodeFunction = encode_plain):
+def record(model: "SamModel", prior: Prior, params: Params, lab: LabLike) -> tuple["Memory", np.ndarray]:
     """(memory, mask bool [H, W]) of a picture with an object marked on it. Raises PromptError where nothing is
     marked.
     """
-    encoding = encode(model, prior.picture, side=params.side, fit=params.fit)
+    encoding = lab.encoding(model, prior.picture, side=params.side, fit=params.fit)
     if prior.mask is not None:
-        return model.encode_memory(encoding, prior.mask), prior.mask
+        return lab.recall(remember_mask, model, encoding, prior.mask), prior.mask
     if prior.prompts.is_empty:
         raise PromptError(f"Nothing is marked on {prior.picture.name}: place a point or a box on it first.")
-    prediction = model.predict_masks(encoding, prior.prompts)
-    index = prediction.best if prior.mask_index is None else prior.mask_index
-    return model.encode_memory(encoding, prediction, index), prediction.mask(index)
+    prediction = lab.recall(predict, model, encoding, prior.prompts)
+    index = chosen_index(prediction, prior.mask_index)
+    return lab.recall(remember_prediction, model, encoding, prediction, index), prediction.mask(index)
+
+
+def remember_mask(model: "SamModel", encoding: LazyEncoding, mask: np.ndarray) -> "Memory":
+    """The memory of a picture with a mask, bool [H, W], that is given. A step that a lab recalls, as is the next."""
+    return model.encode_memory(encoding.value, mask)
+
+
+def remember_prediction(
+    model: "SamModel", encoding: LazyEncoding, prediction: "MaskPrediction", index: int
+) -> "Memory":
+    """The memory of a picture with one of its predicted masks."""
+    return model.encode_memory(encoding.value, prediction, index)
 
 
 def all_priors(inputs: Inputs, params: Params) -> tuple[Prior, ...]:
-    """Those given, else the picture with its prompts; none where a bank is all there is."""
+    """The recorded ones, else the picture with its prompts; none where a bank is all there is."""
     if inputs.priors or (inputs.bank is not None and inputs.prompts.is_empty):
         return inputs.priors
-    return (Prior(inputs.image, inputs.prompts, params.mask_index),)
+    return (Prior(inputs.picture, inputs.prompts, params.mask_index),)
 
 
 def frame_order(params: Params, length: int) -> range:
@@ -106,8 +163,8 @@ def frame_order(params: Params, length: int) -> range:
 
 
 class FilmRun:
-    """A film being segmented. `steps` goes on where it was left; `result` can be asked for at any time and tells how
-    far it came.
+    """A film being segmented. `steps` goes on where it was left; `result` can be asked for at any time and says how far
+    it came.
 
     rows:       one dict a frame: frame, time_s, object_score, predicted_iou_0 .. 3, best, area_px, area_share,
                 remembered, ms
@@ -115,7 +172,7 @@ class FilmRun:
     candidates: one list of four COCO RLEs a frame, at `CANDIDATE_SIDE`
     """
 
-    def __init__(self, model, inputs: Inputs, params: Params, encode: EncodeFunction = encode_plain):
+    def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
         """Records the priors. Raises BadInput without a film, for a model without a memory, or where nothing is to be
         remembered.
         """
@@ -126,12 +183,14 @@ class FilmRun:
                 f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to "
                 "follow an object through a film."
             )
-        self.model, self.inputs, self.params = model, inputs, params
+        self.model, self.inputs, self.params, self.lab = model, inputs, params, lab
         self.video: Video = inputs.video
         self.order = frame_order(params, self.video.length)
-        self.rows, self.masks, self.candidates = [], [], []
+        self.rows: list[dict[str, Any]] = []
+        self.masks: list[dict[str, Any]] = []
+        self.candidates: list[list[dict[str, Any]]] = []
         start = time.perf_counter()
-        self.bank, self.prior_masks = self._remember_priors(encode)
+        self.bank, self.prior_masks = self._remember_priors()
         self.prior_ms = 1000 * (time.perf_counter() - start)
         self.first_bank = self.bank.copy()
 
@@ -171,7 +230,7 @@ class FilmRun:
             rgb = next(frames)
             encoding = self.model.encode_image(rgb, side=self.params.side, fit=self.params.fit, film=True)
             step = self.model.track(encoding, self.bank)
-            remembered = self.params.remember and not (self.params.skip_absent and step.object_score <= 0)
+            remembered = self.params.remember and not (self.params.skip_absent and object_score(step) <= 0)
             if remembered:
                 self.bank.add_frame(self.model.encode_memory(encoding, step, step.best))
             else:
@@ -180,91 +239,81 @@ class FilmRun:
                 self.bank.reset_frames()
             yield self._keep(index, rgb, step, remembered, start)
 
-    def result(self, progress: Progress | None = None) -> Result:
-        """What there is so far. Raises BadInput before the first frame.
+    def take(self, segmented: "SegmentedFilm") -> None:
+        """Let the frames be those of an earlier run with the same values."""
+        self.rows = [dict(row) for row in segmented.rows]
+        self.masks, self.candidates = list(segmented.masks), list(segmented.candidates)
+
+    def result(self, lab: LabLike | None = None) -> Result[Params]:
+        """What there is so far. lab: None for the run's own. Raises BadInput before the first frame.
 
         images:  prior_0, ..., each recorded picture with its mask; first, middle, last: frames of the film with theirs
-        masks:   prior_0, ...
+        masks:   mask_prior_0, ..., each on its recorded picture
         arrays:  memory_bank, uint8, the file that `MemoryBank.save` writes of what the film began with
-        metrics: frames, mean_object_score, present_share (of frames whose object score is above 0), mean_area_share,
+        metrics: mean_object_score, present_share (of frames whose object score is above 0), mean_area_share,
                  mean_predicted_iou
+        facts:   frames
         tables:  frames, priors, and memory_bank with the hash of that file's content
         files:   film.mp4 with the masks drawn in, masks.json (COCO RLE per frame)
         """
         if not self.rows:
             raise BadInput("No frame has been segmented yet: let the run go on first.")
-        rows = self.rows
-        mean = lambda name: float(np.mean([row[name] for row in rows]))  # noqa: E731
-        metrics = {
-            "frames": float(len(rows)),
-            "present_share": float(np.mean([row["object_score"] > 0 for row in rows])),
-        }
-        metrics |= {
-            "mean_object_score": mean("object_score"),
-            "mean_area_share": mean("area_share"),
-            "mean_predicted_iou": mean("predicted_iou"),
-        }
-        priors = all_priors(self.inputs, self.params)
-        shown = {
-            f"prior_{i}": overlay(prior.picture.rgb, mask, MASK_COLOR)
-            for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))
-        }
-        for name, place in (("first", 0), ("middle", len(rows) // 2), ("last", -1)):
-            row = self.masks[place]
-            shown[name] = overlay(*_shrunk(self.video.frame(row["frame"]), rle_to_mask(row["rle"])), MASK_COLOR)
-        table = [
-            {
-                "prior": i,
-                "picture": prior.picture.name,
-                "prompts": prior.prompts.to_json(),
-                "film_frame": prior.film_frame,
-                "area_px": mask_area(mask),
-            }
-            for i, (prior, mask) in enumerate(zip(priors, self.prior_masks, strict=True))
-        ]
+        priors = list(zip(all_priors(self.inputs, self.params), self.prior_masks, strict=True))
+        bank = {"sha256": self.first_bank.sha256, "memories": len(self.first_bank.prompts)}
         return Result(
             NAME,
             self.params,
-            images=shown,
-            masks={f"prior_{i}": mask for i, mask in enumerate(self.prior_masks)},
-            arrays={"memory_bank": bank_file(self.first_bank)},
-            metrics=metrics,
+            images=self._images(priors),
+            masks={f"mask_prior_{i}": Mask(mask, "prior", i) for i, (_, mask) in enumerate(priors)},
+            arrays={"memory_bank": np.frombuffer(bank_bytes(self.first_bank), np.uint8)},
+            metrics=_metrics(self.rows),
+            facts={"frames": len(self.rows)},
             tables={
-                "frames": rows,
-                "priors": table,
-                "memory_bank": [{"sha256": self.first_bank.sha256, "memories": len(self.first_bank.prompts)}],
+                "frames": self.rows,
+                "priors": [_prior_row(i, prior, mask) for i, (prior, mask) in enumerate(priors)],
+                "memory_bank": [bank],
             },
             timings={
                 "priors_ms": self.prior_ms,
-                "frames_ms": float(sum(row["ms"] for row in rows)),
-                "frame_ms": mean("ms"),
+                "frames_ms": float(sum(row["ms"] for row in self.rows)),
+                "frame_ms": _mean(self.rows, "ms"),
             },
-            files={"film.mp4": self.film(progress), "masks.json": masks_to_json(self.masks)},
+            files={"film.mp4": self.film(lab), "masks.json": masks_to_json(self.masks)},
         )
 
-    def film(self, progress: Progress | None = None) -> bytes:
-        """An MP4 file of the frames segmented so far, in the film's own order, with their masks drawn in."""
-        report = progress or (lambda share, line: None)
+    def film(self, lab: LabLike | None = None) -> bytes:
+        """An MP4 file of the frames segmented so far, in the film's own order, with their masks drawn in. lab: None for
+        the run's own.
+        """
+        lab = lab or self.lab
         rows = sorted(self.masks, key=lambda row: row["frame"])
         with tempfile.TemporaryDirectory(prefix="samkit-film-") as folder:
             path = Path(folder) / "film.mp4"
             frames = self.video.frames(rows[0]["frame"], rows[-1]["frame"] + 1)
             with FilmWriter(path, self.video.fps) as writer:
                 for done, (rgb, row) in enumerate(zip(frames, rows, strict=True)):
-                    report(done / len(rows), f"Writing the film, frame {done + 1} of {len(rows)}")
-                    writer.add(overlay(*_shrunk(rgb, rle_to_mask(row["rle"])), MASK_COLOR))
+                    lab.report(done / len(rows), f"Writing the film, frame {done + 1} of {len(rows)}")
+                    writer.add(film_view(rgb, rle_to_mask(row["rle"]), FILM_SIDE, MASK_COLOR))
             return path.read_bytes()
 
-    def _remember_priors(self, encode: EncodeFunction):
+    def _images(self, priors: list[tuple[Prior, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Recorded pictures and three frames, each with its mask."""
+        images = {f"prior_{i}": overlay(prior.picture.rgb, mask, MASK_COLOR) for i, (prior, mask) in enumerate(priors)}
+        for name, place in (("first", 0), ("middle", len(self.masks) // 2), ("last", -1)):
+            row = self.masks[place]
+            images[name] = film_view(self.video.frame(row["frame"]), rle_to_mask(row["rle"]), FILM_SIDE, MASK_COLOR)
+        return images
+
+    def _remember_priors(self) -> tuple["MemoryBank", list[np.ndarray]]:
         from samkit.models.memory_bank import MemoryBank
 
         params = self.params
         bank = MemoryBank(params.max_frames, params.max_pointers)
-        for known in self.inputs.bank.prompts if self.inputs.bank is not None else ():
-            bank.add_prompt(known.memory, prior=known.prior, frame=known.frame)
+        for kept in self.inputs.bank.prompts if self.inputs.bank is not None else ():
+            bank.add_prompt(kept.memory, prior=kept.prior, frame=kept.frame)
         masks = []
         for prior in all_priors(self.inputs, self.params):
-            memory, mask = record(self.model, prior, params, encode)
+            memory, mask = record(self.model, prior, params, self.lab)
             if prior.film_frame is None:
                 bank.add_prompt(memory, prior=True)
             else:
@@ -277,14 +326,14 @@ class FilmRun:
             )
         return bank, masks
 
-    def _keep(self, index: int, rgb: np.ndarray, step, remembered: bool, start: float) -> FrameStep:
+    def _keep(self, index: int, rgb: np.ndarray, step: "MaskPrediction", remembered: bool, start: float) -> FrameStep:
         best = step.best
         full = predicted_masks(step, rgb, Prompts(), refine=self.params.refine_edges)[best]
-        thumb = shrunk_size(rgb.shape[:2], CANDIDATE_SIDE)
+        thumb = shrunk_size((rgb.shape[0], rgb.shape[1]), CANDIDATE_SIDE)
         self.candidates.append([mask_to_rle(step.mask(i, thumb)) for i in range(MASK_COUNT)])
-        score, area = float(step.object_score), mask_area(full)
+        score, area = object_score(step), mask_area(full)
         self.masks.append(mask_row(index, full, object_score=score, predicted_iou=float(step.iou[best])))
-        row = {"frame": index, "time_s": float(self.video.timestamps[index]), "object_score": score}
+        row: dict[str, Any] = {"frame": index, "time_s": float(self.video.timestamps[index]), "object_score": score}
         row |= {f"predicted_iou_{i}": float(value) for i, value in enumerate(step.iou)}
         row |= {
             "best": best,
@@ -297,32 +346,53 @@ class FilmRun:
         return FrameStep(self.rows[-1], rgb, full)
 
 
-def run(
-    model, inputs: Inputs, params: Params, *, encode: EncodeFunction = encode_plain, progress: Progress | None = None
-) -> Result:
+@dataclass(frozen=True)
+class SegmentedFilm:
+    """What a whole run gave, small enough to remember: as `FilmRun.rows`, `FilmRun.masks` and `FilmRun.candidates`."""
+
+    rows: tuple[dict[str, Any], ...]
+    masks: tuple[dict[str, Any], ...]
+    candidates: tuple[list[dict[str, Any]], ...]
+
+
+def segment_film(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> SegmentedFilm:
+    """Every frame of a run. A step that a lab recalls."""
+    film = FilmRun(model, inputs, params, lab)
+    for _ in film.steps():
+        lab.report(film.done / len(film.order), film.line)
+    return SegmentedFilm(tuple(film.rows), tuple(film.masks), tuple(film.candidates))
+
+
+def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
     """Record the priors and segment the whole film. See `FilmRun.result` for what comes out; memory stays flat however
     long the film is.
     """
-    report = progress or (lambda share, line: None)
-    report(0.0, "Recording memories")
-    film = FilmRun(model, inputs, params, encode)
-    for _ in film.steps():
-        report(0.9 * film.done / len(film.order), film.line)
-    return film.result(lambda share, line: report(0.9 + 0.1 * share, line))
+    lab.report(0.0, "Recording memories")
+    film = FilmRun(model, inputs, params, lab)
+    segmented = lab.recall(segment_film, model, inputs, params, lab.span(0.0, 0.9))
+    film.take(segmented)
+    return film.result(lab.span(0.9, 1.0))
 
 
-def _shrunk(rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Picture and mask at the size of the film that is written."""
-    size = shrunk_size(mask.shape, FILM_SIDE)
-    if size == mask.shape:
-        return rgb, mask
-    small = cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
-    return cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), small.astype(bool)
+def _metrics(rows: list[dict[str, Any]]) -> dict[str, Metric]:
+    """rows: one a frame."""
+    return {
+        "present_share": higher(np.mean([row["object_score"] > 0 for row in rows]), key=True),
+        "mean_object_score": higher(_mean(rows, "object_score"), key=True),
+        "mean_area_share": neutral(_mean(rows, "area_share"), key=True),
+        "mean_predicted_iou": higher(_mean(rows, "predicted_iou"), key=True),
+    }
 
 
-def bank_file(bank) -> np.ndarray:
-    """uint8 [bytes]: the file that `bank.save` writes."""
-    with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
-        path = Path(folder) / "bank.safetensors"
-        bank.save(path)
-        return np.frombuffer(path.read_bytes(), np.uint8)
+def _mean(rows: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
+
+
+def _prior_row(index: int, prior: Prior, mask: np.ndarray) -> dict[str, Any]:
+    return {
+        "prior": index,
+        "picture": prior.picture.name,
+        "prompts": prior.prompts.to_json(),
+        "film_frame": prior.film_frame,
+        "area_px": mask_area(mask),
+    }

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 
 from samkit.media.colormaps import Colormap, apply_table, colormap_table
+from samkit.media.drawing import overlay
+from samkit.media.films import shrunk_size
 
 VIEW_SIDE_PX = 1024
 CONTOUR_COLOR = (255, 64, 129)
@@ -49,3 +51,14 @@ def view_outlined(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def binary_view(mask: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 3]: the bool [H, W] mask in white on black."""
     return cv2.cvtColor(np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255), cv2.COLOR_GRAY2RGB)
+
+
+def film_view(rgb: np.ndarray, mask: np.ndarray, max_side: int, color: tuple[int, int, int]) -> np.ndarray:
+    """uint8 [h, w, 3], at most `max_side` pixels a side: a frame, uint8 [H, W, 3], with the bool [H, W] mask laid over
+    it in that RGB colour, for a film that is written.
+    """
+    height, width = shrunk_size((mask.shape[0], mask.shape[1]), max_side)
+    if mask.shape != (height, width):
+        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+    return overlay(rgb, mask, color)

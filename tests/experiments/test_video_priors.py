@@ -12,8 +12,8 @@ import pytest
 
 import samkit
 from samkit.errors import BadInput, ParamsError, PromptError
+from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import build_params
-from samkit.experiments.result import Inputs, Prior
 from samkit.experiments.video_priors import FilmRun, Params, frame_order, run
 from samkit.media.film import masks_from_json
 from samkit.media.pictures import Picture
@@ -22,6 +22,7 @@ from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
@@ -40,13 +41,11 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, film):
-    """Random, of a seed that holds the object to be present on some frames and absent on none, so that masks are not
-    empty.
-    """
+    """Random, of a seed that judges the object present on all frames, so that masks are not empty."""
     folder = tmp_path_factory.mktemp("models")
     for seed in range(60):
         loaded = samkit.load_model(save_random_model(folder / f"{seed}.safetensors", SMALL_SAM2, seed), device="cpu")
-        result = run(loaded, Inputs(PICTURE, CLICK, video=film), Params())
+        result = run(loaded, Inputs(PICTURE, CLICK, video=film), Params(), Lab())
         if min(row["object_score"] for row in result.tables["frames"]) > 0 and all(
             mask.any() for mask in masks_from_json(result.files["masks.json"]).values()
         ):
@@ -83,7 +82,7 @@ def same(a, b) -> bool:
 
 
 def test_frames_are_what_the_model_gives_step_by_step(model, film, inputs):
-    result = run(model, inputs, Params())
+    result = run(model, inputs, Params(), Lab())
     assert same(masks_of(result), by_hand(model, film, [(PICTURE, CLICK)], range(9)))
     rows = result.tables["frames"]
     assert [row["frame"] for row in rows] == list(range(9)) and [row["time_s"] for row in rows] == pytest.approx(
@@ -97,20 +96,20 @@ def test_frames_are_what_the_model_gives_step_by_step(model, film, inputs):
             == row[f"predicted_iou_{row['best']}"]
             == max(row[f"predicted_iou_{i}"] for i in (1, 2, 3))
         )
-    assert result.metrics["frames"] == 9 and result.metrics["present_share"] == 1.0
-    assert result.metrics["mean_area_share"] == pytest.approx(np.mean([row["area_share"] for row in rows]))
+    assert result.facts["frames"] == 9 and result.value("present_share") == 1.0
+    assert result.value("mean_area_share") == pytest.approx(np.mean([row["area_share"] for row in rows]))
     json.dumps(result.tables)
 
 
 def test_the_film_that_is_written_shows_every_frame(model, inputs, tmp_path):
-    result = run(model, inputs, Params(start=2, count=5, backwards=False))
+    result = run(model, inputs, Params(start=2, count=5, backwards=False), Lab())
     (tmp_path / "film.mp4").write_bytes(result.files["film.mp4"])
     written = open_video(tmp_path / "film.mp4")
     assert written.length == 5 and written.size == (64, 96) and written.fps == pytest.approx(10)
 
 
 def test_backwards_is_the_film_in_the_other_order(model, film, inputs):
-    result = run(model, inputs, Params(start=7, count=4, backwards=True))
+    result = run(model, inputs, Params(start=7, count=4, backwards=True), Lab())
     assert [row["frame"] for row in result.tables["frames"]] == [7, 6, 5, 4]
     assert same(masks_of(result), by_hand(model, film, [(PICTURE, CLICK)], [7, 6, 5, 4]))
 
@@ -131,39 +130,40 @@ def test_which_frames_are_segmented(params, order):
 
 def test_several_memories_and_limits_reach_the_bank(model, film):
     priors = (Prior(PICTURE, CLICK), Prior(OTHER, Prompts(boxes=[(0.2, 0.2, 0.8, 0.8)])))
-    result = run(model, Inputs(PICTURE, CLICK, video=film, priors=priors), Params(max_frames=2, max_pointers=4))
+    result = run(model, Inputs(PICTURE, CLICK, video=film, priors=priors), Params(max_frames=2, max_pointers=4), Lab())
     expected = by_hand(
         model, film, [(prior.picture, prior.prompts) for prior in priors], range(9), max_frames=2, max_pointers=4
     )
-    assert same(masks_of(result), expected) and set(result.masks) == {"prior_0", "prior_1"}
+    assert same(masks_of(result), expected) and set(result.masks) == {"mask_prior_0", "mask_prior_1"}
     assert not same(
-        masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params()))
+        masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params(), Lab()))
     )
 
 
 def test_a_memory_can_be_a_mask(model, film):
     mask = np.zeros(PICTURE.size, bool)
     mask[20:50, 30:80] = True
-    result = run(model, Inputs(PICTURE, video=film, priors=(Prior(PICTURE, mask=mask),)), Params(count=2))
-    assert np.array_equal(result.masks["prior_0"], mask) and result.metrics["frames"] == 2
+    result = run(model, Inputs(PICTURE, video=film, priors=(Prior(PICTURE, mask=mask),)), Params(count=2), Lab())
+    assert np.array_equal(result.masks["mask_prior_0"].pixels, mask) and result.facts["frames"] == 2
 
 
 def test_frames_of_the_film_are_remembered_where_they_lie(model, film):
     picture = film.picture(4)
     memories = FilmRun(
-        model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2)
+        model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2), Lab()
     ).bank.prompts
     assert [prompt.frame for prompt in memories] == [3]
     memories = FilmRun(
         model,
         Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)),
         Params(start=6, backwards=True),
+        Lab(),
     ).bank.prompts
     assert [prompt.frame for prompt in memories] == [3]
 
 
 def test_without_remembering_only_the_memories_count(model, film, inputs):
-    result = run(model, inputs, Params(remember=False))
+    result = run(model, inputs, Params(remember=False), Lab())
     assert not any(row["remembered"] for row in result.tables["frames"])
     bank = MemoryBank()
     encoding = model.encode_image(PICTURE.rgb)
@@ -173,14 +173,16 @@ def test_without_remembering_only_the_memories_count(model, film, inputs):
 
 
 def test_a_bank_that_was_saved_gives_the_same_masks(model, film, inputs, tmp_path):
-    result = run(model, inputs, Params(count=4))
+    result = run(model, inputs, Params(count=4), Lab())
     (tmp_path / "bank").write_bytes(result.arrays["memory_bank"].tobytes())
-    again = run(model, Inputs(film.picture(0), video=film, bank=MemoryBank.load(tmp_path / "bank")), Params(count=4))
+    again = run(
+        model, Inputs(film.picture(0), video=film, bank=MemoryBank.load(tmp_path / "bank")), Params(count=4), Lab()
+    )
     assert same(masks_of(result), masks_of(again)) and not again.masks
 
 
 def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
-    whole, film = run(model, inputs, Params()), FilmRun(model, inputs, Params())
+    whole, film = run(model, inputs, Params(), Lab()), FilmRun(model, inputs, Params(), Lab())
     with pytest.raises(BadInput, match="No frame"):
         film.result()
     steps = film.steps()
@@ -188,15 +190,41 @@ def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
         next(steps)
     steps.close()
     part = film.result()
-    assert part.metrics["frames"] == 3 and not film.finished and "Frame 3 of 9" in film.line and film.seconds_left() > 0
+    assert part.facts["frames"] == 3 and not film.finished and "Frame 3 of 9" in film.line and film.seconds_left() > 0
     for _ in film.steps():
         pass
     assert film.finished and same(masks_of(film.result()), masks_of(whole))
 
 
+def test_every_mask_lies_on_its_recorded_picture(model, film):
+    priors = (Prior(PICTURE, CLICK), Prior(OTHER, CLICK), Prior(film.picture(3), CLICK, film_frame=3))
+    result = run(model, Inputs(PICTURE, video=film, priors=priors), Params(count=2), Lab())
+    assert [(mask.on, mask.index) for mask in result.masks.values()] == [("prior", index) for index in range(3)]
+    for mask in result.masks.values():
+        assert mask.pixels.shape == priors[mask.index].picture.size
+
+
+def test_a_memory_is_recorded_once(model, inputs, calls):
+    lab = Lab()
+    FilmRun(model, inputs, Params(), lab)
+    assert calls.taken() == {"encode_image": 1, "predict_masks": 1, "encode_memory": 1}
+    for params in (Params(start=3), Params(backwards=True, start=4), Params(max_frames=1, reset_every=2)):
+        FilmRun(model, inputs, params, lab)
+    assert not calls.taken()
+
+
+def test_a_run_that_goes_on_shows_its_film_again_without_the_model(model, inputs, calls):
+    film = FilmRun(model, inputs, Params(count=2), Lab())
+    for _ in film.steps():
+        pass
+    calls.clear()
+    first, again = film.result(), film.result(Lab())
+    assert not calls.taken() and first.metrics == again.metrics and same(masks_of(first), masks_of(again))
+
+
 def test_progress_goes_from_nothing_to_all(model, inputs):
     seen = []
-    run(model, inputs, Params(count=3), progress=lambda share, line: seen.append((share, line)))
+    run(model, inputs, Params(count=3), Lab(progress=lambda share, line: seen.append((share, line))))
     shares = [share for share, _ in seen]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] <= 1 and any("s left" in line for _, line in seen)
 
@@ -214,7 +242,7 @@ def test_frames_are_let_go_as_the_film_runs(model, tmp_path):
 
     film.frame = watched
     counts = []
-    for _ in FilmRun(model, Inputs(PICTURE, CLICK, video=film), Params()).steps():
+    for _ in FilmRun(model, Inputs(PICTURE, CLICK, video=film), Params(), Lab()).steps():
         gc.collect()
         counts.append(sum(reference() is not None for reference in alive))
     assert len(counts) == 20 and max(counts) <= 2
@@ -224,10 +252,8 @@ def test_frames_are_let_go_as_the_film_runs(model, tmp_path):
 def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind, monkeypatch):
     from PIL import Image
 
-    from samkit.tracking.bundle.bundle import film_inputs
-
     if kind == "large file":
-        monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
+        monkeypatch.setattr("samkit.tracking.bundle.film_inputs.MAX_KEPT_FILM_BYTES", 10)
     if kind == "folder":
         for index, rgb in enumerate(FRAMES):
             (tmp_path / "frames").mkdir(exist_ok=True)
@@ -244,7 +270,7 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
         Prior(video.picture(1), CLICK, film_frame=1),
     )
     given = Inputs(PICTURE, CLICK, video=video, priors=priors)
-    result = run(model, given, Params(count=4, skip_absent=False))
+    result = run(model, given, Params(count=4, skip_absent=False), Lab())
     write_bundle(tmp_path / "run", result=result, inputs=given, model_info=model.info, device="cpu", dtype="float32")
     bundle = read_bundle(tmp_path / "run")
     outcome = replay(bundle, model=model)
@@ -254,14 +280,12 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
 
 
 def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypatch):
-    from samkit.tracking.bundle.bundle import film_inputs
-
-    monkeypatch.setattr(film_inputs, "MAX_KEPT_FILM_BYTES", 10)
+    monkeypatch.setattr("samkit.tracking.bundle.film_inputs.MAX_KEPT_FILM_BYTES", 10)
     path = write_film_file(tmp_path / "mine.mp4", FRAMES)
     given = Inputs(PICTURE, CLICK, video=open_video(path))
     write_bundle(
         tmp_path / "run",
-        result=run(model, given, Params(count=2)),
+        result=run(model, given, Params(count=2), Lab()),
         inputs=given,
         model_info=model.info,
         device="cpu",
@@ -276,7 +300,7 @@ def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypat
 
 
 def test_a_changed_mask_is_found_in_the_replay(model, inputs, tmp_path):
-    result = run(model, inputs, Params(count=3))
+    result = run(model, inputs, Params(count=3), Lab())
     rows = json.loads(result.files["masks.json"])
     rows["frames"][1]["rle"] = rows["frames"][0]["rle"]
     spoilt = replace(result, files=result.files | {"masks.json": json.dumps(rows).encode()})
@@ -287,15 +311,15 @@ def test_a_changed_mask_is_found_in_the_replay(model, inputs, tmp_path):
 
 def test_what_is_refused(model, film, inputs, tmp_path):
     with pytest.raises(BadInput, match="no film"):
-        run(model, Inputs(PICTURE, CLICK), Params())
+        run(model, Inputs(PICTURE, CLICK), Params(), Lab())
     with pytest.raises(PromptError, match=r"Nothing is marked on a\.png"):
-        run(model, Inputs(PICTURE, video=film), Params())
+        run(model, Inputs(PICTURE, video=film), Params(), Lab())
     with pytest.raises(ParamsError, match="can't start at frame 9"):
-        run(model, inputs, Params(start=9))
+        run(model, inputs, Params(start=9), Lab())
     with pytest.raises(ParamsError, match="max_frames"):
         build_params(Params, {"max_frames": 7})
     one = samkit.load_model(save_random_model(tmp_path / "one.safetensors", SMALL_SAM1), device="cpu")
     with pytest.raises(BadInput, match="choose a SAM v2"):
-        run(one, inputs, Params())
+        run(one, inputs, Params(), Lab())
     with pytest.raises(PromptError, match="Nothing is remembered"):
-        run(model, Inputs(PICTURE, video=film, bank=MemoryBank()), Params())
+        run(model, Inputs(PICTURE, video=film, bank=MemoryBank()), Params(), Lab())

@@ -15,7 +15,8 @@ import torch
 
 import samkit
 from samkit.experiments import position_encoding
-from samkit.experiments.result import Inputs
+from samkit.experiments.inputs import Inputs
+from samkit.work.lab import Lab
 from tests.parity.official import (
     SAM1_SIZES,
     SAM2_SIZES,
@@ -160,13 +161,13 @@ def compare_positions(pair: Pair, grid: tuple[int, int], window_tiling: bool = T
                 else torch.zeros(1, table.shape[1], 1, 1)
             )
             theirs = Hiera._get_pos_embed(SimpleNamespace(pos_embed=table, pos_embed_window=windows), grid)[0].numpy()
-    measured = {}
+    lab = Lab()
 
     def arrays(channel: int) -> dict[str, np.ndarray]:
         params = position_encoding.Params(
             height=height, width=width, window_tiling=window_tiling, channel=channel, row=0, column=0
         )
-        return position_encoding.run(pair.model, Inputs(), params, measured=measured).arrays
+        return position_encoding.run(pair.model, Inputs(), params, lab).arrays
 
     ours = [arrays(channel) for channel in range(theirs.shape[-1])]
     assert all(array.dtype == np.float32 and array.shape == grid for each in ours for array in each.values())

@@ -64,18 +64,18 @@ class Official:
         encoder = model.prompt_encoder if is_v1 else model.sam_prompt_encoder
         points = torch.tensor([[POINT_XY]]) * self.side
         sparse, dense = encoder(points=(points, torch.ones(1, 1, dtype=torch.int)), boxes=None, masks=None)
-        given = {
+        embeddings = {
             "image_pe": encoder.get_dense_pe(),
             "sparse_prompt_embeddings": sparse,
             "dense_prompt_embeddings": dense,
             "multimask_output": True,
         }
         if is_v1:
-            model.mask_decoder(image_embeddings=self.features, **given)
+            model.mask_decoder(image_embeddings=self.features, **embeddings)
         else:
             low = self.features[-1] + model.no_mem_embed.view(1, -1, 1, 1)
             model.sam_mask_decoder(
-                image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **given
+                image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **embeddings
             )
 
 

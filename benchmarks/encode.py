@@ -1,9 +1,8 @@
-"""samkit beside its peers: time and peak memory of loading, encoding and prompting, same random weights, float32 unless
-said.
+"""samkit beside its peers: time and peak memory of loading, encoding and prompting, with the same random weights, in
+float32 unless asked otherwise.
 
     python -m benchmarks.encode --models vit_b tiny --rounds 7
-    python -m benchmarks.encode --models tiny --tuned            # every process with glibc and torch set to keep their
-    pages
+    python -m benchmarks.encode --models tiny --tuned       # glibc and torch keep their pages in every process
 
 Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time
 (so that a machine whose speed drifts slows all alike). Ratios are medians of the ratios within a round. Official is

@@ -1,8 +1,10 @@
 """Following an object: time per frame beside the official video predictor, and memory over a long film.
 
-    python -m benchmarks.video speed --model tiny --frames 14          # same random weights, frames taken in turns;
-    about 3 minutes on two cores python -m benchmarks.video memory --model nano-sam2 --frames 1000  # resident memory
-    every 100 frames; about 2 minutes
+    python -m benchmarks.video speed --model tiny --frames 14
+    python -m benchmarks.video memory --model nano-sam2 --frames 1000
+
+Speed takes about 3 minutes on two cores: same random weights, frames in turns. Memory, resident after every 100 frames,
+takes about 2 minutes.
 
 Speed is of a frame with everything in it (encode, memory attention, decode, memory encoder), once the memory is full: 7
 maps; it takes 16 frames until the pointers are, which cost next to nothing. The official predictor gets its frames

@@ -1,3 +1,4 @@
-"""How the embedded checkpoints are made: data to cache to training to file, and the figures on their cards. See
-README.md.
+"""How the embedded checkpoints are made: data to cache to training to file, and the figures on their cards.
+
+See README.md.
 """

@@ -86,7 +86,7 @@ def place(
     matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0]]) @ np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0])
     matrix[:, 2] = np.array(centre) - matrix[:, :2] @ (width / 2, height / 2)
     if size < 0.5:
-        # A warp takes single pixels, so what shrinks a lot is first made smaller by areas.
+        # A warp takes single pixels, so what shrinks a lot is shrunk by areas first.
         shrunken = max(1, round(width * size)), max(1, round(height * size))
         rgb, alpha = (cv2.resize(layer, shrunken, interpolation=cv2.INTER_AREA) for layer in (rgb, alpha))
         matrix[:, :2] @= np.diag([width / shrunken[0], height / shrunken[1]])

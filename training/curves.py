@@ -1,7 +1,7 @@
 """Learning curves from the logs of one or more runs, as an SVG picture: the later runs go on where the ones before them
 ended.
 
-python -m training.curves curves.svg RUN RUN2
+    python -m training.curves curves.svg RUN RUN2
 """
 
 import argparse
@@ -29,7 +29,7 @@ def read_log(path: Path) -> list[Point]:
     points = []
     for line in path.read_text().splitlines():
         if match := LINE.match(line):
-            figures = {found["name"].strip(): float(found["value"]) for found in FIGURE.finditer(match["figures"])}
+            figures = {figure["name"].strip(): float(figure["value"]) for figure in FIGURE.finditer(match["figures"])}
             points.append(Point(int(match["pictures"]), int(match["side"]), figures))
     return points
 

@@ -215,16 +215,16 @@ def main() -> None:
     print(f"{arguments.name}: {len(items)} objects in as many pictures")
     settings = [Setting(side=side) for side in arguments.side or ()]
     settings += [Setting(windows=tuple(int(window) for window in text.split(","))) for text in arguments.windows or ()]
-    found = {}
+    by_setting = {}
     for setting in settings or [NATIVE]:
         figures, masks = evaluate(model, items, setting)
-        found[str(setting)] = figures
+        by_setting[str(setting)] = figures
         print(f"{setting}\n{format_table(beside_refined(figures))}", flush=True)
-    if len(found) > 1:
-        print(format_table(found))
+    if len(by_setting) > 1:
+        print(format_table(by_setting))
     if arguments.json:
         known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-        for title, figures in found.items():
+        for title, figures in by_setting.items():
             known[arguments.name if title == str(NATIVE) else f"{arguments.name}, {title}"] = {
                 "objects": len(items),
                 **figures,

@@ -2,14 +2,14 @@
 functions.
 
     python -m training.evaluate_video nano-sam2 --data ../shared/data/train_video
-    python -m training.evaluate_video nano-sam2 --data ../shared/data/train_video --json figures.json --pictures
-    sheet.png
+    python -m training.evaluate_video nano-sam2 --data FOLDER --json figures.json --pictures sheet.png
 
 The folder is laid out as DAVIS: JPEGImages/SEQUENCE/*.jpg and Annotations/SEQUENCE/*.png, index masks, 255 counts for
-nothing, a frame without a mask is not judged. Each object is given by its mask on the first frame that has it, and
-judged on the annotated frames after that but the last, as in the DAVIS challenge. Where several objects claim a pixel,
-the one with the highest logit has it. An object's figures are means over its frames, those of all are means over
-objects.
+nothing, a frame without a mask is not judged. Each object is prompted by its mask on the first frame that has it, and
+judged on the annotated frames after that but the last, as in the DAVIS challenge.
+
+Where several objects claim a pixel, the one with the highest logit has it. An object's figures are means over its
+frames, those of all are means over objects.
 """
 
 import argparse
@@ -75,14 +75,14 @@ def read_sequence(root: Path, name: str) -> Iterator[Frame]:
 
 
 def follow(model: samkit.SamModel, frames: Iterator[Frame]) -> Iterator[tuple[Frame, dict[int, bool], np.ndarray]]:
-    """Yields each frame with {object: whether the model holds it to be there}, of the objects that were given on an
-    earlier frame, and what it says of every
-    pixel: uint8 [H, W] of object numbers, 0 for none."""
+    """Yields each frame with {object: whether the model judges it present}, of the objects that were prompted on an
+    earlier frame, and the object in every pixel: uint8 [H, W] of object numbers, 0 for none.
+    """
     banks: dict[int, samkit.MemoryBank] = {}
     for frame in frames:
         encoding = model.encode_image(frame.rgb, film=True)
-        found = np.zeros(frame.rgb.shape[:2], np.uint8)
-        highest = np.zeros(found.shape, np.float32)
+        labels = np.zeros(frame.rgb.shape[:2], np.uint8)
+        highest = np.zeros(labels.shape, np.float32)
         present = {}
         for number, bank in banks.items():
             step = model.track(encoding, bank)
@@ -90,11 +90,11 @@ def follow(model: samkit.SamModel, frames: Iterator[Frame]) -> Iterator[tuple[Fr
             present[number] = step.object_score > 0
             logits = step.logits_at(step.best)
             claimed = logits > highest
-            found[claimed], highest[claimed] = number, logits[claimed]
+            labels[claimed], highest[claimed] = number, logits[claimed]
         for number in new_objects(frame.ids, banks):
             banks[number] = samkit.MemoryBank()
             banks[number].add_prompt(model.encode_memory(encoding, frame.ids == number))
-        yield frame, present, found
+        yield frame, present, labels
 
 
 def new_objects(ids: np.ndarray | None, known) -> list[int]:
@@ -106,20 +106,20 @@ def new_objects(ids: np.ndarray | None, known) -> list[int]:
 
 
 def judge_sequence(model: samkit.SamModel, root: Path, name: str) -> tuple[list[ObjectFigures], np.ndarray]:
-    """Figures of every object that has a frame to be judged on, and a strip of frames with what was found."""
+    """Figures of every object that has a frame to be judged on, and a strip of frames with the predicted masks."""
     last = max((index for index, frame in enumerate(read_sequence(root, name)) if frame.ids is not None), default=0)
     rows: dict[int, list[tuple[float, float, bool]]] = {}
     painted = []
-    for index, (frame, present, found) in enumerate(follow(model, read_sequence(root, name))):
-        painted.append(paint(frame, found))
+    for index, (frame, present, labels) in enumerate(follow(model, read_sequence(root, name))):
+        painted.append(paint(frame, labels))
         if frame.ids is None or index == last:
             continue
         void = frame.ids == VOID
         for number, there in present.items():
             target = frame.ids == number
             row = (
-                region_similarity(found == number, target, void),
-                boundary_similarity(found == number, target, void),
+                region_similarity(labels == number, target, void),
+                boundary_similarity(labels == number, target, void),
                 not there and target.any(),
             )
             rows.setdefault(number, []).append(row)
@@ -130,13 +130,12 @@ def judge_sequence(model: samkit.SamModel, root: Path, name: str) -> tuple[list[
     return figures, np.hstack([painted[at] for at in np.linspace(0, len(painted) - 1, SHEET_FRAMES).astype(int)])
 
 
-def paint(frame: Frame, found: np.ndarray, height: int = 120, width: int = 180) -> np.ndarray:
-    """uint8 [120, 180, 3]: the frame with found objects in colour and the wanted ones outlined in white."""
+def paint(frame: Frame, labels: np.ndarray, height: int = 120, width: int = 180) -> np.ndarray:
+    """uint8 [120, 180, 3]: the frame with the predicted objects in colour and the true ones outlined in white."""
     painted = frame.rgb.copy()
-    for number in np.unique(found[found > 0]):
-        painted[found == number] = (
-            0.5 * painted[found == number] + 0.5 * np.array(COLOURS[number % len(COLOURS)])
-        ).astype(np.uint8)
+    for number in np.unique(labels[labels > 0]):
+        colour, pixels = np.array(COLOURS[number % len(COLOURS)]), labels == number
+        painted[pixels] = (0.5 * painted[pixels] + 0.5 * colour).astype(np.uint8)
     for number in new_objects(frame.ids, ()):
         outlines, _ = cv2.findContours((frame.ids == number).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(painted, outlines, -1, (255, 255, 255), 2)
@@ -153,19 +152,19 @@ def paint(frame: Frame, found: np.ndarray, height: int = 120, width: int = 180) 
 
 def means(figures: list[ObjectFigures]) -> dict[str, dict[str, float]]:
     """Of all objects, and of those in sequences that training leaves out."""
-    found = {}
+    by_title = {}
     for title, belongs in MEANS.items():
         chosen = [row for row in figures if belongs(row.sequence)]
         if chosen:
             j, f, lost = np.mean([(row.j, row.f, row.lost) for row in chosen], axis=0).tolist()
-            found[title] = {
+            by_title[title] = {
                 "objects": len(chosen),
                 "J": round(j, 3),
                 "F": round(f, 3),
                 "J&F": round((j + f) / 2, 3),
                 "lost": round(lost, 3),
             }
-    return found
+    return by_title
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ tell.
 Of several checkpoints the last one that has a weight counts. With --averaged, weights that all of those files have are
 their mean ("Model soups", Wortsman et al. 2022), but for the object score, which only clips teach. The mean of a memory
 run's decoder and that of the image run it built on does on pictures what the latter does, and on films better than
-either. figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
+either.
+
+figures.json is what `python -m training.evaluate --json` wrote; it is kept in the file's metadata.
 """
 
 import argparse

@@ -42,12 +42,13 @@ def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
 
 def rank_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """Whether the predicted IoUs put a prompt's masks in the right order: logistic in the difference of each two masks.
-    predicted, true: [B, M] -> scalar.
+
+    predicted, true: [B, M] -> scalar
     """
-    wanted = true[:, :, None] - true[:, None]
-    given = predicted[:, :, None] - predicted[:, None]
-    clear = wanted > CLEAR_DIFFERENCE
-    return (F.softplus(-RANK_SHARPNESS * given) * wanted * clear).sum() / clear.sum().clamp(min=1)
+    true_gaps = true[:, :, None] - true[:, None]
+    predicted_gaps = predicted[:, :, None] - predicted[:, None]
+    clear = true_gaps > CLEAR_DIFFERENCE
+    return (F.softplus(-RANK_SHARPNESS * predicted_gaps) * true_gaps * clear).sum() / clear.sum().clamp(min=1)
 
 
 def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +56,9 @@ def total_loss(decoded: DecodedMasks, targets: Tensor) -> tuple[Tensor, Tensor]:
     predict their IoU, and to rank themselves by it.
 
     decoded: of B prompts; targets: [B, h, w]. Every target is an object that is there, so the object score only ever
-    learns to be positive. Returns the loss (a scalar) and the IoUs reached [B, 4].
+    learns to be positive.
+
+    Returns the loss (a scalar) and the IoUs reached [B, 4].
     """
     logits = decoded.logits.float()
     targets = targets[:, None].expand_as(logits)

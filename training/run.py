@@ -4,7 +4,7 @@ business.
 Everything that changes over a run (picture side, learning rate, number of correction clicks) follows the elapsed part
 of its wall time, so a run on a busy machine still ends where it should, only with fewer pictures seen. Parameters are
 averaged over the processes every 8 steps. A run that was stopped goes on from its last checkpoint when the same command
-is given again with the same end.
+is run again with the same end.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import torch
@@ -264,46 +264,50 @@ def run_process(
         end,
         workers=0 if on_cpu else max(1, (os.cpu_count() or 2) - 2),
     )
-    saved, recent, parent = time.time(), [], os.getppid()
     with open(folder / f"log{rank}.txt", "a") as log, plain_attention() if on_cpu else nullcontext():
-        while True:
-            # Where the process that started all is gone, whoever ended it meant the run.
-            elapsed = elapsed_part(run.start, end) if os.getppid() == parent else 1.0
-            if run.step % AVERAGE_EVERY == 0:
-                # All processes must save and stop at the same step, so the farthest clock counts.
-                clocks = torch.tensor([elapsed, time.time() - saved])
-                dist.all_reduce(clocks, op=dist.ReduceOp.MAX)
-                elapsed, unsaved = clocks.tolist()
-                if elapsed >= 1.0:
-                    break
-                if unsaved > CHECKPOINT_SECONDS:
-                    saved = time.time()
-                    run.save(path)
-            lesson = next(drawn)
-            recent.append(
-                run.update(
-                    elapsed,
-                    lesson.pictures,
-                    lambda lesson=lesson: task.learn(run.network, lesson, torch.device(device)),
-                )
-            )
-            if run.step % AVERAGE_EVERY == 0 and processes > 1:
-                run.average_over_processes()
-            if run.step % EMA_EVERY == 0:
-                run.update_ema()
-            if run.step % LOG_EVERY == 0:
-                figures = [
-                    f"{name} {value:.3f}" for name, value in zip(task.figures, np.nanmean(recent, axis=0), strict=True)
-                ]
-                minutes, rate = (time.time() - run.start) / 60, run.optimizer.param_groups[-1]["lr"]
-                head = (
-                    f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate "
-                    f"{rate:.1e}: "
-                )
-                print(head + LOG_SEPARATOR.join(figures), file=log, flush=True)
-                recent = []
+        _take_steps(run, task, drawn, end, path, log)
     run.save(path)
     dist.destroy_process_group()
+
+
+def _take_steps(run: Run, task: Task, drawn: Iterator[Lesson], end: float, path: Path, log: TextIO) -> None:
+    """Steps to the end of the run, with a checkpoint at `path` now and then."""
+    processes = dist.get_world_size()
+    device = run.parameters[0].device
+    saved, recent, parent = time.time(), [], os.getppid()
+    while True:
+        # Where the process that started all is gone, whoever ended it meant the run.
+        elapsed = elapsed_part(run.start, end) if os.getppid() == parent else 1.0
+        if run.step % AVERAGE_EVERY == 0:
+            # All processes must save and stop at the same step, so the farthest clock counts.
+            clocks = torch.tensor([elapsed, time.time() - saved])
+            dist.all_reduce(clocks, op=dist.ReduceOp.MAX)
+            elapsed, unsaved = clocks.tolist()
+            if elapsed >= 1.0:
+                return
+            if unsaved > CHECKPOINT_SECONDS:
+                saved = time.time()
+                run.save(path)
+        lesson = next(drawn)
+        figures = run.update(elapsed, lesson.pictures, lambda lesson=lesson: task.learn(run.network, lesson, device))
+        recent.append(figures)
+        if run.step % AVERAGE_EVERY == 0 and processes > 1:
+            run.average_over_processes()
+        if run.step % EMA_EVERY == 0:
+            run.update_ema()
+        if run.step % LOG_EVERY == 0:
+            print(_log_line(run, task, lesson, recent, processes), file=log, flush=True)
+            recent = []
+
+
+def _log_line(run: Run, task: Task, lesson: Lesson, recent: list[tuple[float, ...]], processes: int) -> str:
+    """Where the run is, and the means of the figures of the `recent` steps."""
+    minutes, rate = (time.time() - run.start) / 60, run.optimizer.param_groups[-1]["lr"]
+    figures = [f"{name} {value:.3f}" for name, value in zip(task.figures, np.nanmean(recent, axis=0), strict=True)]
+    return (
+        f"{minutes:.1f} min, step {run.step}, {run.seen * processes} pictures, {lesson.about}, rate {rate:.1e}: "
+        + LOG_SEPARATOR.join(figures)
+    )
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -323,8 +327,8 @@ def start_run(task: Task, recipe: Recipe, arguments: argparse.Namespace) -> None
     arguments.run.mkdir(parents=True, exist_ok=True)
     rendezvous = (arguments.run / f"rendezvous{os.getpid()}").resolve()
     processes = arguments.processes if arguments.device == "cpu" else 1
-    given = (processes, task, recipe, arguments.run, end_time(arguments), rendezvous, arguments.device)
-    torch.multiprocessing.spawn(run_process, args=given, nprocs=processes, daemon=False)
+    shared = (processes, task, recipe, arguments.run, end_time(arguments), rendezvous, arguments.device)
+    torch.multiprocessing.spawn(run_process, args=shared, nprocs=processes, daemon=False)
     rendezvous.unlink(missing_ok=True)
 
 

@@ -1,6 +1,6 @@
 """Train the image side of a nano model, from nothing or from an earlier run's weights.
 
-python -m training.train CACHE RUN --minutes 77                                          # or --until 14:25
+python -m training.train CACHE RUN --minutes 77          # or --until 14:25
 python -m training.train CACHE RUN2 --minutes 70 --recipe longer --start RUN/checkpoint0.pt
 """
 
@@ -67,9 +67,10 @@ RECIPES = {
         other_sides=(0.2, (224, 288, 320, 384)),
     ),
 }
-"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger
-sides, "onward" from small sides to larger ones, "larger" up to the native side of 384, "restart" the same way again at
-a rate that moves a trained model, "gpu" for one large GPU, from either."""
+"""By name: "first" from nothing, "longer" from weights that know what a prompt is, "last" at larger sides, "onward"
+from small sides to larger ones, "larger" up to the native side of 384, "restart" the same way again at a rate that
+moves a trained model, "gpu" for one large GPU, from either.
+"""
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tupl
     parameters.
 
     Clicks and boxes are decoded one after the other, because they have different numbers of tokens. The gradients of
-    the features are gathered over all of it and go back through the encoder once. Returns the first round's loss, mean
-    IoU of the single mask, and mean of the best multimask's IoU.
+    the features are gathered over all of it and go back through the encoder once.
+
+    Returns the first round's loss, mean IoU of the single mask, and mean of the best multimask's IoU.
     """
     device, prompts = batch.pixels.device, sum(len(group.labels) for group in batch.groups)
     first = np.zeros(3)
@@ -189,7 +191,7 @@ class ImageTask:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the image side of a nano model until a given time.")
+    parser = argparse.ArgumentParser(description="Train the image side of a nano model until a set time.")
     parser.add_argument("cache", type=Path, help="folder that `python -m training.data` wrote")
     add_run_arguments(parser)
     parser.add_argument("--model", choices=CONFIGS, default="nano-sam2")

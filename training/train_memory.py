@@ -60,10 +60,10 @@ FRAMES = ((0.0, 4), (0.3, 6), (0.7, 8))
 @dataclass(frozen=True)
 class ClipBatch:
     """
-    pixels:  [B, T, 3, S, S] normalised; targets: [B, T, S / 4, S / 4] soft
-    first_masks: [B, 1, S, S] of zeros and ones; points [B, 2, 2] of a box, or of a click, twice; clicked: bool [B],
-                 which of the two it is;
-    by_mask: bool [B], whether the mask is given and not the points
+    pixels:      [B, T, 3, S, S] normalised; targets: [B, T, S / 4, S / 4] soft
+    first_masks: [B, 1, S, S] of zeros and ones
+    points:      [B, 2, 2] of a box, or of a click, twice; clicked: bool [B], which of the two it is
+    by_mask:     bool [B], whether the mask is the prompt and not the points
     """
 
     pixels: Tensor
@@ -74,8 +74,8 @@ class ClipBatch:
     by_mask: Tensor
 
     def to(self, device: torch.device) -> "ClipBatch":
-        given = self.pixels, self.targets, self.first_masks, self.points, self.clicked, self.by_mask
-        return ClipBatch(*(tensor.to(device, non_blocking=True) for tensor in given))
+        tensors = self.pixels, self.targets, self.first_masks, self.points, self.clicked, self.by_mask
+        return ClipBatch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
 
     @property
     def frames(self) -> int:
@@ -141,8 +141,8 @@ def follow_clips(network: SamNetwork, batch: ClipBatch) -> tuple[Tensor, Tensor,
 def _remember_prompt(
     network: SamNetwork, batch: ClipBatch, features: list[Tensor], targets: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Memory [B, h, w, Cm], pointer [B, C] and loss of the first frame: half the clips give the mask itself, the others
-    a box or a click.
+    """Memory [B, h, w, Cm], pointer [B, C] and loss of the first frame: half the clips are prompted by the mask itself,
+    the others by a box or a click.
     """
     memory, low = network.memory, features[0]
     count, device = len(targets), targets.device
@@ -150,7 +150,7 @@ def _remember_prompt(
     asked = _ask(network, batch, features)
     loss, _ = tracking_loss(asked, targets)
     chosen = torch.where(batch.clicked, 1 + asked.iou[:, 1:].argmax(dim=1), 0)
-    given = network.decode_on(
+    from_mask = network.decode_on(
         low,
         features,
         *(torch.zeros(len(targets), 2, 2), torch.full((len(targets), 2), PADDING)),
@@ -161,7 +161,7 @@ def _remember_prompt(
     )
     by_mask = batch.by_mask
     logits = torch.where(by_mask[:, None, None, None], mask_logits, asked.logits[each, chosen][:, None].float())
-    token = torch.where(by_mask[:, None], given.mask_tokens[:, 0], asked.mask_tokens[each, chosen])
+    token = torch.where(by_mask[:, None], from_mask.mask_tokens[:, 0], asked.mask_tokens[each, chosen])
     return memory.encode(low, logits, there), memory.pointer(token, there), loss
 
 
@@ -239,7 +239,7 @@ def _no_points(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the memory side of nano-sam2 until a given time.")
+    parser = argparse.ArgumentParser(description="Train the memory side of nano-sam2 until a set time.")
     parser.add_argument("cache", type=Path, help="folder that `python -m training.data` wrote")
     add_run_arguments(parser)
     parser.add_argument("--data", type=Path, required=True, help="the data folder, for its video sequences")

@@ -60,13 +60,13 @@ def test_any_order_gives_the_same_frames(film, reader):
     expected = [opened.frame(index) for index in range(30)]
     for index in np.random.default_rng(0).permutation(30):
         assert np.array_equal(opened.frame(int(index)), expected[index])
-    for given, indices in (
+    for span, indices in (
         ((0, None, 1), range(30)),
         ((5, 20, 4), range(5, 20, 4)),
         ((29, None, -1), range(29, -1, -1)),
         ((27, 3, -2), range(27, 3, -2)),
     ):
-        assert all(np.array_equal(a, expected[b]) for a, b in zip(opened.frames(*given), indices, strict=True))
+        assert all(np.array_equal(a, expected[b]) for a, b in zip(opened.frames(*span), indices, strict=True))
 
 
 @pytest.mark.parametrize("reader", READERS)

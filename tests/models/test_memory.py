@@ -257,7 +257,7 @@ def test_each_frame_is_encoded_once_for_all_objects(model, frames, monkeypatch):
     calls = []
     encode = type(model).encode_image
     monkeypatch.setattr(
-        type(model), "encode_image", lambda self, *given, **named: calls.append(1) or encode(self, *given, **named)
+        type(model), "encode_image", lambda self, *rgb, **options: calls.append(1) or encode(self, *rgb, **options)
     )
     banks = {str(index): prompted(model, frames[0]) for index in range(3)}
     calls.clear()

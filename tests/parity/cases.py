@@ -83,7 +83,7 @@ def _save_safetensors(official: torch.nn.Module, size: Sam2Size, path: Path) -> 
 
     from safetensors.torch import save_file
 
-    told = {
+    metadata = {
         "native_side": size.side,
         "num_heads": size.num_heads,
         "window_sizes": size.windows,
@@ -92,7 +92,7 @@ def _save_safetensors(official: torch.nn.Module, size: Sam2Size, path: Path) -> 
     save_file(
         {key: tensor.contiguous() for key, tensor in official.state_dict().items()},
         path,
-        metadata={"samkit": json.dumps(told)},
+        metadata={"samkit": json.dumps(metadata)},
     )
     return path
 
@@ -112,7 +112,7 @@ def compare_blocks(pair: Pair, rgb: np.ndarray, windows: tuple[int, ...] | None 
     encoding = pair.model.encode_image(rgb, window_sizes=windows, keep_blocks=True)
     theirs = []
     blocks = (pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk).blocks
-    hooks = [block.register_forward_hook(lambda module, given, output: theirs.append(output[0])) for block in blocks]
+    hooks = [block.register_forward_hook(lambda module, inputs, output: theirs.append(output[0])) for block in blocks]
     with torch.no_grad(), _official_at(pair, None, windows) as official:
         _official_features(pair, official, rgb, None)
     for hook in hooks:

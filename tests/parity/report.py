@@ -52,10 +52,10 @@ def print_video_rows(name: str, folder: Path) -> None:
     cases = [(case, lambda follow=follow: follow(pair, film)) for case, follow in CASES.items()]
     cases.append(("click, object hidden on some frames", lambda: CASES["click"](absent_pair(name, folder, film), film)))
     for case, follow in cases:
-        found = follow()
+        difference = follow()
         print(
-            f"{name:16} {case:36} logits {found.logits:.1e}  object score {found.score:.1e}  pointer "
-            f"{found.pointer:.1e}",
+            f"{name:16} {case:36} logits {difference.logits:.1e}  object score {difference.score:.1e}  pointer "
+            f"{difference.pointer:.1e}",
             flush=True,
         )
 

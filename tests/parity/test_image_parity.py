@@ -1,8 +1,8 @@
 """samkit against the official packages, random weights: features, every block, logits, predicted IoU and object score
 within 1e-4.
 
-Position encodings agree within 1e-5. Shrunken sizes run every time; the official sizes are in the slow tier: `pytest -m
-slow tests/parity`. `python -m tests.parity.report` prints the table.
+Position encodings agree within 1e-5. Shrunken sizes run every time; the official sizes are in the slow tier:
+`pytest -m slow tests/parity`. `python -m tests.parity.report` prints the table.
 """
 
 import pytest
@@ -92,7 +92,7 @@ def test_official_sizes_are_known_by_their_shapes(name, monkeypatch):
     size = size_of(name)
     linspace = torch.linspace
     # Hiera's constructor reads numbers out of a linspace, which a meta tensor does not have.
-    monkeypatch.setattr(hieradet.torch, "linspace", lambda *given: linspace(*given, device="cpu"))
+    monkeypatch.setattr(hieradet.torch, "linspace", lambda *span: linspace(*span, device="cpu"))
     with torch.device("meta"):
         model = (official_sam1 if name in SAM1_SIZES else official_sam2)(size, randomised=False)
     config = read_config(model.state_dict())

@@ -55,7 +55,7 @@ class VideoPair:
 
 @dataclass(frozen=True)
 class Difference:
-    """Largest absolute differences over a run; `scores`: the object scores that samkit found."""
+    """Largest absolute differences over a run; `scores`: samkit's object scores."""
 
     logits: float
     score: float
@@ -83,7 +83,7 @@ def make_film(folder: Path, frames: int, height: int = 120, width: int = 168) ->
 
 
 def load_video_pair(name: str, folder: Path, score_bias: float = 2.0) -> VideoPair:
-    """score_bias is added to every object score; the default holds the object to be there on every frame."""
+    """score_bias is added to every object score; with the default the object is judged present on every frame."""
     from sam2.sam2_video_predictor import SAM2VideoPredictor
 
     size = size_of(name)
@@ -92,7 +92,7 @@ def load_video_pair(name: str, folder: Path, score_bias: float = 2.0) -> VideoPa
         official.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += score_bias
         for key, parameter in official.named_parameters():
             parameter *= next((factor for part, factor in LOUDER.items() if part in key), 1.0)
-    told = {
+    metadata = {
         "native_side": size.side,
         "num_heads": size.num_heads,
         "window_sizes": size.windows,
@@ -102,7 +102,7 @@ def load_video_pair(name: str, folder: Path, score_bias: float = 2.0) -> VideoPa
     save_file(
         {key: tensor.contiguous() for key, tensor in official.state_dict().items()},
         path,
-        metadata={"samkit": json.dumps(told)},
+        metadata={"samkit": json.dumps(metadata)},
     )
     return VideoPair(size, official, samkit.load_model(path, device="cpu"))
 
@@ -171,13 +171,15 @@ class BothSides:
 
     def _prompt_official(self, frame: int, prompts: samkit.Prompts) -> None:
         height, width = self.film.frames[0].shape[:2]
-        given = {}
+        arguments = {}
         if prompts.points:
-            given["points"] = np.array([(x * width, y * height) for x, y, _ in prompts.points], np.float32)
-            given["labels"] = np.array([label for *_, label in prompts.points], np.int32)
+            arguments["points"] = np.array([(x * width, y * height) for x, y, _ in prompts.points], np.float32)
+            arguments["labels"] = np.array([label for *_, label in prompts.points], np.int32)
         if prompts.boxes:
-            given["box"] = np.array(prompts.boxes[0], np.float32) * np.array([width, height, width, height], np.float32)
-        self.pair.official.add_new_points_or_box(self.state, frame, 1, **given)
+            arguments["box"] = np.array(prompts.boxes[0], np.float32) * np.array(
+                [width, height, width, height], np.float32
+            )
+        self.pair.official.add_new_points_or_box(self.state, frame, 1, **arguments)
 
     def difference(self) -> Difference:
         outputs = self.state["output_dict_per_obj"][0]
@@ -222,7 +224,7 @@ def from_mask(pair: VideoPair, film: Film) -> Difference:
 
 
 def from_empty_mask(pair: VideoPair, film: Film) -> Difference:
-    """The object is said to be absent on the first frame."""
+    """The mask of the first frame is empty: the object is absent there."""
     both = BothSides(pair, film)
     both.prompt_mask(0, np.zeros(film.frames[0].shape[:2], bool))
     both.follow(range(min(8, len(film.frames))))

@@ -64,14 +64,14 @@ def test_a_wrong_predicted_iou_and_a_missing_object_cost():
 
 
 def test_a_frame_without_the_object_is_judged_by_its_object_score_alone():
-    said_there = decoded([LEFT] * 4, [1.0] * 4)
-    said_absent = DecodedMasks(said_there.logits, said_there.iou, said_there.mask_tokens, -said_there.object_score)
-    cases = {"there": said_there, "absent": said_absent}
+    there = decoded([LEFT] * 4, [1.0] * 4)
+    absent = DecodedMasks(there.logits, there.iou, there.mask_tokens, -there.object_score)
+    cases = {"there": there, "absent": absent}
     truths = {"there": LEFT, "absent": EMPTY}
     loss = {
-        (said, wanted): tracking_loss(case, mask[None])[0].item()
-        for said, case in cases.items()
-        for wanted, mask in truths.items()
+        (predicted, true): tracking_loss(case, mask[None])[0].item()
+        for predicted, case in cases.items()
+        for true, mask in truths.items()
     }
     assert loss["absent", "absent"] == pytest.approx(0, abs=1e-3), "what the masks show does not count there"
     assert loss["there", "absent"] == pytest.approx(3 * loss["absent", "there"], rel=1e-2), (

@@ -105,7 +105,7 @@ def test_gradients_reach_the_whole_memory_side(task):
         if parameter.grad is None or not parameter.grad.any()
     }
     # Officially unused; the times of frames farther away than the clip is long, and what stands for an absent object,
-    # where none was held to be absent.
+    # where none was absent.
     assert unmoved <= {"no_mem_pos_enc", "no_obj_ptr", "no_obj_embed_spatial"}
 
 

@@ -93,9 +93,9 @@ def test_prompts_are_laid_out_as_the_model_will_see_them(name, corrections, clic
     first = [(0.5, 0.5, 1)] if click else [(0.125, 0.25, 2), (0.5, 0.75, 3)]
     rows = torch.tensor(first + more)[None]
     positions, labels = laid_out(rows[..., :2], rows[..., 2].long(), model.info.family)
-    given = labels[0] != -1
+    real = labels[0] != -1
     assert torch.equal(labels, expected[1]) and torch.allclose(
-        positions[0, given], expected[0][0, given], atol=0.5 / side
+        positions[0, real], expected[0][0, real], atol=0.5 / side
     )
 
 
@@ -118,14 +118,12 @@ def ask_again(predicted: list[np.ndarray], wanted: list[np.ndarray], middle_shar
     """`add_corrections` to prompts whose four masks are all the same."""
     logits = torch.from_numpy(np.stack(predicted))[:, None].expand(-1, 4, -1, -1) * 100 - 50
     count = len(predicted)
-    given = (
+    positions, labels, targets = (
         torch.rand(count, 2, 2),
         torch.tensor([[2, 3]] * count),
-        logits,
-        torch.rand(count, 4),
         torch.from_numpy(np.stack(wanted)),
     )
-    return add_corrections(*given, middle_share=middle_share)
+    return add_corrections(positions, labels, logits, torch.rand(count, 4), targets, middle_share=middle_share)
 
 
 @pytest.mark.parametrize("middle_share", [0.0, 1.0], ids=["anywhere", "middle"])

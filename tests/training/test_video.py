@@ -26,13 +26,13 @@ def outline_pixels(mask: np.ndarray) -> list[tuple[int, int]]:
     along it.
     """
     height, width = mask.shape
-    found = []
+    pixels = []
     for y in range(height):
         for x in range(width):
             steps = [(0, 1)] if y == height - 1 else [(1, 0)] if x == width - 1 else [(0, 1), (1, 0), (1, 1)]
             if any(y + dy < height and x + dx < width and mask[y + dy, x + dx] != mask[y, x] for dy, dx in steps):
-                found.append((y, x))
-    return found
+                pixels.append((y, x))
+    return pixels
 
 
 def share_near(pixels: list, others: list, radius: float) -> float:
@@ -102,7 +102,7 @@ def folder(tmp_path_factory):
 def test_objects_are_followed_from_their_first_frame(model, folder):
     steps = list(follow(model, read_sequence(folder, "walk")))
     assert [sorted(present) for _, present, _ in steps] == [[], [1], [1, 2], [1, 2], [1, 2]]
-    assert all(set(np.unique(found)) <= {0, *present} for _, present, found in steps)
+    assert all(set(np.unique(labels)) <= {0, *present} for _, present, labels in steps)
 
 
 def test_one_object_is_followed_as_the_library_does(model, folder):
@@ -111,15 +111,15 @@ def test_one_object_is_followed_as_the_library_does(model, folder):
     bank = samkit.MemoryBank()
     bank.add_prompt(model.encode_memory(model.encode_image(first.rgb, film=True), first.ids == 1))
     tracked = list(model.track_video((frame.rgb for frame in rest), bank))
-    for (_, present, found), step in zip(list(follow(model, iter(frames)))[1:], tracked, strict=True):
-        assert ((found == 1) == step.prediction.mask(step.prediction.best)).all() and present == {
+    for (_, present, labels), step in zip(list(follow(model, iter(frames)))[1:], tracked, strict=True):
+        assert ((labels == 1) == step.prediction.mask(step.prediction.best)).all() and present == {
             1: step.prediction.object_score > 0
         }
 
 
 def test_frames_that_count_are_judged(model, folder, monkeypatch):
     figures, strip = judge_sequence(model, folder, "walk")
-    # Of object 1, frames 1 and 2: 0 is given, 3 is not annotated, 4 is the last. Of object 2, frame 2.
+    # Of object 1, frames 1 and 2: 0 is the prompt, 3 is not annotated, 4 is the last. Of object 2, frame 2.
     assert [(row.sequence, row.object_id, row.frames) for row in figures] == [("walk", 1, 2), ("walk", 2, 1)]
     assert all(0 <= value <= 1 for row in figures for value in (row.j, row.f, row.lost)) and strip.shape == (
         120,
@@ -127,8 +127,8 @@ def test_frames_that_count_are_judged(model, folder, monkeypatch):
         3,
     )
     steps = list(follow(model, read_sequence(folder, "walk")))
-    frame, _, found = steps[2]
-    assert figures[1].j == region_similarity(found == 2, frame.ids == 2, frame.ids == 255)
+    frame, _, labels = steps[2]
+    assert figures[1].j == region_similarity(labels == 2, frame.ids == 2, frame.ids == 255)
     assert means(figures).keys() == {"all objects"}
     assert means(figures)["all objects"]["J"] == pytest.approx(np.mean([row.j for row in figures]), abs=5e-4)
     monkeypatch.setattr("training.evaluate_video.HELD_OUT_SEQUENCES", ("walk",))

@@ -308,7 +308,7 @@ def report(done, total):
 path = download(CatalogueEntry(**{entry!r}), sys.argv[1], report, base_url=sys.argv[2])
 assert seen[-1] == path.stat().st_size and seen == sorted(seen), seen
 """
-"""Downloads, and prints each number of bytes that it is told of."""
+"""Downloads, and prints each number of bytes that is reported."""
 
 
 def start_process(server, folder: Path) -> subprocess.Popen[str]:

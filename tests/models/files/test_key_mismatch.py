@@ -10,7 +10,7 @@ def test_no_mismatch_whatever_the_order_and_the_sequence_type():
 
 
 @pytest.mark.parametrize(
-    ("found", "sentence"),
+    ("actual", "sentence"),
     [
         (
             {key: EXPECTED[key] for key in ("a.weight", "a.bias", "b.weight", "b.bias")},
@@ -27,8 +27,8 @@ def test_no_mismatch_whatever_the_order_and_the_sequence_type():
         ({}, "5 of 5 weights are missing (a.weight, a.bias, b.weight and 2 more)."),
     ],
 )
-def test_counts_and_first_names(found, sentence):
-    assert describe_key_mismatch(EXPECTED, found) == sentence
+def test_counts_and_first_names(actual, sentence):
+    assert describe_key_mismatch(EXPECTED, actual) == sentence
 
 
 def test_a_wrapper_prefix_is_named_as_such():

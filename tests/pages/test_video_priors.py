@@ -2,6 +2,7 @@
 opening again, models without a memory.
 """
 
+import re
 import time
 
 import numpy as np
@@ -42,17 +43,30 @@ def press(app, key: str):
     return app.button(key=key).click().run()
 
 
-def wait_until_done(app, state: str = "done"):
-    end = time.monotonic() + 90
-    while table(app).job.state != state and time.monotonic() < end:
+def wait_for(condition) -> None:
+    """However slow the machine is, within reason."""
+    end = time.monotonic() + 240
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
+    assert condition()
+
+
+def wait_until_done(app, state: str = "done"):
+    wait_for(lambda: table(app).job.state in (state, "failed"))
     assert table(app).job.state == state, table(app).job.error
     return app.run()
 
 
+def knob(app, name: str, kind: str = "slider"):
+    """A knob that was set by something else than its widget has a number after its key."""
+    pattern = re.compile(rf"{KNOB}{name}(_\d+)?")
+    (widget,) = [each for each in app.get(kind) if pattern.fullmatch(each.key or "")]
+    return widget
+
+
 def short(app, frames: int = 3):
-    app.toggle(key=f"{KNOB}some").set_value(True).run()
-    return app.slider(key=f"{KNOB}count").set_value(frames).run()
+    knob(app, "some", "toggle").set_value(True).run()
+    return knob(app, "count").set_value(frames).run()
 
 
 def test_a_first_visit_runs_a_film_that_shows_the_pictures_object(page):
@@ -120,6 +134,8 @@ def test_a_frame_chosen_as_picture_has_its_place_in_the_same_film_alone(page):
 
 
 def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
+    # Before its turn has come there is nothing to go on with.
+    wait_for(lambda: table(page).job.run is not None and table(page).job.run.done)
     table(page).job.pause()
     wait_until_done(page, "paused")
     done = table(page).job.run.done
@@ -127,9 +143,7 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     page.switch_page(PAGE).run()
     assert table(page).job.run.done == done
     press(page, "resume_film")
-    end = time.monotonic() + 60
-    while table(page).job.run.done == done and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(lambda: table(page).job.run.done > done)
     table(page).job.pause()
     wait_until_done(page, "paused")
     assert table(page).job.run.done > done
@@ -143,7 +157,7 @@ def test_another_film_keeps_the_memories(page):
 
     table(page).show_film(load_sample_video("cup"))
     page.run()
-    assert table(page).job is None and len(table(page).recorded) == 1 and page.slider(key=f"{KNOB}frame").max == 47
+    assert table(page).job is None and len(table(page).recorded) == 1 and knob(page, "frame").max == 47
 
 
 def test_a_kept_run_opens_again_and_replays(page, tmp_path):
@@ -164,7 +178,7 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     again.query_params["run"] = run.run_id
     again.switch_page(PAGE).run()
     assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coins"]
-    assert again.slider(key=f"{KNOB}count").value == 3 and table(again).video.name == "coin"
+    assert knob(again, "count").value == 3 and table(again).video.name == "coin"
     table(again).drop_run()
 
 
@@ -200,3 +214,27 @@ def test_a_model_without_a_memory_says_so(app, tmp_path):
     press(app, "offer_nano-sam2")
     assert app.session_state["samkit.workspace"].model_ref == "nano-sam2" and not app.error
     table(app).drop_run()
+
+
+def test_masks_that_are_not_refined_are_not_said_to_be(page):
+    page.toggle(key=f"{KNOB}refine_edges").set_value(True).run()
+    assert not any("Edges refined" in caption.value for caption in page.caption), (
+        "the run's masks are, not the picture's"
+    )
+    html = " ".join(element.proto.body for element in page.get("html"))
+    assert "as the model gave it" in html and "edges refined" not in html
+
+
+def test_another_film_has_its_own_range_start_and_frame(page):
+    from samkit.media.sample_videos import load_sample_video
+
+    table(page).show_film(load_sample_video("cup"))
+    page.run()
+    knob(page, "start").set_value(40).run()
+    knob(page, "frame").set_value(45).run()
+    short(page, 5)
+    table(page).show_film(load_sample_video("coin"))
+    page.run()
+    start, frame = knob(page, "start"), knob(page, "frame")
+    assert (start.max, start.value) == (35, 0) and (frame.max, frame.value) == (35, 0) and not page.error
+    assert not knob(page, "some", "toggle").value

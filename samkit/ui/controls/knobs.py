@@ -111,7 +111,11 @@ class Slider(Knob):
 
 @dataclass(frozen=True)
 class Range(Knob):
-    """Two numbers on one slider. apart: the least distance between them."""
+    """Two numbers on one slider.
+
+    apart:       how far they are put apart where they meet; 0: they may meet
+    disabled_by: a knob that leaves nothing for this one to change while it is on
+    """
 
     low_name: str
     high_name: str
@@ -134,7 +138,7 @@ class Range(Knob):
             help=f"{low.help}; {high.help[:1].lower()}{high.help[1:]}",
             disabled=disabled,
         )
-        if second - first < self.apart:
+        if self.apart and first >= second:
             first = min(first, bounds[1] - self.apart)
             second = first + self.apart
         return {self.low_name: first, self.high_name: second}

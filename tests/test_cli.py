@@ -600,7 +600,7 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
     (tmp_path / "mask.png").write_bytes(mask_to_png(rgb[..., 0] > rgb[..., 0].mean()))
     common = ["run", "video-priors", "--model", small_model, "--video", "sample:coin", "--set", "count=2", "--json"]
     printed = json.loads(samkit(*common, "--image", picture, "--point", "0.5,0.5", "--out", tmp_path / "film").stdout)
-    assert printed["metrics"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {
+    assert printed["facts"]["frames"] == 2 and {"film.mp4", "masks.json", "prior_0.png"} <= {
         Path(file).name for file in printed["files"]
     }
     assert samkit("replay", tmp_path / "film", "--model", small_model).stdout.startswith(

@@ -4,7 +4,6 @@ A parameter says all there is to know of it: bounds and default, a description, 
 the range in which people usually move it. Pages, the command line and sweeps read it there.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from samkit.errors import ParamsError
+from samkit.words import nearest
 
 
 class PlainParams(BaseModel):
@@ -76,7 +76,7 @@ def build_params(params_class: type[AnyParams], values: Mapping[str, Any]) -> An
     """
     for name in values:
         if name not in params_class.model_fields:
-            raise ParamsError(f'There is no parameter "{name}": {_nearest(name, list(params_class.model_fields))}')
+            raise ParamsError(f'There is no parameter "{name}": {nearest(name, params_class.model_fields)}')
     try:
         return params_class(**values)
     except ValidationError as error:
@@ -99,11 +99,6 @@ def parse_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
 
 
 def _shown(value: Any) -> str:

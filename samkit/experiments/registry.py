@@ -3,13 +3,13 @@
 Listing them costs nothing: an experiment's module, and torch with it, is imported when it is asked for.
 """
 
-import difflib
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from samkit.errors import BadInput
 from samkit.experiments.params import PlainParams
+from samkit.words import nearest
 
 if TYPE_CHECKING:
     from samkit.experiments.inputs import Inputs
@@ -121,9 +121,7 @@ def find_entry(name: str) -> Entry:
     for entry in ENTRIES:
         if entry.name == folded:
             return entry
-    near = difflib.get_close_matches(folded, NAMES, n=3, cutoff=0.6)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}."
-    raise BadInput(f'There is no experiment "{name}": {advice}')
+    raise BadInput(f'There is no experiment "{name}": {nearest(folded, NAMES)}')
 
 
 def find_experiment(name: str) -> Experiment:

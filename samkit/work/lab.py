@@ -79,7 +79,8 @@ class Lab:
         keep_blocks: bool = False,
     ) -> LazyEncoding:
         windows = tuple(window_sizes or model.info.window_sizes)
-        key = content_key("encoding", model, picture, side or model.info.native_side, fit, windows, keep_blocks)
+        settings = (side or model.info.native_side, fit, windows, keep_blocks)
+        key = content_key("encoding", torch.get_num_threads(), model, picture, *settings)
 
         def encode() -> ImageEncoding:
             return model.encode_image(
@@ -94,13 +95,13 @@ class Lab:
         return LazyEncoding(key, make)
 
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
-        key = content_key(function, *map(_known, arguments))
+        key = _step_key(function, arguments)
         value = self._parts.get(key, lambda: function(*arguments))
         _remember_key(value, key)
         return value
 
     def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
-        return self._parts.has(content_key(function, *map(_known, arguments)))
+        return self._parts.has(_step_key(function, arguments))
 
     def report(self, share: float, line: str) -> None:
         if self._cancelled is not None and self._cancelled():
@@ -114,6 +115,11 @@ class Lab:
                 self._progress(start + (end - start) * share, line)
 
         return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources)
+
+
+def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
+    """The number of threads counts: another one moves the last digits, and a replay has the run's own."""
+    return content_key(torch.get_num_threads(), function, *map(_known, arguments))
 
 
 class _Known:

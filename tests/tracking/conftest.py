@@ -107,8 +107,8 @@ def postgres_uri():
     Not below pytest's folder: any other pytest that starts closes that to all users but its own, and the server could
     not be stopped.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    where = found[-1].parent if found else Path(shutil.which("initdb") or "/nowhere/initdb").parent
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    where = programs[-1].parent if programs else Path(shutil.which("initdb") or "/nowhere/initdb").parent
     assert (where / "initdb").exists(), (
         "These tests need PostgreSQL. On Debian and Ubuntu: `apt-get install postgresql`."
     )

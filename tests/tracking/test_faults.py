@@ -1,5 +1,5 @@
 """What becomes of a run when something breaks: it is in the store once and whole, or it waits in the spool, and the
-visitor was told which.
+visitor knows which.
 """
 
 import errno
@@ -38,7 +38,7 @@ store = RunStore()
 client = store.client()
 bundle = made_up_bundle(folder, int(sys.argv[3]))
 
-def die(*given, **more):
+def die(*arguments, **more):
     os.kill(os.getpid(), 9)
 
 def some_files_then_die(run_id, path):
@@ -60,8 +60,8 @@ elif what.startswith("room for"):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(what.split()[-1]),) * 2)
 if what == "keep six":
     for seed in range(6):
-        made = made_up_bundle(folder.with_name(f"{folder.name}-{seed}"), int(sys.argv[3]) + seed)
-        print(keep_run(made, store).run.run_id)
+        bundle = made_up_bundle(folder.with_name(f"{folder.name}-{seed}"), int(sys.argv[3]) + seed)
+        print(keep_run(bundle, store).run.run_id)
 else:
     try:
         print(keep_run(bundle, store).sentence)
@@ -130,8 +130,8 @@ def test_a_full_disk_below_the_store_leaves_the_run_in_the_spool(tmp_path):
     store = RunStore()
     store.runs()
     process = child(tmp_path / "run", "room for 65536")
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0 and "refused it" in said and "safe in the spool (1 waiting)" in said
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0 and "refused it" in output and "safe in the spool (1 waiting)" in output
     (waiting,) = Spool().entries()
     assert "refused it" in waiting.problem and store.runs() == []
     assert len(Spool().deliver(store).delivered) == 1
@@ -140,9 +140,9 @@ def test_a_full_disk_below_the_store_leaves_the_run_in_the_spool(tmp_path):
 
 def test_a_full_disk_below_store_and_spool_is_said_and_leaves_nothing_half_done(tmp_path):
     process = child(tmp_path / "run", "room for 300")
-    said, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert "Free some space" in said
+    assert "Free some space" in output
     assert not Spool().waiting() and not list(Spool().folder.glob(".*")) and RunStore().runs() == []
     outcome = keep_run(made_up_bundle(tmp_path / "again", 3))
     assert outcome.kept
@@ -235,13 +235,13 @@ import os, sys
 from mlflow import MlflowClient
 moment = sys.argv[1]
 
-def die(*given, **more):
+def die(*arguments, **more):
     os.kill(os.getpid(), 9)
 
 if moment == "while the spool is filled":
     import shutil
     copy, copies = shutil.copytree, []
-    shutil.copytree = lambda *given, **more: die() if copies else copies.append(copy(*given, **more))
+    shutil.copytree = lambda *arguments, **more: die() if copies else copies.append(copy(*arguments, **more))
 elif moment == "before the first is sent":
     from samkit.tracking.store.store import RunStore
     RunStore.keep = die

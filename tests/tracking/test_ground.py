@@ -102,7 +102,7 @@ def declared_picture(inputs: Inputs, experiment: str, params: dict, name: str) -
         return prompted if "prompted" in name else tracked
     if experiment == "semantic-similarity" and name in ("mask_similar", "mask_objects"):
         return second
-    if experiment == "video-priors":
+    if experiment == "video-priors" and inputs.priors:
         return inputs.priors[int(name.removeprefix("mask_prior_"))].picture
     return inputs.image
 
@@ -132,6 +132,7 @@ RUNS = {
     "window-size": ("nano-sam2", dict(window_sizes=(4, 4, 7, 7))),
     "position-encoding": ("nano-sam2", dict(height=12, width=20)),
     "video-priors": ("nano-sam2", dict(count=2, refine_edges=True)),
+    "video-priors of its own picture": ("nano-sam2", dict(count=2)),
 }
 """Experiment, and which of its cases -> (model, parameters)."""
 
@@ -151,6 +152,7 @@ def inputs_of(case: str) -> Inputs:
         "semantic-similarity one": Inputs(cup, box),
         "semantic-similarity two": Inputs(cup, box, cat),
         "position-encoding": Inputs(),
+        "video-priors of its own picture": Inputs(cup, CUP, video=film),
         "video-priors": Inputs(
             cup, CUP, video=film, priors=(Prior(cat, EYE), Prior(cup, CUP), Prior(film.picture(2), EYE, film_frame=2))
         ),
@@ -203,6 +205,13 @@ def test_a_remembered_picture_is_the_ground_of_its_mask(tmp_path, monkeypatch):
     bundle = run_of(tmp_path / "run", masks, image=plain(RED, "a"), video=load_sample_video("coin"), priors=priors)
     assert color_at_the_end(thumbnail_of(bundle)) == BLUE
     assert_every_mask_lies_on_its_picture(bundle, lambda name: priors[int(name[-1])].picture, monkeypatch)
+
+
+def test_where_no_picture_was_recorded_the_runs_own_is_what_was_remembered(tmp_path, monkeypatch):
+    own = plain(RED, "a")
+    masks = {"mask_prior_0": Mask(corner(), "prior")}
+    bundle = run_of(tmp_path / "run", masks, image=own, video=load_sample_video("coin"))
+    assert_every_mask_lies_on_its_picture(bundle, lambda name: own, monkeypatch)
 
 
 def test_a_frame_is_the_ground_of_its_mask_while_its_film_is_there(tmp_path, monkeypatch):

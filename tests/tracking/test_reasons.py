@@ -32,23 +32,23 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "reason"), ERRORS)
-def test_the_innermost_reason_is_the_one_that_is_said(said, reason):
+@pytest.mark.parametrize(("message", "reason"), ERRORS)
+def test_the_innermost_reason_is_the_one_that_is_said(message, reason):
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import OperationalError
 
-    inner = sqlite3.OperationalError(said)
+    inner = sqlite3.OperationalError(message)
     outer = OperationalError("INSERT INTO runs", {}, inner)
-    wrapped = MlflowException(f"{FLUSHED}(sqlite3.OperationalError) {said}\n[SQL: INSERT INTO runs]")
+    wrapped = MlflowException(f"{FLUSHED}(sqlite3.OperationalError) {message}\n[SQL: INSERT INTO runs]")
     wrapped.__cause__ = outer
     for error in (outer, wrapped, MlflowException(str(wrapped))):
         assert reason_of(error) == reason
 
 
-@pytest.mark.parametrize("said", [OSError(28, os.strerror(28)), OSError(27, os.strerror(27))])
-def test_a_full_disk_says_so(said):
+@pytest.mark.parametrize("error", [OSError(28, os.strerror(28)), OSError(27, os.strerror(27))])
+def test_a_full_disk_says_so(error):
     with pytest.raises(StoreError, match="Free some space"), store_errors("sqlite:////x.db", "did not take it"):
-        raise said
+        raise error
 
 
 def test_a_locked_database_is_named_and_the_run_waits(bundle, monkeypatch):
@@ -105,16 +105,16 @@ def test_a_store_that_can_only_be_read_is_listed_and_says_why_it_takes_nothing(b
             timeout=120,
         )
         assert done.returncode == 0, done.stderr[-2000:]
-        count, said = done.stdout.strip().splitlines()
-        assert count == "1" and READ_ONLY in said
+        count, message = done.stdout.strip().splitlines()
+        assert count == "1" and READ_ONLY in message
     finally:
         for file in (folder, *folder.rglob("*")):
             file.chmod(0o755)
 
 
-@pytest.mark.parametrize("told", [None, 253402343999000, -(10**18), 10**30, float("nan")])
-def test_a_time_that_no_calendar_has_is_shown_as_unknown(told):
-    assert shown_time(told, ZoneInfo("Pacific/Auckland")) == UNKNOWN
+@pytest.mark.parametrize("milliseconds", [None, 253402343999000, -(10**18), 10**30, float("nan")])
+def test_a_time_that_no_calendar_has_is_shown_as_unknown(milliseconds):
+    assert shown_time(milliseconds, ZoneInfo("Pacific/Auckland")) == UNKNOWN
 
 
 def test_times_are_read_with_bounds():

@@ -77,7 +77,7 @@ def own(store, tmp_path) -> tuple[RunStore, dict[int, str]]:
     return store, keep_three(store, tmp_path)
 
 
-def found(kept, **query) -> list[int]:
+def seeds_of(kept, **query) -> list[int]:
     """Seeds of the runs of `kept` that are found, in the order they are found in."""
     store, ids = kept
     by_id = {run_id: seed for seed, run_id in ids.items()}
@@ -115,26 +115,26 @@ def found(kept, **query) -> list[int]:
     ],
 )
 def test_words_and_clauses_find_runs(kept, text, seeds):
-    assert found(kept, text=text) == seeds
+    assert seeds_of(kept, text=text) == seeds
 
 
 def test_filters_narrow_what_is_found(own):
     store, ids = own
-    assert found(own, experiment="cross-image") == [1] and found(own, experiment="no-such") == []
-    assert found(own, model="made-up") == [2, 1, 0] and found(own, model="made") == []
-    assert found(own, picture="coffee", experiment="mask-stability") == [0]
+    assert seeds_of(own, experiment="cross-image") == [1] and seeds_of(own, experiment="no-such") == []
+    assert seeds_of(own, model="made-up") == [2, 1, 0] and seeds_of(own, model="made") == []
+    assert seeds_of(own, picture="coffee", experiment="mask-stability") == [0]
     tag_run(store, ids[0], {"keeper": "", "figure 3": "left"})
     assert (
-        found(own, tag="keeper") == [0]
-        and found(own, tag="figure 3=left") == [0]
-        and found(own, tag="figure 3=right") == []
+        seeds_of(own, tag="keeper") == [0]
+        and seeds_of(own, tag="figure 3=left") == [0]
+        and seeds_of(own, tag="figure 3=right") == []
     )
-    assert found(own, text="keeper") == [0]
+    assert seeds_of(own, text="keeper") == [0]
     today = datetime.now(UTC).date()
-    assert found(own, since=today, until=today, zone=UTC) == [2, 1, 0]
+    assert seeds_of(own, since=today, until=today, zone=UTC) == [2, 1, 0]
     assert (
-        found(own, since=today + timedelta(days=1), zone=UTC) == []
-        and found(own, until=date(2000, 1, 1), zone=UTC) == []
+        seeds_of(own, since=today + timedelta(days=1), zone=UTC) == []
+        and seeds_of(own, until=date(2000, 1, 1), zone=UTC) == []
     )
     assert {"cross-image", "mask-stability"} <= set(kept_experiments(store))
 
@@ -170,7 +170,7 @@ def test_what_looks_like_a_filter_and_is_none_is_a_sentence(text, sentence):
 
 
 def test_the_largest_search_that_is_allowed_is_answered(kept):
-    assert found(
+    assert seeds_of(
         kept, text="coffee " * 20, model="made-up", picture="coffee", tag="samkit.model=made-up", since=date(2000, 1, 1)
     ) == [1, 0]
 
@@ -181,7 +181,7 @@ def test_a_picture_is_found_as_second_picture_and_as_film_by_its_whole_name(own)
     store.client().set_tag(ids[2], "samkit.video", "rocket")
     for run_id in ids.values():
         tag_run(store, run_id, {"rocket": ""})
-    assert found(own, picture="rocket") == [2, 0] and found(own, picture="rock") == []
+    assert seeds_of(own, picture="rocket") == [2, 0] and seeds_of(own, picture="rock") == []
 
 
 def paged(store, query: Query) -> tuple[list[str], list[int]]:
@@ -207,7 +207,7 @@ def test_pages_of_one_picture_follow_each_other(store, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("word", ["a'b", 'a"b', "a`b", "a\\b", '"\' or 1=1 --"', "%", "é", "x' and status = 'RUNNING'"])
 def test_no_word_leaves_its_quotes(kept, word):
-    assert found(kept, text=word) in ([], [2, 1, 0], [1])
+    assert seeds_of(kept, text=word) in ([], [2, 1, 0], [1])
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_name_note_and_tags_are_changed_found_and_exported(own, tmp_path):
     run = read_run(store, ids[0])
     assert (run.name, run.tags["mlflow.note.content"], user_tags(run.tags)) == ("espresso", "bitter", {"stays": "2"})
     assert (
-        found(own, text="espresso bitter stays") == [0]
-        and found(own, text="handle") == []
-        and found(own, text="cup") == []
+        seeds_of(own, text="espresso bitter stays") == [0]
+        and seeds_of(own, text="handle") == []
+        and seeds_of(own, text="cup") == []
     )
     record = store.load(ids[0], tmp_path / "loaded").record
     assert (record.name, record.note, record.tags) == ("espresso", "bitter", {"stays": "2"})
@@ -272,12 +272,12 @@ def test_a_deleted_run_is_gone_until_it_is_restored_or_kept_again(own, tmp_path)
     store, ids = own
     bundle = store.load(ids[1], tmp_path / "loaded")
     delete_run(store, ids[1])
-    assert found(own) == [2, 0] and read_run(store, ids[1]).deleted
+    assert seeds_of(own) == [2, 0] and read_run(store, ids[1]).deleted
     assert ids[1] in [run.run_id for run in search_runs(store, Query(deleted=True)).runs]
     restore_run(store, ids[1])
-    assert found(own) == [2, 1, 0]
+    assert seeds_of(own) == [2, 1, 0]
     delete_run(store, ids[1])
-    assert store.keep(bundle).run_id == ids[1] and found(own) == [2, 1, 0]
+    assert store.keep(bundle).run_id == ids[1] and seeds_of(own) == [2, 1, 0]
 
 
 @pytest.mark.parametrize("key", ["mlflow.x", "samkit.model", "", "a`b", "x" * 101])

@@ -27,9 +27,9 @@ def asking_uri(tmp_path_factory):
         f"{USER}\nadmin_password = {PASSWORD}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    told = {"MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the test"}
-    before = {key: os.environ.get(key) for key in told}
-    os.environ.update(told)
+    settings = {"MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"), "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the test"}
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)
     try:
         with running_server(folder, more=("--app-name", "basic-auth")) as url:
             yield url

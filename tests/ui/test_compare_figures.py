@@ -23,8 +23,8 @@ def labels(params: int, metrics: int) -> list[str]:
     [(12, 14, (5, 5)), (14, 3, (7, 3)), (2, 14, (2, 8)), (12, 0, (10, 0)), (0, 12, (0, 10)), (3, 4, (3, 4))],
 )
 def test_metrics_keep_their_half_of_the_axes(params, metrics, shown):
-    found = labels(params, metrics)
+    shown_labels = labels(params, metrics)
     assert (
-        sum(label.startswith("param") for label in found),
-        sum(label.startswith("metric") for label in found),
-    ) == shown and len(found) <= MAX_AXES
+        sum(label.startswith("param") for label in shown_labels),
+        sum(label.startswith("metric") for label in shown_labels),
+    ) == shown and len(shown_labels) <= MAX_AXES

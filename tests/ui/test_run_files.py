@@ -54,14 +54,14 @@ def test_the_bound_is_of_the_bytes_on_the_disk():
 
 
 def test_the_folder_goes_with_the_process(tmp_path):
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), "go"],
         capture_output=True,
         text=True,
         check=True,
         env=dict(os.environ),
     )
-    folder = Path(made.stdout.strip())
+    folder = Path(process.stdout.strip())
     assert folder.name.startswith(FILES_FOLDER) and folder.parent == tmp_path and not folder.exists()
 
 

@@ -12,7 +12,7 @@ from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
-from samkit.media.pictures import Picture, picture_to_png, read_picture
+from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
 from samkit.media.video import MAX_BYTES, open_video
 from samkit.prompts import Prompts
@@ -81,7 +81,7 @@ def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
 
 def memories(folder: Path) -> dict[str, Any]:
     """The arguments of `Inputs` for what is remembered before a film: the marked pictures and the bank. Raises BadInput
-    for what is none.
+    where they can't be read.
     """
     descriptions = read_small_json(folder / PRIORS, PRIORS)
     try:
@@ -96,25 +96,13 @@ def memories(folder: Path) -> dict[str, Any]:
     return {"priors": priors, "bank": bank}
 
 
-def prior_picture(folder: Path, index: int) -> Picture | None:
-    """The picture of that number that was remembered beforehand, by its own name; None where there is none."""
-    description, file = _prior_description(folder, index), folder / prior_file(index)
-    return read_picture(file, description["name"]) if description and file.is_file() else None
-
-
-def prior_sha256(folder: Path, index: int) -> str:
-    """Of the pixels of the picture of that number; "" where there is none."""
-    description = _prior_description(folder, index)
-    return description["sha256"] if description else ""
-
-
-def _prior_description(folder: Path, index: int) -> dict[str, str] | None:
-    """Name and sha256 of a picture that was remembered beforehand; None where the run has none of that number."""
+def remembered(folder: Path) -> list[dict[str, str]]:
+    """Name and sha256 of each picture that was remembered beforehand; none where that can't be read."""
     try:
-        description = read_small_json(folder / PRIORS, PRIORS)[index]
-        return {name: str(description[name]) for name in ("name", "sha256")}
+        descriptions = read_small_json(folder / PRIORS, PRIORS)
+        return [{name: str(each[name]) for name in ("name", "sha256")} for each in descriptions]
     except (BadInput, LookupError, TypeError):
-        return None
+        return []
 
 
 def _place(video: Video) -> str:
@@ -152,7 +140,7 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
 
 
 def _film_sha256(path: Path) -> str | None:
-    """The SHA-256 that a film at `path` would have, without decoding anything; None for what can be no film."""
+    """The SHA-256 that a film at `path` would have, without decoding anything; None for what is not a film."""
     try:
         if not path.is_dir():
             return _file_sha256(path)

@@ -3,9 +3,9 @@
 from PIL import Image
 
 from samkit.errors import BadInput
-from samkit.media.pictures import Picture
+from samkit.media.pictures import Picture, read_picture
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.tracking.bundle.film_inputs import open_film, prior_picture, prior_sha256
+from samkit.tracking.bundle.film_inputs import open_film, prior_file, remembered
 
 
 def ground(bundle: Bundle, name: str) -> Picture | None:
@@ -31,9 +31,10 @@ def ground_sha256(bundle: Bundle, name: str) -> str:
     record, mask = bundle.record, bundle.record.masks[name]
     if mask.on == "frame":
         return f"{record.video.sha256}#{mask.index}" if record.video else ""
-    if mask.on == "prior":
-        return prior_sha256(bundle.path, mask.index)
-    entry = record.picture if mask.on == "image" else record.picture_b
+    if mask.on == "prior" and not _is_first_picture(bundle, mask.index):
+        memories = remembered(bundle.path)
+        return memories[mask.index]["sha256"] if mask.index < len(memories) else ""
+    entry = record.picture_b if mask.on == "image_b" else record.picture
     return entry.sha256 if entry else ""
 
 
@@ -50,6 +51,14 @@ def _declared(bundle: Bundle, name: str) -> Picture | None:
             return None
         with open_film(bundle.path, bundle.record.video) as film:
             return film.picture(mask.index)
-    if mask.on == "prior":
-        return prior_picture(bundle.path, mask.index)
-    return bundle.picture(mask.on)
+    if mask.on == "prior" and not _is_first_picture(bundle, mask.index):
+        memories = remembered(bundle.path)
+        if mask.index >= len(memories):
+            return None
+        return read_picture(bundle.path / prior_file(mask.index), memories[mask.index]["name"])
+    return bundle.picture("image_b" if mask.on == "image_b" else "image")
+
+
+def _is_first_picture(bundle: Bundle, index: int) -> bool:
+    """Whether what was remembered under that number is the run's first picture: it is where no other was recorded."""
+    return index == 0 and prior_file(0) not in bundle.record.files

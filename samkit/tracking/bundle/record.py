@@ -79,7 +79,7 @@ def _inside(relative: str) -> str:
         or posixpath.normpath(relative) != relative
         or not relative.startswith(("inputs/", "outputs/"))
     ):
-        raise ValueError(f"{relative[:100]!r} is no path in a run")
+        raise ValueError(f"{relative[:100]!r} is not a path in a run")
     return relative
 
 
@@ -169,7 +169,7 @@ def _metric(entry: object) -> Metric:
 
 def _fact(value: object) -> object:
     if isinstance(value, int) and abs(value) >= 2**63:
-        raise ValueError("it has more digits than a store takes")
+        raise ValueError("it has more digits than a store can hold")
     if isinstance(value, str) and len(value) > MAX_FACT_CHARACTERS:
         raise ValueError(f"it has more than {MAX_FACT_CHARACTERS} characters")
     return value
@@ -267,7 +267,9 @@ def parse_record(document: Any, what: str = "The run") -> RunRecord:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """The record of a run's folder, without a look at its other files. Raises BadInput where it is none."""
+    """The record of a run's folder, without a look at its other files. Raises BadInput where it is damaged
+    or missing.
+    """
     try:
         document = read_json(folder / RUN_JSON, MAX_JSON_BYTES[RUN_JSON])
     except FileNotFoundError:
@@ -287,7 +289,7 @@ def _first_problem(error: ValidationError) -> str:
     where = ".".join(str(part)[:60] for part in first["loc"][1:])
     reason = first["msg"].removeprefix("Value error, ")[:200]
     details = f"{where}: {reason}" if where else reason
-    return f"{str(key)!r} in its run.json is missing or not what it should be ({details})"
+    return f"{str(key)!r} in its run.json is missing or invalid ({details})"
 
 
 def _unstorable_entry(document: dict) -> str | None:
@@ -299,11 +301,11 @@ def _unstorable_entry(document: dict) -> str | None:
 
 
 def _contradiction(record: RunRecord) -> str | None:
-    """Which entry does not fit the files that the record names; None where all do."""
+    """Which entry does not match the files that the record names; None where all do."""
     if "inputs/prompts.json" not in record.files:
         return "'files' in its run.json names no inputs/prompts.json"
     if any(f"outputs/{mask}.png" not in record.files for mask in record.masks):
-        return "'masks' in its run.json is missing or not what it should be: a mask has no file"
+        return "'masks' in its run.json is missing or invalid: a mask has no file"
     # A picture has an entry and a file, or neither.
     pictures: tuple[tuple[Literal["picture", "picture_b"], str], ...] = (
         ("picture", "inputs/image.png"),
@@ -311,18 +313,18 @@ def _contradiction(record: RunRecord) -> str | None:
     )
     for key, file in pictures:
         if (getattr(record, key) is None) == (file in record.files):
-            return f"{key!r} in its run.json is missing or not what it should be: it does not fit {file}"
+            return f"{key!r} in its run.json is missing or invalid: it does not match {file}"
     if record.video is not None:
         place = record.video.place
         if place.startswith("inputs") and not (KEPT_FILM.fullmatch(place) and place in record.files):
-            return "'video' in its run.json is missing or not what it should be: its place is none in the run"
+            return "'video' in its run.json is missing or invalid: its place is not a film of the run"
         if "inputs/priors.json" not in record.files:
             return "'files' in its run.json names no inputs/priors.json"
     return None
 
 
 def read_json(file: Path, limit: int) -> Any:
-    """The content of a JSON file. Raises ValueError for what is none, or is larger than `limit` bytes, and OSError
+    """The content of a JSON file. Raises ValueError where it is not JSON or is larger than `limit` bytes, and OSError
     where it can't be read.
     """
     size = file.stat().st_size
@@ -349,14 +351,16 @@ def read_small_json(file: Path, relative: str) -> Any:
 
 
 def _problem(value: Any, depth: int = 0) -> str | None:
-    """What no store or file could hold: numbers and characters that are none, and nesting without end."""
+    """Why no store or file could hold the value: numbers that are not finite, characters that are not text, or nesting
+    without end. None where all could.
+    """
     if depth > MAX_DEPTH:
         return "is nested too deeply"
     if isinstance(value, float):
         return None if math.isfinite(value) else "holds a number that is not finite"
     if isinstance(value, str):
         broken = "\0" in value or any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff")
-        return "holds a character that is none" if broken else None
+        return "holds a character that is not text" if broken else None
     if isinstance(value, dict):
         return next(
             (problem for pair in value.items() for each in pair if (problem := _problem(each, depth + 1))), None

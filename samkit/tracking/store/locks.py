@@ -16,7 +16,7 @@ from samkit.settings import home_folder
 
 LOCK_S = 120
 POSTGRES_LOCK = 0x53414D4B4954
-"""Any number that nobody else takes."""
+"""Any number that no other program uses."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _lock_beside(file: Path, held: ExitStack) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         held.enter_context(FileLock(f"{file}.lock", timeout=LOCK_S))
     except OSError as error:
-        # A store that can only be read is made already, and nobody will.
+        # A store that can only be read exists already, and nobody creates it.
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not file.is_file():
             raise
 

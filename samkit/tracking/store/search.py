@@ -48,8 +48,8 @@ class Query:
     """What is looked for; an empty one finds every kept run.
 
     text:         words, all of which a run must have in its name, note, tags, experiment, model or picture; and clauses
-                  of MLflow's filter language, such as metrics.predicted_iou > 0.8. Every sign in a word stands for
-                  itself; in a clause's LIKE, % and _ stand for others, as in the store
+                  of MLflow's filter language, such as metrics.predicted_iou > 0.8. Every character in a word
+                  stands for itself; in a clause's LIKE, % and _ are wildcards, as in the store
     model:        its exact name
     picture:      the exact name of the picture, the second picture or the film; tag: `key` or `key=value`
     since, until: days in `zone`, both included; None in `zone`: this machine's
@@ -158,8 +158,8 @@ def _scan(
 
 
 def _matches(query: Query) -> Callable[[RunSummary], bool] | None:
-    """What the store's language can't ask: words with signs that LIKE takes for others, and a name that may stand in
-    one of several tags. None: nothing.
+    """What the store's language can't ask: words with characters that LIKE takes for wildcards, and a name that may
+    stand in one of several tags. None where the store can ask it all.
     """
     exact = [word for word in split_text(query.text)[0] if _literal(word) != word or "_" in word]
     picture = query.picture
@@ -182,8 +182,8 @@ def kept_experiments(store: RunStore) -> list[str]:
 
 
 def filter_string(query: Query) -> str:
-    """The query in MLflow's filter language; with a picture, or signs in words that LIKE takes for others, it finds
-    more than is looked for.
+    """The query in MLflow's filter language; with a picture, or with characters in words that LIKE takes for
+    wildcards, it finds more than is looked for.
     """
     words, clauses = split_text(query.text)
     clauses = ["attributes.status = 'FINISHED'", *clauses]
@@ -263,8 +263,8 @@ def _as_words(text: str) -> str:
 
 
 def _literal(word: str) -> str:
-    """A word inside LIKE '%...%'. Quotes, backslashes and % become LIKE's sign for any one character, so that no word
-    can end the string.
+    """A word inside LIKE '%...%'. Quotes, backslashes and % become LIKE's wildcard for one character, so that no
+    word can end the string.
     """
     return re.sub(r"['\"\\`%]", "_", word)
 

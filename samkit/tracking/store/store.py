@@ -153,8 +153,8 @@ class RunStore:
         """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed, restored
         or returned, never doubled.
 
-        spooled: the run lies in the spool, so one that is begun and breaks off is completed later; False: nobody would,
-                 and it is taken away again.
+        spooled: the run lies in the spool, so one that is begun and breaks off is completed later; False: nobody would
+                 complete it, and it is removed.
         """
         client = self.client()
         with store_errors(self.uri, "did not take it"), run_lock(self.uri, bundle.run_uuid):
@@ -168,7 +168,7 @@ class RunStore:
                     if self.reachable():
                         client.set_terminated(run.info.run_id, "FAILED")
                         if begun and not spooled:
-                            self._take_away(run)
+                            self._remove(run)
                 raise
             client.set_terminated(run.info.run_id, "FINISHED")
             return self._kept(run)
@@ -177,7 +177,7 @@ class RunStore:
         """Download a kept run into `folder` (made for it) and check it. Its name, note and tags are those of the store,
         where they can be changed.
 
-        partial: as `read_bundle` takes it. Raises `BadInput` for an id that is none or is not there.
+        partial: as `read_bundle` takes it. Raises `BadInput` where there is no run of that id.
         """
         run, folder = self.find_run(run_id), Path(folder)
         if run.info.status != "FINISHED":
@@ -193,8 +193,8 @@ class RunStore:
         )
 
     def find_run(self, run_id: str) -> "Run":
-        """MLflow's own run of that id, deleted or not. Raises `BadInput` for an id that is none, is not there, or is of
-        a run that samkit did not keep.
+        """MLflow's own run of that id, deleted or not. Raises `BadInput` where there is none, or where samkit did not
+        keep it.
         """
         if not RUN_ID.fullmatch(run_id):
             raise BadInput(f"{run_id[:60]!r} is not a run's id: it has 32 digits from 0-9 and a-f.")
@@ -308,7 +308,7 @@ class RunStore:
             experiment_id, start_time=created_ms(bundle.record.created), run_name=bundle.name, tags=tags
         )
         if self.is_http:
-            # No lock is seen by all that use a server: whoever began the run later takes the double away.
+            # No lock is seen by all that use a server: whoever began the run later removes its double.
             first = self._find(bundle.run_uuid)[0]
             if first.info.run_id != begun.info.run_id:
                 client.delete_run(begun.info.run_id)
@@ -330,16 +330,14 @@ class RunStore:
             ),
         )
 
-    def _take_away(self, run: "Run") -> None:
-        """A run that was begun and that nobody will complete, with what it has of its files where they lie on a disk
-        here.
-        """
+    def _remove(self, run: "Run") -> None:
+        """Remove a run that was begun and that nobody will complete, with its files where they lie on a disk here."""
         self.client().delete_run(run.info.run_id)
         if run.info.artifact_uri.startswith("file:"):
             shutil.rmtree(Path(url2pathname(urlsplit(run.info.artifact_uri).path)).parent, ignore_errors=True)
 
     def remove_half_runs(self, waiting: Collection[str], older_than_s: float) -> list[str]:
-        """Take away the runs that were begun, are not whole, and that nobody completes any more; their ids.
+        """Remove the runs that were begun and that nobody will complete; their ids.
 
         waiting: uuids of the runs in the spool, which are completed from there. A run that another machine still has in
         its spool comes back when that one sends it.
@@ -350,7 +348,7 @@ class RunStore:
             runs = self.client().search_runs(ids, unfinished, max_results=MAX_HALF_RUNS) if ids else []
             for run in runs:
                 if run.data.tags["samkit.run_uuid"] not in waiting and _now_ms() - begun_ms(run) > older_than_s * 1000:
-                    self._take_away(run)
+                    self._remove(run)
                     removed.append(run.info.run_id)
         return removed
 

@@ -20,7 +20,6 @@ from samkit.tracking.store.store import RUN_ID, RunStore
 from samkit.work.execute import Computed, compute
 from samkit.work.find_model import find_model
 from samkit.work.kept_run import sources_of, spec_of_bundle
-from samkit.work.lab import Lab
 from samkit.work.outcome import (
     TOLERANCE,
     ReplayOutcome,
@@ -100,6 +99,8 @@ def replay(
     Raises CheckpointError where the model is not on this machine, ParamsError where this version of the experiment
     refuses the parameters.
     """
+    from samkit.work.lab import Lab
+
     inputs, record = bundle.inputs(), bundle.record
     text, load_model = _model_to_load(record.model, model)
     spec = replace(spec_of_bundle(bundle, inputs), model=Ref(text), device=device or replay_device(record.device))

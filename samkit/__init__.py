@@ -5,6 +5,7 @@ samkit` stays quick.
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -26,7 +27,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'samkit' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

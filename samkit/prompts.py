@@ -35,8 +35,8 @@ class Prompts:
     wrong length, more than `MAX_PROMPTS` rows.
     """
 
-    points: tuple[Point, ...]
-    boxes: tuple[Box, ...]
+    points: tuple[Point, ...] = ()
+    boxes: tuple[Box, ...] = ()
 
     def __init__(self, points: Sequence[Sequence[float]] = (), boxes: Sequence[Sequence[float]] = ()) -> None:
         point_rows, box_rows = _rows(points, "points"), _rows(boxes, "boxes")

@@ -4,15 +4,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from samkit.errors import BadInput
 from samkit.prompts import Prompts
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 """Of every class here, for `RunSpec.from_dict`."""
+
+
+def _read_prompts(value: Any) -> Any:
+    return Prompts.from_dict(value) if isinstance(value, dict) else value
+
+
+CheckedPrompts = Annotated[InstanceOf[Prompts], BeforeValidator(_read_prompts)]
+"""Read by `Prompts` itself, which checks every coordinate."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class PriorSpec:
     __pydantic_config__ = _STRICT
 
     picture: Ref
-    prompts: Prompts = Prompts()
+    prompts: CheckedPrompts = Prompts()
     mask_index: int | None = None
     mask: dict[str, Any] | None = field(default=None, hash=False)
     film_frame: int | None = None
@@ -82,7 +90,7 @@ class RunSpec:
     experiment: str
     model: Ref
     params: dict[str, Any] = field(default_factory=dict, hash=False)
-    prompts: Prompts = Prompts()
+    prompts: CheckedPrompts = Prompts()
     image: Ref | None = None
     image_b: Ref | None = None
     video: Ref | None = None

@@ -294,8 +294,8 @@ def _disk_sentence(entry: CatalogueEntry, folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"The disk of {folder} is full: make room for the {format_bytes(entry.file_bytes)} of {entry.filename} "
-            "and run the download again, which goes on where it stopped, or set SAMKIT_MODELS_DIR to a folder on another "
-            "disk."
+            "and run the download again, which goes on where it stopped, or set SAMKIT_MODELS_DIR to a folder on "
+            "another disk."
         )
     return (
         f"The folder {folder} can't be used ({error.strerror or error}): set SAMKIT_MODELS_DIR to a folder you may "

@@ -106,7 +106,7 @@ def masks_from_json(content: bytes) -> dict[int, np.ndarray]:
         rows = json.loads(content)["frames"]
         return {int(row["frame"]): rle_to_mask(row["rle"]) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
-        raise PictureError(f"This is no file of masks per frame ({error!r:.100}).") from error
+        raise PictureError(f"This is not a file of masks per frame ({error!r:.100}).") from error
 
 
 def zip_masks(path: str | Path, rows: Iterable[Mapping]) -> Path:

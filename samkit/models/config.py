@@ -90,8 +90,8 @@ def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = Non
     some = ", ".join(list(keys)[:3]) or "none at all"
     raise CheckpointError(
         "This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and "
-        "v2 (image_encoder.trunk...) are missing; "
-        f"it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or v2.1 checkpoint with the official keys."
+        f"v2 (image_encoder.trunk...) are missing; it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or "
+        "v2.1 checkpoint with the official keys."
     )
 
 
@@ -187,8 +187,8 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
             assumed = ", ".join(f"{name} {known.get(name, DEFAULT_NATIVE_SIDE)}" for name in guessed)
             warnings.warn(
                 "This SAM v2 checkpoint is none of the official sizes and its file doesn't say "
-                f"{', '.join(guessed)}; assumed: {assumed}. "
-                'A safetensors file can say so in its metadata entry "samkit".',
+                f"{', '.join(guessed)}; assumed: {assumed}. A safetensors file can say so in its metadata entry "
+                '"samkit".',
                 stacklevel=4,
             )
     encoder = HieraConfig(

@@ -211,7 +211,9 @@ class MemoryBank:
                 f"{path} can't be read as a memory bank ({error}): give a file that samkit saved."
             ) from error
         if text is None:
-            raise BadInput(f"{path} is a safetensors file, but no memory bank: give a file that samkit saved as one.")
+            raise BadInput(
+                f"{path} is a safetensors file, but not a memory bank: give a file that samkit saved as one."
+            )
         try:
             return cls._from_contents(json.loads(text), tensors)
         except (KeyError, TypeError, ValueError) as error:

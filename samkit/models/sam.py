@@ -329,10 +329,9 @@ def _check_pooling(encoder: HieraConfig, windows: tuple[int, ...], padded_size: 
             pooled = window // 2
             if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
                 raise EncodingError(
-                    f"The window size {window} of stage {stage} can't be run at this picture size: stage "
-                    f"{stage + 1} begins by halving each window, "
-                    f"and windows of {window} halved to {pooled} don't line up with its map of {size // 2} "
-                    f"tokens. Make stage {stage}'s window even."
+                    f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} "
+                    f"begins by halving each window, and windows of {window} halved to {pooled} don't line up with its "
+                    f"map of {size // 2} tokens. Make stage {stage}'s window even."
                 )
 
 

@@ -255,7 +255,7 @@ def test_masks_of_frames_come_back(tmp_path):
     assert back.keys() == masks.keys() and all(np.array_equal(back[index], mask) for index, mask in masks.items())
     with zipfile.ZipFile(zip_masks(tmp_path / "masks.zip", rows)) as archive:
         assert np.array_equal(mask_from_png(archive.read("000003.png")), masks[3])
-    with pytest.raises(PictureError, match="no file of masks"):
+    with pytest.raises(PictureError, match="not a file of masks"):
         masks_from_json(b"{}")
 
 

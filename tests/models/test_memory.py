@@ -164,7 +164,7 @@ def test_other_files_are_refused(tmp_path):
     for name, words in (
         ("text", "can't be read"),
         ("missing", "can't be read"),
-        ("other.safetensors", "no memory bank"),
+        ("other.safetensors", "not a memory bank"),
         ("cut.safetensors", "damaged"),
     ):
         with pytest.raises(BadInput, match=words):

@@ -154,8 +154,7 @@ def _float_weights(name: str, tensors: dict[str, torch.Tensor]) -> dict[str, tor
     if unfit:
         raise CheckpointError(
             f"{len(unfit)} of the {len(tensors)} weights in {name} are not plain floating-point numbers "
-            f"({_first(unfit)}): "
-            "give the checkpoint before it was quantised or packed."
+            f"({_first(unfit)}): give the checkpoint before it was quantised or packed."
         )
     return {key: tensor.detach() for key, tensor in tensors.items()}
 

@@ -89,8 +89,7 @@ def _recognise(path: Path, head: bytes, size: int) -> FileFormat:
     if head[0] == 0x80 and head[1] <= 5:
         raise CheckpointError(
             f"{path.name} is a plain pickle, which can run code on this machine when it is opened, so it was not "
-            "opened: "
-            "ask for a .safetensors file, or one that torch.save(model.state_dict(), ...) wrote."
+            "opened: ask for a .safetensors file, or one that torch.save(model.state_dict(), ...) wrote."
         )
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")):
         raise CheckpointError(f"{path.name} is a compressed archive: unpack it and give the checkpoint file in it.")

@@ -265,20 +265,17 @@ def _offer(response: requests.Response) -> tuple[int | None, int | None]:
 
 def _another_file(entry: CatalogueEntry, host: str) -> DownloadError:
     return DownloadError(
-        f"{host} sent something else than {entry.filename} ({format_bytes(entry.file_bytes)}): a login page or a "
-        "proxy may stand between; "
-        "open the address in a browser, then try again."
+        f"{host} sent something other than {entry.filename} ({format_bytes(entry.file_bytes)}): a login page or a "
+        "proxy may stand between; open the address in a browser, then try again."
     )
 
 
 def _how_it_failed(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "does not answer in time"
-    return (
-        "broke the connection off"
-        if isinstance(error, requests.exceptions.ChunkedEncodingError)
-        else "can't be reached"
-    )
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "broke the connection off"
+    return "can't be reached"
 
 
 def _move_into_place(part_path: Path, target: Path) -> None:
@@ -297,8 +294,8 @@ def _disk_sentence(entry: CatalogueEntry, folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"The disk of {folder} is full: make room for the {format_bytes(entry.file_bytes)} of {entry.filename} "
-            "and run the download again, "
-            "which goes on where it stopped, or set SAMKIT_MODELS_DIR to a folder on another disk."
+            "and run the download again, which goes on where it stopped, or set SAMKIT_MODELS_DIR to a folder on "
+            "another disk."
         )
     return (
         f"The folder {folder} can't be used ({error.strerror or error}): set SAMKIT_MODELS_DIR to a folder you may "

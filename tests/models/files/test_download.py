@@ -184,7 +184,7 @@ def test_another_file_than_expected(server, tmp_path, content, kept):
     server.content = content
     if kept:
         part_of(tmp_path).write_bytes(CONTENT[:kept])
-    assert "sent something else than test_model.pt (1.5 MB)" in refusal(server, tmp_path)
+    assert "sent something other than test_model.pt (1.5 MB)" in refusal(server, tmp_path)
 
 
 def test_a_login_page_does_not_cost_the_part(server, tmp_path):
@@ -199,7 +199,7 @@ def test_a_login_page_does_not_cost_the_part(server, tmp_path):
 def test_more_bytes_than_announced(server, tmp_path):
     server.content = CONTENT + bytes(400_000)
     server.headers = {"Content-Length": ""}
-    assert "sent something else" in refusal(server, tmp_path)
+    assert "sent something other" in refusal(server, tmp_path)
     assert part_of(tmp_path).stat().st_size <= len(CONTENT)
 
 

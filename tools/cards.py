@@ -15,23 +15,25 @@ from samkit.experiments import (
     video_priors,
     window_size,
 )
-from samkit.experiments.result import Inputs
+from samkit.experiments.inputs import Inputs
 from samkit.media.colormaps import color_map
 from samkit.media.drawing import overlay
 from samkit.media.film import masks_from_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLE_PAIRS, SAMPLES, load_sample
+from samkit.models.sam import SamModel
 from samkit.prompts import Prompts
+from samkit.work.lab import Lab
 
 CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "parts" / "cards"
 SIZE = (640, 360)
 
 
-def mask_stability_card(model) -> np.ndarray:
+def mask_stability_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the coffee cup on the left, its logits on the right."""
     picture = load_sample("coffee")
     params = mask_stability.Params(lower_threshold=-4, upper_threshold=8, colormap="viridis")
-    result = mask_stability.run(model, Inputs(picture, SAMPLES["coffee"].prompts), params)
+    result = mask_stability.run(model, Inputs(picture, SAMPLES["coffee"].prompts), params, Lab())
     pictures = [
         cv2.resize(result.images[name], SIZE, interpolation=cv2.INTER_AREA) for name in ("original", "prediction")
     ]
@@ -39,23 +41,23 @@ def mask_stability_card(model) -> np.ndarray:
     return np.concatenate([pictures[0][:, :half], pictures[1][:, half:]], axis=1)
 
 
-def cross_image_card(model) -> np.ndarray:
+def cross_image_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the prompted cup on the left, what was found of it on the right."""
     pair = SAMPLE_PAIRS[0]
     pictures = load_sample(pair.first), load_sample(pair.second)
-    result = cross_image.run(model, Inputs(pictures[0], pair.prompts, pictures[1]), cross_image.Params())
+    result = cross_image.run(model, Inputs(pictures[0], pair.prompts, pictures[1]), cross_image.Params(), Lab())
     halves = [
-        overlay(picture.rgb, result.masks[name])
-        for picture, name in zip(pictures, ("prompted", "tracked"), strict=True)
+        overlay(picture.rgb, result.masks[name].pixels)
+        for picture, name in zip(pictures, ("mask_prompted", "mask_tracked"), strict=True)
     ]
     return np.concatenate([fill(half, (SIZE[0] // 2, SIZE[1])) for half in halves], axis=1)
 
 
-def video_priors_card(model) -> np.ndarray:
+def video_priors_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: three moments of the sample film, with what was found."""
     video = load_sample_video("coin")
     inputs = Inputs(load_sample("coins"), SAMPLES["coins"].prompts, video=video)
-    masks = masks_from_json(video_priors.run(model, inputs, video_priors.Params()).files["masks.json"])
+    masks = masks_from_json(video_priors.run(model, inputs, video_priors.Params(), Lab()).files["masks.json"])
     moments = (3, 11, 28)
     thirds = [overlay(video.frame(index), masks[index], video_priors.MASK_COLOR) for index in moments]
     widths = np.diff(np.linspace(0, SIZE[0], len(moments) + 1).astype(int))
@@ -73,9 +75,9 @@ def video_priors_card(model) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def block_norms_card(model) -> np.ndarray:
+def block_norms_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the cat's norms in eight blocks."""
-    result = block_norms.run(model, Inputs(load_sample("chelsea")), block_norms.Params(side=512))
+    result = block_norms.run(model, Inputs(load_sample("chelsea")), block_norms.Params(side=512), Lab())
     tiles = [result.arrays[f"norms_{index:02d}"] for index in (0, 1, 2, 3, 4, 5, 7, 9)]
     colored = [color_map(values, *np.quantile(values, [0.01, 0.99]), "magma") for values in tiles]
     size = (SIZE[0] // 4, SIZE[1] // 2)
@@ -87,9 +89,11 @@ def block_norms_card(model) -> np.ndarray:
     )
 
 
-def position_encoding_card(model) -> np.ndarray:
+def position_encoding_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the directions in which positions differ most, and a place's similarity to all."""
-    result = position_encoding.run(model, Inputs(), position_encoding.Params(row=20, column=24, colormap="viridis"))
+    result = position_encoding.run(
+        model, Inputs(), position_encoding.Params(row=20, column=24, colormap="viridis"), Lab()
+    )
     return np.hstack(
         [
             cv2.resize(result.images[name], (SIZE[0] // 2, SIZE[1]), interpolation=cv2.INTER_NEAREST)
@@ -98,25 +102,25 @@ def position_encoding_card(model) -> np.ndarray:
     )
 
 
-def window_size_card(model) -> np.ndarray:
+def window_size_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the cup's mask with four settings of all windows, their grid drawn over it."""
     picture = load_sample("coffee")
     quarters = []
     for window in (2, 4, 8, 16):
         result = window_size.run(
-            model, Inputs(picture, SAMPLES["coffee"].prompts), window_size.Params(window_sizes=(window,) * 4)
+            model, Inputs(picture, SAMPLES["coffee"].prompts), window_size.Params(window_sizes=(window,) * 4), Lab()
         )
-        quarter = fill(overlay(picture.rgb, result.masks["chosen"]), (SIZE[0] // 4, SIZE[1]))
+        quarter = fill(overlay(picture.rgb, result.masks["mask_chosen"].pixels), (SIZE[0] // 4, SIZE[1]))
         step = SIZE[1] * window // 64
         quarter[::step], quarter[:, ::step] = quarter[::step] // 2 + 110, quarter[:, ::step] // 2 + 110
         quarters.append(quarter)
     return np.hstack(quarters)
 
 
-def semantic_similarity_card(model) -> np.ndarray:
+def semantic_similarity_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the coins like the one that was boxed, each with its mask."""
     inputs = Inputs(load_sample("coins"), Prompts(boxes=[(0.815, 0.08, 0.935, 0.215)]))
-    result = semantic_similarity.run(model, inputs, semantic_similarity.Params(find_objects=True))
+    result = semantic_similarity.run(model, inputs, semantic_similarity.Params(find_objects=True), Lab())
     return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
 
 
@@ -128,7 +132,7 @@ def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return scaled[top : top + size[1], left : left + size[0]]
 
 
-CARDS_MADE = {
+MAKERS = {
     "mask-stability": mask_stability_card,
     "cross-image": cross_image_card,
     "video-priors": video_priors_card,
@@ -142,5 +146,5 @@ CARDS_MADE = {
 if __name__ == "__main__":
     CARDS.mkdir(exist_ok=True)
     nano = samkit.load_model("nano-sam2")
-    for name, make in CARDS_MADE.items():
+    for name, make in MAKERS.items():
         cv2.imwrite(str(CARDS / f"{name}.jpg"), make(nano)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from samkit.errors import EncodingError, ParamsError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.lab import LabLike
+from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.mask_logits import map_logits, view_logits
 from samkit.experiments.measures.predicted_masks import (
     chosen_index,
@@ -194,12 +194,7 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
         lab.encoding(model, inputs.picture, side=params.side, fit=params.fit, window_sizes=each)
         for each in (None, params.window_sizes)
     )
-    lab.report(0.0, "Encoding with the default windows")
-    default_first = lab.recall(first_ms, default, torch.get_num_threads())
-    lab.report(0.25, "Encoding")
-    first = lab.recall(first_ms, encoding, torch.get_num_threads())
-    for count, line in enumerate(take_turns(scene, (own, windows), params.repeats, lab)):
-        lab.report(min(0.8, 0.4 + 0.4 * count / (2 * params.repeats)), line)
+    timings = _time_encodings(scene, (default, own), (encoding, windows), params.repeats, lab)
     lab.report(0.8, "Predicting masks")
     prediction, unchanged = (lab.recall(predict, model, each, inputs.prompts) for each in (encoding, default))
     masks, default_masks = (
@@ -232,12 +227,28 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
         metrics=_metrics(rows, chosen, drift.relative),
         facts=facts | {f"window_{stage}": window for stage, window in enumerate(windows, start=1)},
         tables={"masks": rows},
-        timings={
-            "encode_ms": median_ms(scene, windows, first, params.repeats, lab),
-            "default_encode_ms": median_ms(scene, own, default_first, params.repeats, lab),
-            "decode_ms": prediction.decode_ms,
-        },
+        timings=timings | {"decode_ms": prediction.decode_ms},
     )
+
+
+def _time_encodings(
+    scene: Scene,
+    default: tuple[LazyEncoding, Windows],
+    chosen: tuple[LazyEncoding, Windows],
+    repeats: int,
+    lab: LabLike,
+) -> dict[str, float]:
+    """Milliseconds of the encoding with the chosen windows and of the one with the default windows."""
+    lab.report(0.0, "Encoding with the default windows")
+    default_first = lab.recall(first_ms, default[0], torch.get_num_threads())
+    lab.report(0.25, "Encoding")
+    first = lab.recall(first_ms, chosen[0], torch.get_num_threads())
+    for count, line in enumerate(take_turns(scene, (default[1], chosen[1]), repeats, lab)):
+        lab.report(min(0.8, 0.4 + 0.4 * count / (2 * repeats)), line)
+    return {
+        "encode_ms": median_ms(scene, chosen[1], first, repeats, lab),
+        "default_encode_ms": median_ms(scene, default[1], default_first, repeats, lab),
+    }
 
 
 def _metrics(rows: list[dict[str, Any]], chosen: int, drift: float) -> dict[str, Metric]:

@@ -136,7 +136,8 @@ _keys_lock = threading.RLock()
 
 def _remember_key(value: Any, key: str) -> None:
     """Let `value` be known by `key` as long as it lives, and each of its parts by its place in it. What has a hash of
-    its own, and plain numbers and texts, are known by their content.
+    its own, and plain numbers and texts, are known by their content. Arrays can't be written to from here on: whoever
+    did would change what all others are given.
     """
     if type(value) in (tuple, list):
         for index, part in enumerate(value):
@@ -144,7 +145,10 @@ def _remember_key(value: Any, key: str) -> None:
     elif is_dataclass(value) and not isinstance(value, type) and not _has_own_key(value) and _follow(value, key):
         for field in fields(value):
             _remember_key(getattr(value, field.name), f"{key}.{field.name}")
-    elif isinstance(value, np.ndarray | torch.Tensor):
+    elif isinstance(value, np.ndarray):
+        value.flags.writeable = False
+        _follow(value, key)
+    elif isinstance(value, torch.Tensor):
         _follow(value, key)
 
 

@@ -81,7 +81,7 @@ def prototypes(reference: ReferenceTokens, count: int, seed: int = 0) -> Tensor:
     inside = reference.weights >= MIN_SHARE * reference.weights.max()
     count = min(count, int(inside.sum()))
     if count <= 1:
-        mean = torch.from_numpy(reference.weights).float() @ reference.tokens
+        mean = torch.tensor(reference.weights).float() @ reference.tokens
         return F.normalize(mean[None], dim=1)
     chosen = directions[torch.from_numpy(inside)].numpy().astype(np.float64)
     centres, groups = kmeans2(chosen, count, minit="++", seed=seed, missing="warn")

@@ -70,7 +70,7 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json
 
 @app.command("compare")
 def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_json: Json = False) -> None:
-    """Runs side by side: what was set differently, all metrics, and the IoU of each mask with each where they lie on
+    """Runs side by side: what differs, all metrics, and the IoU of each mask with each where they lie on
     one picture.
     """
     from samkit.tracking.compare import Comparison, iou_matrix
@@ -85,17 +85,15 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
             {"runs": group, "iou": iou_matrix(comparison.masks_of(group, name)).tolist()}
             for group in comparison.grounds(name)
         ]
-    set_otherwise = (*comparison.circumstances, *comparison.params)
     rows = {
-        "differ": {row.name: row.values for row in set_otherwise if row.differs},
+        "differ": {row.name: row.values for row in comparison.conditions if row.differs},
         "metrics": {row.name: row.values for row in comparison.metrics},
-        "facts": {row.name: row.values for row in comparison.facts},
     }
     if as_json:
         print_json({"run_ids": unique, **rows, "mask": name, "overlaps": overlaps})
         return
     runs = {"run": range(1, len(unique) + 1), "name": [bundle.name for bundle in comparison.bundles]}
-    _print_columns(runs | rows["differ"] | rows["metrics"] | rows["facts"])
+    _print_columns(runs | rows["differ"] | rows["metrics"])
     for overlap in overlaps:
         print(f"IoU of {name or 'the masks'}, runs {', '.join(str(index + 1) for index in overlap['runs'])}")
         print("\n".join("   ".join(f"{value:.4f}" for value in row) for row in overlap["iou"]))

@@ -7,6 +7,10 @@ import pytest
 from tools.running_app import running_app
 
 
+KEEP_MS = 180_000
+"""How long the first run may take to be kept: MLflow makes its database first."""
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """The app's SAMKIT_HOME: its store and spool."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
+from tests.browser.conftest import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +51,7 @@ def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_p
         f"() => ({CHIPS})('-b_box').length === 1 && ({CHIPS})('_point').length + ({CHIPS})('_box').length === 0"
     )
     settled(page)
-    page.get_by_text("Remembered, on B").wait_for()
+    page.get_by_text("Prompted, B").wait_for()
 
     page.locator(".st-key-knob_cross-image_repeats input[type=range]").focus()
     for _ in range(2):
@@ -60,7 +61,7 @@ def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_p
     page.get_by_label("Name").fill("two pictures")
     page.keyboard.press("Tab")
     page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text("Last kept:").wait_for(timeout=60_000)
+    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
 
     from mlflow import MlflowClient
 

@@ -16,6 +16,8 @@ from samkit.experiments.window_size import relative_drift
 from samkit.media.colormaps import color_map
 from samkit.media.masks import mask_iou
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.tracking.store.tags import FACT
+from tests.browser.conftest import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
@@ -77,8 +79,8 @@ def hover(page, which: str, row: int, column: int, height: int, width: int) -> t
     page.mouse.move(box["x"] + (column + 0.5) / width * box["width"], box["y"] + (row + 0.5) / height * box["height"])
     tip = page.locator(f".st-key-map_{which} .tip.shown")
     tip.wait_for()
-    told = re.fullmatch(r"row (\d+), column (\d+): (\S+) ?", tip.inner_text())
-    return int(told[1]), int(told[2]), float(told[3])
+    matched = re.fullmatch(r"row (\d+), column (\d+): (\S+) ?", tip.inner_text())
+    return int(matched[1]), int(matched[2]), float(matched[3])
 
 
 def downloaded(page, key: str) -> bytes:
@@ -92,7 +94,7 @@ def keep(page, name: str, home: Path, folder: Path):
     from mlflow import MlflowClient
 
     page.locator(f".st-key-keep_{name} button:visible").click()
-    page.get_by_text("Last kept:").wait_for(timeout=60_000)
+    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(experiments, f"tags.`samkit.experiment` = '{name}'")
@@ -103,6 +105,11 @@ def keep(page, name: str, home: Path, folder: Path):
 
     with np.load(file("outputs/arrays.npz"), allow_pickle=False) as arrays:
         return run, dict(arrays), file
+
+
+def fact(run, name: str) -> object:
+    """A fact of the run, which MLflow holds as a tag."""
+    return json.loads(run.data.tags[f"{FACT}{name}"])
 
 
 def mask(path: Path) -> np.ndarray:
@@ -133,7 +140,7 @@ def test_block_norms(page, app_url, home, tmp_path, model):
         "1.1",
         "magma",
     )
-    assert metrics["blocks"] == 10 and metrics["max_norm"] == pytest.approx(max(each.max() for each in norms), rel=1e-5)
+    assert fact(run, "blocks") == 10 and metrics["max_norm"] == pytest.approx(max(each.max() for each in norms), rel=1e-5)
     assert metrics["outliers"] == sum(int((each > 1.1 * np.median(each)).sum()) for each in norms)
     for index, each in enumerate(norms):
         np.testing.assert_allclose(arrays[f"norms_{index:02d}"], each, rtol=1e-5)
@@ -198,10 +205,10 @@ def test_window_size(page, app_url, home, tmp_path, model):
     best = prediction.best
     np.testing.assert_array_equal(mask(file("outputs/mask_chosen.png")), prediction.mask(best))
     metrics = run.data.metrics
-    assert metrics["mask_index"] == best and metrics["iou_default"] == pytest.approx(
+    assert fact(run, "mask_index") == best and metrics["iou_default"] == pytest.approx(
         mask_iou(prediction.mask(best), other.mask(best))
     )
-    assert metrics["drift"] == pytest.approx(relative_drift(encoding, default), rel=1e-4) and metrics["window_3"] == 9
+    assert metrics["drift"] == pytest.approx(relative_drift(encoding, default), rel=1e-4) and fact(run, "window_3") == 9
 
 
 def test_semantic_similarity(page, app_url, home, tmp_path, model):
@@ -236,7 +243,7 @@ def test_semantic_similarity(page, app_url, home, tmp_path, model):
     assert vector.shape == (1, len(tokens)) and similarity.shape == tokens.shape[1:]
     cosine = np.einsum("chw,c->hw", tokens, vector[0]) / (np.linalg.norm(tokens, axis=0) * np.linalg.norm(vector[0]))
     np.testing.assert_allclose(similarity, cosine, atol=1e-4)
-    assert metrics["known_count"] == 24 and metrics["objects"] == len(
+    assert fact(run, "known_count") == 24 and metrics["objects"] == len(
         json.loads(file("outputs/objects.coco.json").read_text())["annotations"]
     )
 

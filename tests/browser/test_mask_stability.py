@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
+from tests.browser.conftest import KEEP_MS
 from tools.running_app import running_mlflow
 
 pytestmark = pytest.mark.browser
@@ -117,7 +118,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     page.get_by_label("Name").fill("browser test")
     page.keyboard.press("Tab")
     page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text("Last kept:").wait_for(timeout=60_000)
+    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
     page.get_by_role("button", name="Copy link").click()
     shown = page.locator("code", has_text=re.compile(r"\?run=[0-9a-f]{32}$")).first
     shown.wait_for()

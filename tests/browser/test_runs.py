@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import KEEP_MS
 from tests.browser.test_mask_stability import chips, open_page, settled
 
 pytestmark = pytest.mark.browser
@@ -25,7 +26,7 @@ def keep(page, name: str) -> None:
     page.get_by_label("Name").fill(name)
     page.keyboard.press("Tab")
     page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text(re.compile(f"Last kept: .*{name}")).wait_for(timeout=60_000)
+    page.get_by_text(re.compile(f"Last kept: .*{name}")).wait_for(timeout=KEEP_MS)
     settled(page)
 
 
@@ -83,7 +84,7 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app
     page.get_by_role("heading", name="as it comes").wait_for()
     still(page)
     page.get_by_role("button", name="Replay").locator("visible=true").first.click()
-    page.get_by_text("masks and all metrics are identical").wait_for(timeout=60_000)
+    page.get_by_text("masks and all metrics are identical").wait_for(timeout=KEEP_MS)
     page.keyboard.press("ArrowLeft")
     page.get_by_role("heading", name="a lower cut").wait_for()
     still(page)

@@ -14,6 +14,7 @@ import torch
 
 from samkit.media.film import masks_from_json
 from samkit.media.video import open_video
+from tests.browser.conftest import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
@@ -69,7 +70,7 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
     page.get_by_label("Name").fill("two memories")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Keep this run").click()
-    page.get_by_text("Last kept:").wait_for(timeout=60_000)
+    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
 
     from mlflow import MlflowClient
 

@@ -6,7 +6,6 @@ import pytest
 
 from tools.running_app import running_app
 
-
 KEEP_MS = 180_000
 """How long the first run may take to be kept: MLflow makes its database first."""
 

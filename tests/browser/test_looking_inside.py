@@ -140,9 +140,8 @@ def test_block_norms(page, app_url, home, tmp_path, model):
         "1.1",
         "magma",
     )
-    assert fact(run, "blocks") == 10 and metrics["max_norm"] == pytest.approx(
-        max(each.max() for each in norms), rel=1e-5
-    )
+    assert fact(run, "blocks") == 10
+    assert metrics["max_norm"] == pytest.approx(max(each.max() for each in norms), rel=1e-5)
     assert metrics["outliers"] == sum(int((each > 1.1 * np.median(each)).sum()) for each in norms)
     for index, each in enumerate(norms):
         np.testing.assert_allclose(arrays[f"norms_{index:02d}"], each, rtol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state.labs import part_memory
-from tests.pages.app import MAIN, clear_memories, encodings, last_result, new_app, page_path
+from tests.pages.app import MAIN, clear_memories, draw, encodings, last_result, new_app, page_path
 
 PAGE = page_path("mask_stability")
 
@@ -33,6 +33,11 @@ def work(app):
 
 def chips(app) -> list[str]:
     return [button.label for button in app.button if button.key and button.key.startswith("chip_")]
+
+
+def chip(app, kind: str) -> str:
+    """The key of the chip that removes the first point or box."""
+    return next(button.key for button in app.button if button.key and f"chip_mask-stability_{kind}_" in button.key)
 
 
 def press(app, key: str):
@@ -89,7 +94,7 @@ def test_a_mask_is_chosen_by_hand_and_by_the_model_again(page):
 
 def test_chips_undo_and_clear_edit_the_prompts(page):
     first = work(page).prompts
-    press(page, "chip_mask-stability_box_0")
+    press(page, chip(page, "box"))
     assert work(page).prompts == Prompts(points=first.points)
     press(page, "undo_mask-stability")
     assert work(page).prompts == first
@@ -100,7 +105,7 @@ def test_chips_undo_and_clear_edit_the_prompts(page):
 
 def test_what_was_set_is_there_after_leaving_and_coming_back(page):
     page.slider(key="knob_mask-stability_thresholds").set_value((-3.0, 5.0)).run()
-    press(page, "chip_mask-stability_point_0")
+    press(page, chip(page, "point"))
     prompts = work(page).prompts
     page.switch_page(page_path("home")).run()
     page.switch_page(PAGE).run()
@@ -109,26 +114,11 @@ def test_what_was_set_is_there_after_leaving_and_coming_back(page):
 
 
 def test_a_drawing_on_the_canvas_becomes_prompts(page):
-    # A component's state can be put in before the run, as if the browser had sent it.
-    key = page.session_state["samkit.canvas.mask-stability"]["key"]
-    width, height = 620, 413
-    shapes = [
-        {
-            "type": "Circle",
-            "left": 310 - 7.5,
-            "top": 100,
-            "originX": "left",
-            "originY": "center",
-            "radius": 6,
-            "strokeWidth": 3,
-            "stroke": "#1aa260",
-        }
-    ]
-    shapes += [{"type": "Rect", "left": 62, "top": 41.3, "width": 124, "height": 82.6, "scaleX": 2, "scaleY": 1}]
-    page.session_state[key] = {"drawing": {"raw": {"objects": shapes}, "data": None}}
-    page.run()
-    assert work(page).prompts.points == ((0.5, round(100 / height, 5), 1),)
-    assert work(page).prompts.boxes[0] == pytest.approx((62 / width, 0.1, 310 / width, 0.3), abs=1e-3)
+    before = work(page).prompts
+    draw(page, work(page), "mask-stability", Prompts(points=[(0.5, 0.25, 1)], boxes=[(0.1, 0.1, 0.5, 0.3)]))
+    now = work(page).prompts
+    assert now.points[:-1] == before.points and now.points[-1] == pytest.approx((0.5, 0.25, 1), abs=1e-4)
+    assert now.boxes[:-1] == before.boxes and now.boxes[-1] == pytest.approx((0.1, 0.1, 0.5, 0.3), abs=1e-4)
 
 
 def test_a_model_that_is_not_there_is_a_sentence(page):
@@ -195,7 +185,7 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
 def test_what_is_remembered_is_bounded_in_bytes(page, monkeypatch):
     part_memory().clear()
     monkeypatch.setattr(part_memory(), "_limit", 1)
-    press(page, "chip_mask-stability_box_0")
+    press(page, chip(page, "box"))
     assert part_memory().state().entries == 0 and not page.error and not page.exception
 
 

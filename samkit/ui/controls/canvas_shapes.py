@@ -3,18 +3,24 @@ is not all that tells them apart.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
 from samkit.media.pictures import Picture
-from samkit.prompts import BACKGROUND, FOREGROUND, MAX_PROMPTS, Prompts
+from samkit.prompts import BACKGROUND, FOREGROUND, Box, Point
 from samkit.ui.parts import style
+from samkit.ui.state.sheets import Drawn, Report, Sheet
 
 POINT_RADIUS_PX = 6
 STROKE_PX = 3
 CLEAR = "rgba(0, 0, 0, 0)"
-MIN_BOX_PX = 3
+MIN_SIDE_PX = 3
+MIN_BOX_PX = 8
+"""A box is at least so wide or so high on the canvas, which draws a click as one of 3 pixels, and a click that slips by
+one of 6.
+"""
 
 
 def canvas_size(picture: Picture, max_width: int, max_height: int) -> tuple[int, int]:
@@ -31,58 +37,67 @@ def background_jpeg(picture: Picture, width: int, height: int) -> bytes:
     return cv2.imencode(".jpg", np.ascontiguousarray(resized[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-def to_drawing(prompts: Prompts, width: int, height: int) -> dict:
-    """The Fabric.js drawing of the prompts on a canvas of that size in pixels."""
-    objects = []
-    for x1, y1, x2, y2 in prompts.boxes:
-        place = {"left": x1 * width, "top": y1 * height, "width": (x2 - x1) * width, "height": (y2 - y1) * height}
-        look = {"fill": CLEAR, "stroke": style.BOX, "strokeWidth": STROKE_PX, "strokeUniform": True}
-        objects.append({"type": "Rect", "originX": "left", "originY": "top", "scaleX": 1, "scaleY": 1} | place | look)
-    for x, y, label in prompts.points:
-        color = style.FOREGROUND if label == FOREGROUND else style.BACKGROUND
-        look = {"fill": color if label == FOREGROUND else CLEAR, "stroke": color, "strokeWidth": STROKE_PX}
-        place = {
-            "left": x * width,
-            "top": y * height,
-            "originX": "center",
-            "originY": "center",
-            "radius": POINT_RADIUS_PX,
-            "startAngle": 0,
-            "endAngle": 360,
-        }
-        objects.append({"type": "Circle"} | place | look)
-    return {"objects": objects}
-
-
-def from_drawing(drawing: dict | None, width: int, height: int) -> Prompts:
-    """The prompts a drawing on a canvas of that size holds; shapes too small to mean anything are left out, and what
-    sticks out of the picture is cut.
+def to_drawing(sheet: Sheet, width: int, height: int) -> dict[str, Any]:
+    """The Fabric.js drawing of a sheet on a canvas of that size in pixels: the prompts it was handed, then a shape that
+    can't be seen and whose place is the sheet's number. What a person draws comes after that.
     """
-    points, boxes = [], []
-    for shape in (drawing or {}).get("objects", []):
-        kind = str(shape.get("type", "")).lower()
-        if kind == "circle":
-            x, y = _circle_centre(shape)
-            label = FOREGROUND if str(shape.get("stroke", "")).lower() == style.FOREGROUND else BACKGROUND
-            points.append((_share(x, width), _share(y, height), label))
-        elif kind == "rect":
-            x1, y1 = float(shape["left"]), float(shape["top"])
-            x2, y2 = (
-                x1 + float(shape["width"]) * float(shape.get("scaleX", 1)),
-                y1 + float(shape["height"]) * float(shape.get("scaleY", 1)),
-            )
-            box = (
-                _share(min(x1, x2), width),
-                _share(min(y1, y2), height),
-                _share(max(x1, x2), width),
-                _share(max(y1, y2), height),
-            )
-            if (box[2] - box[0]) * width >= MIN_BOX_PX and (box[3] - box[1]) * height >= MIN_BOX_PX:
-                boxes.append(box)
-    return Prompts(points=points[:MAX_PROMPTS], boxes=boxes[: MAX_PROMPTS - len(points[:MAX_PROMPTS])])
+    objects = [_box_shape(box, width, height) for box in sheet.handed.boxes]
+    objects += [_point_shape(point, width, height) for point in sheet.handed.points]
+    return {"objects": [*objects, _number_shape(sheet.number)]}
 
 
-def _circle_centre(shape: dict) -> tuple[float, float]:
+def read_report(drawing: dict[str, Any] | None, width: int, height: int) -> Report | None:
+    """What a drawing on a canvas of that size says was drawn on which sheet; None where it names no sheet."""
+    shapes = (drawing or {}).get("objects", [])
+    for index, shape in enumerate(shapes):
+        if shape.get("visible") is False:
+            drawn = tuple(read_shape(each, width, height) for each in shapes[index + 1 :])
+            return Report(round(shape["left"]), drawn)
+    return None
+
+
+def read_shape(shape: dict[str, Any], width: int, height: int) -> Drawn | None:
+    """The point or box that a Fabric.js shape is; what sticks out of the picture is cut. None for a shape that is no
+    prompt, such as the tiny box of a click.
+    """
+    kind = str(shape.get("type", "")).lower()
+    if kind == "circle":
+        x, y = _circle_centre(shape)
+        label = FOREGROUND if str(shape.get("stroke", "")).lower() == style.FOREGROUND else BACKGROUND
+        return _share(x, width), _share(y, height), label
+    if kind != "rect":
+        return None
+    left, top = float(shape["left"]), float(shape["top"])
+    right = left + float(shape["width"]) * float(shape.get("scaleX", 1))
+    bottom = top + float(shape["height"]) * float(shape.get("scaleY", 1))
+    x1, x2 = sorted((_share(left, width), _share(right, width)))
+    y1, y2 = sorted((_share(top, height), _share(bottom, height)))
+    short, long = sorted(((x2 - x1) * width, (y2 - y1) * height))
+    return (x1, y1, x2, y2) if short >= MIN_SIDE_PX and long >= MIN_BOX_PX else None
+
+
+def _box_shape(box: Box, width: int, height: int) -> dict[str, Any]:
+    x1, y1, x2, y2 = box
+    place = {"left": x1 * width, "top": y1 * height, "width": (x2 - x1) * width, "height": (y2 - y1) * height}
+    look = {"fill": CLEAR, "stroke": style.BOX, "strokeWidth": STROKE_PX, "strokeUniform": True}
+    return {"type": "Rect", "originX": "left", "originY": "top", "scaleX": 1, "scaleY": 1} | place | look
+
+
+def _point_shape(point: Point, width: int, height: int) -> dict[str, Any]:
+    x, y, label = point
+    color = style.FOREGROUND if label == FOREGROUND else style.BACKGROUND
+    look = {"fill": color if label == FOREGROUND else CLEAR, "stroke": color, "strokeWidth": STROKE_PX}
+    place = {"left": x * width, "top": y * height, "originX": "center", "originY": "center"}
+    return {"type": "Circle", "radius": POINT_RADIUS_PX, "startAngle": 0, "endAngle": 360} | place | look
+
+
+def _number_shape(number: int) -> dict[str, Any]:
+    """The canvas reports of a shape what it was handed, so a number that must come back is written as a place."""
+    place = {"left": number, "top": 0, "width": 0, "height": 0, "originX": "left", "originY": "top"}
+    return {"type": "Rect", "visible": False, "strokeWidth": 0} | place
+
+
+def _circle_centre(shape: dict[str, Any]) -> tuple[float, float]:
     """A point drawn by a person has its origin at the left edge, one drawn from here at its centre."""
     reach = float(shape.get("radius", 0)) * float(shape.get("scaleX", 1)) + float(shape.get("strokeWidth", 0)) / 2
     x, y = float(shape["left"]), float(shape["top"])
@@ -91,18 +106,3 @@ def _circle_centre(shape: dict) -> tuple[float, float]:
 
 def _share(position: float, size: int) -> float:
     return round(min(1.0, max(0.0, position / size)), 5)
-
-
-def same_on_canvas(a: Prompts, b: Prompts, width: int, height: int) -> bool:
-    """Whether two sets of prompts differ by less than a pixel of the canvas everywhere."""
-    if [p[2] for p in a.points] != [p[2] for p in b.points] or len(a.boxes) != len(b.boxes):
-        return False
-    pairs = [
-        *zip((p[:2] for p in a.points), (p[:2] for p in b.points), strict=True),
-        *zip(a.boxes, b.boxes, strict=True),
-    ]
-    return all(
-        abs(p - q) * (width, height)[i % 2] < 1
-        for one, other in pairs
-        for i, (p, q) in enumerate(zip(one, other, strict=True))
-    )

@@ -1,10 +1,15 @@
 """Above the canvas its tools, below it the list of prompts: every way to edit them but drawing."""
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
 import streamlit as st
 
 from samkit.errors import SamkitError
-from samkit.prompts import Prompts
-from samkit.ui.controls.canvas import prompt_canvas
+from samkit.prompts import FOREGROUND, Box, Point, Prompts
+from samkit.ui.controls.canvas import prompt_canvas, take_drawn
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -12,35 +17,39 @@ TOOL_LABELS = {
     "background": ":material/do_not_disturb_on: Background",
     "box": ":material/select: Box",
 }
-CHIPS_SHOWN = 12
+CHIPS_IN_SIGHT = 12
+CHIPS_HEIGHT_PX = 110
+"""Of more chips the others are reached by scrolling."""
 NO_PROMPT = "No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess."
 
 
 def prompt_editor(work: Workspace, page: str, second: bool = False, no_prompt: str = NO_PROMPT) -> None:
-    """Tools, canvas, chips, and loading and saving, in reading order. Call inside a fragment: only that reruns.
+    """Tools, canvas and chips, in reading order. Call inside a fragment: only that reruns.
 
     second:    for the second canvas on a page, which leaves the keyboard to the first
     no_prompt: what stands in place of the prompts while there is none
     """
+    take_drawn(work)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         tool = st.segmented_control(
             "Tool",
             list(TOOL_LABELS),
             default=work.tool,
             required=True,
-            format_func=TOOL_LABELS.get,
+            format_func=lambda name: TOOL_LABELS[name],
             key=f"tool_{page}",
             label_visibility="collapsed",
             help="Click the picture to place a point; drag to draw a box.",
         )
         work.tool = tool or work.tool
-        # Callbacks run before the page does, so the canvas is told of the change in the same run.
+        # Callbacks run before the page does, so the canvas shows the change in the same run.
         st.button(
             "",
             icon=":material/undo:",
             key=f"undo_{page}",
             help="Undo the last change",
-            on_click=work.undo,
+            on_click=_after_what_was_drawn,
+            args=(work, work.undo),
             shortcut=None if second else "Ctrl+Z",
         )
         st.button(
@@ -48,41 +57,64 @@ def prompt_editor(work: Workspace, page: str, second: bool = False, no_prompt: s
             icon=":material/delete_sweep:",
             key=f"clear_{page}",
             help="Remove all prompts",
-            on_click=lambda: work.edit(Prompts()),
+            on_click=_after_what_was_drawn,
+            args=(work, lambda: work.edit(Prompts())),
         )
     prompt_canvas(work, page, frame="canvas_frame_second" if second else "canvas_frame")
     _chips(work, page, no_prompt)
 
 
+def _after_what_was_drawn(work: Workspace, edit: Callable[[], None]) -> None:
+    take_drawn(work)
+    edit()
+    work.edits += 1
+
+
 def _chips(work: Workspace, page: str, no_prompt: str) -> None:
-    """One small button for each prompt, which removes it; then load and save."""
-    with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}"):
-        prompts = work.prompts
-        named = [
-            (f"{'+' if label else '−'} {x:.2f}, {y:.2f}", "point", i) for i, (x, y, label) in enumerate(prompts.points)
-        ]
-        named += [
-            (f"□ {x1:.2f}, {y1:.2f} – {x2:.2f}, {y2:.2f}", "box", i) for i, (x1, y1, x2, y2) in enumerate(prompts.boxes)
-        ]
-        for text, kind, index in named[:CHIPS_SHOWN]:
-            remove = prompts.without_point if kind == "point" else prompts.without_box
+    """Loading and saving, and one small button for each prompt, which removes it."""
+    prompts = work.prompts
+    height: int | Literal["content"] = CHIPS_HEIGHT_PX if prompts.count > CHIPS_IN_SIGHT else "content"
+    with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}", height=height):
+        _load_and_save(work, page)
+        if prompts.is_empty:
+            st.caption(no_prompt)
+        seen: Counter[str] = Counter()
+        every: list[Point | Box] = [*prompts.points, *prompts.boxes]
+        for prompt in every:
+            kind = "point" if len(prompt) == 3 else "box"
+            # By its value, so that a second press in a hurry does not remove the prompt that comes next.
+            name = f"{kind}_" + "_".join(f"{number:g}" for number in prompt).replace(".", "-")
+            seen[name] += 1
             st.button(
-                text,
+                _text(prompt),
                 icon=":material/close:",
                 icon_position="right",
-                key=f"chip_{page}_{kind}_{index}",
+                key=f"chip_{page}_{name}_{seen[name]}",
                 help=f"Remove this {kind}",
-                on_click=lambda remove=remove, index=index: work.edit(remove(index)),
+                on_click=_after_what_was_drawn,
+                args=(work, partial(_remove, work, prompt)),
             )
-        if len(named) > CHIPS_SHOWN:
-            st.caption(f"and {len(named) - CHIPS_SHOWN} more")
-        if not named:
-            st.caption(no_prompt)
-        _load_and_save(work, page)
+
+
+def _text(prompt: Point | Box) -> str:
+    if len(prompt) == 3:
+        x, y, label = prompt
+        return f"{'+' if label == FOREGROUND else '−'} {x:.2f}, {y:.2f}"
+    x1, y1, x2, y2 = prompt
+    return f"□ {x1:.2f}, {y1:.2f} – {x2:.2f}, {y2:.2f}"
+
+
+def _remove(work: Workspace, prompt: Point | Box) -> None:
+    """Take a prompt out of the list, if it is still there."""
+    prompts = work.prompts
+    if len(prompt) == 3 and prompt in prompts.points:
+        work.edit(prompts.without_point(prompts.points.index(prompt)))
+    if len(prompt) == 4 and prompt in prompts.boxes:
+        work.edit(prompts.without_box(prompts.boxes.index(prompt)))
 
 
 def _load_and_save(work: Workspace, page: str) -> None:
-    with st.popover("JSON", icon=":material/data_object:", help="Load or save the prompts", key=f"chip_{page}_json"):
+    with st.popover("JSON", icon=":material/data_object:", help="Load or save the prompts", key=f"chip_json_{page}"):
         st.download_button(
             "Save prompts",
             work.prompts.to_json(),
@@ -97,11 +129,20 @@ def _load_and_save(work: Workspace, page: str) -> None:
             key=f"load_{page}",
             help="samkit's own JSON, or the one MuggledSAM saves.",
             max_upload_size=1,
+            on_change=_after_what_was_drawn,
+            args=(work, lambda: _load(work, page)),
         )
-        if loaded is not None and st.session_state.get(f"samkit.loaded.{page}") != loaded.file_id:
-            st.session_state[f"samkit.loaded.{page}"] = loaded.file_id
-            try:
-                work.edit(Prompts.from_json(loaded.getvalue()))
-                st.rerun(scope="fragment")
-            except SamkitError as error:
-                st.error(str(error))
+        complaint = st.session_state.get(f"samkit.load_error.{page}")
+        if loaded is not None and complaint:
+            st.error(complaint)
+
+
+def _load(work: Workspace, page: str) -> None:
+    """The prompts of the file that lies in the uploader; a sentence where it holds none."""
+    loaded, complaint = st.session_state[f"load_{page}"], None
+    try:
+        if loaded is not None:
+            work.edit(Prompts.from_json(loaded.getvalue()))
+    except SamkitError as error:
+        complaint = str(error)
+    st.session_state[f"samkit.load_error.{page}"] = complaint

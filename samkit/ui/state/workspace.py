@@ -4,7 +4,7 @@ and this outlives that.
 Model, picture, prompts and colour scale are shared by all pages; each page has parameters of its own.
 """
 
-from collections.abc import Mapping
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,67 +14,61 @@ from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
 from samkit.ui.state.browser_memory import remembered_colormap
+from samkit.ui.state.pending_run import PendingRun
+from samkit.ui.state.sheets import CanvasSheets, Report
 
 _KEY = "samkit.workspace"
 MAX_RECENT = 6
 MAX_HISTORY = 100
 
-
-@dataclass(frozen=True)
-class PendingRun:
-    """A kept run of which something was not found, to be shown as it was kept when that arrives.
-
-    page:    name of its experiment's page
-    told:    what run.json tells of model, pictures and film, by its keys there
-    missing: those keys that are waited for
-    """
-
-    page: str
-    name: str
-    params: Mapping[str, Any]
-    prompts: Prompts
-    told: Mapping[str, dict]
-    missing: tuple[str, ...]
+_changes = itertools.count(1)
+"""Of prompts, so that of two lists it is known which was changed last."""
 
 
 @dataclass
 class Workspace:
     """
-    drawing_version: counts the changes of the prompts that did not come from the canvas, after each of which the canvas
-                     is drawn anew
-    opened:          page -> the whole parameters of the run that was opened there
-    dtype_changes:   counts the changes of the number type that did not come from its widget, after each of which that
-                     is another one to the browser
-    awaited:         SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on
-                     it
+    prompts:       on the picture; the truth, which every canvas comes to show
+    changed:       when they were changed last, counted over all workspaces
+    canvases:      key of each canvas that shows these prompts -> what is known of it
+    edits:         counts the presses of undo, remove and clear that were answered
+    opened:        page -> the whole parameters of the run that was opened there
+    dtype_changes: counts the changes of the number type that did not come from its widget, after each of which that
+                   is another one to the browser
+    awaited:       SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on
+                   it
     """
 
+    picture: Picture = field(default_factory=lambda: load_sample(sample_names()[0]))
     model_ref: str = "nano-sam2"
     device: str = "auto"
     dtype: str = "float32"
     dtype_changes: int = 0
-    picture: Picture | None = None
     prompts: Prompts = field(default_factory=Prompts)
+    changed: int = 0
     history: list[Prompts] = field(default_factory=list)
+    canvases: dict[str, CanvasSheets] = field(default_factory=dict)
+    edits: int = 0
     tool: str = "foreground"
-    drawing_version: int = 0
     recent: list[Picture] = field(default_factory=list)
     params: dict[str, dict] = field(default_factory=dict)
     shared_params: dict[str, object] = field(default_factory=dict)
-    last_kept: dict[str, object] = field(default_factory=dict)
+    last_kept: dict[str, Any] = field(default_factory=dict)
     restored_run: str | None = None
     opened: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: PendingRun | None = None
     awaited: tuple[str, Prompts] | None = None
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
-        """Put another picture on the table, with prompts that fit it or none."""
+        """Put another picture on the table, with prompts that fit it or none. What was drawn on the one before and is
+        not reported yet does not count.
+        """
         if self.awaited and picture.sha256 == self.awaited[0]:
             prompts, self.awaited = self.awaited[1], None
         self.picture = picture
-        self.prompts = prompts or Prompts()
+        self._set(prompts or Prompts())
         self.history = []
-        self.drawing_version += 1
+        self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
 
     def take_dtype(self, dtype: str) -> None:
@@ -83,32 +77,36 @@ class Workspace:
             self.dtype = dtype
             self.dtype_changes += 1
 
-    def draw(self, prompts: Prompts) -> None:
-        """Take prompts that the canvas already shows."""
-        if prompts != self.prompts:
-            self.history = [*self.history, self.prompts][-MAX_HISTORY:]
-            self.prompts = prompts
+    def draw(self, canvas: str, report: Report) -> None:
+        """Take what was drawn on a canvas, named by its key, since its last report: each prompt a change that can be
+        undone.
+        """
+        if canvas in self.canvases:
+            for prompts in self.canvases[canvas].take(report, self.prompts):
+                self.edit(prompts)
 
     def edit(self, prompts: Prompts) -> None:
-        """Take prompts from anywhere else; the canvas follows."""
+        """Take another list of prompts; the canvases follow."""
         if prompts != self.prompts:
-            self.draw(prompts)
-            self.drawing_version += 1
+            self.history = [*self.history, self.prompts][-MAX_HISTORY:]
+            self._set(prompts)
 
     def undo(self) -> None:
         """Back to the prompts before the last change."""
         if self.history:
-            self.prompts = self.history.pop()
-            self.drawing_version += 1
+            self._set(self.history.pop())
+
+    def _set(self, prompts: Prompts) -> None:
+        self.prompts = prompts
+        self.changed = next(_changes)
 
 
 def workspace() -> Workspace:
     """This visitor's workspace; a first visit finds a sample picture with a prompt placed."""
     if _KEY not in st.session_state:
-        made = Workspace()
-        first = sample_names()[0]
-        made.show_picture(load_sample(first), SAMPLES[first].prompts)
+        work, first = Workspace(), sample_names()[0]
+        work.show_picture(load_sample(first), SAMPLES[first].prompts)
         if (colormap := remembered_colormap()) is not None:
-            made.shared_params["colormap"] = colormap
-        st.session_state[_KEY] = made
+            work.shared_params["colormap"] = colormap
+        st.session_state[_KEY] = work
     return st.session_state[_KEY]

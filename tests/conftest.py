@@ -10,6 +10,10 @@ from hypothesis import HealthCheck, settings
 
 from tools.running_app import chromium
 
+# Before torch loads: its threads sleep while they wait for each other. By default they spin, which beside other work
+# makes the smallest step ten times as slow.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # The examples of a test share one slow machine with whatever else runs on it, so the time that drawing or testing one
 # takes says nothing about samkit.
 settings.register_profile("samkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -169,11 +169,11 @@ def predicted_again(prompts: dict, index: int) -> np.ndarray:
 def test_chips_undo_and_leaving_the_page(page, app_url):
     open_page(page, app_url)
     first = chips(page)
-    page.locator('[class*="st-key-chip_"] button:visible').first.click()
+    page.locator('[class*="st-key-chip_mask-stability_"] button:visible').first.click()
     assert wait_for_chips(page, 1) == first[1:]
     page.locator(".st-key-undo_mask-stability button:visible").click()
     assert wait_for_chips(page, 2) == first
-    page.locator('[class*="st-key-chip_"] button:visible').first.click()
+    page.locator('[class*="st-key-chip_mask-stability_"] button:visible').first.click()
     left = wait_for_chips(page, 1)
     page.get_by_role("link", name=re.compile("Home")).first.click()
     page.get_by_role("heading", name="SAM workbench").wait_for()

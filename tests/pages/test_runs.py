@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import NAME, Params
@@ -32,10 +31,10 @@ from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.lab import Lab
+from tests.pages.app import new_app, page_path
 from tests.tracking.schema_1 import old_run
 
-HOME = str(Path(__file__).parents[2] / "Home.py")
-LIST, RUN, COMPARE = "pages/runs.py", "pages/kept_run.py", "pages/compare.py"
+LIST, RUN, COMPARE = page_path("runs"), page_path("kept_run"), page_path("compare")
 INFO = type("Info", (), dict(name="nano-sam2", family="sam2", version="2.1", sha256="0" * 64))()
 
 
@@ -53,7 +52,7 @@ def app(monkeypatch, tmp_path, empty_store):
     (tmp_path / "home").mkdir()
     shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
     monkeypatch.setattr(_log, "exception", lambda *words: pytest.fail("an error on a page that is no sentence"))
-    return AppTest.from_file(HOME, default_timeout=60)
+    return new_app(60)
 
 
 @pytest.fixture
@@ -481,7 +480,7 @@ def test_a_run_whose_picture_is_gone_waits_for_it(app, keep, tmp_path):
         file.unlink()
     app.run()
     app.session_state["samkit.workspace"].show_picture(load_sample("astronaut"))
-    opened(app, "pages/mask_stability.py", run=run_id)
+    opened(app, page_path("mask_stability"), run=run_id)
     assert [warning.value for warning in app.warning if "picture coffee (600 × 400 px) is missing" in warning.value]
     work = app.session_state["samkit.workspace"]
     assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and app.slider(

@@ -79,7 +79,7 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues)
                 f"This run belongs to the experiment {bundle.experiment}, not to {page.name}: open the link on that "
                 "page."
             )
-        params = _params_of(bundle)
+        params, prompts = _params_of(bundle), bundle.prompts
         forget_pending(work)
         inputs, missing = _present_inputs(bundle, work, params)
         if inputs is not None:
@@ -98,7 +98,7 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues)
     if missing:
         parts = {"model": record.model, "video": record.video, "picture": record.picture, "picture_b": record.picture_b}
         entries = {key: entry for key, entry in parts.items() if entry is not None}
-        work.pending = PendingRun(page.name, bundle.name, params, bundle.prompts, entries, tuple(missing))
+        work.pending = PendingRun(page.name, bundle.name, params, prompts, entries, tuple(missing))
     st.toast(f"Opened **{plain_text(bundle.name)}**", icon=":material/history:")
 
 

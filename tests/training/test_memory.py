@@ -165,10 +165,10 @@ def clock(monkeypatch):
 
 
 def test_processes_learn_the_same_weights(data, tmp_path):
-    arguments = argparse.Namespace(run=tmp_path / "run", minutes=40 * 60, until=None, processes=2, device="cpu")
+    arguments = argparse.Namespace(run=tmp_path / "run", minutes=25 * 60, until=None, processes=2, device="cpu")
     start_run(TickingTask(data / "cache"), SHORT, arguments)
     a, b = (torch.load(tmp_path / f"run/checkpoint{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert a["step"] == b["step"] == 24 and not list(arguments.run.glob("rendezvous*"))
+    assert a["step"] == b["step"] == 16 and not list(arguments.run.glob("rendezvous*"))
     assert all(torch.allclose(a["network"][name], b["network"][name], atol=1e-6) for name in a["network"])
 
 
@@ -205,6 +205,6 @@ def test_checkpoints_are_written_where_all_processes_have_the_same_step(data, tm
     saved = []
     monkeypatch.setattr("training.run.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(Run, "save", lambda run, path: saved.append(run.step))
-    end = clock.now + 100 * LOOK_S
+    end = clock.now + 70 * LOOK_S
     run_process(0, 1, ImageTask(data / "cache"), SHORT, tmp_path, end, tmp_path / "rendezvous")
     assert len(saved) > 2 and all(step % 8 == 0 for step in saved)

@@ -81,7 +81,7 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
     masks = masks_from_json((folder / "masks.json").read_bytes())
     film = open_video(folder / "film.mp4")
     assert list(masks) == list(range(6)) and film.length == 6 and film.size == (270, 480)
-    assert json.loads((folder / "recipe.json").read_text())["memories"][1]["picture"] == "coins"
+    assert json.loads((folder / "recipe.json").read_text())["priors"][1]["picture"]["name"] == "coins"
 
     command = [
         sys.executable,

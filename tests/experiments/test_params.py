@@ -36,7 +36,9 @@ def test_a_parameter_has_a_label_and_a_sentence(name, field):
 def test_the_usual_range_is_one_that_may_be(name, field):
     info = field_of(name, field)
     extra, (low, high) = info.json_schema_extra, bounds(info)
-    assert set(extra) <= {"step", "usual", "unit", "label"}
+    assert set(extra) <= {"step", "usual", "unit", "label", "start"}
+    if "start" in extra:
+        assert low <= extra["start"] <= high
     if "usual" in extra:
         first, last = extra["usual"]
         assert low <= first < last <= high and extra["step"] <= last - first

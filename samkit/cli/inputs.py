@@ -44,7 +44,7 @@ def read_spec(
     check_taken(module, written)
     takes_picture = "image" in module.TAKES
     if dtype != "float32" and not takes_picture:
-        raise BadInput(f"{module.NAME} looks at the model alone and runs no image encoder: leave --dtype out.")
+        raise BadInput(f"{module.NAME} uses only the model and runs no image encoder: leave --dtype out.")
     return RunSpec(
         module.NAME,
         Ref(model),
@@ -64,7 +64,7 @@ def check_taken(experiment: "Experiment", written: Written) -> None:
         if option is None or field in experiment.TAKES:
             continue
         own = [option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]]
-        takes = f"takes {listed(own)}, but" if own else "looks at the model alone and takes"
+        takes = f"takes {listed(own)}, but" if own else "uses only the model and takes"
         raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {listed(experiments_taking(field))}.")
 
 

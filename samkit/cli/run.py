@@ -158,7 +158,7 @@ def replay(
     else:
         print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.array_sentences, *outcome.surroundings)))
         for name, (then, again) in (outcome.metric_differences | outcome.fact_differences).items():
-            print(f"{name}: {then} then, {again} in the replay.")
+            print(f"{name}: {then} when kept, {again} now.")
     if not outcome.identical:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -180,6 +180,6 @@ def _outcome_values(outcome: "ReplayOutcome") -> dict[str, Any]:
 
 
 def _json_value(value: object) -> object:
-    """JSON knows no NaN and no infinity: they, and what else is no number, go as text."""
+    """JSON knows no NaN and no infinity: they, and anything else that is not a number, go as text."""
     plain = value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     return value if plain else str(value)

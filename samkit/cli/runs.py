@@ -136,7 +136,7 @@ def export(
 
 @app.command("import")
 def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: Json = False) -> None:
-    """Put the runs of an exported zip file into the store. A run that is there already is not doubled. Exit code 1
+    """Put the runs of an exported zip file into the store. Runs that are already there are skipped. Exit code 1
     where some wait in the spool.
     """
     from samkit.tracking.bundle.archive import import_runs

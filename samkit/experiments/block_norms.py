@@ -54,7 +54,7 @@ class Params(ExperimentParams):
         gt=1,
         le=100,
         allow_inf_nan=False,
-        description="A token is an outlier above so many times its own block's median norm.",
+        description="A token is an outlier if its norm is more than this many times its block's median.",
         json_schema_extra=knob(step=0.1, usual=(1.1, 10.0), unit="times the median", label="Outliers above"),
     )
     colormap: Colormap = Field(

@@ -88,7 +88,7 @@ class Params(MaskParams):
         default=1,
         ge=1,
         le=8,
-        description="So many means of groups of tokens in place of one; the nearest counts.",
+        description="Number of prototype vectors; each token is compared with the nearest.",
         json_schema_extra=knob(step=1, label="Prototypes"),
     )
     range_low: float = Field(

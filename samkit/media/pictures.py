@@ -100,7 +100,7 @@ def read_picture(
     black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to
     greatest. Colour profiles are not applied: models are trained on pixels as they are stored.
 
-    Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a
+    Raises PictureError for what is not a picture, is damaged, cut short, empty or animated, can't be opened, or is over a
     cap.
     """
     if isinstance(source, bytes | bytearray | memoryview):
@@ -285,7 +285,7 @@ def _is_of_known_format(data: bytes) -> bool:
 
 
 def _looks_like(data: bytes) -> str:
-    """What the first bytes tell of a file that is no picture, as the end of a sentence."""
+    """What the first bytes tell of a file that is not a picture, as the end of a sentence."""
     if data[4:8] == b"ftyp":
         return (
             "; it looks like a HEIC or AVIF picture"

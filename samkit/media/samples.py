@@ -54,7 +54,7 @@ _TABLE = (
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
 SAMPLE_COUNTS = {"coins": 24}
-"""Where a sample shows many of a kind: how many, counted by eye."""
+"""Where a sample shows many of a kind: how many, counted by hand."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _place(video: Video) -> str:
 
 
 def open_film(folder: Path, film: FilmEntry) -> Video:
-    """The film of a run in `folder`. Its place may be anybody's word, so nothing is opened before its SHA-256 is that
+    """The film of a run in `folder`. Its place is untrusted, so nothing is opened before its SHA-256 is that
     of the film the run was made with, and a place where there is nothing and one where something else lies are answered
     alike.
 

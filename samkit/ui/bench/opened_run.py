@@ -129,7 +129,7 @@ def _params_of(bundle: Bundle) -> dict[str, Any]:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise ParamsError(
-            f"This run can't be opened: its parameters are not ones that {bundle.experiment} takes ({reason})."
+            f"This run can't be opened: {bundle.experiment} does not accept its parameters ({reason})."
         ) from None
 
 
@@ -240,8 +240,8 @@ def _missing_sentence(key: str, entry: Entry) -> str:
     if isinstance(entry, ModelEntry):
         return (
             f"The run was made with {name}, which is not on this machine; it is shown with the present model. Press "
-            "Change model in the sidebar to download it or to add its checkpoint: the run is then shown as it was "
-            "kept."
+            "Change model in the sidebar to download it or to add its checkpoint: the page then shows the original "
+            "run."
         )
     if isinstance(entry, FilmEntry):
         return (

@@ -132,7 +132,7 @@ def summary(result: Result[Any]) -> str:
     regions = f"{result.value('regions'):.0f}"
     parts = [f"{regions} region{'s' if regions != '1' else ''} above {result.params.threshold:.2f}"]
     if "known_count" in result.facts:
-        parts.append(f"the picture shows {result.index('known_count')} of a kind, counted by eye")
+        parts.append(f"{result.index('known_count')} objects in the picture, counted by hand")
     if "objects" in result.metrics:
         parts.append(f"{result.value('objects'):.0f} different masks")
     parts.append(f"{100 * result.value('similar_share'):.1f} % of the picture")

@@ -85,7 +85,7 @@ class Windows(Knob):
             st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
         kept = knobs.base.get("window_sizes")
         if kept is not None and len(kept) != len(own):
-            knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
+            knobs.move("window_sizes", own, f"this model has {len(own)} stages, so it needs {len(own)} window sizes")
         return {"window_sizes": None if reason or chosen == own != kept else chosen}
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def draw_sweep(scene: Scene) -> None:
     if job is not None and job.result is None:
         if other := differing(st.session_state[f"{_JOB}.scene"], shown):
             st.warning(
-                f"The sweep under way is made with {other}: it is no part of the run that is shown and kept.",
+                f"The running sweep uses {other}, so it is not part of this run.",
                 icon=":material/difference:",
             )
         _follow(job)

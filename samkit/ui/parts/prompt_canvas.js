@@ -4,7 +4,7 @@
 // - A canvas that the browser built anew with a sheet that it had before is told to the server: what was drawn on that sheet is gone from it.
 
 const LOOK_MS = 20;
-const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just taken away
+const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just removed
 const GIVE_UP_MS = 30000;
 
 const sheets = window.samkitSheets ??= new Set();

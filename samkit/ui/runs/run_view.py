@@ -53,7 +53,7 @@ def run_view(run_id: str) -> None:
     st.title(plain_text(run.name), anchor=False)
     _subtitle(run)
     if run.deleted:
-        st.warning("This run was deleted: it is in no list until it is restored.", icon=":material/delete:")
+        st.warning("This run was deleted. It is hidden until you restore it.", icon=":material/delete:")
     bundle = None
     try:
         with st.spinner("Fetching the run's files"):

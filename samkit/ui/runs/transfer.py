@@ -74,7 +74,7 @@ def import_panel() -> None:
             st.warning(sentence)
         if kept:
             st.success(
-                f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:"
+                f"{len(kept)} imported. Runs that were already here were skipped.", icon=":material/check_circle:"
             )
         for name, run_id in kept[:20]:
             st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")

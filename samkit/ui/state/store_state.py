@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 PROBE_EVERY_S = 15
 SETTLE_S = 30
 HALF_RUN_S = 30 * 60
-"""A run that was begun so long ago and is not whole is being sent by nobody."""
+"""A run that was begun so many seconds ago and is still not whole was abandoned."""
 
 
 QUESTION = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
@@ -104,4 +104,4 @@ def mend_store(settle_s: float = SETTLE_S) -> None:
         if store.is_there() and store.reachable():
             store.remove_half_runs({path.name for path in spool.waiting()}, HALF_RUN_S)
     except SamkitError as error:
-        _log.warning("The run store could not be mended at the start: %s", error)
+        _log.warning("The run store could not be repaired at the start: %s", error)

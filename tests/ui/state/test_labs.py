@@ -132,5 +132,5 @@ def test_the_limit_comes_from_the_environment_and_what_is_no_size_is_said(settin
     limit, complaint = limit_mb()
     assert limit == expected
     assert (complaint is None) == (setting in ("64", None)) and (
-        complaint is None or f"SAMKIT_CACHE_MB is {setting!r}" in complaint
+        complaint is None or f"it is {setting!r}" in complaint
     )

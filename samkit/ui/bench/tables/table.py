@@ -108,7 +108,7 @@ class Table(ABC):
                 if not sides:
                     raise
                 name = setup.model.info.name
-                places.main.warning(f"{name} can't stand beside it: {error}", icon=":material/compare:")
+                places.main.warning(f"{name} can't be shown beside it: {error}", icon=":material/compare:")
         return Scene(visit.page, visit.work, visit.knobs, tuple(sides))
 
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:  # noqa: B027 (some experiments have none)

@@ -490,7 +490,7 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         ),
         (
             ["run", "video-priors", *RUN[2:], "--video", "sample:coin"],
-            "say what on it with --point, --box, --prompts or --mask",
+            "must be marked on the picture: give --point, --box, --prompts or --mask",
         ),
         (["replay", "no-such-run"], "There is no run 'no-such-run'"),
         (["runs", "show", "xyz"], "is not a run's id"),

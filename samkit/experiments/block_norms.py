@@ -46,7 +46,7 @@ class Params(ExperimentParams):
     channel: int | None = Field(
         default=None,
         ge=0,
-        description="One channel of that block in place of the norm over all; empty: the norm.",
+        description="One channel of that block in place of the norm over all channels; empty: the norm.",
         json_schema_extra=knob(step=1, label="Channel"),
     )
     outlier_factor: float = Field(

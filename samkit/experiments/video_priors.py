@@ -73,7 +73,7 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask of the prompted picture that is remembered; empty: of masks 1 to 3 the one with the "
+        description="The mask of the prompted picture that is remembered; empty: the one of masks 1 to 3 with the "
         "highest predicted IoU.",
         json_schema_extra=knob(step=1, label="Mask"),
     )

@@ -100,8 +100,8 @@ def read_picture(
     black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to
     greatest. Colour profiles are not applied: models are trained on pixels as they are stored.
 
-    Raises PictureError for what is not a picture, is damaged, cut short, empty or animated, can't be opened, or is over a
-    cap.
+    Raises PictureError for what is not a picture, is damaged, cut short, empty or animated, can't be opened, or is over
+    a cap.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = clean_name(name), bytes(source)

@@ -76,7 +76,7 @@ VARIANTS: Mapping[str, Variant] = {
 
 @dataclass(frozen=True)
 class SamplePair:
-    """Two pictures with the same thing in them, by the names that `load_sample` takes, and prompts on the first."""
+    """Two pictures that show the same thing, by the names that `load_sample` takes, and prompts on the first."""
 
     title: str
     first: str

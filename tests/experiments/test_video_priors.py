@@ -292,10 +292,10 @@ def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypat
         dtype="float32",
     )
     write_film_file(path, FRAMES[::-1])
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(tmp_path / "run").inputs()
     path.unlink()
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(tmp_path / "run").inputs()
 
 

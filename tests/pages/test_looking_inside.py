@@ -367,7 +367,7 @@ def test_impossible_windows_are_refused_with_one_that_would_work(app, own_models
     page.turn("window_1", refused, fine=False)
     (error,) = page.app.error
     would = re.search(r"stage 1 could take ([\d, ]+)", error.value)
-    assert not page.app.exception and error.value.endswith("Shown are the model's own windows.")
+    assert not page.app.exception and error.value.endswith("The model's own windows are shown.")
     assert [int(window) for window in would[1].strip(", ").split(", ")] == possible
     assert page.params.window_sizes is None and encodings() == made
     page.turn("window_1", possible[-1] if possible[-1] != own[0] else possible[0])
@@ -566,7 +566,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         change(page)
         page.app.run()
         page.check()
-        assert f"The sweep under way is made with {words}: it is no part of" in page.text()
+        assert f"The running sweep uses {words}, so it is not part of" in page.text()
         page.press("sweep_resume")
     swept(page)
     if not running:
@@ -575,9 +575,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         change(page)
         page.app.run()
         page.check()
-    assert (
-        f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
-    )
+    assert f"This sweep used {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
     page.press(f"keep_{WINDOWS}")
     kept = RunStore().load(page.work.last_kept[WINDOWS][1].run.run_id, tmp_path / "kept")
     assert (

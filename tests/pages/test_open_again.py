@@ -200,7 +200,7 @@ def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot
         assert shown is not None, text_of(app)
         for field in type(kept).model_fields:
             if getattr(kept, field) != getattr(shown, field):
-                refused = field == "window_sizes" and "Shown are the model's own windows" in text_of(app)
+                refused = field == "window_sizes" and "The model's own windows are shown" in text_of(app)
                 assert refused or f"has {field.replace('_', ' ')} " in text_of(app), (
                     field,
                     getattr(kept, field),
@@ -241,7 +241,9 @@ def test_what_a_page_can_run_it_shows_exactly(opened, name, params):
 
 def test_what_a_run_has_without_a_knob_is_said_and_taken_back(opened):
     app = opened.open("mask-stability", {"seed": 7, "stability_offset": 2.0})
-    assert "Kept from the opened run, without a knob: stability offset 2.0, seed 7." in text_of(app)
+    assert "Kept from the opened run, though this page has no knob for it: stability offset 2.0, seed 7." in text_of(
+        app
+    )
     app.button(key="without_run_mask-stability").click().run()
     assert (opened.params.seed, opened.params.stability_offset) == (0, 1.0) and "without a knob" not in text_of(app)
 

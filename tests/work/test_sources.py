@@ -109,9 +109,9 @@ def test_where_no_files_are_opened_no_path_is_looked_at(tmp_path, picture, film,
     for path in (tmp_path / "noise.png", tmp_path / "missing.png", f"{tmp_path / 'roll.mp4'}#1"):
         with pytest.raises(BadInput, match="is no longer available: upload it again"):
             sources.picture(Ref(str(path)))
-    with pytest.raises(BadInput, match="is not here"):
+    with pytest.raises(BadInput, match="is no longer available"):
         sources.film(Ref(str(tmp_path / "roll.mp4")))
-    with pytest.raises(BadInput, match="is not here"):
+    with pytest.raises(BadInput, match="is no longer available"):
         sources.bank(Ref(str(tmp_path / "bank.safetensors")))
 
 

@@ -383,5 +383,5 @@ def _disk_error(place: Path, error: OSError) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"The disk is full, so nothing was written to {place}. Free some space and try again.")
     return StoreError(
-        f"{place} can't be written ({error.strerror or error}). Choose another folder or mend its permissions."
+        f"{place} can't be written ({error.strerror or error}). Choose another folder or fix its permissions."
     )

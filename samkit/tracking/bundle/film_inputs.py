@@ -134,8 +134,8 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
             "was made."
         )
     raise BadInput(
-        f"The film of this run, {film.name}, is too large to be kept with it and does not lie at {place} as it did: "
-        "put that same film there."
+        f"The film of this run, {film.name}, is too large to be kept with it and is no longer at {place}: "
+        "put the same film there."
     )
 
 

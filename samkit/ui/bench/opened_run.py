@@ -66,7 +66,9 @@ def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:
     ]
     if differing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"Kept from the opened run, without a knob: {plain_text(', '.join(differing))}.")
+            st.caption(
+                f"Kept from the opened run, though this page has no knob for it: {plain_text(', '.join(differing))}."
+            )
             st.button("Their defaults", key=f"without_run_{knobs.page}", type="tertiary", on_click=knobs.forget_run)
 
 
@@ -245,12 +247,12 @@ def _missing_sentence(key: str, entry: Entry) -> str:
         )
     if isinstance(entry, FilmEntry):
         return (
-            f"The run's film {name} is missing. Choose it again with Film: the parameters are then as they were. Its "
-            "memories are not shown."
+            f"The run's film {name} is missing. Choose it again with Film to restore the parameters. Its memories are "
+            "not shown."
         )
     button = "Picture" if key == "picture" else "the second Picture button"
     size = f"{entry.width or '?'} × {entry.height or '?'} px" if isinstance(entry, PictureEntry) else ""
     return (
         f"The run's picture {name} ({size}) is missing in the run store, so another one is shown. Choose it again with "
-        f"{button}: prompts and parameters are then as they were."
+        f"{button} to restore prompts and parameters."
     )

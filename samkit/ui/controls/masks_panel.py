@@ -17,8 +17,8 @@ from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
 MASK_TITLES = tuple(f"Mask {index}" for index in range(4))
 MASK_HELP = (
-    "Token 0, the single mask: for prompts that leave no doubt",
-    *("A multimask token: one of three readings of an unclear prompt, such as part, whole and group",) * 3,
+    "Token 0, the single mask: for unambiguous prompts",
+    *("A multimask token: one of three readings of an ambiguous prompt, such as part, whole and group",) * 3,
 )
 REFINE_EDGES = Toggle("refine_edges")
 """Drawn above the masks, before the result they come from is made."""
@@ -73,11 +73,11 @@ def _choice_line(knobs: KnobValues, own: str, name: str) -> None:
     """Who has chosen the framed mask, and a way to let the model choose again."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if knobs.get(name) is None:
-            st.caption("Framed: the multimask with the highest predicted IoU. Choose another by its label.")
+            st.caption("Framed: the multimask with the highest predicted IoU. Press a label to choose another.")
             return
         st.caption("Framed: your choice.")
         st.button(
-            "Let the predicted IoU choose",
+            "Choose by predicted IoU",
             key=f"mask_auto_{own}",
             type="tertiary",
             icon=":material/auto_mode:",

@@ -18,7 +18,7 @@ FIT_HELP = (
     "not square."
 )
 SMALLEST_SIDE = 32
-SIDE_HELP = "Longest side of what the encoder sees"
+SIDE_HELP = "Longest side of the picture that the encoder sees"
 _DRAWN = "samkit.sidebar"
 
 
@@ -93,9 +93,8 @@ def sidebar_bottom() -> None:
         )
         if state.too_large:
             st.caption(
-                f":orange[The last encoding has {format_bytes(state.too_large)}, more than all that are kept "
-                "together may have, so every change encodes "
-                "again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
+                f":orange[The last encoding takes {format_bytes(state.too_large)}, more than the whole cache may hold, "
+                "so every change encodes again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
             )
         if complaint := limit_mb()[1]:
             st.caption(f":orange[{complaint}]")

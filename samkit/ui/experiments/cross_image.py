@@ -29,8 +29,8 @@ SHOWN_PX = 1000
 
 ABOUT = About(
     idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on "
-    "the prompted one becomes a memory, and the other one is segmented in its light. Each repeat looks again, "
-    "with the best mask of the passes before in the memory too.",
+    "the prompted one becomes a memory, and the other one is segmented with its help. Each repeat looks again, "
+    "with the best masks of the earlier passes in the memory too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4; that two unrelated pictures "
     "work was found by users.",
     look_for="- The object score: below 0 the model judges the object absent, and the mask is empty.\n"
@@ -200,7 +200,7 @@ def score_figure(result: Result[Any]) -> go.Figure:
 def passes_figure(result: Result[Any]) -> go.Figure:
     names = {
         "predicted_iou": "Predicted IoU",
-        "change": "Change since the pass before",
+        "change": "Change since the previous pass",
         "iou_with_first": "IoU with the first pass",
     }
     return _over_passes(result, names, "share")
@@ -225,7 +225,8 @@ def draw_passes(scene: Scene) -> None:
     result = scene.result
     if not result.params.repeats:
         st.info(
-            "Move “Repeats” up to see what looking again changes: each pass remembers the best mask of those before.",
+            "Raise “Repeats” to see what looking again changes: each pass remembers the best masks of the earlier "
+            "ones.",
             icon=":material/repeat:",
         )
         return
@@ -235,7 +236,7 @@ def draw_passes(scene: Scene) -> None:
         st.markdown("**Object score**: above 0 the model judges the object present")
         st.plotly_chart(score_figure(result), key="passes_score", config=PLOT)
     with right:
-        st.markdown("**Masks**: what the model thinks of them, and how they change")
+        st.markdown("**Masks**: predicted IoU, and how they change from pass to pass")
         st.plotly_chart(passes_figure(result), key="passes_masks", config=PLOT)
 
 

@@ -23,13 +23,13 @@ COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
 
 ABOUT = About(
     idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb "
-    "slowly, a small change of anything moves it. This page shows the logits between two thresholds in colour, "
-    "what is below them black and what is above them white.",
+    "slowly, any small change moves it. This page shows the logits between two thresholds in colour, lower ones in "
+    "black and higher ones in white.",
     paper="The stability score is the one of SAM's automatic mask generator ([Segment "
     "Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
     look_for="- A thin coloured rim is a stable mask; a wide one is a guess.\n"
     "- Lower the input scale: which parts lose their certainty first?\n"
-    "- Move the prompt by jitter: does the mask hang on the exact click?\n"
+    "- Move the prompt by jitter: does the mask depend on the exact click?\n"
     "- Compare predicted IoU with stability: the model may be sure of an unstable mask.",
     try_label="Try it: the cat, one click, at a quarter of its detail",
 )

@@ -27,15 +27,15 @@ from samkit.ui.state.recorded import film_table
 from samkit.ui.state.workspace import Workspace
 
 ABOUT = About(
-    idea="SAM v2 follows an object with a memory of the frames before. Here the first memories come from pictures "
+    idea="SAM v2 follows an object with a memory of the earlier frames. Here the first memories come from pictures "
     "instead: record any number of them, then run a film that may have nothing to do with those pictures. "
     "Frames of the film can be recorded too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4. Memories of pictures have no "
-    "time of their own: each takes part as a prompted frame that lies one frame back, however long the film runs.",
+    "time of their own: each counts as a prompted frame one frame back, however long the film runs.",
     look_for="- The object score: does it fall below 0 while the object is hidden, and rise again?\n"
     "- Switch “Remember frames” off: what do the pictures alone find?\n"
     "- Record the same object twice, from two sides: does it help?\n"
-    "- Run backwards from the end: is it the same film?",
+    "- Run backwards from the end: are the masks the same?",
     try_label="Try it: a coin on a picture, then a film with that coin",
 )
 

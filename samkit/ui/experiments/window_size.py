@@ -44,16 +44,16 @@ OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
 ABOUT = About(
-    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is no part "
+    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is not part "
     "of the weights, so it can be changed after training: larger ones see more and cost more, and one that "
     "divides the map needs no padding.",
     paper="v1's windows are those of [ViTDet](https://arxiv.org/abs/2203.16527); that v1 runs faster with 16 than "
     "with 14, at about the same quality, was measured for "
     "[segment-anything](https://github.com/facebookresearch/segment-anything/pull/594).",
-    look_for="- The mask may stay while the encoding drifts: the decoder forgives much.\n"
-    "- Which stage minds most? Sweep them one by one.\n"
-    "- SAM v2's first stages take even windows only, because the next stage halves them.\n"
-    "- Encode times jump about: look at the median of some repeats.",
+    look_for="- The mask may stay while the encoding drifts: the decoder tolerates a lot.\n"
+    "- Which stage is most sensitive? Sweep them one by one.\n"
+    "- SAM v2's first stages take only even windows, because the next stage halves them.\n"
+    "- Encode times vary: look at the median of several repeats.",
     try_label="Try it: the cat, wider windows in stages 2 and 3",
 )
 
@@ -82,7 +82,7 @@ class Windows(Knob):
         size = padded_size(panel.model, panel.inputs, build_params(Params, panel.encoding))
         reason = refusal(panel.model, chosen, size)
         if reason:
-            st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
+            st.error(f"{reason} The model's own windows are shown.", icon=":material/block:")
         kept = knobs.base.get("window_sizes")
         if kept is not None and len(kept) != len(own):
             knobs.move("window_sizes", own, f"this model has {len(own)} stages, so it needs {len(own)} window sizes")
@@ -168,19 +168,19 @@ def draw_binary(scene: Scene) -> None:
 def draw_drift(scene: Scene) -> None:
     shown = TokenMap("Drift", scene.result.arrays["drift_map"])
     map_view(scene.knobs, "drift", shown, unit="", colormap=scene.result.params.colormap)
-    st.caption("How far each token of the features is from where it is with the default windows (L2).")
+    st.caption("How far each feature token moves from its value with the default windows (L2 distance).")
 
 
 def summary(result: Result[Any]) -> str:
     """The setting in one line."""
     timings, repeats = result.timings, result.params.repeats
     windows = " ".join(str(result.index(f"window_{stage}")) for stage in range(1, STAGES + 1))
-    measured = "measured once, the first time" if repeats == 1 else f"median of {repeats}"
+    measured = "measured only once" if repeats == 1 else f"median of {repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
     if repeats == 1:
-        ratio, measured = "", "each measured once, the first time: set Repeats higher to compare"
+        ratio, measured = "", "each measured only once: raise Repeats to compare"
     return (
         f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in "
         f"{timings['default_encode_ms']:.0f} ms{ratio} ({measured}) · IoU with the default's mask "
@@ -234,10 +234,10 @@ def draw_sweep(scene: Scene) -> None:
     if "sweep" in result.tables:
         _draw_rows(result)
     elif job is None and knobs.get("sweep_sizes") and (other := differing(knobs.get("sweep_of"), shown)):
-        st.warning(f"This sweep was made with {other}: run it again.", icon=":material/difference:")
+        st.warning(f"This sweep used {other}: run it again.", icon=":material/difference:")
     elif job is None:
         st.info(
-            "A sweep encodes the picture with one window size after the other and compares each with the default.",
+            "A sweep encodes the picture with one window size after another and compares each with the default.",
             icon=":material/stacked_line_chart:",
         )
 

@@ -284,7 +284,7 @@ def _main_picture(bundle: Bundle) -> None:
     pictures |= {path.stem: path for path in sorted((bundle.path / "inputs").glob("image*.png"))}
     options = [*films, *masks, *pictures]
     if not options:
-        st.info("This run kept no picture.", icon=":material/hide_image:")
+        st.info("No picture was kept with this run.", icon=":material/hide_image:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("Show", options, format_func=_title, key="run_picture")

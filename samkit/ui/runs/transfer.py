@@ -85,9 +85,12 @@ def spool_panel() -> None:
     spool, store = Spool(), present_store()
     waiting = spool.entries()
     if not waiting:
-        st.caption("Nothing waits: every run that was kept here is in the store.")
+        st.caption("No runs are waiting: every run that was kept here is in the store.")
         return
-    st.markdown("These runs are safe on this machine's disk and are sent to the store when the app starts, or now.")
+    st.markdown(
+        "These runs are safe on this machine's disk and are sent to the store at the next start of the app, or when "
+        "you press Deliver."
+    )
     rows = [
         {
             "name": each.name,

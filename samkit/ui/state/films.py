@@ -44,7 +44,7 @@ class FilmStore:
             path.touch()
         except OSError as error:
             raise PictureError(
-                f"{name} can't be stored on the server ({error.strerror}): give a smaller film, or free some space."
+                f"{name} can't be stored on the server ({error.strerror}): upload a smaller film, or free some space."
             ) from error
         self._drop_oldest(path)
         return path

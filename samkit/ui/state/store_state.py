@@ -38,8 +38,8 @@ def require_store(store: RunStore) -> None:
     if not store_answers(store.uri):
         raise StoreError(
             f"The run store ({store_place(store.uri)}) does not answer: start it, or set MLFLOW_TRACKING_URI to "
-            "another one. It is asked again in "
-            f"{PROBE_EVERY_S} seconds; runs that you keep meanwhile wait in the spool."
+            f"another one. The app tries again in {PROBE_EVERY_S} seconds; runs that you keep meanwhile wait in the "
+            "spool."
         )
 
 
@@ -62,7 +62,7 @@ def store_panel() -> None:
     if not answers:
         st.caption("It does not answer. Runs you keep wait in the spool and are delivered later.")
     elif not waiting:
-        st.caption("Answers. Nothing waits in the spool.")
+        st.caption("It answers. No runs are waiting in the spool.")
     if waiting and st.button(
         f"Deliver {waiting} waiting",
         icon=":material/outbox:",

@@ -114,13 +114,13 @@ def _model_to_load(kept: ModelEntry, model: "SamModel | str | None") -> tuple[st
         return model, load_from_disk
     if model is not None:
         return kept.name, lambda ref, device, dtype: model
-    found = find_model(kept)
-    if found.ref is None:
+    match = find_model(kept)
+    if match.ref is None:
         raise CheckpointError(
             f"The run's model, {kept.name[:100]}, is not on this machine: --model takes the path of its checkpoint, "
             "and `python -m samkit models list` shows which can be downloaded."
         )
-    return found.ref, load_from_disk
+    return match.ref, load_from_disk
 
 
 def _outcome(bundle: Bundle, computed: Computed, tolerance: float) -> ReplayOutcome:

@@ -161,8 +161,8 @@ def picture_ref(picture: Picture) -> Ref:
     film_name, index = film_and_frame(picture.name)
     text = picture.name
     if film_name is not None and index is not None:
-        made = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
-        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if made else film_name, index)
+        is_sample = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
+        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if is_sample else film_name, index)
     elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:
         text = f"{SAMPLE_PREFIX}{picture.name}"
     return Ref(text, picture.sha256, picture.name)

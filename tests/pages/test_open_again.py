@@ -291,14 +291,14 @@ def workspace_of(app):
 def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
-    told = {"side": 1040, "window_sizes": [14, 14, 14, 14]}
+    params = {"side": 1040, "window_sizes": [14, 14, 14, 14]}
     source = assets_folder() / "nano-sam1.safetensors"
     changed = tmp_path / "stranger.safetensors"
     # Another file with the same weights: its SHA-256 is its own.
     with safe_open(source, "pt") as file:
         metadata = dict(file.metadata())
     save_file(load_file(source), changed, metadata | {"note": "another file"})
-    app = opened.open("window-size", told, "stranger", sha256=file_sha256(changed))
+    app = opened.open("window-size", params, "stranger", sha256=file_sha256(changed))
     assert "stranger, which is not on this machine" in text_of(app)
     assert opened.params.window_sizes != (14, 14, 14, 14) or opened.params.side != 1040
     app.run()
@@ -356,7 +356,7 @@ def test_the_number_type_of_the_run_is_that_of_the_page(opened):
 def test_parameters_of_a_film_that_comes_later(opened):
     app = new_app().run().switch_page(page_path("video_priors")).run()
     film = app.session_state["samkit.film_table"].video
-    short = next(made for made in map(load_sample_video, SAMPLE_VIDEOS) if made.sha256 != film.sha256)
+    short = next(sample for sample in map(load_sample_video, SAMPLE_VIDEOS) if sample.sha256 != film.sha256)
     app.session_state["samkit.film_table"].show_film(short)
     opened.open("video-priors", {"start": film.length - 1, "max_frames": 2}, app=app, missing=["video"])
     assert "The run's film coin is missing" in text_of(app) and opened.params.max_frames == 2

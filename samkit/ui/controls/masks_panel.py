@@ -43,7 +43,7 @@ def masks_panel(
     """
     small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
     first = name == "mask_index"
-    own = knobs.page if first else f"{knobs.page}_{name}"
+    key = knobs.page if first else f"{knobs.page}_{name}"
     grid = st.container(key="masks_grid" if first else f"masks_grid_{name}", gap="xsmall")
     for pair in ((0, 1), (2, 3)):
         for index, column in zip(pair, grid.columns(2, gap="small"), strict=True):
@@ -57,7 +57,7 @@ def masks_panel(
                 icon = "radio_button_checked" if index == chosen else "radio_button_unchecked"
                 st.button(
                     f"**{MASK_TITLES[index]}** · {figures}",
-                    key=f"mask_button_{own}_{index}",
+                    key=f"mask_button_{key}_{index}",
                     icon=f":material/{icon}:",
                     type="tertiary",
                     width="stretch",
@@ -66,10 +66,10 @@ def masks_panel(
                 )
     if refined:
         st.caption(":material/auto_fix_high: Edges refined by GrabCut after the model: not its own output.")
-    _choice_line(knobs, own, name)
+    _choice_line(knobs, key, name)
 
 
-def _choice_line(knobs: KnobValues, own: str, name: str) -> None:
+def _choice_line(knobs: KnobValues, key: str, name: str) -> None:
     """Who has chosen the framed mask, and a way to let the model choose again."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if knobs.get(name) is None:
@@ -78,7 +78,7 @@ def _choice_line(knobs: KnobValues, own: str, name: str) -> None:
         st.caption("Framed: your choice.")
         st.button(
             "Choose by predicted IoU",
-            key=f"mask_auto_{own}",
+            key=f"mask_auto_{key}",
             type="tertiary",
             icon=":material/auto_mode:",
             on_click=lambda: knobs.set({name: None}),

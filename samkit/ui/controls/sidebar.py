@@ -56,9 +56,9 @@ class EncodingSide(Knob):
     def draw(self, panel: Panel) -> dict[str, Any]:
         info, knobs = panel.model.info, panel.values
         first = info.side_step * -(-SMALLEST_SIDE // info.side_step)
-        wanted = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
-        kept = {side for side in wanted if side >= first and side % info.side_step == 0}
-        sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *kept})
+        chosen = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
+        allowed = {side for side in chosen if side >= first and side % info.side_step == 0}
+        sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *allowed})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step(
             "Encoding side", "side", sides, info.native_side, format_func=text.__getitem__, help=SIDE_HELP

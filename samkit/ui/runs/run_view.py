@@ -287,14 +287,14 @@ def _main_picture(bundle: Bundle) -> None:
         st.info("No picture was kept with this run.", icon=":material/hide_image:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("Show", options, format_func=_title, key="run_picture")
-        alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=wanted not in masks)
-    if wanted in masks:
-        _full_size(mask_picture(bundle, wanted, alone), "PNG" if alone else "JPEG")
-    elif wanted in pictures:
-        _full_size(read_picture(pictures[wanted]).rgb, "PNG")
+        shown = st.selectbox("Show", options, format_func=_title, key="run_picture")
+        alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=shown not in masks)
+    if shown in masks:
+        _full_size(mask_picture(bundle, shown, alone), "PNG" if alone else "JPEG")
+    elif shown in pictures:
+        _full_size(read_picture(pictures[shown]).rgb, "PNG")
     else:
-        st.video(str(films[wanted]))
+        st.video(str(films[shown]))
 
 
 def _full_size(picture: np.ndarray, kind: Literal["PNG", "JPEG"]) -> None:
@@ -315,8 +315,8 @@ def mask_picture(bundle: Bundle, name: str, alone: bool) -> np.ndarray:
 
 def _figures(bundle: Bundle) -> None:
     files = {_title(path.stem): path for path in bundle.outputs(".html")}
-    wanted = st.selectbox("Figure", list(files), key="run_figure")
-    kept_figure(files[wanted])
+    title = st.selectbox("Figure", list(files), key="run_figure")
+    kept_figure(files[title])
 
 
 def _tables(bundle: Bundle) -> None:
@@ -330,8 +330,8 @@ def _files(bundle: Bundle) -> None:
     rows = [{"file": name, "size": format_bytes(entry.bytes), "SHA-256": entry.sha256} for name, entry in files.items()]
     st.dataframe(rows, hide_index=True, height=min(360, _height(rows)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("File", list(files), key="run_file")
-        path: Path = bundle.path / wanted
+        relative = st.selectbox("File", list(files), key="run_file")
+        path: Path = bundle.path / relative
         st.download_button(
             "Download",
             path.read_bytes,

@@ -127,7 +127,7 @@ def test_content_that_is_not_the_one_meant_is_refused(tmp_path, picture, film, b
         with pytest.raises(BadInput, match=f"{file} is another {kind}: expected SHA-256"):
             opens(Ref(str(tmp_path / file), OTHER_HASH))
     for opens, text in ((sources.picture, "sample:coffee"), (sources.film, "sample:coin")):
-        with pytest.raises(BadInput, match=f"{text} is not the"):
+        with pytest.raises(BadInput, match=f"{text} is another"):
             opens(Ref(text, OTHER_HASH))
     with pytest.raises(BadInput, match="nano is another model: expected SHA-256"):
         sources.model(Ref("nano", OTHER_HASH))

@@ -27,7 +27,7 @@ MAX_KEY_FIGURES = 4
 MAX_TAG_CHARACTERS = 5_000
 THUMBNAIL_PX = (160, 112)
 MASK_COLOR = (22, 160, 170)
-FIRST_SHOWN = ("mask_chosen", "mask_prompted_chosen", "mask_prompted")
+FIRST_SHOWN = ("mask_chosen", "mask_prompted")
 """Masks that stand for their run, the first that is there."""
 
 

@@ -1,9 +1,7 @@
 """The Video with image priors page: memories of pictures, and what they find in a film."""
 
 import json
-from io import BytesIO
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,8 +9,7 @@ import streamlit as st
 from samkit.experiments.inputs import Prior
 from samkit.experiments.result import Result
 from samkit.experiments.video_priors import FilmRun
-from samkit.media.drawing import mask_to_png
-from samkit.media.film import masks_from_json
+from samkit.media.film import zip_masks
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.page import About, ExperimentPage, Scene
@@ -158,20 +155,11 @@ def _files(result: Result[Any]) -> tuple[tuple[str, str, str, str, Any], ...]:
     masks = films["masks.json"]
     return (
         ("Film", ":material/movie:", "film.mp4", "video/mp4", lambda: films["film.mp4"]),
-        ("Masks, PNG", ":material/contrast:", "masks.zip", "application/zip", lambda: masks_zip(masks)),
+        ("Masks, PNG", ":material/contrast:", "masks.zip", "application/zip", lambda: zip_masks(masks)),
         ("Masks, COCO RLE", ":material/data_object:", "masks.json", "application/json", lambda: masks),
         ("Table, JSON", ":material/table:", "frames.json", "application/json", lambda: json.dumps(frames)),
         ("Memory bank", ":material/memory:", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
     )
-
-
-def masks_zip(masks: bytes) -> bytes:
-    """A zip file with a PNG for each frame. masks: COCO RLE, as `masks_to_json` writes it."""
-    file = BytesIO()
-    with ZipFile(file, "w", ZIP_STORED) as archive:
-        for frame, mask in masks_from_json(masks).items():
-            archive.writestr(f"{frame:06d}.png", mask_to_png(mask))
-    return file.getvalue()
 
 
 PAGE = ExperimentPage(

@@ -330,8 +330,8 @@ def _files(bundle: Bundle) -> None:
     rows = [{"file": name, "size": format_bytes(entry.bytes), "SHA-256": entry.sha256} for name, entry in files.items()]
     st.dataframe(rows, hide_index=True, height=min(360, _height(rows)))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        relative = st.selectbox("File", list(files), key="run_file")
-        path: Path = bundle.path / relative
+        wanted = st.selectbox("File", list(files), key="run_file")
+        path: Path = bundle.path / wanted
         st.download_button(
             "Download",
             path.read_bytes,

@@ -92,8 +92,8 @@ def present_store() -> RunStore:
 
 
 class RunFiles:
-    """Fetched runs on this machine's disk, the least recently used removed first. One for all visitors;
-    waiting for one run does not block others.
+    """Fetched runs on this machine's disk, the least recently used removed first. One for all visitors; who waits for
+    one run keeps nobody from another.
     """
 
     def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):

@@ -113,8 +113,11 @@ def read_picture(
         raise PictureError(f"{name} is empty: it has no bytes. Save or download it again.")
     if len(data) > max_bytes:
         raise _over_bytes(name, max_bytes)
+    return _decoded(_open(data, name, max_side, max_pixels), name)
 
-    image = _open(data, name, max_side, max_pixels)
+
+def _decoded(image: Image.Image, name: str) -> Picture:
+    """The picture of an opened file. Raises PictureError where it is animated, damaged or too large for the memory."""
     try:
         if image.format != "MPO" and getattr(image, "is_animated", False):
             what = "has several pages" if image.format == "TIFF" else "is animated"

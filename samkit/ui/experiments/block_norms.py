@@ -20,7 +20,7 @@ from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
 from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
 from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
 ONE_BLOCK = "One block"
@@ -313,8 +313,7 @@ def draw_outliers(scene: Scene) -> None:
         with column:
             rows = side.result.tables["outliers"]
             if rows:
-                names = ("x", "y", "norm", "times_median")
-                decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+                decimals = three_decimals("x", "y", "norm", "times_median")
                 table_with_csv(rows, side.key("outliers"), decimals)
             else:
                 factor = side.result.params.outlier_factor
@@ -322,8 +321,7 @@ def draw_outliers(scene: Scene) -> None:
 
 
 def draw_numbers(scene: Scene) -> None:
-    names = ("min", "median", "max", "outlier_share", "similarity_to_last")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("min", "median", "max", "outlier_share", "similarity_to_last")
     for side, column in zip(scene.sides, side_columns(scene.sides, "numbers"), strict=True):
         with column:
             table_with_csv(side.result.tables["blocks"], side.key("blocks"), decimals)

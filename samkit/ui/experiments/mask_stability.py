@@ -10,13 +10,14 @@ import streamlit as st
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Result
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, plain_colorscale
-from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.workspace import Workspace
 
 COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
@@ -89,14 +90,6 @@ def draw_logits(scene: Scene) -> None:
     st.plotly_chart(logits_figure(scene.result), key="main_map", config=PLOT)
 
 
-def draw_original(scene: Scene) -> None:
-    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
-
-
-def draw_binary(scene: Scene) -> None:
-    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
-
-
 def draw_jitter(scene: Scene) -> None:
     result = scene.result
     if "jitter_map" not in result.arrays:
@@ -144,8 +137,7 @@ def draw_curves(scene: Scene) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
-    names = ("predicted_iou", "stability_score", "area_share", "iou_unscaled")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_unscaled")
     st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
     if "jitter" in tables:
         st.dataframe(tables["jitter"], hide_index=True, height=240)

@@ -18,7 +18,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Quiet, Steps, Switched, Toggle
 from samkit.ui.controls.token_map import Picked, TokenMap, map_view
 from samkit.ui.parts.figures import PLOT, histogram_figure, plain_colorscale, scatter_figure, token_figure
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
 
@@ -209,8 +209,7 @@ def draw_bfloat16(scene: Scene) -> None:
 
 
 def draw_channels(scene: Scene) -> None:
-    names = ("frequency", "vertical", "horizontal", "mean_frequency", "deviation")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("frequency", "vertical", "horizontal", "mean_frequency", "deviation")
     for side, column in zip(scene.sides, side_columns(scene.sides, "channels"), strict=True):
         with column:
             table_with_csv(side.result.tables["channels"], side.key("channels"), decimals, height=320)

@@ -29,7 +29,7 @@ from samkit.ui.controls.knobs import (
 from samkit.ui.controls.token_map import TokenMap, map_view, png_button
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
-from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv
+from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
 STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
@@ -168,8 +168,7 @@ def draw_objects(scene: Scene) -> None:
         "One mask for each region's peak, the one with the highest predicted IoU, with the region's number and colour. "
         "same_as: the mask is mostly the same as that region's, so it is not drawn again."
     )
-    names = ("x", "y", "similarity", "predicted_iou", "area_share")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("x", "y", "similarity", "predicted_iou", "area_share")
     table_with_csv(rows, "objects", decimals, height=300)
     st.download_button(
         "COCO JSON",
@@ -183,8 +182,7 @@ def draw_objects(scene: Scene) -> None:
 
 
 def draw_masks(scene: Scene) -> None:
-    names = ("predicted_iou", "stability_score", "area_share")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 

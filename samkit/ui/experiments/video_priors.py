@@ -18,6 +18,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, Quiet, Slider, Switched, Toggle
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.running_film import frame_masks
+from samkit.ui.parts.downloads import Download, download_row
 from samkit.ui.parts.figures import curves_figure
 from samkit.ui.parts.film_player import film_player
 from samkit.ui.state.recorded import film_table
@@ -142,23 +143,18 @@ def draw_files(scene: Scene) -> None:
         "The memory bank holds the recorded memories: the copied command starts from it, and `samkit.MemoryBank.load` "
         "reads it."
     )
-    with st.container(horizontal=True, gap="small"):
-        for label, icon, name, mime, make in _files(scene.result):
-            st.download_button(
-                label, make, name, mime, icon=icon, key=f"file_{scene.page.name}_{label}", on_click="ignore"
-            )
+    download_row(scene.page.name, _downloads(scene.result))
 
 
-def _files(result: Result[Any]) -> tuple[tuple[str, str, str, str, Any], ...]:
-    """(label, icon, name, kind, what makes it) of each file."""
-    films, frames, bank = result.files, result.tables["frames"], result.arrays["memory_bank"]
-    masks = films["masks.json"]
+def _downloads(result: Result[Any]) -> tuple[Download, ...]:
+    files, frames, bank = result.files, result.tables["frames"], result.arrays["memory_bank"]
+    film, masks = files["film.mp4"], files["masks.json"]
     return (
-        ("Film", ":material/movie:", "film.mp4", "video/mp4", lambda: films["film.mp4"]),
-        ("Masks, PNG", ":material/contrast:", "masks.zip", "application/zip", lambda: zip_masks(masks)),
-        ("Masks, COCO RLE", ":material/data_object:", "masks.json", "application/json", lambda: masks),
-        ("Table, JSON", ":material/table:", "frames.json", "application/json", lambda: json.dumps(frames)),
-        ("Memory bank", ":material/memory:", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
+        Download("Film", "movie", "film.mp4", "video/mp4", lambda: film),
+        Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_masks(masks)),
+        Download("Masks, COCO RLE", "data_object", "masks.json", "application/json", lambda: masks),
+        Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)),
+        Download("Memory bank", "memory", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
     )
 
 

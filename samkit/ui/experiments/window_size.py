@@ -22,6 +22,7 @@ from samkit.experiments.window_size import (
     refusal,
 )
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
@@ -29,8 +30,7 @@ from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, map_view
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
-from samkit.ui.parts.inline_image import inline_image
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.jobs import start_job
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.workspace import Workspace
@@ -155,14 +155,6 @@ def draw_logits(scene: Scene) -> None:
     result = scene.result
     shown = TokenMap("Logits", result.arrays["picture_logits"][result.index()].astype(np.float32))
     map_view(scene.knobs, "logits", shown, unit="", colormap=result.params.colormap)
-
-
-def draw_original(scene: Scene) -> None:
-    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
-
-
-def draw_binary(scene: Scene) -> None:
-    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
 
 
 def draw_drift(scene: Scene) -> None:
@@ -333,15 +325,13 @@ def _draw_rows(result: Result[Any]) -> None:
         "encode time. A sweep leaves a core to other visitors, so its times compare with each other and not with those "
         "above. Window sizes that can't be run are in the table, with the reason."
     )
-    names = ("drift", *(f"iou_{index}" for index in range(4)))
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("drift", *(f"iou_{index}" for index in range(4)))
     decimals["encode_ms"] = st.column_config.NumberColumn(format="%.1f")
     table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
 
 
 def draw_numbers(scene: Scene) -> None:
-    names = ("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 

@@ -32,6 +32,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.tables import timings_table
 from samkit.ui.runs.replay_panel import replay_button, replay_outcome
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
@@ -239,7 +240,7 @@ def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
         tabs["Tables"] = lambda: _tables(bundle)
     return tabs | {
         "Files": lambda: _files(bundle),
-        "Timings": lambda: _timings(bundle),
+        "Timings": lambda: timings_table(bundle.record.timings),
         "run.json": lambda: st.json(_short_document(bundle), expanded=1),
     }
 
@@ -340,14 +341,6 @@ def _files(bundle: Bundle) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-
-
-def _timings(bundle: Bundle) -> None:
-    rows = [
-        {"step": _title(name.removesuffix("_ms")), "ms": round(value, 1)}
-        for name, value in bundle.record.timings.items()
-    ]
-    st.dataframe(rows, hide_index=True, width="content")
 
 
 def _short_document(bundle: Bundle) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def film_running(browser, url: str, folder: Path) -> Iterator[None]:
         page.get_by_role("button", name="Run the film").click()
         page.get_by_text(re.compile(rf"Frame \d+ of {FILM_FRAMES}")).wait_for(timeout=60_000)
         yield
-        told = page.get_by_text(re.compile(rf"Frame \d+ of {FILM_FRAMES}")).inner_text()
-        print(f"the film meanwhile: {told}")
+        progress = page.get_by_text(re.compile(rf"Frame \d+ of {FILM_FRAMES}")).inner_text()
+        print(f"the film meanwhile: {progress}")
 
 
 def report(first_paint: float, times: list[float]) -> float:

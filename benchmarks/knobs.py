@@ -194,7 +194,7 @@ def save_random_models(folder: Path, names: Sequence[str]) -> None:
         torch.save(official_model(name).state_dict(), folder / f"{name}.pt")
 
 
-def told(times: list[float], encodes: bool) -> str:
+def times_text(times: list[float], encodes: bool) -> str:
     """How a knob's times stand in the table: median (slowest), or the new encoding's and the way back's."""
     if encodes:
         return f"{times[0]:,.0f}, back {times[1]:,.0f}"
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--pages", nargs="+", default=list(PAGES), choices=PAGES)
     arguments = parser.parse_args()
     titles = {"nano-sam2": "Nano SAM 2.1", "nano-sam1": "Nano SAM 1"}
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    table: dict[tuple[str, str], dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         home, models = Path(folder) / "home", Path(folder) / "models"
         home.mkdir()
@@ -232,14 +232,14 @@ def main() -> None:
                         for knob in PAGES[name]:
                             if family in knob.families:
                                 times = measure(visit, knob)
-                                found.setdefault((name, knob.title), {})[model] = told(times, knob.encodes)
+                                table.setdefault((name, knob.title), {})[model] = times_text(times, knob.encodes)
                                 print(
                                     f"{model} {name} {knob.title}: {' '.join(f'{each:.0f}' for each in times)}",
                                     flush=True,
                                 )
     print("\n| page | knob | " + " | ".join(RANDOM_MODELS.get(model, model) for model in arguments.models) + " |")
     print("|---|---|" + "---|" * len(arguments.models))
-    for (name, title), cells in found.items():
+    for (name, title), cells in table.items():
         print(
             f"| {re.sub('_', ' ', name)} | {title} | "
             + " | ".join(cells.get(model, "") for model in arguments.models)

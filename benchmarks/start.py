@@ -25,9 +25,9 @@ PAGES = {
 
 def resident_mb(port: str) -> float:
     """Of the server that listens on that port, in MB."""
-    found = subprocess.run(["pgrep", "-f", f"streamlit run.*{port}"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["pgrep", "-f", f"streamlit run.*{port}"], capture_output=True, text=True, check=True)
     sizes = []
-    for process in found.stdout.split():
+    for process in listed.stdout.split():
         status = Path(f"/proc/{process}/status").read_text()
         size = re.search(r"VmRSS:\s+(\d+) kB", status)
         sizes.append(int(size[1]) / 1024 if size else 0.0)

@@ -116,7 +116,7 @@ class Prompts:
         known = _DESKTOP_KEYS if obj.keys() & {"fg_points", "bg_points"} else _OWN_KEYS
         if unknown := sorted(str(key) for key in obj.keys() - known):
             raise PromptError(
-                f"These prompts can't be read: {_listed(unknown)} can't stand beside "
+                f"These prompts can't be read: {_listed(unknown)} can't be used beside "
                 f"{_listed(sorted(known & obj.keys()))}."
             )
 

@@ -366,7 +366,7 @@ def test_replay_of_a_run_from_another_device_says_where_it_ran(kept, small_model
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     moved = copy_with(kept[1], tmp_path / "cuda", device="cuda")
     assert json.loads(rerun(moved, small_model).stdout)["surroundings"] == [
-        "Another device: cuda then, cpu in the replay."
+        "Different device: cuda when kept, cpu now."
     ]
     assert (
         "is not there on this machine"
@@ -490,7 +490,7 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         ),
         (
             ["run", "video-priors", *RUN[2:], "--video", "sample:coin"],
-            "say what on it with --point, --box, --prompts or --mask",
+            "must be marked on the picture: give --point, --box, --prompts or --mask",
         ),
         (["replay", "no-such-run"], "There is no run 'no-such-run'"),
         (["runs", "show", "xyz"], "is not a run's id"),
@@ -682,7 +682,7 @@ def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_m
     assert (
         all((name in own) == (field in module.TAKES) for name, field in TAKEN.items())
         if module.TAKES
-        else "looks at the model alone" in own
+        else "uses only the model" in own
     )
     assert "\n" not in sentence and not (tmp_path / "out").exists()
 

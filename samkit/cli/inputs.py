@@ -44,7 +44,7 @@ def read_spec(
     check_taken(module, written)
     takes_picture = "image" in module.TAKES
     if dtype != "float32" and not takes_picture:
-        raise BadInput(f"{module.NAME} looks at the model alone and runs no image encoder: leave --dtype out.")
+        raise BadInput(f"{module.NAME} uses only the model and runs no image encoder: leave --dtype out.")
     return RunSpec(
         module.NAME,
         Ref(model),
@@ -64,7 +64,7 @@ def check_taken(experiment: "Experiment", written: Written) -> None:
         if option is None or field in experiment.TAKES:
             continue
         own = [option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]]
-        takes = f"takes {listed(own)}, but" if own else "looks at the model alone and takes"
+        takes = f"takes {listed(own)}, but" if own else "uses only the model and takes"
         raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {listed(experiments_taking(field))}.")
 
 
@@ -95,15 +95,15 @@ def _check_together(written: Written, marked: bool) -> None:
     if image is None and not film:
         raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")
     if written["--bank"] is not None and not film:
-        raise BadInput("A memory bank is for following an object through a film: give one with --video too.")
+        raise BadInput("A memory bank is for following an object through a film: give a film with --video too.")
     if mask is not None and not film:
-        raise BadInput("A mask is what a film's object is remembered by: give a film with --video too.")
+        raise BadInput("A mask marks the object to follow through a film: give a film with --video too.")
     if mask is not None and marked:
-        raise BadInput("A mask is what is remembered in place of prompts: give --mask or prompts, not both.")
+        raise BadInput("A mask takes the place of prompts: give --mask or prompts, not both.")
     if film and image is not None and mask is None and not marked:
         raise BadInput(
-            "A picture beside a film is what is remembered: say what on it with --point, --box, --prompts or "
-            "--mask, or leave --image out."
+            "The object to follow must be marked on the picture: give --point, --box, --prompts or --mask, or leave "
+            "--image out."
         )
 
 
@@ -130,7 +130,7 @@ def read_mask(text: str) -> dict[str, Any]:
         rle = json.loads(text)
     except ValueError as error:
         raise BadInput(
-            f"--mask takes a PNG file, or a mask as COCO RLE in JSON, and this is no JSON: {error}."
+            f"--mask takes a PNG file, or a mask as COCO RLE in JSON, and this is not JSON: {error}."
         ) from error
     rle_to_mask(rle)
     return rle

@@ -4,7 +4,7 @@ import typer
 
 from samkit.cli.output import Json, plain_app, print_json, print_values, say
 
-app = plain_app("The checkpoints: what there is, fetching one, what is inside.")
+app = plain_app("Checkpoints: list them, download one, show what is inside.")
 
 
 @app.callback(invoke_without_command=True)

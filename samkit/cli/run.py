@@ -30,7 +30,7 @@ def run(
         str | None,
         typer.Option(
             help="A picture file, sample:NAME (sample:chelsea), or a frame of a film (film.mp4#12, sample:coin#12); "
-            "with --video what is remembered."
+            "with --video, the picture that shows the object to follow."
         ),
     ] = None,
     point: Annotated[
@@ -46,7 +46,9 @@ def run(
     ] = None,
     image_b: Annotated[
         str | None,
-        typer.Option("--image-b", help="The second picture, where the experiment takes one, in the same ways."),
+        typer.Option(
+            "--image-b", help="The second picture, where the experiment takes one, in the same forms as --image."
+        ),
     ] = None,
     video: Annotated[
         str | None,
@@ -58,8 +60,8 @@ def run(
     mask: Annotated[
         str | None,
         typer.Option(
-            help="A black and white PNG as large as the picture, or COCO RLE in JSON: what is remembered, in place of "
-            "prompts, with --video."
+            help="With --video: the object's mask in place of prompts, as a black and white PNG of the picture's size "
+            "or COCO RLE in JSON."
         ),
     ] = None,
     device: Device = "auto",
@@ -137,10 +139,11 @@ def replay(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or mps; default: the run's, or the CPU where that is missing.")
+        str | None,
+        typer.Option(help="auto, cpu, cuda or mps; default: the run's, or the CPU where that is not available."),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="By how much a metric or an array may move, of its largest value or of 1.")
+        float, typer.Option(min=0, help="How far a metric or an array may move, relative to its largest value or to 1.")
     ] = 1e-5,
     as_json: Json = False,
 ) -> None:
@@ -158,7 +161,7 @@ def replay(
     else:
         print("\n".join((outcome.sentence, *outcome.mask_differences, *outcome.array_sentences, *outcome.surroundings)))
         for name, (then, again) in (outcome.metric_differences | outcome.fact_differences).items():
-            print(f"{name}: {then} then, {again} in the replay.")
+            print(f"{name}: {then} when kept, {again} now.")
     if not outcome.identical:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -180,6 +183,6 @@ def _outcome_values(outcome: "ReplayOutcome") -> dict[str, Any]:
 
 
 def _json_value(value: object) -> object:
-    """JSON knows no NaN and no infinity: they, and what else is no number, go as text."""
+    """JSON knows no NaN and no infinity: they, and anything else that is not a number, go as text."""
     plain = value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     return value if plain else str(value)

@@ -11,7 +11,7 @@ from samkit.cli.output import Json, plain_app, print_json, print_values, say
 
 EXIT_FAILED = 1
 
-app = plain_app("Kept runs: list, show, hand on, deliver those that wait.")
+app = plain_app("Kept runs: list, show, compare, export, import, and deliver those that wait.")
 
 
 @app.callback(invoke_without_command=True)
@@ -26,7 +26,7 @@ def list_runs(
     search: Annotated[
         str, typer.Option(help="Words, and clauses of MLflow's filter language such as metrics.predicted_iou > 0.8.")
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs to list at most, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """The latest runs in the store."""
@@ -136,7 +136,7 @@ def export(
 
 @app.command("import")
 def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: Json = False) -> None:
-    """Put the runs of an exported zip file into the store. A run that is there already is not doubled. Exit code 1
+    """Put the runs of an exported zip file into the store. Runs that are already there are skipped. Exit code 1
     where some wait in the spool.
     """
     from samkit.tracking.bundle.archive import import_runs

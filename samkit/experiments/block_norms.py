@@ -46,7 +46,7 @@ class Params(ExperimentParams):
     channel: int | None = Field(
         default=None,
         ge=0,
-        description="One channel of that block in place of the norm over all; empty: the norm.",
+        description="One channel of that block in place of the norm over all channels; empty: the norm.",
         json_schema_extra=knob(step=1, label="Channel"),
     )
     outlier_factor: float = Field(
@@ -54,7 +54,7 @@ class Params(ExperimentParams):
         gt=1,
         le=100,
         allow_inf_nan=False,
-        description="A token is an outlier above so many times its own block's median norm.",
+        description="A token is an outlier if its norm is more than this many times its block's median.",
         json_schema_extra=knob(step=0.1, usual=(1.1, 10.0), unit="times the median", label="Outliers above"),
     )
     colormap: Colormap = Field(

@@ -59,7 +59,7 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask of the prompted picture that is remembered; empty: of masks 1 to 3 the one with the "
+        description="The mask of the prompted picture that is remembered; empty: the one of masks 1 to 3 with the "
         "highest predicted IoU.",
         json_schema_extra=knob(step=1, label="Remembered mask"),
     )
@@ -67,7 +67,7 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask of the other picture that is shown and measured; empty: of masks 1 to 3 the one with the "
+        description="The mask of the other picture that is shown and measured; empty: the one of masks 1 to 3 with the "
         "highest predicted IoU.",
         json_schema_extra=knob(step=1, label="Found mask"),
     )
@@ -75,7 +75,7 @@ class Params(MaskParams):
         default=0,
         ge=0,
         le=MAX_REPEATS,
-        description="How often the other picture is tracked again, with what was found before in the memory.",
+        description="How often the other picture is tracked again, with what was found so far in the memory.",
         json_schema_extra=knob(step=1, label="Repeats"),
     )
     threshold: float = Field(
@@ -83,7 +83,7 @@ class Params(MaskParams):
         ge=-10,
         le=10,
         allow_inf_nan=False,
-        description="Logits above it are mask; what is remembered is not cut.",
+        description="Logits above it belong to the mask; the memory keeps the uncut logits.",
         json_schema_extra=knob(step=0.25, unit="logits", label="Threshold"),
     )
     stability_offset: float = Field(
@@ -91,12 +91,12 @@ class Params(MaskParams):
         gt=0,
         le=20,
         allow_inf_nan=False,
-        description="The stability scores compare cuts this far about the threshold.",
+        description="The stability scores compare cuts this far above and below the threshold.",
         json_schema_extra=knob(step=0.1, usual=(0.1, 20.0), unit="logits", label="Stability offset"),
     )
     point_and_box: bool = Field(
         default=False,
-        description="Follows the same object also once by a point and once by a box, which takes longer.",
+        description="Also follows the same object once from a point and once from a box, which takes longer.",
         json_schema_extra=knob(label="By point and by box"),
     )
     jitter_copies: int = Field(
@@ -118,7 +118,7 @@ class Params(MaskParams):
         default=0,
         ge=0,
         le=2**32 - 1,
-        description="Start of the random moves: the same seed moves the same way.",
+        description="Seed of the random moves: the same seed gives the same moves.",
         json_schema_extra=knob(step=1, label="Seed"),
     )
     colormap: Colormap = Field(
@@ -320,7 +320,7 @@ def point_and_box_prompts(prompts: Prompts, mask: np.ndarray) -> dict[str, Promp
     points, boxes = prompts.points, prompts.boxes
     if (not points or not boxes) and not mask.any():
         raise PromptError(
-            "The remembered mask is empty, so there is no object to point at or to box: change the prompt or the "
+            "The remembered mask is empty, so there is no object for a point or a box: change the prompt or the "
             "threshold."
         )
     height, width = mask.shape

@@ -1,6 +1,6 @@
 """Mask stability: a mask is its logits cut at 0, and this shows what lies close to the cut.
 
-Logits between two thresholds are drawn in colour, what is below them black and above them white. Beside it: the
+Logits between two thresholds are drawn in colour, lower ones black and higher ones white. Beside it: the
 stability score of the official automatic mask generator and the curve it is one point of, area over threshold, what a
 loss of detail in the picture does to the mask, and what moving the prompt does.
 
@@ -82,7 +82,8 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask that is looked at; empty: of masks 1 to 3 the one with the highest predicted IoU.",
+        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
+        "IoU.",
         json_schema_extra=knob(step=1, label="Mask"),
     )
     stability_offset: float = Field(
@@ -120,7 +121,7 @@ class Params(MaskParams):
         default=0,
         ge=0,
         le=2**32 - 1,
-        description="Start of the random moves: the same seed moves the same way.",
+        description="Seed of the random moves: the same seed gives the same moves.",
         json_schema_extra=knob(step=1, label="Seed"),
     )
     colormap: Colormap = Field(

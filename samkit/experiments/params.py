@@ -45,7 +45,7 @@ class ExperimentParams(PlainParams):
     side: int | None = Field(
         default=None,
         ge=32,
-        description="Longest side of what the encoder sees; empty: the model's native side.",
+        description="Longest side of the picture that the encoder sees; empty: the model's native side.",
         json_schema_extra=knob(unit="px", label="Encoding side"),
     )
     fit: Literal["native", "stretch", "aspect"] = Field(

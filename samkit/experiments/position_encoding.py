@@ -49,7 +49,7 @@ class Params(PlainParams):
     )
     window_tiling: bool = Field(
         default=True,
-        description="SAM v2 adds a second table that is repeated window by window; SAM v1 has one table only.",
+        description="SAM v2 adds a second table that is repeated window by window; SAM v1 has only one table.",
         json_schema_extra=knob(label="Repeated window table"),
     )
     channel: int = Field(

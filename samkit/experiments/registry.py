@@ -78,7 +78,7 @@ ENTRIES = (
     Entry(
         "semantic-similarity",
         "Semantic similarity",
-        "What else does the model take for the same thing?",
+        "What else does the model consider the same thing?",
         "Mark one thing, compare its tokens with all others, count the regions, and give each found object a mask.",
         "join_inner",
         "SAM v1, v2, v2.1",
@@ -86,7 +86,7 @@ ENTRIES = (
     Entry(
         "window-size",
         "Window size",
-        "Which window sizes does a model stand, and what do they cost?",
+        "Which window sizes does a model tolerate, and what do they cost?",
         "Give each stage's attention another window, compare mask, encoding and time with the default, sweep them all.",
         "grid_view",
         "SAM v1, v2, v2.1",

@@ -88,7 +88,7 @@ class Params(MaskParams):
         default=1,
         ge=1,
         le=8,
-        description="So many means of groups of tokens in place of one; the nearest counts.",
+        description="Number of prototype vectors; each token is compared with the nearest.",
         json_schema_extra=knob(step=1, label="Prototypes"),
     )
     range_low: float = Field(
@@ -127,21 +127,21 @@ class Params(MaskParams):
     )
     find_objects: bool = Field(
         default=False,
-        description="Hands each region's peak back to the model as a point, for a mask of its own.",
+        description="Gives each region's peak to the model as a point, to get a mask for the region.",
         json_schema_extra=knob(label="A mask for each region"),
     )
     mask_index: int | None = Field(
         default=None,
         ge=0,
         le=3,
-        description="The mask that is averaged; empty: of masks 1 to 3 the one with the highest predicted IoU.",
+        description="The mask that is averaged; empty: the one of masks 1 to 3 with the highest predicted IoU.",
         json_schema_extra=knob(step=1, label="Mask"),
     )
     seed: int = Field(
         default=0,
         ge=0,
         le=2**32 - 1,
-        description="Start of k-means, which finds the groups of tokens.",
+        description="Seed of k-means, which finds the groups of tokens.",
         json_schema_extra=knob(step=1, label="Seed"),
     )
     colormap: Colormap = Field(
@@ -294,7 +294,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
 def _check(model: "SamModel", inputs: Inputs, params: Params) -> None:
     """Whether there is something to average, and tokens of that kind."""
     if inputs.prompts.is_empty:
-        raise BadInput("There is no prompt: mark one object with a point or a box, and others like it are looked for.")
+        raise BadInput("There is no prompt: mark one object with a point or a box to look for others like it.")
     count = level_count(model, params.features)
     if params.level >= count:
         raise ParamsError(

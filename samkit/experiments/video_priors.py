@@ -73,7 +73,7 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask of the prompted picture that is remembered; empty: of masks 1 to 3 the one with the "
+        description="The mask of the prompted picture that is remembered; empty: the one of masks 1 to 3 with the "
         "highest predicted IoU.",
         json_schema_extra=knob(step=1, label="Mask"),
     )
@@ -81,15 +81,15 @@ class Params(MaskParams):
         default=6,
         ge=0,
         le=6,
-        description="So many of the last frames' maps are looked at.",
-        json_schema_extra=knob(step=1, unit="frames", label="Frames looked at"),
+        description="How many of the last frames are used.",
+        json_schema_extra=knob(step=1, unit="frames", label="Frames used"),
     )
     max_pointers: int = Field(
         default=16,
         ge=0,
         le=64,
-        description="So many object pointers are looked at, those of the recorded memories counted.",
-        json_schema_extra=knob(step=1, label="Object pointers looked at"),
+        description="How many object pointers are used, including those of the recorded memories.",
+        json_schema_extra=knob(step=1, label="Object pointers used"),
     )
     remember: bool = Field(
         default=True,
@@ -104,7 +104,7 @@ class Params(MaskParams):
     reset_every: int | None = Field(
         default=None,
         ge=1,
-        description="Forgets the frame memory after every so many frames; empty: never.",
+        description="Clears the frame memory every N frames; empty: never.",
         json_schema_extra=knob(step=1, usual=(2, 200), unit="frames", label="Reset after every"),
     )
 

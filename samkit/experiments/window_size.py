@@ -66,7 +66,8 @@ class Params(MaskParams):
         default=1,
         ge=1,
         le=MAX_REPEATS,
-        description="Each setting is encoded so often, and its time is the median, which is robust to a busy machine.",
+        description="How many times each setting is encoded; its time is the median, which is robust to a busy "
+        "machine.",
         json_schema_extra=knob(step=1, label="Repeats"),
     )
     sweep_stage: int = Field(
@@ -85,7 +86,8 @@ class Params(MaskParams):
         default=None,
         ge=0,
         le=3,
-        description="The mask that is looked at; empty: of masks 1 to 3 the one with the highest predicted IoU.",
+        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
+        "IoU.",
         json_schema_extra=knob(step=1, label="Mask"),
     )
     colormap: Colormap = Field(

@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -109,13 +110,13 @@ def masks_from_json(content: bytes) -> dict[int, np.ndarray]:
         raise PictureError(f"This is not a file of masks per frame ({error!r:.100}).") from error
 
 
-def zip_masks(path: str | Path, rows: Iterable[Mapping]) -> Path:
-    """The masks of `masks_to_json`'s rows as PNG files named by frame, in one zip."""
-    path = Path(path)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for row in rows:
-            archive.writestr(f"{int(row['frame']):06d}.png", mask_to_png(rle_to_mask(row["rle"])))
-    return path
+def zip_masks(masks: bytes) -> bytes:
+    """A zip file with a PNG for each frame, named by frame. masks: COCO RLE, as `masks_to_json` writes it."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for frame, mask in masks_from_json(masks).items():
+            archive.writestr(f"{frame:06d}.png", mask_to_png(mask))
+    return file.getvalue()
 
 
 def mask_row(frame: int, mask: np.ndarray, **more: float | int | bool) -> dict:

@@ -1,8 +1,6 @@
-"""Measures and shapes of masks: stability, overlap, contours, connected regions. Masks are bool [H, W]; pixel (0, 0) is
+"""Measures and shapes of masks: stability, overlap, contours, areas and boxes. Masks are bool [H, W]; pixel (0, 0) is
 at the top left.
 """
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -64,45 +62,6 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
     """
     outlines, _ = cv2.findContours(_as_uint8(mask), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     return [contour.reshape(-1, 2).astype(np.float32) for contour in outlines]
-
-
-def boundary_pixels(mask: np.ndarray) -> np.ndarray:
-    """bool [H, W]: the mask's pixels that touch a pixel outside of it, or the picture's edge, by a side."""
-    inside = cv2.erode(
-        _as_uint8(mask),
-        cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)),
-        borderType=cv2.BORDER_CONSTANT,
-        borderValue=0,
-    )
-    return mask & (inside == 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """One connected part of a mask.
-
-    area: pixels. box: (x1, y1, x2, y2) in pixels, x2 and y2 one past the last. centroid: (x, y) in pixels. mask: bool
-          [H, W], of the whole picture.
-    """
-
-    area: int
-    box: tuple[int, int, int, int]
-    centroid: tuple[float, float]
-    mask: np.ndarray
-
-
-def connected_regions(mask: np.ndarray, min_area: int = 0) -> list[Region]:
-    """The mask's connected parts (pixels that touch by a side or a corner) of at least `min_area` pixels, largest
-    first.
-    """
-    count, labels, statistics, centroids = cv2.connectedComponentsWithStats(_as_uint8(mask), connectivity=8)
-    regions = []
-    for label in range(1, count):
-        x, y, width, height, area = (int(value) for value in statistics[label])
-        if area >= min_area:
-            box = (x, y, x + width, y + height)
-            regions.append(Region(area, box, (float(centroids[label][0]), float(centroids[label][1])), labels == label))
-    return sorted(regions, key=lambda region: -region.area)
 
 
 def _as_uint8(mask: np.ndarray) -> np.ndarray:

@@ -100,8 +100,8 @@ def read_picture(
     black otherwise. Float pixels from 0 to 1 are multiplied by 255; any other range is stretched from least to
     greatest. Colour profiles are not applied: models are trained on pixels as they are stored.
 
-    Raises PictureError for what is no picture, is damaged, cut short, empty or animated, can't be opened, or is over a
-    cap.
+    Raises PictureError for what is not a picture, is damaged, cut short, empty or animated, can't be opened, or is over
+    a cap.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = clean_name(name), bytes(source)
@@ -113,8 +113,11 @@ def read_picture(
         raise PictureError(f"{name} is empty: it has no bytes. Save or download it again.")
     if len(data) > max_bytes:
         raise _over_bytes(name, max_bytes)
+    return _decoded(_open(data, name, max_side, max_pixels), name)
 
-    image = _open(data, name, max_side, max_pixels)
+
+def _decoded(image: Image.Image, name: str) -> Picture:
+    """The picture of an opened file. Raises PictureError where it is animated, damaged or too large for the memory."""
     try:
         if image.format != "MPO" and getattr(image, "is_animated", False):
             what = "has several pages" if image.format == "TIFF" else "is animated"
@@ -285,7 +288,7 @@ def _is_of_known_format(data: bytes) -> bool:
 
 
 def _looks_like(data: bytes) -> str:
-    """What the first bytes tell of a file that is no picture, as the end of a sentence."""
+    """What the first bytes tell of a file that is not a picture, as the end of a sentence."""
     if data[4:8] == b"ftyp":
         return (
             "; it looks like a HEIC or AVIF picture"

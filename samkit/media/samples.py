@@ -54,7 +54,7 @@ _TABLE = (
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
 SAMPLE_COUNTS = {"coins": 24}
-"""Where a sample shows many of a kind: how many, counted by eye."""
+"""Where a sample shows many of a kind: how many, counted by hand."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ VARIANTS: Mapping[str, Variant] = {
 
 @dataclass(frozen=True)
 class SamplePair:
-    """Two pictures with the same thing in them, by the names that `load_sample` takes, and prompts on the first."""
+    """Two pictures that show the same thing, by the names that `load_sample` takes, and prompts on the first."""
 
     title: str
     first: str

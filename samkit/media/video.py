@@ -25,7 +25,7 @@ def open_video(
     max_side: shrink frames while decoding so that their longest side has at most that many pixels
     reader:   "decord" or "pyav" to insist on one
 
-    Raises PictureError for what is no film, has no frames, or is over a cap.
+    Raises PictureError for a file that is not a film, has no frames, or is over a cap.
     """
     path = Path(path)
     name = clean_name(name or path.name)

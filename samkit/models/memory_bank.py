@@ -111,12 +111,6 @@ class MemoryBank:
         # A prompt on a frame takes the place of what was predicted there.
         self._frames = deque((known, kept) for known, kept in self._frames if known != place)
 
-    def remove_prompt(self, index: int) -> None:
-        """Forget the prompt at that place in `prompts`."""
-        if not 0 <= index < len(self._prompts):
-            raise BadInput(f"There is no prompt {index} to remove: the bank has {len(self._prompts)}.")
-        del self._prompts[index]
-
     def add_frame(self, memory: Memory) -> None:
         """Move on by one frame and remember it; what is older than the limits is forgotten."""
         self._check_model(memory)

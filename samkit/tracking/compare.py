@@ -112,13 +112,15 @@ class Comparison:
     def mask_of(self, index: int, name: str) -> str | None:
         """Which of that run's masks stands under a name of `mask_names`; None where it has none."""
         masks = self.bundles[index].record.masks
-        own = name or shown_mask(masks)
-        return own if own in masks else None
+        mask_name = name or shown_mask(masks)
+        return mask_name if mask_name in masks else None
 
     def masks(self, name: str) -> tuple[np.ndarray | None, ...]:
         """bool [H, W] for each run, None where it has no such mask. "": the mask that stands for the run."""
         names = [self.mask_of(index, name) for index in range(len(self.bundles))]
-        return tuple(bundle.mask(own) if own else None for bundle, own in zip(self.bundles, names, strict=True))
+        return tuple(
+            bundle.mask(mask_name) if mask_name else None for bundle, mask_name in zip(self.bundles, names, strict=True)
+        )
 
     def masks_of(self, indices: Sequence[int], name: str) -> list[np.ndarray]:
         """bool [H, W] for each of those runs, which must have such a mask."""
@@ -129,8 +131,8 @@ class Comparison:
         """uint8 [H, W, 3]: what that run's mask of that name lies on, as large as the mask; the run's first picture
         where it has no such mask. None where there is no picture.
         """
-        bundle, own = self.bundles[index], self.mask_of(index, name)
-        picture = ground(bundle, own) if own else bundle.picture("image")
+        bundle, mask_name = self.bundles[index], self.mask_of(index, name)
+        picture = ground(bundle, mask_name) if mask_name else bundle.picture("image")
         return picture.rgb if picture else None
 
     def grounds(self, name: str) -> tuple[tuple[int, ...], ...]:
@@ -139,10 +141,10 @@ class Comparison:
         """
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index, bundle in enumerate(self.bundles):
-            own = self.mask_of(index, name)
-            sha256 = ground_sha256(bundle, own) if own else ""
-            if own and sha256:
-                groups.setdefault((sha256, mask_size(bundle, own)), []).append(index)
+            mask_name = self.mask_of(index, name)
+            sha256 = ground_sha256(bundle, mask_name) if mask_name else ""
+            if mask_name and sha256:
+                groups.setdefault((sha256, mask_size(bundle, mask_name)), []).append(index)
         return tuple(sorted((tuple(group) for group in groups.values() if len(group) > 1), key=len, reverse=True))
 
 

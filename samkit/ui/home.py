@@ -19,9 +19,8 @@ CARDS_IN_A_ROW = 3
 def home_page() -> None:
     st.title("SAM workbench", anchor=False)
     st.markdown(
-        "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does "
-        "to the "
-        "mask. Keep the run, compare it with others later, and replay it to the pixel."
+        "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to "
+        "the mask. Keep the run, compare it with others later, and replay it to the pixel."
     )
     st.space("small")
     for start in range(0, len(ENTRIES), CARDS_IN_A_ROW):
@@ -62,6 +61,5 @@ def _state_row() -> None:
         state = encoding_memory().state()
         st.markdown(f":material/memory: Encodings kept: **{state.entries}**")
         st.caption(
-            f"{format_bytes(state.used)} of {format_bytes(state.limit)}; a knob that needs no new encoding never makes "
-            "one."
+            f"{format_bytes(state.used)} of {format_bytes(state.limit)}; knobs that need no new encoding reuse these."
         )

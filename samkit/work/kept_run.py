@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
-    """What the run was made from. References have the texts of run.json, which may be anybody's word: open them with
+    """What the run was made from. References have the texts of run.json, which are untrusted: open them with
     `sources_of` the inputs, where pictures, films and banks are found by content; `find_model` says where the model is.
 
     inputs: the bundle's, where they are read already. A picture that is missing among them is referred to as run.json

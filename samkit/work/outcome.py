@@ -140,7 +140,7 @@ def _agree(kept: object, replayed: object, tolerance: float) -> bool:
 
 
 def _number(value: object) -> float | None:
-    """A metric as a number; None for what is none, such as a text or an integer beyond all floats."""
+    """A metric as a number; None for what is not a number, such as a text or an integer beyond all floats."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -203,7 +203,7 @@ def compare_masks(kept: Mapping[str, np.ndarray], replayed: Mapping[str, np.ndar
 
 
 def compare_metrics(kept: Mapping[str, object], replayed: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """The metrics that are not exactly the same, with both values. NaN is the same as NaN; what is no number differs
+    """The metrics that are not exactly the same, with both values. NaN is the same as NaN; what is not a number differs
     from every number.
     """
     pairs = {name: (kept.get(name), replayed.get(name)) for name in sorted(kept.keys() | replayed.keys())}

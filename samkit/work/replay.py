@@ -73,9 +73,9 @@ def _check_single(path: Path) -> None:
         return
     if runs:
         raise BadInput(
-            f"{path.name} holds {len(runs)} run{'s' if runs[1:] else ''}, and one at a time is replayed: import it "
-            "with "
-            f"`python -m samkit runs import {shlex.quote(str(path))}` and give one run's id, or export that one alone."
+            f"{path.name} holds {len(runs)} run{'s' if runs[1:] else ''}. Only one run can be replayed at a time: "
+            f"import the file with `python -m samkit runs import {shlex.quote(str(path))}` and give one run's id, or "
+            "export that run alone."
         )
     raise BadInput(f"{path.name} is not a kept run: it has no run.json.")
 
@@ -114,13 +114,13 @@ def _model_to_load(kept: ModelEntry, model: "SamModel | str | None") -> tuple[st
         return model, load_from_disk
     if model is not None:
         return kept.name, lambda ref, device, dtype: model
-    found = find_model(kept)
-    if found.ref is None:
+    match = find_model(kept)
+    if match.ref is None:
         raise CheckpointError(
             f"The run's model, {kept.name[:100]}, is not on this machine: --model takes the path of its checkpoint, "
             "and `python -m samkit models list` shows which can be downloaded."
         )
-    return found.ref, load_from_disk
+    return match.ref, load_from_disk
 
 
 def _outcome(bundle: Bundle, computed: Computed, tolerance: float) -> ReplayOutcome:
@@ -191,7 +191,7 @@ def _surroundings(record: RunRecord, computed: Computed) -> tuple[str, ...]:
         **{name: (getattr(record, name), present) for name, present in environment().items()},
     }
     return tuple(
-        f"Another {what}: {then} then, {present} in the replay."
+        f"Different {what}: {then} when kept, {present} now."
         for what, (then, present) in pairs.items()
         if then is not None and then != present
     )

@@ -64,7 +64,7 @@ class Sources:
         self._files = files
 
     def picture(self, ref: Ref) -> Picture:
-        """Raises PictureError for what is no picture, BadInput for one that is not there or not the one meant."""
+        """Raises PictureError for what is not a picture, BadInput for one that is not there or not the one meant."""
         at_hand = _with_content(self._pictures, ref)
         picture = at_hand if at_hand is not None else self._open_picture(ref)
         if ref.sha256 is not None:
@@ -72,7 +72,7 @@ class Sources:
         return replace(picture, name=ref.name) if ref.name not in ("", picture.name) else picture
 
     def film(self, ref: Ref) -> Video:
-        """Raises PictureError for what is no film, BadInput for one that is not there or not the one meant."""
+        """Raises PictureError for what is not a film, BadInput for one that is not there or not the one meant."""
         at_hand = _with_content(self._films, ref)
         film = at_hand if at_hand is not None else self._open_film(ref)
         if ref.sha256 is not None:
@@ -80,7 +80,7 @@ class Sources:
         return film
 
     def bank(self, ref: Ref) -> "MemoryBank":
-        """Raises BadInput for what is no memory bank, is not there, or is not the one meant."""
+        """Raises BadInput for what is not a memory bank, is not there, or is not the one meant."""
         from samkit.models.memory_bank import MemoryBank
 
         at_hand = _with_content(self._banks, ref)
@@ -123,7 +123,7 @@ class Sources:
 
     def _path(self, ref: Ref) -> Path:
         if not self._files:
-            raise BadInput(f"{ref.name or ref.ref} is not here: give it again.")
+            raise BadInput(f"{ref.name or ref.ref} is no longer available: upload it again.")
         return Path(ref.ref)
 
 
@@ -144,8 +144,8 @@ def _check(kind: str, ref: Ref, sha256: str) -> None:
     """BadInput where that is not the SHA-256 which the reference names."""
     if sha256 != ref.sha256:
         raise BadInput(
-            f"{ref.ref} is not the {kind} that is meant: its content has the SHA-256 {sha256[:12]}..., not "
-            f"{str(ref.sha256)[:12]}.... Put the one that is meant there, or leave its SHA-256 out."
+            f"{ref.ref} is another {kind}: expected SHA-256 {str(ref.sha256)[:12]}..., found {sha256[:12]}.... Use the "
+            "right file, or leave the SHA-256 out."
         )
 
 
@@ -161,8 +161,8 @@ def picture_ref(picture: Picture) -> Ref:
     film_name, index = film_and_frame(picture.name)
     text = picture.name
     if film_name is not None and index is not None:
-        made = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
-        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if made else film_name, index)
+        is_sample = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
+        text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if is_sample else film_name, index)
     elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:
         text = f"{SAMPLE_PREFIX}{picture.name}"
     return Ref(text, picture.sha256, picture.name)

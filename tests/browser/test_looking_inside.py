@@ -181,9 +181,9 @@ def test_position_encoding(page, app_url, home, tmp_path, model):
 def test_window_size(page, app_url, home, tmp_path, model):
     open_page(page, app_url, WINDOWS)
     press_keys(page, WINDOWS, "window_1", "ArrowLeft")
-    page.get_by_text("Shown are the model's own windows.").wait_for()
+    page.get_by_text("The model's own windows are shown.").wait_for()
     would = re.search(
-        r"stage 1 could take ([\d, ]+\d)", page.get_by_text("Shown are the model's own windows.").inner_text()
+        r"stage 1 could take ([\d, ]+\d)", page.get_by_text("The model's own windows are shown.").inner_text()
     )
     assert "10" in would[1].split(", ")
     # The other stages keep their windows while this one is impossible.

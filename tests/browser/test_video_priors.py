@@ -97,8 +97,8 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
         str(tmp_path / "bank.safetensors"),
     ]
     # A film's run leaves a core to others, and another number of threads may move a pixel.
-    told = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() - 1))}
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() - 1))}
     again = [*command, "--set", "count=6", "--out", str(tmp_path / "again")]
-    subprocess.run(again, check=True, capture_output=True, cwd=Path(__file__).parents[2], env=told)
+    subprocess.run(again, check=True, capture_output=True, cwd=Path(__file__).parents[2], env=environment)
     again = masks_from_json((tmp_path / "again/outputs/masks.json").read_bytes())
     assert again.keys() == masks.keys() and all(np.array_equal(again[frame], masks[frame]) for frame in masks)

@@ -63,7 +63,8 @@ def test_norms_are_those_of_the_official_packages_blocks(name, tmp_path):
     pair, theirs = load_pair(name, tmp_path), []
     trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
     hooks = [
-        block.register_forward_hook(lambda module, given, output: theirs.append(output[0])) for block in trunk.blocks
+        block.register_forward_hook(lambda module, arguments, output: theirs.append(output[0]))
+        for block in trunk.blocks
     ]
     from tests.parity.cases import _official_features
 

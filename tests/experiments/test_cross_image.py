@@ -186,10 +186,10 @@ def test_point_and_box_are_taken_from_the_mask_or_from_the_user():
     derived = point_and_box_prompts(Prompts(points=[(0.9, 0.9, 0)]), mask)
     assert derived["box"] == Prompts(boxes=[(0.2, 0.2, 0.61, 0.62)])
     assert derived["point"].points[0] == (0.9, 0.9, 0) and derived["point"].points[1][1] == 20.5 / 50
-    given = Prompts(points=[(0.3, 0.4, 1)], boxes=[(0.1, 0.1, 0.7, 0.7)])
-    assert point_and_box_prompts(given, np.zeros((5, 5), bool)) == {
-        "point": Prompts(points=given.points),
-        "box": Prompts(boxes=given.boxes),
+    prompts = Prompts(points=[(0.3, 0.4, 1)], boxes=[(0.1, 0.1, 0.7, 0.7)])
+    assert point_and_box_prompts(prompts, np.zeros((5, 5), bool)) == {
+        "point": Prompts(points=prompts.points),
+        "box": Prompts(boxes=prompts.boxes),
     }
     with pytest.raises(PromptError, match="remembered mask is empty"):
         point_and_box_prompts(CLICK, np.zeros((5, 5), bool))

@@ -125,9 +125,9 @@ def model(tmp_path_factory):
 def inputs(tmp_path_factory):
     """What each experiment takes of everything there is."""
     film = open_video(write_film_file(tmp_path_factory.mktemp("film") / "moving.mp4", moving_frames(6)))
-    given = {"image": A, "image_b": B, "prompts": CLICK, "video": film}
+    everything = {"image": A, "image_b": B, "prompts": CLICK, "video": film}
     return {
-        name: Inputs(**{key: value for key, value in given.items() if key in find_experiment(name).TAKES})
+        name: Inputs(**{key: value for key, value in everything.items() if key in find_experiment(name).TAKES})
         for name in NAMES
     }
 

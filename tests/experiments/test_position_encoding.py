@@ -67,9 +67,9 @@ def test_components_find_the_directions_that_were_put_in():
 def test_similarity_is_the_cosine():
     encoding = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(1))
     wanted = F.cosine_similarity(encoding, encoding[:, 2:3, 4:5].expand_as(encoding), dim=0)
-    found = similarity_to(encoding, 2, 4)
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
-    assert found[2, 4] == pytest.approx(1)
+    similarity = similarity_to(encoding, 2, 4)
+    np.testing.assert_allclose(similarity, wanted, atol=1e-6)
+    assert similarity[2, 4] == pytest.approx(1)
 
 
 def test_a_run_measures_the_models_own_encoding(model):

@@ -269,9 +269,9 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
         Prior(OTHER, mask=mask),
         Prior(video.picture(1), CLICK, film_frame=1),
     )
-    given = Inputs(PICTURE, CLICK, video=video, priors=priors)
-    result = run(model, given, Params(count=4, skip_absent=False), Lab())
-    write_bundle(tmp_path / "run", result=result, inputs=given, model_info=model.info, device="cpu", dtype="float32")
+    inputs = Inputs(PICTURE, CLICK, video=video, priors=priors)
+    result = run(model, inputs, Params(count=4, skip_absent=False), Lab())
+    write_bundle(tmp_path / "run", result=result, inputs=inputs, model_info=model.info, device="cpu", dtype="float32")
     bundle = read_bundle(tmp_path / "run")
     outcome = replay(bundle, model=model)
     assert outcome.identical and outcome.mask_count == 4 + 3 and not outcome.metric_differences
@@ -282,20 +282,20 @@ def test_a_kept_run_is_replayed_with_identical_masks(model, film, tmp_path, kind
 def test_a_film_that_is_gone_or_another_is_a_sentence(model, tmp_path, monkeypatch):
     monkeypatch.setattr("samkit.tracking.bundle.film_inputs.MAX_KEPT_FILM_BYTES", 10)
     path = write_film_file(tmp_path / "mine.mp4", FRAMES)
-    given = Inputs(PICTURE, CLICK, video=open_video(path))
+    inputs = Inputs(PICTURE, CLICK, video=open_video(path))
     write_bundle(
         tmp_path / "run",
-        result=run(model, given, Params(count=2), Lab()),
-        inputs=given,
+        result=run(model, inputs, Params(count=2), Lab()),
+        inputs=inputs,
         model_info=model.info,
         device="cpu",
         dtype="float32",
     )
     write_film_file(path, FRAMES[::-1])
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(tmp_path / "run").inputs()
     path.unlink()
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(tmp_path / "run").inputs()
 
 

@@ -42,15 +42,15 @@ def inputs():
 @pytest.fixture
 def encoded(model, monkeypatch):
     """The window sizes of every encoding that a test makes, and how long each took."""
-    made, encode_image = [], type(model).encode_image
+    encoded, encode_image = [], type(model).encode_image
 
     def noting(self, *arguments, **options):
         encoding = encode_image(self, *arguments, **options)
-        made.append((options["window_sizes"], encoding.encode_ms))
+        encoded.append((options["window_sizes"], encoding.encode_ms))
         return encoding
 
     monkeypatch.setattr(type(model), "encode_image", noting)
-    return made
+    return encoded
 
 
 def test_the_default_windows_change_nothing(model, inputs):

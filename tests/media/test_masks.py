@@ -9,8 +9,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 import tests.parity.official  # noqa: F401  (the official packages import beside a CPU build of torch only after it)
 from samkit.media.masks import (
-    boundary_pixels,
-    connected_regions,
     contours,
     innermost_point,
     mask_area,
@@ -84,31 +82,6 @@ def test_contour_points_lie_on_the_mask(mask):
         assert mask[y, x].all()
 
 
-def test_boundary_pixels():
-    mask = np.zeros((5, 5), bool)
-    mask[1:5, 1:4] = True
-    expected = mask.copy()
-    expected[2:4, 2] = False
-    assert np.array_equal(boundary_pixels(mask), expected)
-
-
-@given(some_masks)
-def test_regions_make_up_the_mask(mask):
-    regions = connected_regions(mask)
-    together = np.zeros(mask.shape, int)
-    for region in regions:
-        together += region.mask
-        assert region.area == mask_area(region.mask) > 0
-        assert region.box == mask_box(region.mask)
-        y, x = np.nonzero(region.mask)
-        assert region.centroid == pytest.approx((x.mean(), y.mean()))
-    assert np.array_equal(together, mask)
-    assert [region.area for region in regions] == sorted((region.area for region in regions), reverse=True)
-    assert connected_regions(mask, min_area=3) == [] or all(
-        region.area >= 3 for region in connected_regions(mask, min_area=3)
-    )
-
-
 @given(some_masks)
 def test_the_innermost_point_is_the_farthest_from_all_that_is_outside(mask):
     point = innermost_point(mask)
@@ -120,8 +93,11 @@ def test_the_innermost_point_is_the_farthest_from_all_that_is_outside(mask):
     assert mask[point[1], point[0]] and distances[point] == pytest.approx(max(distances.values()))
 
 
-def test_corners_connect():
-    assert len(connected_regions(np.eye(4, dtype=bool))) == 1
+@given(some_masks)
+def test_area_and_box_are_those_of_the_masks_pixels(mask):
+    y, x = np.nonzero(mask)
+    assert mask_area(mask) == len(x)
+    assert mask_box(mask) == ((x.min(), y.min(), x.max() + 1, y.max() + 1) if len(x) else None)
 
 
 def test_box_of_an_empty_mask():

@@ -111,17 +111,14 @@ def test_limits_of_zero_forget_everything_but_prompts():
     assert len(bank.maps()) == 1 and bank.pointers() == [] and bank.frames == ()
 
 
-def test_reset_remove_and_copy():
+def test_reset_and_copy():
     bank = MemoryBank()
     bank.add_prompt(memory(0))
     bank.add_prompt(memory(1))
     bank.add_frame(memory(2))
     other = bank.copy()
     bank.reset_frames()
-    bank.remove_prompt(0)
-    assert len(bank) == 1 and len(other) == 3
-    with pytest.raises(BadInput, match="no prompt 4"):
-        bank.remove_prompt(4)
+    assert len(bank) == 2 and len(other) == 3
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path):

@@ -106,7 +106,7 @@ def test_a_drawing_on_the_second_canvas_becomes_its_prompts(page):
 def test_without_any_prompt_the_page_says_what_to_do(page):
     press(page, "clear_cross-image")
     assert pair(page).prompt_on is None and not page.error
-    assert any("looked for in the other one" in info.value for info in page.info)
+    assert any("looks for it in the other one" in info.value for info in page.info)
 
 
 def test_swap_and_sample_pairs(page):

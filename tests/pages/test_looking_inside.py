@@ -47,13 +47,13 @@ class Page:
 
     def knob(self, name: str):
         pattern = re.compile(rf"knob_{self.name}_{name}(_\d+)?")
-        (found,) = [
+        (knob,) = [
             widget
             for kind in KINDS
             for widget in self.app.get(kind)
             if pattern.fullmatch(getattr(widget, "key", None) or "")
         ]
-        return found
+        return knob
 
     def turn(self, name: str, value, fine: bool = True) -> None:
         self.knob(name).set_value(value).run()
@@ -158,9 +158,9 @@ def test_the_colour_scale_is_one_on_all_pages(app):
         before = app.session_state["samkit.workspace"].shared_params.get("colormap", "viridis")
         page = Page(app, name)
         assert page.params.colormap == before == page.knob("colormap").value
-        made = encodings()
+        encodings_before = encodings()
         page.turn("colormap", colormap)
-        assert page.params.colormap == colormap and encodings() == made
+        assert page.params.colormap == colormap and encodings() == encodings_before
     assert (
         app.switch_page(page_path("mask_stability")).run().selectbox(key="knob_mask-stability_colormap").value
         == "spectral"
@@ -239,10 +239,10 @@ def test_two_models_side_by_side(app, own_models, name):
 def test_two_pictures_side_by_side(app):
     page = Page(app, NORMS)
     page.turn("beside", "Two pictures")
-    made = encodings()
+    encodings_before = encodings()
     for view in page.views():
         page.turn("view", view)
-    assert encodings() == made
+    assert encodings() == encodings_before
     first, second = (each.result for each in SHOWN[-2:])
     assert not np.array_equal(first.arrays["norms_09"], second.arrays["norms_09"])
 
@@ -363,13 +363,13 @@ def test_impossible_windows_are_refused_with_one_that_would_work(app, own_models
     if refused is None:
         assert family == "sam1"
         return
-    made = encodings()
+    encodings_before = encodings()
     page.turn("window_1", refused, fine=False)
     (error,) = page.app.error
     would = re.search(r"stage 1 could take ([\d, ]+)", error.value)
-    assert not page.app.exception and error.value.endswith("Shown are the model's own windows.")
+    assert not page.app.exception and error.value.endswith("The model's own windows are shown.")
     assert [int(window) for window in would[1].strip(", ").split(", ")] == possible
-    assert page.params.window_sizes is None and encodings() == made
+    assert page.params.window_sizes is None and encodings() == encodings_before
     page.turn("window_1", possible[-1] if possible[-1] != own[0] else possible[0])
     assert page.params.window_sizes is not None and not page.app.error
 
@@ -421,9 +421,9 @@ def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
     default = SMALL_MODELS["sam2"].encoder.window_sizes[2]
     assert rows[default - 1]["drift"] == 0 and all(rows[default - 1][f"iou_{i}"] == 1 for i in range(4))
     assert "csv_window_sweep" in page.downloads()
-    made = encodings()
+    encodings_before = encodings()
     page.turn("view", "Binary")
-    assert page.result.tables["sweep"] == rows and encodings() == made
+    assert page.result.tables["sweep"] == rows and encodings() == encodings_before
 
 
 def turn_block_norms(page: Page) -> None:
@@ -495,14 +495,14 @@ def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
     assert words[-2:] == ["--out", "run"]
     done = CliRunner().invoke(command_line, [*words[3:-1], str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    shown, made = page.result, read_bundle(tmp_path / "run")
-    assert made.params == shown.params.model_dump(mode="json") and made.record.dtype == (
+    shown, kept = page.result, read_bundle(tmp_path / "run")
+    assert kept.params == shown.params.model_dump(mode="json") and kept.record.dtype == (
         "bfloat16" if name == NORMS else "float32"
     )
     turned = {knob for knob, value in shown.params if value != getattr(type(shown.params)(), knob)}
     assert all(f"{knob}=" in command for knob in turned) and command.count("--set ") == len(turned) > 4
-    assert made.record.metrics == dict(shown.metrics) and made.record.facts == dict(shown.facts)
-    masks, arrays, tables = made.masks(), made.arrays(), made.tables()
+    assert kept.record.metrics == dict(shown.metrics) and kept.record.facts == dict(shown.facts)
+    masks, arrays, tables = kept.masks(), kept.arrays(), kept.tables()
     assert set(masks) == set(shown.masks) and set(arrays) == set(shown.arrays) and set(tables) == set(shown.tables)
     for name_of_mask, mask in shown.masks.items():
         np.testing.assert_array_equal(masks[name_of_mask], mask.pixels, err_msg=name_of_mask)
@@ -566,7 +566,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         change(page)
         page.app.run()
         page.check()
-        assert f"The sweep under way is made with {words}: it is no part of" in page.text()
+        assert f"The running sweep uses {words}, so it is not part of" in page.text()
         page.press("sweep_resume")
     swept(page)
     if not running:
@@ -575,9 +575,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         change(page)
         page.app.run()
         page.check()
-    assert (
-        f"This sweep was made with {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
-    )
+    assert f"This sweep used {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
     page.press(f"keep_{WINDOWS}")
     kept = RunStore().load(page.work.last_kept[WINDOWS][1].run.run_id, tmp_path / "kept")
     assert (

@@ -200,7 +200,7 @@ def test_an_opened_run_has_the_parameters_that_were_kept_or_says_which_it_cannot
         assert shown is not None, text_of(app)
         for field in type(kept).model_fields:
             if getattr(kept, field) != getattr(shown, field):
-                refused = field == "window_sizes" and "Shown are the model's own windows" in text_of(app)
+                refused = field == "window_sizes" and "The model's own windows are shown" in text_of(app)
                 assert refused or f"has {field.replace('_', ' ')} " in text_of(app), (
                     field,
                     getattr(kept, field),
@@ -241,7 +241,9 @@ def test_what_a_page_can_run_it_shows_exactly(opened, name, params):
 
 def test_what_a_run_has_without_a_knob_is_said_and_taken_back(opened):
     app = opened.open("mask-stability", {"seed": 7, "stability_offset": 2.0})
-    assert "Kept from the opened run, without a knob: stability offset 2.0, seed 7." in text_of(app)
+    assert "Kept from the opened run, though this page has no knob for it: stability offset 2.0, seed 7." in text_of(
+        app
+    )
     app.button(key="without_run_mask-stability").click().run()
     assert (opened.params.seed, opened.params.stability_offset) == (0, 1.0) and "without a knob" not in text_of(app)
 
@@ -289,14 +291,14 @@ def workspace_of(app):
 def test_a_model_that_comes_later_shows_the_run_as_it_was_kept(opened, monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
-    told = {"side": 1040, "window_sizes": [14, 14, 14, 14]}
+    params = {"side": 1040, "window_sizes": [14, 14, 14, 14]}
     source = assets_folder() / "nano-sam1.safetensors"
     changed = tmp_path / "stranger.safetensors"
     # Another file with the same weights: its SHA-256 is its own.
     with safe_open(source, "pt") as file:
         metadata = dict(file.metadata())
     save_file(load_file(source), changed, metadata | {"note": "another file"})
-    app = opened.open("window-size", told, "stranger", sha256=file_sha256(changed))
+    app = opened.open("window-size", params, "stranger", sha256=file_sha256(changed))
     assert "stranger, which is not on this machine" in text_of(app)
     assert opened.params.window_sizes != (14, 14, 14, 14) or opened.params.side != 1040
     app.run()
@@ -354,7 +356,7 @@ def test_the_number_type_of_the_run_is_that_of_the_page(opened):
 def test_parameters_of_a_film_that_comes_later(opened):
     app = new_app().run().switch_page(page_path("video_priors")).run()
     film = app.session_state["samkit.film_table"].video
-    short = next(made for made in map(load_sample_video, SAMPLE_VIDEOS) if made.sha256 != film.sha256)
+    short = next(sample for sample in map(load_sample_video, SAMPLE_VIDEOS) if sample.sha256 != film.sha256)
     app.session_state["samkit.film_table"].show_film(short)
     opened.open("video-priors", {"start": film.length - 1, "max_frames": 2}, app=app, missing=["video"])
     assert "The run's film coin is missing" in text_of(app) and opened.params.max_frames == 2

@@ -454,7 +454,7 @@ def test_a_zip_of_runs_is_imported_once_and_a_hostile_one_not_at_all(app, keep, 
         assert app.error and not app.success and len(RunStore().runs()) == 1
     for _ in range(2):
         give(exported)
-        assert [message.value for message in app.success] == ["2 imported. A run that was here already is not doubled."]
+        assert [message.value for message in app.success] == ["2 imported. Runs that were already here were skipped."]
     assert len(RunStore().runs()) == 2
 
 

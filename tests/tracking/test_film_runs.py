@@ -68,7 +68,7 @@ def test_another_film_and_none_are_answered_alike_and_never_opened(tmp_path, nev
         lambda: folder.write_text("x"),
     ):
         change()
-        with pytest.raises(BadInput, match="put that same film there") as error:
+        with pytest.raises(BadInput, match="put the same film there") as error:
             bundle.inputs()
         sentences.add(str(error.value))
     assert len(sentences) == 1
@@ -79,14 +79,14 @@ def test_a_place_that_somebody_else_wrote_down_is_not_opened(tmp_path, never_ope
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "film", 99)
     bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(placed(bundle, place)).inputs()
 
 
 def test_a_relative_place_is_not_opened_even_with_the_right_checksum(tmp_path, never_opened, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(placed(bundle, "own")).inputs()
 
 

@@ -154,8 +154,8 @@ def test_work_is_reported_and_can_be_cancelled(spec):
         ({"experiment": "mask-stabilty"}, BadInput, "did you mean mask-stability"),
         ({"params": {"lower_thresold": 1}}, ParamsError, "did you mean lower_threshold"),
         ({"image": Ref("missing.png")}, BadInput, "There is no file 'missing.png'"),
-        ({"image": Ref("sample:coffee", "00" * 32)}, BadInput, "is not the picture that is meant"),
-        ({"model": Ref("nano-sam2", "00" * 32)}, BadInput, "is not the model that is meant"),
+        ({"image": Ref("sample:coffee", "00" * 32)}, BadInput, "is another picture: expected SHA-256"),
+        ({"model": Ref("nano-sam2", "00" * 32)}, BadInput, "is another model: expected SHA-256"),
         ({"image": None}, BadInput, "There is no picture"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_kept_run_is_a_spec_again(spec, tmp_path):
     (tmp_path / "run/inputs/image.png").unlink()
     partial = read_bundle(tmp_path / "run", partial=True)
     assert spec_of_bundle(partial) == replace(computed.spec, attempt="")
-    with pytest.raises(BadInput, match="noise.png is not here: give it again"):
+    with pytest.raises(BadInput, match="noise.png is no longer available: upload it again"):
         open_inputs(spec_of_bundle(partial), sources_of(partial.inputs()))
 
 

@@ -24,14 +24,14 @@ class Sized:
 
 
 def test_a_value_is_made_once():
-    memory, made = Memory(1000), []
+    memory, calls = Memory(1000), []
 
     def make():
-        made.append(1)
+        calls.append(1)
         return Sized(10)
 
     first = memory.get("a", make)
-    assert memory.get("a", make) is first and len(made) == 1 and memory.has("a") and not memory.has("b")
+    assert memory.get("a", make) is first and len(calls) == 1 and memory.has("a") and not memory.has("b")
     state = memory.state()
     assert (state.entries, state.used, state.limit, state.hits, state.misses) == (1, 10, 1000, 1, 1)
     memory.clear()
@@ -93,15 +93,15 @@ def at_once(count: int, ask) -> list:
 
 
 def test_those_who_ask_at_once_wait_for_one_of_them():
-    memory, made = Memory(1000), []
+    memory, calls = Memory(1000), []
 
     def make():
-        made.append(1)
+        calls.append(1)
         time.sleep(0.05)
         return Sized(10)
 
     values = at_once(6, lambda: memory.get("a", make))
-    assert len(made) == 1 and len(values) == 6 and len(set(map(id, values))) == 1
+    assert len(calls) == 1 and len(values) == 6 and len(set(map(id, values))) == 1
 
 
 def test_whoever_asks_for_another_does_not_wait():

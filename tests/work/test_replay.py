@@ -291,7 +291,7 @@ def test_runs_of_schema_1_are_replayed(name, tmp_path):
 
 def test_a_run_whose_film_is_gone_is_a_sentence(tmp_path):
     run = old_run(FOLDER_OF_FRAMES, tmp_path / "run")
-    with pytest.raises(BadInput, match="put that same film there"):
+    with pytest.raises(BadInput, match="put the same film there"):
         replay(with_frames_at(run, tmp_path / "gone"))
 
 

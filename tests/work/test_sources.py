@@ -107,11 +107,11 @@ def test_what_was_handed_over_is_found_by_its_content(tmp_path, picture, film, b
 def test_where_no_files_are_opened_no_path_is_looked_at(tmp_path, picture, film, bank):
     sources = Sources(films=[film], files=False)
     for path in (tmp_path / "noise.png", tmp_path / "missing.png", f"{tmp_path / 'roll.mp4'}#1"):
-        with pytest.raises(BadInput, match="is not here: give it again"):
+        with pytest.raises(BadInput, match="is no longer available: upload it again"):
             sources.picture(Ref(str(path)))
-    with pytest.raises(BadInput, match="is not here"):
+    with pytest.raises(BadInput, match="is no longer available"):
         sources.film(Ref(str(tmp_path / "roll.mp4")))
-    with pytest.raises(BadInput, match="is not here"):
+    with pytest.raises(BadInput, match="is no longer available"):
         sources.bank(Ref(str(tmp_path / "bank.safetensors")))
 
 
@@ -124,12 +124,12 @@ def test_content_that_is_not_the_one_meant_is_refused(tmp_path, picture, film, b
         (sources.bank, "bank.safetensors", "memory bank"),
     ]
     for opens, file, kind in refused:
-        with pytest.raises(BadInput, match=f"{file} is not the {kind} that is meant: its content has the SHA-256"):
+        with pytest.raises(BadInput, match=f"{file} is another {kind}: expected SHA-256"):
             opens(Ref(str(tmp_path / file), OTHER_HASH))
     for opens, text in ((sources.picture, "sample:coffee"), (sources.film, "sample:coin")):
-        with pytest.raises(BadInput, match=f"{text} is not the"):
+        with pytest.raises(BadInput, match=f"{text} is another"):
             opens(Ref(text, OTHER_HASH))
-    with pytest.raises(BadInput, match="nano is not the model that is meant"):
+    with pytest.raises(BadInput, match="nano is another model: expected SHA-256"):
         sources.model(Ref("nano", OTHER_HASH))
 
 

@@ -43,7 +43,7 @@ def inspect_checkpoint_file(path: Path | str) -> CheckpointFile:
     """Find out what `path` is without loading it. The suffix plays no part.
 
     Raises CheckpointError: missing, a folder, unreadable, empty, text or HTML, cut short, damaged, a plain pickle, or a
-    format that is no checkpoint.
+    format that is not a checkpoint.
     """
     path = Path(path).expanduser()
     try:

@@ -43,7 +43,7 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
             shutil.move(whole, target)
         except OSError as error:
             raise StoreError(
-                f"{target} can't be written ({error.strerror or error}). Choose another folder or mend its permissions."
+                f"{target} can't be written ({error.strerror or error}). Choose another folder or fix its permissions."
             ) from error
     return target
 

@@ -184,22 +184,15 @@ def write_bundle(
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         films, film = film_files(inputs)
-        _write_files(partial, {**_input_files(inputs), **films, **_output_files(result), **(extra_files or {})})
-        if result.arrays:
-            np.savez_compressed(partial / ARRAYS, **result.arrays)  # type: ignore[arg-type]  # its stub has one keyword
+        files = {**_input_files(inputs), **films, **_output_files(result), **(extra_files or {})}
         document = {
             **head_entries(result, inputs, model_info, name, note, run_uuid or uuid.uuid4().hex),
             **with_refs(input_entries(inputs, model_info) | film, refs or {}),
             **result_entries(result),
             "device": device,
             "dtype": dtype,
-            "git_commit": git_commit(),
-            **environment(),
-            "files": _digests(partial),
         }
-        content = _json(document)
-        record = parse_record(json.loads(content))
-        (partial / RUN_JSON).write_bytes(content)
+        record = _fill(partial, files, result.arrays, document)
         if folder.exists():
             folder.rmdir()
         os.replace(partial, folder)
@@ -209,6 +202,21 @@ def write_bundle(
             raise _disk_error(folder, error) from error
         raise
     return Bundle(folder, record)
+
+
+def _fill(
+    folder: Path, files: Mapping[str, bytes | Path], arrays: Mapping[str, np.ndarray], document: Mapping[str, Any]
+) -> RunRecord:
+    """Write files, arrays and run.json into a new folder. document: run.json without the git commit, the environment
+    and the files' checksums, which are added here.
+    """
+    _write_files(folder, files)
+    if arrays:
+        np.savez_compressed(folder / ARRAYS, **arrays)  # type: ignore[arg-type]  # its stub has one keyword
+    content = _json({**document, "git_commit": git_commit(), **environment(), "files": _digests(folder)})
+    record = parse_record(json.loads(content))
+    (folder / RUN_JSON).write_bytes(content)
+    return record
 
 
 def read_bundle(path: Path | str, partial: bool = False) -> Bundle:
@@ -383,5 +391,5 @@ def _disk_error(place: Path, error: OSError) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"The disk is full, so nothing was written to {place}. Free some space and try again.")
     return StoreError(
-        f"{place} can't be written ({error.strerror or error}). Choose another folder or mend its permissions."
+        f"{place} can't be written ({error.strerror or error}). Choose another folder or fix its permissions."
     )

@@ -47,7 +47,7 @@ def _look_through(bundle: Bundle) -> None:
         read_picture(picture)
     for name, rows in bundle.tables().items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise BadInput(f"its table {name[:60]!r} is no list of rows.")
+            raise BadInput(f"its table {name[:60]!r} is not a list of rows.")
     _check_arrays(bundle)
     if record.video is not None:
         memories(folder)

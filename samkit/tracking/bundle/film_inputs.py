@@ -114,7 +114,7 @@ def _place(video: Video) -> str:
 
 
 def open_film(folder: Path, film: FilmEntry) -> Video:
-    """The film of a run in `folder`. Its place may be anybody's word, so nothing is opened before its SHA-256 is that
+    """The film of a run in `folder`. Its place is untrusted, so nothing is opened before its SHA-256 is that
     of the film the run was made with, and a place where there is nothing and one where something else lies are answered
     alike.
 
@@ -134,8 +134,8 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
             "was made."
         )
     raise BadInput(
-        f"The film of this run, {film.name}, is too large to be kept with it and does not lie at {place} as it did: "
-        "put that same film there."
+        f"The film of this run, {film.name}, is too large to be kept with it and is no longer at {place}: "
+        "put the same film there."
     )
 
 

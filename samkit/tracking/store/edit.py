@@ -32,7 +32,7 @@ def note_run(store: RunStore, run_id: str, note: str) -> None:
 
 
 def tag_run(store: RunStore, run_id: str, tags: Mapping[str, str]) -> None:
-    """The run's tags become these: others that a person wrote are taken away. BadInput for new keys that are samkit's
+    """The run's tags become these: other tags that a person wrote are removed. BadInput for new keys that are samkit's
     or MLflow's own.
 
     A tag that is there already keeps its key, whatever that is: MLflow's own pages allow more than is allowed here.

@@ -8,11 +8,10 @@ import re
 FULL = "its disk is full. Free some space there and try again."
 LOCKED = "another program holds its database. Try again when that is done."
 READ_ONLY = (
-    "it can only be read here. Mend the permissions of its file and folder, or set MLFLOW_TRACKING_URI to another "
-    "store."
+    "it can only be read here. Fix the permissions of its file and folder, or set MLFLOW_TRACKING_URI to another store."
 )
 UNOPENED = (
-    "its file can't be opened. Mend the permissions of the file and its folder, or set MLFLOW_TRACKING_URI to another "
+    "its file can't be opened. Fix the permissions of the file and its folder, or set MLFLOW_TRACKING_URI to another "
     "store."
 )
 BUSY = "another process is putting the same run there. Try again when that is done."

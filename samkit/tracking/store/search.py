@@ -221,8 +221,7 @@ def split_text(text: str) -> tuple[list[str], list[str]]:
     if len(words) + len(clauses) > MAX_PARTS:
         raise BadInput(
             f"This search has {len(words) + len(clauses)} words and clauses; at most {MAX_PARTS} are looked for. "
-            "Leave some out, or put words that follow each "
-            "other in double quotes."
+            "Leave some out, or put words that follow each other in double quotes."
         )
     return words, clauses
 

@@ -27,7 +27,7 @@ MAX_KEY_FIGURES = 4
 MAX_TAG_CHARACTERS = 5_000
 THUMBNAIL_PX = (160, 112)
 MASK_COLOR = (22, 160, 170)
-FIRST_SHOWN = ("mask_chosen", "mask_prompted_chosen", "mask_prompted")
+FIRST_SHOWN = ("mask_chosen", "mask_prompted")
 """Masks that stand for their run, the first that is there."""
 
 
@@ -83,8 +83,8 @@ def note_text(note: str) -> str:
 
 def shown_mask(names: Iterable[str]) -> str | None:
     """The mask that stands for its run."""
-    there = sorted(names)
-    return next((name for name in FIRST_SHOWN if name in there), there[0] if there else None)
+    sorted_names = sorted(names)
+    return next((name for name in FIRST_SHOWN if name in sorted_names), sorted_names[0] if sorted_names else None)
 
 
 def thumbnail_of(bundle: Bundle) -> np.ndarray | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import streamlit as st
 
-from samkit.experiments.result import Result
 from samkit.ui.bench.header import page_header
 from samkit.ui.bench.keep import keep_bar
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
@@ -23,6 +22,7 @@ from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.memory_models import can_follow, offer_models
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, sidebar_bottom, sidebar_is_old, sidebar_top
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace, workspace
 
@@ -130,16 +130,8 @@ def draw_tabs(scene: Scene) -> None:
                     if title == "Recipe":
                         st.json(side.computed.spec.to_dict(), expanded=2)
                     else:
-                        timings_table(side.result)
-
-
-def timings_table(result: Result[Any]) -> None:
-    rows = [
-        {"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)}
-        for name, value in result.timings.items()
-    ]
-    st.dataframe(rows, hide_index=True, width="content")
-    st.caption("An encoding taken from the cache shows the time it took when it was made.")
+                        timings_table(side.result.timings)
+                        st.caption("An encoding taken from the cache shows the time it took when it was made.")
 
 
 def side_columns(sides: Sequence[Side], name: str, titles: bool = True) -> list[Any]:

@@ -44,7 +44,7 @@ def keep_bar(scene: Scene) -> None:
         shortcut="Ctrl+S",
     )
     with places[3].popover("Copy command", icon=":material/terminal:", width="stretch"):
-        st.caption("Makes the same run without a browser.")
+        st.caption("Produces the same run without a browser.")
         st.code(command_line(side.computed.spec), language="bash", wrap_lines=True)
     if pressed:
         with st.spinner("Keeping the run"):

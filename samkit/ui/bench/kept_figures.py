@@ -59,9 +59,7 @@ def read_figure(path: Path) -> go.Figure:
             raise ValueError
         return go.Figure(json.loads(numbers))
     except ValueError:
-        raise BadInput(
-            f"{path.name} is no figure that can be shown here: download it under Files and open it in a browser."
-        ) from None
+        raise BadInput(f"{path.name} can't be shown here: download it under Files and open it in a browser.") from None
 
 
 def kept_figure(path: Path) -> None:

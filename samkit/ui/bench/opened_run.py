@@ -66,7 +66,9 @@ def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:
     ]
     if differing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"Kept from the opened run, without a knob: {plain_text(', '.join(differing))}.")
+            st.caption(
+                f"Kept from the opened run, though this page has no knob for it: {plain_text(', '.join(differing))}."
+            )
             st.button("Their defaults", key=f"without_run_{knobs.page}", type="tertiary", on_click=knobs.forget_run)
 
 
@@ -129,7 +131,7 @@ def _params_of(bundle: Bundle) -> dict[str, Any]:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise ParamsError(
-            f"This run can't be opened: its parameters are not ones that {bundle.experiment} takes ({reason})."
+            f"This run can't be opened: {bundle.experiment} does not accept its parameters ({reason})."
         ) from None
 
 
@@ -240,17 +242,17 @@ def _missing_sentence(key: str, entry: Entry) -> str:
     if isinstance(entry, ModelEntry):
         return (
             f"The run was made with {name}, which is not on this machine; it is shown with the present model. Press "
-            "Change model in the sidebar to download it or to add its checkpoint: the run is then shown as it was "
-            "kept."
+            "Change model in the sidebar to download it or to add its checkpoint: the page then shows the original "
+            "run."
         )
     if isinstance(entry, FilmEntry):
         return (
-            f"The run's film {name} is missing. Choose it again with Film: the parameters are then as they were. Its "
-            "memories are not shown."
+            f"The run's film {name} is missing. Choose it again with Film to restore the parameters. Its memories are "
+            "not shown."
         )
     button = "Picture" if key == "picture" else "the second Picture button"
     size = f"{entry.width or '?'} × {entry.height or '?'} px" if isinstance(entry, PictureEntry) else ""
     return (
         f"The run's picture {name} ({size}) is missing in the run store, so another one is shown. Choose it again with "
-        f"{button}: prompts and parameters are then as they were."
+        f"{button} to restore prompts and parameters."
     )

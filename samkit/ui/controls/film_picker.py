@@ -29,7 +29,7 @@ def film_picker(table: FilmTable) -> None:
         if st.button("Film", icon=":material/movie:", key="change_film", help="Samples, or your own"):
             _film_dialog(table)
         height, width = video.size
-        rate = f"{video.seconds:.1f} s at {video.fps:.3g} a second"
+        rate = f"{video.seconds:.1f} s at {video.fps:.3g} frames/s"
         st.caption(f"{video.name} · {video.length} frames, {rate} · {width} × {height} px")
     if video.warning:
         st.warning(video.warning, icon=":material/broken_image:")

@@ -187,7 +187,8 @@ class KnobValues:
         value = st.session_state[key]
         if value not in options:
             if value is not None:
-                reason = f"there is {options[0]}" + (f" to {options[-1]}" if len(options) > 1 else " alone")
+                several = len(options) > 1
+                reason = f"it goes from {options[0]} to {options[-1]}" if several else f"only {options[0]} is possible"
                 self.note(name, value, default, reason)
             value = default
         elif before and before[-1] == value:

@@ -17,8 +17,8 @@ from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
 MASK_TITLES = tuple(f"Mask {index}" for index in range(4))
 MASK_HELP = (
-    "Token 0, the single mask: for prompts that leave no doubt",
-    *("A multimask token: one of three readings of an unclear prompt, such as part, whole and group",) * 3,
+    "Token 0, the single mask: for unambiguous prompts",
+    *("A multimask token: one of three readings of an ambiguous prompt, such as part, whole and group",) * 3,
 )
 REFINE_EDGES = Toggle("refine_edges")
 """Drawn above the masks, before the result they come from is made."""
@@ -43,7 +43,7 @@ def masks_panel(
     """
     small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
     first = name == "mask_index"
-    own = knobs.page if first else f"{knobs.page}_{name}"
+    key = knobs.page if first else f"{knobs.page}_{name}"
     grid = st.container(key="masks_grid" if first else f"masks_grid_{name}", gap="xsmall")
     for pair in ((0, 1), (2, 3)):
         for index, column in zip(pair, grid.columns(2, gap="small"), strict=True):
@@ -57,7 +57,7 @@ def masks_panel(
                 icon = "radio_button_checked" if index == chosen else "radio_button_unchecked"
                 st.button(
                     f"**{MASK_TITLES[index]}** · {figures}",
-                    key=f"mask_button_{own}_{index}",
+                    key=f"mask_button_{key}_{index}",
                     icon=f":material/{icon}:",
                     type="tertiary",
                     width="stretch",
@@ -66,19 +66,19 @@ def masks_panel(
                 )
     if refined:
         st.caption(":material/auto_fix_high: Edges refined by GrabCut after the model: not its own output.")
-    _choice_line(knobs, own, name)
+    _choice_line(knobs, key, name)
 
 
-def _choice_line(knobs: KnobValues, own: str, name: str) -> None:
+def _choice_line(knobs: KnobValues, key: str, name: str) -> None:
     """Who has chosen the framed mask, and a way to let the model choose again."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if knobs.get(name) is None:
-            st.caption("Framed: the multimask with the highest predicted IoU. Choose another by its label.")
+            st.caption("Framed: the multimask with the highest predicted IoU. Press a label to choose another.")
             return
         st.caption("Framed: your choice.")
         st.button(
-            "Let the predicted IoU choose",
-            key=f"mask_auto_{own}",
+            "Choose by predicted IoU",
+            key=f"mask_auto_{key}",
             type="tertiary",
             icon=":material/auto_mode:",
             on_click=lambda: knobs.set({name: None}),

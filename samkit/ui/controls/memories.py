@@ -16,7 +16,7 @@ from samkit.ui.state.workspace import Workspace
 
 MEMORIES_IN_A_ROW = 4
 NOTHING_RECORDED = (
-    "Mark an object at the left and press “Record this memory”. Memories of other pictures, and of frames of the film, "
+    "Mark an object on the left and press “Record this memory”. Memories of other pictures, and of frames of the film, "
     "can be added."
 )
 
@@ -50,7 +50,7 @@ def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
         icon_position="right",
         key=f"forget_{index}",
         type="tertiary",
-        help="Forget this memory",
+        help="Remove this memory",
         on_click=table.remove,
         args=(index,),
     )
@@ -59,7 +59,7 @@ def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
 def record_mask_file(work: Workspace, table: FilmTable) -> None:
     """A memory from a mask that was made elsewhere."""
     with st.popover(
-        "From a mask file", icon=":material/contrast:", help="A black and white picture, as large as this one"
+        "From a mask file", icon=":material/contrast:", help="A black and white picture of the same size as this one"
     ):
         upload = st.file_uploader(
             "Mask of this picture, PNG: white is the object", type="png", key="mask_upload", max_upload_size=16
@@ -72,7 +72,7 @@ def record_mask_file(work: Workspace, table: FilmTable) -> None:
             if mask.shape != picture.size:
                 raise PictureError(
                     f"The mask has {mask.shape[1]} × {mask.shape[0]} pixels, the picture {picture.width} × "
-                    f"{picture.height}: make them equal."
+                    f"{picture.height}: both must have the same size."
                 )
             table.record(Prior(picture, mask=mask), mask)
             st.rerun(scope="fragment")
@@ -99,7 +99,7 @@ def read_bank(content: bytes, model: SamModel) -> MemoryBank:
         raise BadInput("This memory bank is empty: record a memory and save it again.")
     if bank.prompts[0].memory.model_sha256 != model.info.sha256:
         raise BadInput(
-            f"This memory bank was made by another model than {model.info.name}, and models don't read each other's: "
+            f"This memory bank was made by a model other than {model.info.name}, and models don't read each other's: "
             "choose that model, or record anew."
         )
     return bank

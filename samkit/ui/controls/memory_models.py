@@ -32,7 +32,7 @@ def offer_models(work: Workspace, model: SamModel, what: str) -> None:
                 on_click=_use,
                 args=(work, entry.name),
             )
-    st.caption("“Change model” at the side lists the official checkpoints and downloads them.")
+    st.caption("“Change model” in the sidebar lists the official checkpoints and downloads them.")
 
 
 def _use(work: Workspace, name: str) -> None:

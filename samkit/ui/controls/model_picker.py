@@ -140,7 +140,8 @@ def _download(entry: CatalogueEntry) -> None:
     def progress(done: int, total: int) -> None:
         bar.progress(
             min(1.0, done / max(1, total)),
-            text=f"{format_bytes(done)} of {format_bytes(total)}. Closing this window stops it; it can be resumed.",
+            text=f"{format_bytes(done)} of {format_bytes(total)}. Closing this window stops the download; it can be "
+            "resumed.",
         )
 
     with sentences():
@@ -153,8 +154,8 @@ def _own_tab(work: Workspace) -> None:
     folders = extra_models_folders()
     if not folders:
         st.info(
-            "Set SAMKIT_EXTRA_MODELS to a folder with your .safetensors, .pt or .pth checkpoints and start the app "
-            "again; they are then listed here."
+            "Set SAMKIT_EXTRA_MODELS to a folder with your .safetensors, .pt or .pth checkpoints and restart the "
+            "app; they are then listed here."
         )
         return
     st.caption(f"Checkpoints in {', '.join(map(str, folders))}")

@@ -14,9 +14,7 @@ NO_PROMPT = "No prompt here."
 def pair_tools(pair: PicturePair, page: str) -> None:
     """Sample pairs, and a button that exchanges the pictures. Their callbacks run before the canvases are drawn."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover(
-            "Sample pairs", icon=":material/photo_library:", help="Two pictures with the same thing in them"
-        ):
+        with st.popover("Sample pairs", icon=":material/photo_library:", help="Two pictures that show the same thing"):
             for index, sample in enumerate(SAMPLE_PAIRS):
                 st.button(
                     sample.title, key=f"pair_{page}_{index}", type="tertiary", on_click=pair.show_sample, args=(sample,)
@@ -25,7 +23,7 @@ def pair_tools(pair: PicturePair, page: str) -> None:
             "Swap",
             icon=":material/swap_horiz:",
             key=f"swap_{page}",
-            help="Exchange the pictures A and B",
+            help="Swap pictures A and B",
             on_click=pair.exchange,
         )
         st.caption("Prompt either picture: the other one is segmented. Prompting one clears the other.")

@@ -127,7 +127,7 @@ def _load_and_save(work: Workspace, page: str) -> None:
             "Load prompts",
             type="json",
             key=f"load_{page}",
-            help="samkit's own JSON, or the one MuggledSAM saves.",
+            help="JSON saved by samkit or by MuggledSAM.",
             max_upload_size=1,
             on_change=_after_what_was_drawn,
             args=(work, lambda: _load(work, page)),

@@ -18,7 +18,7 @@ FIT_HELP = (
     "not square."
 )
 SMALLEST_SIDE = 32
-SIDE_HELP = "Longest side of what the encoder sees"
+SIDE_HELP = "Longest side of the picture that the encoder sees"
 _DRAWN = "samkit.sidebar"
 
 
@@ -56,9 +56,9 @@ class EncodingSide(Knob):
     def draw(self, panel: Panel) -> dict[str, Any]:
         info, knobs = panel.model.info, panel.values
         first = info.side_step * -(-SMALLEST_SIDE // info.side_step)
-        wanted = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
-        kept = {side for side in wanted if side >= first and side % info.side_step == 0}
-        sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *kept})
+        chosen = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
+        allowed = {side for side in chosen if side >= first and side % info.side_step == 0}
+        sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *allowed})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step(
             "Encoding side", "side", sides, info.native_side, format_func=text.__getitem__, help=SIDE_HELP
@@ -93,9 +93,8 @@ def sidebar_bottom() -> None:
         )
         if state.too_large:
             st.caption(
-                f":orange[The last encoding has {format_bytes(state.too_large)}, more than all that are kept "
-                "together may have, so every change encodes "
-                "again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
+                f":orange[The last encoding takes {format_bytes(state.too_large)}, more than the whole cache may hold, "
+                "so every change encodes again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
             )
         if complaint := limit_mb()[1]:
             st.caption(f":orange[{complaint}]")

@@ -20,7 +20,7 @@ from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
 from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
 from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
 ONE_BLOCK = "One block"
@@ -32,11 +32,11 @@ NORMS = {"min": "smallest", "max": "largest", "median": "median"}
 
 ABOUT = About(
     idea="Every transformer block gives each token a vector. Its length, the L2 norm over the channels, is drawn "
-    "here as a map, block by block. Large plain transformers are known to make a few tokens, often in dull "
-    "places, many times longer than the others, and to keep notes in them.",
+    "here as a map, block by block. Large plain transformers are known to make a few tokens, often in empty "
+    "areas, many times longer than the others, and to store information in them.",
     paper="[Vision Transformers Need Registers](https://arxiv.org/abs/2309.16588) found those tokens. Blocks are "
     "compared by linear CKA ([Kornblith et al.](https://arxiv.org/abs/1905.00414)).",
-    look_for="- Single bright tokens that have nothing to do with the picture.\n"
+    look_for="- Single bright tokens that have nothing to do with the picture's content.\n"
     "- Does the largest norm leave the median behind, and from which block on?\n"
     "- Window blocks: do the maps show the window's edges?\n"
     "- Two pictures: do the same tokens stick out in both?",
@@ -228,7 +228,7 @@ def norms_figure(result: Result[Any]) -> go.Figure:
 
 def change_figure(result: Result[Any]) -> go.Figure:
     rows, column = result.tables["blocks"], "similarity_to_last"
-    names = {column: "cosine similarity with the block before"}
+    names = {column: "cosine similarity with the previous block"}
     return curves_figure(rows, "block", names, column, "block", "cosine similarity", stage_marks(rows), from_zero=False)
 
 
@@ -257,7 +257,7 @@ def draw_curve(scene: Scene) -> None:
     for side, column in zip(scene.sides, side_columns(scene.sides, "curve"), strict=True):
         with column:
             st.plotly_chart(norms_figure(side.result), key=side.key("norms_curve"), config=PLOT)
-    st.caption("Largest, median and smallest norm of each block's tokens; a new stage begins at each line.")
+    st.caption("Largest, median and smallest norm of each block's tokens; a vertical line marks the start of a stage.")
 
 
 def draw_change(scene: Scene) -> None:
@@ -276,7 +276,7 @@ def _draw_successive(side: Side) -> None:
     st.markdown("**Successive blocks**: mean cosine similarity of each token before and after")
     st.plotly_chart(change_figure(side.result), key=side.key("change_curve"), config=PLOT)
     if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
-        st.caption("There is a gap where a stage changes grid and width: token and token can't be compared there.")
+        st.caption("There is a gap where a stage changes grid and width: tokens can't be compared one by one there.")
 
 
 def _draw_matrix(side: Side, knobs: KnobValues) -> None:
@@ -298,11 +298,11 @@ def _draw_matrix(side: Side, knobs: KnobValues) -> None:
         grids = {norms.shape for norms in norms_of(result)}
         differ = ", because grids differ from stage to stage" if len(grids) > 1 else ""
         grid = f"averaged to one grid of {rows} × {columns}{differ}"
-        st.caption(f"Linear CKA on every block's tokens {grid}. 1: alike up to rotation and scale.")
+        st.caption(f"Linear CKA on every block's tokens {grid}. 1: the same up to rotation and scale.")
     else:
         gaps = " There is no value between blocks of different widths." if np.isnan(values).any() else ""
         tokens = f"{rows} × {columns} tokens spread over each block"
-        st.caption(f"Mean cosine similarity of token and token, over {tokens}.{gaps}")
+        st.caption(f"Mean cosine similarity of corresponding tokens, over {tokens}.{gaps}")
     with st.container(horizontal=True, gap="small"):
         shown = TokenMap("Block similarity", values)
         map_downloads(side.key("block_similarity"), shown, matrix_limits(values), result.params.colormap)
@@ -313,8 +313,7 @@ def draw_outliers(scene: Scene) -> None:
         with column:
             rows = side.result.tables["outliers"]
             if rows:
-                names = ("x", "y", "norm", "times_median")
-                decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+                decimals = three_decimals("x", "y", "norm", "times_median")
                 table_with_csv(rows, side.key("outliers"), decimals)
             else:
                 factor = side.result.params.outlier_factor
@@ -322,8 +321,7 @@ def draw_outliers(scene: Scene) -> None:
 
 
 def draw_numbers(scene: Scene) -> None:
-    names = ("min", "median", "max", "outlier_share", "similarity_to_last")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("min", "median", "max", "outlier_share", "similarity_to_last")
     for side, column in zip(scene.sides, side_columns(scene.sides, "numbers"), strict=True):
         with column:
             table_with_csv(side.result.tables["blocks"], side.key("blocks"), decimals)

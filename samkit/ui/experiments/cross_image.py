@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.cross_image import BANK_FILE
-from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
 from samkit.media.drawing import cut_out, mask_to_png, overlay
 from samkit.media.pictures import Picture, array_to_png
@@ -19,8 +18,10 @@ from samkit.ui.bench.tables.pair import Pair
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle
 from samkit.ui.parts import style
+from samkit.ui.parts.downloads import Download, download_row
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
+from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
@@ -29,8 +30,8 @@ SHOWN_PX = 1000
 
 ABOUT = About(
     idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on "
-    "the prompted one becomes a memory, and the other one is segmented in its light. Each repeat looks again, "
-    "with the best mask of the passes before in the memory too.",
+    "the prompted one becomes a memory, and the other one is segmented with its help. Each repeat looks again, "
+    "with the best masks of the earlier passes in the memory too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4; that two unrelated pictures "
     "work was found by users.",
     look_for="- The object score: below 0 the model judges the object absent, and the mask is empty.\n"
@@ -200,7 +201,7 @@ def score_figure(result: Result[Any]) -> go.Figure:
 def passes_figure(result: Result[Any]) -> go.Figure:
     names = {
         "predicted_iou": "Predicted IoU",
-        "change": "Change since the pass before",
+        "change": "Change since the previous pass",
         "iou_with_first": "IoU with the first pass",
     }
     return _over_passes(result, names, "share")
@@ -225,7 +226,8 @@ def draw_passes(scene: Scene) -> None:
     result = scene.result
     if not result.params.repeats:
         st.info(
-            "Move “Repeats” up to see what looking again changes: each pass remembers the best mask of those before.",
+            "Raise “Repeats” to see what looking again changes: each pass remembers the best masks of the earlier "
+            "ones.",
             icon=":material/repeat:",
         )
         return
@@ -235,14 +237,13 @@ def draw_passes(scene: Scene) -> None:
         st.markdown("**Object score**: above 0 the model judges the object present")
         st.plotly_chart(score_figure(result), key="passes_score", config=PLOT)
     with right:
-        st.markdown("**Masks**: what the model thinks of them, and how they change")
+        st.markdown("**Masks**: predicted IoU, and how they change from pass to pass")
         st.plotly_chart(passes_figure(result), key="passes_masks", config=PLOT)
 
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
-    names = ("predicted_iou", "stability_score", "area_share", "object_score", "change")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "object_score", "change")
     for title, table in (
         ("Prompted masks", "prompted_masks"),
         ("Tracked masks", "tracked_masks"),
@@ -258,30 +259,24 @@ def draw_numbers(scene: Scene) -> None:
 
 def draw_files(scene: Scene) -> None:
     """The tracked object, to take away; a file is made when it is asked for."""
-    result, inputs = scene.result, scene.inputs
     st.caption(
         "Of the picture that was segmented; all of it is also kept with a run. The memory bank can start a film: "
         "`--bank` on the command line."
     )
-    with st.container(horizontal=True, gap="small"):
-        for label, icon, name, mime, content in _files(scene, result, inputs):
-            st.download_button(
-                label, content, name, mime, icon=icon, key=f"file_{scene.page.name}_{label}", on_click="ignore"
-            )
+    download_row(scene.page.name, _downloads(scene))
 
 
-def _files(scene: Scene, result: Result[Any], inputs: Inputs) -> tuple[tuple[str, str, str, str, Any], ...]:
-    """(label, icon, name, kind, content or what makes it) of each file."""
-    other = prompted_and_other(scene)[1]
+def _downloads(scene: Scene) -> tuple[Download, ...]:
+    result, other = scene.result, prompted_and_other(scene)[1]
     stem = other.name.rpartition(".")[0] or other.name
     mask = result.masks["mask_tracked"].pixels
     contours, cut = result.tables["contours"], result.images["cut_out"]
     return (
-        ("Mask", ":material/contrast:", f"{stem}_mask.png", "image/png", lambda: mask_to_png(mask)),
-        ("Contours", ":material/polyline:", f"{stem}_contours.json", "application/json", lambda: json.dumps(contours)),
-        ("Cut-out", ":material/content_cut:", f"{stem}_cut_out.png", "image/png", lambda: array_to_png(cut)),
-        ("Prompts", ":material/ads_click:", "prompts.json", "application/json", inputs.prompts.to_json),
-        ("Memory bank", ":material/memory:", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
+        Download("Mask", "contrast", f"{stem}_mask.png", "image/png", lambda: mask_to_png(mask)),
+        Download("Contours", "polyline", f"{stem}_contours.json", "application/json", lambda: json.dumps(contours)),
+        Download("Cut-out", "content_cut", f"{stem}_cut_out.png", "image/png", lambda: array_to_png(cut)),
+        Download("Prompts", "ads_click", "prompts.json", "application/json", scene.inputs.prompts.to_json),
+        Download("Memory bank", "memory", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
     )
 
 

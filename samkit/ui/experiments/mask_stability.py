@@ -10,26 +10,27 @@ import streamlit as st
 from samkit.experiments.mask_stability import Params
 from samkit.experiments.result import Result
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, plain_colorscale
-from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.workspace import Workspace
 
 COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
 
 ABOUT = About(
     idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb "
-    "slowly, a small change of anything moves it. This page shows the logits between two thresholds in colour, "
-    "what is below them black and what is above them white.",
+    "slowly, any small change moves it. This page shows the logits between two thresholds in colour, lower ones in "
+    "black and higher ones in white.",
     paper="The stability score is the one of SAM's automatic mask generator ([Segment "
     "Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
     look_for="- A thin coloured rim is a stable mask; a wide one is a guess.\n"
     "- Lower the input scale: which parts lose their certainty first?\n"
-    "- Move the prompt by jitter: does the mask hang on the exact click?\n"
+    "- Move the prompt by jitter: does the mask depend on the exact click?\n"
     "- Compare predicted IoU with stability: the model may be sure of an unstable mask.",
     try_label="Try it: the cat, one click, at a quarter of its detail",
 )
@@ -89,14 +90,6 @@ def draw_logits(scene: Scene) -> None:
     st.plotly_chart(logits_figure(scene.result), key="main_map", config=PLOT)
 
 
-def draw_original(scene: Scene) -> None:
-    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
-
-
-def draw_binary(scene: Scene) -> None:
-    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
-
-
 def draw_jitter(scene: Scene) -> None:
     result = scene.result
     if "jitter_map" not in result.arrays:
@@ -144,8 +137,7 @@ def draw_curves(scene: Scene) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
-    names = ("predicted_iou", "stability_score", "area_share", "iou_unscaled")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_unscaled")
     st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
     if "jitter" in tables:
         st.dataframe(tables["jitter"], hide_index=True, height=240)

@@ -18,18 +18,18 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Quiet, Steps, Switched, Toggle
 from samkit.ui.controls.token_map import Picked, TokenMap, map_view
 from samkit.ui.parts.figures import PLOT, histogram_figure, plain_colorscale, scatter_figure, token_figure
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
 
 ABOUT = About(
     idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the "
-    "tokens. SAM v1 has one table of its base grid; SAM v2 adds a coarse table and a small one that repeats "
+    "tokens. SAM v1 has one table for its base grid; SAM v2 adds a coarse table and a small one that repeats "
     "window by window. For any other grid the tables are stretched.",
     paper="v1: [Segment Anything](https://arxiv.org/abs/2304.02643); v2: [Hiera with absolute "
     "win](https://arxiv.org/abs/2311.05613), which found that stretching needs the repeated part.",
     look_for="- Directions: colours that change smoothly tell places apart everywhere.\n"
-    "- Click a place: which others does the model take for near?\n"
+    "- Click a place: which other places does the model consider close?\n"
     "- Switch the windows off: what remains is the coarse table.\n"
     "- The spectrum: is a larger model's encoding really finer?\n"
     "- bfloat16: where does rounding hurt, and does stretching make it worse?",
@@ -68,14 +68,14 @@ def _grid_knob(name: str) -> Steps:
 KNOBS = (
     Switched(
         "stretch_grid",
-        "Another grid than the base one",
+        "A grid other than the base grid",
         off={"height": None, "width": None},
         knobs=(_grid_knob("height"), _grid_knob("width")),
-        help="All other knobs answer at once; a new grid takes a moment for large models",
+        help="A new grid takes a moment with large models; all other knobs respond at once",
     ),
     Toggle(
         "window_tiling",
-        impossible=lambda panel: "" if panel.model.info.family == "sam2" else "SAM v1 has one table only",
+        impossible=lambda panel: "" if panel.model.info.family == "sam2" else "SAM v1 has only one table",
     ),
     Steps("channel", options=lambda panel: range(panel.model.info.channels_per_stage[0]), limit=_last_channel),
     Quiet("row", length=lambda panel: _grid_length("height", panel), limit=_last_place("height")),
@@ -191,7 +191,7 @@ def draw_spectrum(scene: Scene) -> None:
             with right:
                 st.markdown("**Which way**: that frequency's two parts")
                 st.plotly_chart(directions_figure(side.result), key=side.key("frequencies"), config=PLOT)
-    st.caption("One cycle per side is one wave over the whole grid. Every channel's mean is left out.")
+    st.caption("One cycle per side is one wave across the whole grid. Each channel's mean is subtracted.")
 
 
 def draw_bfloat16(scene: Scene) -> None:
@@ -204,13 +204,12 @@ def draw_bfloat16(scene: Scene) -> None:
             st.caption(
                 "L2 distance of each token's encoding in bfloat16 (tables rounded, stretched and added in it) from "
                 f"float32: median {100 * relative:.2f} % of the norm, largest {side.result.value('bfloat16_max'):.4f}. "
-                "samkit's own encoders stretch in float32 always."
+                "samkit's own encoders always stretch in float32."
             )
 
 
 def draw_channels(scene: Scene) -> None:
-    names = ("frequency", "vertical", "horizontal", "mean_frequency", "deviation")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("frequency", "vertical", "horizontal", "mean_frequency", "deviation")
     for side, column in zip(scene.sides, side_columns(scene.sides, "channels"), strict=True):
         with column:
             table_with_csv(side.result.tables["channels"], side.key("channels"), decimals, height=320)

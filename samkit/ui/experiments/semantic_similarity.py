@@ -29,7 +29,7 @@ from samkit.ui.controls.knobs import (
 from samkit.ui.controls.token_map import TokenMap, map_view, png_button
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within, inline_image
-from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv
+from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
 STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
@@ -40,13 +40,13 @@ BLEND = 0.6
 ABOUT = About(
     idea="The image encoder gives each token a vector. The vectors under a mask are averaged, and every other token "
     "is compared with that mean by the cosine of the angle between them. SAM was never taught what things are, "
-    "yet like things often end up near each other: mark one pigeon and find the others.",
+    "yet similar things often end up near each other: mark one pigeon and find the others.",
     paper="The features are those of [SAM](https://arxiv.org/abs/2304.02643) and [SAM "
-    "2](https://arxiv.org/abs/2408.00714); that they can be used so was found by users.",
-    look_for="- Which level tells your thing from its ground? Coarse ones know more, fine ones place better.\n"
-    "- Prototypes: a thing with unlike parts is not well described by one mean.\n"
+    "2](https://arxiv.org/abs/2408.00714); that they can be used this way was found by users.",
+    look_for="- Which level separates the object from its background? Coarse ones know more, fine ones locate better.\n"
+    "- Prototypes: one mean describes an object with dissimilar parts poorly.\n"
     "- The mirrored copy makes the mean depend less on which way things face.\n"
-    "- Count: does the number of regions come near the true one, and at which threshold?",
+    "- Count: does the number of regions come close to the true number, and at which threshold?",
     try_label="Try it: one coin boxed, the other coins counted",
 )
 
@@ -132,7 +132,7 @@ def summary(result: Result[Any]) -> str:
     regions = f"{result.value('regions'):.0f}"
     parts = [f"{regions} region{'s' if regions != '1' else ''} above {result.params.threshold:.2f}"]
     if "known_count" in result.facts:
-        parts.append(f"the picture shows {result.index('known_count')} of a kind, counted by eye")
+        parts.append(f"{result.index('known_count')} objects in the picture, counted by hand")
     if "objects" in result.metrics:
         parts.append(f"{result.value('objects'):.0f} different masks")
     parts.append(f"{100 * result.value('similar_share'):.1f} % of the picture")
@@ -166,10 +166,9 @@ def draw_objects(scene: Scene) -> None:
         return
     st.caption(
         "One mask for each region's peak, the one with the highest predicted IoU, with the region's number and colour. "
-        "same_as: the mask is mostly the one of that region's peak, and is not drawn again."
+        "same_as: the mask is mostly the same as that region's, so it is not drawn again."
     )
-    names = ("x", "y", "similarity", "predicted_iou", "area_share")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("x", "y", "similarity", "predicted_iou", "area_share")
     table_with_csv(rows, "objects", decimals, height=300)
     st.download_button(
         "COCO JSON",
@@ -183,8 +182,7 @@ def draw_objects(scene: Scene) -> None:
 
 
 def draw_masks(scene: Scene) -> None:
-    names = ("predicted_iou", "stability_score", "area_share")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 
@@ -203,5 +201,5 @@ PAGE = ExperimentPage(
     figures=figures,
     try_it=try_it,
     summary=summary,
-    no_prompt="Mark one thing in the picture with a point or a box: others like it are then looked for.",
+    no_prompt="Mark one thing in the picture with a point or a box: the model then looks for others like it.",
 )

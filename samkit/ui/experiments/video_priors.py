@@ -1,9 +1,7 @@
 """The Video with image priors page: memories of pictures, and what they find in a film."""
 
 import json
-from io import BytesIO
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,8 +9,7 @@ import streamlit as st
 from samkit.experiments.inputs import Prior
 from samkit.experiments.result import Result
 from samkit.experiments.video_priors import FilmRun
-from samkit.media.drawing import mask_to_png
-from samkit.media.film import masks_from_json
+from samkit.media.film import zip_masks
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.page import About, ExperimentPage, Scene
@@ -21,21 +18,22 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, Quiet, Slider, Switched, Toggle
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.running_film import frame_masks
+from samkit.ui.parts.downloads import Download, download_row
 from samkit.ui.parts.figures import curves_figure
 from samkit.ui.parts.film_player import film_player
 from samkit.ui.state.recorded import film_table
 from samkit.ui.state.workspace import Workspace
 
 ABOUT = About(
-    idea="SAM v2 follows an object with a memory of the frames before. Here the first memories come from pictures "
+    idea="SAM v2 follows an object with a memory of the earlier frames. Here the first memories come from pictures "
     "instead: record any number of them, then run a film that may have nothing to do with those pictures. "
     "Frames of the film can be recorded too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4. Memories of pictures have no "
-    "time of their own: each takes part as a prompted frame that lies one frame back, however long the film runs.",
+    "time of their own: each counts as a prompted frame one frame back, however long the film runs.",
     look_for="- The object score: does it fall below 0 while the object is hidden, and rise again?\n"
     "- Switch “Remember frames” off: what do the pictures alone find?\n"
     "- Record the same object twice, from two sides: does it help?\n"
-    "- Run backwards from the end: is it the same film?",
+    "- Run backwards from the end: are the masks the same?",
     try_label="Try it: a coin on a picture, then a film with that coin",
 )
 
@@ -145,33 +143,19 @@ def draw_files(scene: Scene) -> None:
         "The memory bank holds the recorded memories: the copied command starts from it, and `samkit.MemoryBank.load` "
         "reads it."
     )
-    with st.container(horizontal=True, gap="small"):
-        for label, icon, name, mime, make in _files(scene.result):
-            st.download_button(
-                label, make, name, mime, icon=icon, key=f"file_{scene.page.name}_{label}", on_click="ignore"
-            )
+    download_row(scene.page.name, _downloads(scene.result))
 
 
-def _files(result: Result[Any]) -> tuple[tuple[str, str, str, str, Any], ...]:
-    """(label, icon, name, kind, what makes it) of each file."""
-    films, frames, bank = result.files, result.tables["frames"], result.arrays["memory_bank"]
-    masks = films["masks.json"]
+def _downloads(result: Result[Any]) -> tuple[Download, ...]:
+    files, frames, bank = result.files, result.tables["frames"], result.arrays["memory_bank"]
+    film, masks = files["film.mp4"], files["masks.json"]
     return (
-        ("Film", ":material/movie:", "film.mp4", "video/mp4", lambda: films["film.mp4"]),
-        ("Masks, PNG", ":material/contrast:", "masks.zip", "application/zip", lambda: masks_zip(masks)),
-        ("Masks, COCO RLE", ":material/data_object:", "masks.json", "application/json", lambda: masks),
-        ("Table, JSON", ":material/table:", "frames.json", "application/json", lambda: json.dumps(frames)),
-        ("Memory bank", ":material/memory:", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
+        Download("Film", "movie", "film.mp4", "video/mp4", lambda: film),
+        Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_masks(masks)),
+        Download("Masks, COCO RLE", "data_object", "masks.json", "application/json", lambda: masks),
+        Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)),
+        Download("Memory bank", "memory", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
     )
-
-
-def masks_zip(masks: bytes) -> bytes:
-    """A zip file with a PNG for each frame. masks: COCO RLE, as `masks_to_json` writes it."""
-    file = BytesIO()
-    with ZipFile(file, "w", ZIP_STORED) as archive:
-        for frame, mask in masks_from_json(masks).items():
-            archive.writestr(f"{frame:06d}.png", mask_to_png(mask))
-    return file.getvalue()
 
 
 PAGE = ExperimentPage(

@@ -22,6 +22,7 @@ from samkit.experiments.window_size import (
     refusal,
 )
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
@@ -29,8 +30,7 @@ from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, map_view
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
-from samkit.ui.parts.inline_image import inline_image
-from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.jobs import start_job
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.workspace import Workspace
@@ -44,16 +44,16 @@ OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
 ABOUT = About(
-    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is no part "
+    idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is not part "
     "of the weights, so it can be changed after training: larger ones see more and cost more, and one that "
     "divides the map needs no padding.",
     paper="v1's windows are those of [ViTDet](https://arxiv.org/abs/2203.16527); that v1 runs faster with 16 than "
     "with 14, at about the same quality, was measured for "
     "[segment-anything](https://github.com/facebookresearch/segment-anything/pull/594).",
-    look_for="- The mask may stay while the encoding drifts: the decoder forgives much.\n"
-    "- Which stage minds most? Sweep them one by one.\n"
-    "- SAM v2's first stages take even windows only, because the next stage halves them.\n"
-    "- Encode times jump about: look at the median of some repeats.",
+    look_for="- The mask may stay while the encoding drifts: the decoder tolerates a lot.\n"
+    "- Which stage is most sensitive? Sweep them one by one.\n"
+    "- SAM v2's first stages take only even windows, because the next stage halves them.\n"
+    "- Encode times vary: look at the median of several repeats.",
     try_label="Try it: the cat, wider windows in stages 2 and 3",
 )
 
@@ -82,10 +82,10 @@ class Windows(Knob):
         size = padded_size(panel.model, panel.inputs, build_params(Params, panel.encoding))
         reason = refusal(panel.model, chosen, size)
         if reason:
-            st.error(f"{reason} Shown are the model's own windows.", icon=":material/block:")
+            st.error(f"{reason} The model's own windows are shown.", icon=":material/block:")
         kept = knobs.base.get("window_sizes")
         if kept is not None and len(kept) != len(own):
-            knobs.move("window_sizes", own, f"this model has {len(own)} stages, and so many windows")
+            knobs.move("window_sizes", own, f"this model has {len(own)} stages, so it needs {len(own)} window sizes")
         return {"window_sizes": None if reason or chosen == own != kept else chosen}
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,30 +157,22 @@ def draw_logits(scene: Scene) -> None:
     map_view(scene.knobs, "logits", shown, unit="", colormap=result.params.colormap)
 
 
-def draw_original(scene: Scene) -> None:
-    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
-
-
-def draw_binary(scene: Scene) -> None:
-    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
-
-
 def draw_drift(scene: Scene) -> None:
     shown = TokenMap("Drift", scene.result.arrays["drift_map"])
     map_view(scene.knobs, "drift", shown, unit="", colormap=scene.result.params.colormap)
-    st.caption("How far each token of the features is from where it is with the default windows (L2).")
+    st.caption("How far each feature token moves from its value with the default windows (L2 distance).")
 
 
 def summary(result: Result[Any]) -> str:
     """The setting in one line."""
     timings, repeats = result.timings, result.params.repeats
     windows = " ".join(str(result.index(f"window_{stage}")) for stage in range(1, STAGES + 1))
-    measured = "measured once, the first time" if repeats == 1 else f"median of {repeats}"
+    measured = "measured only once" if repeats == 1 else f"median of {repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
     if repeats == 1:
-        ratio, measured = "", "each measured once, the first time: set Repeats higher to compare"
+        ratio, measured = "", "each measured only once: raise Repeats to compare"
     return (
         f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in "
         f"{timings['default_encode_ms']:.0f} ms{ratio} ({measured}) · IoU with the default's mask "
@@ -225,7 +217,7 @@ def draw_sweep(scene: Scene) -> None:
     if job is not None and job.result is None:
         if other := differing(st.session_state[f"{_JOB}.scene"], shown):
             st.warning(
-                f"The sweep under way is made with {other}: it is no part of the run that is shown and kept.",
+                f"The running sweep uses {other}, so it is not part of this run.",
                 icon=":material/difference:",
             )
         _follow(job)
@@ -234,10 +226,10 @@ def draw_sweep(scene: Scene) -> None:
     if "sweep" in result.tables:
         _draw_rows(result)
     elif job is None and knobs.get("sweep_sizes") and (other := differing(knobs.get("sweep_of"), shown)):
-        st.warning(f"This sweep was made with {other}: run it again.", icon=":material/difference:")
+        st.warning(f"This sweep used {other}: run it again.", icon=":material/difference:")
     elif job is None:
         st.info(
-            "A sweep encodes the picture with one window size after the other and compares each with the default.",
+            "A sweep encodes the picture with one window size after another and compares each with the default.",
             icon=":material/stacked_line_chart:",
         )
 
@@ -333,15 +325,13 @@ def _draw_rows(result: Result[Any]) -> None:
         "encode time. A sweep leaves a core to other visitors, so its times compare with each other and not with those "
         "above. Window sizes that can't be run are in the table, with the reason."
     )
-    names = ("drift", *(f"iou_{index}" for index in range(4)))
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("drift", *(f"iou_{index}" for index in range(4)))
     decimals["encode_ms"] = st.column_config.NumberColumn(format="%.1f")
     table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
 
 
 def draw_numbers(scene: Scene) -> None:
-    names = ("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
-    decimals = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 

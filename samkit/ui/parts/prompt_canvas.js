@@ -1,10 +1,13 @@
 // The browser's side of the prompt canvas. It keeps the order of what a visitor does:
-// - What was drawn is sent when the mouse button goes up: before any edit that follows. (The canvas by itself would wait for 200 ms.)
-// - While an edit or another tool is on its way to the canvas, a press on it is kept back, and done when the canvas has it.
-// - A canvas that the browser built anew with a sheet that it had before is told to the server: what was drawn on that sheet is gone from it.
+// - What was drawn is sent when the mouse button goes up: before any edit that follows. (The canvas by itself would
+//   wait for 200 ms.)
+// - While an edit or another tool is on its way to the canvas, a press on it is kept back, and done when the canvas has
+//   it.
+// - Where the browser built a canvas again with a sheet that it had already, the server is told: what was drawn on that
+//   sheet is gone from it.
 
 const LOOK_MS = 20;
-const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just taken away
+const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just removed
 const GIVE_UP_MS = 30000;
 
 const sheets = window.samkitSheets ??= new Set();
@@ -45,7 +48,8 @@ class BrowserSide {
   // Whether the canvas is about to change.
   waits() {
     const { page, tool, arrival } = this.data;
-    const chosen = [...document.querySelectorAll(`.st-key-tool_${page} [role="radio"]`)].findIndex(each => each.getAttribute("aria-checked") === "true");
+    const tools = [...document.querySelectorAll(`.st-key-tool_${page} [role="radio"]`)];
+    const chosen = tools.findIndex(each => each.getAttribute("aria-checked") === "true");
     if (chosen >= 0 && chosen !== tool) return true;
     if (this.part(".dc-scroll")?.style.maxHeight !== `${arrival}px`) return true;
     if (this.asked && !appRuns() && performance.now() - this.asked.at > UNANSWERED_MS) this.asked = null;
@@ -54,7 +58,8 @@ class BrowserSide {
 
   edit(target) {
     const page = CSS.escape(this.data.page);
-    if (target.closest?.(`.st-key-undo_${page} button, .st-key-clear_${page} button, [class*="st-key-chip_${page}_"] button`)) this.ask();
+    const buttons = [`.st-key-undo_${page}`, `.st-key-clear_${page}`, `[class*="st-key-chip_${page}_"]`];
+    if (target.closest?.(buttons.map(each => `${each} button`).join(", "))) this.ask();
   }
 
   key(event) {
@@ -92,7 +97,8 @@ class BrowserSide {
     const canvas = this.part(".upper-canvas");
     if (!canvas) return;
     const box = canvas.getBoundingClientRect();
-    this.kept.push({ type: event.type, x: (event.clientX - box.x) / box.width, y: (event.clientY - box.y) / box.height });
+    const x = (event.clientX - box.x) / box.width, y = (event.clientY - box.y) / box.height;
+    this.kept.push({ type: event.type, x, y });
     if (this.timer !== null) return;
     canvas.dataset.kept = "";
     const since = performance.now();
@@ -111,7 +117,8 @@ class BrowserSide {
     const box = canvas.getBoundingClientRect();
     for (const { type, x, y } of kept) {
       const place = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
-      const event = new MouseEvent(type, { ...place, button: 0, buttons: type === "mouseup" ? 0 : 1, bubbles: true, composed: true, cancelable: true });
+      const buttons = { button: 0, buttons: type === "mouseup" ? 0 : 1 };
+      const event = new MouseEvent(type, { ...place, ...buttons, bubbles: true, composed: true, cancelable: true });
       event.samkitReplayed = true;
       canvas.dispatchEvent(event);
     }

@@ -4,12 +4,26 @@ because it is drawn much faster.
 
 import csv
 import io
+from collections.abc import Mapping
 from html import escape
 from typing import Any, Literal
 
 import streamlit as st
 
 Height = int | Literal["auto"]
+
+
+def three_decimals(*columns: str) -> dict[str, Any]:
+    """How a table shows those columns of numbers."""
+    return {column: st.column_config.NumberColumn(format="%.3f") for column in columns}
+
+
+def timings_table(timings: Mapping[str, float]) -> None:
+    """timings: a run's, in milliseconds, each under a name that ends in `_ms`."""
+    rows = [
+        {"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)} for name, value in timings.items()
+    ]
+    st.dataframe(rows, hide_index=True, width="content")
 
 
 def table_with_csv(

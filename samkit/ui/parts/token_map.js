@@ -1,4 +1,5 @@
-// Maps of numbers at token resolution: one large with a colour bar, or many as tiles. Hover tells token and value, a click or Enter picks.
+// Maps of numbers at token resolution: one large with a colour bar, or many as tiles. Hovering shows token and value, a
+// click or Enter picks.
 
 const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 const number = value => Number(value.toPrecision(4)).toString();
@@ -9,7 +10,8 @@ const extent = (at, cell) => cell > 1 ? `${at * cell} to ${at * cell + cell - 1}
 function paint(canvas, map, table, low, high) {
   canvas.width = map.w;
   canvas.height = map.h;
-  const context = canvas.getContext("2d"), picture = context.createImageData(map.w, map.h), scale = 255 / (high - low || 1);
+  const context = canvas.getContext("2d"), picture = context.createImageData(map.w, map.h);
+  const scale = 255 / (high - low || 1);
   for (let i = 0; i < map.w * map.h; i++) {
     const from = map.rgb ? map.rgb : table;
     const at = map.rgb ? 3 * i : 3 * Math.max(0, Math.min(255, Math.round((map.values[i] - low) * scale)));
@@ -20,12 +22,14 @@ function paint(canvas, map, table, low, high) {
 
 function outline(map, tokens, color) {
   const path = tokens.map(([row, column]) => `M${column} ${row}h1v1h-1z`).join("");
-  return `<path d="${path}" stroke="#000" stroke-width="3" opacity=".55"/><path d="${path}" stroke="${color}" stroke-width="1.5"/>`;
+  const border = `<path d="${path}" stroke="#000" stroke-width="3" opacity=".55"/>`;
+  return `${border}<path d="${path}" stroke="${color}" stroke-width="1.5"/>`;
 }
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  const root = parentElement.querySelector(".maps"), table = bytes(data.table), tiles = data.maps.length > 1 || data.tile;
+  const root = parentElement.querySelector(".maps"), table = bytes(data.table);
+  const tiles = data.maps.length > 1 || data.tile;
   root.className = `maps${tiles ? " tiles" : ""}${data.pick ? " pickable" : ""}`;
   root.style.setProperty("--tile", `${data.tile || 120}px`);
   const tip = document.createElement("div");
@@ -47,31 +51,38 @@ export default function (component) {
     }
     if (map.marks?.length || map.spot) {
       const svg = `<svg viewBox="0 0 ${map.w} ${map.h}" preserveAspectRatio="none">`;
-      frame.insertAdjacentHTML("beforeend", svg + outline(map, map.marks || [], "#fff") + (map.spot ? outline(map, [map.spot], "#ff4fd8") : "") + "</svg>");
+      const marks = outline(map, map.marks || [], "#fff"), spot = map.spot ? outline(map, [map.spot], "#ff4fd8") : "";
+      frame.insertAdjacentHTML("beforeend", `${svg}${marks}${spot}</svg>`);
     }
     const token = event => {
       const box = canvas.getBoundingClientRect();
-      const at = (where, start, length, count) => Math.max(0, Math.min(count - 1, Math.floor((where - start) / length * count)));
+      const at = (where, start, length, count) =>
+        Math.max(0, Math.min(count - 1, Math.floor((where - start) / length * count)));
       return [at(event.clientY, box.top, box.height, map.h), at(event.clientX, box.left, box.width, map.w)];
     };
     frame.onpointermove = event => {
       const [row, column] = token(event), i = row * map.w + column, home = root.getBoundingClientRect();
-      const value = map.rgb ? `${map.rgb[3 * i]}, ${map.rgb[3 * i + 1]}, ${map.rgb[3 * i + 2]}` : `${number(map.values[i])} ${data.unit}`;
-      tip.textContent = `row ${extent(row, map.cell)}, column ${extent(column, map.cell)}: ${value}${map.cell > 1 ? "at most" : ""}`;
+      const measured = () => [number(map.values[i]), ...(data.unit ? [data.unit] : [])].join(" ");
+      const value = map.rgb ? map.rgb.slice(3 * i, 3 * i + 3).join(", ") : measured();
+      const place = `row ${extent(row, map.cell)}, column ${extent(column, map.cell)}`;
+      tip.textContent = `${place}: ${value}${map.cell > 1 ? " at most" : ""}`;
       tip.classList.add("shown");
       tip.style.left = `${Math.max(0, Math.min(event.clientX - home.left + 12, home.width - tip.offsetWidth))}px`;
-      tip.style.top = `${event.clientY - home.top - 32 < 0 ? event.clientY - home.top + 18 : event.clientY - home.top - 32}px`;
+      const above = event.clientY - home.top - 32;
+      tip.style.top = `${above < 0 ? above + 50 : above}px`;
     };
     frame.onpointerleave = () => tip.classList.remove("shown");
     if (data.pick) {
-      const pick = (row, column) => setTriggerValue("picked", { map: index, row: row * map.cell, column: column * map.cell });
+      const pick = (row, column) =>
+        setTriggerValue("picked", { map: index, row: row * map.cell, column: column * map.cell });
       frame.onclick = event => pick(...token(event));
       frame.tabIndex = 0;
       frame.setAttribute("role", "button");
       frame.setAttribute("aria-label", `${data.pick}: ${map.title}`);
       frame.onkeydown = event => {
         const [row, column] = map.spot || [0, 0];
-        const moves = { Enter: [0, 0], ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }, move = moves[event.key];
+        const moves = { Enter: [0, 0], ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+        const move = moves[event.key];
         if (!move || (tiles && event.key !== "Enter")) return;
         event.preventDefault();
         pick(Math.max(0, Math.min(map.h - 1, row + move[0])), Math.max(0, Math.min(map.w - 1, column + move[1])));

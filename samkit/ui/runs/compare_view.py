@@ -20,7 +20,7 @@ from samkit.ui.state.page_links import RUN_PAGE, RUNS_PAGE
 TILE_PX = 420, 320
 PER_ROW = 4
 LISTED = 40
-REPORT_HELP = "One HTML file with all of this, which needs neither server nor network"
+REPORT_HELP = "One HTML file with all of this, which needs no server and no network"
 
 
 def compare_view(run_ids: list[str]) -> None:
@@ -141,7 +141,7 @@ def _masks(comparison: Comparison) -> tuple[str, tuple[int, int] | None]:
                 _tile(tiles[index], index, comparison, max(tile.shape[1] for tile in tiles if tile is not None))
     grounds = comparison.grounds(name)
     if not grounds:
-        st.caption("No two of these masks lie on the same picture, so none are laid over each other.")
+        st.caption("No two of these masks lie on the same picture, so they can't be overlaid.")
         return name, None
     return name, _laid_over(comparison, name, grounds)
 
@@ -166,7 +166,7 @@ def _tile(tile: np.ndarray | None, index: int, comparison: Comparison, widest: i
 
 
 def _laid_over(comparison: Comparison, name: str, grounds: Sequence[tuple[int, ...]]) -> tuple[int, int]:
-    """Outlines, the difference of two, and the IoU of each with each, for masks on one picture. Gives the two."""
+    """Outlines, the difference of two, and the pairwise IoU, for masks on one picture. Gives the two."""
     with st.container(key="row_laid_over"):
         left, right = st.columns(2, gap="medium")
     with left:
@@ -183,7 +183,7 @@ def _laid_over(comparison: Comparison, name: str, grounds: Sequence[tuple[int, .
             st.html(" ".join(number_chip(index) for index in group))
     with right:
         pair = _difference(comparison, name, group, rgb)
-    st.markdown("**IoU of each with each**")
+    st.markdown("**Pairwise IoU**")
     st.html(matrix_table(iou_matrix(masks), group))
     return pair
 
@@ -217,7 +217,7 @@ def _numbers_text(group: tuple[int, ...]) -> str:
 def _numbers(comparison: Comparison) -> None:
     count = len(comparison.bundles)
     st.subheader("Parameters", anchor=False)
-    everything = st.toggle("Also those that are the same in all", False, key="compare_all_params")
+    everything = st.toggle("Show also those that are the same in all runs", False, key="compare_all_params")
     rows = [row for row in comparison.conditions if everything or row.differs]
     if rows:
         st.html(rows_table(rows, count, "parameter"))
@@ -225,7 +225,7 @@ def _numbers(comparison: Comparison) -> None:
         st.caption("All parameters are the same.")
     st.subheader("Metrics", anchor=False)
     st.html(rows_table(comparison.metrics, count, "metric"))
-    st.caption("Best is marked where more or less of a metric is better. Times are in ms.")
+    st.caption("The best value is marked where higher or lower is better. Times are in ms.")
     figure = parallel_figure(comparison)
     if figure is not None:
         st.subheader("A line for each run", anchor=False)

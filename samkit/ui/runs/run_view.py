@@ -32,6 +32,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.tables import timings_table
 from samkit.ui.runs.replay_panel import replay_button, replay_outcome
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
@@ -53,7 +54,7 @@ def run_view(run_id: str) -> None:
     st.title(plain_text(run.name), anchor=False)
     _subtitle(run)
     if run.deleted:
-        st.warning("This run was deleted: it is in no list until it is restored.", icon=":material/delete:")
+        st.warning("This run was deleted. It is hidden until you restore it.", icon=":material/delete:")
     bundle = None
     try:
         with st.spinner("Fetching the run's files"):
@@ -239,7 +240,7 @@ def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
         tabs["Tables"] = lambda: _tables(bundle)
     return tabs | {
         "Files": lambda: _files(bundle),
-        "Timings": lambda: _timings(bundle),
+        "Timings": lambda: timings_table(bundle.record.timings),
         "run.json": lambda: st.json(_short_document(bundle), expanded=1),
     }
 
@@ -284,17 +285,17 @@ def _main_picture(bundle: Bundle) -> None:
     pictures |= {path.stem: path for path in sorted((bundle.path / "inputs").glob("image*.png"))}
     options = [*films, *masks, *pictures]
     if not options:
-        st.info("This run kept no picture.", icon=":material/hide_image:")
+        st.info("No picture was kept with this run.", icon=":material/hide_image:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("Show", options, format_func=_title, key="run_picture")
-        alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=wanted not in masks)
-    if wanted in masks:
-        _full_size(mask_picture(bundle, wanted, alone), "PNG" if alone else "JPEG")
-    elif wanted in pictures:
-        _full_size(read_picture(pictures[wanted]).rgb, "PNG")
+        shown = st.selectbox("Show", options, format_func=_title, key="run_picture")
+        alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=shown not in masks)
+    if shown in masks:
+        _full_size(mask_picture(bundle, shown, alone), "PNG" if alone else "JPEG")
+    elif shown in pictures:
+        _full_size(read_picture(pictures[shown]).rgb, "PNG")
     else:
-        st.video(str(films[wanted]))
+        st.video(str(films[shown]))
 
 
 def _full_size(picture: np.ndarray, kind: Literal["PNG", "JPEG"]) -> None:
@@ -315,8 +316,8 @@ def mask_picture(bundle: Bundle, name: str, alone: bool) -> np.ndarray:
 
 def _figures(bundle: Bundle) -> None:
     files = {_title(path.stem): path for path in bundle.outputs(".html")}
-    wanted = st.selectbox("Figure", list(files), key="run_figure")
-    kept_figure(files[wanted])
+    title = st.selectbox("Figure", list(files), key="run_figure")
+    kept_figure(files[title])
 
 
 def _tables(bundle: Bundle) -> None:
@@ -340,14 +341,6 @@ def _files(bundle: Bundle) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-
-
-def _timings(bundle: Bundle) -> None:
-    rows = [
-        {"step": _title(name.removesuffix("_ms")), "ms": round(value, 1)}
-        for name, value in bundle.record.timings.items()
-    ]
-    st.dataframe(rows, hide_index=True, width="content")
 
 
 def _short_document(bundle: Bundle) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from samkit.ui.state.page_links import COMPARE_PAGE, RUN_PAGE, experiment_title,
 SEARCH_KEY = "runs_search_"
 LATEST_DAY = date(2200, 1, 1)
 SEARCH_HELP = (
-    "Plain words are looked for in name, note, tags, experiment, model and picture. MLflow's filter language may "
-    "stand among them:\n\n"
+    "Plain words are searched for in name, note, tags, experiment, model and picture. Conditions in MLflow's filter "
+    "language may be mixed in:\n\n"
     "`metrics.predicted_iou > 0.8`\n\n`params.side = '512' and tags.keeper = 'yes'`\n\n`run_name ILIKE '%cup%'`"
 )
 
@@ -108,7 +108,7 @@ def _choice(label: str, name: str, value: str | None, options: list[str]) -> str
         key=_seeded(name, value),
         accept_new_options=True,
         placeholder="Any",
-        help="Those of the latest runs; type another one's exact name.",
+        help="The models of the latest runs; for another one, type its exact name.",
     )
     return chosen or None
 
@@ -186,7 +186,7 @@ def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -
             disabled=not count,
             on_click=table.clear,
             key="choose_none",
-            help="Choose none",
+            help="Clear selection",
         )
 
 
@@ -195,7 +195,7 @@ def _each(change: Callable[[RunStore, str], None], done: str) -> None:
     with sentences():
         for run_id in table.chosen:
             change(store, run_id)
-        where = "They are under Filters, Deleted runs." if change is delete_run else ""
+        where = "They are listed under Filters, “Deleted runs instead”." if change is delete_run else ""
         st.toast(f"{done} {len(table.chosen)}. {where}")
         table.clear()
 

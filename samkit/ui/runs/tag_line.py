@@ -61,6 +61,6 @@ def _read(part: str) -> str:
         return json.loads(part)
     except ValueError:
         raise BadInput(
-            f"The tags can't be read: {part[:40]} is not a text in quotes. Write \\\\ for a backslash and \\\" for "
+            f"The tags can't be read: {part[:40]} is not a quoted text. Write \\\\ for a backslash and \\\" for "
             "a quote in it."
         ) from None

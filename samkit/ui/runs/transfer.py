@@ -74,7 +74,7 @@ def import_panel() -> None:
             st.warning(sentence)
         if kept:
             st.success(
-                f"{len(kept)} imported. A run that was here already is not doubled.", icon=":material/check_circle:"
+                f"{len(kept)} imported. Runs that were already here were skipped.", icon=":material/check_circle:"
             )
         for name, run_id in kept[:20]:
             st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
@@ -85,9 +85,12 @@ def spool_panel() -> None:
     spool, store = Spool(), present_store()
     waiting = spool.entries()
     if not waiting:
-        st.caption("Nothing waits: every run that was kept here is in the store.")
+        st.caption("No runs are waiting: every run that was kept here is in the store.")
         return
-    st.markdown("These runs are safe on this machine's disk and are sent to the store when the app starts, or now.")
+    st.markdown(
+        "These runs are safe on this machine's disk and are sent to the store at the next start of the app, or when "
+        "you press Deliver."
+    )
     rows = [
         {
             "name": each.name,

@@ -44,7 +44,7 @@ class FilmStore:
             path.touch()
         except OSError as error:
             raise PictureError(
-                f"{name} can't be stored on the server ({error.strerror}): give a smaller film, or free some space."
+                f"{name} can't be stored on the server ({error.strerror}): upload a smaller film, or free some space."
             ) from error
         self._drop_oldest(path)
         return path
@@ -73,6 +73,6 @@ def film_uploader(key: str) -> UploadedFile | None:
 
 def stored_film(upload: UploadedFile, max_side: int | None = None) -> Video:
     """The film of an upload, read from the store. max_side: in pixels, as in `open_video`. Raises PictureError for what
-    is no film that can be read.
+    is not a film that can be read.
     """
     return open_video(film_store().put(upload.getvalue(), upload.name), upload.name, max_side=max_side)

@@ -26,8 +26,7 @@ def limit_mb() -> tuple[int, str | None]:
     if setting.isdecimal() and int(setting) > 0:
         return int(setting), None
     complaint = (
-        f"SAMKIT_CACHE_MB is {setting!r}, which is not a whole number of MB above 0: {DEFAULT_LIMIT_MB} MB of "
-        "encodings are kept instead."
+        f"SAMKIT_CACHE_MB must be a positive whole number of MB; it is {setting!r}. {DEFAULT_LIMIT_MB} MB are used."
     )
     return DEFAULT_LIMIT_MB, complaint if setting else None
 

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 PROBE_EVERY_S = 15
 SETTLE_S = 30
 HALF_RUN_S = 30 * 60
-"""A run that was begun so long ago and is not whole is being sent by nobody."""
+"""A run that was begun so many seconds ago and is still not whole was abandoned."""
 
 
 QUESTION = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
@@ -38,8 +38,8 @@ def require_store(store: RunStore) -> None:
     if not store_answers(store.uri):
         raise StoreError(
             f"The run store ({store_place(store.uri)}) does not answer: start it, or set MLFLOW_TRACKING_URI to "
-            "another one. It is asked again in "
-            f"{PROBE_EVERY_S} seconds; runs that you keep meanwhile wait in the spool."
+            f"another one. The app tries again in {PROBE_EVERY_S} seconds; runs that you keep meanwhile wait in the "
+            "spool."
         )
 
 
@@ -62,7 +62,7 @@ def store_panel() -> None:
     if not answers:
         st.caption("It does not answer. Runs you keep wait in the spool and are delivered later.")
     elif not waiting:
-        st.caption("Answers. Nothing waits in the spool.")
+        st.caption("It answers. No runs are waiting in the spool.")
     if waiting and st.button(
         f"Deliver {waiting} waiting",
         icon=":material/outbox:",
@@ -104,4 +104,4 @@ def mend_store(settle_s: float = SETTLE_S) -> None:
         if store.is_there() and store.reachable():
             store.remove_half_runs({path.name for path in spool.waiting()}, HALF_RUN_S)
     except SamkitError as error:
-        _log.warning("The run store could not be mended at the start: %s", error)
+        _log.warning("The run store could not be repaired at the start: %s", error)

@@ -90,7 +90,7 @@ def _choose_compared(work: Workspace, knobs: KnobValues) -> None:
             picture_picker(pair.b, "change_picture_b")
         st.button(
             "Swap",
-            help="Exchange the pictures with their prompts",
+            help="Swap the pictures and their prompts",
             icon=":material/swap_horiz:",
             key="swap_similarity",
             on_click=_swap,

@@ -15,7 +15,9 @@ from samkit.ui.controls.pair_editor import pair_editor, pair_tools
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
-NO_PROMPT = "Click one of the pictures, or drag a box around something in it: it is then looked for in the other one."
+NO_PROMPT = (
+    "Click something in one of the pictures, or drag a box around it: the model then looks for it in the other one."
+)
 
 
 class Pair(Table):

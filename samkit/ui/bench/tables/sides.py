@@ -20,7 +20,7 @@ ALONE, MODELS, PICTURES = "One", "Two models", "Two pictures"
 BESIDE, MODEL_B = "beside", "model_b"
 """The knobs that say what stands side by side, and which the second model is."""
 THUMB_PX = (220, 110)
-NO_OTHER = "There is no other model on this machine yet: “Change model” at the side downloads one."
+NO_OTHER = "There is no other model on this machine yet: “Change model” in the sidebar downloads one."
 
 
 class Sides(Table):
@@ -39,7 +39,7 @@ class Sides(Table):
                 _picture(work, "change_picture")
             else:
                 st.markdown(f"**A** · {model_name(work.model_ref)}")
-                st.caption("“Change model” at the side chooses another one.")
+                st.caption("“Change model” in the sidebar chooses another one.")
         with right:
             if kind == PICTURES:
                 _picture(picture_pair(work).b, "change_picture_b")

@@ -100,15 +100,15 @@ class Table(ABC):
         """What there is to be shown: of work that is done at once, the results. None where there is nothing yet."""
         sides: list[Side] = []
         for setup in self.setups(visit):
-            own = params if setup.model is visit.model else adapt_knobs(visit.page.knobs, params, setup.model)
+            side_params = params if setup.model is visit.model else adapt_knobs(visit.page.knobs, params, setup.model)
             try:
-                built = visit.knobs.params(visit.page.entry.experiment.Params, own)
+                built = visit.knobs.params(visit.page.entry.experiment.Params, side_params)
                 sides.append(Side(setup.letter, shown_result(visit.page, visit.work, setup, built, places.progress)))
             except SamkitError as error:
                 if not sides:
                     raise
                 name = setup.model.info.name
-                places.main.warning(f"{name} can't stand beside it: {error}", icon=":material/compare:")
+                places.main.warning(f"{name} can't be shown beside it: {error}", icon=":material/compare:")
         return Scene(visit.page, visit.work, visit.knobs, tuple(sides))
 
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:  # noqa: B027 (some experiments have none)

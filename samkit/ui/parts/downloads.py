@@ -1,0 +1,31 @@
+"""A row of buttons that hand a run's files to the visitor."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+
+class Download(NamedTuple):
+    """icon: its name among Material symbols. content: the bytes or text, or what makes them when they are asked for."""
+
+    label: str
+    icon: str
+    file_name: str
+    mime: str
+    content: bytes | Callable[[], bytes | str]
+
+
+def download_row(page: str, downloads: Sequence[Download]) -> None:
+    """page: its name, which keeps the buttons' keys apart from those of other pages."""
+    with st.container(horizontal=True, gap="small"):
+        for download in downloads:
+            st.download_button(
+                download.label,
+                download.content,
+                download.file_name,
+                download.mime,
+                icon=f":material/{download.icon}:",
+                key=f"file_{page}_{download.label}",
+                on_click="ignore",
+            )

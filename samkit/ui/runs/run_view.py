@@ -332,9 +332,14 @@ def _files(bundle: Bundle) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("File", list(files), key="run_file")
         path: Path = bundle.path / wanted
+
+        def content() -> bytes:
+            # Read when it is asked for; the run's folder stays as long as its bundle is held.
+            return (bundle.path / wanted).read_bytes()
+
         st.download_button(
             "Download",
-            path.read_bytes,
+            content,
             path.name,
             key="run_file_download",
             icon=":material/download:",

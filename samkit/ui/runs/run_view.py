@@ -47,7 +47,7 @@ SENT_WHOLE_PX = 1400
 def run_view(run_id: str) -> None:
     table, store = runs_table(), present_store()
     # A link to an experiment's page opens the run again, also where the same one was opened before.
-    workspace().restored_run = None
+    workspace().forget_link()
     run = read_run(store, run_id)
     _top(table, store, run)
     st.title(plain_text(run.name), anchor=False)

@@ -32,7 +32,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.runs.replay_panel import replay_button, replay_outcome
+from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
@@ -62,7 +62,7 @@ def run_view(run_id: str) -> None:
         st.error(f"{error} Its parameters and metrics below are those of the store.", icon=":material/error:")
     progress_place = _actions(table, store, run, bundle)
     with progress_place:
-        replay_outcome(table.replays.get(run.run_id))
+        show_replay(table, run.run_id)
     _content(run, bundle)
 
 
@@ -131,7 +131,7 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
     place = st.container()
     if pressed and bundle is not None:
         with place, sentences():
-            table.replays[run.run_id] = pressed(bundle)
+            start_replay(table, run.run_id, bundle)
     return place
 
 

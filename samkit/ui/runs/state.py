@@ -24,6 +24,7 @@ from samkit.tracking.store.search import EVERYTHING, Query
 from samkit.tracking.store.store import RunStore, RunSummary
 
 if TYPE_CHECKING:
+    from samkit.ui.runs.replay_job import ReplayJob
     from samkit.work.replay import ReplayOutcome
 
 FILES_KEPT_BYTES = 2 * 2**30
@@ -35,13 +36,14 @@ _KEY = "samkit.runs"
 @dataclass
 class RunsTable:
     """tokens: of the pages up to the present one, None for the first; chosen: run id -> name, in the order of choice;
-    replays: run id -> outcome
+    replays: run id -> outcome; replaying: run id -> the replay that is under way, or that failed
     """
 
     query: Query = EVERYTHING
     tokens: list[str | None] = field(default_factory=lambda: [None])
     chosen: dict[str, str] = field(default_factory=dict)
     replays: "dict[str, ReplayOutcome]" = field(default_factory=dict)
+    replaying: "dict[str, ReplayJob]" = field(default_factory=dict)
     round: int = 0
 
     def look_for(self, query: Query) -> None:
@@ -54,6 +56,13 @@ class RunsTable:
             self.chosen[run_id] = name
         else:
             self.chosen.pop(run_id, None)
+
+    def drop_replay(self, run_id: str) -> None:
+        """Cancel the run's replay, and forget what came of the one before."""
+        self.replays.pop(run_id, None)
+        job = self.replaying.pop(run_id, None)
+        if job is not None:
+            job.cancel()
 
     def clear(self) -> None:
         """Nothing is chosen; the boxes of the list are made anew."""

@@ -1,4 +1,4 @@
-"""For every test of a page: the runs that it shows are recorded, and a slow machine has time to keep one."""
+"""For every test of a page: the runs that it shows are recorded, and a slow machine has time to keep or replay one."""
 
 import pytest
 
@@ -22,7 +22,9 @@ def shown(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """A run is in the store when the page has answered, and not some time later."""
+    """A run is in the store, and its replay over, when the page has answered, and not some time later."""
     from samkit.ui.bench import keep
+    from samkit.ui.runs import replay_panel
 
     monkeypatch.setattr(keep, "PATIENCE_S", 240)
+    monkeypatch.setattr(replay_panel, "PATIENCE_S", 240)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from samkit.errors import BadInput, SamkitError
+from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import PlainParams, build_params
 from samkit.experiments.registry import NAMES, find_experiment
@@ -29,6 +29,7 @@ from samkit.models.files.hashes import file_sha256
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
 from samkit.tracking.store.store import RunStore
+from samkit.ui.state.store_state import store_answers
 from tests.pages.app import new_app, page_path
 
 FOLLOWING = ("cross-image", "video-priors")
@@ -98,7 +99,7 @@ class Opened:
         app.switch_page(page_path(name))
         app.query_params["run"] = "0" * 32
         if "samkit.workspace" in app.session_state:
-            app.session_state["samkit.workspace"].restored_run = None
+            app.session_state["samkit.workspace"].forget_link()
         self.params = None
         app.run()
         assert not app.exception and all("inside the app" not in error.value for error in app.error), [
@@ -282,6 +283,72 @@ def test_parameters_that_no_run_can_have_are_a_sentence_and_leave_the_page_whole
     del app.query_params["run"]
     app.run()
     assert opened.params == find_experiment("mask-stability").Params() and COLORMAPS[0] == opened.params.colormap
+
+
+def shown_errors(app) -> list[str]:
+    return [error.value for error in app.error]
+
+
+def test_a_link_is_followed_when_the_store_is_back(opened, monkeypatch):
+    """Until then the page shows why it can't be, and asks the store no more than the visitor does."""
+    load, asked = RunStore.load, []
+
+    def away(*arguments, **how):
+        asked.append(arguments)
+        raise StoreError("The run store does not answer: start it.")
+
+    monkeypatch.setattr(RunStore, "load", away)
+    app = opened.open("mask-stability", {"max_delta": 0.3})
+    assert shown_errors(app) == ["The run store does not answer: start it."]
+    for _ in range(3):
+        app.run()
+        assert shown_errors(app) == ["The run store does not answer: start it."] and opened.params is None
+    assert len(asked) == 1
+    app.button(key="open_again").click().run()
+    assert len(asked) == 2 and opened.params is None and len(shown_errors(app)) == 1
+    monkeypatch.setattr(RunStore, "load", load)
+    app.button(key="open_again").click().run()
+    assert opened.params.max_delta == 0.3 and "The run store" not in text_of(app)
+    assert "open_again" not in [button.key for button in app.button]
+
+
+def test_a_store_that_did_not_answer_is_asked_when_the_visitor_tries_again(opened, monkeypatch):
+    answers = [False, True]
+    monkeypatch.setattr(RunStore, "reachable", lambda *arguments: answers.pop(0))
+    store_answers.clear()
+    app = opened.open("mask-stability", {"max_delta": 0.3})
+    assert "does not answer" in text_of(app) and opened.params is None
+    app.button(key="open_again").click().run()
+    assert opened.params.max_delta == 0.3 and not answers
+    store_answers.clear()
+
+
+def test_a_visitor_goes_on_without_a_run_that_can_not_be_opened(opened):
+    app = opened.open("mask-stability", {"gone": 1})
+    app.button(key="leave_run").click().run()
+    assert "run" not in app.query_params and "can't be opened" not in text_of(app)
+    assert opened.params == find_experiment("mask-stability").Params()
+    app.query_params["run"] = "0" * 32
+    app.run()
+    assert "can't be opened" in text_of(app), "the link can be followed again"
+
+
+def test_what_goes_wrong_unexpectedly_while_a_run_is_opened_stays_a_sentence(opened, monkeypatch):
+    asked = []
+
+    def broken(*arguments, **how):
+        asked.append(arguments)
+        raise RuntimeError("a secret detail")
+
+    app = new_app().run()
+    app.switch_page(page_path("mask-stability"))
+    app.query_params["run"] = "0" * 32
+    monkeypatch.setattr(RunStore, "load", broken)
+    for _ in range(3):
+        app.run()
+        (sentence,) = shown_errors(app)
+        assert "RuntimeError" in sentence and "secret" not in sentence and opened.params is None
+    assert len(asked) == 1
 
 
 def workspace_of(app):

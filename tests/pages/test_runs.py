@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import samkit
+from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.mask_stability import NAME, Params
 from samkit.experiments.registry import find_experiment
@@ -30,6 +32,7 @@ from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.runs import replay_job, replay_panel
 from samkit.work.lab import Lab
 from tests.pages.app import new_app, page_path
 from tests.tracking.schema_1 import old_run
@@ -313,8 +316,6 @@ def test_a_run_whose_files_are_gone_shows_what_the_store_has(app, keep, tmp_path
 
 
 def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
-    import samkit
-
     model, experiment, image = (
         samkit.load_model("nano-sam2", device="cpu"),
         find_experiment(NAME),
@@ -341,6 +342,58 @@ def test_replay_says_identical_and_what_differs(app, tmp_path, monkeypatch):
     assert "mask_chosen differs in 15 of 240000 pixels" in text_of(app) and app.warning
     (moved,) = [table.value for table in app.dataframe if "replayed" in table.value]
     assert moved["metric or fact"].tolist() == ["predicted iou", "mask index"] and moved["beyond tolerance"].all()
+
+
+@pytest.fixture
+def long_replay(monkeypatch):
+    """A replay that reports a quarter of its work as often as it is let: (let it report, the reports it made)."""
+    turn, reports = threading.Semaphore(0), []
+
+    def replayed(bundle, *, model, progress):
+        while turn.acquire(timeout=60):
+            progress(0.25, "Frame 3 of 12")
+            reports.append(bundle.run_uuid)
+        raise AssertionError("nobody cancelled it")
+
+    monkeypatch.setattr(replay_job, "replay", replayed)
+    monkeypatch.setattr(replay_panel, "PATIENCE_S", 0)
+    return turn, reports
+
+
+def until(condition) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_a_long_replay_shows_how_far_it_is_and_is_cancelled(app, keep, long_replay):
+    turn, reports = long_replay
+    run_id = keep("cup", info=samkit.load_model("nano-sam2", device="cpu").info)
+    opened(app, RUN, id=run_id)
+    press(app, "replay_run")
+    job = app.session_state["samkit.runs"].replaying[run_id]
+    turn.release()
+    until(lambda: reports)
+    app.run()
+    assert job.share == 0.25 and job.line == "Frame 3 of 12" and job.active
+    assert [bar.proto.text for bar in app.get("progress")] == ["Frame 3 of 12"]
+    press(app, "cancel_replay")
+    assert not app.session_state["samkit.runs"].replaying
+    turn.release()
+    until(lambda: not job.active)
+    assert len(reports) == 1 and job.outcome is None, "it ended at its next report"
+    assert not app.get("progress") and not app.error
+    assert "cancel_replay" not in [button.key for button in app.button]
+
+
+def test_a_replay_that_fails_says_so_until_the_next_one(app, keep, monkeypatch):
+    def fail(*arguments, **how):
+        raise BadInput("Its film is gone.")
+
+    monkeypatch.setattr(replay_job, "replay", fail)
+    opened(app, RUN, id=keep("cup", info=samkit.load_model("nano-sam2", device="cpu").info))
+    press(app, "replay_run")
+    app.run()
+    assert [error.value for error in app.error] == ["Its film is gone."]
 
 
 def test_a_run_of_a_model_that_is_not_here_is_not_replayed(app, keep):

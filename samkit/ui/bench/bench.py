@@ -42,18 +42,23 @@ def show_page(page: ExperimentPage) -> None:
     page_header(page, try_it)
     with sentences():
         page.table.refresh(work, knobs)
-        restore_from_link(page, work, knobs)
-        takes_picture = page.table.takes_picture
-        sidebar_top(work, takes_dtype=takes_picture)
-        load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
-        with st.spinner(f"Loading {work.model_ref}", show_time=True):
-            model = load(work.model_ref)
-        if page.table.needs_memory and not can_follow(model):
-            offer_models(work, model, page.table.needs_memory)
-        else:
-            _bench(page, work, knobs, Visit(page, work, knobs, model, load))
+        if restore_from_link(page, work, knobs):
+            _below_header(page, work, knobs)
     with sentences():
         sidebar_bottom()
+
+
+def _below_header(page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
+    """The model, and the bench with it; where the model can't do what the page is about, those that can."""
+    takes_picture = page.table.takes_picture
+    sidebar_top(work, takes_dtype=takes_picture)
+    load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
+    with st.spinner(f"Loading {work.model_ref}", show_time=True):
+        model = load(work.model_ref)
+    if page.table.needs_memory and not can_follow(model):
+        offer_models(work, model, page.table.needs_memory)
+    else:
+        _bench(page, work, knobs, Visit(page, work, knobs, model, load))
 
 
 def _bench(page: ExperimentPage, work: Workspace, knobs: KnobValues, visit: Visit) -> None:

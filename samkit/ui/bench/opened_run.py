@@ -2,6 +2,7 @@
 arrives.
 """
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,30 +26,82 @@ from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.model_picker import DTYPES
 from samkit.ui.controls.sidebar import ENCODING_KNOBS
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.state.pending_run import Entry, PendingRun
+from samkit.ui.state.pending_run import Entry, FailedLink, PendingRun
 from samkit.ui.state.picture_pair import picture_pair
-from samkit.ui.state.store_state import require_store
+from samkit.ui.state.store_state import require_store, store_answers
 from samkit.ui.state.workspace import Workspace
 from samkit.work.find_model import find_model, is_model
 
+_log = logging.getLogger(__name__)
 PICTURES = {"image": "picture", "image_b": "picture_b"}
 """Fields of `Inputs` -> entries of run.json."""
 
 
-def restore_from_link(page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
+def restore_from_link(page: ExperimentPage, work: Workspace, knobs: KnobValues) -> bool:
     """`?run=ID` opens a kept run: its pictures, prompts, model and parameters. Each link is followed once, so that
     later edits stay.
 
     Where the model or a picture is missing the page says so, and shows the run as it was kept when it arrives.
+
+    False where the run can't be opened: the page then shows why, and nothing that could be taken for the run.
     """
     run_id = st.query_params.get("run")
+    if not run_id:
+        work.failed_link = None
     if run_id and work.restored_run != run_id:
-        work.restored_run = run_id
-        _open(run_id, page, work, knobs)
+        if not _follow(run_id, page, work, knobs):
+            return False
     elif work.pending and work.pending.page == page.name:
         _take_arrived(page, work.pending, work, knobs)
     if work.pending and work.pending.page == page.name:
         _draw_pending(work.pending, work)
+    return True
+
+
+def _follow(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) -> bool:
+    """Open the run, or say why that failed. The store is asked once, and again when the visitor says so."""
+    failed = work.failed_link
+    if failed is None or (failed.run_id, failed.page) != (run_id, page.name):
+        work.failed_link = None
+        try:
+            _open(run_id, page, work, knobs)
+            work.restored_run = run_id
+            return True
+        except SamkitError as error:
+            failed = FailedLink(run_id, page.name, str(error))
+        except Exception as error:
+            _log.exception("unexpected error while a kept run was opened")
+            failed = FailedLink(
+                run_id,
+                page.name,
+                f"Something went wrong inside the app while this run was opened ({type(error).__name__}); the server's "
+                "log has the details.",
+            )
+        work.failed_link = failed
+    st.error(failed.sentence, icon=":material/error:")
+    with st.container(horizontal=True, gap="small"):
+        st.button("Try again", on_click=_try_again, args=(work,), icon=":material/refresh:", key="open_again")
+        st.button(
+            "Go on without",
+            on_click=_leave_link,
+            args=(work,),
+            icon=":material/close:",
+            key="leave_run",
+            type="tertiary",
+        )
+    return False
+
+
+def _try_again(work: Workspace) -> None:
+    """Ask the store anew, also where it did not answer some seconds ago."""
+    store_answers.clear(RunStore().uri)
+    work.failed_link = None
+
+
+def _leave_link(work: Workspace) -> None:
+    """The page as it is without the run."""
+    st.query_params.pop("run", None)
+    work.failed_link = None
 
 
 def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:

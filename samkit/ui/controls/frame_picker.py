@@ -12,7 +12,7 @@ from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.state.films import film_uploader, stored_film
+from samkit.ui.state.films import film_uploader, stored_film, use_film
 
 _KEY = "samkit.frame_source"
 OWN = "own"
@@ -65,6 +65,7 @@ def _choose_film(source: FrameSource) -> None:
 def _choose_frame(source: FrameSource) -> Picture | None:
     """Slider, button and preview. Raises PictureError for a frame that can't be decoded, after the slider is drawn."""
     video = source.video
+    use_film(video)
     last = video.length - 1
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if last:

@@ -33,7 +33,7 @@ from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
-from samkit.ui.runs.replay_panel import replay_button, replay_outcome
+from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
@@ -48,7 +48,7 @@ SENT_WHOLE_PX = 1400
 def run_view(run_id: str) -> None:
     table, store = runs_table(), present_store()
     # A link to an experiment's page opens the run again, also where the same one was opened before.
-    workspace().restored_run = None
+    workspace().forget_link()
     run = read_run(store, run_id)
     _top(table, store, run)
     st.title(plain_text(run.name), anchor=False)
@@ -63,7 +63,7 @@ def run_view(run_id: str) -> None:
         st.error(f"{error} Its parameters and metrics below are those of the store.", icon=":material/error:")
     progress_place = _actions(table, store, run, bundle)
     with progress_place:
-        replay_outcome(table.replays.get(run.run_id))
+        show_replay(table, run.run_id)
     _content(run, bundle)
 
 
@@ -132,7 +132,7 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
     place = st.container()
     if pressed and bundle is not None:
         with place, sentences():
-            table.replays[run.run_id] = pressed(bundle)
+            start_replay(table, run.run_id, bundle)
     return place
 
 
@@ -333,9 +333,14 @@ def _files(bundle: Bundle) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("File", list(files), key="run_file")
         path: Path = bundle.path / wanted
+
+        def content() -> bytes:
+            # Read when it is asked for; the run's folder stays as long as its bundle is held.
+            return (bundle.path / wanted).read_bytes()
+
         st.download_button(
             "Download",
-            path.read_bytes,
+            content,
             path.name,
             key="run_file_download",
             icon=":material/download:",

@@ -24,6 +24,7 @@ from samkit.tracking.store.search import EVERYTHING, Query
 from samkit.tracking.store.store import RunStore, RunSummary
 
 if TYPE_CHECKING:
+    from samkit.ui.runs.replay_job import ReplayJob
     from samkit.work.replay import ReplayOutcome
 
 FILES_KEPT_BYTES = 2 * 2**30
@@ -35,13 +36,14 @@ _KEY = "samkit.runs"
 @dataclass
 class RunsTable:
     """tokens: of the pages up to the present one, None for the first; chosen: run id -> name, in the order of choice;
-    replays: run id -> outcome
+    replays: run id -> outcome; replaying: run id -> the replay that is under way, or that failed
     """
 
     query: Query = EVERYTHING
     tokens: list[str | None] = field(default_factory=lambda: [None])
     chosen: dict[str, str] = field(default_factory=dict)
     replays: "dict[str, ReplayOutcome]" = field(default_factory=dict)
+    replaying: "dict[str, ReplayJob]" = field(default_factory=dict)
     round: int = 0
 
     def look_for(self, query: Query) -> None:
@@ -54,6 +56,13 @@ class RunsTable:
             self.chosen[run_id] = name
         else:
             self.chosen.pop(run_id, None)
+
+    def drop_replay(self, run_id: str) -> None:
+        """Cancel the run's replay, and forget what came of the one before."""
+        self.replays.pop(run_id, None)
+        job = self.replaying.pop(run_id, None)
+        if job is not None:
+            job.cancel()
 
     def clear(self) -> None:
         """Nothing is chosen; the boxes of the list are made anew."""
@@ -92,29 +101,41 @@ def present_store() -> RunStore:
 
 
 class RunFiles:
-    """Fetched runs on this machine's disk, the least recently used removed first. One for all visitors; who waits for
-    one run keeps nobody from another.
+    """Fetched runs on this machine's disk, the least recently used removed first, each when nobody holds its `Bundle`
+    any more. One for all visitors; who waits for one run keeps nobody from another.
     """
 
     def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):
         self._folder = _temporary_folder(self)
         self._limit = limit_bytes
         self._fetched: OrderedDict[str, tuple[Bundle, int]] = OrderedDict()
-        self._fetching: dict[str, threading.Lock] = {}
+        self._fetching: dict[str, tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
 
     def open(self, store: RunStore, run: RunSummary) -> Bundle:
         """The run's folder; fetched once, and again after its name, note or tags changed."""
         labels = hash((store.uri, run.name, tuple(sorted(run.tags.items()))))
         key = f"{run.run_id}-{labels & 0xFFFFFFFFFFFF:x}"
-        with self._lock:
-            fetching = self._fetching.setdefault(key, threading.Lock())
+        fetching = self._enter(key)
         try:
             with fetching:
                 return self._get(key) or self._fetch(store, run.run_id, key)
         finally:
-            with self._lock:
-                self._fetching.pop(key, None)
+            self._leave(key)
+
+    def _enter(self, key: str) -> threading.Lock:
+        """The lock of those who ask for `key` at the same time."""
+        with self._lock:
+            fetching, askers = self._fetching.get(key) or (threading.Lock(), 0)
+            self._fetching[key] = fetching, askers + 1
+            return fetching
+
+    def _leave(self, key: str) -> None:
+        """The lock goes with its last asker, so that nobody gets a second one while others still wait at the first."""
+        with self._lock:
+            fetching, askers = self._fetching.pop(key)
+            if askers > 1:
+                self._fetching[key] = fetching, askers - 1
 
     def _get(self, key: str) -> Bundle | None:
         with self._lock:
@@ -124,20 +145,30 @@ class RunFiles:
             return self._fetched[key][0]
 
     def _fetch(self, store: RunStore, run_id: str, key: str) -> Bundle:
-        folder = self._folder / key
-        shutil.rmtree(folder, ignore_errors=True)
+        # A folder of its own each time: the one that was fetched before may still be in use.
+        place = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=self._folder))
         try:
-            bundle = store.load(run_id, folder)
+            bundle = store.load(run_id, place / "run")
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             raise
+        weakref.finalize(bundle, shutil.rmtree, place, ignore_errors=True)
+        size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
         with self._lock:
-            self._fetched[key] = bundle, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            # As many as are compared at once stay, whatever their size.
-            while len(self._fetched) > MAX_COMPARED and sum(size for _, size in self._fetched.values()) > self._limit:
-                old, _ = self._fetched.popitem(last=False)
-                shutil.rmtree(self._folder / old, ignore_errors=True)
+            self._fetched[key] = bundle, size
+            dropped = self._drop_oldest()
+        # Their folders go here, with nobody waiting at the lock, or when the last page that shows them is done.
+        dropped.clear()
         return bundle
+
+    def _drop_oldest(self) -> list[Bundle]:
+        """Forget those used longest ago until the rest is small enough. As many as are compared at once stay, whatever
+        their size.
+        """
+        dropped = []
+        while len(self._fetched) > MAX_COMPARED and sum(size for _, size in self._fetched.values()) > self._limit:
+            dropped.append(self._fetched.popitem(last=False)[1][0])
+        return dropped
 
 
 def _temporary_folder(owner: object) -> Path:

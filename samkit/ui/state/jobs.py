@@ -1,4 +1,4 @@
-"""The one queue of this server: whose turn it is among the long runs of all visitors."""
+"""The queues of this server: whose turn it is among the runs of all visitors that go on in the background."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +18,13 @@ RunT = TypeVar("RunT", bound=SteppedRun)
 
 @st.cache_resource(show_spinner=False)
 def job_queue() -> JobQueue:
+    """For films and sweeps, which take minutes."""
+    return JobQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def short_queue() -> JobQueue:
+    """For what takes seconds, and is not to wait for somebody's film."""
     return JobQueue()
 
 

@@ -1,4 +1,4 @@
-"""A kept run of which something was not found when it was opened."""
+"""A kept run that could not be opened, or of which something was not found when it was."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,20 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
 
 Entry = ModelEntry | PictureEntry | FilmEntry
+
+
+@dataclass(frozen=True)
+class FailedLink:
+    """A link to a kept run that could not be opened: its page shows why until the visitor tries again or goes on
+    without.
+
+    page:     name of the experiment on whose page it was followed
+    sentence: what was wrong
+    """
+
+    run_id: str
+    page: str
+    sentence: str
 
 
 @dataclass(frozen=True)

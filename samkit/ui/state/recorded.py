@@ -16,7 +16,7 @@ from samkit.media.video import open_video
 from samkit.prompts import Prompts
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
-from samkit.ui.state.films import film_store
+from samkit.ui.state.films import film_store, use_film
 from samkit.ui.state.jobs import start_job
 from samkit.work.queue import BackgroundJob
 
@@ -115,7 +115,9 @@ def film_table() -> FilmTable:
     """This visitor's table; a first visit finds a sample film."""
     if _KEY not in st.session_state:
         st.session_state[_KEY] = FilmTable(load_sample_video(FIRST_FILM))
-    return st.session_state[_KEY]
+    table: FilmTable = st.session_state[_KEY]
+    use_film(table.video)
+    return table
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:

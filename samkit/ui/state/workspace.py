@@ -14,7 +14,7 @@ from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
 from samkit.ui.state.browser_memory import remembered_colormap
-from samkit.ui.state.pending_run import PendingRun
+from samkit.ui.state.pending_run import FailedLink, PendingRun
 from samkit.ui.state.sheets import CanvasSheets, Report
 
 _KEY = "samkit.workspace"
@@ -31,6 +31,8 @@ class Workspace:
     prompts:       on the picture; the truth, which every canvas comes to show
     changed:       when they were changed last, counted over all workspaces
     canvases:      key of each canvas that shows these prompts -> what is known of it
+    restored_run:  id of the run whose link was followed last and is not followed again
+    failed_link:   the link that could not be followed
     edits:         counts the presses of undo, remove and clear that were answered
     opened:        page -> the whole parameters of the run that was opened there
     dtype_changes: counts the changes of the number type that did not come from its widget, after each of which that
@@ -55,6 +57,7 @@ class Workspace:
     shared_params: dict[str, object] = field(default_factory=dict)
     last_kept: dict[str, Any] = field(default_factory=dict)
     restored_run: str | None = None
+    failed_link: FailedLink | None = None
     opened: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: PendingRun | None = None
     awaited: tuple[str, Prompts] | None = None
@@ -70,6 +73,10 @@ class Workspace:
         self.history = []
         self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
+
+    def forget_link(self) -> None:
+        """The next link is followed, also where it is the one that was followed last."""
+        self.restored_run = self.failed_link = None
 
     def take_dtype(self, dtype: str) -> None:
         """Another number type than the one chosen in the sidebar."""

@@ -5,11 +5,16 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from samkit.errors import StoreError
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.ui.runs.state import FILES_FOLDER, IN_USE, RunFiles
 
@@ -30,6 +35,12 @@ def temporary(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
+@dataclass(eq=False)
+class Fetched:
+    path: Path
+    record: dict
+
+
 class Store:
     """Runs of some bytes each, whatever their run.json says of its files."""
 
@@ -38,7 +49,7 @@ class Store:
     def load(self, run_id: str, folder: Path):
         folder.mkdir(parents=True)
         (folder / "a.png").write_bytes(bytes(1000))
-        return SimpleNamespace(path=folder, record={"files": {"a.png": {"bytes": -5}}})
+        return Fetched(folder, {"files": {"a.png": {"bytes": -5}}})
 
 
 def run(number: int):
@@ -50,7 +61,60 @@ def test_the_bound_is_of_the_bytes_on_the_disk():
     for number in range(30):
         assert files.open(Store(), run(number)).path.is_dir()
     left = [folder for folder in files._folder.iterdir() if folder.is_dir()]
-    assert len(left) == MAX_COMPARED + 2 and files.open(Store(), run(29)).path in left
+    assert len(left) == MAX_COMPARED + 2 and files.open(Store(), run(29)).path.parent in left
+
+
+def test_a_folder_that_is_in_use_stays_until_it_is_not():
+    files = RunFiles(limit_bytes=0)
+    shown = files.open(Store(), run(0))
+    for number in range(1, MAX_COMPARED + 3):
+        files.open(Store(), run(number))
+    fetched_again = files.open(Store(), run(0))
+    assert fetched_again is not shown, "it was dropped"
+    assert (shown.path / "a.png").is_file() and (fetched_again.path / "a.png").is_file()
+    folder = shown.path
+    del shown
+    assert not folder.exists() and (fetched_again.path / "a.png").is_file()
+
+
+def test_after_a_fetch_that_failed_one_at_a_time_tries_again():
+    """Two who waited and one who came later all get the same run, whole."""
+    begun, fail, waiting = threading.Event(), threading.Event(), threading.Semaphore(0)
+    at_once, most, calls, counting = 0, 0, 0, threading.Lock()
+
+    class Failing(Store):
+        def load(self, run_id: str, folder: Path):
+            nonlocal at_once, most, calls
+            with counting:
+                calls += 1
+                first, at_once = calls == 1, at_once + 1
+                most = max(most, at_once)
+            try:
+                if first:
+                    begun.set()
+                    fail.wait(30)
+                    raise StoreError("It does not answer.")
+                waiting.release()
+                # Long enough for anybody who is not kept out to come in.
+                time.sleep(0.3)
+                return super().load(run_id, folder)
+            finally:
+                with counting:
+                    at_once -= 1
+
+    files, store = RunFiles(), Failing()
+    with ThreadPoolExecutor(4) as pool:
+        failed = pool.submit(files.open, store, run(0))
+        begun.wait(30)
+        waiters = [pool.submit(files.open, store, run(0)) for _ in range(2)]
+        time.sleep(0.1)  # Both wait; where one of them comes later, that is the late one's case.
+        fail.set()
+        waiting.acquire(timeout=30)
+        late = pool.submit(files.open, store, run(0))
+        bundles = [future.result(30) for future in (*waiters, late)]
+    assert isinstance(failed.exception(), StoreError)
+    assert (most, calls) == (1, 2) and all(bundle is bundles[0] for bundle in bundles)
+    assert (bundles[0].path / "a.png").is_file() and not files._fetching
 
 
 def test_the_folder_goes_with_the_process(tmp_path):

@@ -182,9 +182,11 @@ class MemoryBank:
         """Write a safetensors file: maps and pointers as tensors, everything else as JSON in its metadata."""
         record, tensors = self._contents()
         tensors = tensors or {"empty": torch.zeros(1)}
+        # One memory may be there several times, and the format stores no tensors that share their bytes.
+        own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
         try:
             save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
+                own,
                 str(path),
                 metadata={FORMAT: json.dumps(record, sort_keys=True)},
             )

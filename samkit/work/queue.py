@@ -141,13 +141,11 @@ class BackgroundJob(Generic[RunT]):
         self._inner.stop.set()
 
     def resume(self) -> None:
-        if not self._inner.busy:
-            self._inner.start(finish=False)
+        self._inner.start(finish=False)
 
     def finish_here(self) -> None:
         """Make the result of what was done up to this step. For a paused run."""
-        if not self._inner.busy:
-            self._inner.start(finish=True)
+        self._inner.start(finish=True)
 
 
 class _Inner(Generic[RunT]):
@@ -167,36 +165,42 @@ class _Inner(Generic[RunT]):
         self.error = self.line = ""
         self.stop = threading.Event()
         self.busy = False
+        self._lock = threading.Lock()
+        """Held where `state` and `busy` change together: whoever sees a job at rest can start it."""
 
     def start(self, finish: bool) -> None:
-        self.busy = True
-        self.stop.clear()
-        self.state, self.line = WAITING, "Waiting for another run to end"
+        """Nothing happens while a thread is at work."""
+        with self._lock:
+            if self.busy:
+                return
+            self.busy = True
+            self.stop.clear()
+            self.state, self.line = WAITING, "Waiting for another run to end"
         thread = threading.Thread(target=self._work, args=(finish,), name="background-job", daemon=True)
         thread.start()
         _working[thread] = self.stop
 
     def _work(self, finish: bool) -> None:
+        end = FAILED
         try:
             with self.queue.turn(self.stop) as mine:
-                if not mine:
-                    self.state = PAUSED
-                    return
-                _step_back()
-                self._advance(finish)
+                if mine:
+                    _step_back()
+                end = self._advance(finish) if mine else PAUSED
         except SamkitError as error:
-            self.error, self.state = str(error), FAILED
+            self.error = str(error)
         except Exception as error:
             _log.exception("unexpected error in a background job")
             self.error = (
                 f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What "
                 "was done is kept."
             )
-            self.state = FAILED
         finally:
-            self.busy = False
+            with self._lock:
+                self.state, self.busy = end, False
 
-    def _advance(self, finish: bool) -> None:
+    def _advance(self, finish: bool) -> State:
+        """Work until the end or a pause; the state in which the job is then."""
         self.state = RUNNING
         if self.run is None:
             self.line = self.preparing
@@ -208,11 +212,10 @@ class _Inner(Generic[RunT]):
                 if self.stop.is_set():
                     break
             if not self.run.finished:
-                self.state = PAUSED
-                return
+                return PAUSED
         self.state = WRITING
         self.result = self.run.result(self.open_lab(self._report))
-        self.state = DONE
+        return DONE
 
     def _report(self, share: float, line: str) -> None:
         self.line = line

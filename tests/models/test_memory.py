@@ -104,6 +104,15 @@ def test_prompts_ahead_lend_their_map_but_no_pointer():
     assert [share for _, share in bank.pointers()] == [3 / 15, 0.0]
 
 
+def test_a_memory_that_is_there_twice_is_saved_twice(tmp_path):
+    bank, twice = MemoryBank(), memory(3)
+    for _ in range(2):
+        bank.add_prompt(twice, prior=True)
+    bank.save(tmp_path / "twice.safetensors")
+    loaded = MemoryBank.load(tmp_path / "twice.safetensors")
+    assert loaded.sha256 == bank.sha256 and len(loaded.prompts) == 2
+
+
 def test_limits_of_zero_forget_everything_but_prompts():
     bank = MemoryBank(max_frames=0, max_pointers=0)
     bank.add_prompt(memory(0))

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from contextlib import contextmanager
 
 from samkit.errors import PictureError
 from samkit.work.lab import Lab
@@ -86,6 +87,38 @@ def test_a_job_pauses_goes_on_and_finishes_early():
     job.finish_here()
     wait_for(job, "done")
     assert job.result == list(range(run.done))
+
+
+class Telling(JobQueue):
+    """Tells that a job's turn is over before the job knows that it is."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.over, self.go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def turn(self, stop):
+        with super().turn(stop) as mine:
+            yield mine
+        self.over.set()
+        self.go_on.wait(60)
+
+
+def test_a_job_that_is_seen_to_be_paused_can_be_gone_on_with():
+    """However late its thread ends."""
+    run, queue = Run(), Telling()
+    job = background_job(lambda: run, queue)
+    wait_for(job, "running")
+    job.pause()
+    run.gate.set()
+    assert queue.over.wait(60)
+    if job.state == "paused":
+        job.resume()
+        assert job.active
+    queue.go_on.set()
+    wait_for(job, "paused", "done")
+    job.resume()
+    wait_for(job, "done")
 
 
 def test_jobs_take_turns_and_one_that_waits_can_be_stopped():

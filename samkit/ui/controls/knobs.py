@@ -36,6 +36,10 @@ class Panel:
     def info(self, name: str) -> ParamInfo:
         return param_info(self.params, name)
 
+    def value(self, name: str) -> Any:
+        """Where the knob of a parameter stands, at the parameter's default as long as nobody has moved it."""
+        return self.values.get(name, self.info(name).default)
+
 
 class Knob(ABC):
     """One control, which makes one parameter or several."""

@@ -52,12 +52,12 @@ ABOUT = About(
 
 
 def _levels(panel: Panel) -> range:
-    return range(level_count(panel.model, panel.values.get("features", "projected")))
+    return range(level_count(panel.model, panel.value("features")))
 
 
 def _level_text(panel: Panel) -> Any:
     info = panel.model.info
-    strides = STRIDES.get((info.family, panel.values.get("features", "projected")), (info.patch_size,))
+    strides = STRIDES.get((info.family, panel.value("features")), (info.patch_size,))
     return lambda level: f"{level} · 1/{strides[level]} of the side"
 
 

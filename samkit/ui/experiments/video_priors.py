@@ -45,12 +45,12 @@ def _last_frame(panel: Panel) -> int:
 
 def _frames_ahead(panel: Panel) -> int:
     """How many frames there are from the start on, in the direction that the run takes."""
-    start = panel.values.get("start", 0)
-    return start + 1 if panel.values.get("backwards") else _last_frame(panel) + 1 - start
+    start = panel.value("start")
+    return start + 1 if panel.value("backwards") else _last_frame(panel) + 1 - start
 
 
 def _forgets(panel: Panel) -> bool:
-    return not panel.values.get("remember", True)
+    return not panel.value("remember")
 
 
 KNOBS = (

@@ -38,6 +38,8 @@ from samkit.work.queue import PAUSED, BackgroundJob
 
 COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
+SWEPT = ("sweep_stage", "sweep_sizes")
+"""The parameters that say what is swept."""
 POLL_S = 0.5
 _JOB = "samkit.window_sweep"
 OPENED = "opened"
@@ -101,15 +103,15 @@ class Sweep(Knob):
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         knobs = panel.values
-        scene = swept_scene(panel, knobs.get("repeats", 1))
+        scene = swept_scene(panel, panel.value("repeats"))
         if knobs.get("sweep_of") == OPENED:
             knobs.keep("sweep_of", scene)
         if knobs.get("sweep_of") != scene:
-            return {"sweep_stage": 0, "sweep_sizes": ()}
-        return {"sweep_stage": knobs.get("sweep_stage", 0), "sweep_sizes": knobs.get("sweep_sizes", ())}
+            return {name: panel.info(name).default for name in SWEPT}
+        return {name: panel.value(name) for name in SWEPT}
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        values = {name: params[name] for name in ("sweep_stage", "sweep_sizes")}
+        values = {name: params[name] for name in SWEPT}
         return values | {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
 
 

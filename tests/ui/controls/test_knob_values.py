@@ -81,3 +81,19 @@ def test_a_value_whose_text_changes_is_told_to_the_browser_again(app):
     assert app.select_slider[0].proto.set_value, "by its new text, for the browser knows the old one"
     app.run()
     assert not app.select_slider[0].proto.set_value, "and once"
+
+
+def test_a_knob_that_nobody_has_moved_stands_at_its_parameters_default():
+    from samkit.experiments.inputs import Inputs
+    from samkit.experiments.mask_stability import Params
+    from samkit.ui.controls.knob_values import KnobValues
+    from samkit.ui.controls.knobs import Panel
+    from samkit.ui.state.workspace import Workspace
+
+    knobs = KnobValues(Workspace(), "mask-stability")
+    panel = Panel(knobs, Params, None, Inputs())
+    assert {name: panel.value(name) for name in Params.model_fields} == dict(Params())
+    knobs.keep("jitter_copies", 7)
+    assert panel.value("jitter_copies") == 7
+    with pytest.raises(KeyError):
+        panel.value("no_such_parameter")

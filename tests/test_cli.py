@@ -295,7 +295,7 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert outcome["identical"] is False
     assert outcome["mask_differences"] == ["mask_2 differs in 7 of 12600 pixels."]
     assert outcome["metric_differences"] == {"predicted_iou": [0.5, kept[0]["metrics"]["predicted_iou"]]}
-    assert outcome["surroundings"] == [f"Another torch: 1.0 then, {read_bundle(kept[1]).record.torch} in the replay."]
+    assert outcome["surroundings"] == [f"Different torch: 1.0 when kept, {read_bundle(kept[1]).record.torch} now."]
     plain = samkit("replay", changed, "--model", small_model, expect=1).stdout
     assert (
         "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou; all " in plain

@@ -16,6 +16,7 @@ from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
 from samkit.tracking.bundle.record import RunRecord
 from samkit.tracking.store.tags import shown_mask
 
+AS_COMPUTED = ", as computed"
 MIN_COMPARED, MAX_COMPARED = 2, 12
 COLORS = (
     (230, 85, 13), (31, 119, 180), (44, 160, 44), (214, 39, 140), (148, 103, 189), (188, 189, 34),
@@ -91,8 +92,12 @@ class Comparison:
 
     @property
     def conditions(self) -> tuple[Row, ...]:
-        """All by which runs can differ but what was measured: circumstances, parameters and facts."""
-        return (*self.circumstances, *self.params, *self.facts)
+        """All by which runs can differ but what was measured: circumstances, parameters and facts. A fact that is
+        called like a parameter, such as the mask that the model chose, says so.
+        """
+        named = {row.name for row in self.params}
+        facts = [replace(row, name=f"{row.name}{AS_COMPUTED}") if row.name in named else row for row in self.facts]
+        return (*self.circumstances, *self.params, *facts)
 
     @cached_property
     def mask_names(self) -> tuple[str, ...]:

@@ -218,7 +218,7 @@ def test_semantic_similarity(page, app_url, home, tmp_path, model):
     page.locator(f".st-key-try_{SIMILARITY} button:visible").click()
     page.locator('img[alt="A mask for each region"]').wait_for()
     page.keyboard.press("Escape")
-    page.get_by_text("the picture shows 24 of a kind").wait_for()
+    page.get_by_text("24 objects in the picture").wait_for()
     press_keys(page, SIMILARITY, "level", "ArrowRight")
     press_keys(page, SIMILARITY, "threshold", "ArrowLeft", "ArrowLeft")
     choose(page, SIMILARITY, "view", "Similarity")

@@ -222,7 +222,7 @@ def test_a_model_is_found_by_hash_then_by_name_and_never_by_a_path(tmp_path, mon
 
 def test_a_zip_of_several_runs_or_of_none_is_a_sentence(bundle, tmp_path):
     several = export_runs([bundle, made_up_bundle(tmp_path / "second", 1)], tmp_path / "many.zip")
-    with pytest.raises(BadInput, match=r"^many.zip holds 2 runs.*runs import .*export that one alone"):
+    with pytest.raises(BadInput, match=r"^many.zip holds 2 runs.*runs import .*export that run alone"):
         open_run(str(several), tmp_path / "unpacked")
     with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
         archive.writestr("readme.txt", "no run")

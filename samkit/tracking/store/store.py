@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,11 +40,12 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class KeptRun:
-    """url: the run's page where the store has a web server, else None."""
+    """url: the run's page where the store has a web server, else None. existed: it was in the store already, whole."""
 
     run_id: str
     experiment_id: str
     url: str | None
+    existed: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class RunStore:
         with store_errors(self.uri, "did not take it"), run_lock(self.uri, bundle.run_uuid):
             run, begun = self._find_or_begin(bundle)
             if run.info.status == "FINISHED":
-                return self._kept(run)
+                return replace(self._kept(run), existed=run.info.lifecycle_stage != "deleted")
             try:
                 self._log(run.info.run_id, bundle)
             except Exception:

@@ -6,6 +6,7 @@ header is one fragment, so a click or a knob reruns that and nothing else.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,8 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, draw_knobs
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.memory_models import can_follow, offer_models
-from samkit.ui.controls.sidebar import ENCODING_KNOBS, sidebar_bottom, sidebar_is_old, sidebar_top
+from samkit.ui.controls.model_picker import model_picker
+from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.models import shared_model
@@ -39,36 +41,37 @@ def show_page(page: ExperimentPage) -> None:
         knobs.forget_run()
         page.try_it(work, knobs)
 
+    work.dialog_open = False
     page_header(page, try_it)
     with sentences():
+        sidebar = draw_sidebar()
         page.table.refresh(work, knobs)
         if restore_from_link(page, work, knobs):
-            _below_header(page, work, knobs)
-    with sentences():
-        sidebar_bottom()
+            _below_header(page, work, knobs, sidebar)
 
 
-def _below_header(page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
+def _below_header(page: ExperimentPage, work: Workspace, knobs: KnobValues, sidebar: Sidebar) -> None:
     """The model, and the bench with it; where the model can't do what the page is about, those that can."""
     takes_picture = page.table.takes_picture
-    sidebar_top(work, takes_dtype=takes_picture)
+    with sidebar.model:
+        model_picker(work, takes_dtype=takes_picture)
     load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
     with st.spinner(f"Loading {work.model_ref}", show_time=True):
         model = load(work.model_ref)
     if page.table.needs_memory and not can_follow(model):
         offer_models(work, model, page.table.needs_memory)
     else:
-        _bench(page, work, knobs, Visit(page, work, knobs, model, load))
+        _bench(Visit(page, work, knobs, model, load, sidebar))
 
 
-def _bench(page: ExperimentPage, work: Workspace, knobs: KnobValues, visit: Visit) -> None:
+def _bench(visit: Visit) -> None:
     """The encoding's knobs at the side, and the fragment with everything else."""
-    if page.table.takes_picture:
-        with st.sidebar:
+    if visit.page.table.takes_picture:
+        with visit.sidebar.encoding:
             st.divider()
             encoding = draw_knobs(ENCODING_KNOBS, _panel(visit))
-        visit = Visit(page, work, knobs, visit.model, visit.load, encoding)
-    page.table.begin(visit)
+        visit = replace(visit, encoding=encoding)
+    visit.page.table.begin(visit)
     with st.container(key="workbench"):
         _workbench(visit)
 
@@ -104,8 +107,7 @@ def _workbench(visit: Visit) -> None:
             draw_main(scene)
         draw_tabs(scene)
         keep_bar(scene)
-        if sidebar_is_old():
-            st.rerun()
+        visit.sidebar.show_cache()
 
 
 def draw_main(scene: Scene) -> None:

@@ -18,6 +18,8 @@ from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.command_line import command_line
 from samkit.work.execute import write
+from samkit.work.sources import SAMPLE_PREFIX
+from samkit.work.spec import RunSpec
 
 PATIENCE_S = 8
 """A store that takes longer gets the run while the visitor goes on."""
@@ -44,8 +46,7 @@ def keep_bar(scene: Scene) -> None:
         shortcut="Ctrl+S",
     )
     with places[3].popover("Copy command", icon=":material/terminal:", width="stretch"):
-        st.caption("Produces the same run without a browser.")
-        st.code(command_line(side.computed.spec), language="bash", wrap_lines=True)
+        _command(side.computed.spec)
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):
@@ -54,6 +55,17 @@ def keep_bar(scene: Scene) -> None:
     if last is not None:
         name, outcome = last
         _last_kept(page, name, outcome)
+
+
+def _command(spec: RunSpec) -> None:
+    """The command, and which of its words stand for files that only the visitor has."""
+    st.caption("Produces the same run without a browser.")
+    st.code(command_line(spec), language="bash", wrap_lines=True)
+    pictures = (spec.image, spec.image_b, spec.video)
+    uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}
+    if uploaded:
+        names = " and ".join(f"`{name}`" for name in sorted(uploaded))
+        st.caption(f"You uploaded {names}: put the path on your machine in its place.")
 
 
 def _keep(scene: Scene, side: Side, name: str, note: str) -> None:

@@ -49,6 +49,7 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
     st.markdown(f"**{model_name(work.model_ref)}**")
     st.caption(model_line(work.model_ref))
     if st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model"):
+        work.dialog_open = True
         _model_dialog(work)
     device, dtype = st.columns(2, gap="small")
     work.device = device.selectbox(
@@ -69,7 +70,7 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
     )
 
 
-@st.dialog("Choose a model", width="large")
+@st.dialog("Choose a model", width="large", on_dismiss="rerun")
 def _model_dialog(work: Workspace) -> None:
     ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     entries = catalogue()

@@ -30,11 +30,12 @@ def picture_picker(work: Workspace, key: str = "change_picture") -> None:
         if st.button(
             "Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"
         ):
+            work.dialog_open = True
             _picture_dialog(work)
         st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
 
 
-@st.dialog("Choose a picture", width="large")
+@st.dialog("Choose a picture", width="large", on_dismiss="rerun")
 def _picture_dialog(work: Workspace) -> None:
     kind = st.segmented_control(
         "Choose from",

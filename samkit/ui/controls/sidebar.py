@@ -1,16 +1,15 @@
 """What stands at the side of every experiment page: model, encoding, cache, store."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from samkit.tracking.store.spool import Spool
 from samkit.ui.controls.knobs import Choice, Knob, Panel
-from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.state.labs import encoding_memory, limit_mb, part_memory
 from samkit.ui.state.store_state import store_panel
-from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
 
 FIT_HELP = (
@@ -19,28 +18,49 @@ FIT_HELP = (
 )
 SMALLEST_SIDE = 32
 SIDE_HELP = "Longest side of the picture that the encoder sees"
-_DRAWN = "samkit.sidebar"
 
 
-def _counts() -> tuple[int, int, int]:
-    """What the meters at the bottom say: bytes of encodings, of one that was too large, and runs in the spool."""
-    state = encoding_memory().state()
-    return state.used, state.too_large, len(Spool().waiting())
-
-
-def sidebar_is_old() -> bool:
-    """Whether the meters say something else than they should: a fragment's rerun does not draw the sidebar. False while
-    it is being drawn.
+@dataclass(frozen=True)
+class Sidebar:
+    """Places at the side, from top to bottom. The meters hold no widgets, so that a fragment's rerun can draw them anew
+    without a rerun of the page, which would close an open dialog.
     """
-    drawn = st.session_state.get(_DRAWN)
-    return drawn is not None and drawn != _counts()
+
+    model: DeltaGenerator
+    encoding: DeltaGenerator
+    meter: DeltaGenerator
+    complaints: DeltaGenerator
+
+    def show_cache(self) -> None:
+        """How full the cache of encodings is."""
+        state = encoding_memory().state()
+        self.meter.progress(
+            min(1.0, state.used / state.limit),
+            text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}",
+        )
+        sentences = [limit_mb()[1]] if limit_mb()[1] else []
+        if state.too_large:
+            sentences.append(
+                f"The last encoding takes {format_bytes(state.too_large)}, more than the whole cache may hold, so "
+                "every change encodes again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB."
+            )
+        self.complaints.caption(" ".join(f":orange[{sentence}]" for sentence in sentences))
 
 
-def sidebar_top(work: Workspace, takes_dtype: bool = True) -> None:
-    """The model; drawn first, because everything else needs it."""
-    st.session_state[_DRAWN] = None
+def draw_sidebar() -> Sidebar:
+    """The cache and the store, and places for the model and the encoding above them."""
     with st.sidebar:
-        model_picker(work, takes_dtype)
+        model, encoding = st.container(), st.container()
+        st.divider()
+        meter = st.empty()
+        st.button(
+            "Clear the cache", icon=":material/mop:", key="clear_cache", on_click=_forget_everything, width="stretch"
+        )
+        sidebar = Sidebar(model, encoding, meter, st.empty())
+        sidebar.show_cache()
+        st.divider()
+        store_panel()
+    return sidebar
 
 
 def _forget_everything() -> None:
@@ -71,33 +91,3 @@ class EncodingSide(Knob):
 
 
 ENCODING_KNOBS: tuple[Knob, ...] = (EncodingSide(), Choice("fit", "Fit", FIT_HELP))
-
-
-def sidebar_bottom() -> None:
-    """Cache meter and store."""
-    with st.sidebar:
-        st.divider()
-        cache = encoding_memory()
-        state = cache.state()
-        st.progress(
-            min(1.0, state.used / state.limit),
-            text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}",
-        )
-        st.button(
-            "Clear the cache",
-            icon=":material/mop:",
-            key="clear_cache",
-            on_click=_forget_everything,
-            disabled=not state.entries,
-            width="stretch",
-        )
-        if state.too_large:
-            st.caption(
-                f":orange[The last encoding takes {format_bytes(state.too_large)}, more than the whole cache may hold, "
-                "so every change encodes again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB.]"
-            )
-        if complaint := limit_mb()[1]:
-            st.caption(f":orange[{complaint}]")
-        st.divider()
-        store_panel()
-    st.session_state[_DRAWN] = _counts()

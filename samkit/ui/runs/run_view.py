@@ -29,11 +29,15 @@ from samkit.tracking.store.search import neighbours
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.tracking.store.tags import MAX_TAG_CHARACTERS, NOTE, shown_mask, user_tags
 from samkit.ui.bench.kept_figures import kept_figure
-from samkit.ui.parts import style
+from samkit.ui.parts import style, tables
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+<<<<<<< HEAD
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
+=======
+from samkit.ui.runs.replay_panel import replay_button, replay_outcome
+>>>>>>> words
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
@@ -240,7 +244,7 @@ def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
         tabs["Tables"] = lambda: _tables(bundle)
     return tabs | {
         "Files": lambda: _files(bundle),
-        "Timings": lambda: timings_table(bundle.record.timings),
+        "Timings": lambda: tables.timings_table(bundle.record.timings),
         "run.json": lambda: st.json(_short_document(bundle), expanded=1),
     }
 

@@ -73,9 +73,9 @@ def import_panel() -> None:
         for sentence in dict.fromkeys(outcome.sentence for outcome in outcomes if not outcome.run):
             st.warning(sentence)
         if kept:
-            st.success(
-                f"{len(kept)} imported. Runs that were already here were skipped.", icon=":material/check_circle:"
-            )
+            existed = sum(outcome.run.existed for outcome in outcomes if outcome.run)
+            skipped = f", {existed} already here" if existed else ""
+            st.success(f"{len(kept) - existed} imported{skipped}.", icon=":material/check_circle:")
         for name, run_id in kept[:20]:
             st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
 

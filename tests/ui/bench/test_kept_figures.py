@@ -41,7 +41,7 @@ def test_a_figure_is_small_and_comes_back(tmp_path):
 )
 def test_another_file_is_a_sentence(tmp_path, text):
     (tmp_path / "x.html").write_text(text)
-    with pytest.raises(BadInput, match="x.html is no figure"):
+    with pytest.raises(BadInput, match="x.html can't be shown here"):
         read_figure(tmp_path / "x.html")
 
 

@@ -23,7 +23,6 @@ from samkit.ui.controls.memories import load_bank_file, record_mask_file, record
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.controls.prompt_editor import prompt_editor
 from samkit.ui.controls.running_film import running_film
-from samkit.ui.controls.sidebar import sidebar_is_old
 from samkit.ui.parts.edge import sentences
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.process_memory import process_memory_line
@@ -146,8 +145,9 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
                 record_mask_file(work, table)
                 load_bank_file(table, visit.model)
             recorded_memories(table)
+        visit.sidebar.show_cache()
         remembered = len(table.recorded), table.bank is not None
-        if sidebar_is_old() or st.session_state.get("samkit.recorded") != remembered:
+        if st.session_state.get("samkit.recorded") != remembered:
             # The film's part of the page is another fragment.
             st.session_state["samkit.recorded"] = remembered
             st.rerun()

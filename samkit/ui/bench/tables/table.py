@@ -15,6 +15,7 @@ from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.results import shown_result
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import adapt_knobs
+from samkit.ui.controls.sidebar import Sidebar
 from samkit.ui.state.workspace import Workspace
 
 
@@ -30,6 +31,7 @@ class Visit:
     knobs: KnobValues
     model: SamModel
     load: Callable[[str], SamModel]
+    sidebar: Sidebar
     encoding: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -200,19 +200,24 @@ class FilmRun:
         return len(self.rows)
 
     @property
+    def total(self) -> int:
+        """Frames to be segmented."""
+        return len(self.order)
+
+    @property
     def finished(self) -> bool:
-        return self.done == len(self.order)
+        return self.done == self.total
 
     def seconds_left(self) -> float | None:
         """At the pace of the last frames; None before there is one."""
         pace = [row["ms"] for row in self.rows[-10:]]
-        return float(np.mean(pace)) / 1000 * (len(self.order) - self.done) if pace else None
+        return float(np.mean(pace)) / 1000 * (self.total - self.done) if pace else None
 
     @property
     def line(self) -> str:
         """How far the run is, for a person."""
         left = self.seconds_left()
-        return f"Frame {self.done} of {len(self.order)}" + (
+        return f"Frame {self.done} of {self.total}" + (
             f", {left:.0f} s left" if left is not None and not self.finished else ""
         )
 
@@ -359,7 +364,7 @@ def segment_film(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike
     """Every frame of a run. A step that a lab recalls."""
     film = FilmRun(model, inputs, params, lab)
     for _ in film.steps():
-        lab.report(film.done / len(film.order), film.line)
+        lab.report(film.done / film.total, film.line)
     return SegmentedFilm(tuple(film.rows), tuple(film.masks), tuple(film.candidates))
 
 

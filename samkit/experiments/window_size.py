@@ -179,7 +179,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     if params.sweep_sizes:
         sweep = WindowSweep(model, inputs, params, lab)
         for _ in sweep.steps():
-            lab.report(0.7 + 0.3 * sweep.done / len(params.sweep_sizes), sweep.line)
+            lab.report(0.7 + 0.3 * sweep.done / sweep.total, sweep.line)
         result = replace(result, tables={**result.tables, "sweep": sweep.rows})
     lab.report(1.0, "Done")
     return result
@@ -345,7 +345,7 @@ class WindowSweep:
 
     @property
     def finished(self) -> bool:
-        return len(self.rows) == len(self.params.sweep_sizes)
+        return self.done == self.total
 
     @property
     def done(self) -> int:
@@ -353,11 +353,16 @@ class WindowSweep:
         return len(self.rows)
 
     @property
+    def total(self) -> int:
+        """Sizes to be swept."""
+        return len(self.params.sweep_sizes)
+
+    @property
     def line(self) -> str:
         """What is being done, for a person."""
         if self.finished:
             return f"{self.done} window sizes"
-        return f"Window {self.params.sweep_sizes[self.done]}, {self.done + 1} of {len(self.params.sweep_sizes)}"
+        return f"Window {self.params.sweep_sizes[self.done]}, {self.done + 1} of {self.total}"
 
     def steps(self) -> Iterator[None]:
         """One encoding each. Goes on where it was stopped."""

@@ -9,10 +9,15 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from samkit.errors import SamkitError
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
+from samkit.work.spec import RunSpec
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +50,19 @@ def stop_all(patience_s: float = 10.0) -> None:
 
 
 class SteppedRun(Protocol):
-    """Work that can be stopped after each step, and gone on with later. done: steps made; line: what is being done, for
-    a person.
+    """Work that can be stopped after each step, and gone on with later.
+
+    done: steps that count made so far, of `total`; line: what is being done, for a person
     """
+
+    model: "SamModel"
+    inputs: Inputs
 
     @property
     def done(self) -> int: ...
+
+    @property
+    def total(self) -> int: ...
 
     @property
     def finished(self) -> bool: ...
@@ -90,6 +102,7 @@ class JobQueue:
 class BackgroundJob(Generic[RunT]):
     """One run that goes on in a thread of its own. It stops when nobody holds this any more.
 
+    spec:   what it was started with
     state:  one of the six above
     run:    None before it is made
     line:   what is being done, for a person
@@ -99,6 +112,7 @@ class BackgroundJob(Generic[RunT]):
 
     def __init__(
         self,
+        spec: RunSpec,
         make: Callable[[], RunT],
         queue: JobQueue,
         preparing: str,
@@ -107,6 +121,7 @@ class BackgroundJob(Generic[RunT]):
         """make: makes the run in the job's thread; it may take a while. preparing: what is being done meanwhile, for a
         person. open_lab: gives the lab in which the result is made, reporting to the progress it is handed.
         """
+        self.spec = spec
         self._inner = _Inner(make, queue, preparing, open_lab)
         # Whoever is gone leaves nobody to see the result: the job stops when its holder is forgotten.
         weakref.finalize(self, self._inner.stop.set)

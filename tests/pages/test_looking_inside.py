@@ -393,7 +393,7 @@ def swept(page: Page) -> None:
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         page.app.run()
-        job = page.app.session_state["samkit.window_sweep"]
+        job = page.app.session_state["samkit.sweep_table"].job
         if job is None or not job.active:
             page.check()
             return
@@ -406,14 +406,16 @@ def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
     page = Page(app, WINDOWS)
     page.turn("sweep_choice", "3")
     page.turn("sweep_every", True)
-    page.press("sweep_run")
-    job = page.app.session_state["samkit.window_sweep"]
+    page.press("run_sweep")
+    job = page.app.session_state["samkit.sweep_table"].job
     job.pause()
     while job.active:
         time.sleep(0.05)
     assert job.state == "paused" and job.run.done < 32
+    assert job.spec.params["sweep_stage"] == 3 and (job.spec.device, job.spec.dtype) == (page.work.device, "float32")
+    assert job.spec.model.sha256 == job.run.model.info.sha256 and job.spec.prompts == job.run.inputs.prompts
     swept(page)
-    page.press("sweep_resume")
+    page.press("resume_sweep")
     swept(page)
     swept(page)
     rows = page.result.tables["sweep"]
@@ -449,7 +451,7 @@ def turn_window_size(page: Page) -> None:
     page.turn("refine_edges", True)
     page.press(f"mask_button_{WINDOWS}_3")
     page.turn("sweep_choice", "3")
-    page.press("sweep_run")
+    page.press("run_sweep")
     swept(page)
     swept(page)
 
@@ -557,8 +559,8 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
     before, picture, ref = page.work.prompts, page.work.picture, page.work.model_ref
     words = change.__name__.replace("_", " ")
     page.turn("sweep_choice", "3")
-    page.press("sweep_run")
-    job = page.app.session_state["samkit.window_sweep"]
+    page.press("run_sweep")
+    job = page.app.session_state["samkit.sweep_table"].job
     if running:
         job.pause()
         while job.active:
@@ -567,7 +569,7 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
         page.app.run()
         page.check()
         assert f"The running sweep uses {words}, so it is not part of" in page.text()
-        page.press("sweep_resume")
+        page.press("resume_sweep")
     swept(page)
     if not running:
         swept(page)
@@ -598,19 +600,21 @@ def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_
 def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_models):
     app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
     page = Page(app, WINDOWS)
-    page.press("sweep_run")
+    page.press("run_sweep")
     swept(page)
     swept(page)
     page.press(f"keep_{WINDOWS}")
     run_id, kept = page.work.last_kept[WINDOWS][1].run.run_id, page.params
     other_prompts(page)
     page.app.run()
-    page.press("sweep_run")
+    page.press("run_sweep")
     page.app.query_params["run"] = run_id
     swept(page)
     swept(page)
     assert (
-        page.app.session_state["samkit.window_sweep"] is None and page.params == kept and "sweep" in page.result.tables
+        page.app.session_state["samkit.sweep_table"].job is None
+        and page.params == kept
+        and "sweep" in page.result.tables
     )
 
 

@@ -2,12 +2,15 @@
 opening again, models without a memory.
 """
 
+import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from samkit.experiments.inputs import Prior
 from samkit.media.film import masks_from_json
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
@@ -15,7 +18,7 @@ from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.work.replay import replay
 from tests.pages.app import new_app, page_path
-from tests.random_models import SMALL_SAM1, save_random_model
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
 PAGE = page_path("video_priors")
 KNOB = "knob_video-priors_"
@@ -180,6 +183,81 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coins"]
     assert knob(again, "count").value == 3 and table(again).video.name == "coin"
     table(again).drop_run()
+
+
+def is_noted(page) -> bool:
+    """Whether the page says that its run was made with something else."""
+    return any("were changed since this run" in caption.value for caption in page.caption)
+
+
+def run_short(page, frames: int = 2) -> None:
+    table(page).drop_run()
+    page.run()
+    short(page, frames)
+    press(page, "run_film")
+    wait_until_done(page)
+    assert not page.error and not page.exception
+
+
+def recipe(page) -> dict:
+    return json.loads(page.json[0].value)
+
+
+def test_a_finished_run_is_shown_and_kept_with_the_settings_it_was_made_with(page, tmp_path):
+    work = page.session_state["samkit.workspace"]
+    run_short(page)
+    before, model = recipe(page), table(page).job.run.model.info
+    assert not is_noted(page) and before["threads"] == table(page).job.result.threads and "dtype" not in before
+    work.take_dtype("bfloat16")
+    page.run()
+    assert is_noted(page) and recipe(page) == before
+    work.take_dtype("float32")
+    page.run()
+    assert not is_noted(page)
+    work.model_ref = str(save_random_model(tmp_path / "other.safetensors", SMALL_SAM2))
+    page.run()
+    assert is_noted(page) and recipe(page) == before
+    press(page, "keep_video-priors")
+    (run,) = RunStore().runs()
+    record = RunStore().load(run.run_id, tmp_path / "bundle").record
+    assert (record.model.sha256, record.model.ref) == (model.sha256, "nano-sam2") and record.dtype == "float32"
+
+
+def test_a_run_is_noted_when_its_memories_or_its_bank_are_others(page):
+    run_short(page)
+    first = table(page).recorded[0]
+    table(page).recorded.append(first)
+    page.run()
+    assert is_noted(page)
+    table(page).remove(1)
+    page.run()
+    assert not is_noted(page)
+    table(page).bank = table(page).job.run.first_bank
+    page.run()
+    assert is_noted(page)
+
+
+def test_a_picture_beside_a_bank_alone_has_no_part_in_the_run(page):
+    run_short(page)
+    bank = table(page).job.run.first_bank
+    table(page).recorded.clear()
+    table(page).bank = bank
+    run_short(page)
+    page.session_state["samkit.workspace"].show_picture(load_sample("chelsea"))
+    page.run()
+    assert not is_noted(page)
+
+
+@pytest.mark.parametrize("marked_by", ["prompts", "mask"])
+def test_the_same_memory_can_be_recorded_twice(page, marked_by):
+    coins, mask = load_sample("coins"), np.zeros(load_sample("coins").size, bool)
+    mask[20:60, 300:350] = True
+    prior = Prior(coins, mask=mask) if marked_by == "mask" else Prior(coins, Prompts(points=[(0.4, 0.4, 1)]))
+    table(page).recorded.clear()
+    for _ in range(2):
+        table(page).record(replace(prior, mask=prior.mask if prior.mask is None else prior.mask.copy()), mask)
+    run_short(page)
+    assert table(page).job.result.tables["memory_bank"][0]["memories"] == 2 and not is_noted(page)
 
 
 def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):

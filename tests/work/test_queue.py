@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from samkit.errors import PictureError
 from samkit.work.lab import Lab
 from samkit.work.queue import BackgroundJob, JobQueue, _step_back, stop_all
+from samkit.work.spec import Ref, RunSpec
 
 
 class Run:
@@ -39,7 +40,13 @@ class Run:
 
 
 def background_job(make, queue=None):
-    return BackgroundJob(make, queue or JobQueue(1), "Preparing", lambda progress: Lab(progress=progress))
+    return BackgroundJob(
+        RunSpec("video-priors", Ref("nano-sam2")),
+        make,
+        queue or JobQueue(1),
+        "Preparing",
+        lambda progress: Lab(progress=progress),
+    )
 
 
 def is_free(queue):

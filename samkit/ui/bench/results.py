@@ -10,6 +10,7 @@ from samkit.ui.bench.page import ExperimentPage
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed, compute, spec_of
+from samkit.work.spec import RunSpec
 
 if TYPE_CHECKING:
     from samkit.ui.bench.tables.table import Setup
@@ -36,15 +37,19 @@ class ProgressBar:
             self._place.empty()
 
 
+def shown_spec(page: ExperimentPage, work: Workspace, setup: "Setup", params: PlainParams) -> RunSpec:
+    """The run that the page asks for."""
+    return spec_of(
+        page.name, setup.model_ref, setup.model, setup.inputs, params, device=work.device, dtype=setup.model.dtype
+    )
+
+
 def shown_result(
     page: ExperimentPage, work: Workspace, setup: "Setup", params: PlainParams, place: DeltaGenerator
 ) -> Computed:
     """The run that is on the page, as far as it is remembered without computing anything. Progress shows in `place`."""
     bar = ProgressBar(place)
-    spec = spec_of(
-        page.name, setup.model_ref, setup.model, setup.inputs, params, device=work.device, dtype=setup.model.dtype
-    )
     try:
-        return compute(spec, page_lab(setup.model, setup.inputs, bar))
+        return compute(shown_spec(page, work, setup, params), page_lab(setup.model, setup.inputs, bar))
     finally:
         bar.clear()

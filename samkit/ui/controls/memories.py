@@ -64,9 +64,9 @@ def record_mask_file(work: Workspace, table: FilmTable) -> None:
         upload = st.file_uploader(
             "Mask of this picture, PNG: white is the object", type="png", key="mask_upload", max_upload_size=16
         )
-        if upload is None or st.session_state.get("samkit.mask_loaded") == upload.file_id:
+        if upload is None or table.mask_upload == upload.file_id:
             return
-        st.session_state["samkit.mask_loaded"] = upload.file_id
+        table.mask_upload = upload.file_id
         with sentences():
             mask, picture = mask_from_png(upload), work.picture
             if mask.shape != picture.size:
@@ -82,8 +82,8 @@ def load_bank_file(table: FilmTable, model: SamModel) -> None:
     """Memories that were saved earlier."""
     with st.popover("From a memory bank", icon=":material/memory:", help="A file that samkit saved"):
         upload = st.file_uploader("Memory bank", type="safetensors", key="bank_upload", max_upload_size=200)
-        if upload is not None and st.session_state.get("samkit.bank_loaded") != upload.file_id:
-            st.session_state["samkit.bank_loaded"] = upload.file_id
+        if upload is not None and table.bank_upload != upload.file_id:
+            table.bank_upload = upload.file_id
             with sentences():
                 table.bank = read_bank(upload.getvalue(), model)
                 st.rerun(scope="fragment")

@@ -1,4 +1,4 @@
-"""A film's run while it goes on, and all four masks of one of its frames."""
+"""All four masks of a frame, of a film's run that is done or goes on."""
 
 import streamlit as st
 
@@ -8,18 +8,13 @@ from samkit.media.rle import rle_to_mask
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
-from samkit.work.queue import FAILED, BackgroundJob
 
 THUMB_PX = (240, 240)
 
 
-def running_film(job: BackgroundJob) -> None:
-    """How far a run is, with its last frame and all four masks of it."""
-    run: FilmRun | None = job.run
-    st.progress(run.done / len(run.order) if run is not None else 0.0, text=job.line)
-    if job.state == FAILED:
-        st.error(job.error, icon=":material/error:")
-    if run is not None and run.rows:
+def last_frame(run: FilmRun) -> None:
+    """The frame that was segmented last, with all four masks."""
+    if run.rows:
         frame_masks(run, run.done - 1)
 
 

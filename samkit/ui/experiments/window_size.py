@@ -3,14 +3,14 @@ time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.params import build_params
+from samkit.experiments.params import PlainParams, build_params
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import (
     LOGIT_RANGE,
@@ -24,24 +24,21 @@ from samkit.experiments.window_size import (
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
+from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, map_view
-from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
 from samkit.ui.parts.tables import table_with_csv, three_decimals
-from samkit.ui.state.jobs import start_job
-from samkit.ui.state.labs import page_lab
+from samkit.ui.state.swept import SweepTable, sweep_table
 from samkit.ui.state.workspace import Workspace
-from samkit.work.queue import PAUSED, BackgroundJob
 
 COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
 SWEPT = ("sweep_stage", "sweep_sizes")
 """The parameters that say what is swept."""
-POLL_S = 0.5
-_JOB = "samkit.window_sweep"
+BUTTONS = Buttons("sweep", "Sweep", "Sweep", "Stop", "Show these")
 OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
 
@@ -212,19 +209,21 @@ def _default_window(rows: list[dict[str, Any]]) -> int | None:
 def draw_sweep(scene: Scene) -> None:
     """Start, follow and stop a sweep; then its chart and table."""
     knobs, result = scene.knobs, scene.result
-    job: BackgroundJob | None = st.session_state.get(_JOB)
+    table = sweep_table()
+    job = table.job
     shown = swept_scene(_panel(scene), result.params.repeats)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
-        _sweep_tools(scene, job)
-    if job is not None and job.result is None:
-        if other := differing(st.session_state[f"{_JOB}.scene"], shown):
+        _sweep_tools(scene, table)
+    swept = finished(job) if job is not None else None
+    if job is not None and swept is None:
+        if other := differing(table.scene, shown):
             st.warning(
                 f"The running sweep uses {other}, so it is not part of this run.",
                 icon=":material/difference:",
             )
-        _follow(job)
-    elif job is not None and not job.active:
-        _take(scene, job, "sweep" in result.tables and st.session_state[f"{_JOB}.scene"] != shown)
+        follow(job)
+    elif swept is not None:
+        _take(scene, table, swept.result.params)
     if "sweep" in result.tables:
         _draw_rows(result)
     elif job is None and knobs.get("sweep_sizes") and (other := differing(knobs.get("sweep_of"), shown)):
@@ -242,7 +241,7 @@ def _panel(scene: Scene) -> Panel:
     return Panel(scene.knobs, Params, scene.model, scene.inputs, encoding)
 
 
-def _sweep_tools(scene: Scene, job: BackgroundJob | None) -> None:
+def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     knobs, params = scene.knobs, scene.result.params
     stages = [ALL_STAGES, *map(str, range(1, STAGES + 1))]
     stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
@@ -251,73 +250,26 @@ def _sweep_tools(scene: Scene, job: BackgroundJob | None) -> None:
     sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
     swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes}
     values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
-    busy = job is not None and job.active
-    st.button(
-        "Sweep",
-        on_click=_start,
-        args=(scene, build_params(Params, values)),
-        icon=":material/play_arrow:",
-        type="primary",
-        key="sweep_run",
-        disabled=busy,
-    )
-    if job is None:
-        return
-    paused = job.state == PAUSED
-    done = job.run is not None and bool(job.run.done)
-    st.button("Stop", icon=":material/stop:", key="sweep_stop", disabled=not busy, on_click=job.pause)
-    st.button("Go on", icon=":material/resume:", key="sweep_resume", disabled=not paused, on_click=job.resume)
-    st.button(
-        "Show these",
-        on_click=job.finish_here,
-        icon=":material/done:",
-        key="sweep_finish",
-        disabled=not (paused and done),
-    )
+    draw_buttons(BUTTONS, table, _start, (scene, build_params(Params, values)))
 
 
 def _start(scene: Scene, params: Params) -> None:
-    model, inputs = scene.model, scene.inputs
-    st.session_state[f"{_JOB}.scene"] = swept_scene(_panel(scene), params.repeats)
-
-    def make() -> WindowSweep:
-        return WindowSweep(model, inputs, params, page_lab(model, inputs))
-
-    st.session_state[_JOB] = start_job(make, model, inputs, "Encoding")
+    """The same run as the page's, with a sweep in it."""
+    table = sweep_table()
+    table.scene = swept_scene(_panel(scene), params.repeats)
+    spec = replace(scene.side.computed.spec, params=params.model_dump(mode="json"), threads=None)
+    table.start(WindowSweep, spec, scene.model, scene.inputs, "Encoding")
 
 
-def _take(scene: Scene, job: BackgroundJob, outdated: bool) -> None:
+def _take(scene: Scene, table: SweepTable, swept: PlainParams) -> None:
     """A finished sweep becomes the page's, and is part of its run as long as that is of the same picture, prompts and
-    settings.
-
-    outdated: the page shows a sweep of its own run, a kept one that was opened meanwhile, and this one is of another
+    settings. Not so where the page shows a sweep of its own run, a kept one that was opened meanwhile, and this one is
+    of another.
     """
-    swept = job.result.params
-    st.session_state[_JOB] = None
-    if not outdated:
-        own = {"sweep_stage": swept.sweep_stage, "sweep_sizes": swept.sweep_sizes}
-        scene.knobs.set({"sweep_of": st.session_state[f"{_JOB}.scene"], **own})
+    table.drop_run()
+    if "sweep" not in scene.result.tables or table.scene == swept_scene(_panel(scene), scene.result.params.repeats):
+        scene.knobs.set({"sweep_of": table.scene} | {name: getattr(swept, name) for name in SWEPT})
     st.rerun()
-
-
-def _follow(job: BackgroundJob) -> None:
-    """Progress, drawn anew twice a second; the whole page when the job changes its state."""
-    state = job.state
-
-    @st.fragment(run_every=POLL_S if job.active else None)
-    def poll() -> None:
-        with sentences():
-            if job.error:
-                st.error(job.error, icon=":material/error:")
-                return
-            run = job.run
-            share = run.done / max(1, len(run.params.sweep_sizes)) if run else 0.0
-            line = f"Stopped after {run.done} sizes" if job.state == PAUSED and run else job.line
-            st.progress(min(1.0, share), text=line)
-        if job.state != state or job.result is not None:
-            st.rerun()
-
-    poll()
 
 
 def _draw_rows(result: Result[Any]) -> None:

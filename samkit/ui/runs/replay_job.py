@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.ui.state.jobs import job_queue, short_queue
 from samkit.ui.state.labs import page_lab
+from samkit.work.kept_run import spec_of_bundle
 from samkit.work.queue import BackgroundJob
 from samkit.work.replay import ReplayOutcome, replay
 
@@ -54,8 +56,10 @@ class _ReplayRun:
 
     bundle: Bundle
     model: "SamModel"
+    inputs: Inputs
     line: str = "Replaying"
     done: int = 0
+    total: int = 0
     finished: bool = True
 
     def steps(self) -> Iterator[object]:
@@ -73,8 +77,10 @@ class ReplayJob:
         of them.
         """
         self._watch = watch = _Watch()
+        inputs = bundle.inputs()
         self._job = BackgroundJob(
-            lambda: _ReplayRun(bundle, model),
+            spec_of_bundle(bundle, inputs),
+            lambda: _ReplayRun(bundle, model, inputs),
             job_queue() if bundle.record.video is not None else short_queue(),
             "Reading the run",
             lambda progress: watch.open_lab(model, progress),

@@ -32,12 +32,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style, tables
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
-<<<<<<< HEAD
-from samkit.ui.parts.tables import timings_table
 from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
-=======
-from samkit.ui.runs.replay_panel import replay_button, replay_outcome
->>>>>>> words
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip

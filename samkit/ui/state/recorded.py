@@ -1,6 +1,5 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from samkit.experiments.inputs import Inputs, Prior
+from samkit.experiments.video_priors import FilmRun
 from samkit.media.drawing import overlay
 from samkit.media.films import FileVideo, Video
 from samkit.media.pictures import Picture
@@ -17,13 +17,10 @@ from samkit.prompts import Prompts
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
 from samkit.ui.state.films import film_store, use_film
-from samkit.ui.state.jobs import start_job
-from samkit.work.queue import BackgroundJob
+from samkit.ui.state.jobs import JobHolder
 
 if TYPE_CHECKING:
-    from samkit.experiments.video_priors import FilmRun
     from samkit.models.memory_bank import MemoryBank
-    from samkit.models.sam import SamModel
 
 _KEY = "samkit.film_table"
 FIRST_FILM, FIRST_PICTURE = "coin", "coins"
@@ -40,20 +37,29 @@ class Recorded:
 
 
 @dataclass
-class FilmTable:
+class FilmTable(JobHolder[FilmRun]):
     """What lies on this visitor's table for films.
 
-    bank:    memories from a file
-    visited: whether the page was shown before
-    changed: whether the visitor has put another film here since the page last looked
+    bank:        memories from a file
+    visited:     whether the page was shown before
+    changed:     whether the visitor has put another film here since the page last looked
+    drawn:       (memories recorded, whether there is a bank) when the film's part of the page was last drawn
+    mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
     """
 
     video: Video
     recorded: list[Recorded] = field(default_factory=list)
     bank: "MemoryBank | None" = None
-    job: "BackgroundJob[FilmRun] | None" = None
     visited: bool = False
     changed: bool = False
+    drawn: tuple[int, bool] | None = None
+    mask_upload: str = ""
+    bank_upload: str = ""
+
+    @property
+    def remembered(self) -> tuple[int, bool]:
+        """(memories recorded, whether there is a bank)."""
+        return len(self.recorded), self.bank is not None
 
     def show_film(self, video: Video) -> None:
         """Another film. Memories stay; those of the film before become memories of pictures."""
@@ -86,15 +92,6 @@ class FilmTable:
 
     def forget_bank(self) -> None:
         self.bank = None
-
-    def start(self, make: "Callable[[], FilmRun]", model: "SamModel", inputs: Inputs) -> None:
-        self.drop_run()
-        self.job = start_job(make, model, inputs, "Recording the memories")
-
-    def drop_run(self) -> None:
-        if self.job is not None:
-            self.job.pause()
-        self.job = None
 
     def restore(self, inputs: Inputs) -> None:
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder

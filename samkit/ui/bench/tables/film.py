@@ -3,6 +3,7 @@ elsewhere.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,11 +11,11 @@ import streamlit as st
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
 from samkit.experiments.params import build_params
-from samkit.experiments.result import Result
 from samkit.experiments.video_priors import FilmRun, Params, record
 from samkit.media.samples import SAMPLES, load_sample
-from samkit.models.sam import SamModel
 from samkit.ui.bench.page import Scene, Side
+from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
+from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
 from samkit.ui.controls.film_picker import FRAME, film_frame, film_picker
 from samkit.ui.controls.knob_values import KnobValues
@@ -22,20 +23,21 @@ from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.controls.prompt_editor import prompt_editor
-from samkit.ui.controls.running_film import running_film
+from samkit.ui.controls.running_film import last_frame
 from samkit.ui.parts.edge import sentences
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.process_memory import process_memory_line
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
-from samkit.work.execute import Computed, spec_of
-from samkit.work.queue import PAUSED
+from samkit.work.queue import BackgroundJob
+from samkit.work.spec import RunSpec
 
 NO_PROMPT = "No prompt yet: click the object to follow, or drag a box around it."
-OLD_RUN = ":material/info: Memories or knobs have changed since this run: run again to see their effect."
+NO_MEMORY = "Record a memory first"
+OLD_RUN = ":material/info: Memories, knobs, film or model have changed since this run: run again to see their effect."
+BUTTONS = Buttons("film", "Run the film", "Run again", "Pause", "Finish here")
 OF_A_FILM = ("start", "some", "count", "backwards", "inspect", FRAME)
 """Knobs that mean something for one film only."""
-POLL_S = 1.0
 
 
 class Film(Table):
@@ -66,39 +68,35 @@ class Film(Table):
     def scene(self, visit: Visit, params: Mapping[str, Any], places: Places) -> Scene | None:
         table, (setup,) = film_table(), self.setups(visit)
         built = visit.knobs.params(Params, params)
+        present = shown_spec(visit.page, visit.work, setup, built)
         with places.main:
             film_frame(visit.work, table, visit.knobs)
-            _run_buttons(table, setup, built)
+            with st.container(horizontal=True, gap="small"):
+                draw_buttons(
+                    BUTTONS, table, _start, (table, setup, present), "" if any(table.remembered) else NO_MEMORY
+                )
             st.caption(process_memory_line(visit.model.device))
         job = table.job
         if job is None:
             return None
-        run = job.run
-        if job.result is None or run is None or job.active:
-            _running(table)
+        computed = finished(job)
+        if computed is None:
+            follow(job, last_frame)
             return None
-        if job.result.params != built or run.inputs.priors != setup.inputs.priors:
+        if not _is_of(job, present):
             st.caption(OLD_RUN)
-        side = Side("A", _computed(visit, setup, run.inputs, job.result))
-        return Scene(visit.page, visit.work, visit.knobs, (side,), run)
+        return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
         work.show_picture(inputs.picture, inputs.prompts)
 
 
-def _computed(visit: Visit, setup: Setup, inputs: Inputs, result: Result[Any]) -> Computed:
-    """The finished run. inputs: those it was started with."""
-    spec = spec_of(
-        visit.page.name,
-        setup.model_ref,
-        visit.model,
-        inputs,
-        result.params,
-        device=visit.work.device,
-        dtype=visit.model.dtype,
-    )
-    return Computed(spec, visit.model, inputs, result)
+def _is_of(job: BackgroundJob[FilmRun], present: RunSpec) -> bool:
+    """Whether the job was started with what the page shows. Beside a memory bank alone, the picture on the table has no
+    part in the run.
+    """
+    return job.spec.id == (present if present.priors else replace(present, image=job.spec.image)).id
 
 
 def _first_visit(visit: Visit, table: FilmTable) -> None:
@@ -113,11 +111,12 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
         work.show_picture(first, sample.prompts)
     params, prior = build_params(Params, visit.encoding), Prior(first, sample.prompts)
     table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1])
-    _start(table, visit.model, table.inputs(work.picture), params)
+    (setup,) = visit.page.table.setups(visit)
+    _start(table, setup, shown_spec(visit.page, work, setup, params))
 
 
-def _start(table: FilmTable, model: SamModel, inputs: Inputs, params: Params) -> None:
-    table.start(lambda: FilmRun(model, inputs, params, page_lab(model, inputs)), model, inputs)
+def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
+    table.start(FilmRun, spec, setup.model, setup.inputs, "Recording the memories")
 
 
 @st.fragment
@@ -146,10 +145,9 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
                 load_bank_file(table, visit.model)
             recorded_memories(table)
         visit.sidebar.show_cache()
-        remembered = len(table.recorded), table.bank is not None
-        if st.session_state.get("samkit.recorded") != remembered:
+        if table.drawn != table.remembered:
             # The film's part of the page is another fragment.
-            st.session_state["samkit.recorded"] = remembered
+            table.drawn = table.remembered
             st.rerun()
 
 
@@ -164,50 +162,3 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
     masks_panel(work.picture.rgb, masks, rows, chosen, visit.knobs, refined=False)
     return Prior(work.picture, work.prompts, chosen), masks[chosen]
-
-
-def _run_buttons(table: FilmTable, setup: Setup, params: Params) -> None:
-    job, ready = table.job, bool(table.recorded) or table.bank is not None
-    with st.container(horizontal=True, gap="small"):
-        st.button(
-            "Run the film" if job is None else "Run again",
-            icon=":material/play_arrow:",
-            type="primary",
-            key="run_film",
-            disabled=not ready or (job is not None and job.active),
-            help=None if ready else "Record a memory first",
-            on_click=_start,
-            args=(table, setup.model, setup.inputs, params),
-        )
-        if job is None:
-            return
-        paused = job.state == PAUSED
-        unfinished = job.run is None or not job.run.done
-        st.button("Pause", icon=":material/pause:", key="pause_film", disabled=not job.active, on_click=job.pause)
-        st.button("Go on", icon=":material/resume:", key="resume_film", disabled=not paused, on_click=job.resume)
-        st.button(
-            "Finish here",
-            on_click=job.finish_here,
-            icon=":material/stop:",
-            key="finish_film",
-            disabled=not paused or unfinished,
-        )
-        st.button(
-            "Cancel", on_click=table.drop_run, icon=":material/close:", key="cancel_film", help="Discard this run"
-        )
-
-
-def _running(table: FilmTable) -> None:
-    """A run that goes on, drawn anew every second; the whole page when it changes its state."""
-    job = table.job
-    assert job is not None
-    state = job.state
-
-    @st.fragment(run_every=POLL_S if job.active else None)
-    def poll() -> None:
-        with sentences():
-            running_film(job)
-        if job.state != state:
-            st.rerun()
-
-    poll()

@@ -1,0 +1,28 @@
+"""What a job in the background came to: the settings it was started with, and what the run says of itself."""
+
+from types import SimpleNamespace
+
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.result import Result
+from samkit.experiments.window_size import Params
+from samkit.ui.bench.queued_work import finished
+from samkit.work.execute import Computed
+from samkit.work.spec import Ref, RunSpec
+
+SPEC = RunSpec("window-size", Ref("nano-sam2"), {"sweep_sizes": [2, 4, 8]}, device="cpu", dtype="bfloat16")
+RESULT = Result("window-size", Params(sweep_sizes=(2, 4)), threads=3)
+RUN = SimpleNamespace(model="model", inputs=Inputs())
+
+
+def job(**state):
+    return SimpleNamespace(**({"spec": SPEC, "run": RUN, "result": RESULT, "active": False} | state))
+
+
+def test_a_finished_job_has_the_spec_it_was_started_with():
+    params = RESULT.params.model_dump(mode="json")
+    spec = RunSpec("window-size", Ref("nano-sam2"), params, device="cpu", dtype="bfloat16", threads=3)
+    assert finished(job()) == Computed(spec, "model", Inputs(), RESULT)
+
+
+def test_a_job_that_is_not_done_has_come_to_nothing_yet():
+    assert finished(job(run=None, result=None)) is finished(job(result=None)) is finished(job(active=True)) is None

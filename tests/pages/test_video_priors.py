@@ -187,7 +187,7 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
 
 def is_noted(page) -> bool:
     """Whether the page says that its run was made with something else."""
-    return any("were changed since this run" in caption.value for caption in page.caption)
+    return any("have changed since this run" in caption.value for caption in page.caption)
 
 
 def run_short(page, frames: int = 2) -> None:

@@ -12,7 +12,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.state.films import film_uploader, stored_film
 from samkit.ui.state.recorded import FilmTable
-from samkit.ui.state.workspace import Workspace
+from samkit.ui.state.workspace import Workspace, workspace
 from samkit.work.queue import BackgroundJob
 
 FILM_MAX_SIDE = 1280
@@ -27,6 +27,7 @@ def film_picker(table: FilmTable) -> None:
     video = table.video
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button("Film", icon=":material/movie:", key="change_film", help="Samples, or your own"):
+            workspace().dialog_open = True
             _film_dialog(table)
         height, width = video.size
         rate = f"{video.seconds:.1f} s at {video.fps:.3g} frames/s"
@@ -35,7 +36,7 @@ def film_picker(table: FilmTable) -> None:
         st.warning(video.warning, icon=":material/broken_image:")
 
 
-@st.dialog("Choose a film", width="large")
+@st.dialog("Choose a film", width="large", on_dismiss="rerun")
 def _film_dialog(table: FilmTable) -> None:
     upload = film_uploader("film_upload")
     if upload is not None:

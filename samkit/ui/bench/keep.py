@@ -16,8 +16,9 @@ from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.work.command_line import command_line
+from samkit.work.command_line import command_line, takes_bank_file
 from samkit.work.execute import write
+from samkit.work.sources import BANK_FILE
 
 PATIENCE_S = 8
 """A store that takes longer gets the run while the visitor goes on."""
@@ -45,6 +46,8 @@ def keep_bar(scene: Scene) -> None:
     )
     with places[3].popover("Copy command", icon=":material/terminal:", width="stretch"):
         st.caption("Makes the same run without a browser.")
+        if takes_bank_file(side.computed.spec):
+            st.caption(f"It starts from this run's memories: download “Memory bank” under Files first, {BANK_FILE}.")
         st.code(command_line(side.computed.spec), language="bash", wrap_lines=True)
     if pressed:
         with st.spinner("Keeping the run"):

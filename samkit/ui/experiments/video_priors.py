@@ -25,6 +25,7 @@ from samkit.ui.parts.figures import curves_figure
 from samkit.ui.parts.film_player import film_player
 from samkit.ui.state.recorded import film_table
 from samkit.ui.state.workspace import Workspace
+from samkit.work.sources import BANK_FILE
 
 ABOUT = About(
     idea="SAM v2 follows an object with a memory of the frames before. Here the first memories come from pictures "
@@ -142,8 +143,8 @@ def figures(result: Result[Any]) -> dict[str, go.Figure]:
 def draw_files(scene: Scene) -> None:
     """What came out, to take away."""
     st.caption(
-        "The memory bank holds the recorded memories: the copied command starts from it, and `samkit.MemoryBank.load` "
-        "reads it."
+        "The memory bank holds the recorded memories: a copied command that can't name them starts from it, and "
+        "`samkit.MemoryBank.load` reads it."
     )
     with st.container(horizontal=True, gap="small"):
         for label, icon, name, mime, make in _files(scene.result):
@@ -161,7 +162,7 @@ def _files(result: Result[Any]) -> tuple[tuple[str, str, str, str, Any], ...]:
         ("Masks, PNG", ":material/contrast:", "masks.zip", "application/zip", lambda: masks_zip(masks)),
         ("Masks, COCO RLE", ":material/data_object:", "masks.json", "application/json", lambda: masks),
         ("Table, JSON", ":material/table:", "frames.json", "application/json", lambda: json.dumps(frames)),
-        ("Memory bank", ":material/memory:", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
+        ("Memory bank", ":material/memory:", BANK_FILE, "application/octet-stream", bank.tobytes),
     )
 
 

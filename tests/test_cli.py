@@ -632,6 +632,9 @@ def test_a_film_is_run_with_prompts_a_mask_or_a_bank_and_replayed(small_model, p
         (["--video", "sample:coin", "--bank", "PICTURE", "--point", "0.5,0.5"], "can't be read as a memory bank"),
         (["--video", "sample:coin", "--image", "PICTURE", "--mask", "PICTURE"], "is not a mask"),
         (["--image", "PICTURE", "--mask", "PICTURE"], "give a film with --video too"),
+        (["--image", "PICTURE", "--video-side", "640"], "give a film with --video too"),
+        (["--video", "sample:coin", "--video-side", "641"], "an even number of pixels from 2 up, not 641"),
+        (["--video", "sample:coin", "--point", "0.5,0.5", "--video-side", "64"], "can't be shrunk to 64 pixels"),
         (["--video", "sample:coin", "--mask", "PICTURE", "--point", "0.5,0.5"], "not both"),
     ],
 )
@@ -648,6 +651,7 @@ INPUTS = {
     "--box": "0.1,0.1,0.5,0.5",
     "--prompts": "missing.json",
     "--video": "sample:coin",
+    "--video-side": "64",
     "--mask": "PICTURE",
     "--bank": "missing.safetensors",
 }

@@ -17,7 +17,7 @@ INPUT_OPTIONS = {
     "image": ("--image",),
     "image_b": ("--image-b",),
     "prompts": ("--point", "--box", "--prompts"),
-    "video": ("--video",),
+    "video": ("--video", "--video-side"),
     "priors": ("--mask",),
     "bank": ("--bank",),
 }
@@ -72,18 +72,23 @@ def _read_inputs(written: Written) -> dict[str, Any]:
     """The fields of a spec that refer to its inputs. Without a picture, prompts or mask are on the film's first
     frame; a bank or a mask needs a film.
     """
-    from samkit.work.sources import frame_text
+    from samkit.work.sources import frame_text, side_of
     from samkit.work.spec import Ref
 
-    image, film = written["--image"], written["--video"]
+    image = written["--image"]
+    film = Ref(written["--video"], side=written["--video-side"]) if written["--video"] else None
     prompts = read_prompts(written["--point"] or [], written["--box"] or [], written["--prompts"])
     _check_together(written, marked=not prompts.is_empty)
-    picture = Ref(image if image is not None else frame_text(film, 0))
+    if film is None:
+        picture = Ref(image)
+    else:
+        text = image if image is not None else frame_text(film.ref, 0)
+        picture = Ref(text, side=side_of(text, film))
     return {
         "image": picture,
         "image_b": Ref(written["--image-b"]) if written["--image-b"] else None,
         "prompts": prompts,
-        "video": Ref(film) if film else None,
+        "video": film,
         "priors": _read_priors(written, picture, prompts) if film else (),
         "bank": Ref(written["--bank"]) if written["--bank"] is not None else None,
     }
@@ -94,6 +99,11 @@ def _check_together(written: Written, marked: bool) -> None:
     image, film, mask = written["--image"], written["--video"], written["--mask"]
     if image is None and not film:
         raise BadInput("There is no picture: give one with --image, a file or sample:chelsea.")
+    side = written["--video-side"]
+    if side is not None and not film:
+        raise BadInput("--video-side is how large a film's frames are read: give a film with --video too.")
+    if side is not None and (side < 2 or side % 2):
+        raise BadInput(f"--video-side takes an even number of pixels from 2 up, not {side}.")
     if written["--bank"] is not None and not film:
         raise BadInput("A memory bank is for following an object through a film: give a film with --video too.")
     if mask is not None and not film:

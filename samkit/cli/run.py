@@ -54,6 +54,10 @@ def run(
         str | None,
         typer.Option(help="The film, where the experiment takes one: a file, a folder of frames, or sample:coin."),
     ] = None,
+    video_side: Annotated[
+        int | None,
+        typer.Option(help="Shrinks the film's frames while they are decoded: their longest side in pixels, even."),
+    ] = None,
     bank: Annotated[
         str | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")
     ] = None,
@@ -83,6 +87,7 @@ def run(
         "--box": box,
         "--prompts": prompts,
         "--video": video,
+        "--video-side": video_side,
         "--mask": mask,
         "--bank": bank,
     }

@@ -56,6 +56,16 @@ class Video(ABC):
     def sha256(self) -> str:
         """Of the film's content, in hex."""
 
+    @property
+    def shrunk_side(self) -> int | None:
+        """The longest side that frames are shrunk to, in pixels; None where they are as large as they are stored."""
+        return max(self.size) if self.size != self.original_size else None
+
+    @property
+    def content_key(self) -> str:
+        """What tells the film's frames from those of others: the content of its file, and the size they are read at."""
+        return f"{self.sha256} {self.size[0]} x {self.size[1]}"
+
     @cached_property
     def timestamps(self) -> np.ndarray:
         """float64 [length]: when each frame is shown, in seconds."""

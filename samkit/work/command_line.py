@@ -2,14 +2,16 @@
 
 import json
 import shlex
+from dataclasses import replace
 from typing import Any
 
 from samkit.experiments.params import build_params, parse_value
 from samkit.experiments.registry import find_experiment
-from samkit.work.sources import BANK_FILE, frame_text
+from samkit.work.sources import BANK_FILE, frame_text, side_of
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 OUT_FOLDER = "run"
+FROM_BANK_FILE = ["--bank", BANK_FILE]
 MAX_MASK_CHARACTERS = 4_000
 """Of a mask written out in a command. A shell takes more, a person does not."""
 
@@ -17,19 +19,41 @@ MAX_MASK_CHARACTERS = 4_000
 def command_line(spec: RunSpec) -> str:
     """The command for a shell. It leaves out threads, attempt and names, for which there are no options.
 
-    Memories of a film that no options can express (several of them, or a mask that is too long to be written out) are
-    in the memory bank that the run writes, so the command takes that file in their place.
+    Memories of a film that no options can express are in the memory bank that the run gives, so the command takes that
+    file in their place: see `takes_bank_file`.
     """
+    spec = _as_typed(spec)
     experiment = find_experiment(spec.experiment)
     words = ["python", "-m", "samkit", "run", experiment.NAME, "--model", spec.model.ref]
     if spec.video is not None and "video" in experiment.TAKES:
-        words += ["--video", spec.video.ref, *_memory_words(spec, spec.video)]
+        side = ["--video-side", str(spec.video.side)] if spec.video.side is not None else []
+        words += ["--video", spec.video.ref, *side, *_memory_words(spec, spec.video)]
     else:
         words += _picture_words(spec, experiment.TAKES)
     words += _settings(spec)
     words += ["--device", spec.device] if spec.device != "auto" else []
     words += ["--dtype", spec.dtype] if spec.dtype != "float32" and "image" in experiment.TAKES else []
     return shlex.join([*words, "--out", OUT_FOLDER])
+
+
+def takes_bank_file(spec: RunSpec) -> bool:
+    """Whether the command reads `BANK_FILE`, the memory bank that the run gives. It does where options can't express
+    what is remembered: several pictures, a mask that is too long to be written out, a page's bank.
+    """
+    return spec.video is not None and _memory_words(_as_typed(spec), spec.video) == FROM_BANK_FILE
+
+
+def _as_typed(spec: RunSpec) -> RunSpec:
+    """The same run as options make it: one marked picture from elsewhere is the run's picture with its prompts, and
+    which of its masks is meant is a parameter.
+    """
+    if spec.video is None or len(spec.priors) != 1 or spec.prompts.is_empty:
+        return spec
+    prior = spec.priors[0]
+    own = prior.picture == spec.image and prior.prompts == spec.prompts
+    if not own or prior.mask is not None or prior.film_frame is not None:
+        return spec
+    return replace(spec, priors=(), params=spec.params | {"mask_index": prior.mask_index})
 
 
 def _picture_words(spec: RunSpec, taken: tuple[str, ...]) -> list[str]:
@@ -42,16 +66,19 @@ def _picture_words(spec: RunSpec, taken: tuple[str, ...]) -> list[str]:
 def _memory_words(spec: RunSpec, video: Ref) -> list[str]:
     """What is remembered before the film begins."""
     marked = _marked_picture_words(spec, video)
-    if marked is None:
-        return ["--bank", BANK_FILE]
+    # A page knows a bank by no other name than that of the run's, which holds both.
+    if marked is None or (spec.bank is not None and spec.bank.ref == BANK_FILE):
+        return FROM_BANK_FILE
     return marked + (["--bank", spec.bank.ref] if spec.bank is not None else [])
 
 
 def _marked_picture_words(spec: RunSpec, video: Ref) -> list[str] | None:
     """The picture that is remembered and what marks it; None where options can't express it."""
-    if not spec.priors:
-        if spec.image is None or spec.prompts.is_empty:
-            return []
+    if not spec.priors and (spec.image is None or spec.prompts.is_empty):
+        return []
+    if spec.image is not None and spec.image.side != side_of(spec.image.ref, video):
+        return None
+    if not spec.priors and spec.image is not None:
         return ["--image", spec.image.ref, *_prompt_words(spec)]
     prior = spec.priors[0]
     if len(spec.priors) > 1 or not _is_of_the_run(prior, spec):

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 def content_key(*values: Any) -> str:
     """32 hex digits: the same for values of the same content, in this process and in any other.
 
-    Models, films and memory banks count by their hash, pictures by their pixels, parameters and data classes by what
-    they hold, functions by their name. What has a `content_key` of its own counts by that. Raises TypeError for what
-    can't be known by its content, such as a function made inside another one.
+    Models and memory banks count by their hash, films by their hash and size, pictures by their pixels, parameters and
+    data classes by what they hold, functions by their name. What has a `content_key` of its own counts by that. Raises
+    TypeError for what can't be known by its content, such as a function made inside another one.
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in _parts(values):
@@ -40,7 +40,7 @@ def _parts(values: Iterable[Any]) -> Iterable[bytes]:
 def _content(value: Any) -> bytes:
     if hasattr(value, "info") and hasattr(value, "dtype"):  # a loaded model
         return f"{value.info.sha256} {value.device} {value.dtype}".encode()
-    if isinstance(getattr(value, "sha256", None), str):  # a picture, a film, a memory bank
+    if isinstance(getattr(value, "sha256", None), str):  # a picture, a memory bank
         return value.sha256.encode()
     if is_dataclass(value) and not isinstance(value, type):
         return content_key(*(getattr(value, field.name) for field in fields(value))).encode()

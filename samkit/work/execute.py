@@ -57,10 +57,10 @@ def spec_of(
         model=model_ref(model_text, model),
         params=params.model_dump(mode="json"),
         prompts=inputs.prompts,
-        image=picture_ref(inputs.image) if inputs.image is not None else None,
+        image=picture_ref(inputs.image, inputs.video) if inputs.image is not None else None,
         image_b=picture_ref(inputs.image_b) if inputs.image_b is not None else None,
         video=film_ref(inputs.video) if inputs.video is not None else None,
-        priors=tuple(map(prior_spec, inputs.priors)),
+        priors=tuple(prior_spec(prior, inputs.video) for prior in inputs.priors),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
         device=device,
         dtype=dtype,
@@ -149,30 +149,35 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
 
 
 def _looked_at(spec: RunSpec, inputs: Inputs) -> RunSpec:
-    """The spec with the SHA-256 and the name of everything that it refers to, but for the model."""
+    """The spec with the SHA-256 and the name of everything that it refers to, but for the model; and with a side only
+    where the film is shrunk.
+    """
+    side = inputs.video.shrunk_side if inputs.video is not None else None
+
+    def looked_at(ref: Ref, opened: "Picture | Video | MemoryBank | None") -> Ref:
+        if opened is None:
+            return ref
+        name = getattr(opened, "name", ref.name)
+        return replace(ref, sha256=opened.sha256, name=name, side=None if ref.side is None else side)
+
     priors = (
-        replace(prior, picture=_with_content(prior.picture, opened.picture))
+        replace(prior, picture=looked_at(prior.picture, opened.picture))
         for prior, opened in zip(spec.priors, inputs.priors, strict=True)
     )
     return replace(
         spec,
-        image=spec.image and _with_content(spec.image, inputs.image),
-        image_b=spec.image_b and _with_content(spec.image_b, inputs.image_b),
-        video=spec.video and _with_content(spec.video, inputs.video),
+        image=spec.image and looked_at(spec.image, inputs.image),
+        image_b=spec.image_b and looked_at(spec.image_b, inputs.image_b),
+        video=spec.video and looked_at(spec.video, inputs.video),
         priors=tuple(priors),
-        bank=spec.bank and _with_content(spec.bank, inputs.bank),
+        bank=spec.bank and looked_at(spec.bank, inputs.bank),
     )
 
 
-def _with_content(ref: Ref, opened: "Picture | Video | MemoryBank | None") -> Ref:
-    """The reference with what was found where it leads."""
-    return replace(ref, sha256=opened.sha256, name=getattr(opened, "name", ref.name)) if opened is not None else ref
-
-
-def prior_spec(prior: Prior) -> PriorSpec:
-    """The spec of a marked picture that is at hand."""
+def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
+    """The spec of a marked picture that is at hand. film: the run's."""
     return PriorSpec(
-        picture_ref(prior.picture),
+        picture_ref(prior.picture, film),
         prior.prompts,
         prior.mask_index,
         None if prior.mask is None else mask_to_rle(prior.mask),

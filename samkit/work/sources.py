@@ -73,7 +73,7 @@ class Sources:
 
     def film(self, ref: Ref) -> Video:
         """Raises PictureError for what is not a film, BadInput for one that is not there or not the one meant."""
-        at_hand = _with_content(self._films, ref)
+        at_hand = _with_content([film for film in self._films if film.shrunk_side == ref.side], ref)
         film = at_hand if at_hand is not None else self._open_film(ref)
         if ref.sha256 is not None:
             _check("film", ref, film.sha256)
@@ -109,17 +109,21 @@ class Sources:
 
     def _open_frame(self, ref: Ref, film_name: str, index: int) -> Picture:
         for film in self._films:
-            if film.name == film_name and index < film.length:
+            known = ref.sha256 is not None or film.shrunk_side == ref.side
+            if known and film.name == film_name and index < film.length:
                 picture = film.picture(index)
                 if ref.sha256 in (None, picture.sha256):
                     return picture
-        with self._open_film(Ref(film_name)) as film:
+        with self._open_film(Ref(film_name, side=ref.side)) as film:
             return film.picture(index)
 
     def _open_film(self, ref: Ref) -> Video:
-        if ref.ref.startswith(SAMPLE_PREFIX):
-            return load_sample_video(ref.ref.removeprefix(SAMPLE_PREFIX))
-        return open_video(self._path(ref), ref.name or None)
+        if not ref.ref.startswith(SAMPLE_PREFIX):
+            return open_video(self._path(ref), ref.name or None, max_side=ref.side)
+        film = load_sample_video(ref.ref.removeprefix(SAMPLE_PREFIX))
+        if ref.side is not None and ref.side < max(film.size):
+            raise BadInput(f"The sample film {film.name} can't be shrunk to {ref.side} pixels: leave its size out.")
+        return film
 
     def _path(self, ref: Ref) -> Path:
         if not self._files:
@@ -154,18 +158,22 @@ def model_ref(ref: str, model: "SamModel") -> Ref:
     return Ref(ref, model.info.sha256, model.info.name)
 
 
-def picture_ref(picture: Picture) -> Ref:
+def picture_ref(picture: Picture, film: Video | None = None) -> Ref:
     """A sample, a variant of one or a frame of a film by what opens it; any other picture by its name, for the path of
     an upload is the visitor's own.
+
+    film: the run's, of which the picture may be a frame
     """
     film_name, index = film_and_frame(picture.name)
-    text = picture.name
+    text, side = picture.name, None
+    if film is not None and film.name == film_name and film.size == picture.size:
+        side = film.shrunk_side
     if film_name is not None and index is not None:
         is_sample = film_name in SAMPLE_VIDEOS and load_sample_video(film_name).frame_of(picture) is not None
         text = frame_text(f"{SAMPLE_PREFIX}{film_name}" if is_sample else film_name, index)
     elif (picture.name in SAMPLES or picture.name in VARIANTS) and load_sample(picture.name) == picture:
         text = f"{SAMPLE_PREFIX}{picture.name}"
-    return Ref(text, picture.sha256, picture.name)
+    return Ref(text, picture.sha256, picture.name, side)
 
 
 def frame_text(film: str, index: int) -> str:
@@ -173,10 +181,16 @@ def frame_text(film: str, index: int) -> str:
     return f"{film}#{index}"
 
 
+def side_of(picture: str, film: Ref) -> int | None:
+    """The side at which a picture is read that is given beside a film: the film's, where it is a frame of that."""
+    frame = FRAME_REF.fullmatch(picture)
+    return film.side if frame and frame[1] == film.ref else None
+
+
 def film_ref(film: Video) -> Ref:
     """A sample film by what opens it, any other by its name."""
     text = f"{SAMPLE_PREFIX}{film.name}" if isinstance(film, MadeVideo) else film.name
-    return Ref(text, film.sha256, film.name)
+    return Ref(text, film.sha256, film.name, film.shrunk_side)
 
 
 def bank_ref(bank: "MemoryBank") -> Ref:

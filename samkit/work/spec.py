@@ -32,6 +32,8 @@ class Ref:
     sha256: of its content: a checkpoint's or a film's file, a picture's pixels, a bank's memories; None where nobody
             has looked at it yet
     name:   what a person knows it by; "" for the name that it brings along
+    side:   of a film and of a frame of one: the longest side that frames are shrunk to while they are decoded, in
+            pixels; None where they are as large as they are stored
     """
 
     __pydantic_config__ = _STRICT
@@ -39,11 +41,17 @@ class Ref:
     ref: str
     sha256: str | None = None
     name: str = ""
+    side: int | None = None
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What it refers to: the content where that is known, else the text."""
-        return {"sha256": self.sha256} if self.sha256 else {"ref": self.ref}
+    def identity(self) -> dict[str, Any]:
+        """What it refers to: the content where that is known, else the text with the side."""
+        return {"sha256": self.sha256} if self.sha256 else {"ref": self.ref} | self.shrunk
+
+    @property
+    def shrunk(self) -> dict[str, int]:
+        """The side as a JSON entry; none where nothing is shrunk."""
+        return {} if self.side is None else {"side": self.side}
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ class RunSpec:
 
     Two specs ask for one run where their `id` is the same. What counts for it: experiment, params, prompts, dtype,
     attempt, the device as it is asked for (a retry on a machine with another one is still the same run), and every
-    reference by its content or, where nobody has looked at it yet, by its text. What does not count: names, the text of
+    reference by its content or, where nobody has looked at it yet, by its text; of a film also the side that it is
+    shrunk to, for its SHA-256 is the file's. What does not count: names, the text of
     a reference whose SHA-256 is known, and threads.
     """
 
@@ -113,6 +122,8 @@ class RunSpec:
             ref = getattr(self, name)
             if ref is not None:
                 content[name] = ref.identity
+        if self.video is not None:
+            content["video"] = self.video.identity | self.video.shrunk
         if self.priors:
             content["priors"] = [prior.identity for prior in self.priors]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -4,23 +4,30 @@ opening again, models without a memory.
 
 import json
 import re
+import shlex
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from samkit.cli import app as command_line
 from samkit.experiments.inputs import Prior
 from samkit.media.film import masks_from_json
 from samkit.media.samples import load_sample
+from samkit.media.video import open_video
+from samkit.models.threads import own_threads
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.work.replay import replay
+from tests.media.films import moving_frames, write_film_file
 from tests.pages.app import new_app, page_path
 from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
 PAGE = page_path("video_priors")
+FILM_MAX_SIDE = 1280
 KNOB = "knob_video-priors_"
 
 
@@ -258,6 +265,55 @@ def test_the_same_memory_can_be_recorded_twice(page, marked_by):
         table(page).record(replace(prior, mask=prior.mask if prior.mask is None else prior.mask.copy()), mask)
     run_short(page)
     assert table(page).job.result.tables["memory_bank"][0]["memories"] == 2 and not is_noted(page)
+
+
+def copied(page) -> str:
+    (command,) = [code.value for code in page.code if code.value.startswith("python -m samkit run ")]
+    return command
+
+
+def names_a_file(page) -> bool:
+    """Whether the page says where the file comes from that the command reads."""
+    return any("download “Memory bank” under Files first" in caption.value for caption in page.caption)
+
+
+@pytest.mark.parametrize("mask_index", [None, 1])
+def test_the_copied_command_of_a_first_visits_film_makes_the_same_run(page, tmp_path, mask_index):
+    first = table(page).recorded[0]
+    table(page).recorded[0] = replace(first, prior=replace(first.prior, mask_index=mask_index))
+    run_short(page)
+    result, words = table(page).job.result, shlex.split(copied(page))
+    assert "--image" in words and "--bank" not in words and words[-2:] == ["--out", "run"] and not names_a_file(page)
+    with own_threads(result.threads):
+        done = CliRunner().invoke(command_line, [*words[3:-1], str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    made = read_bundle(tmp_path / "run")
+    assert made.record.metrics == dict(result.metrics) and made.record.facts == dict(result.facts)
+    assert made.masks().keys() == result.masks.keys()
+    assert all(np.array_equal(mask, result.masks[name].pixels) for name, mask in made.masks().items())
+    assert (made.path / "outputs/masks.json").read_bytes() == result.files["masks.json"]
+    assert made.tables()["priors"] == result.tables["priors"]
+    assert made.tables()["memory_bank"] == result.tables["memory_bank"]
+
+
+def test_a_command_that_reads_the_runs_bank_says_where_that_comes_from(page, tmp_path, monkeypatch):
+    table(page).recorded.append(table(page).recorded[0])
+    run_short(page)
+    result, words = table(page).job.result, shlex.split(copied(page))
+    assert words[words.index("--bank") + 1] == "memory_bank.safetensors" and names_a_file(page)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "memory_bank.safetensors").write_bytes(result.arrays["memory_bank"].tobytes())
+    with own_threads(result.threads):
+        assert CliRunner().invoke(command_line, words[3:]).exit_code == 0
+    assert (tmp_path / "run/outputs/masks.json").read_bytes() == result.files["masks.json"]
+
+
+def test_a_shrunk_film_is_named_with_its_size(page, tmp_path):
+    film = write_film_file(tmp_path / "wide.mp4", moving_frames(3, 64, 1600))
+    table(page).show_film(open_video(film, max_side=FILM_MAX_SIDE))
+    run_short(page)
+    assert f"--video wide.mp4 --video-side {FILM_MAX_SIDE} --image sample:coins" in copied(page)
+    assert recipe(page)["video"]["side"] == FILM_MAX_SIDE
 
 
 def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):

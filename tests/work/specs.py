@@ -7,7 +7,7 @@ from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 texts = st.text(max_size=8)
 hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
-refs = st.builds(Ref, texts, st.none() | hashes, texts)
+refs = st.builds(Ref, texts, st.none() | hashes, texts, st.none() | st.integers(2, 9999))
 shares = st.floats(0, 1)
 points = st.tuples(shares, shares, st.integers(0, 1))
 corners = st.tuples(shares, shares, shares, shares)

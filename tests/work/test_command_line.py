@@ -23,7 +23,7 @@ from samkit.media.rle import mask_to_rle
 from samkit.media.sample_videos import load_sample_video
 from samkit.models.sam import load_model
 from samkit.prompts import Prompts
-from samkit.work.command_line import MAX_MASK_CHARACTERS, command_line
+from samkit.work.command_line import MAX_MASK_CHARACTERS, command_line, takes_bank_file
 from samkit.work.execute import compute, spec_of
 from samkit.work.lab import Lab
 from samkit.work.sources import BANK_FILE
@@ -94,8 +94,8 @@ grids = st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=2, ma
 @st.composite
 def film_inputs(draw) -> dict:
     """What the command line makes of a film and of what is remembered before it begins."""
-    video = draw(words)
-    first, elsewhere, prompts = Ref(f"{video}#0"), draw(refs), draw(marks)
+    video, side = draw(words), draw(st.none() | st.sampled_from([2, 480, 1280]))
+    first, elsewhere, prompts = Ref(f"{video}#0", side=side), draw(refs), draw(marks)
     mask = mask_to_rle(draw(grids))
     ways = [
         {"image": first},
@@ -104,7 +104,7 @@ def film_inputs(draw) -> dict:
         {"image": elsewhere, "prompts": prompts},
         {"image": elsewhere, "priors": (PriorSpec(elsewhere, mask=mask),)},
     ]
-    return draw(st.sampled_from(ways)) | {"video": Ref(video), "bank": draw(st.none() | refs)}
+    return draw(st.sampled_from(ways)) | {"video": Ref(video, side=side), "bank": draw(st.none() | refs)}
 
 
 @st.composite
@@ -175,16 +175,45 @@ LARGE_MASK = {"size": [1, 1], "counts": "0" * MAX_MASK_CHARACTERS}
     "priors",
     [
         (PriorSpec(CUP, POINT), PriorSpec(FRAME, POINT, film_frame=0)),
-        (PriorSpec(CUP, POINT, mask_index=1),),
-        (PriorSpec(CUP, POINT),),
+        (PriorSpec(FRAME, POINT, mask_index=1, film_frame=0),),
         (PriorSpec(Ref("sample:coin#3"), POINT, film_frame=3),),
         (PriorSpec(CUP, mask=LARGE_MASK),),
     ],
 )
 def test_memories_that_no_options_can_express_are_in_the_runs_bank(priors):
     spec = RunSpec(FILM, Ref("nano-sam2"), prompts=priors[0].prompts, image=priors[0].picture, priors=priors)
-    command = command_line(replace(spec, video=Ref("sample:coin"), bank=Ref("mine.safetensors")))
-    assert f"--video sample:coin --bank {BANK_FILE} --out" in command
+    spec = replace(spec, video=Ref("sample:coin"), bank=Ref("mine.safetensors"))
+    assert f"--video sample:coin --bank {BANK_FILE} --out" in command_line(spec) and takes_bank_file(spec)
+
+
+@pytest.mark.parametrize("mask_index", [None, 2])
+@pytest.mark.parametrize("bank", [None, Ref("mine.safetensors")])
+def test_one_marked_picture_from_elsewhere_is_named_in_the_command(mask_index, bank, tmp_path):
+    """Whatever mask the run would choose of a picture of its own."""
+    spec = RunSpec(FILM, Ref("nano-sam2"), {"mask_index": 3}, POINT, image=CUP, video=Ref("sample:coin"), bank=bank)
+    recorded = replace(spec, priors=(PriorSpec(CUP, POINT, mask_index),))
+    assert not takes_bank_file(recorded)
+    again = read(command_line(recorded), tmp_path)
+    assert (again.image, again.prompts, again.priors, again.bank) == (CUP, POINT, (), bank)
+    assert again.params["mask_index"] == mask_index and read(command_line(again), tmp_path) == again
+
+
+@pytest.mark.parametrize("priors", [(), (PriorSpec(CUP, POINT),)])
+def test_a_pages_bank_is_read_from_the_runs_own_file(priors):
+    """Which holds what was recorded beside it as well."""
+    prompts = priors[0].prompts if priors else Prompts()
+    spec = RunSpec(FILM, Ref("nano-sam2"), prompts=prompts, image=CUP, priors=priors, bank=Ref(BANK_FILE, "ab" * 32))
+    spec = replace(spec, video=Ref("sample:coin"))
+    assert f"--video sample:coin --bank {BANK_FILE} --out" in command_line(spec) and takes_bank_file(spec)
+
+
+def test_a_frame_that_is_larger_than_the_film_is_no_frame_that_options_can_express():
+    frame, film = Ref("roll.mp4#4", side=None), Ref("roll.mp4", side=640)
+    spec = RunSpec(FILM, Ref("nano-sam2"), prompts=POINT, image=frame, video=film, priors=(PriorSpec(frame, POINT),))
+    assert f"--video roll.mp4 --video-side 640 --bank {BANK_FILE} --out" in command_line(spec)
+    frame = replace(frame, side=640)
+    spec = replace(spec, image=frame, priors=(PriorSpec(frame, POINT),))
+    assert "--video roll.mp4 --video-side 640 --image roll.mp4#4 --point" in command_line(spec).replace("'", "")
 
 
 def test_a_bank_alone_is_named_as_it_is():

@@ -10,6 +10,7 @@ import torch
 from samkit.errors import BadInput, Cancelled, CheckpointError, ParamsError
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.mask_stability import Params
+from samkit.media.film import masks_from_json
 from samkit.media.films import Video
 from samkit.media.pictures import Picture, array_to_png, read_picture
 from samkit.media.sample_videos import load_sample_video
@@ -26,8 +27,10 @@ from samkit.work.execute import compute, execute, open_inputs, spec_of, write
 from samkit.work.kept_run import sources_of, spec_of_bundle
 from samkit.work.lab import Lab
 from samkit.work.memory import Memory
+from samkit.work.replay import replay
 from samkit.work.sources import Sources
-from samkit.work.spec import Ref, RunSpec
+from samkit.work.spec import PriorSpec, Ref, RunSpec
+from tests.media.films import moving_frames, write_film_file
 from tests.random_models import SMALL_SAM2, save_random_model
 from tests.tracking.schema_1 import FILES, old_run
 
@@ -200,6 +203,37 @@ def test_values_become_a_spec_and_the_spec_opens_them_again(values, folder):
     assert same(opened, values)
     with pytest.raises(BadInput, match="upload.png is not here"):
         open_inputs(spec, Sources(banks=[values.bank], files=False))
+
+
+def test_a_film_in_two_sizes_is_two_runs_in_one_lab(folder, tmp_path):
+    path = write_film_file(tmp_path / "moving.mp4", moving_frames(2))
+    spec = RunSpec(
+        "video-priors",
+        Ref(str(folder / "small.safetensors")),
+        prompts=POINT,
+        image=Ref(f"{path}#0"),
+        video=Ref(str(path)),
+        priors=(PriorSpec(Ref(f"{path}#0"), POINT, film_frame=0),),
+        device="cpu",
+    )
+    lab = Lab()
+    whole, large, small = (compute(_at(spec, side), lab) for side in (None, 960, 48))
+    assert whole.spec == large.spec, "no frame is shrunk"
+    assert whole.result is large.result is not small.result and whole.spec.id != small.spec.id
+    sizes = [next(iter(masks_from_json(each.result.files["masks.json"]).values())).shape for each in (whole, small)]
+    assert sizes == [(64, 96), (32, 48)] and small.spec.video.side == small.spec.image.side == 48
+    write(small, tmp_path / "run")
+    bundle = read_bundle(tmp_path / "run")
+    again = spec_of_bundle(bundle)
+    assert again.video.side == 48 and same(open_inputs(again, sources_of(bundle.inputs())), small.inputs)
+    assert replay(bundle, model=small.spec.model.ref).identical
+
+
+def _at(spec: RunSpec, side: int | None) -> RunSpec:
+    """The spec with its film and that film's frame at another size."""
+    frame = replace(spec.image, side=side)
+    priors = (replace(spec.priors[0], picture=frame),)
+    return replace(spec, image=frame, video=replace(spec.video, side=side), priors=priors)
 
 
 def test_no_model_is_loaded_from_a_path_that_a_run_names(folder):

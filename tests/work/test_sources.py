@@ -14,6 +14,7 @@ from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.samples import VARIANTS, load_sample, sample_names
 from samkit.media.video import open_video
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.work.content_key import content_key
 from samkit.work.sources import Sources, bank_ref, film_ref, model_ref, picture_ref
 from samkit.work.spec import Ref
 
@@ -76,6 +77,27 @@ def test_files_are_opened_by_their_paths(tmp_path, picture, film, bank):
     assert sources.bank(Ref(str(tmp_path / "bank.safetensors"))).sha256 == bank.sha256
     frame = sources.picture(Ref(f"{tmp_path / 'roll.mp4'}#2"))
     assert frame == film.picture(2) and frame.name == "roll.mp4, frame 2"
+
+
+def test_a_film_and_its_frames_are_opened_at_the_size_that_is_meant(tmp_path, film):
+    path = str(tmp_path / "roll.mp4")
+    with open_video(path, max_side=48) as small:
+        ref, frame = film_ref(small), small.picture(1)
+        assert (ref.side, film_ref(film).side) == (48, None) and ref.sha256 == film.sha256
+        assert content_key(small) != content_key(film)
+        for sources in (Sources(films=[film, small], files=False), Sources(films=[small, film], files=False)):
+            assert sources.film(ref) is small and sources.film(film_ref(film)) is film
+            assert sources.picture(Ref("roll.mp4#1", side=48)) == frame
+            assert sources.picture(Ref("roll.mp4#1")) == film.picture(1)
+        assert picture_ref(frame, small) == Ref("roll.mp4#1", frame.sha256, frame.name, 48)
+        assert picture_ref(frame).side is picture_ref(film.picture(1), film).side is None
+        with pytest.raises(BadInput, match="is not here"):
+            Sources(films=[film], files=False).film(ref)
+        with Sources().film(Ref(path, side=48)) as opened:
+            assert opened.size == small.size == (28, 48) and content_key(opened) == content_key(small)
+        assert Sources().picture(Ref(f"{path}#1", side=48)) == frame
+    with pytest.raises(BadInput, match="The sample film coin can't be shrunk to 240 pixels"):
+        Sources().film(Ref("sample:coin", side=240))
 
 
 def test_a_folder_of_frames_is_a_film(tmp_path, picture):

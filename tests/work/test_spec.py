@@ -111,6 +111,17 @@ def test_names_texts_of_known_content_and_threads_make_no_other_run():
     assert {each.name for each in fields(PriorSpec)} == set(OTHER_PRIOR)
 
 
+def test_a_film_that_is_shrunk_is_another_film():
+    """Its SHA-256 is the file's; that of a frame is of its pixels, so the side says nothing more of it."""
+    shrunk = replace(SPEC, video=replace(SPEC.video, side=640))
+    assert len({SPEC.id, shrunk.id, replace(SPEC, video=replace(SPEC.video, side=320)).id}) == 3
+    assert RunSpec.from_dict(shrunk.to_dict()) == shrunk and shrunk.to_dict()["video"]["side"] == 640
+    assert replace(SPEC, image=replace(COFFEE, side=640)).id == SPEC.id
+    unseen = RunSpec("video-priors", Ref("nano-sam2"), image=Ref("roll.mp4#0"), video=Ref("roll.mp4"))
+    smaller = {name: replace(getattr(unseen, name), side=640) for name in ("image", "video")}
+    assert len({unseen.id, replace(unseen, image=smaller["image"]).id, replace(unseen, **smaller).id}) == 3
+
+
 def test_content_that_nobody_has_looked_at_counts_by_its_text():
     def of(ref):
         return RunSpec("block-norms", Ref("nano-sam1"), image=ref).id

@@ -16,9 +16,9 @@ from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.work.command_line import command_line
+from samkit.work.command_line import command_line, takes_bank_file
 from samkit.work.execute import write
-from samkit.work.sources import SAMPLE_PREFIX
+from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
 from samkit.work.spec import RunSpec
 
 PATIENCE_S = 8
@@ -60,6 +60,8 @@ def keep_bar(scene: Scene) -> None:
 def _command(spec: RunSpec) -> None:
     """The command, and which of its words stand for files that only the visitor has."""
     st.caption("Produces the same run without a browser.")
+    if takes_bank_file(spec):
+        st.caption(f"It starts from this run's memories: download “Memory bank” under Files first, {BANK_FILE}.")
     st.code(command_line(spec), language="bash", wrap_lines=True)
     pictures = (spec.image, spec.image_b, spec.video)
     uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}

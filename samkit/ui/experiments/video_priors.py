@@ -23,6 +23,7 @@ from samkit.ui.parts.figures import curves_figure
 from samkit.ui.parts.film_player import film_player
 from samkit.ui.state.recorded import film_table
 from samkit.ui.state.workspace import Workspace
+from samkit.work.sources import BANK_FILE
 
 ABOUT = About(
     idea="SAM v2 follows an object with a memory of the earlier frames. Here the first memories come from pictures "
@@ -140,8 +141,8 @@ def figures(result: Result[Any]) -> dict[str, go.Figure]:
 def draw_files(scene: Scene) -> None:
     """What came out, to take away."""
     st.caption(
-        "The memory bank holds the recorded memories: the copied command starts from it, and `samkit.MemoryBank.load` "
-        "reads it."
+        "The memory bank holds the recorded memories: a copied command that can't name them starts from it, and "
+        "`samkit.MemoryBank.load` reads it."
     )
     download_row(scene.page.name, _downloads(scene.result))
 
@@ -154,7 +155,7 @@ def _downloads(result: Result[Any]) -> tuple[Download, ...]:
         Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_masks(masks)),
         Download("Masks, COCO RLE", "data_object", "masks.json", "application/json", lambda: masks),
         Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)),
-        Download("Memory bank", "memory", "memory_bank.safetensors", "application/octet-stream", bank.tobytes),
+        Download("Memory bank", "memory", BANK_FILE, "application/octet-stream", bank.tobytes),
     )
 
 

@@ -16,23 +16,24 @@ import grimp
 PACKAGE = Path(__file__).parents[1] / "samkit"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "rooms.svg"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("ui ui.script", "router, home"),),
+    (("ui ui.script", "router, home"), ("cli", "options to a spec")),
     (("ui.experiments", "what is each page's own"), ("ui.runs", "kept runs: list, compare, report")),
     (("ui.bench ui.bench.tables", "the one skeleton of the seven pages, and what lies on its table"),),
     (("ui.controls", "knobs, canvas, pickers, maps"),),
-    (("ui.state", "what a visitor has"), ("ui.parts", "figures, tables, style"), ("cli", "options to a spec")),
+    (("ui.state", "what a visitor has"),),
+    (("ui.parts", "figures, tables, style"),),
     (("work", "a run as a spec, its lab, the queue, replay"),),
-    (("tracking", "compare"), ("tracking.store", "MLflow, spool, search"), ("tracking.bundle", "a run as a folder")),
-    (("experiments", "the seven, parameters, results"), ("experiments.measures", "what several compute")),
-    (
-        ("media", "pictures, films, masks"),
-        ("models", "the public face"),
-        ("models.network", "torch alone"),
-        ("models.files", "checkpoints"),
-    ),
+    (("tracking", "compare"),),
+    (("tracking.store", "MLflow, spool, search"),),
+    (("tracking.bundle", "a run as a folder"),),
+    (("experiments experiments.measures", "the seven, parameters, results, and what several compute"),),
+    (("models", "the public face"),),
+    (("media", "pictures, films, masks"), ("models.network", "torch alone"), ("models.files", "checkpoints")),
     (("prompts settings words errors", "the ground"),),
 )
-"""Rooms from the top down: a row may import from those below it. (Room or rooms, what they are for.)"""
+"""Rooms from the top down: a row may import from those below it, and a box from none beside it. (Room or rooms, what
+they are for.)
+"""
 WIDTH, ROW_HEIGHT, BOX_HEIGHT, GAP = 860, 66, 52, 10
 
 

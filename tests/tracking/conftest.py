@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,3 +131,19 @@ def postgres_uri():
     finally:
         subprocess.run([*as_user, where / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
         shutil.rmtree(folder)
+
+
+def patience_of(monkeypatch, thread_name: str) -> list[float | None]:
+    """For how long callers were ready to wait for threads whose names begin so, in seconds, oldest first; None: for as
+    long as it takes.
+    """
+    waits: list[float | None] = []
+    join = threading.Thread.join
+
+    def joined(thread: threading.Thread, timeout: float | None = None) -> None:
+        if thread.name.startswith(thread_name):
+            waits.append(timeout)
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", joined)
+    return waits

@@ -32,8 +32,8 @@ from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed, spec_of
 from samkit.work.queue import PAUSED
 
-NO_PROMPT = "No prompt yet: click the picture, or drag a box, on what is to be followed."
-OLD_RUN = ":material/info: Memories or knobs were changed since this run: run again to see what they do."
+NO_PROMPT = "No prompt yet: click the object to follow, or drag a box around it."
+OLD_RUN = ":material/info: Memories or knobs have changed since this run: run again to see their effect."
 OF_A_FILM = ("start", "some", "count", "backwards", "inspect", FRAME)
 """Knobs that mean something for one film only."""
 POLL_S = 1.0
@@ -192,7 +192,9 @@ def _run_buttons(table: FilmTable, setup: Setup, params: Params) -> None:
             key="finish_film",
             disabled=not paused or unfinished,
         )
-        st.button("Cancel", on_click=table.drop_run, icon=":material/close:", key="cancel_film", help="Forget this run")
+        st.button(
+            "Cancel", on_click=table.drop_run, icon=":material/close:", key="cancel_film", help="Discard this run"
+        )
 
 
 def _running(table: FilmTable) -> None:

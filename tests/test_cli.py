@@ -300,7 +300,7 @@ def test_replay_names_what_differs(kept, small_model, tmp_path):
     assert (
         "1 of 6 masks differ; metrics that moved by more than 1e-05: predicted_iou; all " in plain
         and "mask_2 differs in 7" in plain
-        and "predicted_iou: 0.5 then" in plain
+        and "predicted_iou: 0.5 when kept" in plain
     )
 
 

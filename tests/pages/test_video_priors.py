@@ -372,3 +372,25 @@ def test_another_film_has_its_own_range_start_and_frame(page):
     start, frame = knob(page, "start"), knob(page, "frame")
     assert (start.max, start.value) == (35, 0) and (frame.max, frame.value) == (35, 0) and not page.error
     assert not knob(page, "some", "toggle").value
+
+
+def test_a_kept_run_of_an_uploaded_film_is_opened_again(page, tmp_path):
+    film = write_film_file(tmp_path / "mine.mp4", moving_frames(4, 96, 128))
+    table(page).show_film(open_video(film, max_side=FILM_MAX_SIDE))
+    run_short(page)
+    press(page, "keep_video-priors")
+    masks = masks_from_json(table(page).job.result.files["masks.json"])
+    (kept,) = RunStore().runs()
+    film.unlink()
+
+    visitor = new_app(90)
+    visitor.run()
+    visitor.query_params["run"] = kept.run_id
+    visitor.switch_page(PAGE).run()
+    assert not visitor.exception and not visitor.error, [error.value for error in visitor.error]
+    assert (table(visitor).video.name, table(visitor).video.length) == ("mine.mp4", 4)
+    press(visitor, "run_film")
+    wait_until_done(visitor)
+    again = masks_from_json(table(visitor).job.result.files["masks.json"])
+    assert again.keys() == masks.keys() and all(np.array_equal(again[frame], masks[frame]) for frame in masks)
+    table(visitor).drop_run()

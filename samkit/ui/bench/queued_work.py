@@ -58,7 +58,13 @@ def draw_buttons(
         disabled=not (paused and begun),
         on_click=job.finish_here,
     )
-    st.button("Cancel", icon=":material/close:", key=f"cancel_{name}", help="Forget this run", on_click=holder.drop_run)
+    st.button(
+        "Cancel" if finished(job) is None else "Discard",
+        icon=":material/close:",
+        key=f"cancel_{name}",
+        help="Forget this run and its result",
+        on_click=holder.drop_run,
+    )
 
 
 def follow(job: BackgroundJob[RunT], draw: Callable[[RunT], None] | None = None) -> None:

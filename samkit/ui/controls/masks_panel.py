@@ -73,7 +73,7 @@ def _choice_line(knobs: KnobValues, key: str, name: str) -> None:
     """Who has chosen the framed mask, and a way to let the model choose again."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if knobs.get(name) is None:
-            st.caption("Framed: the multimask with the highest predicted IoU. Press a label to choose another.")
+            st.caption("Framed: highest predicted IoU among masks 1 to 3. Press a label to choose another.")
             return
         st.caption("Framed: your choice.")
         st.button(

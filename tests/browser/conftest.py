@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.visitor import Visitor
 from tools.running_app import running_app
-
-KEEP_MS = 180_000
-"""How long the first run may take to be kept: MLflow makes its database first."""
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +27,19 @@ def page(browser):
     opened.set_default_timeout(30_000)
     yield opened
     context.close()
+
+
+@pytest.fixture(scope="module")
+def warm_app_url(browser, app_url) -> str:
+    """Of an app that has been visited before: a server's very first run of a page drops what is done meanwhile."""
+    context = browser.new_context()
+    context.new_page().goto(app_url)
+    context.pages[0].get_by_role("heading", name="SAM workbench").wait_for()
+    context.close()
+    return app_url
+
+
+@pytest.fixture
+def visitor(page, warm_app_url) -> Visitor:
+    """Whoever looks at `page`."""
+    return Visitor(page, warm_app_url)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from samkit.prompts import MAX_PROMPTS, Prompts
-from tests.browser.visitor import Visitor, what_differs
+from tests.browser.canvas_pixels import what_differs
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -26,21 +27,6 @@ PAGES = [*TITLES, "cross-image-b"]
 A, B, C, D, E, F = (0.12, 0.2), (0.3, 0.82), (0.86, 0.3), (0.62, 0.74), (0.1, 0.55), (0.9, 0.9)
 """Places that lie apart from each other and from the prompts that a picture comes with."""
 A_BOX = (0.2, 0.2, 0.6, 0.7)
-
-
-@pytest.fixture(scope="module")
-def warm_app_url(browser, app_url) -> str:
-    """Of an app that has been visited before: a server's very first run of a page drops what is done meanwhile."""
-    context = browser.new_context()
-    context.new_page().goto(app_url)
-    context.pages[0].get_by_role("heading", name="SAM workbench").wait_for()
-    context.close()
-    return app_url
-
-
-@pytest.fixture
-def visitor(page, warm_app_url) -> Visitor:
-    return Visitor(page, warm_app_url)
 
 
 def foreground(*places: tuple[float, float]) -> Prompts:
@@ -311,6 +297,34 @@ def test_a_click_right_after_another_tool_was_chosen_is_of_that_tool(visitor, wh
     visitor.press_canvas(where, *D)
     visitor.rest()
     check(visitor, where, Prompts(points=[(*A, 0), (*C, 1), (*D, 1)], boxes=[A_BOX]))
+
+
+def test_places_are_right_where_the_window_makes_the_canvas_smaller(visitor):
+    visitor.page.set_viewport_size({"width": 1000, "height": 1400})
+    open_empty(visitor, "mask-stability")
+    box = visitor.canvas("mask-stability").bounding_box()
+    assert box["width"] < 600
+    visitor.click("mask-stability", *A)
+    visitor.press_tool("mask-stability", "Box")
+    visitor.press_and_drag("mask-stability", *A_BOX)
+    visitor.press_tool("mask-stability", "Background")
+    visitor.press_canvas("mask-stability", *D)
+    visitor.rest()
+    check(visitor, "mask-stability", Prompts(points=[(*A, 1), (*D, 0)], boxes=[A_BOX]))
+
+
+def test_the_canvas_has_no_tools_of_its_own_that_a_key_reaches(visitor):
+    """They would change the drawing without the list."""
+    open_empty(visitor, "mask-stability")
+    visitor.click("mask-stability", *A)
+    visitor.page.locator(".st-key-clear_mask-stability button:visible").focus()
+    for _ in range(12):
+        visitor.page.keyboard.press("Tab")
+        focused = visitor.page.evaluate(
+            "() => { let at = document.activeElement; while (at.shadowRoot?.activeElement) "
+            "at = at.shadowRoot.activeElement; return at.className; }"
+        )
+        assert "dc-icon-button" not in focused
 
 
 @pytest.mark.parametrize("where", PAGES)

@@ -11,13 +11,9 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
-from tests.browser.conftest import KEEP_MS
+from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
-
-SECOND = ".st-key-canvas_frame_second canvas.upper-canvas"
-CHIPS = """letter => [...document.querySelectorAll(`[class*="st-key-chip_cross-image${letter}_"] button`)]
-    .filter(b => b.offsetParent).map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
 
 
 def settled(page) -> None:
@@ -26,31 +22,14 @@ def settled(page) -> None:
     page.wait_for_timeout(400)
 
 
-def test_prompt_the_second_picture_keep_and_read_back(page, app_url, home, tmp_path):
-    page.goto(f"{app_url}/cross_image")
+def test_prompt_the_second_picture_keep_and_read_back(visitor, page, home, tmp_path):
+    visitor.open("cross-image")
     settled(page)
-    assert page.evaluate(
-        f"() => [({CHIPS})('_point').length + ({CHIPS})('_box').length, ({CHIPS})('-b_point').length]"
-    ) == [2, 0]
+    assert [len(visitor.chips(where)) for where in ("cross-image", "cross-image-b")] == [2, 0]
 
-    page.locator(".st-key-tool_cross-image-b button:visible", has_text="Box").click()
-    settled(page)
-    # The canvas takes the new tool when the server has answered, which a busy machine does late.
-    page.wait_for_timeout(1500)
-    box = page.locator(SECOND).bounding_box()
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-    page.mouse.move(*place(0.25, 0.1))
-    page.mouse.down()
-    page.mouse.move(*place(0.5, 0.4), steps=4)
-    page.mouse.move(*place(0.75, 0.7), steps=4)
-    page.mouse.up()
-    page.wait_for_function(
-        f"() => ({CHIPS})('-b_box').length === 1 && ({CHIPS})('_point').length + ({CHIPS})('_box').length === 0"
-    )
-    settled(page)
+    visitor.pick_tool("cross-image-b", "Box")
+    visitor.drag("cross-image-b", 0.25, 0.1, 0.75, 0.7)
+    assert [len(visitor.chips(where)) for where in ("cross-image", "cross-image-b")] == [0, 1]
     page.get_by_text("Prompted, B").wait_for()
 
     page.locator(".st-key-knob_cross-image_repeats input[type=range]").focus()

@@ -17,7 +17,7 @@ from samkit.media.colormaps import color_map
 from samkit.media.masks import mask_iou
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.tracking.store.tags import FACT
-from tests.browser.conftest import KEEP_MS
+from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 

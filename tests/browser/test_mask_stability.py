@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
-from tests.browser.conftest import KEEP_MS
+from tests.browser.visitor import KEEP_MS
 from tools.running_app import running_mlflow
 
 pytestmark = pytest.mark.browser
 
 CANVAS = ".st-key-canvas_frame canvas.upper-canvas"
+PAGE = "mask-stability"
 
 
 def settled(page) -> None:
@@ -35,19 +36,6 @@ def chips(page) -> list[str]:
 
 def masks(page) -> list[str]:
     return [image.get_attribute("src") for image in page.locator(".samkit-mask").all()]
-
-
-def wait_for_chips(page, count: int) -> list[str]:
-    page.wait_for_function(f"n => ({CHIPS})().length === n", arg=count)
-    settled(page)
-    return chips(page)
-
-
-def pick_tool(page, name: str) -> None:
-    page.locator(".st-key-tool_mask-stability button:visible", has_text=name).click()
-    settled(page)
-    # The canvas takes the new tool when the server has answered, which a busy machine does late.
-    page.wait_for_timeout(1500)
 
 
 def open_page(page, app_url: str, query: str = "") -> None:
@@ -81,30 +69,22 @@ def test_first_visit_shows_a_result(page, app_url):
     assert page.get_by_text("Page not found").count() == 0
 
 
-def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path):
-    open_page(page, app_url)
-    page.locator(".st-key-clear_mask-stability button:visible").click()
-    wait_for_chips(page, 0)
+def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path):
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    assert visitor.chips(PAGE) == []
 
     before = masks(page)
-    box = page.locator(CANVAS).bounding_box()
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-    pick_tool(page, "Box")
-    page.mouse.move(*place(0.28, 0.06))
-    page.mouse.down()
-    page.mouse.move(*place(0.5, 0.3), steps=4)
-    page.mouse.move(*place(0.72, 0.6), steps=4)
-    page.mouse.up()
-    wait_for_chips(page, 1)
-    pick_tool(page, "Foreground")
-    page.mouse.click(*place(0.46, 0.3))
-    wait_for_chips(page, 2)
-    pick_tool(page, "Background")
-    page.mouse.click(*place(0.9, 0.9))
-    drawn = wait_for_chips(page, 3)
+    visitor.pick_tool(PAGE, "Box")
+    visitor.drag(PAGE, 0.28, 0.06, 0.72, 0.6)
+    assert len(visitor.chips(PAGE)) == 1
+    visitor.pick_tool(PAGE, "Foreground")
+    visitor.click(PAGE, 0.46, 0.3)
+    assert len(visitor.chips(PAGE)) == 2
+    visitor.pick_tool(PAGE, "Background")
+    visitor.click(PAGE, 0.9, 0.9)
+    drawn = visitor.chips(PAGE)
+    assert len(drawn) == 3
     assert drawn[0].startswith("+ 0.46, 0.30") and drawn[1].startswith("− 0.90, 0.90"), drawn
     assert masks(page) != before
 
@@ -143,11 +123,8 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(page, app_url, home, tmp_path)
     np.testing.assert_array_equal(kept > 127, predicted_again(prompts, 1))
 
     page.reload()
-    settled(page)
-    page.goto(link)
-    settled(page)
-    restored = wait_for_chips(page, 3)
-    assert restored == drawn
+    visitor.follow(PAGE, link)
+    assert visitor.chips(PAGE) == drawn
     page.get_by_text("6.00").first.wait_for()
 
     with running_mlflow("ui", ["--backend-store-uri", store], tmp_path) as mlflow_url:
@@ -166,20 +143,19 @@ def predicted_again(prompts: dict, index: int) -> np.ndarray:
     return model.predict_masks(encoding, samkit.Prompts.from_dict(prompts)).mask(index)
 
 
-def test_chips_undo_and_leaving_the_page(page, app_url):
-    open_page(page, app_url)
-    first = chips(page)
-    page.locator('[class*="st-key-chip_mask-stability_"] button:visible').first.click()
-    assert wait_for_chips(page, 1) == first[1:]
-    page.locator(".st-key-undo_mask-stability button:visible").click()
-    assert wait_for_chips(page, 2) == first
-    page.locator('[class*="st-key-chip_mask-stability_"] button:visible').first.click()
-    left = wait_for_chips(page, 1)
-    page.get_by_role("link", name=re.compile("Home")).first.click()
+def test_chips_undo_and_leaving_the_page(visitor, page):
+    visitor.open(PAGE)
+    first = visitor.chips(PAGE)
+    visitor.remove(PAGE, first[0])
+    assert visitor.chips(PAGE) == first[1:]
+    visitor.undo(PAGE)
+    assert visitor.chips(PAGE) == first
+    visitor.remove(PAGE, first[0])
+    assert visitor.chips(PAGE) == first[1:]
+    visitor.go_to("Home")
     page.get_by_role("heading", name="SAM workbench").wait_for()
-    page.get_by_role("link", name=re.compile("Mask stability")).first.click()
-    settled(page)
-    assert chips(page) == left
+    visitor.go_to("Mask stability", PAGE)
+    assert visitor.chips(PAGE) == first[1:]
 
 
 def test_narrow_window_keeps_everything_inside(browser, app_url):

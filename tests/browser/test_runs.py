@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import KEEP_MS
 from tests.browser.test_mask_stability import chips, open_page, settled
+from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 

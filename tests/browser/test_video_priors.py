@@ -14,7 +14,7 @@ import torch
 
 from samkit.media.film import masks_from_json
 from samkit.media.video import open_video
-from tests.browser.conftest import KEEP_MS
+from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 

@@ -6,19 +6,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import Locator, Page, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from samkit.prompts import Prompts
-from samkit.ui.parts import style
 
-DEBOUNCE_MS = 250
-"""A little more than the canvas's own script waits before it reports a drawing."""
+PAUSE_MS = 150
 PATIENCE_S = 60
-REACH_PX = 13
-"""Of a point's centre as read from its chip, which is rounded: no pixel of the point lies further away."""
-
+KEEP_MS = 180_000
+"""How long the first run may take to be kept: MLflow makes its database first."""
 # Streamlit draws each button with a help text twice and hides one of them.
 CHIPS = """page => [...document.querySelectorAll(`[class*="st-key-chip_${page}_"] button`)].filter(b => b.offsetParent)
     .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
@@ -34,17 +31,20 @@ class Visitor:
 
     def __init__(self, browser_page: Page, app_url: str):
         self.page, self.app_url = browser_page, app_url
-        self.unanswered = True
-        self.page.on("websocket", self._listen)
+        self.kept_back = self.page.locator("canvas.upper-canvas[data-kept]")
+        self.unanswered, self.begun = True, False
         self.faults: list[str] = []
+        self.page.on("websocket", self._listen)
         self.page.on("pageerror", lambda fault: self.faults.append(str(fault)))
-
-    # What the app is doing
+        self.page.on("console", self._hear)
 
     def _listen(self, socket: WebSocket) -> None:
-        self.begun = False
         socket.on("framesent", self._sent)
         socket.on("framereceived", self._received)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if "Failed to process a Websocket message" in message.text:
+            self.faults.append(message.text)
 
     def _sent(self, payload: str | bytes) -> None:
         if isinstance(payload, bytes):
@@ -61,22 +61,31 @@ class Visitor:
 
     def rest(self) -> None:
         """Wait until all that was done has been sent, answered and drawn, presses that were kept back too."""
-        kept = self.page.locator("canvas.upper-canvas[data-kept]")
-        for _ in range(PATIENCE_S * 1000 // DEBOUNCE_MS):
-            kept_back = kept.count()
-            # A timer of the page itself: those that were set before, as by a busy canvas, have run out when it has.
-            self.page.evaluate(f"() => new Promise(done => setTimeout(done, {DEBOUNCE_MS}))")
+        calm = 0
+        for _ in range(PATIENCE_S * 1000 // PAUSE_MS):
+            # A timer of the page itself: whatever the page meant to do sooner, it has done when this one has run out.
+            self.page.evaluate(f"() => new Promise(done => setTimeout(done, {PAUSE_MS}))")
             assert not self.faults, self.faults
-            if not (kept_back or kept.count() or self.unanswered) and self.page.evaluate(AT_REST):
+            calm = calm + 1 if self._is_calm() else 0
+            if calm == 2:
                 return
-        raise AssertionError(f"The app did not come to rest; a request is {'un' * self.unanswered}answered.")
+        raise AssertionError(
+            f"The app did not come to rest in {PATIENCE_S} s. A request without an answer: {self.unanswered}; "
+            f"presses kept back: {self.kept_back.count()}; the page is as the server has it: "
+            f"{self.page.evaluate(AT_REST)}."
+        )
 
-    # What the visitor does
+    def _is_calm(self) -> bool:
+        return not self.unanswered and not self.kept_back.count() and self.page.evaluate(AT_REST)
 
     def open(self, page: str, query: str = "") -> None:
         """By its address: a session of its own."""
+        self.follow(page, f"{self.app_url}/{page.replace('-', '_')}{query}")
+
+    def follow(self, page: str, link: str) -> None:
+        """A link to a page, from elsewhere."""
         self.unanswered = True
-        self.page.goto(f"{self.app_url}/{page.replace('-', '_')}{query}")
+        self.page.goto(link)
         self.canvas(page).wait_for()
         self.rest()
 
@@ -170,13 +179,11 @@ class Visitor:
         self.page.keyboard.press("Tab")
         self.rest()
         self.page.get_by_role("button", name=re.compile("Keep this run")).click()
-        self.page.locator("p", has_text=re.compile(rf"Last kept: {name}")).wait_for(timeout=60_000)
+        self.page.locator("p", has_text=re.compile(rf"Last kept: {name}")).wait_for(timeout=KEEP_MS)
         self.rest()
         link = self.page.locator('p:has-text("Last kept:") a[href*="run="]').first.get_attribute("href")
         assert link is not None
         return link.rpartition("run=")[2]
-
-    # What the visitor sees
 
     def chips(self, page: str) -> list[str]:
         return self.page.evaluate(CHIPS, page)
@@ -204,45 +211,3 @@ class Visitor:
         box = self.canvas(page).bounding_box()
         assert box is not None
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-
-def what_differs(drawn: np.ndarray, prompts: Prompts) -> list[str]:
-    """In words, what of the prompts is not among the shapes on a canvas, and what is there that is no prompt; none
-    where the canvas shows exactly the prompts.
-
-    drawn:   uint8 [h, w, 4], BGRA
-    prompts: as their chips name them, rounded to hundredths
-    """
-    height, width = drawn.shape[:2]
-    left_over = drawn[..., 3] > 60
-    rows, columns = np.mgrid[:height, :width]
-    complaints = []
-    for x, y, label in prompts.points:
-        near = np.hypot(columns - x * width, rows - y * height) <= REACH_PX
-        color = style.FOREGROUND if label else style.BACKGROUND
-        if np.count_nonzero(near & _colored(drawn, color)) < 40:
-            complaints.append(f"point {x}, {y}, {label} is not drawn")
-        left_over &= ~near
-    for x1, y1, x2, y2 in prompts.boxes:
-        x, y = (columns - x1 * width, columns - x2 * width), (rows - y1 * height, rows - y2 * height)
-        inside = (x[0] > -8) & (x[1] < 8) & (y[0] > -8) & (y[1] < 8)
-        sides = [inside & (np.abs(distance) < 8) for distance in (*x, *y)]
-        blue = _colored(drawn, style.BOX)
-        for side, name in zip(sides, ("left", "right", "top", "bottom"), strict=True):
-            along = (side & blue).any(axis=1 if name in ("left", "right") else 0)
-            length = (y2 - y1) * height if name in ("left", "right") else (x2 - x1) * width
-            if np.count_nonzero(along) < 0.7 * length:
-                complaints.append(f"the {name} side of box {x1}, {y1}, {x2}, {y2} is not drawn")
-            left_over &= ~side
-    _, _, boxes, centres = cv2.connectedComponentsWithStats(left_over.astype(np.uint8))
-    complaints += [
-        f"something that is no prompt is drawn at {x / width:.2f}, {y / height:.2f}, {box[4]} pixels"
-        for box, (x, y) in zip(boxes[1:], centres[1:], strict=True)
-    ]
-    return complaints
-
-
-def _colored(drawn: np.ndarray, color: str) -> np.ndarray:
-    """bool [h, w]: opaque pixels of that colour, `#rrggbb`."""
-    wanted = np.array([int(color[i : i + 2], 16) for i in (5, 3, 1)])
-    return (np.abs(drawn[..., :3].astype(int) - wanted).max(axis=2) < 40) & (drawn[..., 3] > 200)

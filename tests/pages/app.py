@@ -5,12 +5,8 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from samkit.prompts import Prompts
-from samkit.ui.controls.canvas_shapes import to_drawing
 from samkit.ui.state.labs import encoding_memory, part_memory
 from samkit.ui.state.page_links import PAGES
-from samkit.ui.state.sheets import Sheet
-from samkit.ui.state.workspace import Workspace
 
 MAIN = str(Path(__file__).parents[2] / "samkit" / "ui" / "script" / "main.py")
 """The script that Home.py names."""
@@ -27,19 +23,6 @@ def new_app(timeout: float = TIMEOUT) -> AppTest:
 def page_path(name: str) -> str:
     """A page's file, as `AppTest.switch_page` takes it. name: of an experiment, or of another file in pages/."""
     return str(PAGES / f"{name.replace('-', '_')}.py")
-
-
-def draw(app: AppTest, work: Workspace, page: str, drawn: Prompts) -> None:
-    """As if the browser had reported that these were drawn on a page's canvas, which shows the prompts of `work`."""
-    (key,) = [key for key in work.canvases if key.startswith(f"canvas_{page}_")]
-    canvas = work.canvases[key]
-    sheet = canvas.sheet_for(work.prompts)
-    shapes = [
-        *to_drawing(sheet, canvas.width, canvas.height)["objects"],
-        *to_drawing(Sheet(0, drawn), canvas.width, canvas.height)["objects"][:-1],
-    ]
-    app.session_state[key] = {"drawing": {"raw": {"objects": shapes}, "data": None}}
-    app.run()
 
 
 def last_result() -> Any:

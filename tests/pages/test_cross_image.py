@@ -10,7 +10,8 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.ui.state.labs import encoding_memory, part_memory
-from tests.pages.app import clear_memories, draw, encodings, last_result, new_app, page_path
+from tests.pages.app import clear_memories, encodings, last_result, new_app, page_path
+from tests.pages.canvas import POINT, POINT_REACH_PX, canvas_size, draw
 from tests.random_models import SMALL_SAM1, save_random_model
 
 PAGE = page_path("cross_image")
@@ -98,8 +99,9 @@ def test_prompting_one_picture_clears_the_other(page):
 
 
 def test_a_drawing_on_the_second_canvas_becomes_its_prompts(page):
-    draw(page, pair(page).b, "cross-image-b", Prompts(points=[(0.5, 0.4, 1)]))
-    assert pair(page).a.prompts.is_empty and pair(page).b.prompts.points[0] == pytest.approx((0.5, 0.4, 1), abs=1e-4)
+    width, _ = canvas_size(pair(page).b)
+    draw(page, pair(page).b, POINT | {"left": width / 2 - POINT_REACH_PX, "top": 100})
+    assert pair(page).a.prompts.is_empty and pair(page).b.prompts.points[0][0] == pytest.approx(0.5, abs=1e-3)
     assert last_result().params.prompt_on == "b" and not page.error
 
 

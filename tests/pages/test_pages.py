@@ -8,7 +8,8 @@ import pytest
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state.labs import part_memory
-from tests.pages.app import MAIN, clear_memories, draw, encodings, last_result, new_app, page_path
+from tests.pages.app import MAIN, clear_memories, encodings, last_result, new_app, page_path
+from tests.pages.canvas import POINT, POINT_REACH_PX, canvas_size, chip_key, draw
 
 PAGE = page_path("mask_stability")
 
@@ -33,11 +34,6 @@ def work(app):
 
 def chips(app) -> list[str]:
     return [button.label for button in app.button if button.key and button.key.startswith("chip_")]
-
-
-def chip(app, kind: str) -> str:
-    """The key of the chip that removes the first point or box."""
-    return next(button.key for button in app.button if button.key and f"chip_mask-stability_{kind}_" in button.key)
 
 
 def press(app, key: str):
@@ -94,7 +90,7 @@ def test_a_mask_is_chosen_by_hand_and_by_the_model_again(page):
 
 def test_chips_undo_and_clear_edit_the_prompts(page):
     first = work(page).prompts
-    press(page, chip(page, "box"))
+    press(page, chip_key(page, "mask-stability", "box"))
     assert work(page).prompts == Prompts(points=first.points)
     press(page, "undo_mask-stability")
     assert work(page).prompts == first
@@ -105,7 +101,7 @@ def test_chips_undo_and_clear_edit_the_prompts(page):
 
 def test_what_was_set_is_there_after_leaving_and_coming_back(page):
     page.slider(key="knob_mask-stability_thresholds").set_value((-3.0, 5.0)).run()
-    press(page, chip(page, "point"))
+    press(page, chip_key(page, "mask-stability", "point"))
     prompts = work(page).prompts
     page.switch_page(page_path("home")).run()
     page.switch_page(PAGE).run()
@@ -114,11 +110,60 @@ def test_what_was_set_is_there_after_leaving_and_coming_back(page):
 
 
 def test_a_drawing_on_the_canvas_becomes_prompts(page):
-    before = work(page).prompts
-    draw(page, work(page), "mask-stability", Prompts(points=[(0.5, 0.25, 1)], boxes=[(0.1, 0.1, 0.5, 0.3)]))
-    now = work(page).prompts
-    assert now.points[:-1] == before.points and now.points[-1] == pytest.approx((0.5, 0.25, 1), abs=1e-4)
-    assert now.boxes[:-1] == before.boxes and now.boxes[-1] == pytest.approx((0.1, 0.1, 0.5, 0.3), abs=1e-4)
+    press(page, "clear_mask-stability")
+    width, height = canvas_size(work(page))
+    point = POINT | {"left": width / 2 - POINT_REACH_PX, "top": 100}
+    box = {"type": "Rect", "left": 62, "top": 41.3, "width": 124, "height": 82.6, "scaleX": 2, "scaleY": 1}
+    draw(page, work(page), point, box)
+    assert (width, height) == (620, 413)
+    assert work(page).prompts.points == ((0.5, round(100 / height, 5), 1),)
+    assert work(page).prompts.boxes[0] == pytest.approx((62 / width, 0.1, 310 / width, 0.3), abs=1e-3)
+    press(page, "undo_mask-stability")
+    assert work(page).prompts.points == ((0.5, round(100 / height, 5), 1),) and not work(page).prompts.boxes
+    page.run()
+    assert not work(page).prompts.boxes, "what the canvas reported before brings nothing back"
+
+
+def test_a_drawing_that_comes_with_an_edit_counts_before_it(page):
+    first = work(page).prompts
+    page.button(key="undo_mask-stability").click()
+    draw(page, work(page), POINT | {"left": 100, "top": 100})
+    assert work(page).prompts == first
+    page.button(key=chip_key(page, "mask-stability", "box")).click()
+    draw(page, work(page), POINT | {"left": 200, "top": 100})
+    assert len(work(page).prompts.points) == 2 and not work(page).prompts.boxes
+
+
+def test_prompts_from_a_file_and_a_sentence_for_a_file_that_holds_none(page):
+    loaded = Prompts(points=[(0.25, 0.5, 0)], boxes=[(0.1, 0.2, 0.3, 0.4)])
+
+    def load(name: str, content: str) -> None:
+        page.file_uploader(key="load_mask-stability").set_value((name, content.encode(), "application/json")).run()
+
+    load("prompts.json", loaded.to_json())
+    assert work(page).prompts == loaded and len(chips(page)) == 2 and not page.error
+    press(page, "undo_mask-stability")
+    assert work(page).prompts != loaded, "the file that still lies there is not read again"
+    load("other.json", "[]")
+    assert "must be a JSON object" in page.error[0].value and not page.exception
+
+
+def test_prompts_that_look_alike_have_buttons_of_their_own(page):
+    alike = Prompts(points=[(0.25, 0.5, 1), (0.25, 0.5, 1), (0.2500001, 0.5, 1)])
+    work(page).edit(alike)
+    page.run()
+    assert not page.exception and len(chips(page)) == 3
+    for count in (2, 1, 0):
+        press(page, chip_key(page, "mask-stability", "point"))
+        assert work(page).prompts.count == count
+
+
+def test_all_of_many_prompts_have_buttons(page):
+    work(page).edit(Prompts(points=[(i / 64, 0.5, 1) for i in range(40)]))
+    page.run()
+    assert len(chips(page)) == 40
+    press(page, chip_key(page, "mask-stability", "point", 39))
+    assert work(page).prompts.count == 39 and 39 / 64 not in [x for x, _, _ in work(page).prompts.points]
 
 
 def test_a_model_that_is_not_there_is_a_sentence(page):
@@ -185,7 +230,7 @@ def test_a_run_made_with_another_file_of_the_same_name_says_so(page, app, monkey
 def test_what_is_remembered_is_bounded_in_bytes(page, monkeypatch):
     part_memory().clear()
     monkeypatch.setattr(part_memory(), "_limit", 1)
-    press(page, chip(page, "box"))
+    press(page, chip_key(page, "mask-stability", "box"))
     assert part_memory().state().entries == 0 and not page.error and not page.exception
 
 

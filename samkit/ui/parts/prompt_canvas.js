@@ -20,6 +20,7 @@ class BrowserSide {
   drawing = false;
   asked = null;
   timer = null;
+  later = null;
 
   constructor() {
     this.listeners = new AbortController();
@@ -33,7 +34,14 @@ class BrowserSide {
   update(data) {
     this.data = data;
     if (this.asked && this.asked.edits !== data.edits) this.asked = null;
-    this.part(".dc-toolbar")?.setAttribute("inert", "");
+  }
+
+  // The canvas's own tool bar is out of sight, and is to be out of reach of the keyboard too. It may come later than this script.
+  hideToolBar() {
+    clearTimeout(this.later);
+    const bar = this.part(".dc-toolbar");
+    if (bar) bar.inert = true;
+    else this.later = setTimeout(() => this.hideToolBar(), 5 * LOOK_MS);
   }
 
   part(selector) {
@@ -134,6 +142,7 @@ class BrowserSide {
 
   leave() {
     clearInterval(this.timer);
+    clearTimeout(this.later);
     this.listeners.abort();
   }
 }
@@ -147,6 +156,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   sheets.add(data.sheet);
   side.update(data);
+  side.hideToolBar();
   return () => {
     side.leave();
     sides.delete(parentElement);

@@ -102,7 +102,7 @@ def present_store() -> RunStore:
 
 class RunFiles:
     """Fetched runs on this machine's disk, the least recently used removed first, each when nobody holds its `Bundle`
-    any more. One for all visitors; who waits for one run keeps nobody from another.
+    any more. One for all visitors; waiting for one run does not block others.
     """
 
     def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):

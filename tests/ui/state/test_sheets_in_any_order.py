@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samkit.prompts import Prompts
 from samkit.ui.state.sheets import CanvasSheets, Report
 from samkit.ui.state.workspace import Workspace
-from tests.ui.test_sheets import PICTURE, SIZE, box, point
+from tests.ui.state.test_sheets import PICTURE, SIZE, box, point
 
 PAGES = ("first", "second")
 

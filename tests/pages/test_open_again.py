@@ -51,7 +51,7 @@ class Opened:
     def __init__(self, monkeypatch):
         self.params = None
         monkeypatch.setattr("samkit.ui.bench.tables.table.shown_result", self._stop)
-        monkeypatch.setattr("samkit.ui.bench.tables.film._run_buttons", self._stop)
+        monkeypatch.setattr("samkit.ui.bench.tables.film.shown_spec", self._stop)
         monkeypatch.setattr("samkit.ui.bench.tables.film._first_visit", lambda *arguments: None)
         monkeypatch.setattr(RunStore, "load", lambda store, run_id, folder, **how: self.bundle)
 

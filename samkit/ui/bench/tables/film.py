@@ -68,9 +68,9 @@ class Film(Table):
     def scene(self, visit: Visit, params: Mapping[str, Any], places: Places) -> Scene | None:
         table, (setup,) = film_table(), self.setups(visit)
         built = visit.knobs.params(Params, params)
-        present = shown_spec(visit.page, visit.work, setup, built)
         with places.main:
             film_frame(visit.work, table, visit.knobs)
+            present = shown_spec(visit.page, visit.work, setup, built)
             with st.container(horizontal=True, gap="small"):
                 draw_buttons(
                     BUTTONS, table, _start, (table, setup, present), "" if any(table.remembered) else NO_MEMORY

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from samkit.errors import EncodingError, ParamsError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.lab import LabLike, LazyEncoding, for_any_threads
 from samkit.experiments.measures.mask_logits import map_logits, view_logits
 from samkit.experiments.measures.predicted_masks import (
     chosen_index,
@@ -316,6 +316,7 @@ def compare_setting(scene: Scene, prompts: Prompts, windows: Windows, threads: i
     return Setting(encoding.encode_ms, relative_drift(encoding, own), ious)
 
 
+@for_any_threads
 def sweep_row(
     scene: Scene, prompts: Prompts, stage: int, size: int, repeats: int, default: DefaultWindows, lab: LabLike
 ) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_repeats_take_turns_after_an_encoding_that_does_not_count(model, inputs,
 def test_times_of_another_number_of_threads_are_kept_apart(model, inputs, encoded):
     lab, threads = Lab(), torch.get_num_threads()
     try:
-        for count, encodings in ((1, 3), (2, 2), (1, 0)):
+        for count, encodings in ((1, 3), (2, 3), (1, 0)):
             encoded.clear()
             torch.set_num_threads(count)
             run(model, inputs, Params(repeats=2), lab)

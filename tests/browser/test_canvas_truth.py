@@ -60,7 +60,7 @@ def open_empty(visitor: Visitor, where: str) -> None:
     visitor.open(where.removesuffix("-b"))
     if where == "video-priors":
         # The film of a first visit need not run along.
-        visitor.page.get_by_role("button", name="Cancel").click()
+        visitor.press("cancel_film")
         visitor.rest()
     visitor.clear(where.removesuffix("-b"))
     check(visitor, where, Prompts())

@@ -41,7 +41,8 @@ def show_page(page: ExperimentPage) -> None:
         knobs.forget_run()
         page.try_it(work, knobs)
 
-    work.dialog_open = False
+    if work.page != page.name:
+        work.page, work.dialog = page.name, None
     page_header(page, try_it)
     with sentences():
         sidebar = draw_sidebar()

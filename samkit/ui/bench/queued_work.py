@@ -7,7 +7,6 @@ import streamlit as st
 
 from samkit.ui.parts.edge import sentences
 from samkit.ui.state.jobs import JobHolder, RunT
-from samkit.ui.state.workspace import workspace
 from samkit.work.execute import Computed
 from samkit.work.queue import FAILED, PAUSED, BackgroundJob
 
@@ -80,7 +79,7 @@ def follow(job: BackgroundJob[RunT], draw: Callable[[RunT], None] | None = None)
             _progress(job)
             if draw is not None and job.run is not None:
                 draw(job.run)
-        if (job.state != state or finished(job) is not None) and not workspace().dialog_open:
+        if job.state != state or finished(job) is not None:
             st.rerun()
 
     poll()

@@ -6,6 +6,7 @@ import streamlit as st
 from samkit.media.drawing import overlay
 from samkit.media.rle import rle_to_mask
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
+from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
@@ -26,8 +27,8 @@ def film_picker(table: FilmTable) -> None:
     """The film's name, length and size, and a button that opens the choice."""
     video = table.video
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button("Film", icon=":material/movie:", key="change_film", help="Samples, or your own"):
-            workspace().dialog_open = True
+        pressed = st.button("Film", icon=":material/movie:", key="change_film", help="Samples, or your own")
+        if stays_open(workspace(), "change_film", pressed):
             _film_dialog(table)
         height, width = video.size
         rate = f"{video.seconds:.1f} s at {video.fps:.3g} frames/s"
@@ -36,13 +37,13 @@ def film_picker(table: FilmTable) -> None:
         st.warning(video.warning, icon=":material/broken_image:")
 
 
-@st.dialog("Choose a film", width="large", on_dismiss="rerun")
+@st.dialog("Choose a film", width="large", on_dismiss=dismissed)
 def _film_dialog(table: FilmTable) -> None:
     upload = film_uploader("film_upload")
     if upload is not None:
         with sentences(), st.spinner("Reading the film"):
             table.show_film(stored_film(upload, FILM_MAX_SIDE))
-            st.rerun()
+            close_dialog(workspace())
     st.caption("Samples, made from the sample pictures: an object that moves, grows and is hidden for a while")
     for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS)), strict=True):
         with column:
@@ -50,7 +51,7 @@ def _film_dialog(table: FilmTable) -> None:
             inline_image(film.frame(film.length // 4), sample.title, "samkit-mask")
             if st.button(sample.title, key=f"film_{sample.name}", type="tertiary", width="stretch"):
                 table.show_film(film)
-                st.rerun()
+                close_dialog(workspace())
 
 
 def film_frame(work: Workspace, table: FilmTable, knobs: KnobValues) -> None:

@@ -9,6 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from samkit.errors import SamkitError
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, extra_models_folders, own_checkpoints
+from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
 from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
@@ -48,8 +49,8 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
     """The model in one line with a button that opens the rest. takes_dtype: off where nothing is encoded."""
     st.markdown(f"**{model_name(work.model_ref)}**")
     st.caption(model_line(work.model_ref))
-    if st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model"):
-        work.dialog_open = True
+    pressed = st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model")
+    if stays_open(work, "change_model", pressed):
         _model_dialog(work)
     device, dtype = st.columns(2, gap="small")
     work.device = device.selectbox(
@@ -70,7 +71,7 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
     )
 
 
-@st.dialog("Choose a model", width="large", on_dismiss="rerun")
+@st.dialog("Choose a model", width="large", on_dismiss=dismissed)
 def _model_dialog(work: Workspace) -> None:
     ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     entries = catalogue()
@@ -130,7 +131,7 @@ def _own_row(work: Workspace, path: Path, tab: str) -> None:
 
 def _use(work: Workspace, ref: str) -> None:
     work.model_ref = ref
-    st.rerun()
+    close_dialog(work)
 
 
 def _download(entry: CatalogueEntry) -> None:

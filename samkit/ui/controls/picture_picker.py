@@ -6,6 +6,7 @@ import streamlit as st
 
 from samkit.media.pictures import FORMATS_TEXT, Picture, read_picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
+from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.frame_picker import frame_picker
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within
@@ -27,15 +28,15 @@ def picture_picker(work: Workspace, key: str = "change_picture") -> None:
     """The picture's name and size, and a button that opens the choice. key: another one for a second picture."""
     picture = work.picture
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button(
+        pressed = st.button(
             "Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"
-        ):
-            work.dialog_open = True
+        )
+        if stays_open(work, key, pressed):
             _picture_dialog(work)
         st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
 
 
-@st.dialog("Choose a picture", width="large", on_dismiss="rerun")
+@st.dialog("Choose a picture", width="large", on_dismiss=dismissed)
 def _picture_dialog(work: Workspace) -> None:
     kind = st.segmented_control(
         "Choose from",
@@ -51,7 +52,7 @@ def _picture_dialog(work: Workspace) -> None:
     frame = frame_picker()
     if frame is not None:
         work.show_picture(frame)
-        st.rerun()
+        close_dialog(work)
 
 
 def _pictures(work: Workspace) -> None:
@@ -64,7 +65,7 @@ def _pictures(work: Workspace) -> None:
     if uploaded is not None:
         with sentences():
             work.show_picture(read_picture(uploaded, name=uploaded.name))
-            st.rerun()
+            close_dialog(work)
     if len(work.recent) > 1:
         st.caption("Used before")
         _grid(work, "recent", [(picture.name, picture, None) for picture in work.recent])
@@ -82,4 +83,4 @@ def _grid(work: Workspace, kind: str, rows: list) -> None:
                 )
                 if st.button(title, key=f"{kind}_{picture.sha256}", width="stretch", type="tertiary"):
                     work.show_picture(picture, prompts)
-                    st.rerun()
+                    close_dialog(work)

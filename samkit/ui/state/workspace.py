@@ -39,7 +39,8 @@ class Workspace:
                    is another one to the browser
     awaited:       SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on
                    it
-    dialog_open:   a rerun of the whole page would close it, so what can wait for one does
+    dialog:        the one that is open
+    page:          the experiment's page that was drawn last
     """
 
     picture: Picture = field(default_factory=lambda: load_sample(sample_names()[0]))
@@ -62,7 +63,8 @@ class Workspace:
     opened: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: PendingRun | None = None
     awaited: tuple[str, Prompts] | None = None
-    dialog_open: bool = False
+    dialog: str | None = None
+    page: str | None = None
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
         """Put another picture on the table, with prompts that fit it or none. What was drawn on the one before and is

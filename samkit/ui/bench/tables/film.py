@@ -145,7 +145,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
                 load_bank_file(table, visit.model)
             recorded_memories(table)
         visit.sidebar.show_cache()
-        if table.drawn != table.remembered and not work.dialog_open:
+        if table.drawn != table.remembered:
             # The film's part of the page is another fragment.
             table.drawn = table.remembered
             st.rerun()

@@ -24,6 +24,10 @@ TITLES = {
 PAGES = [*TITLES, "cross-image-b"]
 """A second canvas on a page counts as a page."""
 
+AT_LEAST = {"mask-stability", "cross-image-b"}
+SOME_PAGES = [page if page in AT_LEAST else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+"""All pages, of which two are never left out."""
+
 A, B, C, D, E, F = (0.12, 0.2), (0.3, 0.82), (0.86, 0.3), (0.62, 0.74), (0.1, 0.55), (0.9, 0.9)
 """Places that lie apart from each other and from the prompts that a picture comes with."""
 A_BOX = (0.2, 0.2, 0.6, 0.7)
@@ -98,7 +102,7 @@ def test_what_was_undone_or_removed_stays_away(visitor, where):
     check(visitor, where, foreground(E, A))
 
 
-@pytest.mark.parametrize("where", PAGES)
+@pytest.mark.parametrize("where", SOME_PAGES)
 def test_prompts_from_a_file_and_from_the_first_try_replace_what_was_drawn(visitor, where, tmp_path):
     open_empty(visitor, where)
     of_file = Prompts(points=[(0.5, 0.4, 1), (0.8, 0.6, 0)], boxes=[A_BOX])
@@ -189,7 +193,7 @@ def test_a_prompt_on_one_of_two_pictures_clears_the_other(visitor):
     check(visitor, "cross-image-b", Prompts())
 
 
-@pytest.mark.parametrize("where", PAGES)
+@pytest.mark.parametrize("where", SOME_PAGES)
 def test_a_shape_that_is_no_prompt_vanishes(visitor, where):
     open_empty(visitor, where)
     visitor.pick_tool(where, "Box")
@@ -283,7 +287,7 @@ def test_the_kept_list_is_the_one_on_the_screen_and_comes_back_with_the_run(visi
     check(visitor, where, Prompts(points=[*prompts.points, (*B, 1)], boxes=[A_BOX]))
 
 
-@pytest.mark.parametrize("where", PAGES)
+@pytest.mark.parametrize("where", SOME_PAGES)
 def test_a_click_right_after_another_tool_was_chosen_is_of_that_tool(visitor, where):
     open_empty(visitor, where)
     visitor.press_tool(where, "Background")
@@ -327,7 +331,7 @@ def test_the_canvas_has_no_tools_of_its_own_that_a_key_reaches(visitor):
         assert "dc-icon-button" not in focused
 
 
-@pytest.mark.parametrize("where", PAGES)
+@pytest.mark.parametrize("where", SOME_PAGES)
 def test_what_is_done_in_a_hurry_counts_in_the_order_it_was_done(visitor, where):
     open_empty(visitor, where)
     visitor.click(where, *A)

@@ -29,13 +29,12 @@ def test_a_dialog_stays_open_when_the_film_behind_it_is_done(page, app_url):
     page.goto(f"{app_url}/video_priors")
     page.get_by_role("button", name="Picture", exact=True).click()
     page.get_by_role("dialog").wait_for()
-    page.get_by_text("Frame 36 of 36").wait_for(timeout=120_000)
-    # Two rounds of the page's poll, either of which would have drawn the page anew.
-    page.wait_for_timeout(2500)
+    film = 'iframe[title^="The film with its masks"]'
+    page.locator(film).wait_for(state="attached", timeout=180_000)
     assert page.get_by_role("dialog").count() == 1
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
-    page.frame_locator('iframe[title^="The film with its masks"]').locator("video").first.wait_for(timeout=60_000)
+    page.frame_locator(film).locator("video").first.wait_for()
 
 
 @pytest.mark.timeout(400)

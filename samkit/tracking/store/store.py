@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -45,7 +45,7 @@ class KeptRun:
     run_id: str
     experiment_id: str
     url: str | None
-    existed: bool = False
+    existed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def test_values_become_a_spec_and_the_spec_opens_them_again(values, folder):
     assert [prior.picture.ref for prior in spec.priors] == ["upload.png", "sample:coin#3", "sample:cell"]
     opened = open_inputs(spec, Sources([values.image], banks=[values.bank], files=False))
     assert same(opened, values)
-    with pytest.raises(BadInput, match="upload.png is not here"):
+    with pytest.raises(BadInput, match="upload.png is no longer available"):
         open_inputs(spec, Sources(banks=[values.bank], files=False))
 
 

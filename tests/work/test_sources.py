@@ -91,7 +91,7 @@ def test_a_film_and_its_frames_are_opened_at_the_size_that_is_meant(tmp_path, fi
             assert sources.picture(Ref("roll.mp4#1")) == film.picture(1)
         assert picture_ref(frame, small) == Ref("roll.mp4#1", frame.sha256, frame.name, 48)
         assert picture_ref(frame).side is picture_ref(film.picture(1), film).side is None
-        with pytest.raises(BadInput, match="is not here"):
+        with pytest.raises(BadInput, match="is no longer available"):
             Sources(films=[film], files=False).film(ref)
         with Sources().film(Ref(path, side=48)) as opened:
             assert opened.size == small.size == (28, 48) and content_key(opened) == content_key(small)

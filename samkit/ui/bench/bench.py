@@ -25,6 +25,7 @@ from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.tables import timings_table
+from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace, workspace
 
@@ -84,6 +85,13 @@ def _panel(visit: Visit) -> Panel:
 
 @st.fragment
 def _workbench(visit: Visit) -> None:
+    try:
+        _draw_workbench(visit)
+    finally:
+        keep_work()
+
+
+def _draw_workbench(visit: Visit) -> None:
     page, table, knobs = visit.page, visit.page.table, visit.knobs
     with sentences():
         places = table.arrange(visit)
@@ -99,6 +107,8 @@ def _workbench(visit: Visit) -> None:
         params |= table.params(visit)
         with places.notes:
             opened_notes(knobs, params)
+        # Before the work that may take long: a reload in the middle of it finds what was asked for.
+        keep_work()
         scene = table.scene(visit, params, places)
         if scene is None:
             return

@@ -1,4 +1,6 @@
-"""A reload and a shared link in a real browser: prompts and knobs are back, and two visitors don't disturb each other."""
+"""A reload and a shared link in a real browser: what was done is back, and two visitors don't disturb
+each other.
+"""
 
 import re
 

@@ -6,7 +6,6 @@ import streamlit as st
 
 from samkit.ui.bench.page import ExperimentPage, Scene
 from samkit.ui.controls.model_picker import model_name
-from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.kept_work import holding, present_work, saver, share, shared_now, take_back_links
 from samkit.words import listed
@@ -34,8 +33,7 @@ def share_button(scene: Scene) -> None:
             f"it. The link lasts {limits.days} days after it was last opened, or until the server needs the room. "
             "Pictures used before, the undo steps and a finished film's masks are not in it."
         )
-        with sentences():
-            _link(scene.page)
+        _link(scene.page)
         work_id = holding().work_id
         if work_id is not None and (problem := saver().problem(work_id)):
             st.warning(plain_text(problem), icon=":material/cloud_off:")
@@ -44,10 +42,16 @@ def share_button(scene: Scene) -> None:
 def _link(page: ExperimentPage) -> None:
     made, links = shared_now(), holding().links
     if made is None:
-        if st.button("Make the link", icon=":material/add_link:", type="primary", key="make_link", width="stretch"):
-            with st.spinner("Making the link"):
-                share()
-            st.rerun(scope="fragment")
+        st.button(
+            "Make the link",
+            icon=":material/add_link:",
+            type="primary",
+            key="make_link",
+            width="stretch",
+            on_click=share,
+        )
+        if holding().share_problem:
+            st.error(holding().share_problem, icon=":material/error:")
     else:
         shared_id, problem = made
         st.code(shared_link(page, shared_id), language=None, wrap_lines=True)

@@ -6,10 +6,11 @@ opens `?shared=ID` get a copy under an id of their own, so that nobody writes ov
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -44,7 +45,7 @@ class Holding:
     last:    what was handed over last; film: one that was kept and not looked at since
     notes:   sentences for the visitor, until they are read
     shared:  (what the last link shows, its id, what there was no room for), as long as nothing has changed since
-    links:   ids of all links made here
+    links:   ids of all links made here; share_problem: why the last one could not be made
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class Holding:
         self.notes: list[str] = []
         self.shared: tuple[Work, str, str] | None = None
         self.links: list[str] = []
+        self.share_problem = ""
 
 
 class Holders:
@@ -169,7 +171,7 @@ def _put_on_table(work: Work) -> None:
         held.notes.append(f"The model of this work is not on this machine; it is shown with {own.model_ref}.")
     own.device, own.dtype = work.device, work.dtype
     own.tool = work.tool if work.tool in TOOL_NAMES else own.tool
-    own.params = {page: dict(values) for page, values in work.params.items() if page in NAMES}
+    own.params = {page: _of_right_kind(page, values) for page, values in work.params.items() if page in NAMES}
     own.shared_params = dict(work.shared_params)
     own.opened = {page: values for page in work.opened if (values := _valid(page, work.opened[page])) is not None}
     own.restored_run = work.restored_run
@@ -178,6 +180,24 @@ def _put_on_table(work: Work) -> None:
         if work.second is not None:
             second.show_picture(work.second.picture, work.second.prompts)
         second.awaited = work.awaited[1]
+
+
+def _of_right_kind(page: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The knobs' values but for those that no parameter of that name could have. Knobs that stand for several
+    parameters, or for none, look at their own.
+    """
+    known = find_experiment(page).Params.model_fields
+    return {name: value for name, value in values.items() if name not in known or _fits(known[name].annotation, value)}
+
+
+def _fits(annotation: Any, value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _valid(page: str, params: Any) -> dict[str, Any] | None:
@@ -280,9 +300,16 @@ def owner() -> str:
 
 
 def share() -> None:
-    """Make a frozen copy of what the visitor has now, which `shared_now` then tells. Raises StoreError."""
+    """Make a frozen copy of what the visitor has now, which `shared_now` then tells; where that fails, `share_problem`
+    says why.
+    """
     held, work, store = holding(), present_work(), saver().store
-    shared_id, left_out = store.share(work)
+    held.share_problem = ""
+    try:
+        shared_id, left_out = store.share(work)
+    except SamkitError as error:
+        held.share_problem = str(error)
+        return
     held.shared = work, shared_id, left_out_sentence(left_out, store.limits.one_work)
     held.links.append(shared_id)
 

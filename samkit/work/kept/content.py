@@ -38,15 +38,28 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
+class NoRoom(Exception):
+    """There is less room than `size` bytes."""
+
+    def __init__(self, size: int):
+        super().__init__(size)
+        self.size = size
+
+
+def _check_room(size: int, room: int) -> None:
+    if size > room:
+        raise NoRoom(size)
+
+
 class ContentFiles:
     """The files of one folder. What is read back is checked by its content."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def put(self, kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", room: int) -> int | None:
-        """Keep what the reference refers to; the bytes that it takes, None where these are more than `room`. Samples
-        take none. Raises OSError.
+    def put(self, kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", room: int) -> int:
+        """Keep what the reference refers to, in at most `room` bytes where it is not there yet; the bytes that it
+        takes. Samples take none. Raises NoRoom, OSError.
         """
         if not is_stored(ref):
             return 0
@@ -58,20 +71,21 @@ class ContentFiles:
             pass
         if isinstance(value, Picture):
             content = picture_to_png(value)
-            if len(content) > room:
-                return None
+            _check_room(len(content), room)
             write_whole(path, lambda part: part.write_bytes(content))
         elif isinstance(value, FileVideo):
-            if value.path.stat().st_size > room:
-                return None
+            _check_room(value.path.stat().st_size, room)
             write_whole(path, lambda part: shutil.copyfile(value.path, part))
         elif isinstance(value, Video):
             raise BadInput(f"The film {value.name} is no file, so it can't be kept.")
         else:
-            write_whole(path, value.save)
-            if path.stat().st_size > room:
-                path.unlink()
-                return None
+            bank = value
+
+            def save(part: Path) -> None:
+                bank.save(part)
+                _check_room(part.stat().st_size, room)
+
+            write_whole(path, save)
         return path.stat().st_size
 
     def picture(self, ref: Ref) -> Picture:

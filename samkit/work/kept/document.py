@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from samkit.errors import BadInput
+from samkit.errors import BadInput, SamkitError
 from samkit.prompts import Prompts
 from samkit.work.kept.plain_values import MAX_ENTRIES, from_plain
 from samkit.work.sources import SAMPLE_PREFIX
@@ -129,7 +129,7 @@ class WorkDocument:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(str(part) for part in first["loc"])[:100]
             raise BadInput(f"The kept work can't be read: {place or 'it'} is wrong ({first['msg'][:200]}).") from None
-        except (ValueError, RecursionError) as error:
+        except (SamkitError, ValueError, RecursionError) as error:
             raise BadInput(f"The kept work can't be read ({str(error)[:200]}).") from None
 
     def files(self) -> set[str]:

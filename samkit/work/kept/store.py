@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Prior
@@ -26,7 +26,7 @@ from samkit.media.films import Video
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.work.execute import open_prior, prior_spec
-from samkit.work.kept.content import PART, ContentFiles, write_whole
+from samkit.work.kept.content import PART, ContentFiles, NoRoom, write_whole
 from samkit.work.kept.document import (
     MAX_DOCUMENT_BYTES,
     FilmEntry,
@@ -40,6 +40,9 @@ from samkit.work.kept.plain_values import from_plain, to_plain
 from samkit.work.kept.value import FilmWork, Memory, Side, Work
 from samkit.work.sources import bank_ref, film_ref, picture_ref
 from samkit.work.spec import Ref
+
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
 
 _log = logging.getLogger(__name__)
 
@@ -138,9 +141,9 @@ class WorkStore:
         """Bytes in the folder."""
         return sum(size for _, size, _ in self._all_files())
 
-    def prune(self) -> None:
-        """Remove works that nobody used for too long, then the oldest ones until the rest fits, then the files that
-        belong to none.
+    def prune(self, more: int = 0) -> None:
+        """Remove works that nobody used for too long, then the oldest ones until the rest and `more` bytes fit, and the
+        files that belong to none.
         """
         with self._lock:
             self._pruned_at = time.monotonic()
@@ -154,7 +157,7 @@ class WorkStore:
                 else:
                     kept.append(document)
             self._remove_strays(kept)
-            while self.used() > self.limits.room:
+            while self.used() + more > self.limits.room:
                 oldest_idle = next((each for each in kept if each.path.stem not in in_use), None)
                 if oldest_idle is None:
                     return
@@ -185,16 +188,14 @@ class WorkStore:
         """Write the work's files, as far as there is room; the document that names them."""
         room, left_out = self.limits.one_work, []
 
-        def put(kind: Kind, ref: Ref, value: object, what: str) -> Ref:
+        def put(kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", what: str) -> Ref:
             nonlocal room
-            taken = self._files.put(kind, ref, value, min(room, self._free_room()))  # type: ignore[arg-type]
-            if taken is None and room > self._free_room():
-                self.prune()
-                taken = self._files.put(kind, ref, value, min(room, self._free_room()))  # type: ignore[arg-type]
-            if taken is None or taken > room:
+            try:
+                taken = self._put(kind, ref, value, room)
+            except NoRoom:
                 left_out.append(what)
             else:
-                room -= taken
+                room -= min(taken, room)
             return ref
 
         def side(entry: Side) -> SideEntry:
@@ -236,8 +237,15 @@ class WorkStore:
             left_out=tuple(dict.fromkeys(left_out)),
         )
 
-    def _free_room(self) -> int:
-        return max(0, self.limits.room - self.used())
+    def _put(self, kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", room: int) -> int:
+        """As `ContentFiles.put`; older works go where they are in the way."""
+        try:
+            return self._files.put(kind, ref, value, min(room, self.limits.room - self.used()))
+        except NoRoom as error:
+            if error.size > room:
+                raise
+            self.prune(error.size)
+            return self._files.put(kind, ref, value, min(room, self.limits.room - self.used()))
 
     def _open(self, shelf: Shelf, work_id: str) -> Work:
         document = self._read(self._path(shelf, work_id))

@@ -18,6 +18,7 @@ from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.command_line import command_line, takes_bank_file
 from samkit.work.execute import write
+from samkit.work.run_name import usual_name
 from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
 from samkit.work.spec import RunSpec
 
@@ -30,8 +31,7 @@ def keep_bar(scene: Scene) -> None:
     a number after the name.
     """
     page, side = scene.page, scene.side
-    subject = side.inputs.image.name if side.inputs.image is not None else side.model.info.name
-    usual = f"{page.entry.title}, {subject}"
+    usual = usual_name(side.computed.spec)
     st.divider()
     with st.container(key=f"row_keep_{page.name}"):
         places = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
@@ -50,7 +50,12 @@ def keep_bar(scene: Scene) -> None:
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):
-                _keep(scene, other, (name or usual) + (f" ({number})" if number > 1 else ""), note)
+                _keep(
+                    scene,
+                    other,
+                    (name or usual_name(other.computed.spec)) + (f" ({number})" if number > 1 else ""),
+                    note,
+                )
     last = scene.work.last_kept.get(page.name)
     if last is not None:
         name, outcome = last

@@ -17,8 +17,8 @@ import streamlit as st
 
 from samkit.media.colormaps import Colormap, color_map, colormap_table
 from samkit.media.pictures import Picture, array_to_png
-from samkit.models.sam import ModelInfo
 from samkit.models.geometry import plan_geometry
+from samkit.models.sam import ModelInfo
 from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 

@@ -16,6 +16,7 @@ from samkit.experiments.params import build_params
 from samkit.experiments.video_priors import FilmRun, Params, record, segment_film
 from samkit.media.rle import rle_to_mask
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.results import shown_spec
@@ -139,7 +140,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
         with st.container(key="row_top"):
             left, right = st.columns([6, 5], gap="medium")
         with left:
-            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT)
+            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live_link(visit, work.picture))
         with right:
             prior, mask = _marked(visit) if not work.prompts.is_empty else (None, None)
             with st.container(horizontal=True, gap="small"):

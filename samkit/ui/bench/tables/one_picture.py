@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
 from samkit.ui.controls.canvas import lay_masks
@@ -35,7 +36,7 @@ class OnePicture(Table):
     def arrange(self, visit: Visit) -> Places:
         rows = screen_rows()
         with rows.left:
-            prompt_editor(visit.work, visit.page.name)
+            prompt_editor(visit.work, visit.page.name, live=live_link(visit, visit.work.picture))
         with rows.below:
             masks = st.container()
         if self.compared:

@@ -8,9 +8,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.prompts import Prompts
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
-from samkit.ui.controls.canvas import lay_masks
+from samkit.ui.controls.canvas import LiveLink, lay_masks
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.pair_editor import pair_editor, pair_tools
@@ -31,7 +32,7 @@ class Pair(Table):
         rows = screen_rows()
         with rows.beside:
             pair_tools(pair, visit.page.name)
-        pair_editor(pair, visit.page.name, rows.left, rows.right)
+        pair_editor(pair, visit.page.name, rows.left, rows.right, lambda letter: _live(visit, letter))
         with rows.below:
             masks = st.container()
         return Places(rows.beside, *result_places(rows.below), masks)
@@ -71,3 +72,8 @@ class Pair(Table):
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None
         picture_pair(work).show(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])
+
+
+def _live(visit: Visit, letter: str) -> LiveLink:
+    pair = picture_pair(visit.work)
+    return live_link(visit, (pair.a if letter == "a" else pair.b).picture, letter)

@@ -13,9 +13,10 @@ from typing import Any
 import streamlit as st
 
 from samkit.ui.bench.header import page_header
-from samkit.ui.bench.keep import keep_bar
+from samkit.ui.bench.keep import keep_bar, last_kept
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.share import share_button
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, draw_knobs
@@ -94,15 +95,17 @@ def _workbench(visit: Visit) -> None:
 def _draw_workbench(visit: Visit) -> None:
     page, table, knobs = visit.page, visit.page.table, visit.knobs
     with sentences():
+        actions = st.container(horizontal=True, horizontal_alignment="right", gap="small", key="actions")
         places = table.arrange(visit)
         panel = _panel(visit)
-        with places.beside:
+        with places.beside, st.container(key="knobs", gap="small"):
             params = dict(visit.encoding) | draw_knobs(page.knobs, panel)
-        if places.masks is not None:
-            with places.masks:
+            if places.masks is not None:
                 params |= REFINE_EDGES.draw(panel)
         if reason := table.blocked(visit):
             places.main.info(reason, icon=":material/ads_click:")
+            with actions:
+                share_button(page)
             return
         params |= table.params(visit)
         with places.notes:
@@ -111,13 +114,18 @@ def _draw_workbench(visit: Visit) -> None:
         keep_work()
         scene = table.scene(visit, params, places)
         if scene is None:
+            with actions:
+                share_button(page)
             return
         if places.masks is not None:
             table.draw_masks(scene, places.masks)
         with places.main:
             draw_main(scene)
+        with actions:
+            keep_bar(scene)
+            share_button(page)
         draw_tabs(scene)
-        keep_bar(scene)
+        last_kept(scene)
         visit.sidebar.show_cache()
 
 

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import streamlit as st
 
-from samkit.ui.bench.page import ExperimentPage, Scene
+from samkit.ui.bench.page import ExperimentPage
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.kept_work import holding, present_work, saver, share, shared_now, take_back_links
@@ -15,11 +15,9 @@ from samkit.work.kept.value import FilmWork, Work
 OFF = "This server keeps no work for links: its owner has set SAMKIT_WORKS_MB or SAMKIT_WORKS_DAYS to 0."
 
 
-def share_button(scene: Scene) -> None:
+def share_button(page: ExperimentPage) -> None:
     """A button that opens what the link shows, and makes it."""
-    with st.popover(
-        "Share", icon=":material/share:", width="stretch", key="share", help="A link that shows this page to others"
-    ):
+    with st.popover("Share", icon=":material/share:", key="share", help="A link that shows this page to others"):
         limits = read_limits()
         if not limits.on:
             st.info(OFF, icon=":material/link_off:")
@@ -27,13 +25,13 @@ def share_button(scene: Scene) -> None:
         if limits.complaint:
             st.warning(limits.complaint)
         work = present_work()
-        st.markdown(f"**Whoever has the link sees**\n\n{_shown(scene.page, work)}")
+        st.markdown(f"**Whoever has the link sees**\n\n{_shown(page, work)}")
         st.caption(
             "They get a copy of their own: what they change does not change yours, and what you change later is not in "
             f"it. The link lasts {limits.days} days after it was last opened, or until the server needs the room. "
             "Pictures used before, the undo steps and a finished film's masks are not in it."
         )
-        _link(scene.page)
+        _link(page)
         work_id = holding().work_id
         if work_id is not None and (problem := saver().problem(work_id)):
             st.warning(plain_text(problem), icon=":material/cloud_off:")

@@ -13,6 +13,7 @@ import streamlit as st
 
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
+from samkit.ui.bench.download import download_menu
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
@@ -34,7 +35,7 @@ def keep_bar(scene: Scene) -> None:
     usual = f"{page.entry.title}, {subject}"
     st.divider()
     with st.container(key=f"row_keep_{page.name}"):
-        places = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
+        places = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
     name = places[0].text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
     note = places[1].text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
     pressed = places[2].button(
@@ -47,6 +48,8 @@ def keep_bar(scene: Scene) -> None:
     )
     with places[3].popover("Copy command", icon=":material/terminal:", width="stretch"):
         _command(side.computed.spec)
+    with places[4]:
+        download_menu(scene)
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):

@@ -16,7 +16,7 @@ import grimp
 PACKAGE = Path(__file__).parents[1] / "samkit"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "rooms.svg"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("ui ui.script", "router, home"), ("cli", "options to a spec")),
+    (("ui ui.script", "router, home"), ("ui.live", "masks under the pointer"), ("cli", "options to a spec")),
     (("ui.experiments", "what is each page's own"), ("ui.runs", "kept runs: list, compare, report")),
     (("ui.bench ui.bench.tables", "the one skeleton of the seven pages, and what lies on its table"),),
     (("ui.controls", "knobs, canvas, pickers, maps"),),

@@ -40,7 +40,7 @@ def test_a_mask_is_saved_and_its_picture_is_copied(visitor, tmp_path):
 
 
 def test_a_browser_that_forbids_copying_is_explained(visitor):
-    visitor.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     open_menu(visitor, "mask-stability")
+    visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     visitor.page.get_by_role("button", name="Copy picture").click()
     expect(visitor.page.get_by_text("lets this page copy no pictures")).to_be_visible()

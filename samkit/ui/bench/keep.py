@@ -13,11 +13,13 @@ import streamlit as st
 
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
+from samkit.ui.bench.download import download_menu
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.command_line import command_line, takes_bank_file
 from samkit.work.execute import write
+from samkit.work.run_name import usual_name
 from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
 from samkit.work.spec import RunSpec
 
@@ -30,8 +32,7 @@ def keep_bar(scene: Scene) -> None:
     number after the name.
     """
     page, side = scene.page, scene.side
-    subject = side.inputs.image.name if side.inputs.image is not None else side.model.info.name
-    usual = f"{page.entry.title}, {subject}"
+    usual = usual_name(side.computed.spec)
     with st.popover("Name, note", icon=":material/edit_note:", key=f"keep_words_{page.name}"):
         name = st.text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
         note = st.text_area("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
@@ -44,10 +45,12 @@ def keep_bar(scene: Scene) -> None:
     )
     with st.popover("Command", icon=":material/terminal:", help="The same run without a browser"):
         _command(side.computed.spec)
+    download_menu(scene)
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):
-                _keep(scene, other, (name or usual) + (f" ({number})" if number > 1 else ""), note)
+                own = name or usual_name(other.computed.spec)
+                _keep(scene, other, own + (f" ({number})" if number > 1 else ""), note)
 
 
 def last_kept(scene: Scene) -> None:

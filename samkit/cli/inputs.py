@@ -45,6 +45,8 @@ def read_spec(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings))
     check_taken(module, written)
+    if written["--mask"] is not None and not written["--video"] and "mask_hint" not in module.TAKES:
+        raise BadInput("A mask marks the object to follow through a film: give a film with --video too.")
     takes_picture = "image" in module.TAKES
     if dtype != "float32" and not takes_picture:
         raise BadInput(f"{module.NAME} uses only the model and runs no image encoder: leave --dtype out.")

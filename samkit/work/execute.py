@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import PlainParams, build_params
@@ -12,6 +12,7 @@ from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Result
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
+from samkit.work.run_name import usual_name
 from samkit.work.sources import Sources, bank_ref, film_ref, hint_spec, model_ref, picture_ref, truth_ref
 from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
     from samkit.work.lab import Lab
+
+
+class OpensPictures(Protocol):
+    """What finds a picture by a reference, such as `Sources`."""
+
+    def picture(self, ref: Ref) -> "Picture": ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,10 @@ def write(
     note: str = "",
     extra_files: Mapping[str, bytes] | None = None,
 ) -> Bundle:
-    """Write the run into `folder`, which must not exist or be empty. Its `run_uuid` is the spec's id."""
+    """Write the run into `folder`, which must not exist or be empty. Its `run_uuid` is the spec's id.
+
+    name: "" for the usual one, by what tells the run from others
+    """
     spec = computed.spec
     refs: dict[str, Ref | None] = {
         "model": spec.model,
@@ -125,7 +135,7 @@ def write(
         model_info=computed.model.info,
         device=computed.model.device,
         dtype=computed.model.dtype,
-        name=name,
+        name=name or usual_name(spec),
         note=note,
         extra_files=extra_files,
         run_uuid=spec.id,
@@ -158,7 +168,7 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
         prompts=spec.prompts,
         image_b=image_b,
         video=video,
-        priors=tuple(_open_prior(prior, sources) for prior in spec.priors),
+        priors=tuple(open_prior(prior, sources) for prior in spec.priors),
         bank=bank,
         mask_hint=sources.hint(spec.mask_hint, marked) if spec.mask_hint and marked else None,
         truth=sources.truth(spec.truth, image) if spec.truth and image else None,
@@ -214,8 +224,13 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
     )
 
 
+<<<<<<< HEAD
 def _open_prior(prior: PriorSpec, sources: Sources) -> Prior:
     picture = sources.picture(prior.picture)
+=======
+def open_prior(prior: PriorSpec, sources: OpensPictures) -> Prior:
+    """The marked picture that the spec refers to. Raises BadInput where that can't be opened."""
+>>>>>>> main
     return Prior(
         picture,
         prior.prompts,

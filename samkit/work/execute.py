@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 
 class OpensPictures(Protocol):
-    """What finds a picture by a reference, such as `Sources`."""
+    """What finds a picture and a mask hint on it by a reference, such as `Sources`."""
 
     def picture(self, ref: Ref) -> "Picture": ...
+
+    def hint(self, spec: HintSpec, picture: "Picture") -> "MaskHint": ...
 
 
 @dataclass(frozen=True)
@@ -224,13 +226,9 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
     )
 
 
-<<<<<<< HEAD
-def _open_prior(prior: PriorSpec, sources: Sources) -> Prior:
-    picture = sources.picture(prior.picture)
-=======
 def open_prior(prior: PriorSpec, sources: OpensPictures) -> Prior:
     """The marked picture that the spec refers to. Raises BadInput where that can't be opened."""
->>>>>>> main
+    picture = sources.picture(prior.picture)
     return Prior(
         picture,
         prior.prompts,

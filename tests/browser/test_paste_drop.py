@@ -85,7 +85,7 @@ def test_what_is_typed_is_left_alone_and_the_second_picture_has_its_own(visitor)
     visitor.open("cross-image")
     before = visitor.listed("cross-image")
     chelsea = picture_to_png(load_sample("chelsea"))
-    give(visitor, "drop", "", ("b.png", "image/png", chelsea), on=".st-key-canvas_frame_second canvas")
+    give(visitor, "drop", "", ("b.png", "image/png", chelsea), on=".st-key-canvas_frame_second")
     told(visitor, "Took the picture b.png")
     assert "b.png" in visitor.page.locator(".st-key-chips_cross-image-b").inner_text()
     assert visitor.listed("cross-image") == before

@@ -14,13 +14,12 @@ const hasFiles = event => [...(event.dataTransfer?.types ?? [])].includes("Files
 class PasteDrop {
   data = null;
   tell = null;
-  pointer = null;
-  depth = 0;
+  over_b = false;  // whether the pointer is over the second picture
 
   constructor() {
     const listen = (type, does) => window.addEventListener(type, event => this.data && does(event), true);
     listen("paste", event => this.paste(event));
-    listen("pointermove", event => this.pointer = origin(event));
+    listen("pointermove", event => this.over_b = this.side(event) === "b");
     listen("dragover", event => this.over(event));
     listen("dragleave", event => event.relatedTarget === null && this.hide());
     listen("dragend", () => this.hide());
@@ -28,15 +27,18 @@ class PasteDrop {
   }
 
   /** "b" over the second picture of a page, else "a". */
-  side(element) {
-    const onB = element instanceof Element && element.closest(".st-key-canvas_frame_second");
-    return onB && this.data.fields.b ? "b" : "a";
+  side(event) {
+    const on_b = this.data.fields.b && this.passes(event, ".st-key-canvas_frame_second");
+    return on_b ? "b" : "a";
+  }
+
+  passes(event, selector) {
+    return event.composedPath().some(element => element instanceof Element && element.matches(selector));
   }
 
   /** An upload field or another place on the page that takes files itself. */
   taken(event) {
-    return event.composedPath().some(element =>
-      element instanceof Element && element.matches('[data-testid="stFileUploaderDropzone"], [data-testid="stFileUploader"]'));
+    return this.passes(event, '[data-testid="stFileUploaderDropzone"], [data-testid="stFileUploader"]');
   }
 
   over(event) {
@@ -52,7 +54,7 @@ class PasteDrop {
     if (!hasFiles(event) || this.taken(event)) return;
     event.preventDefault();
     event.stopPropagation();
-    this.take([...event.dataTransfer.files], this.side(origin(event)));
+    this.take([...event.dataTransfer.files], this.side(event));
   }
 
   paste(event) {
@@ -63,10 +65,10 @@ class PasteDrop {
     // A spreadsheet puts a picture of its cells beside their text.
     if (files.length && !(text.trim() && COORDINATES.test(text))) {
       event.preventDefault();
-      this.take(files, this.side(this.pointer), true);
+      this.take(files, this.over_b ? "b" : "a", true);
     } else if (text.trim() && !field) {
       event.preventDefault();
-      this.say({ kind: "text", text: text.slice(0, this.data.characters + 1), side: this.side(this.pointer) });
+      this.say({ kind: "text", text: text.slice(0, this.data.characters + 1), side: this.over_b ? "b" : "a" });
     }
   }
 

@@ -2,4 +2,6 @@
 
 import streamlit as st
 
-app = st.App("samkit/ui/script/main.py")
+from samkit.ui.live.routes import ROUTES
+
+app = st.App("samkit/ui/script/main.py", routes=ROUTES)

@@ -58,6 +58,14 @@ class Memory:
         with self._lock:
             return key in self._values
 
+    def peek(self, key: str) -> Any | None:
+        """The value, as one just used, where it is kept at this moment, else None. Nothing is made and nobody waits."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
     def state(self) -> MemoryState:
         with self._lock:
             return MemoryState(len(self._values), self._used, self._limit, self._hits, self._misses, self._too_large)

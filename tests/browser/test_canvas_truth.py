@@ -62,10 +62,6 @@ def kept_prompts(home: Path, run_id: str, folder: Path) -> Prompts:
 def open_empty(visitor: Visitor, where: str) -> None:
     """A fresh session on a where, with no prompts."""
     visitor.open(where.removesuffix("-b"))
-    if where == "video-priors":
-        # The film of a first visit need not run along.
-        visitor.press("cancel_film")
-        visitor.rest()
     visitor.clear(where.removesuffix("-b"))
     check(visitor, where, Prompts())
 

@@ -27,6 +27,7 @@ def settled(page) -> None:
 
 def test_a_dialog_stays_open_when_the_film_behind_it_is_done(page, app_url):
     page.goto(f"{app_url}/video_priors")
+    page.get_by_role("button", name="Run the film").click()
     page.get_by_role("button", name="Picture", exact=True).click()
     page.get_by_role("dialog").wait_for()
     film = 'iframe[title^="The film with its masks"]'
@@ -47,7 +48,6 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
     page.get_by_role("button", name="Record this memory").click()
     page.get_by_text("2 recorded").wait_for()
 
-    page.locator(".st-key-cancel_film button:visible").click()
     page.get_by_text("Only some frames").click()
     count = page.locator(".st-key-knob_video-priors_count input[type=range]")
     count.focus()

@@ -79,8 +79,16 @@ def short(app, frames: int = 3):
     return knob(app, "count").set_value(frames).run()
 
 
-def test_a_first_visit_runs_a_film_that_shows_the_pictures_object(page):
+def film_alt(page) -> str:
+    """What the page's frame is said to show."""
+    html = " ".join(element.proto.body for element in page.get("html"))
+    return re.search(r'alt="(Frame \d+ of the film[^"]*)"', html)[1]
+
+
+def test_a_first_visit_shows_the_first_frame_and_runs_nothing_unasked(page):
     assert page.title[0].value == "Video with image priors" and len(table(page).recorded) == 1
+    assert table(page).job is None and film_alt(page) == "Frame 0 of the film with its mask"
+    press(page, "run_film")
     wait_until_done(page)
     assert [tab.label for tab in page.tabs] == ["Film", "Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
     result = table(page).job.result
@@ -143,7 +151,16 @@ def test_a_frame_chosen_as_picture_has_its_place_in_the_same_film_alone(page):
     assert [each.prior.film_frame for each in table(page).recorded] == [None, 7, None]
 
 
+def test_any_frame_shows_what_the_memories_alone_find(page):
+    page.slider(key=f"{KNOB}frame").set_value(20).run()
+    assert film_alt(page) == "Frame 20 of the film with its mask" and table(page).job is None
+    assert any("the recorded memories alone" in caption.value for caption in page.caption)
+    press(page, "forget_0")
+    assert film_alt(page) == "Frame 20 of the film"
+
+
 def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
+    press(page, "run_film")
     # Before its turn has come there is nothing to go on with.
     wait_for(lambda: table(page).job.run is not None and table(page).job.run.done)
     table(page).job.pause()
@@ -321,6 +338,7 @@ def test_a_memory_bank_takes_the_place_of_recording(page, tmp_path):
     from samkit.ui.controls.memories import read_bank
     from samkit.ui.state.models import shared_model
 
+    press(page, "run_film")
     wait_until_done(page)
     result, model = table(page).job.result, shared_model("nano-sam2")
     bank = read_bank(result.arrays["memory_bank"].tobytes(), model)

@@ -1,5 +1,7 @@
 """The film that is segmented: the choice of it, and a slider over its frames."""
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
@@ -21,6 +23,9 @@ FILM_MAX_SIDE = 1280
 SHOWN_PX = (900, 520)
 FRAME = "frame"
 """The knob that says which frame is looked at."""
+OF_THE_RUN = "The mask is the run's."
+MEMORIES_ALONE = "No run has come here: the mask is what the recorded memories alone find on this frame."
+NOTHING_REMEMBERED = "Nothing is remembered yet, so there is no mask."
 
 
 def film_picker(table: FilmTable) -> None:
@@ -54,17 +59,21 @@ def _film_dialog(table: FilmTable) -> None:
                 close_dialog(workspace())
 
 
-def film_frame(work: Workspace, table: FilmTable, knobs: KnobValues) -> None:
-    """A slider over the film; the frame under it, with its mask where there is one; a button that takes it as the
-    picture to mark an object on.
+def film_frame(work: Workspace, table: FilmTable, knobs: KnobValues, look: Callable[[int], np.ndarray | None]) -> None:
+    """A slider over the film; the frame under it, with its mask; a button that takes it as the picture to mark an
+    object on.
+
+    look: what the memories find on a frame where no run has come, bool [H, W]; None where nothing is remembered
     """
     last = table.video.length - 1
     index = knobs.slider("Frame", FRAME, 0, last, 0, 1, limited=True) if last else knobs.only(FRAME, 0)
     shown, mask = table.video.frame(index), mask_of_frame(table.job, index)
-    if mask is not None:
-        shown = overlay(shown, mask, style.MASK_COLOR)
-    description = f"Frame {index} of the film" + (" with its mask" if mask is not None else "")
+    found, origin = (look(index), MEMORIES_ALONE) if mask is None else (mask, OF_THE_RUN)
+    if found is not None:
+        shown = overlay(shown, found, style.MASK_COLOR)
+    description = f"Frame {index} of the film" + (" with its mask" if found is not None else "")
     inline_image(fit_within(shown, *SHOWN_PX), description, "samkit-figure")
+    st.caption(origin if found is not None else NOTHING_REMEMBERED)
     st.button(
         "Mark an object on this frame",
         on_click=_take_frame,

@@ -4,27 +4,32 @@ elsewhere.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
 from samkit.experiments.params import build_params
-from samkit.experiments.video_priors import FilmRun, Params, record
+from samkit.experiments.video_priors import FilmRun, Params, record, segment_film
+from samkit.media.rle import rle_to_mask
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.controls.canvas import lay_masks
 from samkit.ui.controls.film_picker import FRAME, film_frame, film_picker
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
-from samkit.ui.controls.picture_picker import picture_picker
-from samkit.ui.controls.prompt_editor import prompt_editor
+from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.controls.running_film import last_frame
 from samkit.ui.parts.edge import sentences
+from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.process_memory import process_memory_line
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
@@ -69,8 +74,8 @@ class Film(Table):
         table, (setup,) = film_table(), self.setups(visit)
         built = visit.knobs.params(Params, params)
         with places.main:
-            film_frame(visit.work, table, visit.knobs)
             present = shown_spec(visit.page, visit.work, setup, built)
+            film_frame(visit.work, table, visit.knobs, partial(_found, setup, built))
             with st.container(horizontal=True, gap="small"):
                 draw_buttons(
                     BUTTONS, table, _start, (table, setup, present), "" if any(table.remembered) else NO_MEMORY
@@ -99,9 +104,20 @@ def _is_of(job: BackgroundJob[FilmRun], present: RunSpec) -> bool:
     return job.spec.id == (present if present.priors else replace(present, image=job.spec.image)).id
 
 
+def _found(setup: Setup, params: Params, frame: int) -> np.ndarray | None:
+    """bool [H, W]: what the memories alone find on a frame; None where nothing is remembered. The same as the first
+    frame of a run that starts there.
+    """
+    if not setup.inputs.priors and setup.inputs.bank is None:
+        return None
+    alone = params.model_copy(update={"start": frame, "count": 1, "backwards": False})
+    lab = page_lab(setup.model, setup.inputs)
+    return rle_to_mask(lab.recall(segment_film, setup.model, setup.inputs, alone, lab).masks[0]["rle"])
+
+
 def _first_visit(visit: Visit, table: FilmTable) -> None:
-    """Something to see at once: a sample picture's prompt becomes a memory, and the film runs. A picture that the
-    visitor has chosen stays where it is.
+    """Something to see at once that costs little: a sample picture's prompt becomes a memory, and shows on the film's
+    first frame. A picture that the visitor has chosen stays where it is.
     """
     table.visited = True
     if table.recorded or table.bank is not None:
@@ -111,8 +127,6 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
         work.show_picture(first, sample.prompts)
     params, prior = build_params(Params, visit.encoding), Prior(first, sample.prompts)
     table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1])
-    (setup,) = visit.page.table.setups(visit)
-    _start(table, setup, shown_spec(visit.page, work, setup, params))
 
 
 def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
@@ -127,8 +141,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
         with st.container(key="row_top"):
             left, right = st.columns([6, 5], gap="medium")
         with left:
-            picture_picker(work)
-            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT)
+            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live_link(visit, work.picture))
         with right:
             prior, mask = _marked(visit) if not work.prompts.is_empty else (None, None)
             with st.container(horizontal=True, gap="small"):
@@ -145,6 +158,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
                 load_bank_file(table, visit.model)
             recorded_memories(table)
         visit.sidebar.show_cache()
+        keep_work()
         if table.drawn != table.remembered:
             # The film's part of the page is another fragment.
             table.drawn = table.remembered
@@ -156,9 +170,10 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     work, model = visit.work, visit.model
     lab = page_lab(model, Inputs(image=work.picture))
     encoding = lab.encoding(model, work.picture, **visit.encoding)
-    prediction = lab.recall(predict, model, encoding, work.prompts)
+    prediction = lab.recall(predict, model, encoding, work.prompts, None)
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
-    masks_panel(work.picture.rgb, masks, rows, chosen, visit.knobs, refined=False)
+    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
+    lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
     return Prior(work.picture, work.prompts, chosen), masks[chosen]

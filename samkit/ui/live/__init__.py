@@ -1,0 +1,1 @@
+"""Masks under the pointer: a WebSocket beside Streamlit's own."""

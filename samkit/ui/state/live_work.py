@@ -1,0 +1,145 @@
+"""What the live channel may work on: each page hands its canvas a random token, which stands for the model, the picture
+and the settings that the page shows at that moment.
+
+A token belongs to one session and one canvas. It is worth something only while that session is connected, and what it
+stands for goes with the session's own state: nothing here keeps a picture, an encoding or a model alive.
+"""
+
+import secrets
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from samkit.media.given_masks import MaskHint
+from samkit.media.pictures import Picture
+from samkit.ui.state.labs import encoding_memory, part_memory
+
+if TYPE_CHECKING:
+    from samkit.models.encoding import ImageEncoding
+    from samkit.models.sam import SamModel
+    from samkit.work.lab import Lab
+
+_KEY = "samkit.live"
+LIVE_PATH = "/live/masks"
+MAX_CANVASES = 4
+"""Of a session. A page has two at most; those of pages that were left go first."""
+TIMES_REMEMBERED = 32
+
+
+@dataclass(frozen=True)
+class LiveWork:
+    """What a canvas shows, as its page encodes it.
+
+    side, fit, window_sizes: as in `SamModel.encode_image`
+    mask_hint: what the page predicts with beside the prompts, or None
+    """
+
+    model: "SamModel"
+    picture: Picture
+    side: int | None = None
+    fit: str = "native"
+    window_sizes: tuple[int, ...] | None = None
+    mask_hint: MaskHint | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a token stands for at this moment.
+
+    encoding_key: by which the page's encoding is remembered, once the page has made it
+    lab:          whose memories are the page's; unlike a page's own lab it holds no model
+    timed_as:     what the time of a decode depends on
+    """
+
+    model_ref: "weakref.ref[SamModel]"
+    encoding_key: str
+    lab: "Lab"
+    mask_hint: MaskHint | None
+    timed_as: tuple[Any, ...]
+
+    def encoding(self) -> "ImageEncoding | None":
+        """The page's encoding, where it is remembered; never made here."""
+        return encoding_memory().peek(self.encoding_key)
+
+
+class LivePlace:
+    """One canvas of one session."""
+
+    def __init__(self, session_id: str):
+        self.token = secrets.token_urlsafe(24)
+        self.session_id = session_id
+        self.standing: Standing | None = None
+
+
+_places: "weakref.WeakValueDictionary[str, LivePlace]" = weakref.WeakValueDictionary()
+_times: OrderedDict[tuple[Any, ...], float] = OrderedDict()
+_lock = threading.Lock()
+
+
+def live_token(name: str, work: LiveWork) -> str:
+    """The token of the canvas `name`, the same in every run of its page; from here on it stands for `work`. To be
+    called by the script's own thread.
+    """
+    from samkit.work.lab import Lab
+
+    lab = Lab(encoding_memory(), part_memory())
+    encoding = lab.encoding(work.model, work.picture, side=work.side, fit=work.fit, window_sizes=work.window_sizes)
+    place = _place(name)
+    timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
+    place.standing = Standing(weakref.ref(work.model), encoding.content_key, lab, work.mask_hint, timed_as)
+    with _lock:
+        _places[place.token] = place
+    return place.token
+
+
+def _place(name: str) -> LivePlace:
+    """This session's place for that canvas, used last of all."""
+    session_id = _session_id()
+    places: OrderedDict[str, LivePlace] = st.session_state.setdefault(_KEY, OrderedDict())
+    place = places.pop(name, None)
+    if place is None or place.session_id != session_id:
+        place = LivePlace(session_id)
+    places[name] = place
+    while len(places) > MAX_CANVASES:
+        places.popitem(last=False)
+    return place
+
+
+def _session_id() -> str:
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else ""
+
+
+def find_place(token: str) -> LivePlace | None:
+    """The place of that token, while its session is connected."""
+    with _lock:
+        place = _places.get(token)
+    if place is None or not runtime.exists() or not runtime.get_instance().is_active_session(place.session_id):
+        return None
+    return place
+
+
+def live_path() -> str:
+    """The channel's path on the server that runs this script, from its root on."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{LIVE_PATH}" if base else LIVE_PATH
+
+
+def decode_time(standing: Standing) -> float | None:
+    """How long the last decode of this kind took, in milliseconds; None before the first."""
+    with _lock:
+        return _times.get(standing.timed_as)
+
+
+def remember_decode_time(standing: Standing, decode_ms: float) -> None:
+    with _lock:
+        _times[standing.timed_as] = decode_ms
+        _times.move_to_end(standing.timed_as)
+        while len(_times) > TIMES_REMEMBERED:
+            _times.popitem(last=False)

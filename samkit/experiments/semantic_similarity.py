@@ -265,7 +265,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     arrays:  similarity, float32 [h, w] token by token; picture_similarity, float32 over the compared picture;
              prototypes, float32 [K, C]
     metrics: regions; largest_similarity and mean_similarity; similar_share of the picture; predicted_iou of the mask
-             that is averaged, with a truth those of `truth_metrics` for it; objects, objects_merged and objects_dropped;
+             that is averaged, with a truth those of `truth_metrics`; objects, objects_merged and objects_dropped;
              where a sample's true objects are known, true_with_region (how many have a region's peak on them) and
              true_with_mask (how many have their own mask)
     facts:   mask_index; tokens (how many the mask touches); known_count, where a sample's true number is known

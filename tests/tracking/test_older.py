@@ -53,6 +53,9 @@ def test_parameters_that_came_later_say_what_was_done():
     assert "jitter_px" not in params_of_today("cross-image", {"jitter_px": 4.0, "jitter_copies": 0})
     assert params_of_today("semantic-similarity", {"find_objects": True})["object_prompts"] == "peaks"
     assert params_of_today("semantic-similarity", {"find_objects": False}) == {"find_objects": False}
+    assert params_of_today("semantic-similarity", {"find_objects": "True"})["object_prompts"] == "peaks"
+    assert "jitter_px" not in params_of_today("cross-image", {"jitter_px": "4.0", "jitter_copies": "0"})
+    assert "sweep_repeats" not in params_of_today("window-size", {"sweep_sizes": "[]", "repeats": "1"})
     swept = {"sweep_sizes": [4, 8], "repeats": 1}
     assert params_of_today("window-size", swept) == swept | {"sweep_repeats": 1}
     today = {"jitter_px": None, "jitter_percent": 2.0, "jitter_copies": 0}

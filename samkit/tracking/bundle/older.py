@@ -10,6 +10,8 @@ from samkit.experiments.measures.stability import OFFICIAL, mask_stability_name,
 
 OFFSET_BEFORE = {"mask-stability": 1.0, "cross-image": 2.0}
 """Experiment -> its stability offset where a run does not say it."""
+NOTHING = ("", "[]", "()", "None")
+"""An empty list as text."""
 LATER_METRICS = {
     "cross-image": (OFFICIAL, f"prompted_{OFFICIAL}"),
     "semantic-similarity": ("objects_merged", "objects_dropped", "true_with_region", "true_with_mask"),
@@ -48,14 +50,16 @@ def metric_names(experiment: str, params: Mapping[str, Any], metrics: Collection
 
 
 def params_of_today(experiment: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """A kept run's parameters, as today's experiment takes them to do what was done then."""
+    """A kept run's parameters, as today's experiment takes them to do what was done then. params: as values or, as a
+    store has them, as text
+    """
     today = dict(params)
-    if "jitter_px" in today and "jitter_percent" not in today and not today.get("jitter_copies"):
+    if "jitter_px" in today and "jitter_percent" not in today and not _number(today.get("jitter_copies"), 0):
         # Nothing was moved, so the pixels said nothing.
         del today["jitter_px"]
-    if experiment == "semantic-similarity" and today.get("find_objects") is True:
+    if experiment == "semantic-similarity" and str(today.get("find_objects")) == "True":
         today.setdefault("object_prompts", "peaks")
-    if experiment == "window-size" and today.get("sweep_sizes") and "repeats" in today:
+    if experiment == "window-size" and str(today.get("sweep_sizes", "")) not in NOTHING and "repeats" in today:
         today.setdefault("sweep_repeats", today["repeats"])
     return today
 

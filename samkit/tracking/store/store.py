@@ -21,7 +21,7 @@ from samkit.settings import artifacts_folder, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
-from samkit.tracking.bundle.older import metric_names
+from samkit.tracking.bundle.older import metric_names, params_of_today
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
 from samkit.tracking.store.reasons import reason_of
 from samkit.tracking.store.tags import FACT, KEY_FIGURES, NOTE, tags_of, user_tags
@@ -434,7 +434,7 @@ def summary_of(run: "Run") -> RunSummary:
         experiment=tags.get("samkit.experiment", ""),
         name=run.info.run_name or tags.get("mlflow.runName", ""),
         created_ms=run.info.start_time,
-        params=params,
+        params=params_of_today(tags.get("samkit.experiment", ""), params),
         metrics={names.get(name, name): value for name, value in metrics.items()},
         tags=tags,
         experiment_id=run.info.experiment_id,

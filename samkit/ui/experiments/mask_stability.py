@@ -96,7 +96,16 @@ def draw_logits(scene: Scene) -> None:
     values = shrink_map(result.arrays["picture_logits"][result.index()])
     shown = TokenMap("Logits", values, ground=ground_of(scene.inputs.picture))
     limits = params.lower_threshold, params.upper_threshold
-    map_view(scene.knobs, "logits", shown, unit="logit", colormap=params.colormap, limits=limits, clip=True)
+    map_view(
+        scene.knobs,
+        "logits",
+        shown,
+        unit="logit",
+        colormap=params.colormap,
+        limits=limits,
+        clip=True,
+        follow="thresholds",
+    )
 
 
 def draw_jitter(scene: Scene) -> None:

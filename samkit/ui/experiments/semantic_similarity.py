@@ -99,7 +99,8 @@ def draw_similarity(scene: Scene) -> None:
     ground = token_ground(compared(scene), scene.model.info, params.side, params.fit, values.shape)
     shown = TokenMap("Similarity", values, ground=ground)
     limits = color_range(shown.values, result.params)
-    map_view(scene.knobs, "similarity", shown, unit="", colormap=result.params.colormap, limits=limits)
+    colormap = result.params.colormap
+    map_view(scene.knobs, "similarity", shown, unit="", colormap=colormap, limits=limits, follow="range")
 
 
 def draw_on_picture(scene: Scene) -> None:

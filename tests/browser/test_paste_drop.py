@@ -92,6 +92,7 @@ def test_what_is_typed_is_left_alone_and_the_second_picture_has_its_own(visitor)
     visitor.page.locator(".st-key-keep_words_cross-image button:visible").first.click()
     name = visitor.page.get_by_label("Name")
     name.focus()
-    give(visitor, "paste", "10, 20", on="input[aria-label=Name]")
+    name.evaluate("field => field.id = 'typed-in'")
+    give(visitor, "paste", "10, 20", on="#typed-in")
     visitor.rest()
     assert visitor.listed("cross-image") == before

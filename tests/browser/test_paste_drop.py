@@ -40,6 +40,11 @@ def told(visitor: Visitor, words: str) -> None:
     visitor.rest()
 
 
+@pytest.fixture(autouse=True)
+def patient(page):
+    page.set_default_timeout(120_000)
+
+
 def test_prompts_and_pictures_are_pasted_and_dropped(visitor):
     visitor.open(PAGE)
     visitor.clear(PAGE)
@@ -90,9 +95,7 @@ def test_what_is_typed_is_left_alone_and_the_second_picture_has_its_own(visitor)
     assert "b.png" in visitor.page.locator(".st-key-chips_cross-image-b").inner_text()
     assert visitor.listed("cross-image") == before
     visitor.page.locator(".st-key-keep_words_cross-image button:visible").first.click()
-    name = visitor.page.get_by_label("Name")
-    name.focus()
-    name.evaluate("field => field.id = 'typed-in'")
-    give(visitor, "paste", "10, 20", on="#typed-in")
+    visitor.page.locator(".st-key-keep_name_cross-image input").focus()
+    give(visitor, "paste", "10, 20", on=".st-key-keep_name_cross-image input")
     visitor.rest()
     assert visitor.listed("cross-image") == before

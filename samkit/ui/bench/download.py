@@ -14,9 +14,15 @@ from samkit.ui.parts.downloads import Download, download_button
 COLUMNS = 2
 
 
-@st.fragment
 def download_menu(scene: Scene) -> None:
     """A button that opens the menu. What is in it is drawn when it is open, so that it costs the page nothing."""
+    # A fragment is as wide as what it lies in.
+    with st.container(width="content"):
+        _menu(scene)
+
+
+@st.fragment
+def _menu(scene: Scene) -> None:
     page = scene.page.name
     menu = st.popover("Download", icon=":material/download:", key=f"download_{page}", on_change="rerun")
     if not menu.open:

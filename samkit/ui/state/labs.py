@@ -56,6 +56,7 @@ def page_lab(
 
     visitor: whose run it is, for threads of their own; default: of the session that is being drawn
     """
+    from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
     from samkit.work.sources import Sources
 
@@ -66,6 +67,7 @@ def page_lab(
         films=[inputs.video] if inputs.video is not None else [],
         banks=[inputs.bank] if inputs.bank is not None else [],
         load_model=lambda ref, device, dtype: model,
+        **given_masks(inputs),
     )
     return Lab(encoding_memory(), part_memory(), progress, cancelled, sources, visitor or visitor_id())
 

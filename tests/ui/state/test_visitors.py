@@ -4,6 +4,7 @@ import asyncio
 import gc
 import tomllib
 import weakref
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from samkit.media.pictures import Picture
+from samkit.ui.controls import picture_picker
+from samkit.ui.controls.picture_picker import _same
 from samkit.ui.parts import heap
 from samkit.ui.state import picture_files, visitors
 from samkit.ui.state.labs import encoding_memory, part_memory
@@ -61,6 +64,16 @@ def test_a_picture_as_a_file_keeps_no_picture(monkeypatch):
     assert picture_files._files.state().entries == 1
     picture_files._files.let_go("a")
     assert picture_files._files.state().entries == 0
+
+
+def test_a_thumbnail_keeps_no_picture():
+    picture = noise(1)
+    gone = weakref.ref(picture)
+    assert picture_picker._thumbnail("test", partial(_same, picture), "a").startswith("data:image/jpeg")
+    del picture
+    assert gone() is None and picture_picker._thumbnails.has("test")
+    visitors.forget_visitor("a")
+    assert not picture_picker._thumbnails.has("test")
 
 
 def test_all_memories_of_the_server_let_go_of_a_visitor():

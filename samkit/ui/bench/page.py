@@ -1,6 +1,6 @@
 """What an experiment's page is, as data: the bench reads it, and all its draw functions take the same thing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.registry import Entry, find_entry
 from samkit.experiments.result import Result
+from samkit.media.pictures import Picture
 from samkit.models.sam import SamModel
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Knob
+from samkit.ui.parts.downloads import Download
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed
 from samkit.work.queue import SteppedRun
@@ -105,7 +107,9 @@ class ExperimentPage:
     summary: a result in one line, under the main picture
     figures: title -> interactive figure, made when a run is kept
     try_it:  sets up the good first try that the About text names
+    files:   more to take away under Download than all pages have
     no_prompt: what to do, where nothing can be run without a prompt; empty where it can
+    encoded: the picture that is really encoded, given parameters and picture, where that is another one
     """
 
     name: str
@@ -117,7 +121,9 @@ class ExperimentPage:
     figures: Callable[[Result[Any]], dict[str, go.Figure]]
     try_it: Callable[[Workspace, KnobValues], None]
     summary: Callable[[Result[Any]], str] | None = None
+    files: "Callable[[Scene], Sequence[Download]] | None" = None
     no_prompt: str = ""
+    encoded: Callable[[Any, Picture], Picture] | None = None
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:

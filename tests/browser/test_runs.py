@@ -33,8 +33,8 @@ def upper_threshold_down(visitor, steps: int) -> None:
 def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, visitor, tmp_path):
     visitor.open(PAGE)
     visitor.keep(PAGE, "as it comes")
-    upper_threshold_down(visitor, 8)
-    page.get_by_text("4.00").first.wait_for()
+    upper_threshold_down(visitor, 2)
+    page.get_by_text("1.00").first.wait_for()
     visitor.keep(PAGE, "a lower cut")
     drawn = visitor.chips(PAGE)
 
@@ -43,7 +43,7 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, vis
     rows.nth(1).wait_for()
     still(page)
     assert rows.count() == 2 and "a lower cut" in rows.nth(0).inner_text(), "newest first"
-    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '4.0'")
+    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '1.0'")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('[class*=\"st-key-run_row_\"]').length === 1")
     page.get_by_role("textbox", name="Search").fill("")
@@ -61,7 +61,7 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, vis
     still(page)
     swipe_by_mouse_and_keys(page)
     table = page.locator(".samkit-table", has_text="upper threshold").inner_text()
-    assert re.search(r"upper threshold\s+4\s+8", table), table
+    assert re.search(r"upper threshold\s+1\s+2", table), table
     assert "lower threshold" not in table, "only what differs is shown"
     matrix = page.locator(".samkit-matrix td").all_inner_texts()
     assert [cell for cell in matrix if "." in cell] == ["1.000"] * 4, (
@@ -92,7 +92,7 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, vis
     page.get_by_role("link", name=re.compile("Open in Mask stability")).click()
     visitor.canvas(PAGE).wait_for()
     visitor.rest()
-    page.get_by_text("4.00").first.wait_for()
+    page.get_by_text("1.00").first.wait_for()
     assert visitor.chips(PAGE) == drawn
 
 
@@ -123,7 +123,7 @@ def read_offline(browser, report: Path) -> None:
     alone.locator(".samkit-sortable th button", has_text="upper threshold").click()
     first = rows.nth(0).inner_text()
     alone.locator(".samkit-sortable th button", has_text="upper threshold").click()
-    assert "a lower cut" in first and "as it comes" in rows.nth(0).inner_text(), "4, then 8"
+    assert "a lower cut" in first and "as it comes" in rows.nth(0).inner_text(), "1, then 2"
     alone.locator(".samkit-swipe input").press("Home")
     assert alone.locator(".samkit-swipe").evaluate(SWIPED) == "0%"
     text = alone.locator("body").inner_text()

@@ -503,7 +503,7 @@ def test_compared_numbers_are_a_table_with_columns_to_choose(app, keep):
     app.segmented_control(key="compare_numbers_as").set_value("One line a run").run()
     (table,) = [table.value for table in app.dataframe]
     assert table.columns.tolist() == ["run", "name", "upper threshold", "predicted iou", "encode ms"]
-    assert table["upper threshold"].tolist() == [8.0, 4.0] and table["predicted iou"].tolist() == [0.51, 0.52]
+    assert table["upper threshold"].tolist() == [2.0, 4.0] and table["predicted iou"].tolist() == [0.51, 0.52]
     app.multiselect(key="compare_columns").set_value(["predicted iou"]).run()
     assert [table.value.columns.tolist() for table in app.dataframe] == [["run", "name", "predicted iou"]]
 

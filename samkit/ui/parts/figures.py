@@ -17,6 +17,8 @@ MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
 """Colour and dash of masks 0 to 3, readable on light and dark."""
+TRUE_COLOR = "#c2417c"
+"""Of what is compared with the truth."""
 
 
 def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
@@ -197,8 +199,8 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
 
 
 def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
-    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is
-    marked.
+    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size; where the truth is known
+    also the chosen one's true IoU. default: the size that is marked.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -212,6 +214,19 @@ def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figur
                 name=f"IoU, mask {index}",
                 mode="lines+markers",
                 line=line,
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    if rows and f"true_iou_{chosen}" in rows[0]:
+        traces.append(
+            dict(
+                type="scatter",
+                x=windows,
+                y=[row[f"true_iou_{chosen}"] for row in rows],
+                name=f"true IoU, mask {chosen}",
+                mode="lines+markers",
+                line=dict(color=TRUE_COLOR, dash="longdash", width=3),
+                marker=dict(symbol="diamond", size=9),
                 hovertemplate="%{y:.3f}",
             )
         )

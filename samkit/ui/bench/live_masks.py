@@ -1,5 +1,6 @@
 """Live masks on the bench's canvases: what each canvas's token stands for."""
 
+from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import LiveLink
 from samkit.ui.state.live_work import LiveWork, live_path, live_token
@@ -14,3 +15,15 @@ def live_link(visit: Visit, work: Workspace, letter: str = "a") -> LiveLink:
     hint = work.given.hint_for(visit.model, work.picture, visit.encoding)
     shown = LiveWork(visit.model, work.picture, side, fit, mask_hint=hint)
     return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", shown))
+
+
+def follow_knobs(scene: Scene, letter: str = "a") -> None:
+    """Let the token of a canvas stand for the encoding that the scene was made with, where the page's own knobs change
+    that.
+    """
+    params, picture = scene.result.params, scene.inputs.picture
+    windows = getattr(params, "window_sizes", None)
+    encoded = scene.page.encoded(params, picture) if scene.page.encoded is not None else picture
+    if windows is not None or encoded is not picture:
+        work = LiveWork(scene.model, encoded, params.side, params.fit, windows, scene.inputs.mask_hint)
+        live_token(f"{scene.page.name}.{letter}", work)

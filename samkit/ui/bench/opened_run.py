@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from samkit.errors import ParamsError, SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.registry import find_experiment
+from samkit.media.given_masks import Truth
+from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
@@ -237,11 +239,12 @@ def _with_masks_that_fit(inputs: Inputs, bundle: Bundle, params: Mapping[str, An
     hint = inputs.mask_hint
     if hint is not None and hint.kind == "mask" and (marked is None or marked.size != hint.values.shape):
         inputs = replace(inputs, mask_hint=None)
-    for field, picture in (("truth", inputs.image), ("truth_b", inputs.image_b)):
-        truth = getattr(inputs, field)
-        if truth is not None and (picture is None or picture.size != truth.mask.shape):
-            inputs = replace(inputs, **{field: None})
-    return inputs
+    return replace(inputs, truth=_of(inputs.truth, inputs.image), truth_b=_of(inputs.truth_b, inputs.image_b))
+
+
+def _of(truth: Truth | None, picture: Picture | None) -> Truth | None:
+    """The truth, where it is as large as the picture."""
+    return truth if truth is not None and picture is not None and truth.mask.shape == picture.size else None
 
 
 def forget_pending(work: Workspace) -> None:

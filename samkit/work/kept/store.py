@@ -230,10 +230,9 @@ class WorkStore:
             for memory in work.film.memories:
                 prior, thumbnail = prior_spec(memory.prior), Picture(memory.thumbnail, "memory")
                 if memory.prior.mask_hint is not None:
-                    prior = replace(prior, mask_hint=kept_hint(memory.prior.mask_hint))
-                    put(
-                        hint_file_kind(prior.mask_hint), prior.mask_hint.file, memory.prior.mask_hint, "a memory's hint"
-                    )
+                    hint = kept_hint(memory.prior.mask_hint)
+                    prior = replace(prior, mask_hint=hint)
+                    put(hint_file_kind(hint), hint.file, memory.prior.mask_hint, "a memory's hint")
                 put("picture", prior.picture, memory.prior.picture, f"the memory of {prior.picture.name}")
                 ref = Ref(thumbnail.name, thumbnail.sha256, thumbnail.name)
                 memories.append(MemoryEntry(prior, put("picture", ref, thumbnail, "a memory's small picture")))

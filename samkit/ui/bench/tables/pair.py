@@ -78,7 +78,9 @@ class Pair(Table):
                 masks_panel(picture, masks, rows, chosen, scene.knobs, refined=refined, name=knob, strip=strip)
                 prompts = scene.inputs.prompts if name == "prompted" else Prompts()
                 note_found(scene, pair.a if letter == "A" else pair.b, masks, chosen, name)
-                lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen)
+                threshold = scene.result.params.threshold
+                own = scene.knobs.get(knob) is not None
+                lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen, threshold, own)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None

@@ -20,12 +20,14 @@ from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within, inline_image, shrink_mask
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
 
 FILE_TYPES = ["png", "webp", "npy", "bmp", "tif", "tiff", "gif", "jpg", "jpeg"]
 MAX_MB = 64
 PREVIEW_PX = (260, 160)
 BRUSH_PX = (660, 460)
+CHIP_CHARACTERS = 18
 ALL = "All of them"
 NOTHING, PRESENT, CHOSEN = "Nothing", "What is there", "The chosen mask"
 
@@ -59,24 +61,24 @@ ROLES = (HINT, TRUTH)
 
 
 def mask_inputs(work: Workspace, page: str) -> None:
-    """Two popovers, and the dialog with the brush while it is open. page: as in the keys of the tools beside them."""
+    """Two popovers, a chip for what is there, which removes it, and the dialog with the brush while it is open. page:
+    as in the keys of the chips beside them.
+    """
     for role in ROLES:
-        with st.popover(role.title, icon=f":material/{role.icon}:", help=role.help, key=f"{role.name}_{page}"):
+        with st.popover(role.title, icon=f":material/{role.icon}:", help=role.help, key=f"chip_{role.name}_{page}"):
             pressed = _choices(work, page, role)
         if stays_open(work, f"brush_{role.name}_{page}", pressed):
             _brush_dialog(work, page, role)
-
-
-def mask_chips(work: Workspace, page: str) -> None:
-    """A small button for the hint and for the truth, where there is one, which removes it."""
     for role in ROLES:
         if _present(work, role) is not None:
+            name = _name(work, role)
+            short = name if len(name) <= CHIP_CHARACTERS else f"{name[: CHIP_CHARACTERS - 1]}…"
             st.button(
-                f":material/{role.icon}: {role.title}",
+                f":material/{role.icon}: {plain_text(short)}",
                 icon=":material/close:",
                 icon_position="right",
-                key=f"chip_{role.name}_{page}",
-                help=f"Remove the {role.name}: {_name(work, role)}",
+                key=f"chip_{role.name}_on_{page}",
+                help=f"Remove the {role.name} {plain_text(name)}",
                 on_click=_remove,
                 args=(work, role),
             )
@@ -134,8 +136,8 @@ def _preview(work: Workspace, role: Role) -> None:
     mask = _mask(work, role)
     if mask is not None:
         small = overlay(small, shrink_mask(mask, (small.shape[0], small.shape[1])), style.MASK_COLOR, alpha=0.5)
-        inline_image(small, f"The {role.name} over the picture", "samkit-thumb")
-    st.caption(f"{_name(work, role)}{_details(work, role)}")
+        inline_image(small, f"The {role.name} over the picture", "samkit-given")
+    st.caption(f"{plain_text(_name(work, role))}{_details(work, role)}")
 
 
 def _details(work: Workspace, role: Role) -> str:
@@ -268,7 +270,8 @@ def _brush_dialog(work: Workspace, page: str, role: Role) -> None:
         used = st.button(
             f"Use as {role.name}", type="primary", icon=":material/check:", disabled=not mask.any(), key="brush_use"
         )
-        st.caption(f"{strokes} stroke{'' if strokes == 1 else 's'} · {100 * share:.1f} % of the picture")
+        painted = f"{strokes} stroke{'' if strokes == 1 else 's'} · {100 * share:.1f} % of the picture"
+        st.caption(f"Blue strokes add to the mask, dark ones take away from it. {painted}")
     if used:
         with sentences():
             if role is HINT:

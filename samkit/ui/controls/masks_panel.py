@@ -54,9 +54,9 @@ def masks_panel(
     for index, column in enumerate(grid.columns(4, gap="xsmall")):
         with column.container(gap="xxsmall"):
             row = rows[index]
-            figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
-            if "true_iou" in row:
-                figures += f", **true IoU {row['true_iou']:.2f}**"
+            figures = f"IoU {row['predicted_iou']:.2f}, "
+            figures += f"**true IoU {row['true_iou']:.2f}**, " if "true_iou" in row else ""
+            figures += f"stability {row['stability_score']:.2f}"
             origin = "edges refined" if refined else "as the model gave it"
             title = f"Mask {index} over the picture, {origin}: predicted {figures.replace('*', '')}"
             mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, 0.5)

@@ -12,7 +12,7 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
-from samkit.ui.controls.mask_inputs import mask_chips, mask_inputs
+from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.state.workspace import Workspace
 
@@ -77,7 +77,6 @@ def prompt_editor(
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )
-        mask_inputs(work, page)
     prompt_canvas(work, page, frame=canvas_frame(second), live=live)
     _chips(work, page, no_prompt, title)
 
@@ -101,7 +100,7 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
         picture = work.picture
         st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
-        mask_chips(work, page)
+        mask_inputs(work, page)
         if not work.is_marked:
             st.caption(no_prompt)
         seen: Counter[str] = Counter()

@@ -137,7 +137,7 @@ def _nothing(table: RunsTable) -> None:
         st.button("Show all runs", on_click=_forget_query)
         return
     st.info(
-        "Nothing is kept yet. Open an experiment, look at its result, and press **Keep this run** below it.",
+        "Nothing is kept yet. Open an experiment, look at its result, and press **Keep**.",
         icon=":material/bookmark_add:",
     )
     first = ENTRIES[0]

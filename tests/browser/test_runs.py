@@ -40,8 +40,8 @@ def upper_threshold_down(page, steps: int) -> None:
 def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app_url, home, tmp_path):
     open_page(page, app_url)
     keep(page, "as it comes")
-    upper_threshold_down(page, 8)
-    page.get_by_text("4.00").first.wait_for()
+    upper_threshold_down(page, 2)
+    page.get_by_text("1.00").first.wait_for()
     keep(page, "a lower cut")
     drawn = chips(page)
 
@@ -50,7 +50,7 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app
     rows.nth(1).wait_for()
     still(page)
     assert rows.count() == 2 and "a lower cut" in rows.nth(0).inner_text(), "newest first"
-    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '4.0'")
+    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '1.0'")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('[class*=\"st-key-run_row_\"]').length === 1")
     page.get_by_role("textbox", name="Search").fill("")

@@ -76,7 +76,7 @@ def named(rows, name):
 
 def test_what_differs_is_told_apart_from_what_is_the_same(three):
     assert {each.name for each in three.params if each.differs} == {"upper_threshold", "side"}
-    assert named(three.params, "upper_threshold").values == (8.0, 4.0, 8.0)
+    assert named(three.params, "upper_threshold").values == (2.0, 4.0, 2.0)
     rows = {each.name: each for each in three.circumstances}
     assert not rows["model"].differs and rows["picture"].values == ("picture 1", "picture 1", "picture 2")
     assert rows["points"].values == (1, 1, 0) and rows["prompts"].differs

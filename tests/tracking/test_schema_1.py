@@ -11,6 +11,7 @@ from samkit.experiments.registry import NAMES
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.bundle.older import metric_names, params_of_today
 from samkit.tracking.bundle.record import parse_record, read_json
 from samkit.tracking.compare import Comparison
 from samkit.tracking.store.keep import keep_imported, keep_run
@@ -47,15 +48,18 @@ def test_there_is_one_of_each_experiment_and_of_each_kind_of_input(tmp_path):
 
 def test_a_record_says_what_the_document_says(old):
     record, written = old.record, document(old)
-    for name in ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype", "params", "timings"):
+    for name in ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype", "timings"):
         assert getattr(record, name) == written[name]
     for name in ("threads", "git_commit", "platform", "python", "torch", "numpy", "opencv", "scikit_image"):
         assert getattr(record, name) == written[name]
+    assert record.params == params_of_today(record.experiment, written["params"])
     for name in ("model", "picture", "picture_b", "video"):
         entry = getattr(record, name)
         assert (entry.model_dump(exclude={"ref"}) if entry else None) == written.get(name)
     assert record.prompts.to_dict() == written["prompts"] and list(record.masks) == written["masks"]
-    assert {name: metric.value for name, metric in record.metrics.items()} | record.facts == written["metrics"]
+    names = metric_names(record.experiment, written["params"], written["metrics"])
+    measured = {names.get(name, name): value for name, value in written["metrics"].items()}
+    assert {name: metric.value for name, metric in record.metrics.items()} | record.facts == measured
     assert all(type(value) is int for value in record.facts.values())
     assert record.to_dict() == written
 

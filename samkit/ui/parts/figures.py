@@ -13,6 +13,7 @@ from samkit.media.colormaps import Colormap, colormap_table
 
 PLOT = {"displaylogo": False}
 """What every chart on a page is configured with."""
+LONE_PX = 7
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
@@ -90,6 +91,12 @@ def map_figure(
     return _figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
 
 
+def lone_points(values: list[float | None]) -> list[int]:
+    """Where a value stands between gaps, so that no line is drawn through it."""
+    there = [False, *(value is not None and value == value for value in values), False]
+    return [i - 1 for i in range(1, len(there) - 1) if there[i] and not there[i - 1] and not there[i + 1]]
+
+
 def curves_figure(
     rows: list[dict],
     x: str,
@@ -110,19 +117,13 @@ def curves_figure(
     """
     points, traces = [row[x] for row in rows], []
     for (column, name), (color, dash) in zip(names.items(), LINES if len(names) > 1 else LINES[1:], strict=False):
-        line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
+        line, values = dict(color=color, dash=dash, width=3 if column == chosen else 1.5), [row[column] for row in rows]
         hover = f"{name}: %{{y:.3f}}<extra></extra>"
-        traces.append(
-            dict(
-                type="scatter",
-                x=points,
-                y=[row[column] for row in rows],
-                name=name,
-                mode=mode,
-                line=line,
-                hovertemplate=hover,
-            )
-        )
+        trace = dict(type="scatter", x=points, y=values, name=name, mode=mode, line=line, hovertemplate=hover)
+        if mode == "lines" and (lone := lone_points(values)):
+            sizes = [LONE_PX if index in lone else 0 for index in range(len(values))]
+            trace |= dict(mode="lines+markers", marker=dict(size=sizes, color=color))
+        traces.append(trace)
     y_axis = dict(title=dict(text=y_title), rangemode="tozero" if from_zero else "normal")
     lines = _marked(marks)
     if level is not None:
@@ -196,8 +197,8 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
     return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
-def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
-    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is
+def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+    """IoU of all four masks over the window size, on an axis as long as the values ask. default: the size that is
     marked.
     """
     windows, traces = [row["window"] for row in rows], []
@@ -209,20 +210,46 @@ def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figur
                 type="scatter",
                 x=windows,
                 y=ious,
-                name=f"IoU, mask {index}",
+                name=f"Mask {index}",
                 mode="lines+markers",
                 line=line,
                 hovertemplate="%{y:.3f}",
             )
         )
-    bars = dict(marker=dict(color="rgba(128,128,128,.3)"), hovertemplate="%{y:.0f} ms")
-    traces.append(
-        dict(type="bar", x=windows, y=[row["encode_ms"] for row in rows], name="encode time", yaxis="y2", **bars)
+    lowest = min((row[f"iou_{index}"] for row in rows for index in range(len(LINES))), default=0.0)
+    room = max(0.01, 0.06 * (1 - lowest))
+    y_axis = dict(title=dict(text="IoU with the default's mask"), range=[max(-room, lowest - room), 1 + room])
+    return _over_windows(traces, y_axis, default)
+
+
+def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
+    """Median encode times over the window size, each with its range. default: the size that is marked."""
+    medians = [row["encode_ms"] for row in rows]
+    ends = [(row["encode_ms_low"], row["encode_ms_high"]) for row in rows]
+    bars = dict(
+        type="data",
+        symmetric=False,
+        array=[high - median for median, (_, high) in zip(medians, ends, strict=True)],
+        arrayminus=[median - low for median, (low, _) in zip(medians, ends, strict=True)],
+        color="rgba(128,128,128,.8)",
+        thickness=1.2,
+        width=4,
     )
-    axes = dict(
-        xaxis=dict(title=dict(text="window (tokens)")),
-        yaxis=dict(title=dict(text="IoU with the default's mask"), range=[0, 1.05], dtick=0.2, overlaying="y2"),
-        yaxis2=dict(title=dict(text="encode time (ms)"), side="right", showgrid=False),
+    trace = dict(
+        type="scatter",
+        x=[row["window"] for row in rows],
+        y=medians,
+        error_y=bars,
+        customdata=ends,
+        name="Median",
+        mode="lines+markers",
+        line=dict(color=LINES[1][0], width=1.5),
+        hovertemplate="%{y:.1f} ms (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
     )
+    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default)
+
+
+def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None) -> go.Figure:
     marks: dict[float, str] = {} if default is None else {default: "default"}
-    return _figure(traces, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25), **axes, **_marked(marks))
+    legend, x_axis = dict(orientation="h", y=-0.25), dict(title=dict(text="window (tokens)"))
+    return _figure(traces, 340, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks))

@@ -22,7 +22,7 @@ from samkit.models.files.folders import own_checkpoints
 from samkit.settings import works_folder
 from samkit.ui.state.browser_memory import browser_name, remember_work
 from samkit.ui.state.picture_pair import PAIR_KEY, picture_pair
-from samkit.ui.state.workspace import TOOL_NAMES, has_workspace, workspace
+from samkit.ui.state.workspace import TOOL_NAMES, Workspace, has_workspace, workspace
 from samkit.work.kept.limits import Limits, read_limits
 from samkit.work.kept.saver import WorkSaver, left_out_sentence
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
@@ -161,7 +161,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
 def _put_on_table(work: Work) -> None:
     held, own = holding(), workspace()
     if work.first is not None:
-        own.show_picture(work.first.picture, work.first.prompts)
+        _bring(own, work.first)
         own.recent = [work.first.picture]
     own.awaited = work.awaited[0]
     own.page = work.page
@@ -179,7 +179,7 @@ def _put_on_table(work: Work) -> None:
     if work.second is not None or work.awaited[1] is not None:
         second = picture_pair(own).b
         if work.second is not None:
-            second.show_picture(work.second.picture, work.second.prompts)
+            _bring(second, work.second)
         second.awaited = work.awaited[1]
 
 
@@ -268,14 +268,14 @@ def present_work() -> Work:
     second = None
     if PAIR_KEY in st.session_state:
         pair = picture_pair(own)
-        second = Side(pair.b.picture, pair.b.prompts)
+        second = _side(pair.b)
     return Work(
         page=own.page or "",
         model=own.model_ref,
         device=own.device,
         dtype=own.dtype,
         tool=own.tool,
-        first=Side(own.picture, own.prompts),
+        first=_side(own),
         second=second,
         film=_film(),
         params={page: dict(values) for page, values in own.params.items()},
@@ -284,6 +284,17 @@ def present_work() -> Work:
         restored_run=own.restored_run if own.pending is None else None,
         owner=owner(),
     )
+
+
+def _side(work: Workspace) -> Side:
+    given = work.given
+    return Side(work.picture, work.prompts, given.hint, given.share, given.truth)
+
+
+def _bring(work: Workspace, side: Side) -> None:
+    work.show_picture(side.picture, side.prompts)
+    work.given.take_hint(side.hint, side.share)
+    work.given.take_truth(side.truth)
 
 
 def _film() -> Any:

@@ -8,6 +8,7 @@ from samkit.experiments.registry import ENTRIES
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
+from samkit.ui.parts.toasts import end_toasts_with_page
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import COMPARE_PAGE, HOME_PAGE, RUN_PAGE, RUNS_PAGE, page_file, page_icon
 from samkit.ui.state.store_state import deliver_at_start
@@ -30,6 +31,7 @@ def route() -> None:
         menu_items={"About": ABOUT},
     )
     apply_style()
+    end_toasts_with_page()
     deliver_at_start()
     keep_collector_short()
     notice_visitor()

@@ -20,6 +20,8 @@ UPLOAD_MB = 64
 THUMB_PX = (320, 240)
 THUMB_SHOWN_PX = 110
 PICTURES, FRAME = "Pictures", "A frame of a film"
+UPLOADS = "samkit.uploads"
+"""How many pictures this visitor has uploaded."""
 
 
 _thumbnails = Memory(4 * 2**20)
@@ -59,15 +61,18 @@ def _picture_dialog(work: Workspace) -> None:
 
 
 def _pictures(work: Workspace) -> None:
+    # An uploader keeps its file: the same one, met again, would take the picture again and close the dialog.
+    uploads = st.session_state.get(UPLOADS, 0)
     uploaded = st.file_uploader(
         f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB",
         type=UPLOAD_TYPES,
-        key="picture_upload",
+        key=f"picture_upload_{uploads}",
         max_upload_size=UPLOAD_MB,
     )
     if uploaded is not None:
         with sentences():
             work.show_picture(read_picture(uploaded, name=uploaded.name))
+            st.session_state[UPLOADS] = uploads + 1
             close_dialog(work)
     if len(work.recent) > 1:
         st.caption("Used before")
@@ -101,7 +106,7 @@ def _grid(work: Workspace, rows: list) -> None:
             with column:
                 st.html(
                     f'<img alt="" src="{_thumbnail(key, picture, visitor)}" '
-                    f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:cover;border-radius:4px">'
+                    f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:contain;object-position:center bottom">'
                 )
                 if st.button(title, key=key, width="stretch", type="tertiary"):
                     work.show_picture(picture(), prompts)

@@ -138,6 +138,8 @@ def swept_scene(panel: Panel) -> dict[str, Any]:
         "another number type": model.dtype,
         "another picture": inputs.picture.sha256,
         "other prompts": inputs.prompts,
+        "another mask hint": inputs.mask_hint and inputs.mask_hint.sha256,
+        "another truth": inputs.truth and inputs.truth.sha256,
         "another side": panel.encoding["side"],
         "another fit": panel.encoding["fit"],
     }
@@ -178,10 +180,11 @@ def summary(result: Result[Any]) -> str:
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
     if repeats == 1:
         ratio, measured = "", "each measured only once: raise Repeats to compare"
+    right = f" · true IoU {result.value('true_iou'):.3f}" if "true_iou" in result.metrics else ""
     return (
         f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in "
         f"{timings['default_encode_ms']:.0f} ms{ratio} ({measured}) · IoU with the default's mask "
-        f"{result.value('iou_default'):.3f} · encoding drifts by {100 * result.value('drift'):.1f} %"
+        f"{result.value('iou_default'):.3f} · encoding drifts by {100 * result.value('drift'):.1f} %{right}"
     )
 
 
@@ -288,7 +291,8 @@ def _draw_rows(result: Result[Any]) -> None:
     with st.container(key="row_sweep"):
         left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Masks**: IoU with those of the default windows")
+        right_too = "true_iou_0" in result.tables["sweep"][0]
+        st.markdown(f"**Masks**: IoU with those of the default windows{', and with the truth' if right_too else ''}")
         st.plotly_chart(swept_iou_figure(result), key="sweep_chart", config=PLOT)
     with right:
         repeats = result.params.sweep_repeats
@@ -299,13 +303,15 @@ def _draw_rows(result: Result[Any]) -> None:
         "leaves a core to other visitors, so its times compare with each other and not with those above. Window sizes "
         "that can't be run are in the table, with the reason."
     )
-    decimals = three_decimals("drift", *(f"iou_{index}" for index in range(4)))
+    ious = (f"{name}_{index}" for name in ("iou", "true_iou") for index in range(4))
+    decimals = three_decimals("drift", *ious)
     decimals |= {name: st.column_config.NumberColumn(format="%.1f") for name in TIMES}
     table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
 
 
 def draw_numbers(scene: Scene) -> None:
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
+    names = "predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou"
+    decimals = three_decimals(*names, "true_iou", "default_true_iou")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 

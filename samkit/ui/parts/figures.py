@@ -18,6 +18,8 @@ MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
 """Colour and dash of masks 0 to 3, readable on light and dark."""
+TRUE_COLOR = "#c2417c"
+"""Of what is compared with the truth."""
 
 
 def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
@@ -198,8 +200,8 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
 
 
 def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
-    """IoU of all four masks over the window size, on an axis as long as the values ask. default: the size that is
-    marked.
+    """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
+    the chosen one's true IoU. default: the size that is marked.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -216,9 +218,27 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
                 hovertemplate="%{y:.3f}",
             )
         )
-    lowest = min((row[f"iou_{index}"] for row in rows for index in range(len(LINES))), default=0.0)
+    drawn = [row[f"iou_{index}"] for row in rows for index in range(len(LINES))]
+    title = "IoU with the default's mask"
+    if rows and f"true_iou_{chosen}" in rows[0]:
+        title = "IoU"
+        right = [row[f"true_iou_{chosen}"] for row in rows]
+        drawn += right
+        traces.append(
+            dict(
+                type="scatter",
+                x=windows,
+                y=right,
+                name=f"True IoU, mask {chosen}",
+                mode="lines+markers",
+                line=dict(color=TRUE_COLOR, dash="longdash", width=3),
+                marker=dict(symbol="diamond", size=9),
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    lowest = min(drawn, default=0.0)
     room = max(0.01, 0.06 * (1 - lowest))
-    y_axis = dict(title=dict(text="IoU with the default's mask"), range=[max(-room, lowest - room), 1 + room])
+    y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
     return _over_windows(traces, y_axis, default)
 
 

@@ -26,7 +26,7 @@ SAME_OBJECT_IOU = {"boxes": 0.5, "peaks": 0.7}
 BOX_MARGIN = 0.125
 """By how much of its width and height a region's box is made larger on each side: regions end within their object."""
 LEAST_STABILITY = 0.6
-LARGEST_SHARE = 0.4
+LARGEST_SHARE = 0.7
 """Of the picture; a mask that covers more is of the ground."""
 LEAST_INSIDE = 0.2
 """Of a mask, in its box, which may be a small part of an object; one of which less lies there has run out of it."""

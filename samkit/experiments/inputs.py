@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samkit.errors import BadInput
+from samkit.experiments.steering import NOT_STEERED, Steering
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 
@@ -21,6 +22,7 @@ class Prior:
     prompts:    what marks it, with mask_index for which of the four masks is meant (None: the best); or
     mask:       bool [H, W] in the picture's pixels
     film_frame: where in the run's film the picture comes from, or None for a picture from elsewhere
+    object:     the number of the object that it shows, where several are followed
     """
 
     picture: Picture
@@ -28,6 +30,7 @@ class Prior:
     mask_index: int | None = None
     mask: np.ndarray | None = None
     film_frame: int | None = None
+    object: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class Inputs:
     """The pictures and prompts of one run; for a run on a film also the film, the pictures remembered beforehand, and a
     memory bank to start from.
 
-    image: None for an experiment on a model alone
+    image:    None for an experiment on a model alone
+    bank:     of the first object; banks: of the second one on, None for those that have none
+    steering: which objects are followed through the film, and what was corrected and switched
     """
 
     image: Picture | None = None
@@ -44,6 +49,8 @@ class Inputs:
     video: "Video | None" = None
     priors: tuple[Prior, ...] = ()
     bank: "MemoryBank | None" = None
+    banks: "tuple[MemoryBank | None, ...]" = ()
+    steering: Steering = NOT_STEERED
 
     @property
     def picture(self) -> Picture:

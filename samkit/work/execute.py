@@ -12,7 +12,7 @@ from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Result
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
-from samkit.work.sources import Sources, bank_ref, film_ref, model_ref, picture_ref
+from samkit.work.sources import Sources, bank_ref, bank_refs, film_ref, model_ref, picture_ref
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def spec_of(
         video=film_ref(inputs.video) if inputs.video is not None else None,
         priors=tuple(prior_spec(prior, inputs.video) for prior in inputs.priors),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
+        banks=bank_refs(inputs),
+        steering=inputs.steering,
         device=device,
         dtype=dtype,
         attempt=attempt,
@@ -145,6 +147,8 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
         video=video,
         priors=tuple(_open_prior(prior, sources) for prior in spec.priors),
         bank=bank,
+        banks=tuple(sources.bank(ref) if ref is not None else None for ref in spec.banks),
+        steering=spec.steering,
     )
 
 
@@ -171,6 +175,7 @@ def _looked_at(spec: RunSpec, inputs: Inputs) -> RunSpec:
         video=spec.video and looked_at(spec.video, inputs.video),
         priors=tuple(priors),
         bank=spec.bank and looked_at(spec.bank, inputs.bank),
+        banks=tuple(ref and looked_at(ref, bank) for ref, bank in zip(spec.banks, inputs.banks, strict=True)),
     )
 
 
@@ -182,6 +187,7 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
         prior.mask_index,
         None if prior.mask is None else mask_to_rle(prior.mask),
         prior.film_frame,
+        prior.object,
     )
 
 
@@ -192,4 +198,5 @@ def _open_prior(prior: PriorSpec, sources: Sources) -> Prior:
         prior.mask_index,
         None if prior.mask is None else rle_to_mask(prior.mask),
         prior.film_frame,
+        prior.object,
     )

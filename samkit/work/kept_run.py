@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from samkit.experiments.inputs import Inputs
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.work.execute import prior_spec
-from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, load_by_name, picture_ref
+from samkit.work.sources import LoadModel, Sources, bank_ref, bank_refs, film_ref, load_by_name, picture_ref
 from samkit.work.spec import Ref, RunSpec
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
         video=_kept_ref(record.video, film_ref(inputs.video) if inputs.video else None),
         priors=tuple(prior_spec(prior, inputs.video) for prior in inputs.priors),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
+        banks=bank_refs(inputs),
+        steering=inputs.steering,
         device=record.device,
         dtype=record.dtype,
         threads=record.threads,
@@ -46,7 +48,7 @@ def sources_of(inputs: Inputs, load_model: LoadModel = load_by_name) -> Sources:
     return Sources(
         pictures=[picture for picture in pictures if picture is not None],
         films=[inputs.video] if inputs.video is not None else [],
-        banks=[inputs.bank] if inputs.bank is not None else [],
+        banks=[bank for bank in (inputs.bank, *inputs.banks) if bank is not None],
         load_model=load_model,
         files=False,
     )

@@ -256,14 +256,14 @@ def test_a_run_is_noted_when_its_memories_or_its_bank_are_others(page):
     table(page).remove(1)
     page.run()
     assert not is_noted(page)
-    table(page).bank = table(page).job.run.first_bank
+    table(page).bank = table(page).job.run.first_banks[0]
     page.run()
     assert is_noted(page)
 
 
 def test_a_picture_beside_a_bank_alone_has_no_part_in_the_run(page):
     run_short(page)
-    bank = table(page).job.run.first_bank
+    bank = table(page).job.run.first_banks[0]
     table(page).recorded.clear()
     table(page).bank = bank
     run_short(page)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
+from samkit.experiments.film.film_run import FilmRun
 from samkit.media.drawing import overlay
-from samkit.media.rle import rle_to_mask
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.knob_values import KnobValues
@@ -89,5 +89,6 @@ def _take_frame(work: Workspace, table: FilmTable, index: int) -> None:
 
 def mask_of_frame(job: BackgroundJob | None, index: int) -> np.ndarray | None:
     """bool [H, W]: what a run has found on that frame of the film; None where it has not come there."""
-    rows = list(getattr(job.run, "masks", ())) if job is not None else []
-    return next((rle_to_mask(row["rle"]) for row in rows if row["frame"] == index), None)
+    run: FilmRun | None = job.run if job is not None else None
+    found = run.on(index) if run is not None else {}
+    return found[0].pixels if 0 in found else None

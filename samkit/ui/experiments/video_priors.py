@@ -6,9 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.inputs import Prior
 from samkit.experiments.result import Result
-from samkit.experiments.video_priors import FilmRun
 from samkit.media.film import zip_masks
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLES, load_sample
@@ -105,7 +105,7 @@ def draw_inspect(scene: Scene) -> None:
     last, place = run.done - 1, 0
     if last:
         place = scene.knobs.slider("Frame of the run", "inspect", 0, last, 0, 1, limited=True)
-    frame_masks(run, place)
+    frame_masks(run, run.order[place])
 
 
 def draw_numbers(scene: Scene) -> None:

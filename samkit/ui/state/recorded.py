@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.video_priors import FilmRun
 from samkit.media.drawing import overlay
 from samkit.media.films import FileVideo, Video
 from samkit.media.pictures import Picture

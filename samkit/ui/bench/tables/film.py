@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.look import look_at
+from samkit.experiments.film.memories import record
+from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
 from samkit.experiments.params import build_params
-from samkit.experiments.video_priors import FilmRun, Params, record, segment_film
-from samkit.media.rle import rle_to_mask
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
@@ -108,9 +110,8 @@ def _found(setup: Setup, params: Params, frame: int) -> np.ndarray | None:
     """
     if not setup.inputs.priors and setup.inputs.bank is None:
         return None
-    alone = params.model_copy(update={"start": frame, "count": 1, "backwards": False})
     lab = page_lab(setup.model, setup.inputs)
-    return rle_to_mask(lab.recall(segment_film, setup.model, setup.inputs, alone, lab).masks[0]["rle"])
+    return lab.recall(look_at, setup.model, setup.inputs, params, frame, lab)[0].pixels
 
 
 def _first_visit(visit: Visit, table: FilmTable) -> None:

@@ -12,6 +12,7 @@ from samkit.experiments.registry import find_experiment
 from samkit.experiments.result import Result
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
+from samkit.work.run_name import usual_name
 from samkit.work.sources import Sources, bank_ref, bank_refs, film_ref, model_ref, picture_ref
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 
@@ -105,7 +106,10 @@ def write(
     note: str = "",
     extra_files: Mapping[str, bytes] | None = None,
 ) -> Bundle:
-    """Write the run into `folder`, which must not exist or be empty. Its `run_uuid` is the spec's id."""
+    """Write the run into `folder`, which must not exist or be empty. Its `run_uuid` is the spec's id.
+
+    name: "" for the usual one, by what tells the run from others
+    """
     spec = computed.spec
     refs = {"model": spec.model, "picture": spec.image, "picture_b": spec.image_b, "video": spec.video}
     return write_bundle(
@@ -115,7 +119,7 @@ def write(
         model_info=computed.model.info,
         device=computed.model.device,
         dtype=computed.model.dtype,
-        name=name,
+        name=name or usual_name(spec),
         note=note,
         extra_files=extra_files,
         run_uuid=spec.id,

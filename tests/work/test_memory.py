@@ -50,6 +50,16 @@ def test_the_least_recently_used_goes_first():
     assert [memory.has(key) for key in "acde"] == [False, False, False, True]
 
 
+def test_peeking_makes_nothing_and_counts_as_use():
+    memory = Memory(250)
+    assert memory.peek("a") is None
+    a = memory.get("a", lambda: Sized(100))
+    memory.get("b", lambda: Sized(100))
+    assert memory.peek("a") is a
+    memory.get("c", lambda: Sized(100))
+    assert (memory.has("a"), memory.has("b")) == (True, False)
+
+
 def test_a_value_that_is_too_large_is_given_and_not_kept():
     memory = Memory(30)
     memory.get("small", lambda: Sized(10))

@@ -1,10 +1,12 @@
-"""Search over all kept runs: plain words, MLflow's filter language, and the filters of a list, one page at a time."""
+"""Search over all kept runs: plain words, MLflow's filter language, the filters and the order of a list, one page at a
+time.
+"""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from mlflow.store.entities import PagedList
 
 PAGE = 25
+MAX_SORTED = 2_000
+"""Runs that samkit itself sorts, where the store can't."""
+NO_VALUE = (None, "", "None")
+"""What a run's parameter is where it has none."""
 SCANNED = 200
 """Runs that are asked for at a time, where samkit itself looks through what the store finds."""
 MAX_SEARCH_CHARACTERS = 1_000
@@ -71,16 +77,98 @@ EVERYTHING = Query()
 
 
 @dataclass(frozen=True)
+class Order:
+    """By what a list is sorted; runs that do not have it come last, and equal ones with the newest first.
+
+    kind: "created" and "name" have no further name; a metric (timings among them) and a parameter have theirs
+    """
+
+    kind: Literal["created", "name", "metric", "param"] = "created"
+    name: str = ""
+    descending: bool = True
+
+
+NEWEST = Order()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page begins in an order that the store can't make: ids of all runs in that order, and the first one's
+    number.
+    """
+
+    ids: tuple[str, ...] = field(repr=False)
+    start: int
+
+
+Token = str | Place
+"""Where a page begins; only `search_runs` reads it."""
+
+
+@dataclass(frozen=True)
 class RunPage:
     """next: what `search_runs` takes for the page behind this one, or None on the last."""
 
     runs: tuple[RunSummary, ...]
-    next: str | None
+    next: Token | None
 
 
-def search_runs(store: RunStore, query: Query = EVERYTHING, page: str | None = None, size: int = PAGE) -> RunPage:
-    """One page of the runs that `query` finds, newest first. Raises BadInput for a filter that the store can't read."""
-    return _search(store, query, filter_string(query), "DESC", page, size)
+def search_runs(
+    store: RunStore, query: Query = EVERYTHING, page: Token | None = None, size: int = PAGE, order: Order = NEWEST
+) -> RunPage:
+    """One page of the runs that `query` finds, newest first unless `order` says else. Raises BadInput for a filter that
+    the store can't read.
+
+    A parameter is text for the store, where 10 comes before 9. So by a parameter at most `MAX_SORTED` runs, the newest,
+    are sorted here: numbers by their size, before words; what is behind them is not listed.
+    """
+    if isinstance(page, Place):
+        return _page_of_ids(store, query, page, size)
+    if order.kind == "param":
+        return _page_of_ids(store, query, Place(_sorted_ids(store, query, order), 0), size)
+    return _search(store, query, filter_string(query), _order_by(order), page, size)
+
+
+def _order_by(order: Order) -> str:
+    """In MLflow's language, for what the store can sort by; it puts those without a value last itself."""
+    direction = "DESC" if order.descending else "ASC"
+    if order.kind == "metric":
+        return f"metrics.`{order.name.replace('`', '')}` {direction}"
+    return f"attributes.{'start_time' if order.kind == 'created' else 'run_name'} {direction}"
+
+
+def _sorted_ids(store: RunStore, query: Query, order: Order) -> tuple[str, ...]:
+    found = _search(store, query, filter_string(query), _order_by(NEWEST), None, MAX_SORTED).runs
+    having = [run for run in found if run.params.get(order.name) not in NO_VALUE]
+    lacking = [run for run in found if run.params.get(order.name) in NO_VALUE]
+    having.sort(key=lambda run: _sort_key(run.params[order.name]), reverse=order.descending)
+    if order.descending:
+        # Words stay behind numbers in both directions.
+        having.sort(key=lambda run: _sort_key(run.params[order.name])[0])
+    return tuple(run.run_id for run in [*having, *lacking])
+
+
+def _sort_key(text: str) -> tuple[int, float, str]:
+    """Of a parameter's text: numbers by their size, then words by their letters."""
+    try:
+        return 0, float(text), ""
+    except ValueError:
+        return 1, 0.0, text.lower()
+
+
+def _page_of_ids(store: RunStore, query: Query, place: Place, size: int) -> RunPage:
+    """Runs that were deleted or changed since the order was made, so that they do not belong here, are left out."""
+    ids = place.ids[place.start : place.start + size]
+    if not ids:
+        return RunPage((), None)
+    listed = ", ".join(f"'{run_id}'" for run_id in ids)
+    found = _search(
+        store, query, f"{filter_string(query)} and run_id IN ({listed})", _order_by(NEWEST), None, size
+    ).runs
+    by_id = {run.run_id: run for run in found}
+    end = place.start + size
+    following = Place(place.ids, end) if end < len(place.ids) else None
+    return RunPage(tuple(by_id[run_id] for run_id in ids if run_id in by_id), following)
 
 
 def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSummary | None, RunSummary | None]:
@@ -91,21 +179,28 @@ def neighbours(store: RunStore, query: Query, run: RunSummary) -> tuple[RunSumma
     newer = [each for each in together if each.run_id < run.run_id][-1:]
     older = [each for each in together if each.run_id > run.run_id][:1]
     if not newer:
-        later = _search(store, query, f"{condition} and attributes.start_time > {run.created_ms}", "ASC", None, 1).runs
+        later = _search(
+            store,
+            query,
+            f"{condition} and attributes.start_time > {run.created_ms}",
+            _order_by(Order(descending=False)),
+            None,
+            1,
+        ).runs
         newer = _of_one_moment(store, query, condition, later[0].created_ms)[-1:] if later else []
     if not older:
         earlier = f"{condition} and attributes.start_time < {run.created_ms}"
-        older = list(_search(store, query, earlier, "DESC", None, 1).runs)
+        older = list(_search(store, query, earlier, _order_by(NEWEST), None, 1).runs)
     return newer[0] if newer else None, older[0] if older else None
 
 
 def _of_one_moment(store: RunStore, query: Query, condition: str, milliseconds: int) -> list[RunSummary]:
     """At most a thousand, by their ids."""
     at_once = f"{condition} and attributes.start_time = {milliseconds}"
-    return sorted(_search(store, query, at_once, "DESC", None, 1_000).runs, key=lambda each: each.run_id)
+    return sorted(_search(store, query, at_once, _order_by(NEWEST), None, 1_000).runs, key=lambda each: each.run_id)
 
 
-def _search(store: RunStore, query: Query, condition: str, order: str, page: str | None, size: int) -> RunPage:
+def _search(store: RunStore, query: Query, condition: str, order_by: str, page: str | None, size: int) -> RunPage:
     from mlflow.entities import ViewType
     from mlflow.exceptions import MlflowException
 
@@ -117,9 +212,7 @@ def _search(store: RunStore, query: Query, condition: str, order: str, page: str
         view = ViewType.DELETED_ONLY if query.deleted else ViewType.ACTIVE_ONLY
 
         def ask(token: str | None, count: int) -> "PagedList[Run]":
-            return client.search_runs(
-                ids, condition, view, max_results=count, order_by=[f"attributes.start_time {order}"], page_token=token
-            )
+            return client.search_runs(ids, condition, view, max_results=count, order_by=[order_by], page_token=token)
 
         try:
             if matches is None:

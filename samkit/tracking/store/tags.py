@@ -17,6 +17,7 @@ from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
 from samkit.tracking.bundle.ground import ground
 from samkit.tracking.bundle.record import RunRecord
+from samkit.tracking.store.differences import DIFFERS, differences_text
 
 WORDS, THUMBNAIL, NOTE, NAME = "mlflow.samkit.words", "mlflow.samkit.thumbnail", "mlflow.note.content", "mlflow.runName"
 KEY_FIGURES = "samkit.key_figures"
@@ -46,6 +47,7 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
         "samkit.device": record.device,
         "samkit.dtype": record.dtype,
         KEY_FIGURES: ",".join(key_figures(record)),
+        DIFFERS: differences_text(record.experiment, record.params),
     }
     tags |= {f"{FACT}{name}": str(value) for name, value in record.facts.items()}
     for key, entry in (("picture", record.picture), ("picture_b", record.picture_b), ("video", record.video)):

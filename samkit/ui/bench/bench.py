@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from samkit.ui.bench.header import page_header
-from samkit.ui.bench.keep import keep_bar
+from samkit.ui.bench.keep import keep_bar, last_kept
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.tables.table import Visit
@@ -86,12 +86,12 @@ def _panel(visit: Visit) -> Panel:
 def _workbench(visit: Visit) -> None:
     page, table, knobs = visit.page, visit.page.table, visit.knobs
     with sentences():
+        actions = st.container(horizontal=True, horizontal_alignment="right", gap="small", key="actions")
         places = table.arrange(visit)
         panel = _panel(visit)
-        with places.beside:
+        with places.beside, st.container(key="knobs", gap="small"):
             params = dict(visit.encoding) | draw_knobs(page.knobs, panel)
-        if places.masks is not None:
-            with places.masks:
+            if places.masks is not None:
                 params |= REFINE_EDGES.draw(panel)
         if reason := table.blocked(visit):
             places.main.info(reason, icon=":material/ads_click:")
@@ -106,8 +106,10 @@ def _workbench(visit: Visit) -> None:
             table.draw_masks(scene, places.masks)
         with places.main:
             draw_main(scene)
+        with actions:
+            keep_bar(scene)
         draw_tabs(scene)
-        keep_bar(scene)
+        last_kept(scene)
         visit.sidebar.show_cache()
 
 

@@ -1,12 +1,15 @@
 """Views of the chosen mask that several experiments give among their pictures."""
 
 from samkit.ui.bench.page import Scene
-from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.controls.canvas import view_name
+from samkit.ui.parts.picture_view import picture_view
 
 
 def draw_original(scene: Scene) -> None:
-    inline_image(scene.result.images["original"], "Original view of the chosen mask", "samkit-figure")
+    view = view_name(scene.inputs.picture)
+    picture_view(scene.result.images["original"], "Original view of the chosen mask", view)
 
 
 def draw_binary(scene: Scene) -> None:
-    inline_image(scene.result.images["binary"], "Binary view of the chosen mask", "samkit-figure", lossless=True)
+    view = view_name(scene.inputs.picture)
+    picture_view(scene.result.images["binary"], "Binary view of the chosen mask", view, lossless=True)

@@ -1,4 +1,4 @@
-"""The top of every experiment page: title, the question it answers, and what to know before turning a knob."""
+"""The first line of every experiment page: title, the question it answers, and what to know before turning a knob."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,13 @@ from samkit.ui.bench.page import ExperimentPage
 
 
 def page_header(page: ExperimentPage, try_it: Callable[[], None]) -> None:
-    """Title, question, and the About popover with a good first try."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        with st.container(width="content"):
-            st.title(page.entry.title, anchor=False)
-            st.html(f'<div class="samkit-question">{page.entry.question}</div>')
-        about_place = st.popover("About", icon=":material/info:")
+    """Title, question, and the About popover with a good first try. What can be done with the run comes into the same
+    line later, at the right (`Places.actions`).
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
+        st.title(page.entry.title, anchor=False, width="content")
+        st.html(f'<div class="samkit-question">{page.entry.question}</div>', width="content")
+        about_place = st.popover("About", icon=":material/info:", type="tertiary", key=f"about_{page.name}")
     about = page.about
     with about_place:
         st.markdown(f"{about.idea}\n\n**What to look for**\n\n{about.look_for}\n\n{about.paper}")

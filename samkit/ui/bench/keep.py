@@ -1,5 +1,5 @@
-"""The bottom of every experiment page: keep the run, copy the command that does the same, link to it; and what was kept
-last.
+"""Keeping the run and copying the command that does the same, in the first line of every experiment page; and what was
+kept last.
 """
 
 import json
@@ -19,6 +19,7 @@ from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.command_line import command_line, takes_bank_file, takes_steering_file
 from samkit.work.execute import write
+from samkit.work.run_name import usual_name
 from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
 from samkit.work.spec import RunSpec
 
@@ -27,35 +28,35 @@ PATIENCE_S = 8
 
 
 def keep_bar(scene: Scene) -> None:
-    """Name, note and button; then the command; then the last kept run. A second side is kept as a run of its own, with
-    a number after the name.
+    """Keep, its name and note, and the command, in the present row. A second side is kept as a run of its own, with a
+    number after the name.
     """
     page, side = scene.page, scene.side
-    subject = side.inputs.image.name if side.inputs.image is not None else side.model.info.name
-    usual = f"{page.entry.title}, {subject}"
-    st.divider()
-    with st.container(key=f"row_keep_{page.name}"):
-        places = st.columns([3, 4, 2, 2], vertical_alignment="bottom")
-    name = places[0].text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
-    note = places[1].text_input("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
-    pressed = places[2].button(
-        "Keep both" if len(scene.sides) > 1 else "Keep this run",
+    usual = usual_name(side.computed.spec)
+    with st.popover("Name, note", icon=":material/edit_note:", key=f"keep_words_{page.name}"):
+        name = st.text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
+        note = st.text_area("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
+    pressed = st.button(
+        "Keep both" if len(scene.sides) > 1 else "Keep",
         icon=":material/bookmark_add:",
         type="primary",
-        width="stretch",
         key=f"keep_{page.name}",
-        shortcut="Ctrl+S",
+        help="Keep this run: prompts, parameters, masks and figures (Ctrl+S)",
     )
-    with places[3].popover("Copy command", icon=":material/terminal:", width="stretch"):
+    with st.popover("Command", icon=":material/terminal:", help="The same run without a browser"):
         _command(side.computed.spec)
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):
-                _keep(scene, other, (name or usual) + (f" ({number})" if number > 1 else ""), note)
-    last = scene.work.last_kept.get(page.name)
+                own = name or usual_name(other.computed.spec)
+                _keep(scene, other, own + (f" ({number})" if number > 1 else ""), note)
+
+
+def last_kept(scene: Scene) -> None:
+    """The run that was kept last on this page, with links to it."""
+    last = scene.work.last_kept.get(scene.page.name)
     if last is not None:
-        name, outcome = last
-        _last_kept(page, name, outcome)
+        _last_kept(scene.page, *last)
 
 
 def _command(spec: RunSpec) -> None:

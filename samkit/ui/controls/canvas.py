@@ -1,25 +1,33 @@
-"""The prompt canvas: streamlit-drawable-canvas with the workspace's picture and prompts on it.
+"""The prompt canvas: streamlit-drawable-canvas for the mouse, and the stage above it with picture, mask and prompts.
 
 The list of prompts is the truth. What a canvas is handed is a numbered sheet, and what it reports is taken for that
 sheet (`samkit.ui.state.sheets`). At its side a script in the browser sees to the order of things: it has each drawing
-reported at once, and keeps a press back while an edit or another tool is on its way to the canvas.
+reported at once, and keeps a press back while an edit or another tool is on its way to the canvas. It also draws what
+is seen (`stage.js`), and sends what the canvas can't do as gestures (`samkit.ui.state.gestures`).
 """
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
+from samkit.media.pictures import Picture
+from samkit.prompts import Prompts
 from samkit.ui.controls.canvas_shapes import (
     CLEAR,
     POINT_RADIUS_PX,
     STROKE_PX,
-    background_jpeg,
     canvas_size,
     read_report,
     to_drawing,
 )
 from samkit.ui.parts import style
+from samkit.ui.parts.inline_image import fit_within_size, gray_png_url, shrink_mask
+from samkit.ui.state.gestures import read_gestures
+from samkit.ui.state.picture_files import FULL_PX, SHOWN_PX, picture_url
 from samkit.ui.state.sheets import CanvasSheets
 from samkit.ui.state.workspace import Workspace
 
@@ -29,11 +37,37 @@ TOOLS = {
     "box": {"drawing_mode": "rect", "stroke_color": style.BOX, "fill_color": CLEAR},
 }
 
+MASK_PX = 1024
+"""Longest side of the masks that the stage draws."""
+STAGE_HTML = """<div class="stage"><div class="inner"><img class="picture" alt=""><canvas class="mask"></canvas></div>
+<svg class="prompts"></svg></div>"""
+
 _browser_side = st.components.v2.component(
     "samkit_prompt_canvas",
-    html="<div></div>",
-    js=(Path(__file__).parents[1] / "parts" / "prompt_canvas.js").read_text(),
+    html=STAGE_HTML,
+    css=style.part("stage.css"),
+    js="\n".join(style.part(name) for name in ("view.js", "live.js", "stage.js", "prompt_canvas.js")),
 )
+_bar = st.components.v2.component(
+    "samkit_stage_bar",
+    html=style.part("stage_bar.html"),
+    css=style.part("stage_bar.css"),
+    js=style.part("stage_bar.js"),
+)
+_masks = st.components.v2.component("samkit_stage_masks", html="<div></div>", js=style.part("stage_masks.js"))
+
+
+@dataclass(frozen=True)
+class LiveLink:
+    """Where a page's script asks for live masks, and the token that says of what."""
+
+    path: str
+    token: str
+
+
+def view_name(picture: Picture) -> str:
+    """Of a picture and of everything drawn in its proportions: they are zoomed and moved together."""
+    return picture.sha256[:12]
 
 
 def take_drawn(work: Workspace) -> None:
@@ -48,12 +82,18 @@ def take_drawn(work: Workspace) -> None:
 
 
 def prompt_canvas(
-    work: Workspace, page: str, max_width: int = 620, max_height: int = 460, frame: str = "canvas_frame"
+    work: Workspace,
+    page: str,
+    max_width: int = 620,
+    max_height: int = 460,
+    frame: str = "canvas_frame",
+    live: LiveLink | None = None,
 ) -> None:
     """Draw the canvas with the workspace's picture and prompts.
 
     page:  of the tools and buttons around the canvas, whose keys end in it
     frame: the key of its container; another one that begins alike for a second canvas
+    live:  where masks under the pointer come from, if anywhere
     """
     width, height = canvas_size(work.picture, max_width, max_height)
     key = f"canvas_{page}_{work.picture.sha256[:12]}_{width}"
@@ -64,18 +104,19 @@ def prompt_canvas(
     sheet = canvas.sheet_for(work.prompts)
     # The canvas writes this limit, which is none, into its style: by it the browser's script sees what has arrived.
     arrival = height + 1 + canvas.arrival_of(sheet, work.tool)
-    # The frame is as wide as its column; the style sheet shrinks a canvas that is wider, and cuts off the canvas's own
-    # tool bar below it.
+    # The style sheet scales the canvas to its frame, and cuts off the canvas's own tool bar below it.
     st.html(
-        f"<style>.st-key-{frame} {{--canvas-w: {width}px; --canvas-h: {height}px; --canvas-ratio: "
-        f"{height / width:.5f}}}</style>"
+        f"<style>.st-key-{frame} {{--w: {work.picture.width}; --h: {work.picture.height}; --canvas-w: {width}px}}"
+        "</style>"
     )
+    view, link = view_name(work.picture), None if live is None else {"path": live.path, "token": live.token}
+    large = max(work.picture.width, work.picture.height) > SHOWN_PX
     with st.container(key=frame):
         st_canvas(
             **TOOLS[work.tool],
             stroke_width=STROKE_PX,
             point_display_radius=POINT_RADIUS_PX,
-            background_image=background_jpeg(work.picture, width, height),
+            background_color="",
             initial_drawing=to_drawing(sheet, width, height),
             width=width,
             height=height,
@@ -85,18 +126,68 @@ def prompt_canvas(
             key=key,
             on_change=lambda: take_drawn(work),
         )
-        _browser_side(
+        with st.container(key=f"stage_layer_{frame}"):
+            _browser_side(
+                data={
+                    "frame": frame,
+                    "page": page,
+                    "tool": list(TOOLS).index(work.tool),
+                    "sheet": sheet.number,
+                    "arrival": arrival,
+                    "edits": work.edits,
+                    "done": work.gesture,
+                    "prompts": work.prompts.to_dict(),
+                    "view": view,
+                    "picture": picture_url(work.picture, SHOWN_PX, frame),
+                    "full": picture_url(work.picture, FULL_PX, frame) if large else "",
+                    "strip": page,
+                    "color": style.MASK_COLOR,
+                    "colors": {"foreground": style.FOREGROUND, "background": style.BACKGROUND, "box": style.BOX},
+                    "live": link,
+                },
+                key=f"{key}_browser",
+                on_mounted_again_change=lambda: _mounted_again(canvas, f"{key}_browser"),
+                on_gesture_change=lambda: _take_gestures(work, f"{key}_browser"),
+            )
+    with st.container(key=f"stage_bar_{frame}"):
+        _bar(
+            data={"frame": frame, "view": view, "width": work.picture.width, "live": link is not None},
+            key=f"bar_{frame}",
+        )
+
+
+def lay_masks(
+    frame: str,
+    picture: Picture,
+    prompts: Prompts,
+    masks: Sequence[np.ndarray],
+    chosen: int,
+) -> None:
+    """Hand masks to the stage of a canvas, to be laid over its picture.
+
+    masks:  bool [H, W], of the picture's size; chosen: index of the one that is seen
+    prompts: that they were made with: what the visitor has done since stays in sight
+    """
+    size = fit_within_size(picture.height, picture.width, MASK_PX)
+    with st.container(key=f"stage_masks_{frame}"):
+        _masks(
             data={
                 "frame": frame,
-                "page": page,
-                "tool": list(TOOLS).index(work.tool),
-                "sheet": sheet.number,
-                "arrival": arrival,
-                "edits": work.edits,
+                "view": view_name(picture),
+                "prompts": prompts.to_dict(),
+                "masks": [gray_png_url(shrink_mask(mask, size)) for mask in masks],
+                "chosen": chosen,
             },
-            key=f"{key}_browser",
-            on_mounted_again_change=lambda: _mounted_again(canvas, f"{key}_browser"),
+            key=f"masks_{frame}",
         )
+
+
+def _take_gestures(work: Workspace, key: str) -> None:
+    """After what was drawn before them."""
+    take_drawn(work)
+    sent: Mapping[str, Any] | None = st.session_state[key].gesture
+    if sent is not None:
+        work.take_gestures(read_gestures(sent))
 
 
 def _mounted_again(canvas: CanvasSheets, key: str) -> None:

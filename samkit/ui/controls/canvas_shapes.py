@@ -2,11 +2,7 @@
 is not all that tells them apart.
 """
 
-from functools import lru_cache
 from typing import Any
-
-import cv2
-import numpy as np
 
 from samkit.media.pictures import Picture
 from samkit.prompts import BACKGROUND, FOREGROUND, Box, Point
@@ -27,14 +23,6 @@ def canvas_size(picture: Picture, max_width: int, max_height: int) -> tuple[int,
     """(width, height) in screen pixels of the picture on the canvas."""
     scale = min(max_width / picture.width, max_height / picture.height)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-
-
-@lru_cache(maxsize=32)
-def background_jpeg(picture: Picture, width: int, height: int) -> bytes:
-    """The picture at canvas size. Encoded once: the canvas would encode a PIL picture again on every rerun."""
-    shrink = cv2.INTER_AREA if width < picture.width else cv2.INTER_CUBIC
-    resized = cv2.resize(picture.rgb, (width, height), interpolation=shrink)
-    return cv2.imencode(".jpg", np.ascontiguousarray(resized[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
 def to_drawing(sheet: Sheet, width: int, height: int) -> dict[str, Any]:

@@ -1,18 +1,21 @@
-"""All four masks of a prediction, two by two, each with what the model thinks of it and how stable it is; the visitor's
+"""All four masks of a prediction in a strip, each with what the model thinks of it and how stable it is; the visitor's
 choice is framed.
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from samkit.media.drawing import overlay
+from samkit.media.pictures import Picture
+from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Toggle
 from samkit.ui.parts import style
-from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
+from samkit.ui.parts.inline_image import data_url, fit_within, shrink_mask, tinted_png_url
+from samkit.ui.parts.picture_view import view_style
 
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
 MASK_TITLES = tuple(f"Mask {index}" for index in range(4))
@@ -21,11 +24,11 @@ MASK_HELP = (
     *("A multimask token: one of three readings of an ambiguous prompt, such as part, whole and group",) * 3,
 )
 REFINE_EDGES = Toggle("refine_edges")
-"""Drawn above the masks, before the result they come from is made."""
+"""Drawn after the knobs, before the result it changes is made."""
 
 
 def masks_panel(
-    rgb: np.ndarray,
+    picture: Picture,
     masks: Sequence[np.ndarray],
     rows: Sequence[Mapping[str, Any]],
     chosen: int,
@@ -33,53 +36,61 @@ def masks_panel(
     *,
     refined: bool,
     name: str = "mask_index",
+    strip: str = "",
 ) -> None:
     """
-    rgb:     uint8 [H, W, 3]; masks: four bool [H, W] over it
+    masks:   four bool [H, W] over the picture
     rows:    four rows with predicted_iou and stability_score
     refined: whether these masks were refined after the model
     name:    the knob that holds the choice, None while the highest predicted IoU decides; another one for a second
              picture's masks
+    strip:   page of the canvas whose live masks are drawn here too, as in the keys of its tools
     """
-    small = fit_within(rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
+    small = fit_within(picture.rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
+    address = data_url(small, lossless=False)
     first = name == "mask_index"
     key = knobs.page if first else f"{knobs.page}_{name}"
+    _choice_line(knobs, key, name, refined)
     grid = st.container(key="masks_grid" if first else f"masks_grid_{name}", gap="xsmall")
-    for pair in ((0, 1), (2, 3)):
-        for index, column in zip(pair, grid.columns(2, gap="small"), strict=True):
-            with column.container(gap="xxsmall"):
-                shown = overlay(small, shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, alpha=0.5)
-                row = rows[index]
-                figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
-                origin = "edges refined" if refined else "as the model gave it"
-                title = f"Mask {index} over the picture, {origin}: predicted {figures}"
-                inline_image(shown, title, "samkit-mask chosen" if index == chosen else "samkit-mask")
-                icon = "radio_button_checked" if index == chosen else "radio_button_unchecked"
-                st.button(
-                    f"**{MASK_TITLES[index]}** · {figures}",
-                    key=f"mask_button_{key}_{index}",
-                    icon=f":material/{icon}:",
-                    type="tertiary",
-                    width="stretch",
-                    help=MASK_HELP[index],
-                    on_click=lambda index=index: knobs.set({name: index}),
-                )
-    if refined:
-        st.caption(":material/auto_fix_high: Edges refined by GrabCut after the model: not its own output.")
-    _choice_line(knobs, key, name)
+    for index, column in enumerate(grid.columns(4, gap="xsmall")):
+        with column.container(gap="xxsmall"):
+            row = rows[index]
+            figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
+            origin = "edges refined" if refined else "as the model gave it"
+            title = f"Mask {index} over the picture, {origin}: predicted {figures}"
+            mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, 0.5)
+            view = view_style(view_name(picture), small.shape[1], small.shape[0])
+            st.html(
+                f'<div class="samkit-view samkit-mask{" chosen" if index == chosen else ""}" '
+                f'data-view="{view_name(picture)}" data-mask-button="{key}_{index}" style="{view}">'
+                f'<img alt="" src="{address}"><img alt="{escape(title)}" src="{mask}" data-mask-of="{escape(strip)}" '
+                f'data-mask="{index}"></div>'
+            )
+            icon = "radio_button_checked" if index == chosen else "radio_button_unchecked"
+            st.button(
+                f"**{index}** · {figures}",
+                key=f"mask_button_{key}_{index}",
+                icon=f":material/{icon}:",
+                type="tertiary",
+                width="stretch",
+                help=MASK_HELP[index],
+                on_click=lambda index=index: knobs.set({name: index}),
+            )
 
 
-def _choice_line(knobs: KnobValues, key: str, name: str) -> None:
-    """Who has chosen the framed mask, and a way to let the model choose again."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if knobs.get(name) is None:
-            st.caption("Framed: highest predicted IoU among masks 1 to 3. Press a label to choose another.")
-            return
-        st.caption("Framed: your choice.")
-        st.button(
-            "Choose by predicted IoU",
-            key=f"mask_auto_{key}",
-            type="tertiary",
-            icon=":material/auto_mode:",
-            on_click=lambda: knobs.set({name: None}),
-        )
+def _choice_line(knobs: KnobValues, key: str, name: str, refined: bool) -> None:
+    """Who has chosen the framed mask, and a way to let the model choose again; always of one height."""
+    own = knobs.get(name) is not None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"mask_choice_{key}"):
+        text = "Masks · framed: your choice" if own else "Masks · framed: highest predicted IoU among 1 to 3"
+        if refined:
+            text += " · :material/auto_fix_high: edges refined by GrabCut after the model: not its own output"
+        st.caption(text, width="content")
+        if own:
+            st.button(
+                "Choose by predicted IoU",
+                key=f"mask_auto_{key}",
+                type="tertiary",
+                icon=":material/auto_mode:",
+                on_click=lambda: knobs.set({name: None}),
+            )

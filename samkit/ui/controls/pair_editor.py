@@ -1,10 +1,12 @@
 """Two pictures with their canvases, of which one is prompted."""
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from samkit.media.samples import SAMPLE_PAIRS
-from samkit.ui.controls.canvas import take_drawn
-from samkit.ui.controls.picture_picker import picture_picker
+from samkit.ui.controls.canvas import LiveLink, take_drawn
 from samkit.ui.controls.prompt_editor import prompt_editor
 from samkit.ui.state.picture_pair import PicturePair
 
@@ -29,23 +31,26 @@ def pair_tools(pair: PicturePair, page: str) -> None:
         st.caption("Prompt either picture: the other one is segmented. Prompting one clears the other.")
 
 
-def pair_editor(pair: PicturePair, page: str) -> None:
-    """Both pictures with their canvases. What was drawn on either is known before the first is drawn, so that a prompt
-    on the second clears the first at once.
+def pair_editor(
+    pair: PicturePair,
+    page: str,
+    left: DeltaGenerator,
+    right: DeltaGenerator,
+    live: Callable[[str], LiveLink | None] = lambda letter: None,
+) -> None:
+    """Both pictures with their canvases, in two places. What was drawn on either is known before the first is drawn, so
+    that a prompt on the second clears the first at once.
+
+    live: "a" or "b" -> where masks under the pointer come from
     """
     take_drawn(pair.a)
     take_drawn(pair.b)
     pair.settle()
-    with st.container(key="row_pair"):
-        left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**A** · {_role(pair, 'a')}")
-        picture_picker(pair.a)
-        prompt_editor(pair.a, page, no_prompt=NO_PROMPT)
+        prompt_editor(pair.a, page, no_prompt=NO_PROMPT, live=live("a"), title=f"**A**, {_role(pair, 'a')} · ")
     with right:
-        st.markdown(f"**B** · {_role(pair, 'b')}")
-        picture_picker(pair.b, "change_picture_b")
-        prompt_editor(pair.b, f"{page}-b", second=True, no_prompt=NO_PROMPT)
+        title = f"**B**, {_role(pair, 'b')} · "
+        prompt_editor(pair.b, f"{page}-b", second=True, no_prompt=NO_PROMPT, live=live("b"), title=title)
 
 
 def _role(pair: PicturePair, side: str) -> str:

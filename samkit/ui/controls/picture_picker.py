@@ -25,15 +25,12 @@ def _thumbnail(picture: Picture) -> str:
 
 
 def picture_picker(work: Workspace, key: str = "change_picture") -> None:
-    """The picture's name and size, and a button that opens the choice. key: another one for a second picture."""
-    picture = work.picture
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button(
-            "Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"
-        )
-        if stays_open(work, key, pressed):
-            _picture_dialog(work)
-        st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
+    """A button that opens the choice. key: another one for a second picture."""
+    pressed = st.button(
+        "Picture", icon=":material/image:", key=key, help="Samples, your own, one used before, or a frame of a film"
+    )
+    if stays_open(work, key, pressed):
+        _picture_dialog(work)
 
 
 @st.dialog("Choose a picture", width="large", on_dismiss=dismissed)

@@ -1,4 +1,6 @@
-"""Above the canvas its tools, below it the list of prompts: every way to edit them but drawing."""
+"""Above the canvas the picture's button and the tools, below it the list of prompts: every way to edit them but
+drawing.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +11,8 @@ import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
-from samkit.ui.controls.canvas import prompt_canvas, take_drawn
+from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
+from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -23,14 +26,27 @@ CHIPS_HEIGHT_PX = 110
 NO_PROMPT = "No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess."
 
 
-def prompt_editor(work: Workspace, page: str, second: bool = False, no_prompt: str = NO_PROMPT) -> None:
+def prompt_editor(
+    work: Workspace,
+    page: str,
+    second: bool = False,
+    no_prompt: str = NO_PROMPT,
+    live: LiveLink | None = None,
+    pick_picture: bool = True,
+    title: str = "",
+) -> None:
     """Tools, canvas and chips, in reading order. Call inside a fragment: only that reruns.
 
     second:    for the second canvas on a page, which leaves the keyboard to the first
     no_prompt: what stands in place of the prompts while there is none
+    live:      where masks under the pointer come from
+    pick_picture: whether another picture can be chosen here
+    title:     in front of the picture's name, where there are several canvases
     """
     take_drawn(work)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"tools_{page}"):
+        if pick_picture:
+            picture_picker(work, "change_picture_b" if second else "change_picture")
         tool = st.segmented_control(
             "Tool",
             list(TOOL_LABELS),
@@ -60,8 +76,13 @@ def prompt_editor(work: Workspace, page: str, second: bool = False, no_prompt: s
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )
-    prompt_canvas(work, page, frame="canvas_frame_second" if second else "canvas_frame")
-    _chips(work, page, no_prompt)
+    prompt_canvas(work, page, frame=canvas_frame(second), live=live)
+    _chips(work, page, no_prompt, title)
+
+
+def canvas_frame(second: bool = False) -> str:
+    """The key of a canvas's frame on the page."""
+    return "canvas_frame_second" if second else "canvas_frame"
 
 
 def _after_what_was_drawn(work: Workspace, edit: Callable[[], None]) -> None:
@@ -70,11 +91,13 @@ def _after_what_was_drawn(work: Workspace, edit: Callable[[], None]) -> None:
     work.edits += 1
 
 
-def _chips(work: Workspace, page: str, no_prompt: str) -> None:
+def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
     """Loading and saving, and one small button for each prompt, which removes it."""
     prompts = work.prompts
     height: int | Literal["content"] = CHIPS_HEIGHT_PX if prompts.count > CHIPS_IN_SIGHT else "content"
     with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}", height=height):
+        picture = work.picture
+        st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
         if prompts.is_empty:
             st.caption(no_prompt)

@@ -16,10 +16,12 @@ import numpy as np
 import streamlit as st
 
 from samkit.media.colormaps import Colormap, color_map, colormap_table
-from samkit.media.pictures import array_to_png
+from samkit.media.pictures import Picture, array_to_png
+from samkit.models.geometry import plan_geometry
+from samkit.models.sam import ModelInfo
+from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 
-MAX_HEIGHT_PX = 460
 TILE_PX = 118
 TILE_TOKENS = 64
 """Tiles have at most so many cells a side: of larger maps a cell is the largest of its tokens, so that no outlier is
@@ -45,6 +47,7 @@ class TokenMap:
     note:   beside the title of a tile
     cell:   tokens a side that each value stands for
     marks:  (row, column) of tokens that are outlined; spot: of the one that was picked
+    ground: the picture that the map is of; None where it is of none
     """
 
     title: str
@@ -53,6 +56,35 @@ class TokenMap:
     marks: Sequence[tuple[int, int]] = ()
     spot: tuple[int, int] | None = None
     cell: int = 1
+    ground: "Ground | None" = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a map lies over: it has the picture's proportions, and what stands for padding is cut off.
+
+    view:   the picture's name for zoom and pan (`view_name`)
+    ratio:  width by height of the picture
+    rows, columns: how many of the map's rows and columns the picture covers, from the top left; None: all
+    """
+
+    view: str
+    ratio: float
+    rows: float | None = None
+    columns: float | None = None
+
+
+def ground_of(picture: Picture, covered: tuple[float, float] | None = None) -> Ground:
+    """covered: (rows, columns) of the map that the picture covers."""
+    rows, columns = covered or (None, None)
+    return Ground(view_name(picture), picture.width / picture.height, rows, columns)
+
+
+def token_ground(picture: Picture, info: ModelInfo, side: int | None, fit: str, grid: tuple[int, int]) -> Ground:
+    """Of a map with a value for each of the encoder's tokens, (rows, columns): padding is cut off."""
+    geometry = plan_geometry(picture.size, info.family, side or info.native_side, fit, info.side_step)
+    (height, width), (padded_height, padded_width) = geometry.resized_size, geometry.padded_size
+    return ground_of(picture, (grid[0] * height / padded_height, grid[1] * width / padded_width))
 
 
 @dataclass(frozen=True)
@@ -74,11 +106,13 @@ def map_view(
     limits: tuple[float, float] | None = None,
     on_pick: Callable[[Picked], None] | None = None,
     pick_label: str = "",
+    clip: bool = False,
 ) -> None:
     """One large map with its colour bar; below it the colour range, fixed or automatic, and the map as PNG and NPY.
 
     name:   of the knob that holds the range, and of the files
     limits: the range, where the experiment has a knob of its own for it
+    clip:   values below the range are black, those from its end on white
     """
     place = st.container(height="content")
     with st.container(horizontal=True, gap="small", key=f"map_tools_{name}"):
@@ -87,7 +121,7 @@ def map_view(
                 limits = _range(knobs, name, shown.values)
         map_downloads(name, shown, limits, colormap)
     with place:
-        _draw([shown], f"map_{name}", unit, colormap, limits, None, on_pick, pick_label)
+        _draw([shown], f"map_{name}", unit, colormap, limits, None, on_pick, pick_label, clip=clip)
 
 
 def map_downloads(name: str, shown: TokenMap, limits: tuple[float, float] | None, colormap: Colormap) -> None:
@@ -138,6 +172,7 @@ def _draw(
     on_pick: Callable[[Picked], None] | None,
     pick_label: str,
     tile: int = 0,
+    clip: bool = False,
 ) -> None:
     def picked() -> None:
         place = st.session_state[key].picked
@@ -145,21 +180,23 @@ def _draw(
             on_pick(Picked(int(place["map"]), int(place["row"]), int(place["column"])))
 
     data = {
-        "maps": [_packed(each) for each in maps],
+        "maps": [_packed(each, key) for each in maps],
         "table": base64.b64encode(colormap_table(colormap).tobytes()).decode(),
         "range": limits,
         "unit": unit,
         "chosen": chosen,
         "pick": pick_label if on_pick else "",
         "tile": tile,
-        "max_height": MAX_HEIGHT_PX,
+        "clip": clip,
     }
     _component(data=data, key=key, on_picked_change=picked if on_pick else lambda: None)
 
 
-def _packed(shown: TokenMap) -> dict[str, Any]:
+def _packed(shown: TokenMap, key: str) -> dict[str, Any]:
     """Values as float32, so that the number at the pointer is exact beside an outlier too."""
     values = shown.values
+    rows, columns = values.shape[:2]
+    ground = shown.ground or Ground(key, columns / rows)
     packed = {
         "title": shown.title,
         "note": shown.note,
@@ -168,6 +205,8 @@ def _packed(shown: TokenMap) -> dict[str, Any]:
         "marks": [list(map(int, mark)) for mark in shown.marks],
     }
     packed |= {"spot": None if shown.spot is None else list(map(int, shown.spot)), "cell": shown.cell}
+    packed |= {"view": ground.view, "ratio": ground.ratio}
+    packed |= {"wide": columns / (ground.columns or columns), "high_part": rows / (ground.rows or rows)}
     if values.ndim == 3:
         return packed | {"rgb": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
     return packed | {

@@ -15,11 +15,13 @@ from samkit.models.sam import SamModel
 from samkit.ui.bench.bench import side_columns
 from samkit.ui.bench.page import About, ExperimentPage, Scene, Side
 from samkit.ui.bench.tables.sides import Sides
+from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
-from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view
+from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
-from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.parts.picture_view import picture_view
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
@@ -120,7 +122,8 @@ def _draw_block(side: Side, knobs: KnobValues) -> None:
     if params.channel is None:
         places = np.argwhere(outliers(norms_of(result)[block], params.outlier_factor))
         marks = [(int(row), int(column)) for row, column in places]
-    shown = TokenMap(f"Block {block}, {what}", values, marks=marks)
+    ground = token_ground(side.inputs.picture, side.model.info, params.side, params.fit, values.shape)
+    shown = TokenMap(f"Block {block}, {what}", values, marks=marks, ground=ground)
     map_view(knobs, side.key("block_map"), shown, unit="", colormap=params.colormap)
     outlined = f" · outlined: {len(marks)} above {params.outlier_factor:g} × the median" if marks else ""
     st.caption(
@@ -184,7 +187,8 @@ def _draw_outlined(side: Side) -> None:
     norms = norms_of(result)[block]
     above = outliers(norms, result.params.outlier_factor)
     rgb, outside = outlined_picture(side, above)
-    inline_image(rgb, f"The picture with the {int(above.sum())} outliers of block {block}", "samkit-figure")
+    description = f"The picture with the {int(above.sum())} outliers of block {block}"
+    picture_view(rgb, description, view_name(side.inputs.picture))
     beyond = f" · {outside} in the padding beside the picture" if outside else ""
     st.caption(
         f"Block {block}: {int(above.sum())} of {above.size} tokens above {result.params.outlier_factor:g} × the median "

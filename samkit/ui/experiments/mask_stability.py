@@ -16,7 +16,8 @@ from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
 from samkit.ui.controls.masks_panel import MASK_TITLES
-from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, plain_colorscale
+from samkit.ui.controls.token_map import TokenMap, ground_of, map_view
+from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, shrink_map
 from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.workspace import Workspace
 
@@ -87,7 +88,11 @@ def figures(result: Result[Params]) -> dict[str, go.Figure]:
 
 
 def draw_logits(scene: Scene) -> None:
-    st.plotly_chart(logits_figure(scene.result), key="main_map", config=PLOT)
+    result, params = scene.result, scene.result.params
+    values = shrink_map(result.arrays["picture_logits"][result.index()])
+    shown = TokenMap("Logits", values, ground=ground_of(scene.inputs.picture))
+    limits = params.lower_threshold, params.upper_threshold
+    map_view(scene.knobs, "logits", shown, unit="logit", colormap=params.colormap, limits=limits, clip=True)
 
 
 def draw_jitter(scene: Scene) -> None:
@@ -98,9 +103,9 @@ def draw_jitter(scene: Scene) -> None:
             icon=":material/vibration:",
         )
         return
-    size, scale = result.masks["mask_chosen"].pixels.shape, plain_colorscale(result.params.colormap)
-    figure = map_figure(result.arrays["jitter_map"], size, 0, 1, scale, "share")
-    st.plotly_chart(figure, key="jitter_map", config=PLOT)
+    shown = TokenMap("Jitter", shrink_map(result.arrays["jitter_map"]), ground=ground_of(scene.inputs.picture))
+    colormap = result.params.colormap
+    map_view(scene.knobs, "jitter_map", shown, unit="share of the copies", colormap=colormap, limits=(0.0, 1.0))
     st.caption(
         f"Mean IoU with the unmoved prompt's mask: {result.value('jitter_iou'):.3f}; between copies: "
         f"{result.value('jitter_pairwise_iou'):.3f}"

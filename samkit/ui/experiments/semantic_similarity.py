@@ -14,6 +14,7 @@ from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import SAME, OnePicture
+from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import (
     Choice,
@@ -26,9 +27,10 @@ from samkit.ui.controls.knobs import (
     Toggle,
     columns,
 )
-from samkit.ui.controls.token_map import TokenMap, map_view, png_button
+from samkit.ui.controls.token_map import TokenMap, map_view, png_button, token_ground
 from samkit.ui.parts.figures import plain_colorscale, token_figure
-from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.parts.picture_view import picture_view
 from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
@@ -85,23 +87,25 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
 
 def draw_similarity(scene: Scene) -> None:
     result = scene.result
-    shown = TokenMap("Similarity", result.arrays["similarity"])
+    values, params = result.arrays["similarity"], result.params
+    ground = token_ground(compared(scene), scene.model.info, params.side, params.fit, values.shape)
+    shown = TokenMap("Similarity", values, ground=ground)
     limits = color_range(shown.values, result.params)
     map_view(scene.knobs, "similarity", shown, unit="", colormap=result.params.colormap, limits=limits)
 
 
 def draw_on_picture(scene: Scene) -> None:
     rgb = blended(compared(scene), scene.result.images["similarity"])
-    _draw_picture(rgb, "Similarity over the picture", "similarity_on_picture")
+    _draw_picture(scene, rgb, "Similarity over the picture", "similarity_on_picture")
 
 
 def draw_regions_view(scene: Scene) -> None:
-    _draw_picture(scene.result.images["regions"], "The regions, outlined", "regions")
+    _draw_picture(scene, scene.result.images["regions"], "The regions, outlined", "regions")
 
 
 def draw_objects_view(scene: Scene) -> None:
     if "objects" in scene.result.images:
-        _draw_picture(scene.result.images["objects"], "A mask for each region", "objects")
+        _draw_picture(scene, scene.result.images["objects"], "A mask for each region", "objects")
     else:
         st.info(
             "Switch on “A mask for each region” to hand the regions' peaks back to the model as points.",
@@ -109,9 +113,9 @@ def draw_objects_view(scene: Scene) -> None:
         )
 
 
-def _draw_picture(rgb: np.ndarray, description: str, name: str) -> None:
+def _draw_picture(scene: Scene, rgb: np.ndarray, description: str, name: str) -> None:
     """A picture, fitted to the page, and itself as a file."""
-    inline_image(fit_within(rgb, *SHOWN_PX), description, "samkit-figure")
+    picture_view(fit_within(rgb, *SHOWN_PX), description, view_name(compared(scene)))
     png_button(name, lambda: array_to_png(rgb))
 
 

@@ -28,7 +28,7 @@ from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
-from samkit.ui.controls.token_map import TokenMap, map_view
+from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.swept import SweepTable, sweep_table
@@ -152,12 +152,15 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
 
 def draw_logits(scene: Scene) -> None:
     result = scene.result
-    shown = TokenMap("Logits", result.arrays["picture_logits"][result.index()].astype(np.float32))
+    values = result.arrays["picture_logits"][result.index()].astype(np.float32)
+    shown = TokenMap("Logits", values, ground=ground_of(scene.inputs.picture))
     map_view(scene.knobs, "logits", shown, unit="", colormap=result.params.colormap)
 
 
 def draw_drift(scene: Scene) -> None:
-    shown = TokenMap("Drift", scene.result.arrays["drift_map"])
+    values, params = scene.result.arrays["drift_map"], scene.result.params
+    ground = token_ground(scene.inputs.picture, scene.model.info, params.side, params.fit, values.shape)
+    shown = TokenMap("Drift", values, ground=ground)
     map_view(scene.knobs, "drift", shown, unit="", colormap=scene.result.params.colormap)
     st.caption("How far each feature token moves from its value with the default windows (L2 distance).")
 

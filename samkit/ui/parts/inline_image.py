@@ -17,6 +17,26 @@ def fit_within(rgb: np.ndarray, max_width: int, max_height: int) -> np.ndarray:
     return cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
 
 
+def fit_within_size(height: int, width: int, longest_px: int) -> tuple[int, int]:
+    """(height, width) made smaller to fit; never larger."""
+    scale = min(1.0, longest_px / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def gray_png_url(mask: np.ndarray) -> str:
+    """bool [H, W] as a PNG in an address: white where it is true."""
+    encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
+def tinted_png_url(mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> str:
+    """bool [H, W] as a PNG in an address: the colour where it is true, clear elsewhere."""
+    bgra = np.zeros((*mask.shape, 4), np.uint8)
+    bgra[mask] = (*color[::-1], round(255 * alpha))
+    encoded = cv2.imencode(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
 def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """bool [H, W] -> bool of `size` (height, width), every so many pixels: for a mask over a picture made smaller."""
     if mask.shape == size:

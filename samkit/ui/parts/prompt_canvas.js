@@ -1,39 +1,79 @@
-// The browser's side of the prompt canvas. It keeps the order of what a visitor does:
-// - What was drawn is sent when the mouse button goes up: before any edit that follows. (The canvas by itself would
-//   wait for 200 ms.)
+// The browser's side of the prompt canvas: the hands. It keeps the order of what a visitor does:
+// - What was drawn is sent when the mouse button goes up and the live masks of it are painted, and in any case before
+//   whatever the visitor does next. (The canvas by itself would wait for 200 ms.)
 // - While an edit or another tool is on its way to the canvas, a press on it is kept back, and done when the canvas has
-//   it.
+//   it. A link to another page is kept back while a drawing is on its way.
 // - Where the browser built a canvas again with a sheet that it had already, the server is told: what was drawn on that
 //   sheet is gone from it.
+// What the canvas can't do (moving, the right button, touch, drawing on an enlarged picture) is sent as gestures: each
+// has a number, and is sent again until the server has it.
 
 const LOOK_MS = 20;
 const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just removed
 const GIVE_UP_MS = 30000;
+const PAINT_FIRST_MS = 120;
+const SETTLED_MS = 700;
+const NEAR_PX = 10;
+const EDGE_PX = 6;
+const TAP_PX = 12;
+const BOX_PX = [3, 8];  // a box is at least so wide and so long on the screen
+const [FOREGROUND_TOOL, BACKGROUND_TOOL, BOX_TOOL] = [0, 1, 2];
+const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
 
 const sheets = window.samkitSheets ??= new Set();
 const sides = new WeakMap();
 const appRuns = () => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "running";
+const typingIn = event => event.composedPath()[0].closest?.("input, textarea, [contenteditable]");
+const clamp = value => Math.max(0, Math.min(1, value));
+const rounded = shape => shape.map(value => Math.round(value * 1e6) / 1e6);
 
 class BrowserSide {
   kept = [];
   pressing = false;
-  drawing = false;
+  drawing = null;    // the place of a press that the canvas has
+  gesture = null;    // one that this script sees to
   asked = null;
   timer = null;
   later = null;
+  toSend = false;
+  sentAt = -Infinity;
+  ops = [];
 
-  constructor() {
+  constructor(stage, tell) {
+    this.stage = stage;
+    this.tell = tell;
     this.listeners = new AbortController();
     const options = { capture: true, signal: this.listeners.signal };
-    document.addEventListener("mousedown", event => this.press(event), options);
-    for (const type of ["mousemove", "mouseup"]) document.addEventListener(type, event => this.follow(event), options);
-    document.addEventListener("click", event => this.edit(event.target), options);
-    document.addEventListener("keydown", event => this.key(event), options);
+    const listen = (type, does) => document.addEventListener(type, does, options);
+    listen("pointerdown", event => this.isOn(event) || this.flush());
+    listen("mousedown", event => this.press(event));
+    for (const type of ["mousemove", "mouseup"]) listen(type, event => this.follow(event));
+    listen("click", event => this.click(event));
+    listen("keydown", event => this.key(event));
+    listen("contextmenu", event => this.isOn(event) && event.preventDefault());
+    listen("pointermove", event => this.point(event));
+    listen("pointerdown", event => this.finger(event));
+    for (const type of ["touchstart", "touchend"]) {
+      document.addEventListener(type, event => this.hush(event), { ...options, passive: false });
+    }
+    this.leaving = () => this.stage.leave();
+    document.documentElement.addEventListener("pointerleave", this.leaving, { signal: this.listeners.signal });
   }
 
   update(data) {
     this.data = data;
     if (this.asked && this.asked.edits !== data.edits) this.asked = null;
+    this.ops = this.ops.filter(each => each.id > data.done);
+    const frame = this.home();
+    if (frame) {
+      frame.dataset.view = data.view;
+      frame.dataset.canvas = data.page;
+      frame.dataset.stage = "";
+      frame.style.setProperty("--vx", `var(--v${data.view}-x, 0)`);
+      frame.style.setProperty("--vy", `var(--v${data.view}-y, 0)`);
+      frame.style.setProperty("--vz", `var(--v${data.view}-z, 1)`);
+    }
+    this.stage.update(data);
   }
 
   // The canvas's own tool bar is out of sight, and is to be out of reach of the keyboard too. It may come later than this script.
@@ -44,36 +84,116 @@ class BrowserSide {
     else this.later = setTimeout(() => this.hideToolBar(), 5 * LOOK_MS);
   }
 
+  home() {
+    return document.querySelector(`.st-key-${this.data.frame}`);
+  }
+
   part(selector) {
-    const home = document.querySelector(`.st-key-${this.data.frame}`);
-    for (const host of home?.querySelectorAll('[data-testid="stBidiComponentIsolated"]') ?? []) {
+    for (const host of this.home()?.querySelectorAll('[data-testid="stBidiComponentIsolated"]') ?? []) {
       const part = host.shadowRoot?.querySelector(selector);
       if (part) return part;
     }
     return null;
   }
 
+  isOn(event) {
+    return event.composedPath()[0] === this.part(".upper-canvas");
+  }
+
+  // The tool that is chosen, also where the canvas does not have it yet.
+  get tool() {
+    const tools = [...document.querySelectorAll(`.st-key-tool_${this.data.page} [role="radio"]`)];
+    const chosen = tools.findIndex(each => each.getAttribute("aria-checked") === "true");
+    return chosen >= 0 ? chosen : this.data.tool;
+  }
+
   // Whether the canvas is about to change.
   waits() {
-    const { page, tool, arrival } = this.data;
-    const tools = [...document.querySelectorAll(`.st-key-tool_${page} [role="radio"]`)];
-    const chosen = tools.findIndex(each => each.getAttribute("aria-checked") === "true");
-    if (chosen >= 0 && chosen !== tool) return true;
-    if (this.part(".dc-scroll")?.style.maxHeight !== `${arrival}px`) return true;
+    if (this.tool !== this.data.tool) return true;
+    if (this.part(".dc-scroll")?.style.maxHeight !== `${this.data.arrival}px`) return true;
     if (this.asked && !appRuns() && performance.now() - this.asked.at > UNANSWERED_MS) this.asked = null;
     return this.asked !== null;
   }
 
-  edit(target) {
-    const page = CSS.escape(this.data.page);
-    const buttons = [`.st-key-undo_${page}`, `.st-key-clear_${page}`, `[class*="st-key-chip_${page}_"]`];
-    if (target.closest?.(buttons.map(each => `${each} button`).join(", "))) this.ask();
+  // The place of an event in shares of the picture, at any zoom.
+  placeOf(event) {
+    const box = this.part(".upper-canvas").getBoundingClientRect();
+    return [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height];
+  }
+
+  pixels(dx, dy) {
+    const box = this.part(".upper-canvas").getBoundingClientRect();
+    return [dx * box.width, dy * box.height];
+  }
+
+  // The prompt at a place, and what of it: { shape, part }, where part says which sides of a box move.
+  hit([x, y]) {
+    const shapes = this.stage.shapes(), near = (dx, dy, px) => Math.hypot(...this.pixels(dx, dy)) <= px;
+    const points = shapes.filter(each => each.length === 3 && near(each[0] - x, each[1] - y, NEAR_PX));
+    const closest = points.sort((a, b) => Math.hypot(a[0] - x, a[1] - y) - Math.hypot(b[0] - x, b[1] - y))[0];
+    if (closest) return { shape: closest, part: [true, true, true, true] };
+    for (const box of shapes.filter(each => each.length === 4).reverse()) {
+      const [toX, toY] = this.pixels(1, 1);
+      const sides = [x - box[0], y - box[1], x - box[2], y - box[3]].map((d, at) => Math.abs(d) * (at % 2 ? toY : toX));
+      const inside = x > box[0] - EDGE_PX / toX && x < box[2] + EDGE_PX / toX
+        && y > box[1] - EDGE_PX / toY && y < box[3] + EDGE_PX / toY;
+      const part = sides.map(px => px <= EDGE_PX);
+      if (!inside || !part.some(Boolean)) continue;
+      const corner = (part[0] || part[2]) && (part[1] || part[3]);
+      const chosen = this.stage.selected && same(box, this.stage.selected);
+      // A corner and, once the box is selected, an edge are pulled; by its edge a box is moved at first.
+      return { shape: box, part: corner || chosen ? part : [true, true, true, true] };
+    }
+    return null;
+  }
+
+  click(event) {
+    const target = event.target, page = CSS.escape(this.data.page);
+    const names = [`.st-key-undo_${page}`, `.st-key-redo_${page}`, `.st-key-clear_${page}`, `[class*="st-key-chip_${page}_"]`];
+    if (target.closest?.(names.map(each => `${each} button`).join(", "))) this.ask();
+    const link = target.closest?.('[data-testid="stSidebarNavLink"], [data-testid="stPageLink-NavLink"]');
+    if (link && !event.samkitReplayed && this.underWay()) this.keepLink(event, link);
+  }
+
+  underWay() {
+    return this.toSend || this.stage.pending.length > 0;
+  }
+
+  // A run of this page that another page overtakes would write its pieces into that page.
+  keepLink(event, link) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    this.flush();
+    const since = performance.now(), canvas = this.part(".upper-canvas");
+    if (canvas) canvas.dataset.kept = "";
+    const go = setInterval(() => {
+      if ((this.underWay() || appRuns()) && performance.now() - since < UNANSWERED_MS) return;
+      clearInterval(go);
+      if (canvas) delete canvas.dataset.kept;
+      const again = new MouseEvent("click", { bubbles: true, cancelable: true, composed: true, view: window });
+      again.samkitReplayed = true;
+      link.dispatchEvent(again);
+    }, LOOK_MS);
   }
 
   key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
-    const typing = event.composedPath()[0].closest?.("input, textarea, [contenteditable]");
-    if (!typing && document.querySelector(`.st-key-undo_${this.data.page} [data-has-shortcut="true"]`)) this.ask();
+    this.flush();
+    if (typingIn(event)) return;
+    const { stage } = this, name = event.key.toLowerCase();
+    if ((event.ctrlKey || event.metaKey) && (name === "z" || name === "y")) {
+      const button = name === "y" || event.shiftKey ? "redo" : "undo";
+      if (document.querySelector(`.st-key-${button}_${this.data.page} button:enabled`)) this.ask();
+    }
+    if (name === "escape" && (stage.selected || this.gesture)) {
+      this.gesture = null;
+      [stage.selected, stage.band, stage.drag] = [null, null, null];
+      stage.drawPrompts();
+    }
+    if ((name === "delete" || name === "backspace") && stage.selected) {
+      event.preventDefault();
+      this.act({ op: "remove", from: stage.selected });
+      stage.selected = null;
+    }
   }
 
   ask() {
@@ -81,32 +201,206 @@ class BrowserSide {
   }
 
   press(event) {
-    if (event.samkitReplayed || event.button !== 0 || event.composedPath()[0] !== this.part(".upper-canvas")) return;
-    if (!this.kept.length && !this.waits()) {
-      this.drawing = true;
+    if (!this.isOn(event)) return;
+    if (views.panning || views.pans(event)) return this.stop(event);
+    if (!event.samkitReplayed && (this.kept.length || this.waits())) {
+      this.stop(event);
+      this.pressing = true;
+      this.keep(event);
       return;
     }
+    this.begin(event);
+  }
+
+  stop(event) {
     event.stopImmediatePropagation();
-    this.pressing = true;
-    this.keep(event);
+    event.preventDefault();
+  }
+
+  // A press on the canvas: on a prompt, or one that begins another.
+  begin(event) {
+    const { stage } = this, at = this.placeOf(event), hit = this.hit(at);
+    if (event.button === 2) {
+      this.stop(event);
+      this.act(hit ? { op: "remove", from: hit.shape } : { op: "add", to: [...at, 0] });
+      return;
+    }
+    if (event.button !== 0) return;
+    if (hit) {
+      this.stop(event);
+      stage.selected = hit.shape;
+      stage.leave();
+      this.gesture = { kind: "move", at, ...hit };
+      stage.drawPrompts();
+      return;
+    }
+    stage.selected = null;
+    const tool = event.shiftKey ? BACKGROUND_TOOL : this.tool;
+    const own = event.shiftKey || views.state(this.data.view).z > 1;
+    if (own) {
+      this.stop(event);
+      this.gesture = { kind: tool === BOX_TOOL ? "box" : "point", at, tool };
+      if (tool === BOX_TOOL) return;
+      this.act({ op: "add", to: [...at, tool === FOREGROUND_TOOL ? 1 : 0] });
+      this.gesture = null;
+      return;
+    }
+    this.drawing = at;
+    if (tool !== BOX_TOOL) stage.pend([{ add: rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]) }]);
+    else stage.leave();
+  }
+
+  boxTo(event, from = this.drawing ?? this.gesture.at) {
+    const [x, y] = this.placeOf(event).map(clamp), [u, v] = from.map(clamp);
+    return [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
+  }
+
+  isBox(box) {
+    const sides = this.pixels(box[2] - box[0], box[3] - box[1]).sort((a, b) => a - b);
+    return sides[0] >= BOX_PX[0] && sides[1] >= BOX_PX[1];
   }
 
   follow(event) {
-    if (event.samkitReplayed) return;
-    if (this.pressing) this.keep(event);
-    if (event.type !== "mouseup") return;
-    this.pressing = false;
-    if (this.drawing) this.send();
-    this.drawing = false;
+    if (this.pressing && !event.samkitReplayed) this.keep(event);
+    if (!event.samkitReplayed && event.type === "mouseup" && this.pressing) {
+      this.pressing = false;
+      return;
+    }
+    if (this.gesture) return this.followGesture(event);
+    if (!this.drawing) return;
+    const { stage } = this, boxed = this.data.tool === BOX_TOOL;
+    if (boxed) {
+      const box = this.boxTo(event);
+      stage.band = event.type === "mouseup" ? null : box;
+      if (event.type === "mousemove") {
+        stage.drawPrompts();
+        if (this.isBox(box)) stage.hover(box);
+      } else if (this.isBox(box)) stage.pend([{ add: rounded(box) }]);
+      else stage.drawPrompts();
+    }
+    if (event.type === "mouseup") {
+      this.drawing = null;
+      this.send();
+    }
+  }
+
+  followGesture(event) {
+    const { stage, gesture } = this, ends = event.type === "mouseup";
+    this.stop(event);
+    if (gesture.kind === "box") {
+      const box = this.boxTo(event);
+      stage.band = ends ? null : box;
+      if (ends) {
+        this.gesture = null;
+        if (this.isBox(box)) this.act({ op: "add", to: box });
+      } else if (this.isBox(box)) stage.hover(box);
+      stage.drawPrompts();
+      return;
+    }
+    const at = this.placeOf(event), [dx, dy] = [at[0] - gesture.at[0], at[1] - gesture.at[1]];
+    const moved = Math.hypot(...this.pixels(dx, dy)) > 2;
+    if (moved) stage.drag = { from: gesture.shape, to: this.movedShape(gesture, dx, dy) };
+    if (ends) {
+      this.gesture = null;
+      const { drag } = stage;
+      stage.drag = null;
+      if (drag) {
+        stage.selected = drag.to;
+        this.act({ op: "move", from: drag.from, to: drag.to });
+      }
+    } else if (moved) stage.hover(null);
+    stage.drawPrompts();
+  }
+
+  movedShape({ shape, part }, dx, dy) {
+    if (shape.length === 3) return rounded([clamp(shape[0] + dx), clamp(shape[1] + dy), shape[2]]);
+    if (part.every(Boolean)) {
+      dx = Math.max(-shape[0], Math.min(1 - shape[2], dx));
+      dy = Math.max(-shape[1], Math.min(1 - shape[3], dy));
+    }
+    const [a, b, c, d] = shape.map((value, at) => clamp(value + (part[at] ? (at % 2 ? dy : dx) : 0)));
+    return rounded([Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)]);
+  }
+
+  // A change of the prompts that the canvas knows nothing of. from, to: shapes.
+  act({ op, from, to }) {
+    const id = this.nextId(), { stage } = this;
+    if (to) to = rounded(to.length === 3 ? [clamp(to[0]), clamp(to[1]), to[2]] : to.map(clamp));
+    this.ops.push({ id, op, from: from ?? null, to: to ?? null });
+    stage.pend([...(from ? [{ remove: from, op: id }] : []), ...(to ? [{ add: to, op: id }] : [])]);
+    this.send();
+  }
+
+  nextId() {
+    return this.lastId = Math.max((this.lastId ?? 0) + 1, Math.round(performance.timeOrigin + performance.now()));
+  }
+
+  // The mouse or a pen above the canvas: a mask follows it.
+  point(event) {
+    if (event.pointerType === "touch" || !this.data) return;
+    const { stage } = this;
+    if (!this.isOn(event) || views.panning) {
+      if (!this.gesture && !this.drawing) stage.leave();
+      return;
+    }
+    if (this.gesture || this.drawing || this.pressing || event.buttons) return;
+    const at = this.placeOf(event), hit = this.hit(at), canvas = this.part(".upper-canvas");
+    canvas.parentElement.style.cursor = canvas.style.cursor = views.space ? "grab" : hit ? "move" : "crosshair";
+    const tool = event.shiftKey ? BACKGROUND_TOOL : this.tool;
+    if (hit || tool === BOX_TOOL) return stage.leave();
+    stage.hover(rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]));
+  }
+
+  // The canvas ignores taps; here they place prompts, and two fingers are for the view.
+  finger(event) {
+    if (event.pointerType !== "touch" || !this.isOn(event)) return;
+    const at = this.placeOf(event), from = [event.clientX, event.clientY], boxed = this.tool === BOX_TOOL;
+    const stop = new AbortController(), options = { capture: true, signal: stop.signal };
+    const mine = other => other.pointerId === event.pointerId;
+    const far = other => Math.hypot(other.clientX - from[0], other.clientY - from[1]) > TAP_PX;
+    document.addEventListener("pointermove", moved => {
+      if (!mine(moved) || !boxed || views.pinching) return;
+      this.stage.band = this.boxTo(moved, at);
+      this.stage.drawPrompts();
+    }, options);
+    for (const type of ["pointerup", "pointercancel"]) {
+      document.addEventListener(type, up => {
+        if (views.pinching) this.pinched = true;
+        if (!mine(up)) return;
+        stop.abort();
+        this.stage.band = null;
+        if (type === "pointerup" && !this.pinched) this.lift(up, at, boxed, far(up));
+        this.pinched = false;
+        this.stage.drawPrompts();
+      }, options);
+    }
+  }
+
+  lift(event, at, boxed, dragged) {
+    if (boxed && dragged) {
+      const box = this.boxTo(event, at);
+      if (this.isBox(box)) this.act({ op: "add", to: box });
+      return;
+    }
+    if (boxed || dragged) return;
+    const hit = this.hit(at);
+    if (hit) this.stage.selected = hit.shape;
+    else this.act({ op: "add", to: [...at, this.tool === FOREGROUND_TOOL ? 1 : 0] });
+  }
+
+  hush(event) {
+    if (!this.isOn(event)) return;
+    event.stopImmediatePropagation();
+    // No mouse events are made of the tap.
+    if (event.type === "touchend" && event.cancelable) event.preventDefault();
   }
 
   // Places are kept as shares of the canvas: the page may have moved when they are used.
   keep(event) {
     const canvas = this.part(".upper-canvas");
     if (!canvas) return;
-    const box = canvas.getBoundingClientRect();
-    const x = (event.clientX - box.x) / box.width, y = (event.clientY - box.y) / box.height;
-    this.kept.push({ type: event.type, x, y });
+    const [x, y] = this.placeOf(event);
+    this.kept.push({ type: event.type, x, y, button: event.button, shiftKey: event.shiftKey });
     if (this.timer !== null) return;
     canvas.dataset.kept = "";
     const since = performance.now();
@@ -123,42 +417,81 @@ class BrowserSide {
     if (!canvas) return;
     delete canvas.dataset.kept;
     const box = canvas.getBoundingClientRect();
-    for (const { type, x, y } of kept) {
+    const stillDown = this.pressing;
+    this.pressing = false;
+    for (const { type, x, y, button, shiftKey } of kept) {
       const place = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
-      const buttons = { button: 0, buttons: type === "mouseup" ? 0 : 1 };
+      const buttons = { button, shiftKey, buttons: type === "mouseup" ? 0 : BUTTONS[button] ?? 1 };
       const event = new MouseEvent(type, { ...place, ...buttons, bubbles: true, composed: true, cancelable: true });
       event.samkitReplayed = true;
       canvas.dispatchEvent(event);
     }
-    this.drawing = this.pressing;
-    this.pressing = false;
-    if (kept.some(each => each.type === "mouseup")) this.send();
+    if (!stillDown) this.stage.drawPrompts();
+  }
+
+  // To the server, when the masks are painted, or it takes too long to wait for them.
+  send() {
+    this.toSend = true;
+    const canvas = this.part(".upper-canvas");
+    if (canvas && this.timer === null) canvas.dataset.sending = "";
+    const late = new Promise(done => setTimeout(done, PAINT_FIRST_MS));
+    Promise.race([this.stage.paintNow(), late]).then(() => this.flush());
   }
 
   // The canvas takes note of a shape after the event; then its own button sends the drawing.
-  send() {
-    setTimeout(() => this.part('.dc-toolbar button[aria-label^="Update"]')?.click());
+  flush() {
+    if (!this.toSend || this.drawing) return;
+    this.toSend = false;
+    this.sentAt = performance.now();
+    setTimeout(() => {
+      const canvas = this.part(".upper-canvas");
+      if (canvas) delete canvas.dataset.sending;
+      if (this.ops.length) this.tell("gesture", { ops: this.ops });
+      if (this.stage.pending.some(each => !each.op) || !this.ops.length) {
+        this.part('.dc-toolbar button[aria-label^="Update"]')?.click();
+      }
+      this.watch();
+    });
+  }
+
+  // What the server did not take, such as a point on another one, is not shown any longer once it is at rest.
+  watch() {
+    clearInterval(this.watching);
+    this.watching = setInterval(() => {
+      if (this.toSend || this.drawing || appRuns() || performance.now() - this.sentAt < SETTLED_MS) return;
+      clearInterval(this.watching);
+      this.stage.pending = this.stage.pending.filter(each => each.op && this.ops.some(op => op.id === each.op));
+      this.stage.drawPrompts();
+    }, 5 * LOOK_MS);
   }
 
   leave() {
     clearInterval(this.timer);
+    clearInterval(this.watching);
     clearTimeout(this.later);
     this.listeners.abort();
+    this.stage.gone();
   }
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   let side = sides.get(parentElement);
   if (!side) {
-    side = new BrowserSide();
+    const root = parentElement.querySelector(".stage");
+    side = new BrowserSide(new Stage(root), setTriggerValue);
     sides.set(parentElement, side);
+    stages.set(data.frame, side.stage);
     if (sheets.has(data.sheet)) setTriggerValue("mounted_again", data.sheet);
   }
+  const { root } = side.stage;
+  for (const [name, color] of Object.entries(data.colors)) root.style.setProperty(`--${name}`, color);
+  for (const part of ["x", "y", "z"]) root.style.setProperty(`--v${part}`, `var(--v${data.view}-${part}, ${part === "z" ? 1 : 0})`);
   sheets.add(data.sheet);
   side.update(data);
   side.hideToolBar();
   return () => {
     side.leave();
     sides.delete(parentElement);
+    if (stages.get(data.frame) === side.stage) stages.delete(data.frame);
   };
 }

@@ -15,12 +15,13 @@ ACCENTS = {"light": "#0b6e75", "dark": "#3fb8bd"}
 """The theme's primary colours, which it gives to no style sheet but its own."""
 
 
-def style_sheet(name: str) -> str:
-    """The text of a style sheet of this folder."""
+def part(name: str) -> str:
+    """The text of a script, style sheet or piece of a page in this folder."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-_CSS = style_sheet("style.css")
+style_sheet = part
+_CSS = part("style.css")
 
 
 def apply_style() -> None:

@@ -13,6 +13,12 @@ function paint(canvas, map, table, low, high) {
   const context = canvas.getContext("2d"), picture = context.createImageData(map.w, map.h);
   const scale = 255 / (high - low || 1);
   for (let i = 0; i < map.w * map.h; i++) {
+    const value = map.clip ? map.values[i] : null;
+    if (map.clip && (value < low || value >= high)) {
+      const end = value < low ? 0 : 255;
+      picture.data.set([end, end, end, 255], 4 * i);
+      continue;
+    }
     const from = map.rgb ? map.rgb : table;
     const at = map.rgb ? 3 * i : 3 * Math.max(0, Math.min(255, Math.round((map.values[i] - low) * scale)));
     picture.data.set([from[at], from[at + 1], from[at + 2], 255], 4 * i);
@@ -35,24 +41,33 @@ export default function (component) {
   const tip = document.createElement("div");
   tip.className = "tip";
   const figures = data.maps.map((sent, index) => {
-    const map = { ...sent, ...(sent.rgb ? { rgb: bytes(sent.rgb) } : { values: values(sent) }) };
+    const map = { ...sent, clip: data.clip, ...(sent.rgb ? { rgb: bytes(sent.rgb) } : { values: values(sent) }) };
     const [low, high] = data.range || [map.low, map.high], figure = document.createElement("figure");
     figure.className = index === data.chosen ? "chosen" : "";
     const frame = document.createElement("div"), canvas = document.createElement("canvas");
-    frame.className = "frame";
-    frame.append(canvas);
+    const zoomed = document.createElement("div"), whole = document.createElement("div");
+    [frame.className, zoomed.className, whole.className] = ["frame", "zoomed", "whole"];
+    whole.append(canvas);
+    zoomed.append(whole);
+    frame.append(zoomed);
     paint(canvas, map, table, low, high);
     canvas.setAttribute("role", "img");
     const reach = map.rgb ? "" : ` ${number(map.low)} to ${number(map.high)} ${data.unit}`;
     canvas.setAttribute("aria-label", `${map.title}, ${map.h * map.cell} by ${map.w * map.cell} tokens,${reach}`);
+    frame.style.aspectRatio = map.ratio;
+    whole.style.width = `${100 * map.wide}%`;
+    whole.style.height = `${100 * map.high_part}%`;
     if (!tiles) {
-      canvas.style.aspectRatio = `${map.w} / ${map.h}`;
-      frame.style.maxWidth = `calc(${data.max_height}px * ${map.w} / ${map.h})`;
+      frame.dataset.view = map.view;
+      frame.style.width = `min(100%, calc(var(--picture-max, 460px) * ${map.ratio}))`;
+      for (const part of ["x", "y", "z", "mx", "my", "mo"]) {
+        frame.style.setProperty(`--v${part}`, `var(--v${map.view}-${part}, ${part === "z" ? 1 : 0})`);
+      }
     }
     if (map.marks?.length || map.spot) {
       const svg = `<svg viewBox="0 0 ${map.w} ${map.h}" preserveAspectRatio="none">`;
       const marks = outline(map, map.marks || [], "#fff"), spot = map.spot ? outline(map, [map.spot], "#ff4fd8") : "";
-      frame.insertAdjacentHTML("beforeend", `${svg}${marks}${spot}</svg>`);
+      whole.insertAdjacentHTML("beforeend", `${svg}${marks}${spot}</svg>`);
     }
     const token = event => {
       const box = canvas.getBoundingClientRect();

@@ -10,7 +10,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.edit import delete_run, restore_run
-from samkit.tracking.store.search import EVERYTHING, Query, kept_experiments, search_runs
+from samkit.tracking.store.search import EVERYTHING, Query, Token, kept_experiments, search_runs
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.tracking.store.tags import NOTE, THUMBNAIL
 from samkit.ui.parts.edge import sentences
@@ -249,7 +249,7 @@ def key_figures_html(run: RunSummary) -> str:
     return f'<div class="samkit-run-metrics">{pairs}</div>'
 
 
-def _pager(table: RunsTable, following: str | None) -> None:
+def _pager(table: RunsTable, following: Token | None) -> None:
     def forward() -> None:
         table.tokens.append(following)
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.tracking.store.search import EVERYTHING, Query
+from samkit.tracking.store.search import EVERYTHING, Query, Token
 from samkit.tracking.store.store import RunStore, RunSummary
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RunsTable:
     """
 
     query: Query = EVERYTHING
-    tokens: list[str | None] = field(default_factory=lambda: [None])
+    tokens: list[Token | None] = field(default_factory=lambda: [None])
     chosen: dict[str, str] = field(default_factory=dict)
     replays: "dict[str, ReplayOutcome]" = field(default_factory=dict)
     replaying: "dict[str, ReplayJob]" = field(default_factory=dict)

@@ -18,7 +18,7 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samkit.media.pictures import Picture
-from samkit.ui.state.labs import encoding_memory, page_lab
+from samkit.ui.state.labs import encoding_memory, part_memory
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding
@@ -53,7 +53,7 @@ class Standing:
     """What a token stands for at this moment.
 
     encoding_key: by which the page's encoding is remembered, once the page has made it
-    lab:          in which the page predicts
+    lab:          whose memories are the page's; unlike a page's own lab it holds no model
     timed_as:     what the time of a decode depends on
     """
 
@@ -86,7 +86,9 @@ def live_token(name: str, work: LiveWork) -> str:
     """The token of the canvas `name`, the same in every run of its page; from here on it stands for `work`. To be
     called by the script's own thread.
     """
-    lab = page_lab(work.model)
+    from samkit.work.lab import Lab
+
+    lab = Lab(encoding_memory(), part_memory())
     encoding = lab.encoding(work.model, work.picture, side=work.side, fit=work.fit, window_sizes=work.window_sizes)
     place = _place(name)
     timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)

@@ -5,6 +5,7 @@ Model, picture, prompts and colour scale are shared by all pages; each page has 
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
 from samkit.ui.state.browser_memory import remembered_colormap
+from samkit.ui.state.gestures import Gesture
 from samkit.ui.state.pending_run import FailedLink, PendingRun
 from samkit.ui.state.sheets import CanvasSheets, Report
 
@@ -34,6 +36,7 @@ class Workspace:
     restored_run:  id of the run whose link was followed last and is not followed again
     failed_link:   the link that could not be followed
     edits:         counts the presses of undo, remove and clear that were answered
+    gesture:       number of the last gesture that was taken
     opened:        page -> the whole parameters of the run that was opened there
     dtype_changes: counts the changes of the number type that did not come from its widget, after each of which that
                    is another one to the browser
@@ -53,6 +56,7 @@ class Workspace:
     history: list[Prompts] = field(default_factory=list)
     canvases: dict[str, CanvasSheets] = field(default_factory=dict)
     edits: int = 0
+    gesture: int = 0
     tool: str = "foreground"
     recent: list[Picture] = field(default_factory=list)
     params: dict[str, dict] = field(default_factory=dict)
@@ -95,6 +99,13 @@ class Workspace:
         if canvas in self.canvases:
             for prompts in self.canvases[canvas].take(report, self.prompts):
                 self.edit(prompts)
+
+    def take_gestures(self, gestures: Sequence[Gesture]) -> None:
+        """Each a change that can be undone. The browser sends them again until it hears that they were taken."""
+        for gesture in gestures:
+            if gesture.number > self.gesture:
+                self.gesture = gesture.number
+                self.edit(gesture.applied(self.prompts))
 
     def edit(self, prompts: Prompts) -> None:
         """Take another list of prompts; the canvases follow."""

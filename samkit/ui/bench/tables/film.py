@@ -18,16 +18,17 @@ from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
 from samkit.experiments.params import build_params
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.controls.canvas import lay_masks
 from samkit.ui.controls.film_picker import FRAME, film_frame, film_picker
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
-from samkit.ui.controls.picture_picker import picture_picker
-from samkit.ui.controls.prompt_editor import prompt_editor
+from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.controls.running_film import last_frame
 from samkit.ui.parts.edge import sentences
 from samkit.ui.state.labs import page_lab
@@ -140,8 +141,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
         with st.container(key="row_top"):
             left, right = st.columns([6, 5], gap="medium")
         with left:
-            picture_picker(work)
-            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT)
+            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live_link(visit, work.picture))
         with right:
             prior, mask = _marked(visit) if not work.prompts.is_empty else (None, None)
             with st.container(horizontal=True, gap="small"):
@@ -173,5 +173,6 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
-    masks_panel(work.picture.rgb, masks, rows, chosen, visit.knobs, refined=False)
+    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
+    lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
     return Prior(work.picture, work.prompts, chosen), masks[chosen]

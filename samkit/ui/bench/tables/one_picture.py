@@ -9,12 +9,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene
-from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
+from samkit.ui.controls.canvas import lay_masks
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.picture_picker import picture_picker
-from samkit.ui.controls.prompt_editor import prompt_editor
+from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.state.picture_pair import PicturePair, picture_pair
 from samkit.ui.state.workspace import Workspace
@@ -32,14 +34,15 @@ class OnePicture(Table):
         self.compared = compared
 
     def arrange(self, visit: Visit) -> Places:
-        with st.container(key="row_top"):
-            left, masks = st.columns([6, 5], gap="medium")
-        with left:
-            picture_picker(visit.work)
-            prompt_editor(visit.work, visit.page.name)
+        rows = screen_rows()
+        with rows.left:
+            prompt_editor(visit.work, visit.page.name, live=live_link(visit, visit.work.picture))
+        with rows.below:
+            masks = st.container()
         if self.compared:
-            _choose_compared(visit.work, visit.knobs)
-        return Places(*main_row(), masks)
+            with rows.beside:
+                _choose_compared(visit.work, visit.knobs)
+        return Places(rows.beside, *result_places(rows.right), masks)
 
     def setups(self, visit: Visit) -> list[Setup]:
         work = visit.work
@@ -55,14 +58,17 @@ class OnePicture(Table):
         result = scene.result
         masks = [result.masks[f"mask_{index}"] for index in range(4)]
         with place:
+            pixels = [mask.pixels for mask in masks]
             masks_panel(
-                scene.inputs.picture.rgb,
-                [mask.pixels for mask in masks],
+                scene.inputs.picture,
+                pixels,
                 result.tables["masks"],
                 result.index(),
                 scene.knobs,
                 refined=result.params.refine_edges,
+                strip=scene.page.name,
             )
+            lay_masks(canvas_frame(), scene.inputs.picture, scene.inputs.prompts, pixels, result.index())
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         work.show_picture(inputs.picture, inputs.prompts)

@@ -7,11 +7,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
+from samkit.prompts import Prompts
+from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene
-from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
+from samkit.ui.controls.canvas import LiveLink, lay_masks
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.pair_editor import pair_editor, pair_tools
+from samkit.ui.controls.prompt_editor import canvas_frame
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
@@ -25,10 +29,13 @@ class Pair(Table):
 
     def arrange(self, visit: Visit) -> Places:
         pair = picture_pair(visit.work)
-        pair_tools(pair, visit.page.name)
-        pair_editor(pair, visit.page.name)
-        row = main_row()
-        return Places(*row, st.container())
+        rows = screen_rows()
+        with rows.beside:
+            pair_tools(pair, visit.page.name)
+        pair_editor(pair, visit.page.name, rows.left, rows.right, lambda letter: _live(visit, letter))
+        with rows.below:
+            masks = st.container()
+        return Places(rows.beside, *result_places(rows.below), masks)
 
     def setups(self, visit: Visit) -> list[Setup]:
         pair = picture_pair(visit.work)
@@ -44,7 +51,7 @@ class Pair(Table):
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:
         """All four masks of both pictures, A at the left."""
         with place, st.container(key="row_masks"):
-            columns = st.columns(2, gap="medium")
+            columns = st.columns(2, gap="small")
         on_a = scene.result.params.prompt_on == "a"
         names = ("prompted", "tracked") if on_a else ("tracked", "prompted")
         pictures = (scene.inputs.image, scene.inputs.image_b)
@@ -55,10 +62,18 @@ class Pair(Table):
             masks = [scene.result.masks[f"mask_{name}_{index}"].pixels for index in range(4)]
             rows = scene.result.tables[f"{name}_masks"]
             with column:
-                st.markdown(f"**Masks of {letter}**, {name} · {role}")
-                refined = scene.result.params.refine_edges
-                masks_panel(picture.rgb, masks, rows, scene.result.index(knob), scene.knobs, refined=refined, name=knob)
+                st.caption(f"**Masks of {letter}**, {name} · {role}")
+                refined, chosen = scene.result.params.refine_edges, scene.result.index(knob)
+                strip = scene.page.name if letter == "A" else f"{scene.page.name}-b"
+                masks_panel(picture, masks, rows, chosen, scene.knobs, refined=refined, name=knob, strip=strip)
+                prompts = scene.inputs.prompts if name == "prompted" else Prompts()
+                lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None
         picture_pair(work).show(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])
+
+
+def _live(visit: Visit, letter: str) -> LiveLink:
+    pair = picture_pair(visit.work)
+    return live_link(visit, (pair.a if letter == "a" else pair.b).picture, letter)

@@ -8,11 +8,13 @@ import streamlit as st
 from samkit.experiments.inputs import Inputs
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
-from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, main_row
+from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, result_places
+from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.picture_view import picture_view
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
@@ -20,6 +22,7 @@ ALONE, MODELS, PICTURES = "One", "Two models", "Two pictures"
 BESIDE, MODEL_B = "beside", "model_b"
 """The knobs that say what stands side by side, and which the second model is."""
 THUMB_PX = (220, 110)
+SHOWN_PX = (1280, 1280)
 NO_OTHER = "There is no other model on this machine yet: “Change model” in the sidebar downloads one."
 
 
@@ -28,24 +31,30 @@ class Sides(Table):
         self.takes_picture = takes_picture
 
     def arrange(self, visit: Visit) -> Places:
+        """The picture beside the main one, where one side alone is shown; else the main one has all the room."""
         work, knobs = visit.work, visit.knobs
-        with st.container(key="row_inputs"):
-            left, middle, right = st.columns([4, 3, 4], gap="medium")
         options = [ALONE, MODELS, PICTURES] if self.takes_picture else [ALONE, MODELS]
-        with middle:
+        alone = self.takes_picture and knobs.get(BESIDE, ALONE) == ALONE
+        with st.container(key="row_screen"):
+            shown, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
+        with beside:
             kind = knobs.choose("Side by side", BESIDE, options, ALONE)
-        with left:
-            if self.takes_picture:
-                _picture(work, "change_picture")
-            else:
-                st.markdown(f"**A** · {model_name(work.model_ref)}")
-                st.caption("“Change model” in the sidebar chooses another one.")
-        with right:
-            if kind == PICTURES:
-                _picture(picture_pair(work).b, "change_picture_b")
-            elif kind == MODELS:
+            if kind == MODELS:
                 _choose_model(work, knobs)
-        return Places(*main_row())
+        with shown:
+            if alone:
+                with st.container(key="row_pictures"):
+                    left, right = st.columns(2, gap="small")
+                with left:
+                    _tools(work, kind)
+                    picture = work.picture
+                    small = fit_within(picture.rgb, *SHOWN_PX)
+                    picture_view(small, f"The picture, {picture.name}", view_name(picture))
+                    st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
+                return Places(beside, *result_places(right))
+            if self.takes_picture:
+                _tools(work, kind)
+            return Places(beside, *result_places(st.container()))
 
     def setups(self, visit: Visit) -> list[Setup]:
         work, kind = visit.work, visit.knobs.get(BESIDE, ALONE)
@@ -77,10 +86,15 @@ def _choose_model(work: Workspace, knobs: KnobValues) -> None:
         st.info(NO_OTHER, icon=":material/cloud_download:")
 
 
-def _picture(work: Workspace, key: str) -> None:
-    """The picture, small, and a button that changes it."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.container(width=150):
-            inline_image(fit_within(work.picture.rgb, *THUMB_PX), work.picture.name, "samkit-thumb")
-        with st.container():
-            picture_picker(work, key)
+def _tools(work: Workspace, kind: str) -> None:
+    """The buttons that change the picture or the two of them; beside two, small pictures of them."""
+    shown = [(work, "change_picture")]
+    if kind == PICTURES:
+        shown.append((picture_pair(work).b, "change_picture_b"))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tools_sides"):
+        for each, key in shown:
+            picture_picker(each, key)
+            if kind != ALONE:
+                with st.container(width=64):
+                    inline_image(fit_within(each.picture.rgb, *THUMB_PX), each.picture.name, "samkit-thumb")
+                st.caption(f"{each.picture.name} · {each.picture.width} × {each.picture.height} px", width="content")

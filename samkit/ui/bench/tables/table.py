@@ -58,14 +58,42 @@ class Places:
     masks: DeltaGenerator | None = None
 
 
+KNOBS_SHARE = 0.22
+"""Of the width, for the knobs at the right."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One screen: two pictures of the same size side by side, what belongs below them, and the knobs at the right."""
+
+    left: DeltaGenerator
+    right: DeltaGenerator
+    below: DeltaGenerator
+    beside: DeltaGenerator
+
+
+def screen_rows() -> Rows:
+    with st.container(key="row_screen"):
+        pictures, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
+    with pictures:
+        with st.container(key="row_pictures"):
+            left, right = st.columns(2, gap="small")
+        below = st.container(key="below_pictures", gap="xsmall")
+    return Rows(left, right, below, beside)
+
+
 def main_row(key: str = "row_main") -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, DeltaGenerator]:
-    """(beside, notes, main, progress) of the row with the main picture and the knobs."""
+    """(beside, notes, main, progress) of a row with a main picture and the knobs."""
     with st.container(key=key):
-        left, beside = st.columns([7, 4], gap="medium")
-    with left:
+        left, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
+    return beside, *result_places(left)
+
+
+def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """(notes, main, progress) from top to bottom of a place."""
+    with place:
         # A container, not an empty: the last picture stays in it until the next one comes.
-        notes, main, progress = st.container(), st.container(), st.empty()
-    return beside, notes, main, progress
+        return st.container(key="notes"), st.container(key="main_view", gap="xsmall"), st.empty()
 
 
 class Table(ABC):

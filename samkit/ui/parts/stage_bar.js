@@ -1,0 +1,76 @@
+// Below a canvas: zoom, how the mask is drawn, and whether masks follow the pointer. All of it happens in the browser.
+
+const STYLES = ["fill", "outline", "off"];
+const bars = new WeakMap();
+
+class Bar {
+  constructor(root) {
+    this.root = root;
+    root.addEventListener("click", event => this.press(event.target.closest("button")));
+    root.querySelector("input").addEventListener("input", event => {
+      this.stage?.setLook({ opacity: Number(event.target.value) / 100 });
+    });
+    this.heard = () => this.draw();
+    window.addEventListener("samkit:stage", this.heard);
+  }
+
+  get stage() {
+    return window.samkitStages?.get(this.data.frame);
+  }
+
+  update(data) {
+    this.data = data;
+    this.unlisten?.();
+    const views = window.samkitViews;
+    if (views) this.unlisten = views.listen(data.view, () => this.draw());
+    this.draw();
+  }
+
+  press(button) {
+    const views = window.samkitViews, { view, width } = this.data;
+    const frame = document.querySelector(`.st-key-${this.data.frame}`);
+    if (!button || !views) return;
+    const does = {
+      closer: () => views.zoom(view, 1.5),
+      farther: () => views.zoom(view, 1 / 1.5),
+      fit: () => views.set(view, { z: 1, x: 0, y: 0 }),
+      actual: () => views.zoom(view, width / frame.clientWidth / views.state(view).z),
+      live: () => this.stage?.setHovers(!this.stage.hovers),
+    };
+    if (STYLES.includes(button.name)) this.stage?.setLook({ style: button.name });
+    else does[button.name]?.();
+    this.draw();
+  }
+
+  draw() {
+    const look = window.samkitLook ?? { style: "fill", opacity: 0.45 }, { stage } = this;
+    const zoom = window.samkitViews?.state(this.data.view).z ?? 1;
+    const button = name => this.root.querySelector(`button[name="${name}"]`);
+    for (const name of STYLES) button(name).setAttribute("aria-pressed", look.style === name);
+    this.root.querySelector("input").value = 100 * look.opacity;
+    this.root.querySelector("output").textContent = `${Math.round(100 * zoom)} %`;
+    const live = button("live"), state = stage?.liveState ?? "off", text = this.root.querySelector(".state");
+    live.setAttribute("aria-pressed", Boolean(stage?.hovers));
+    live.disabled = state !== "on";
+    const words = { on: "", connecting: "", off: "live masks are off" };
+    text.textContent = this.data.live ? words[state] : "";
+    text.title = state === "off"
+      ? "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works." : "";
+    live.hidden = !this.data.live;
+  }
+
+  leave() {
+    this.unlisten?.();
+    window.removeEventListener("samkit:stage", this.heard);
+  }
+}
+
+export default function ({ data, parentElement }) {
+  let bar = bars.get(parentElement);
+  if (!bar) bars.set(parentElement, bar = new Bar(parentElement.querySelector(".bar")));
+  bar.update(data);
+  return () => {
+    bar.leave();
+    bars.delete(parentElement);
+  };
+}

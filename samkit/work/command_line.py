@@ -57,7 +57,7 @@ def takes_steering_file(spec: RunSpec) -> bool:
 
 def _from_bank_files(spec: RunSpec) -> list[str]:
     """The banks that the run gives, one for each object that has memories before the film begins."""
-    begun = {prior.object for prior in spec.priors}
+    begun = {prior.object for prior in spec.priors} or ({0} if not spec.prompts.is_empty else set())
     begun |= {number for number, ref in enumerate((spec.bank, *spec.banks)) if ref is not None}
     files = [bank_file(number) if number in begun else "none" for number in range(max(begun, default=-1) + 1)]
     return [word for file in files for word in ("--bank", file)]

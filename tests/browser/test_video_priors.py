@@ -27,7 +27,7 @@ def settled(page) -> None:
 
 def test_a_dialog_stays_open_when_the_film_behind_it_is_done(page, app_url):
     page.goto(f"{app_url}/video_priors")
-    page.get_by_role("button", name="Run the film").click()
+    page.get_by_role("button", name="Segment", exact=True).click()
     page.get_by_role("button", name="Picture", exact=True).click()
     page.get_by_role("dialog").wait_for()
     film = 'iframe[title^="The film with its masks"]'
@@ -56,7 +56,7 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
         page.keyboard.press("ArrowRight")
     page.locator(".st-key-knob_video-priors_count", has_text="6").wait_for()
     settled(page)
-    page.get_by_role("button", name="Run the film").click()
+    page.get_by_role("button", name="Segment", exact=True).click()
     player = page.frame_locator('iframe[title^="The film with its masks"]')
     player.locator("#where b").wait_for(timeout=120_000)
 

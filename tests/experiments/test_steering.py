@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
-from samkit.experiments.film.film_run import FilmRun, GoTo
+from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.film.look import look_at
 from samkit.experiments.film.params import Params
 from samkit.experiments.film.snapshots import LIMIT, Snapshots
@@ -189,6 +189,20 @@ def test_a_correction_on_a_frame_that_was_passed_is_followed_from_there(model, f
     result = all_of(live)
     assert sorted(masks_of(result)) == [*range(4), *range(8, FRAMES)]
     assert same(masks_of(result), masks_of(run(model, live.inputs, Params(), Lab())))
+
+
+def test_an_object_that_is_added_while_it_runs_is_followed_from_where_it_is_marked(model, film):
+    live = FilmRun(model, one_object(film), Params(), Lab())
+    some_of(live, 10)
+    live.ask(Follow(TWO))
+    live.ask(Correction(6, BOX, object=1))
+    result = all_of(live)
+    assert list(masks_of(result, 1)) == [*range(6, FRAMES)] and len(masks_of(result)) == FRAMES
+    told = run(model, live.inputs, Params(), Lab())
+    for number in range(2):
+        assert same(masks_of(result, number), masks_of(told, number))
+    with pytest.raises(BadInput, match="can't let go"):
+        live.ask(Follow(TWO[:1]))
 
 
 def test_a_run_that_was_ended_early_says_how_far_it_went(model, film):

@@ -19,10 +19,11 @@ from samkit.experiments.film.tracks import Found, ObjectTrack, correct_object, t
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike
 from samkit.experiments.result import Result
-from samkit.experiments.steering import Action, Correction, Steering, Switch
+from samkit.experiments.steering import Action, Correction, FilmObject, Steering, Switch
 from samkit.media.films import Video
 
 if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
 
 
@@ -35,7 +36,16 @@ class GoTo:
     frame: int
 
 
-Wish = Correction | GoTo | Action
+@dataclass(frozen=True)
+class Follow:
+    """Follow these objects: more than before, or the same under other names and colours. One that is new is not known
+    before it is marked by a correction.
+    """
+
+    objects: tuple[FilmObject, ...]
+
+
+Wish = Correction | GoTo | Follow | Action
 
 
 class FilmRun:
@@ -67,6 +77,8 @@ class FilmRun:
         self._snapshots = Snapshots(len(banks))
         self._wishes: deque[Wish] = deque()
         self._pace: deque[float] = deque(maxlen=10)
+        self.latest: tuple[int, np.ndarray] | None = None
+        """The frame that was segmented last: its number in the film, and uint8 [H, W, 3]."""
 
     @property
     def steering(self) -> Steering:
@@ -126,8 +138,8 @@ class FilmRun:
                 f"The run goes through the frames {first} to {last}, not to frame {wish.frame}: choose one of them, or "
                 "run the film again with another start."
             )
-        if isinstance(wish, Correction):
-            replace(self.steering, corrections=(wish,)).check(self.video.length)
+        if isinstance(wish, Follow) and len(wish.objects) < len(self.tracks):
+            raise BadInput("A run can't let go of an object: run the film again without it.")
         self._wishes.append(wish)
 
     def seconds_left(self) -> float | None:
@@ -166,10 +178,12 @@ class FilmRun:
                 self._pass_frame()
                 continue
             frames = frames or self._frames_from(place)
-            found = self._segment(frame, next(frames), corrections, looks)
+            rgb = next(frames)
+            found = self._segment(frame, rgb, corrections, looks)
             seconds = time.perf_counter() - start
             self._pace.append(seconds)
             self._keep(place, found, 1000 * seconds)
+            self.latest = frame, rgb
             if self.params.reset_every and (place + 1) % self.params.reset_every == 0:
                 for track in self.tracks:
                     track.bank.reset_frames()
@@ -246,6 +260,8 @@ class FilmRun:
                 moved |= self._correct(wish)
             elif isinstance(wish, GoTo):
                 moved |= self._go_to(self.place_of(wish.frame))
+            elif isinstance(wish, Follow):
+                self._follow(wish.objects)
             elif self.done < self.total:
                 self._switch(wish, self.done)
             else:
@@ -263,7 +279,22 @@ class FilmRun:
         switches.sort(key=lambda each: self.place_of(each.frame))
         self._steer(switches=tuple(switches))
 
+    def _follow(self, objects: tuple[FilmObject, ...]) -> None:
+        self._steer(objects=objects)
+        for number in range(len(self.tracks), len(objects)):
+            self.first_banks.append(self._empty_bank(0))
+            self.tracks.append(ObjectTrack(number, self._empty_bank(self._at)))
+
+    def _empty_bank(self, place: int) -> "MemoryBank":
+        """Of an object that nobody has marked when the run comes to that place."""
+        from samkit.models.memory_bank import MemoryBank
+
+        bank = MemoryBank(self.params.max_frames, self.params.max_pointers)
+        bank.frame = place
+        return bank
+
     def _correct(self, correction: Correction) -> bool:
+        replace(self.steering, corrections=(correction,)).check(self.video.length)
         same = (correction.frame, correction.object)
         others = tuple(each for each in self.steering.corrections if (each.frame, each.object) != same)
         self._steer(corrections=(*others, correction))
@@ -288,8 +319,9 @@ class FilmRun:
         self.done = place
         self._switch("segment_on", place)
         self._at, banks = self._snapshots.back_to(place)
-        for track, bank in zip(self.tracks, banks, strict=True):
-            track.bank = bank
+        for track in self.tracks:
+            known = track.number < len(banks)
+            track.bank = banks[track.number] if known else self._empty_bank(self._at)
         return True
 
     def _steer(self, **changes: Any) -> None:

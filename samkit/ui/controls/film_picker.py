@@ -6,6 +6,7 @@ from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
 from samkit.ui.state.recorded import FilmTable
 from samkit.ui.state.workspace import workspace
@@ -18,12 +19,16 @@ def film_picker(table: FilmTable) -> None:
     """The film's name, length and size, and a button that opens the choice."""
     video = table.video
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button("Film", icon=":material/movie:", key="change_film", help="Samples, or your own")
+        height, width = video.size
+        rate = f"{video.seconds:.1f} s at {video.fps:.3g} frames/s, {width} × {height} px"
+        pressed = st.button(
+            "Film",
+            icon=":material/video_library:",
+            key="change_film",
+            help=f"{plain_text(video.name)}: {video.length} frames, {rate}. Choose a sample, or your own",
+        )
         if stays_open(workspace(), "change_film", pressed):
             _film_dialog(table)
-        height, width = video.size
-        rate = f"{video.seconds:.1f} s at {video.fps:.3g} frames/s"
-        st.caption(f"{video.name} · {video.length} frames, {rate} · {width} × {height} px")
     if video.warning:
         st.warning(video.warning, icon=":material/broken_image:")
 

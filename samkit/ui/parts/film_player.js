@@ -3,8 +3,9 @@
 
 const PLAY = "M8 5v14l11-7z", PAUSE = "M7 5h4v14H7zM14 5h4v14h-4z";
 const ORIGINS = {
-  run: "Masks of the run", next: "What the run remembers so far finds here",
-  prompts: "What prompts alone find here: no run has come to the frame before", none: "Not segmented",
+  run: "The masks are the run's.", next: "No run has come here: shown with all that is remembered up to the frame before.",
+  prompts: "No run has come to the frame before: shown with what prompts alone find here.",
+  none: "This frame is not segmented.",
 };
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
@@ -238,13 +239,13 @@ class Player {
       dot.className = "dot";
       dot.style.background = object.color;
       const score = place < 0 ? null : track.object_score[place], iou = place < 0 ? null : track.predicted_iou[place];
-      const text = place < 0 ? "no figures" : [
+      const text = place < 0 ? "" : [
         `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
         iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
         `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
         ...(track.corrected.includes(this.frame) ? ["corrected"] : []),
       ].join(" · ");
-      line.append(dot, `${object.name}: ${text}`);
+      line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;
     });
     const origin = document.createElement("span");

@@ -47,13 +47,7 @@ OLD_RUN = (
 BUTTONS = Buttons("film", "Segment", "Segment anew", "Pause", "Finish here")
 OF_A_FILM = ("start", "some", "count", "backwards", "inspect")
 """Knobs that mean something for one film only."""
-FILM, PICTURE = "Film", "Picture"
-REACH = {
-    "run": "The mask is the run's.",
-    "next": "No run has come here: the mask is what is remembered up to the frame before.",
-    "prompts": "No run has come to the frame before: the mask is what prompts alone find on this frame.",
-    "none": "This frame is not segmented.",
-}
+FRAME, PICTURE = ":material/movie: Frame", ":material/image: Picture"
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Film(Table):
             work = _work(visit, table)
             live = live_link(visit, work.picture)
             prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live, pick_picture=not table.on_film)
-            player = st.container(key="film_player", gap="xsmall")
+            player = st.container(key="film_below", gap="xsmall")
         with rows.below:
             marked = st.container()
         notes, main, progress = result_places(rows.right)
@@ -108,8 +102,6 @@ class Film(Table):
         sight = _look(visit, table, setup, built) if table.on_film else None
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
-            if sight is not None:
-                st.caption(REACH[sight.origin])
             _mark_buttons(visit, table, prior, mask)
         with places.main:
             missing = "" if table.anything_remembered(setup.inputs) else NO_MEMORY
@@ -192,15 +184,15 @@ def _work(visit: Visit, table: FilmTable) -> Workspace:
 def _source(table: FilmTable) -> None:
     """Film or picture on the canvas; the choice of the film; the objects."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="film_source"):
-        st.session_state["film_on_canvas"] = FILM if table.on_film else PICTURE
+        st.session_state["film_on_canvas"] = FRAME if table.on_film else PICTURE
         st.segmented_control(
             "On the canvas",
-            [FILM, PICTURE],
+            [FRAME, PICTURE],
             key="film_on_canvas",
             required=True,
             label_visibility="collapsed",
             help="A frame of the film, or a picture of which a memory can be recorded",
-            on_change=lambda: setattr(table, "on_film", st.session_state["film_on_canvas"] == FILM),
+            on_change=lambda: setattr(table, "on_film", st.session_state["film_on_canvas"] == FRAME),
         )
         film_picker(table)
         object_choice(table)

@@ -83,7 +83,6 @@ class Film(Table):
             live = live_link(visit, work.picture)
             prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live, pick_picture=not table.on_film)
             player = st.container(key="film_below", gap="xsmall")
-        with rows.below:
             marked = st.container()
         notes, main, progress = result_places(rows.right)
         strip = rows.right.container(key="film_strip", gap="xsmall")
@@ -104,28 +103,30 @@ class Film(Table):
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
             _mark_buttons(visit, table, prior, mask)
         with places.main:
+            film_charts(table)
+            controls = st.container(key="film_controls", gap="xsmall")
+        with controls:
             missing = "" if table.anything_remembered(setup.inputs) else NO_MEMORY
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
                 draw_buttons(BUTTONS, table, _start, (table, setup, present), missing)
             _steer(table)
-            film_charts(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):
                 record_mask_file(_work(visit, table), table)
                 load_bank_file(table, visit.model)
             recorded_memories(table)
-        return _result(visit, table, present, places)
+        return _result(visit, table, present, controls)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
         work.show_picture(inputs.picture, inputs.prompts)
 
 
-def _result(visit: Visit, table: FilmTable, present: RunSpec, places: Places) -> Scene | None:
+def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenerator) -> Scene | None:
     job = table.job
     if job is None:
         return None
-    with places.main:
+    with place:
         computed = finished(job)
         if computed is None:
             follow(job)
@@ -278,7 +279,7 @@ def _steer(table: FilmTable) -> None:
         )
         reachable = 0 <= run.place_of(table.frame) < run.total and table.frame != run.next_frame
         st.button(
-            "Segment from this frame",
+            "Segment from here",
             icon=":material/start:",
             key="segment_from",
             disabled=job.active or not reachable,

@@ -7,6 +7,7 @@ import numpy as np
 
 from samkit.errors import BadInput
 from samkit.experiments.steering import NOT_STEERED, Steering
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 
@@ -22,6 +23,7 @@ class Prior:
     prompts:    what marks it, with mask_index for which of the four masks is meant (None: the best); or
     mask:       bool [H, W] in the picture's pixels
     film_frame: where in the run's film the picture comes from, or None for a picture from elsewhere
+    mask_hint:  where the object is thought to be, decoded together with the prompts
     object:     the number of the object that it shows, where several are followed
     """
 
@@ -30,6 +32,7 @@ class Prior:
     mask_index: int | None = None
     mask: np.ndarray | None = None
     film_frame: int | None = None
+    mask_hint: MaskHint | None = None
     object: int = 0
 
 
@@ -38,9 +41,12 @@ class Inputs:
     """The pictures and prompts of one run; for a run on a film also the film, the pictures remembered beforehand, and a
     memory bank to start from.
 
-    image:    None for an experiment on a model alone
-    bank:     of the first object; banks: of the second one on, None for those that have none
-    steering: which objects are followed through the film, and what was corrected and switched
+    image:     None for an experiment on a model alone
+    bank:      of the first object; banks: of the second one on, None for those that have none
+    mask_hint: where the object is thought to be, on the picture that the prompts lie on; decoded together with them,
+               or alone
+    truth:     the mask that is right, on the first picture; truth_b: on the second
+    steering:  which objects are followed through the film, and what was corrected and switched
     """
 
     image: Picture | None = None
@@ -50,7 +56,15 @@ class Inputs:
     priors: tuple[Prior, ...] = ()
     bank: "MemoryBank | None" = None
     banks: "tuple[MemoryBank | None, ...]" = ()
+    mask_hint: MaskHint | None = None
+    truth: Truth | None = None
+    truth_b: Truth | None = None
     steering: Steering = NOT_STEERED
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether something says which object is meant: a prompt, or a mask hint."""
+        return not self.prompts.is_empty or self.mask_hint is not None
 
     @property
     def picture(self) -> Picture:

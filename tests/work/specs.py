@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from samkit.experiments.steering import Action, Correction, FilmObject, Steering, Switch
 from samkit.prompts import Prompts
-from samkit.work.spec import PriorSpec, Ref, RunSpec
+from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
 texts = st.text(max_size=8)
 hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -23,6 +23,7 @@ values = st.recursive(
     max_leaves=5,
 )
 masks = st.fixed_dictionaries({"size": st.lists(st.integers(1, 99), min_size=2, max_size=2), "counts": texts})
+hints = st.builds(HintSpec, st.sampled_from(["mask", "logits"]), refs)
 priors = st.builds(
     PriorSpec,
     refs,
@@ -30,6 +31,7 @@ priors = st.builds(
     st.none() | st.integers(0, 3),
     st.none() | masks,
     st.none() | st.integers(0, 99),
+    st.none() | hints,
     st.integers(0, 3),
 )
 names = st.text("abc", max_size=3)
@@ -55,6 +57,9 @@ run_specs = st.builds(
     video=st.none() | refs,
     priors=st.lists(priors, max_size=2).map(tuple),
     bank=st.none() | refs,
+    mask_hint=st.none() | hints,
+    truth=st.none() | refs,
+    truth_b=st.none() | refs,
     banks=st.lists(st.none() | refs, max_size=2).map(tuple),
     steering=steerings,
     device=texts,

@@ -96,14 +96,14 @@ def correct_object(
     """Take a person's word for the object on the frame that comes next: it is remembered for good."""
     picture = video.picture(correction.frame)
     given = None if correction.mask is None else rle_to_mask(correction.mask)
-    prior = Prior(picture, correction.prompts, correction.mask_index, given, correction.frame, correction.object)
+    prior = Prior(picture, correction.prompts, correction.mask_index, given)
     memory, mask = record(model, prior, params, lab)
     bank.skip_frame()
     bank.add_prompt(memory)
     if given is not None:
         return _given(mask, video, correction.frame, float(memory.object_score))
     encoding = lab.encoding(model, picture, side=params.side, fit=params.fit)
-    prediction = lab.recall(predict, model, encoding, correction.prompts)
+    prediction = lab.recall(predict, model, encoding, correction.prompts, None)
     index = chosen_index(prediction, correction.mask_index)
     return found(
         prediction,

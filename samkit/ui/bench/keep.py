@@ -43,6 +43,7 @@ def keep_bar(scene: Scene) -> None:
         type="primary",
         key=f"keep_{page.name}",
         help="Keep this run: prompts, parameters, masks and figures (Ctrl+S)",
+        shortcut="Ctrl+S",
     )
     with st.popover("Command", icon=":material/terminal:", help="The same run without a browser"):
         _command(side.computed.spec)

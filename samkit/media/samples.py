@@ -53,8 +53,37 @@ _TABLE = (
 
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
-SAMPLE_COUNTS = {"coins": 24}
-"""Where a sample shows many of a kind: how many, counted by hand."""
+COINS_PX = (
+    (22, 35, 67, 74), (81, 39, 120, 74), (132, 28, 179, 74), (192, 30, 240, 73), (255, 34, 297, 72), (305, 16, 365, 72),
+    (25, 104, 67, 145), (84, 108, 122, 145), (134, 110, 173, 145), (186, 105, 226, 144), (245, 95, 296, 144),
+    (317, 106, 356, 145), (26, 179, 63, 217), (80, 175, 124, 217), (135, 179, 174, 217), (189, 170, 237, 217),
+    (251, 172, 297, 217), (315, 156, 380, 218), (18, 233, 75, 288), (93, 245, 136, 287), (144, 236, 201, 288),
+    (220, 240, 269, 288), (276, 239, 326, 289), (336, 248, 382, 289),
+)  # fmt: skip
+"""The sample's coins, row by row: x1, y1, x2, y2 in pixels, looked over by hand."""
+
+
+@dataclass(frozen=True)
+class KnownObjects:
+    """Many of a kind in a sample picture. kind: the word for them; boxes: around each, as shares of the picture; each
+    thing fills its box as an ellipse does.
+    """
+
+    kind: str
+    boxes: tuple[Box, ...]
+
+
+_COINS_SIZE = (384, 303)
+SAMPLE_OBJECTS = {
+    "coins": KnownObjects(
+        "coins",
+        tuple(
+            (x1 / _COINS_SIZE[0], y1 / _COINS_SIZE[1], x2 / _COINS_SIZE[0], y2 / _COINS_SIZE[1])
+            for x1, y1, x2, y2 in COINS_PX
+        ),
+    )
+}
+"""Where a sample shows many of a kind: all of them."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +144,10 @@ def load_sample(name: str) -> Picture:
     return read_picture(path, name)
 
 
-def known_count(picture: Picture) -> int | None:
-    """How many things of a kind the sample picture shows; None for any other picture."""
+def known_objects(picture: Picture) -> KnownObjects | None:
+    """The things of a kind that the sample picture shows; None for any other picture."""
     return next(
-        (count for name, count in SAMPLE_COUNTS.items() if name == picture.name and load_sample(name) == picture), None
+        (known for name, known in SAMPLE_OBJECTS.items() if name == picture.name and load_sample(name) == picture), None
     )
 
 

@@ -701,7 +701,8 @@ def test_coins_are_counted_beside_the_true_number(app):
     assert page.params.side == 512 and page.params.find_objects and page.knob("view").value == "Objects"
     assert (
         result.facts["known_count"] == 24
-        and f"{result.value('regions'):.0f} regions above 0.70 · 24 objects in the picture, counted by hand"
+        and "24 regions above 0.70, on 24 of the 24 objects in the picture · 24 masks of their own: 24 of the 24 "
+        "objects in the picture hit"
         in page.text()
     )
     assert "A mask for each region" in " ".join(element.proto.body for element in page.app.get("html"))

@@ -24,7 +24,13 @@ def download_menu(scene: Scene) -> None:
 @st.fragment
 def _menu(scene: Scene) -> None:
     page = scene.page.name
-    menu = st.popover("Download", icon=":material/download:", key=f"download_{page}", on_change="rerun")
+    menu = st.popover(
+        "Download",
+        icon=":material/download:",
+        key=f"download_{page}",
+        on_change="rerun",
+        help="Download masks, cut-out, outline, prompts and pictures",
+    )
     if not menu.open:
         return
     with menu, st.container(key="download_menu", width=430, gap="small"):

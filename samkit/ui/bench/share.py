@@ -17,7 +17,7 @@ OFF = "This server keeps no work for links: its owner has set SAMKIT_WORKS_MB or
 
 def share_button(page: ExperimentPage) -> None:
     """A button that opens what the link shows, and makes it."""
-    with st.popover("Share", icon=":material/share:", key="share", help="A link that shows this page to others"):
+    with st.popover("Share", icon=":material/share:", key="share", help="Share: a link that shows this page to others"):
         limits = read_limits()
         if not limits.on:
             st.info(OFF, icon=":material/link_off:")

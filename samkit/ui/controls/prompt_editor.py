@@ -13,6 +13,7 @@ from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
 from samkit.ui.controls.picture_picker import picture_picker
+from samkit.ui.parts import style
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -34,12 +35,14 @@ def prompt_editor(
     live: LiveLink | None = None,
     pick_picture: bool = True,
     title: str = "",
+    color: tuple[int, int, int] = style.MASK_COLOR,
 ) -> None:
     """Tools, canvas and chips, in reading order. Call inside a fragment: only that reruns.
 
     second:    for the second canvas on a page, which leaves the keyboard to the first
     no_prompt: what stands in place of the prompts while there is none
     live:      where masks under the pointer come from
+    color:     RGB of the mask on the canvas
     pick_picture: whether another picture can be chosen here
     title:     in front of the picture's name, where there are several canvases
     """
@@ -76,7 +79,7 @@ def prompt_editor(
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )
-    prompt_canvas(work, page, frame=canvas_frame(second), live=live)
+    prompt_canvas(work, page, frame=canvas_frame(second), live=live, color=color)
     _chips(work, page, no_prompt, title)
 
 

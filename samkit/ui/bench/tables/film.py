@@ -81,7 +81,14 @@ class Film(Table):
             _source(table)
             work = _work(visit, table)
             live = live_link(visit, work.picture)
-            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live, pick_picture=not table.on_film)
+            prompt_editor(
+                work,
+                visit.page.name,
+                no_prompt=NO_PROMPT,
+                live=live,
+                pick_picture=not table.on_film,
+                color=table.steering.rgb(table.object),
+            )
             player = st.container(key="film_below", gap="xsmall")
             marked = st.container()
         notes, main, progress = result_places(rows.right)
@@ -101,7 +108,9 @@ class Film(Table):
         sight = _look(visit, table, setup, built) if table.on_film else None
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
-            _mark_buttons(visit, table, prior, mask)
+            with st.container(horizontal=True, gap="xsmall", key="film_marking"):
+                object_choice(table)
+                _mark_buttons(table, prior, mask)
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
@@ -183,7 +192,7 @@ def _work(visit: Visit, table: FilmTable) -> Workspace:
 
 
 def _source(table: FilmTable) -> None:
-    """Film or picture on the canvas; the choice of the film; the objects."""
+    """Film or picture on the canvas; the choice of the film."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="film_source"):
         st.session_state["film_on_canvas"] = FRAME if table.on_film else PICTURE
         st.segmented_control(
@@ -196,7 +205,6 @@ def _source(table: FilmTable) -> None:
             on_change=lambda: setattr(table, "on_film", st.session_state["film_on_canvas"] == FRAME),
         )
         film_picker(table)
-        object_choice(table)
 
 
 def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight | None:
@@ -229,11 +237,9 @@ def _marked(visit: Visit, table: FilmTable) -> tuple[Prior, Any] | tuple[None, N
     return Prior(work.picture, work.prompts, chosen), masks[chosen]
 
 
-def _mark_buttons(visit: Visit, table: FilmTable, prior: Prior | None, mask: Any) -> None:
+def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any) -> None:
     """What can be made of the marked object."""
-    if prior is None:
-        return
-    with st.container(horizontal=True, gap="xsmall"):
+    if prior is not None:
         if table.on_film:
             correction = Correction(table.frame, prior.prompts, prior.mask_index, None, table.object)
             st.button(

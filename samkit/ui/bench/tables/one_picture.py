@@ -34,7 +34,7 @@ class OnePicture(Table):
         self.compared = compared
 
     def arrange(self, visit: Visit) -> Places:
-        rows = screen_rows()
+        rows = screen_rows(visit.work.picture)
         with rows.left:
             prompt_editor(visit.work, visit.page.name, live=live_link(visit, visit.work.picture))
         with rows.below:

@@ -81,5 +81,6 @@ def _rested(table: FilmTable, key: str) -> Callable[[], None]:
         frame = st.session_state[key].rest
         if isinstance(frame, int | float):
             table.rest_at(int(frame))
+            table.followed = False
 
     return take

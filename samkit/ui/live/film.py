@@ -49,6 +49,6 @@ def _answer(place: FilmPlace, what: str, look: str | None) -> Response:
         with place.turn:
             content, number, origin = place.draw(frame, look == "1")
     except SamkitError:
-        return Response(status_code=404)
+        return Response(status_code=422)
     headers = NO_STORE | {"X-Samkit-Frame": str(number), "X-Samkit-Origin": origin}
     return Response(content, media_type="image/jpeg", headers=headers)

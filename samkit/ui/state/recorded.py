@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from samkit.errors import PictureError
 from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
@@ -54,7 +55,7 @@ class FilmTable(JobHolder[FilmRun]):
     drafts:      (frame, object) -> prompts that mark nothing yet
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
-    was_active:  whether a run was going on when the page was last drawn
+    was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
     """
 
@@ -74,6 +75,7 @@ class FilmTable(JobHolder[FilmRun]):
     visited: bool = False
     changed: bool = False
     was_active: bool = False
+    followed: bool = True
     mask_upload: str = ""
     bank_upload: str = ""
 
@@ -263,7 +265,12 @@ class FilmTable(JobHolder[FilmRun]):
     def _lay_frame(self) -> None:
         made = [each for each in self.corrections if (each.frame, each.object) == (self.frame, self.object)]
         known = self.drafts.get((self.frame, self.object), made[-1].prompts if made else Prompts())
-        picture = self.video.picture(self.frame)
+        name = frame_name(self.video.name, self.frame)
+        try:
+            picture = Picture.from_array(self.video.frame(self.frame), name)
+        except PictureError:
+            # A damaged frame; the page says so, and the visitor can go elsewhere.
+            picture = Picture.from_array(np.full((*self.video.size, 3), 96, np.uint8), name)
         if picture != self.frame_work.picture or known != self.frame_work.prompts:
             self.frame_work.show_picture(picture, known)
             self.frame_work.recent = []

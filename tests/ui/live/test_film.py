@@ -58,9 +58,13 @@ def test_a_frame_comes_as_a_picture_that_says_which_it_is(place):
     assert json.loads(get(f"/live/film/{place.token}/rows").body)["done"] == 2
 
 
-@pytest.mark.parametrize("what", ["99", "-1", "1e3", "9" * 12, "nothing"])
+@pytest.mark.parametrize("what", ["-1", "1e3", "9" * 12, "nothing"])
 def test_what_is_no_frame_is_not_found(place, what):
     assert get(f"/live/film/{place.token}/{what}").status_code == 404
+
+
+def test_a_frame_that_cant_be_decoded_is_told_from_one_that_is_not_there(place):
+    assert get(f"/live/film/{place.token}/99").status_code == 422
 
 
 def test_unknown_tokens_and_other_origins_get_nothing(place):

@@ -146,14 +146,16 @@ def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenera
 
 
 def _see_how_the_run_is(table: FilmTable) -> None:
-    """When a run comes to rest, the visitor stands where it did; what was asked for as it ended is done."""
+    """When a run comes to rest, whoever watched it stands where it did; what was asked for as it ended is done."""
     job, run = table.job, table.run
     if job is None or run is None:
         table.was_active = job is not None
         return
     if not job.active and run.has_wishes and job.result is not None:
         job.resume()
-    if table.was_active and not job.active and run.latest is not None:
+    if job.active and not table.was_active:
+        table.followed = True
+    if table.was_active and not job.active and table.followed and run.latest is not None:
         table.go_to(run.latest[0])
     table.was_active = job.active
 

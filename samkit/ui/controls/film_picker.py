@@ -1,6 +1,7 @@
 """The choice of the film that is segmented."""
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
@@ -8,7 +9,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
-from samkit.ui.state.recorded import FilmTable
+from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import workspace
 
 FILM_MAX_SIDE = 1280
@@ -31,6 +32,14 @@ def film_picker(table: FilmTable) -> None:
             _film_dialog(table)
     if video.warning:
         st.warning(video.warning, icon=":material/broken_image:")
+
+
+def take_film(upload: UploadedFile) -> str:
+    """Put a visitor's own film on the table; a sentence about it. Raises PictureError for what is no film."""
+    video = stored_film(upload, FILM_MAX_SIDE)
+    film_table().show_film(video)
+    workspace().dialog = None
+    return f"Took the film **{plain_text(video.name)}**, {video.length} frames."
 
 
 @st.dialog("Choose a film", width="large", on_dismiss=dismissed)

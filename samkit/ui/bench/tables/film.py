@@ -15,8 +15,10 @@ from samkit.experiments.film.memories import record
 from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
+from samkit.experiments.measures.truth import add_true_ious
 from samkit.experiments.params import build_params
 from samkit.experiments.steering import Correction
+from samkit.media.rle import mask_to_rle
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
@@ -32,6 +34,7 @@ from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.state.film_frames import Sight, see
+from samkit.ui.state.given import found_mask
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
@@ -80,7 +83,7 @@ class Film(Table):
         with rows.left:
             _source(table)
             work = _work(visit, table)
-            live = live_link(visit, work.picture)
+            live = live_link(visit, work)
             prompt_editor(
                 work,
                 visit.page.name,
@@ -217,7 +220,7 @@ def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight
         st.warning(str(error), icon=":material/broken_image:")
         return None
     work = table.frame_work
-    if work.prompts.is_empty:
+    if not work.is_marked:
         found = sight.found.get(table.object)
         lay_masks(canvas_frame(), work.picture, work.prompts, [found.pixels] if found is not None else [], 0)
     return sight
@@ -226,17 +229,20 @@ def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight
 def _marked(visit: Visit, table: FilmTable) -> tuple[Prior, Any] | tuple[None, None]:
     """Draw the four masks of the prompts on the canvas; (what the chosen one makes, its mask bool [H, W])."""
     work, model = _work(visit, table), visit.model
-    if work.prompts.is_empty:
+    if not work.is_marked:
         return None, None
     lab = page_lab(model, Inputs(image=work.picture))
     encoding = lab.encoding(model, work.picture, **visit.encoding)
-    prediction = lab.recall(predict, model, encoding, work.prompts, None)
+    hint = work.given.hint_for(model, work.picture, visit.encoding)
+    prediction = lab.recall(predict, model, encoding, work.prompts, hint)
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    add_true_ious(rows, masks, work.given.truth)
+    work.given.found = found_mask(prediction, chosen, masks[chosen])
     masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
     lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
-    return Prior(work.picture, work.prompts, chosen), masks[chosen]
+    return Prior(work.picture, work.prompts, chosen, mask_hint=hint), masks[chosen]
 
 
 def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any) -> None:
@@ -244,6 +250,9 @@ def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any) -> None:
     if prior is not None:
         if table.on_film:
             correction = Correction(table.frame, prior.prompts, prior.mask_index, None, table.object)
+            if prior.mask_hint is not None:
+                # A correction has no hint: the mask that was seen is taken as it is.
+                correction = Correction(table.frame, mask=mask_to_rle(mask), object=table.object)
             st.button(
                 "Mark from this frame on",
                 icon=":material/edit_location_alt:",

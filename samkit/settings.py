@@ -1,8 +1,10 @@
 """Where things are kept, and what the environment may say about it.
 
-SAMKIT_HOME          folder of the run store and the spool; default: the folder that holds Home.py, else the working
-                     folder
+SAMKIT_HOME          folder of the run store, the spool and the kept work; default: the folder that holds Home.py,
+                     else the working folder
 MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+SAMKIT_WORKS_MB      how many MB of the visitors' work to keep for reloads and shared links; 0: none
+SAMKIT_WORKS_DAYS    how many days to keep it after it was last used; 0: not at all
 SAMKIT_PACKED        0: models take torch's plain matrix products where they would take oneDNN's packed ones (see
                      models/network/linear.py). The same numbers up to rounding, and slower on most CPUs
 """
@@ -37,6 +39,11 @@ def artifacts_folder() -> Path:
 def spool_folder() -> Path:
     """Runs that wait for the store to come back."""
     return home_folder() / ".samkit" / "spool"
+
+
+def works_folder() -> Path:
+    """What visitors work on, so that a reload finds it again."""
+    return home_folder() / ".samkit" / "works"
 
 
 def packing_allowed() -> bool:

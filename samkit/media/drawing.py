@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.media.masks import mask_box
 from samkit.media.pictures import PictureSource, array_to_png, read_picture
 
 
@@ -38,15 +39,16 @@ def overlay(
     return drawn
 
 
-def cut_out(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def cut_out(rgb: np.ndarray, mask: np.ndarray, crop: bool = False) -> np.ndarray:
     """uint8 [H, W, 4]: the mask's pixels opaque, all others transparent black, so that nothing of the background is
-    carried along.
+    carried along. crop: only the mask's box, [h, w, 4]; an empty mask has none and stays whole.
     """
     _check_shapes(rgb, mask)
     rgba = np.zeros((*mask.shape, 4), np.uint8)
     rgba[mask, :3] = rgb[mask]
     rgba[mask, 3] = 255
-    return rgba
+    box = mask_box(mask) if crop else None
+    return rgba if box is None else rgba[box[1] : box[3], box[0] : box[2]]
 
 
 def mask_to_png(mask: np.ndarray) -> bytes:

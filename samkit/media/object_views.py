@@ -2,15 +2,14 @@
 as a COCO file.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
+from samkit.media.coco import coco_annotation, coco_file, coco_image
 from samkit.media.pictures import Picture
-from samkit.media.rle import mask_to_rle
 
 GOLDEN_ANGLE = 137.508
 
@@ -59,19 +58,6 @@ def coco_json(picture: Picture, masks: Mapping[int, np.ndarray], rows: Sequence[
     annotations = []
     for number, mask in masks.items():
         row = next(row for row in rows if row["object"] == number)
-        ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box = [int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)]
-        annotation = {
-            "id": number,
-            "image_id": 1,
-            "category_id": 1,
-            "iscrowd": 0,
-            "segmentation": mask_to_rle(mask),
-            "area": int(mask.sum()),
-            "bbox": box,
-        }
-        annotations.append(annotation | {"score": row["predicted_iou"], "similarity": row["similarity"]})
-    image = {"id": 1, "file_name": picture.name, "width": picture.width, "height": picture.height}
-    return json.dumps(
-        {"images": [image], "categories": [{"id": 1, "name": "similar"}], "annotations": annotations}
-    ).encode()
+        more = {"score": row["predicted_iou"], "similarity": row["similarity"]}
+        annotations.append(coco_annotation(mask, number, **more))
+    return coco_file([coco_image(picture.name, picture.size)], annotations, "similar")

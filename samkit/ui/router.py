@@ -7,6 +7,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
+from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import COMPARE_PAGE, HOME_PAGE, RUN_PAGE, RUNS_PAGE, page_file, page_icon
 from samkit.ui.state.store_state import deliver_at_start
 
@@ -39,4 +40,14 @@ def route() -> None:
             visibility="hidden",
         ),
     ]
-    st.navigation({"": [home], "Experiments": experiments, "Kept": kept}).run()
+    open_kept_work()
+    page = st.navigation({"": [home], "Experiments": experiments, "Kept": kept})
+    hold_address(page.url_path, on=page in experiments)
+    notes = st.container()
+    drawn = draw_notes(notes)
+    try:
+        page.run()
+        if not drawn:
+            draw_notes(notes)
+    finally:
+        keep_work()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import PlainParams, build_params
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
     from samkit.work.lab import Lab
+
+
+class OpensPictures(Protocol):
+    """What finds a picture by a reference, such as `Sources`."""
+
+    def picture(self, ref: Ref) -> "Picture": ...
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
         prompts=spec.prompts,
         image_b=sources.picture(spec.image_b) if spec.image_b else None,
         video=video,
-        priors=tuple(_open_prior(prior, sources) for prior in spec.priors),
+        priors=tuple(open_prior(prior, sources) for prior in spec.priors),
         bank=bank,
     )
 
@@ -189,7 +195,8 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
     )
 
 
-def _open_prior(prior: PriorSpec, sources: Sources) -> Prior:
+def open_prior(prior: PriorSpec, sources: OpensPictures) -> Prior:
+    """The marked picture that the spec refers to. Raises BadInput where that can't be opened."""
     return Prior(
         sources.picture(prior.picture),
         prior.prompts,

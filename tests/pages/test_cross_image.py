@@ -48,7 +48,7 @@ def test_a_first_visit_shows_a_result(page):
         and pair(page).prompt_on == "a"
     )
     assert sum(button.key.startswith("mask_button_") for button in page.button if button.key) == 8
-    assert [tab.label for tab in page.tabs] == ["Passes", "Numbers", "Files", "Recipe", "Timings"]
+    assert [tab.label for tab in page.tabs] == ["Passes", "Numbers", "Recipe", "Timings"]
     assert (
         last_result().masks["mask_tracked"].pixels.shape == load_sample("coffee-mirrored").size
         and encoding_memory().state().entries == 2

@@ -16,6 +16,7 @@ from samkit.ui.bench.header import page_header
 from samkit.ui.bench.keep import keep_bar, last_kept
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.share import share_button
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, draw_knobs
@@ -25,6 +26,7 @@ from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.tables import timings_table
+from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace, workspace
 
@@ -84,6 +86,13 @@ def _panel(visit: Visit) -> Panel:
 
 @st.fragment
 def _workbench(visit: Visit) -> None:
+    try:
+        _draw_workbench(visit)
+    finally:
+        keep_work()
+
+
+def _draw_workbench(visit: Visit) -> None:
     page, table, knobs = visit.page, visit.page.table, visit.knobs
     with sentences():
         actions = st.container(horizontal=True, horizontal_alignment="right", gap="small", key="actions")
@@ -95,12 +104,18 @@ def _workbench(visit: Visit) -> None:
                 params |= REFINE_EDGES.draw(panel)
         if reason := table.blocked(visit):
             places.main.info(reason, icon=":material/ads_click:")
+            with actions:
+                share_button(page)
             return
         params |= table.params(visit)
         with places.notes:
             opened_notes(knobs, params)
+        # Before the work that may take long: a reload in the middle of it finds what was asked for.
+        keep_work()
         scene = table.scene(visit, params, places)
         if scene is None:
+            with actions:
+                share_button(page)
             return
         if places.masks is not None:
             table.draw_masks(scene, places.masks)
@@ -108,6 +123,7 @@ def _workbench(visit: Visit) -> None:
             draw_main(scene)
         with actions:
             keep_bar(scene)
+            share_button(page)
         draw_tabs(scene)
         last_kept(scene)
         visit.sidebar.show_cache()

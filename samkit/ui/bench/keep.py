@@ -13,6 +13,7 @@ import streamlit as st
 
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
+from samkit.ui.bench.download import download_menu
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.parts.markdown_text import plain_text
@@ -44,6 +45,7 @@ def keep_bar(scene: Scene) -> None:
     )
     with st.popover("Command", icon=":material/terminal:", help="The same run without a browser"):
         _command(side.computed.spec)
+    download_menu(scene)
     if pressed:
         with st.spinner("Keeping the run"):
             for number, other in reversed(list(enumerate(scene.sides, start=1))):

@@ -1,6 +1,6 @@
 """What an experiment's page is, as data: the bench reads it, and all its draw functions take the same thing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from samkit.experiments.result import Result
 from samkit.models.sam import SamModel
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Knob
+from samkit.ui.parts.downloads import Download
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed
 from samkit.work.queue import SteppedRun
@@ -105,6 +106,7 @@ class ExperimentPage:
     summary: a result in one line, under the main picture
     figures: title -> interactive figure, made when a run is kept
     try_it:  sets up the good first try that the About text names
+    files:   more to take away under Download than all pages have
     no_prompt: what to do, where nothing can be run without a prompt; empty where it can
     """
 
@@ -117,6 +119,7 @@ class ExperimentPage:
     figures: Callable[[Result[Any]], dict[str, go.Figure]]
     try_it: Callable[[Workspace, KnobValues], None]
     summary: Callable[[Result[Any]], str] | None = None
+    files: "Callable[[Scene], Sequence[Download]] | None" = None
     no_prompt: str = ""
     entry: Entry = field(init=False)
 

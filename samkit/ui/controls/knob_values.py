@@ -98,7 +98,8 @@ class KnobValues:
     def _seed(self, name: str, default: Any) -> str:
         key = self._key(name)
         if key not in st.session_state:
-            st.session_state[key] = self._values(name).get(name, default)
+            kept = self._values(name).get(name, default)
+            st.session_state[key] = kept if _is_like(kept, default) else default
         return key
 
     def keep(self, name: str, value: Any) -> Any:
@@ -233,3 +234,13 @@ class KnobValues:
 
     def number(self, label: str, name: str, default: float, **more: Any) -> float:
         return self.keep(name, st.number_input(label, key=self._seed(name, default), **more))
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a kept value may be a widget's: of the kind that its default has."""
+    if value is None or default is None:
+        return True
+    if isinstance(default, tuple | list):
+        return isinstance(value, tuple | list) and len(value) == len(default) and all(map(_is_like, value, default))
+    kind = next((kind for kind in (bool, (int, float), str) if isinstance(default, kind)), object)
+    return isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)

@@ -307,7 +307,7 @@ class Quiet(Knob):
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         value = panel.values.get(self.name)
-        if self.length is not None and value is not None and value >= (length := self.length(panel)):
+        if self.length is not None and isinstance(value, int) and value >= (length := self.length(panel)):
             panel.values.move(self.name, length - 1, f"it goes from 0 to {length - 1}")
             value = length - 1
         return {self.name: value} if self.counts else {}

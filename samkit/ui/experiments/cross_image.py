@@ -10,15 +10,15 @@ import streamlit as st
 
 from samkit.experiments.cross_image import BANK_FILE
 from samkit.experiments.result import Result
-from samkit.media.drawing import cut_out, mask_to_png, overlay
-from samkit.media.pictures import Picture, array_to_png
+from samkit.media.drawing import cut_out, overlay
+from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLE_PAIRS
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.pair import Pair
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle
 from samkit.ui.parts import style
-from samkit.ui.parts.downloads import Download, download_row
+from samkit.ui.parts.downloads import Download
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 from samkit.ui.parts.tables import three_decimals
@@ -257,26 +257,16 @@ def draw_numbers(scene: Scene) -> None:
             st.dataframe(tables[table], hide_index=True, height="auto" if len(tables[table]) < 8 else 240)
 
 
-def draw_files(scene: Scene) -> None:
-    """The tracked object, to take away; a file is made when it is asked for."""
-    st.caption(
-        "Of the picture that was segmented; all of it is also kept with a run. The memory bank can start a film: "
-        "`--bank` on the command line."
-    )
-    download_row(scene.page.name, _downloads(scene))
-
-
-def _downloads(scene: Scene) -> tuple[Download, ...]:
+def files(scene: Scene) -> tuple[Download, ...]:
+    """The found object's contours, and the memories it was found with."""
     result, other = scene.result, prompted_and_other(scene)[1]
+    contours, bank = result.tables["contours"], result.files[BANK_FILE]
     stem = other.name.rpartition(".")[0] or other.name
-    mask = result.masks["mask_tracked"].pixels
-    contours, cut = result.tables["contours"], result.images["cut_out"]
     return (
-        Download("Mask", "contrast", f"{stem}_mask.png", "image/png", lambda: mask_to_png(mask)),
-        Download("Contours", "polyline", f"{stem}_contours.json", "application/json", lambda: json.dumps(contours)),
-        Download("Cut-out", "content_cut", f"{stem}_cut_out.png", "image/png", lambda: array_to_png(cut)),
-        Download("Prompts", "ads_click", "prompts.json", "application/json", scene.inputs.prompts.to_json),
-        Download("Memory bank", "memory", BANK_FILE, "application/octet-stream", result.files[BANK_FILE]),
+        Download(
+            "Contours, JSON", "polyline", f"{stem}_contours.json", "application/json", lambda: json.dumps(contours)
+        ),
+        Download("Memory bank", "memory", BANK_FILE, "application/octet-stream", bank),
     )
 
 
@@ -292,8 +282,9 @@ PAGE = ExperimentPage(
         "Point and box": draw_point_and_box,
         "Jitter": draw_jitter,
     },
-    tabs={"Passes": draw_passes, "Numbers": draw_numbers, "Files": draw_files},
+    tabs={"Passes": draw_passes, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
     summary=summary,
+    files=files,
 )

@@ -9,7 +9,8 @@ from samkit.media.samples import SAMPLE_PAIRS, SamplePair, load_sample, mirrored
 from samkit.prompts import Prompts
 from samkit.ui.state.workspace import Workspace
 
-_KEY = "samkit.picture_pair"
+PAIR_KEY = "samkit.picture_pair"
+"""Where the session has it, once a page with two pictures was visited."""
 
 
 @dataclass
@@ -52,9 +53,9 @@ class PicturePair:
 
 def picture_pair(work: Workspace) -> PicturePair:
     """This visitor's pair. A first visit finds a second picture in which the first one's object can be looked for."""
-    pair = st.session_state.get(_KEY)
+    pair = st.session_state.get(PAIR_KEY)
     if pair is None:
-        pair = st.session_state[_KEY] = PicturePair(work)
+        pair = st.session_state[PAIR_KEY] = PicturePair(work)
         known = next((sample for sample in SAMPLE_PAIRS if sample.first == work.picture.name), None)
         pair.b.show_picture(load_sample(known.second) if known else mirrored(work.picture))
     return pair

@@ -18,11 +18,12 @@ from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
 from samkit.ui.state.films import film_store, use_film
 from samkit.ui.state.jobs import JobHolder
+from samkit.ui.state.kept_work import FILM_KEY, opened_film
+from samkit.work.kept.value import FilmWork, Memory
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
 
-_KEY = "samkit.film_table"
 FIRST_FILM, FIRST_PICTURE = "coin", "coins"
 """What a first visit finds: a film, and a sample picture with what the film shows."""
 THUMB_PX = (280, 200)
@@ -97,10 +98,7 @@ class FilmTable(JobHolder[FilmRun]):
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
         goes.
         """
-        video = inputs.video or self.video
-        if isinstance(video, FileVideo):
-            video = open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
-        self.video = video
+        self.video = _stored(inputs.video or self.video)
         self.drop_run()
         self.bank = inputs.bank
         self.recorded = []
@@ -110,11 +108,34 @@ class FilmTable(JobHolder[FilmRun]):
 
 def film_table() -> FilmTable:
     """This visitor's table; a first visit finds a sample film."""
-    if _KEY not in st.session_state:
-        st.session_state[_KEY] = FilmTable(load_sample_video(FIRST_FILM))
-    table: FilmTable = st.session_state[_KEY]
+    if FILM_KEY not in st.session_state:
+        st.session_state[FILM_KEY] = _kept_table() or FilmTable(load_sample_video(FIRST_FILM))
+    table: FilmTable = st.session_state[FILM_KEY]
     use_film(table.video)
     return table
+
+
+def _stored(video: Video) -> Video:
+    """A film that lies in a folder that goes, from the store of films."""
+    if not isinstance(video, FileVideo):
+        return video
+    return open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
+
+
+def _kept_table() -> FilmTable | None:
+    """The table that lay here when the page was reloaded, or of the shared link that was opened; None without one."""
+    kept = opened_film()
+    if kept is None:
+        return None
+    film = _stored(kept.film) if kept.film is not None else load_sample_video(FIRST_FILM)
+    table = FilmTable(film, bank=kept.bank, visited=True)
+    table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
+    return table
+
+
+def film_work(table: FilmTable) -> FilmWork:
+    """The table as it is kept."""
+    return FilmWork(table.video, tuple(Memory(each.prior, each.thumbnail) for each in table.recorded), table.bank)
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from samkit.ui.state.pending_run import FailedLink, PendingRun
 from samkit.ui.state.sheets import CanvasSheets, Report
 
 _KEY = "samkit.workspace"
+TOOL_NAMES = ("foreground", "background", "box")
 MAX_RECENT = 6
 MAX_HISTORY = 100
 
@@ -121,6 +122,11 @@ class Workspace:
     def _set(self, prompts: Prompts) -> None:
         self.prompts = prompts
         self.changed = next(_changes)
+
+
+def has_workspace() -> bool:
+    """Whether this session has one already."""
+    return _KEY in st.session_state
 
 
 def workspace() -> Workspace:

@@ -29,6 +29,7 @@ from samkit.ui.controls.memories import load_bank_file, record_mask_file, record
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.controls.running_film import last_frame
 from samkit.ui.parts.edge import sentences
+from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.process_memory import process_memory_line
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
@@ -157,6 +158,7 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
                 load_bank_file(table, visit.model)
             recorded_memories(table)
         visit.sidebar.show_cache()
+        keep_work()
         if table.drawn != table.remembered:
             # The film's part of the page is another fragment.
             table.drawn = table.remembered

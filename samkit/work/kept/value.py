@@ -1,0 +1,88 @@
+"""A visitor's work as values at hand, before it is kept and after it was opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samkit.experiments.inputs import Prior
+from samkit.media.films import Video
+from samkit.media.pictures import Picture
+from samkit.prompts import Prompts
+from samkit.work.kept.document import FilmEntry
+
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """A recorded memory. thumbnail: uint8 [h, w, 3], how it is shown."""
+
+    prior: Prior
+    thumbnail: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FilmWork:
+    """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file."""
+
+    film: Video | None
+    memories: tuple[Memory, ...] = ()
+    bank: "MemoryBank | None" = None
+
+
+@dataclass(frozen=True)
+class Side:
+    picture: Picture
+    prompts: Prompts = Prompts()
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What `WorkDocument` says, as values.
+
+    film:    None where no film was looked at; as the document has it where that was not opened yet
+    missing: sentences about what could not be opened again; awaited: (SHA-256, prompts) of the first picture, where
+             that is missing, and of the second one
+    """
+
+    page: str
+    model: str
+    device: str
+    dtype: str
+    tool: str
+    first: Side | None
+    second: Side | None = None
+    film: FilmWork | FilmEntry | None = None
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shared_params: Mapping[str, Any] = field(default_factory=dict)
+    opened: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    restored_run: str | None = None
+    owner: str = ""
+    missing: tuple[str, ...] = ()
+    awaited: tuple[tuple[str, Prompts] | None, tuple[str, Prompts] | None] = (None, None)
+
+    def is_as(self, other: "Work | None") -> bool:
+        """Whether there is nothing in it that is not in the other one. Cheap: no pixels are looked at, and a film with
+        its memories is the same where its parts are.
+        """
+        if other is None or not _same_film(self.film, other.film):
+            return False
+        return all(
+            getattr(self, each.name) == getattr(other, each.name) for each in fields(self) if each.name != "film"
+        )
+
+
+def _same_film(one: FilmWork | FilmEntry | None, other: FilmWork | FilmEntry | None) -> bool:
+    if not isinstance(one, FilmWork) or not isinstance(other, FilmWork):
+        return one is other
+    return (
+        one.film is other.film
+        and one.bank is other.bank
+        and len(one.memories) == len(other.memories)
+        and all(
+            a.prior is b.prior and a.thumbnail is b.thumbnail for a, b in zip(one.memories, other.memories, strict=True)
+        )
+    )

@@ -1,0 +1,87 @@
+"""A reload and a shared link in a real browser: what was done is back, and two visitors don't disturb
+each other.
+"""
+
+import re
+
+import pytest
+
+from samkit.prompts import Prompts
+from tests.browser.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+
+PAGE = "mask-stability"
+SLIDER = ".st-key-knob_mask-stability_thresholds input[type=range]"
+ID = re.compile(r"[?&]work=([0-9a-f]{32})\b")
+
+
+def work_id(visitor: Visitor) -> str:
+    visitor.page.wait_for_function("() => new URL(location.href).searchParams.has('work')")
+    found = ID.search(visitor.page.url)
+    assert found is not None
+    return found[1]
+
+
+def threshold(visitor: Visitor) -> str | None:
+    return visitor.page.locator(SLIDER).nth(1).get_attribute("value")
+
+
+def turn_threshold_down(visitor: Visitor, steps: int) -> None:
+    visitor.page.locator(SLIDER).nth(1).focus()
+    for _ in range(steps):
+        visitor.page.keyboard.press("ArrowLeft")
+    visitor.rest()
+
+
+def reload(visitor: Visitor) -> None:
+    visitor.unanswered = True
+    visitor.page.reload()
+    visitor.canvas(PAGE).wait_for()
+    visitor.rest()
+
+
+def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, browser, warm_app_url):
+    visitor.open(PAGE)
+    own = work_id(visitor)
+    before = threshold(visitor)
+    visitor.clear(PAGE)
+    visitor.click(PAGE, 0.3, 0.4)
+    visitor.click(PAGE, 0.6, 0.5)
+    turn_threshold_down(visitor, 6)
+    drawn, turned, masks = visitor.listed(PAGE), threshold(visitor), visitor.masks()
+    assert drawn == Prompts([(0.3, 0.4, 1), (0.6, 0.5, 1)]) and turned != before
+
+    reload(visitor)
+    assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned and visitor.masks() == masks
+    assert work_id(visitor) == own, "a reload goes on with the same work"
+
+    visitor.go_to("Window size", "window-size")
+    assert work_id(visitor) == own, "the address of each page names it"
+    visitor.page.go_back()
+    visitor.rest()
+    assert "mask_stability" in visitor.page.url, "one press of Back leads to the page before"
+    visitor.canvas(PAGE).wait_for()
+
+    visitor.page.locator(".st-key-share button:visible").click()
+    visitor.page.get_by_text("Whoever has the link sees").wait_for()
+    visitor.press("make_link")
+    visitor.rest()
+    link = visitor.page.get_by_text(re.compile(r"shared=[0-9a-f]{32}")).first.inner_text()
+
+    context = browser.new_context(viewport={"width": 1440, "height": 1400})
+    other = Visitor(context.new_page(), warm_app_url)
+    other.follow(PAGE, link)
+    assert other.listed(PAGE) == drawn and threshold(other) == turned
+    assert work_id(other) != own and "shared=" not in other.page.url
+    other.clear(PAGE)
+    turn_threshold_down(other, 3)
+    reload(other)
+    assert not other.chips(PAGE) and threshold(other) != turned
+    reload(visitor)
+    assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned, "nobody wrote over it"
+    # Two tabs of one browser.
+    tab = Visitor(visitor.page.context.new_page(), warm_app_url)
+    tab.follow(PAGE, visitor.page.url)
+    assert tab.listed(PAGE) == drawn and work_id(tab) != work_id(visitor)
+    context.close()

@@ -20,8 +20,11 @@ INPUT_OPTIONS = {
     "video": ("--video", "--video-side"),
     "priors": ("--mask",),
     "bank": ("--bank",),
+    "mask_hint": ("--mask",),
+    "truth": ("--truth",),
+    "truth_b": ("--truth-b",),
 }
-"""Field of `Inputs` -> options that fill it."""
+"""Field of `Inputs` -> options that fill it. A mask is a memory for a film, and a hint on a picture."""
 
 Written = Mapping[str, Any]
 """Input option -> what was written for it; None or an empty list where nothing was."""
@@ -42,6 +45,8 @@ def read_spec(
     module = find_experiment(experiment)
     params = build_params(module.Params, read_settings(settings))
     check_taken(module, written)
+    if written["--mask"] is not None and not written["--video"] and "mask_hint" not in module.TAKES:
+        raise BadInput("A mask marks the object to follow through a film: give a film with --video too.")
     takes_picture = "image" in module.TAKES
     if dtype != "float32" and not takes_picture:
         raise BadInput(f"{module.NAME} uses only the model and runs no image encoder: leave --dtype out.")
@@ -52,6 +57,7 @@ def read_spec(
         device=device,
         dtype=dtype,
         **(_read_inputs(written) if takes_picture else {}),
+        **(_read_given(written) if "mask_hint" in module.TAKES else {}),
     )
 
 
@@ -59,13 +65,17 @@ def check_taken(experiment: "Experiment", written: Written) -> None:
     """BadInput for an input that the experiment would leave unread."""
     from samkit.experiments.registry import experiments_taking
 
-    for field, options in INPUT_OPTIONS.items():
+    def _experiments_with(option: str) -> list[str]:
+        fields = [field for field, options in INPUT_OPTIONS.items() if option in options]
+        return list(dict.fromkeys(name for field in fields for name in experiments_taking(field)))
+
+    for options in INPUT_OPTIONS.values():
         option = next((option for option in options if written[option] not in (None, [])), None)
-        if option is None or field in experiment.TAKES:
+        if option is None or any(option in INPUT_OPTIONS[taken] for taken in experiment.TAKES):
             continue
-        own = [option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]]
+        own = list(dict.fromkeys(option for taken in experiment.TAKES for option in INPUT_OPTIONS[taken]))
         takes = f"takes {listed(own)}, but" if own else "uses only the model and takes"
-        raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {listed(experiments_taking(field))}.")
+        raise BadInput(f"{experiment.NAME} {takes} no {option}, which is for {listed(_experiments_with(option))}.")
 
 
 def _read_inputs(written: Written) -> dict[str, Any]:
@@ -94,6 +104,22 @@ def _read_inputs(written: Written) -> dict[str, Any]:
     }
 
 
+def _read_given(written: Written) -> dict[str, Any]:
+    """The fields of a spec that refer to masks which come with the pictures."""
+    from samkit.work.sources import Sources
+    from samkit.work.spec import HintSpec, Ref
+
+    fields: dict[str, Any] = {
+        field: Ref(written[option])
+        for field, option in (("truth", "--truth"), ("truth_b", "--truth-b"))
+        if written[option] is not None
+    }
+    if written["--mask"] is not None:
+        file = Ref(written["--mask"])
+        fields["mask_hint"] = HintSpec(Sources().hint_kind(file), file)
+    return fields
+
+
 def _check_together(written: Written, marked: bool) -> None:
     """BadInput for options that don't go together. marked: whether there are prompts."""
     image, film, mask = written["--image"], written["--video"], written["--mask"]
@@ -106,9 +132,7 @@ def _check_together(written: Written, marked: bool) -> None:
         raise BadInput(f"--video-side takes an even number of pixels from 2 up, not {side}.")
     if written["--bank"] is not None and not film:
         raise BadInput("A memory bank is for following an object through a film: give a film with --video too.")
-    if mask is not None and not film:
-        raise BadInput("A mask marks the object to follow through a film: give a film with --video too.")
-    if mask is not None and marked:
+    if mask is not None and film and marked:
         raise BadInput("A mask takes the place of prompts: give --mask or prompts, not both.")
     if film and image is not None and mask is None and not marked:
         raise BadInput(

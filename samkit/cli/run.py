@@ -64,9 +64,20 @@ def run(
     mask: Annotated[
         str | None,
         typer.Option(
-            help="With --video: the object's mask in place of prompts, as a black and white PNG of the picture's size "
-            "or COCO RLE in JSON."
+            help="On a picture, a mask hint beside the prompts or alone: a mask file of the picture's size (PNG, WebP, "
+            "bool .npy, COCO RLE in JSON), masks.png#3 for its object 3, or logits of an earlier run as a float .npy. "
+            "With --video, the object's mask in place of prompts: a black and white PNG or COCO RLE in JSON."
         ),
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            help="The right mask of the picture, for true_iou: a mask file as for --mask; in a file of several objects "
+            "all of them, or one (masks.png#3); 255 beside other numbers is not counted."
+        ),
+    ] = None,
+    truth_b: Annotated[
+        str | None, typer.Option("--truth-b", help="The right mask of the second picture, in the same forms.")
     ] = None,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of the image encoder.")] = "float32",
@@ -89,6 +100,8 @@ def run(
         "--video": video,
         "--video-side": video_side,
         "--mask": mask,
+        "--truth": truth,
+        "--truth-b": truth_b,
         "--bank": bank,
     }
     spec = read_spec(experiment, model, settings or [], written, device, dtype)

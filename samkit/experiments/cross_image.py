@@ -27,10 +27,12 @@ from samkit.experiments.measures.predicted_masks import (
     named_masks,
     stability_scores,
 )
+from samkit.experiments.measures.truth import add_true_ious, truth_metrics
 from samkit.experiments.params import MaskParams, knob
 from samkit.experiments.result import Fact, Ground, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.drawing import cut_out
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.mask_views import view_outlined
 from samkit.media.masks import contours, innermost_point, mask_area, mask_box, mask_iou
 from samkit.media.pictures import Picture
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from samkit.models.sam import SamModel
 
 NAME = "cross-image"
-TAKES = ("image", "image_b", "prompts")
+TAKES = ("image", "image_b", "prompts", "mask_hint", "truth", "truth_b")
 
 MAX_REPEATS = 12
 BANK_FILE = "memory_bank.safetensors"
@@ -133,6 +135,8 @@ class _Pair:
     """The prompted picture (the source) and the other one (the target), and what both of them are followed with.
 
     grounds: what masks of the source and of the target lie on
+    hint:    on the source
+    truths:  the masks that are right, of the source and of the target, as far as they are known
     """
 
     model: "SamModel"
@@ -141,12 +145,14 @@ class _Pair:
     source: LazyEncoding
     target: LazyEncoding
     prompts: Prompts
+    hint: MaskHint | None
+    truths: tuple[Truth | None, Truth | None]
     params: Params
 
-    def follow(self, prompts: Prompts, lab: LabLike) -> PairTrack:
+    def follow(self, prompts: Prompts, hint: MaskHint | None, lab: LabLike) -> PairTrack:
         """With as many passes as the parameters ask for."""
         count = self.params.repeats + 1
-        return follow(self.model, self.source, self.target, prompts, self.params.mask_index, count, lab)
+        return follow(self.model, self.source, self.target, prompts, hint, self.params.mask_index, count, lab)
 
 
 @dataclass
@@ -176,7 +182,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     metrics: predicted_iou, stability_score, area_px, area_share, object_score of the found mask, and prompted_... of
              the remembered one; repeat_iou (of the last pass's mask with the first's); refine_iou (with the model's own
              mask); point_box_iou and prompted_point_box_iou; jitter_iou and prompted_jitter_iou (mean, with the unmoved
-             prompt's masks), jitter_found (share of copies that found it).
+             prompt's masks), jitter_found (share of copies that found it); with a truth of the other picture those of
+             `truth_metrics`, with one of the prompted picture the same as prompted_...
     facts:   mask_index, of the prompted picture; tracked_index, of the other one.
     tables:  prompted_masks, tracked_masks, passes, contours (of the found mask, points in pixels), point_and_box,
              jitter.
@@ -192,7 +199,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
         lab.report(share, line)
         parts.timings[name] = lab.recall(encode_ms, encoding)
     lab.report(0.4, "Following the object")
-    track = pair.follow(inputs.prompts, lab.span(0.4, 0.6))
+    track = pair.follow(pair.prompts, pair.hint, lab.span(0.4, 0.6))
     parts.timings |= {
         "decode_ms": track.start.prompted.decode_ms,
         "encode_memory_ms": track.start.memory_ms,
@@ -218,7 +225,7 @@ def _pair(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> _P
     """The two pictures, in the order in which they are looked at."""
     if inputs.image_b is None:
         raise BadInput("Cross-image segmentation needs two pictures: give the second one with --image-b.")
-    if inputs.prompts.is_empty:
+    if not inputs.is_marked:
         raise PromptError("There is nothing to follow: place a point or a box on one of the pictures.")
     if model.info.family != "sam2":
         raise BadInput(
@@ -227,10 +234,11 @@ def _pair(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> _P
         )
     pictures: tuple[Picture, Picture] = (inputs.picture, inputs.image_b)
     grounds: tuple[Ground, Ground] = ("image", "image_b")
+    truths = inputs.truth, inputs.truth_b
     if params.prompt_on == "b":
-        pictures, grounds = pictures[::-1], grounds[::-1]
+        pictures, grounds, truths = pictures[::-1], grounds[::-1], truths[::-1]
     source, target = (lab.encoding(model, picture, side=params.side, fit=params.fit) for picture in pictures)
-    return _Pair(model, pictures, grounds, source, target, inputs.prompts, params)
+    return _Pair(model, pictures, grounds, source, target, inputs.prompts, inputs.mask_hint, truths, params)
 
 
 def _add_masks(parts: _Parts, pair: _Pair, track: PairTrack, lab: LabLike) -> None:
@@ -252,7 +260,9 @@ def _add_masks(parts: _Parts, pair: _Pair, track: PairTrack, lab: LabLike) -> No
         parts.masks[f"mask_{name}"] = Mask(masks[index], pair.grounds[side])
         parts.arrays[f"logits_{name}"] = prediction.logits.cpu().numpy()
         parts.tables[f"{name}_masks"] = rows
+        add_true_ious(rows, masks, pair.truths[side])
         parts.metrics |= _mask_metrics(prefix, rows[index], prediction)
+        parts.metrics |= truth_metrics(masks, index, pair.truths[side], key=not prefix, prefix=prefix)
         parts.images[name] = view_outlined(picture.rgb, masks[index])
     mask = parts.masks["mask_tracked"].pixels
     parts.facts |= {"mask_index": chosen["prompted"], "tracked_index": chosen["tracked"]}
@@ -278,14 +288,14 @@ def _mask_metrics(prefix: str, row: dict[str, Any], prediction: "MaskPrediction"
 
 
 def _add_passes(parts: _Parts, pair: _Pair, track: PairTrack) -> None:
-    rows = pass_rows(track.passes, pair.params)
+    rows = pass_rows(track.passes, pair.params, pair.truths[1])
     parts.tables["passes"] = rows
     parts.metrics["repeat_iou"] = higher(rows[-1]["iou_with_first"])
 
 
-def pass_rows(passes: tuple[Pass, ...], params: Params) -> list[dict[str, Any]]:
+def pass_rows(passes: tuple[Pass, ...], params: Params, truth: Truth | None = None) -> list[dict[str, Any]]:
     """One row for each pass: the object's score, the predicted IoUs, and `change`, 1 - IoU with the mask of the pass
-    before (None for the first).
+    before (None for the first); with a truth also `true_iou`.
     """
     rows: list[dict[str, Any]] = []
     masks: list[np.ndarray] = []
@@ -306,6 +316,8 @@ def pass_rows(passes: tuple[Pass, ...], params: Params) -> list[dict[str, Any]]:
             "area_share": mask_area(mask) / mask.size,
             "ms": step.track_ms,
         }
+        if truth is not None:
+            row["true_iou"] = truth.iou(mask)
         rows.append(row)
         masks = [masks[0] if masks else mask, mask]
     return rows
@@ -335,12 +347,12 @@ def point_and_box_prompts(prompts: Prompts, mask: np.ndarray) -> dict[str, Promp
 
 
 def _add_point_and_box(parts: _Parts, pair: _Pair, lab: LabLike) -> None:
-    """The same object once by a point and once by a box."""
+    """The same object once by a point and once by a box, without the mask hint."""
     params, rows = pair.params, []
     kinds = point_and_box_prompts(pair.prompts, parts.masks["mask_prompted"].pixels)
     for share, (kind, own) in zip((0.0, 0.5), kinds.items(), strict=True):
         lab.report(share, f"The same object by a {kind}")
-        track = pair.follow(own, lab.span(share, share + 0.5))
+        track = pair.follow(own, None, lab.span(share, share + 0.5))
         step = track.passes[-1].prediction
         row: dict[str, Any] = {"by": kind, "prompts": own.to_json(), "object_score": object_score(step)}
         for name, prediction, index, prompts, side in (
@@ -370,6 +382,7 @@ def _add_jitter(parts: _Parts, pair: _Pair, track: PairTrack, lab: LabLike) -> N
         pair.source,
         pair.target,
         pair.prompts,
+        pair.hint,
         track.start,
         track.passes[0],
         params.tracked_index,

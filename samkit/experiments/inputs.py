@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samkit.errors import BadInput
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 
@@ -21,6 +22,7 @@ class Prior:
     prompts:    what marks it, with mask_index for which of the four masks is meant (None: the best); or
     mask:       bool [H, W] in the picture's pixels
     film_frame: where in the run's film the picture comes from, or None for a picture from elsewhere
+    mask_hint:  where the object is thought to be, decoded together with the prompts
     """
 
     picture: Picture
@@ -28,6 +30,7 @@ class Prior:
     mask_index: int | None = None
     mask: np.ndarray | None = None
     film_frame: int | None = None
+    mask_hint: MaskHint | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Inputs:
     """The pictures and prompts of one run; for a run on a film also the film, the pictures remembered beforehand, and a
     memory bank to start from.
 
-    image: None for an experiment on a model alone
+    image:     None for an experiment on a model alone
+    mask_hint: where the object is thought to be, on the picture that the prompts lie on; decoded together with them,
+               or alone
+    truth:     the mask that is right, on the first picture; truth_b: on the second
     """
 
     image: Picture | None = None
@@ -44,6 +50,14 @@ class Inputs:
     video: "Video | None" = None
     priors: tuple[Prior, ...] = ()
     bank: "MemoryBank | None" = None
+    mask_hint: MaskHint | None = None
+    truth: Truth | None = None
+    truth_b: Truth | None = None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether something says which object is meant: a prompt, or a mask hint."""
+        return not self.prompts.is_empty or self.mask_hint is not None
 
     @property
     def picture(self) -> Picture:

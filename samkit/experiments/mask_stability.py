@@ -36,9 +36,11 @@ from samkit.experiments.measures.predicted_masks import (
     named_masks,
     predict,
 )
+from samkit.experiments.measures.truth import add_true_ious, true_iou_curve, truth_metrics
 from samkit.experiments.params import MaskParams, knob
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
+from samkit.media.given_masks import Truth
 from samkit.media.mask_views import binary_view, outlined, threshold_band
 from samkit.media.masks import mask_iou, stability_score
 from samkit.media.pictures import Picture
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from samkit.models.sam import SamModel
 
 NAME = "mask-stability"
-TAKES = ("image", "prompts")
+TAKES = ("image", "prompts", "mask_hint", "truth")
 
 
 class Params(MaskParams):
@@ -187,16 +189,17 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     metrics: predicted_iou, stability_score, area_px, area_share, threshold_iou (of cuts at the two thresholds) of the
              chosen mask; object_score; predicted_iou_0 .. 3, stability_score_0 .. 3; refine_iou (of the chosen mask
              refined and as the model gave it); iou_unscaled; jitter_iou (mean, with the unmoved prompt's mask),
-             jitter_pairwise_iou. Logits, curves and jitter are always the model's own.
+             jitter_pairwise_iou. Logits, curves and jitter are always the model's own. With a truth those of
+             `truth_metrics`.
     facts:   mask_index.
-    tables:  masks, stability_curve, area_curve, jitter.
+    tables:  masks, stability_curve, area_curve, jitter; with a truth true_iou_curve, over the threshold.
     """
     lab.report(0.0, "Encoding the picture")
     scaled = rescaled(inputs.picture, params.input_scale)
     encoding = lab.encoding(model, scaled, side=params.side, fit=params.fit)
     encoded_ms = lab.recall(encode_ms, encoding)
     lab.report(0.5, "Predicting masks")
-    prediction = lab.recall(predict, model, encoding, inputs.prompts)
+    prediction = lab.recall(predict, model, encoding, inputs.prompts, inputs.mask_hint)
     chosen = chosen_index(prediction, params.mask_index)
     parts = _Parts(facts={"mask_index": chosen}, timings={"encode_ms": encoded_ms, "decode_ms": prediction.decode_ms})
 
@@ -208,6 +211,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
         masks = lab.recall(cut_masks, prediction, scaled, inputs.prompts, True)
     _add_masks(parts, prediction, logits, masks, own, params)
     _add_measures(parts, prediction, logits, masks, params, lab)
+    if inputs.truth is not None:
+        _add_truth(parts, logits, masks, inputs.truth, lab)
     _add_views(parts, scaled.rgb, logits, masks[chosen], params)
     parts.arrays |= {"logits": prediction.logits.cpu().numpy(), "picture_logits": lab.recall(map_logits, prediction)}
     parts.timings["measure_ms"] = 1000 * (time.perf_counter() - start)
@@ -283,6 +288,14 @@ def _add_measures(
     }
 
 
+def _add_truth(parts: _Parts, logits: np.ndarray, masks: tuple[np.ndarray, ...], truth: Truth, lab: LabLike) -> None:
+    """How the masks compare with the one that is right. logits: float32 [4, h, w] at `view_size`."""
+    add_true_ious(parts.tables["masks"], masks, truth)
+    parts.metrics |= truth_metrics(masks, int(parts.facts["mask_index"]), truth)
+    curves = lab.recall(true_iou_curve, logits, truth, AREA_THRESHOLDS)
+    parts.tables["true_iou_curve"] = curve_rows("threshold", AREA_THRESHOLDS, curves)
+
+
 def _add_views(parts: _Parts, rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, params: Params) -> None:
     """The three views of the chosen mask, bool [H, W], and the bands of all four masks, uint8 [h, w, 3] at the size of
     `logits`, float32 [4, h, w].
@@ -316,7 +329,7 @@ def _add_unscaled(
     lab.report(0.6, "Encoding the picture at full detail")
     full = lab.encoding(model, inputs.picture, side=params.side, fit=params.fit)
     parts.timings["encode_unscaled_ms"] = lab.recall(encode_ms, full)
-    prediction = lab.recall(predict, model, full, inputs.prompts)
+    prediction = lab.recall(predict, model, full, inputs.prompts, inputs.mask_hint)
     unscaled = lab.recall(cut_masks, prediction, inputs.picture, inputs.prompts, params.refine_edges)
     for row, mask, full_mask in zip(parts.tables["masks"], masks, unscaled, strict=True):
         row["iou_unscaled"] = float(mask_iou(mask, full_mask))
@@ -331,7 +344,7 @@ def _add_jitter(
     """What the moved copies of the prompt gave."""
     chosen, start = int(parts.facts["mask_index"]), time.perf_counter()
     moves = params.jitter_copies, params.jitter_px, params.seed
-    jitter = lab.recall(jittered_masks, model, encoding, inputs.prompts, chosen, *moves, lab)
+    jitter = lab.recall(jittered_masks, model, encoding, inputs.prompts, chosen, *moves, inputs.mask_hint, lab)
     parts.timings["jitter_ms"] = 1000 * (time.perf_counter() - start)
     parts.arrays["jitter_map"] = jitter.frequency
     parts.images["jitter"] = color_map(jitter.frequency, 0.0, 1.0, params.colormap)

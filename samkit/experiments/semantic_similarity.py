@@ -36,6 +36,7 @@ from samkit.experiments.measures.token_similarity import (
     reference_tokens,
     similarity_map,
 )
+from samkit.experiments.measures.truth import add_true_ious, truth_metrics
 from samkit.experiments.params import MaskParams, knob
 from samkit.experiments.result import Fact, Ground, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from samkit.models.sam import SamModel
 
 NAME = "semantic-similarity"
-TAKES = ("image", "image_b", "prompts")
+TAKES = ("image", "image_b", "prompts", "mask_hint", "truth")
 
 MAP_SIDE = 512
 """Regions are found on the similarity over the picture at most so many pixels a side."""
@@ -257,7 +258,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     arrays:  similarity, float32 [h, w] token by token; picture_similarity, float32 over the compared picture;
              prototypes, float32 [K, C]
     metrics: regions; largest_similarity and mean_similarity; similar_share of the picture; predicted_iou of the mask
-             that is averaged; objects
+             that is averaged, with a truth those of `truth_metrics` for it; objects
     facts:   mask_index; tokens (how many the mask touches); known_count, where a sample's true number is known
     tables:  masks, regions, objects
     files:   objects.coco.json, all objects' masks as COCO annotations
@@ -267,7 +268,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     parts, picture = _Parts(), inputs.picture
     lab.report(0.0, "Encoding the picture")
     encoding = lab.encoding(model, picture, side=params.side, fit=params.fit)
-    prediction = lab.recall(predict, model, encoding, inputs.prompts)
+    prediction = lab.recall(predict, model, encoding, inputs.prompts, inputs.mask_hint)
     mask = _add_masks(parts, prediction, inputs, params, lab)
     lab.report(0.3, "Averaging the tokens under the mask")
     source = TokenSource(params.features, params.level, params.side, params.fit)
@@ -293,7 +294,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
 
 def _check(model: "SamModel", inputs: Inputs, params: Params) -> None:
     """Whether there is something to average, and tokens of that kind."""
-    if inputs.prompts.is_empty:
+    if not inputs.is_marked:
         raise BadInput("There is no prompt: mark one object with a point or a box to look for others like it.")
     count = level_count(model, params.features)
     if params.level >= count:
@@ -312,6 +313,8 @@ def _add_masks(parts: _Parts, prediction: "MaskPrediction", inputs: Inputs, para
         )
     parts.masks |= named_masks("mask", masks) | {"mask_chosen": Mask(masks[chosen])}
     parts.tables["masks"] = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    add_true_ious(parts.tables["masks"], masks, inputs.truth)
+    parts.metrics |= truth_metrics(masks, chosen, inputs.truth, key=False)
     parts.facts["mask_index"] = chosen
     parts.metrics["predicted_iou"] = higher(float(prediction.iou[chosen]))
     return masks[chosen]

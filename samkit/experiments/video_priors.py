@@ -125,9 +125,9 @@ def record(model: "SamModel", prior: Prior, params: Params, lab: LabLike) -> tup
     encoding = lab.encoding(model, prior.picture, side=params.side, fit=params.fit)
     if prior.mask is not None:
         return lab.recall(remember_mask, model, encoding, prior.mask), prior.mask
-    if prior.prompts.is_empty:
+    if prior.prompts.is_empty and prior.mask_hint is None:
         raise PromptError(f"Nothing is marked on {prior.picture.name}: place a point or a box on it first.")
-    prediction = lab.recall(predict, model, encoding, prior.prompts)
+    prediction = lab.recall(predict, model, encoding, prior.prompts, prior.mask_hint)
     index = chosen_index(prediction, prior.mask_index)
     return lab.recall(remember_prediction, model, encoding, prediction, index), prediction.mask(index)
 

@@ -22,6 +22,7 @@ from samkit.experiments.measures.predicted_masks import (
     predict,
     stability_scores,
 )
+from samkit.experiments.measures.truth import add_true_ious, true_ious, truth_metrics
 from samkit.experiments.measures.window_timing import (
     Scene,
     Windows,
@@ -34,17 +35,18 @@ from samkit.experiments.measures.window_timing import (
 from samkit.experiments.params import MaskParams, knob
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.mask_views import binary_view, outlined
 from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
 from samkit.prompts import Prompts
 
 if TYPE_CHECKING:
-    from samkit.models.encoding import ImageEncoding
+    from samkit.models.encoding import ImageEncoding, MaskPrediction
     from samkit.models.sam import SamModel
 
 NAME = "window-size"
-TAKES = ("image", "prompts")
+TAKES = ("image", "prompts", "mask_hint", "truth")
 
 STAGES = 4
 MAX_WINDOW = 32
@@ -169,7 +171,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture;
              drift_map, float32 [h, w], the features' L2 distance from the default ones token by token, at the lowest
              level
-    metrics: predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift
+    metrics: predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift; with
+             a truth those of `truth_metrics`, and default_true_iou
     facts:   mask_index; window_1 .. window_4
     tables:  masks; sweep, as `WindowSweep.rows`
     timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
@@ -198,7 +201,9 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
     )
     timings = _time_encodings(scene, (default, own), (encoding, windows), params.repeats, lab)
     lab.report(0.8, "Predicting masks")
-    prediction, unchanged = (lab.recall(predict, model, each, inputs.prompts) for each in (encoding, default))
+    prediction, unchanged = (
+        lab.recall(predict, model, each, inputs.prompts, inputs.mask_hint) for each in (encoding, default)
+    )
     masks, default_masks = (
         lab.recall(cut_masks, each, inputs.picture, inputs.prompts, params.refine_edges)
         for each in (prediction, unchanged)
@@ -207,6 +212,12 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
     for row, mask, other, iou in zip(rows, masks, default_masks, unchanged.iou, strict=True):
         row |= {"iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(iou)}
+    add_true_ious(rows, masks, inputs.truth)
+    truth_of_chosen = truth_metrics(masks, chosen, inputs.truth)
+    if inputs.truth is not None:
+        for row, iou in zip(rows, true_ious(default_masks, inputs.truth), strict=True):
+            row["default_true_iou"] = iou
+        truth_of_chosen["default_true_iou"] = higher(rows[chosen]["default_true_iou"])
     drift = lab.recall(measure_drift, encoding, default)
     logits = lab.recall(view_logits, prediction)[chosen]
     facts: dict[str, Fact] = {"mask_index": chosen}
@@ -226,7 +237,7 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
             "picture_logits": lab.recall(map_logits, prediction),
             "drift_map": drift.by_token,
         },
-        metrics=_metrics(rows, chosen, drift.relative),
+        metrics=_metrics(rows, chosen, drift.relative) | truth_of_chosen,
         facts=facts | {f"window_{stage}": window for stage, window in enumerate(windows, start=1)},
         tables={"masks": rows},
         timings=timings | {"decode_ms": prediction.decode_ms},
@@ -265,6 +276,19 @@ def _metrics(rows: list[dict[str, Any]], chosen: int, drift: float) -> dict[str,
     return metrics | {"drift": lower(drift, key=True)}
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What says which object is meant, and which mask of it is right."""
+
+    prompts: Prompts
+    hint: MaskHint | None
+    truth: Truth | None
+
+    def predict(self, model: "SamModel", encoding: "ImageEncoding") -> "MaskPrediction":
+        """The masks of the prompts and the hint."""
+        return model.predict_masks(encoding, self.prompts, None if self.hint is None else self.hint.values)
+
+
 class DefaultWindows:
     """What the default windows give, which all settings of a sweep are compared with; made when it is first asked for
     and held as long as the sweep.
@@ -274,10 +298,10 @@ class DefaultWindows:
     """
 
     content_key = "default windows"
-    """What it gives follows from the scene and the prompts, which recalled steps are given beside it."""
+    """What it gives follows from the scene and the marks, which recalled steps are given beside it."""
 
-    def __init__(self, scene: Scene, prompts: Prompts):
-        self._scene, self._prompts = scene, prompts
+    def __init__(self, scene: Scene, marks: "Marks"):
+        self._scene, self._marks = scene, marks
         self._threads: int | None = None
 
     @property
@@ -290,7 +314,7 @@ class DefaultWindows:
         if not self.is_made:
             model = self._scene.model
             encoding = self._scene.encode(model.info.window_sizes)
-            prediction = model.predict_masks(encoding, self._prompts)
+            prediction = self._marks.predict(model, encoding)
             self._made = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
             self._threads = torch.get_num_threads()
         return self._made
@@ -299,50 +323,59 @@ class DefaultWindows:
 @dataclass(frozen=True)
 class Setting:
     """How one setting of a sweep compares with the default windows. ious: of masks 0 to 3; encode_ms: of its first
-    encoding.
+    encoding; true_ious: of masks 0 to 3 with the truth, none without one.
     """
 
     encode_ms: float
     drift: float
     ious: tuple[float, ...]
+    true_ious: tuple[float, ...] = ()
 
 
-def compare_setting(scene: Scene, prompts: Prompts, windows: Windows, threads: int, default: DefaultWindows) -> Setting:
+def compare_setting(scene: Scene, marks: Marks, windows: Windows, threads: int, default: DefaultWindows) -> Setting:
     """Encode with these windows and compare. A step that a lab recalls. threads: that torch computes with."""
     own, masks = default.make()
     encoding = own if windows == tuple(scene.model.info.window_sizes) else scene.encode(windows)
-    prediction = scene.model.predict_masks(encoding, prompts)
-    ious = tuple(float(mask_iou(prediction.mask(i), mask)) for i, mask in enumerate(masks))
-    return Setting(encoding.encode_ms, relative_drift(encoding, own), ious)
+    prediction = marks.predict(scene.model, encoding)
+    found = [prediction.mask(i) for i in range(len(masks))]
+    ious = tuple(float(mask_iou(mask, other)) for mask, other in zip(found, masks, strict=True))
+    right = () if marks.truth is None else true_ious(found, marks.truth)
+    return Setting(encoding.encode_ms, relative_drift(encoding, own), ious, right)
 
 
 @for_any_threads
 def sweep_row(
-    scene: Scene, prompts: Prompts, stage: int, size: int, repeats: int, default: DefaultWindows, lab: LabLike
+    scene: Scene, marks: Marks, stage: int, size: int, repeats: int, default: DefaultWindows, lab: LabLike
 ) -> dict[str, Any]:
     """One row of a sweep's table. A step that a lab recalls, whatever number of threads the sweep ran with."""
     windows = swept_windows(scene.model.info.window_sizes, stage, size)
     row = {"window": size, "windows": " ".join(map(str, windows))}
     reason = refusal(scene.model, windows, _padded(scene))
     if reason:
-        return row | dict.fromkeys(("encode_ms", "drift", *(f"iou_{i}" for i in range(4)))) | {"refused": reason}
-    setting = lab.recall(compare_setting, scene, prompts, windows, torch.get_num_threads(), default)
+        names = ["encode_ms", "drift", *(f"iou_{i}" for i in range(4))]
+        names += [f"true_iou_{i}" for i in range(4)] if marks.truth is not None else []
+        return row | dict.fromkeys(names) | {"refused": reason}
+    setting = lab.recall(compare_setting, scene, marks, windows, torch.get_num_threads(), default)
     row |= {"encode_ms": median_ms(scene, windows, setting.encode_ms, repeats, lab), "drift": setting.drift}
-    return row | {f"iou_{i}": iou for i, iou in enumerate(setting.ious)} | {"refused": ""}
+    row |= {f"iou_{i}": iou for i, iou in enumerate(setting.ious)}
+    row |= {f"true_iou_{i}": iou for i, iou in enumerate(setting.true_ious)}
+    return row | {"refused": ""}
 
 
 class WindowSweep:
     """Every window size of one stage, one after the other; may be stopped after each encoding.
 
     rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as
-          the model gave them, not refined), refused (the reason, with None in the others)
+          the model gave them, not refined), with a truth true_iou_0 .. true_iou_3, refused (the reason, with None in
+          the others)
     """
 
     def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
         self.model, self.inputs, self.params, self.lab = model, inputs, params, lab
         self.rows: list[dict[str, Any]] = []
         self._scene = Scene(model, inputs.picture, params.side, params.fit)
-        self._default = DefaultWindows(self._scene, inputs.prompts)
+        self._marks = Marks(inputs.prompts, inputs.mask_hint, inputs.truth)
+        self._default = DefaultWindows(self._scene, self._marks)
 
     @property
     def finished(self) -> bool:
@@ -372,7 +405,7 @@ class WindowSweep:
             step = (
                 sweep_row,
                 self._scene,
-                self.inputs.prompts,
+                self._marks,
                 params.sweep_stage,
                 size,
                 params.repeats,
@@ -399,7 +432,7 @@ class WindowSweep:
         if not self._default.is_made:
             self._default.make()
             yield
-        step = compare_setting, self._scene, self.inputs.prompts, windows, torch.get_num_threads(), self._default
+        step = compare_setting, self._scene, self._marks, windows, torch.get_num_threads(), self._default
         if not self.lab.knows(*step):
             self.lab.recall(*step)
             yield

@@ -7,6 +7,8 @@ tried. Whatever is wrong with a file ends in a PictureError that says what and w
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -103,6 +105,14 @@ def read_picture(
     Raises PictureError for what is not a picture, is damaged, cut short, empty or animated, can't be opened, or is over
     a cap.
     """
+    name, data = picture_bytes(source, name, max_bytes)
+    return _decoded(_open(data, name, max_side, max_pixels), name)
+
+
+def picture_bytes(source: PictureSource, name: str | None = None, max_bytes: int = MAX_BYTES) -> tuple[str, bytes]:
+    """(what to call it, the file's content) of a source, as `read_picture` takes one; never empty. Raises PictureError
+    where it can't be opened or is larger than `max_bytes`.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = clean_name(name), bytes(source)
     elif isinstance(source, str | os.PathLike):
@@ -113,17 +123,35 @@ def read_picture(
         raise PictureError(f"{name} is empty: it has no bytes. Save or download it again.")
     if len(data) > max_bytes:
         raise _over_bytes(name, max_bytes)
-    return _decoded(_open(data, name, max_side, max_pixels), name)
+    return name, data
+
+
+def stored_pixels(data: bytes, name: str) -> tuple[Image.Image, np.ndarray]:
+    """A picture file as it is stored: (the opened file, for its mode, format and palette; its pixels [H, W] or
+    [H, W, C], upright, of a palette the indices). Checked and refused like `read_picture` does.
+    """
+    image = _open(data, name, MAX_SIDE, MAX_PIXELS)
+    with _decoding(image, name):
+        return image, _upright(np.asarray(image), _orientation(image))
 
 
 def _decoded(image: Image.Image, name: str) -> Picture:
-    """The picture of an opened file. Raises PictureError where it is animated, damaged or too large for the memory."""
+    """The picture of an opened file."""
+    with _decoding(image, name):
+        return Picture(_upright(_rgb(image), _orientation(image)), name)
+
+
+@contextmanager
+def _decoding(image: Image.Image, name: str) -> Iterator[None]:
+    """Decodes an opened file. Raises PictureError where it is animated, damaged or too large for the memory, also for
+    what goes wrong inside the block.
+    """
     try:
         if image.format != "MPO" and getattr(image, "is_animated", False):
             what = "has several pages" if image.format == "TIFF" else "is animated"
             raise PictureError(f"{name} {what}. Save the one you want as a PNG or JPEG and take that.")
         image.load()
-        return Picture(_upright(_rgb(image), _orientation(image)), name)
+        yield
     except PictureError:
         raise
     except MemoryError as error:

@@ -28,7 +28,14 @@ from samkit.models.network.linear import pack_linears
 from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
 from samkit.models.network.windows import ceil_to
 from samkit.models.sam_network import SamNetwork, build_network
-from samkit.models.track import encoding_features, no_points, remember_mask, remember_prediction, track_frame
+from samkit.models.track import (
+    encoding_features,
+    mask_logits,
+    no_points,
+    remember_mask,
+    remember_prediction,
+    track_frame,
+)
 from samkit.prompts import Prompts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -129,8 +136,11 @@ class SamModel:
     ) -> MaskPrediction:
         """The fast step: prompts to four masks. Always float32, whatever dtype the encoder runs in.
 
-        mask_hint: float [h, w] or [1, h, w] logits of an earlier prediction on an encoding of the same size; other
-                   sizes are resized.
+        mask_hint: where the object is thought to be, the official packages' `mask_input`: float [h, w] or [1, h, w]
+                   logits of an earlier prediction, over the whole input with its padding (other sizes are resized); or
+                   a mask, bool [H, W] in the original picture's pixels, see `samkit.models.track.mask_logits`
+
+        A hint alone is a prompt too, as it is to the official predictors, which then pass no point to the decoder.
         """
         start = time.perf_counter()
         geometry = encoding.geometry
@@ -292,8 +302,20 @@ class SamModel:
         return positions[None].to(self.device), labels[None].to(self.device)
 
     def _hint(self, mask_hint: np.ndarray | Tensor, encoding: ImageEncoding) -> Tensor:
-        """[1, 1, 4h, 4w] float32, four times as fine as the encoding's lowest level."""
-        hint = torch.as_tensor(mask_hint, dtype=torch.float32, device=self.device)
+        """[1, 1, 4h, 4w] float32, four times as fine as the encoding's lowest level. mask_hint: as `predict_masks`
+        takes it.
+        """
+        if isinstance(mask_hint, np.ndarray) and mask_hint.dtype == bool:
+            if mask_hint.shape != encoding.geometry.original_size:
+                height, width = encoding.geometry.original_size
+                raise BadInput(
+                    f"A mask hint has the picture's size, {height} x {width} (height x width); this has the shape "
+                    f"{list(mask_hint.shape)}."
+                )
+            return mask_logits(mask_hint, encoding.geometry).to(self.device)
+        # A copy: torch complains of arrays that can't be written to.
+        values = mask_hint if isinstance(mask_hint, Tensor) else np.array(mask_hint)
+        hint = torch.as_tensor(values, dtype=torch.float32, device=self.device)
         if hint.ndim not in (2, 3) or (hint.ndim == 3 and hint.shape[0] != 1):
             raise BadInput(
                 f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}."

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from samkit.errors import BadInput
 from samkit.models.encoding import ImageEncoding, MaskPrediction
+from samkit.models.geometry import ImageGeometry
 from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.network.mask_decoder import DecodedMasks
 from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent
@@ -54,15 +55,8 @@ def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray
             "the same."
         )
     low = low_level(encoding)
-    mask_bchw = _fit_mask(mask, encoding).to(low.device)
-    height, width = encoding.geometry.padded_size
-    logits = F.interpolate(
-        mask_bchw * MASK_SCALE + MASK_BIAS,
-        size=(height // 4, width // 4),
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
-    )
+    mask_bchw = _fit_mask(mask, encoding.geometry).to(low.device)
+    logits = _low_logits(mask_bchw)
     present = mask_bchw.flatten(1).any(dim=1)
     # The object's pointer is what the decoder makes of the mask alone, on features without any memory.
     decoded = network.decode_on(
@@ -71,6 +65,17 @@ def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray
     pointer = network.memory.pointer(decoded.mask_tokens[:, 0], present & (_object_score(decoded)[:, 0] > 0))
     features = network.memory.encode(low, logits, present)
     return _memory(features, pointer, MASK_SCALE * float(present) + MASK_BIAS, encoding)
+
+
+def mask_logits(mask: np.ndarray, geometry: ImageGeometry) -> Tensor:
+    """float32 [1, 1, h, w] over the padded input, a quarter of its size: a mask of the caller's, bool [H, W] in the
+    original picture's pixels, as if it were an earlier prediction's logits, 10 inside and -10 outside.
+
+    So does `SAM2Base._use_mask_as_output` of the official package with a mask that is given on a frame of a film: it is
+    brought to the input's size, cut at half, scaled by 20 and moved by -10, and shrunk. SAM v1 gets the same numbers.
+    The padding, where there is no picture, counts as outside.
+    """
+    return _low_logits(_fit_mask(mask, geometry))
 
 
 def track_frame(
@@ -152,15 +157,26 @@ def _object_score(decoded: DecodedMasks) -> Tensor:
     return decoded.object_score
 
 
-def _fit_mask(mask: np.ndarray, encoding: ImageEncoding) -> Tensor:
-    """float32 [1, 1, h, w] of zeros and ones over the model's input."""
-    values = torch.from_numpy(mask)[None, None].float()
-    if mask.shape == encoding.geometry.resized_size:
-        return values
-    return (
-        F.interpolate(values, size=encoding.geometry.resized_size, mode="bilinear", align_corners=False, antialias=True)
-        >= 0.5
-    ).float()
+def _fit_mask(mask: np.ndarray, geometry: ImageGeometry) -> Tensor:
+    """float32 [1, 1, h, w] of zeros and ones over the model's input, zeros in its padding."""
+    values = torch.tensor(mask)[None, None].float()
+    if mask.shape != geometry.resized_size:
+        values = F.interpolate(values, size=geometry.resized_size, mode="bilinear", align_corners=False, antialias=True)
+        values = (values >= 0.5).float()
+    (height, width), (padded_height, padded_width) = geometry.resized_size, geometry.padded_size
+    return F.pad(values, (0, padded_width - width, 0, padded_height - height))
+
+
+def _low_logits(mask_bchw: Tensor) -> Tensor:
+    """Logits of a mask of zeros and ones over the model's input, a quarter of its size."""
+    height, width = mask_bchw.shape[-2:]
+    return F.interpolate(
+        mask_bchw * MASK_SCALE + MASK_BIAS,
+        size=(height // 4, width // 4),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )
 
 
 def _memory(features: Tensor, pointer: Tensor, score: float | None, encoding: ImageEncoding) -> Memory:

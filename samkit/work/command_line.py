@@ -51,16 +51,19 @@ def _as_typed(spec: RunSpec) -> RunSpec:
         return spec
     prior = spec.priors[0]
     own = prior.picture == spec.image and prior.prompts == spec.prompts
-    if not own or prior.mask is not None or prior.film_frame is not None:
+    if not own or prior.mask is not None or prior.mask_hint is not None or prior.film_frame is not None:
         return spec
     return replace(spec, priors=(), params=spec.params | {"mask_index": prior.mask_index})
 
 
 def _picture_words(spec: RunSpec, taken: tuple[str, ...]) -> list[str]:
-    """Pictures and prompts, as far as the experiment takes them."""
+    """Pictures, prompts and the masks that came with them, as far as the experiment takes them."""
     words = ["--image", spec.image.ref] if spec.image is not None and "image" in taken else []
     words += ["--image-b", spec.image_b.ref] if spec.image_b is not None and "image_b" in taken else []
-    return words + (_prompt_words(spec) if "prompts" in taken else [])
+    words += _prompt_words(spec) if "prompts" in taken else []
+    words += ["--mask", spec.mask_hint.file.ref] if spec.mask_hint is not None and "mask_hint" in taken else []
+    words += ["--truth", spec.truth.ref] if spec.truth is not None and "truth" in taken else []
+    return words + (["--truth-b", spec.truth_b.ref] if spec.truth_b is not None and "truth_b" in taken else [])
 
 
 def _memory_words(spec: RunSpec, video: Ref) -> list[str]:
@@ -81,7 +84,7 @@ def _marked_picture_words(spec: RunSpec, video: Ref) -> list[str] | None:
     if not spec.priors and spec.image is not None:
         return ["--image", spec.image.ref, *_prompt_words(spec)]
     prior = spec.priors[0]
-    if len(spec.priors) > 1 or not _is_of_the_run(prior, spec):
+    if len(spec.priors) > 1 or prior.mask_hint is not None or not _is_of_the_run(prior, spec):
         return None
     from_film = prior.film_frame == 0 and prior.picture.ref == frame_text(video.ref, 0)
     image = [] if from_film else ["--image", prior.picture.ref]

@@ -13,11 +13,12 @@ from samkit.experiments.result import Result
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
 from samkit.work.run_name import usual_name
-from samkit.work.sources import Sources, bank_ref, film_ref, model_ref, picture_ref
-from samkit.work.spec import PriorSpec, Ref, RunSpec
+from samkit.work.sources import Sources, bank_ref, film_ref, hint_spec, model_ref, picture_ref, truth_ref
+from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
 if TYPE_CHECKING:
     from samkit.media.films import Video
+    from samkit.media.given_masks import MaskHint, Truth
     from samkit.media.pictures import Picture
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 
 class OpensPictures(Protocol):
-    """What finds a picture by a reference, such as `Sources`."""
+    """What finds a picture and a mask hint on it by a reference, such as `Sources`."""
 
     def picture(self, ref: Ref) -> "Picture": ...
+
+    def hint(self, spec: HintSpec, picture: "Picture") -> "MaskHint": ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def spec_of(
         video=film_ref(inputs.video) if inputs.video is not None else None,
         priors=tuple(prior_spec(prior, inputs.video) for prior in inputs.priors),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
+        mask_hint=hint_spec(inputs.mask_hint) if inputs.mask_hint is not None else None,
+        truth=truth_ref(inputs.truth) if inputs.truth is not None else None,
+        truth_b=truth_ref(inputs.truth_b) if inputs.truth_b is not None else None,
         device=device,
         dtype=dtype,
         attempt=attempt,
@@ -115,7 +121,15 @@ def write(
     name: "" for the usual one, by what tells the run from others
     """
     spec = computed.spec
-    refs = {"model": spec.model, "picture": spec.image, "picture_b": spec.image_b, "video": spec.video}
+    refs: dict[str, Ref | None] = {
+        "model": spec.model,
+        "picture": spec.image,
+        "picture_b": spec.image_b,
+        "video": spec.video,
+        "mask_hint": spec.mask_hint.file if spec.mask_hint is not None else None,
+        "truth": spec.truth,
+        "truth_b": spec.truth_b,
+    }
     return write_bundle(
         folder,
         result=computed.result,
@@ -148,13 +162,19 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
     """The values that the spec refers to."""
     video = sources.film(spec.video) if spec.video else None
     bank = sources.bank(spec.bank) if spec.bank else None
+    image = sources.picture(spec.image) if spec.image else None
+    image_b = sources.picture(spec.image_b) if spec.image_b else None
+    marked = image_b if spec.params.get("prompt_on") == "b" else image
     return Inputs(
-        image=sources.picture(spec.image) if spec.image else None,
+        image=image,
         prompts=spec.prompts,
-        image_b=sources.picture(spec.image_b) if spec.image_b else None,
+        image_b=image_b,
         video=video,
         priors=tuple(open_prior(prior, sources) for prior in spec.priors),
         bank=bank,
+        mask_hint=sources.hint(spec.mask_hint, marked) if spec.mask_hint and marked else None,
+        truth=sources.truth(spec.truth, image) if spec.truth and image else None,
+        truth_b=sources.truth(spec.truth_b, image_b) if spec.truth_b and image_b else None,
     )
 
 
@@ -164,14 +184,21 @@ def _looked_at(spec: RunSpec, inputs: Inputs) -> RunSpec:
     """
     side = inputs.video.shrunk_side if inputs.video is not None else None
 
-    def looked_at(ref: Ref, opened: "Picture | Video | MemoryBank | None") -> Ref:
+    def looked_at(ref: Ref, opened: "Picture | Video | MemoryBank | MaskHint | Truth | None") -> Ref:
         if opened is None:
             return ref
         name = getattr(opened, "name", ref.name)
         return replace(ref, sha256=opened.sha256, name=name, side=None if ref.side is None else side)
 
+    def hint_looked_at(spec: HintSpec | None, opened: "MaskHint | None") -> HintSpec | None:
+        return spec and replace(spec, file=looked_at(spec.file, opened))
+
     priors = (
-        replace(prior, picture=looked_at(prior.picture, opened.picture))
+        replace(
+            prior,
+            picture=looked_at(prior.picture, opened.picture),
+            mask_hint=hint_looked_at(prior.mask_hint, opened.mask_hint),
+        )
         for prior, opened in zip(spec.priors, inputs.priors, strict=True)
     )
     return replace(
@@ -181,6 +208,9 @@ def _looked_at(spec: RunSpec, inputs: Inputs) -> RunSpec:
         video=spec.video and looked_at(spec.video, inputs.video),
         priors=tuple(priors),
         bank=spec.bank and looked_at(spec.bank, inputs.bank),
+        mask_hint=hint_looked_at(spec.mask_hint, inputs.mask_hint),
+        truth=spec.truth and looked_at(spec.truth, inputs.truth),
+        truth_b=spec.truth_b and looked_at(spec.truth_b, inputs.truth_b),
     )
 
 
@@ -192,15 +222,18 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
         prior.mask_index,
         None if prior.mask is None else mask_to_rle(prior.mask),
         prior.film_frame,
+        None if prior.mask_hint is None else hint_spec(prior.mask_hint),
     )
 
 
 def open_prior(prior: PriorSpec, sources: OpensPictures) -> Prior:
     """The marked picture that the spec refers to. Raises BadInput where that can't be opened."""
+    picture = sources.picture(prior.picture)
     return Prior(
-        sources.picture(prior.picture),
+        picture,
         prior.prompts,
         prior.mask_index,
         None if prior.mask is None else rle_to_mask(prior.mask),
         prior.film_frame,
+        None if prior.mask_hint is None else sources.hint(prior.mask_hint, picture),
     )

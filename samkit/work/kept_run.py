@@ -1,16 +1,17 @@
 """A kept run as a spec again."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samkit.experiments.inputs import Inputs
+from samkit.media.given_masks import MaskHint
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.work.execute import prior_spec
-from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, load_by_name, picture_ref
-from samkit.work.spec import Ref, RunSpec
+from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, hint_spec, load_by_name, picture_ref, truth_ref
+from samkit.work.spec import HintSpec, Ref, RunSpec
 
 if TYPE_CHECKING:
-    from samkit.tracking.bundle.record import FilmEntry, PictureEntry
+    from samkit.tracking.bundle.record import FilmEntry, HintEntry, PictureEntry
 
 
 def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
@@ -32,6 +33,9 @@ def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
         video=_kept_ref(record.video, film_ref(inputs.video) if inputs.video else None),
         priors=tuple(prior_spec(prior, inputs.video) for prior in inputs.priors),
         bank=bank_ref(inputs.bank) if inputs.bank is not None else None,
+        mask_hint=_kept_hint(record.mask_hint, inputs.mask_hint),
+        truth=_kept_ref(record.truth, truth_ref(inputs.truth) if inputs.truth else None),
+        truth_b=_kept_ref(record.truth_b, truth_ref(inputs.truth_b) if inputs.truth_b else None),
         device=record.device,
         dtype=record.dtype,
         threads=record.threads,
@@ -49,10 +53,25 @@ def sources_of(inputs: Inputs, load_model: LoadModel = load_by_name) -> Sources:
         banks=[inputs.bank] if inputs.bank is not None else [],
         load_model=load_model,
         files=False,
+        **given_masks(inputs),
     )
 
 
-def _kept_ref(entry: "PictureEntry | FilmEntry | None", opened: Ref | None) -> Ref | None:
+def given_masks(inputs: Inputs) -> dict[str, Any]:
+    """Arguments of `Sources`: the hints and truths that are at hand."""
+    hints = (inputs.mask_hint, *(prior.mask_hint for prior in inputs.priors))
+    return {
+        "hints": [hint for hint in hints if hint is not None],
+        "truths": [truth for truth in (inputs.truth, inputs.truth_b) if truth is not None],
+    }
+
+
+def _kept_hint(entry: "HintEntry | None", opened: MaskHint | None) -> HintSpec | None:
+    file = _kept_ref(entry, hint_spec(opened).file if opened is not None else None)
+    return None if entry is None or file is None else HintSpec(entry.kind, file)
+
+
+def _kept_ref(entry: "PictureEntry | FilmEntry | HintEntry | None", opened: Ref | None) -> Ref | None:
     if entry is None:
         return None
     if opened is None:

@@ -1,5 +1,6 @@
 """Where a run's pictures, films, memory banks and models come from: references in, values out, and the other way."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -7,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+
 from samkit.errors import BadInput
 from samkit.media.films import Video, film_and_frame
+from samkit.media.given_masks import HintKind, MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, read_picture
+from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.media.sample_videos import SAMPLE_VIDEOS, MadeVideo, load_sample_video
 from samkit.media.samples import SAMPLES, VARIANTS, load_sample, sample_names
 from samkit.media.video import open_video
 from samkit.words import nearest
-from samkit.work.spec import Ref
+from samkit.work.spec import HintSpec, Ref
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -25,6 +30,10 @@ BANK_FILE = "memory_bank.safetensors"
 """What a memory bank's file is called where it has no name of its own."""
 FRAME_REF = re.compile(r"(.+)#(\d{1,9})")
 """FILM#12: a frame of a film."""
+GivenT = TypeVar("GivenT", MaskHint, Truth)
+MASK_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".npy")
+MAX_WRITTEN_MASK = 2_000
+"""Characters of a mask that is written out. A shell takes more, a person does not."""
 LoadModel = Callable[[str, str, str], "SamModel"]
 """(reference, device, dtype) -> a loaded model; raises CheckpointError or DeviceError with a sentence."""
 
@@ -46,7 +55,7 @@ def load_by_name(ref: str, device: str, dtype: str) -> "SamModel":
 class Sources:
     """Opens what a spec refers to. What it was handed is found first, by its SHA-256; then samples, then files.
 
-    pictures, films, banks: what is at hand already, such as a visitor's uploads
+    pictures, films, banks, hints, truths: what is at hand already, such as a visitor's uploads
     load_model: loads a model, or hands out one that is shared
     files:      whether a reference may be opened as a path; off where it is a stranger's word
     """
@@ -58,7 +67,10 @@ class Sources:
         banks: Iterable["MemoryBank"] = (),
         load_model: LoadModel = load_from_disk,
         files: bool = True,
+        hints: Iterable[MaskHint] = (),
+        truths: Iterable[Truth] = (),
     ):
+        self._hints, self._truths = tuple(hints), tuple(truths)
         self._pictures, self._films, self._banks = tuple(pictures), tuple(films), tuple(banks)
         self._load_model = load_model
         self._files = files
@@ -88,6 +100,45 @@ class Sources:
         if ref.sha256 is not None:
             _check("memory bank", ref, bank.sha256)
         return bank
+
+    def hint(self, spec: HintSpec, picture: Picture) -> MaskHint:
+        """The mask hint on that picture. Raises PictureError for what is no mask, or none of the picture's proportions;
+        BadInput for one that is not there, not the one meant, or of another kind.
+        """
+        ref = spec.file
+        at_hand = _with_content(self._hints, ref)
+        hint = at_hand if at_hand is not None else self._given(ref, read_hint, MaskHint)
+        if hint.kind != spec.kind:
+            raise BadInput(f"{hint.name} holds {hint.kind}, not {spec.kind} as this run takes it: give the right file.")
+        hint = hint.fitted(picture.size)
+        if ref.sha256 is not None:
+            _check("mask hint", ref, hint.sha256)
+        return replace(hint, name=ref.name) if ref.name not in ("", hint.name) else hint
+
+    def hint_kind(self, ref: Ref) -> HintKind:
+        """What the file of a mask hint holds. Raises as `hint` does."""
+        return self._given(ref, read_hint, MaskHint).kind
+
+    def truth(self, ref: Ref, picture: Picture) -> Truth:
+        """The truth on that picture. Raises as `hint` does."""
+        at_hand = _with_content(self._truths, ref)
+        truth = at_hand if at_hand is not None else self._given(ref, read_truth, Truth)
+        truth = truth.fitted(picture.size)
+        if ref.sha256 is not None:
+            _check("truth", ref, truth.sha256)
+        return replace(truth, name=ref.name) if ref.name not in ("", truth.name) else truth
+
+    def _given(
+        self, ref: Ref, read: Callable[[Path, str | None, int | None], GivenT], of_mask: Callable[[np.ndarray], GivenT]
+    ) -> GivenT:
+        """A mask that somebody brought: written out, or from a file."""
+        if ref.ref.lstrip().startswith("{"):
+            return of_mask(read_rle(ref.ref))
+        path, number = self._path(ref), None
+        numbered = FRAME_REF.fullmatch(ref.ref)
+        if numbered and not path.exists():
+            path, number = Path(numbered[1]), int(numbered[2])
+        return read(path, None, number)
 
     def model(self, ref: Ref, device: str = "auto", dtype: str = "float32") -> "SamModel":
         """Raises CheckpointError or DeviceError where it can't be loaded, BadInput where it is not the one meant."""
@@ -185,6 +236,37 @@ def side_of(picture: str, film: Ref) -> int | None:
     """The side at which a picture is read that is given beside a film: the film's, where it is a frame of that."""
     frame = FRAME_REF.fullmatch(picture)
     return film.side if frame and frame[1] == film.ref else None
+
+
+def read_rle(text: str) -> np.ndarray:
+    """bool [H, W]: a mask that is written out as COCO RLE in JSON."""
+    try:
+        rle = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"This is not a mask as COCO RLE, for it is not JSON: {error}.") from error
+    return rle_to_mask(rle)
+
+
+def hint_spec(hint: MaskHint) -> HintSpec:
+    """A hint from a file by that file's name; any other written out where it is short, else by the name of the file
+    that the run holds of it.
+    """
+    mask = hint.values if hint.kind == "mask" else None
+    return HintSpec(hint.kind, Ref(_mask_text(hint.name, mask, f"mask_hint{hint.suffix}"), hint.sha256, hint.name))
+
+
+def truth_ref(truth: Truth) -> Ref:
+    """As `hint_spec`."""
+    mask = truth.mask if truth.ignore is None else None
+    return Ref(_mask_text(truth.name, mask, "truth.png"), truth.sha256, truth.name)
+
+
+def _mask_text(name: str, mask: np.ndarray | None, file: str) -> str:
+    """How a mask of that name is opened. mask: None where it can't be written out."""
+    if Path(name.partition("#")[0]).suffix.lower() in MASK_SUFFIXES:
+        return name
+    written = "" if mask is None else json.dumps(mask_to_rle(mask))
+    return written if 0 < len(written) <= MAX_WRITTEN_MASK else file
 
 
 def film_ref(film: Video) -> Ref:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from samkit.errors import BadInput
+from samkit.media.given_masks import HintKind
 from samkit.prompts import Prompts
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -55,6 +56,25 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class HintSpec:
+    """A mask hint that a run takes; as `samkit.media.given_masks.MaskHint`.
+
+    kind: whether the file holds a mask over the picture, or logits over the model's input
+    file: a path, `FILE#3` for object 3 of a file of several, or a mask written out as COCO RLE in JSON
+    """
+
+    __pydantic_config__ = _STRICT
+
+    kind: HintKind
+    file: Ref
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What counts for the run's id, as JSON values."""
+        return {"kind": self.kind} | self.file.identity
+
+
+@dataclass(frozen=True)
 class PriorSpec:
     """A picture with an object marked on it, to be remembered; as `samkit.experiments.inputs.Prior`.
 
@@ -68,17 +88,20 @@ class PriorSpec:
     mask_index: int | None = None
     mask: dict[str, Any] | None = field(default=None, hash=False)
     film_frame: int | None = None
+    mask_hint: HintSpec | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
         """What counts for the run's id, as JSON values."""
-        return _plain(self) | {"picture": self.picture.identity}
+        hint = {"mask_hint": self.mask_hint.identity} if self.mask_hint is not None else {}
+        return _plain(self) | {"picture": self.picture.identity} | hint
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """All that one run needs.
 
+    truth, truth_b: masks of the first and of the second picture, in files as those of a `HintSpec`
     params:  of the experiment, JSON values by name; those left out have the experiment's defaults. Nobody may change
              them
     device:  as it is asked for: "auto", "cpu", "cuda" or "mps"
@@ -105,6 +128,9 @@ class RunSpec:
     video: Ref | None = None
     priors: tuple[PriorSpec, ...] = ()
     bank: Ref | None = None
+    mask_hint: HintSpec | None = None
+    truth: Ref | None = None
+    truth_b: Ref | None = None
     device: str = "auto"
     dtype: str = "float32"
     threads: int | None = None
@@ -118,8 +144,8 @@ class RunSpec:
         """32 hex digits that follow from what is to be run."""
         content = _plain(self)
         content.pop("threads", None)
-        for name in ("model", "image", "image_b", "video", "bank"):
-            ref = getattr(self, name)
+        for name in ("model", "image", "image_b", "video", "bank", "mask_hint", "truth", "truth_b"):
+            ref: Ref | HintSpec | None = getattr(self, name)
             if ref is not None:
                 content[name] = ref.identity
         if self.video is not None:

@@ -303,7 +303,7 @@ def test_what_can_not_be_run_is_a_sentence(model, tmp_path):
 def test_a_pair_track_makes_each_pass_once(model):
     lab = Lab()
     source, target = (lab.encoding(model, picture) for picture in (A, B))
-    first, three, two = (follow(model, source, target, CLICK, None, count, lab) for count in (1, 3, 2))
+    first, three, two = (follow(model, source, target, CLICK, None, None, count, lab) for count in (1, 3, 2))
     assert three.passes[0] is first.passes[0] and len(three.passes) == 3
     assert two.passes == three.passes[:2] and len(two.bank.frames) == 2
     assert two.bank.sha256 == remembered(three.start, three.passes[:2]).sha256

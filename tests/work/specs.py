@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from samkit.prompts import Prompts
-from samkit.work.spec import PriorSpec, Ref, RunSpec
+from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
 texts = st.text(max_size=8)
 hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -20,8 +20,15 @@ values = st.recursive(
     max_leaves=5,
 )
 masks = st.fixed_dictionaries({"size": st.lists(st.integers(1, 99), min_size=2, max_size=2), "counts": texts})
+hints = st.builds(HintSpec, st.sampled_from(["mask", "logits"]), refs)
 priors = st.builds(
-    PriorSpec, refs, prompts, st.none() | st.integers(0, 3), st.none() | masks, st.none() | st.integers(0, 99)
+    PriorSpec,
+    refs,
+    prompts,
+    st.none() | st.integers(0, 3),
+    st.none() | masks,
+    st.none() | st.integers(0, 99),
+    st.none() | hints,
 )
 run_specs = st.builds(
     RunSpec,
@@ -34,6 +41,9 @@ run_specs = st.builds(
     video=st.none() | refs,
     priors=st.lists(priors, max_size=2).map(tuple),
     bank=st.none() | refs,
+    mask_hint=st.none() | hints,
+    truth=st.none() | refs,
+    truth_b=st.none() | refs,
     device=texts,
     dtype=texts,
     threads=st.none() | st.integers(1, 99),

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from samkit.errors import BadInput, PromptError
 from samkit.prompts import Prompts
-from samkit.work.spec import PriorSpec, Ref, RunSpec
+from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 from tests.work.specs import run_specs
 
 HASH = "ab" * 32
@@ -83,6 +83,9 @@ OTHER = {
     "device": "auto",
     "dtype": "float32",
     "attempt": "second",
+    "mask_hint": HintSpec("mask", Ref("hint.png")),
+    "truth": Ref("truth.png"),
+    "truth_b": Ref("truth.png"),
 }
 OTHER_PRIOR = {
     "picture": Ref("sample:coffee", "99" * 32, "coffee"),
@@ -90,6 +93,7 @@ OTHER_PRIOR = {
     "mask_index": None,
     "mask": {"size": [2, 3], "counts": "15"},
     "film_frame": 1,
+    "mask_hint": HintSpec("logits", Ref("hint.npy", HASH)),
 }
 
 

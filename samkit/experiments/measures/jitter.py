@@ -11,6 +11,7 @@ import numpy as np
 from samkit.errors import PromptError
 from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.predicted_masks import predict
+from samkit.media.given_masks import MaskHint
 from samkit.media.mask_views import view_size
 from samkit.media.masks import mask_iou
 from samkit.prompts import Prompts
@@ -89,6 +90,7 @@ def jittered_masks(
     copies: int,
     spread_px: float,
     seed: int,
+    hint: MaskHint | None,
     lab: LabLike,
 ) -> JitterOutcome:
     """Predict `copies` moved copies of the prompts on an encoded picture and compare their masks with the mask of the
@@ -96,13 +98,14 @@ def jittered_masks(
 
     mask_index: the mask (0..3) taken of every copy; one and the same, for a switch between whole and part would drown
                 what is measured.
+    hint:       stays where it is
     Raises PromptError where there is no prompt to move.
     """
     if prompts.is_empty:
         raise PromptError(
             "There is no prompt to move for the jitter map: place a point or a box, or set jitter_copies to 0."
         )
-    unmoved = lab.recall(predict, model, encoding, prompts)
+    unmoved = lab.recall(predict, model, encoding, prompts, hint)
     picture_size = unmoved.geometry.original_size
     size = view_size(picture_size)
     reference = unmoved.mask(mask_index, size)
@@ -114,7 +117,7 @@ def jittered_masks(
     ious, predicted_ious = np.empty(copies), np.empty(copies)
     for i, moved in enumerate(jitter_prompts(prompts, shifts, picture_size)):
         lab.report(i / copies, f"Moved prompt {i + 1} of {copies}")
-        prediction = lab.recall(predict, model, encoding, moved)
+        prediction = lab.recall(predict, model, encoding, moved, hint)
         mask = prediction.mask(mask_index, size)
         counts += mask
         small[i] = prediction.mask(mask_index, small_size)

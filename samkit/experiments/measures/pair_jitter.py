@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from samkit.errors import PromptError
 from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.jitter import jitter_prompts, jitter_shifts
 from samkit.experiments.measures.pair_track import Pass, Start, follow_once, object_score
 from samkit.experiments.measures.predicted_masks import chosen_index
+from samkit.media.given_masks import MaskHint
 from samkit.media.mask_views import view_size
 from samkit.media.masks import mask_iou
 from samkit.prompts import Prompts
@@ -38,6 +40,7 @@ def follow_moved(
     source: LazyEncoding,
     target: LazyEncoding,
     prompts: Prompts,
+    hint: MaskHint | None,
     start: Start,
     first: Pass,
     tracked_index: int | None,
@@ -50,8 +53,14 @@ def follow_moved(
     """Follow moved copies of the prompts in one pass each. Masks are the model's own, cut at the threshold, and
     compared with those of the first pass. A step that a lab recalls; so is each copy.
 
+    hint:         on the prompted picture; stays where it is
     start, first: what the prompts gave where they are
+    Raises PromptError where there is no prompt to move.
     """
+    if prompts.is_empty:
+        raise PromptError(
+            "There is no prompt to move for the jitter maps: place a point or a box, or set jitter_copies to 0."
+        )
     picture_sizes = start.prompted.geometry.original_size, first.prediction.geometry.original_size
     sizes = view_size(picture_sizes[0]), view_size(picture_sizes[1])
 
@@ -64,7 +73,7 @@ def follow_moved(
     shifts = jitter_shifts(copies, spread_px, seed)
     for i, moved in enumerate(jitter_prompts(prompts, shifts, picture_sizes[0])):
         lab.report(i / copies, f"Moved prompt {i + 1} of {copies}")
-        copy = lab.recall(follow_once, model, source, target, moved, start.index)
+        copy = lab.recall(follow_once, model, source, target, moved, hint, start.index)
         masks = cut(copy.prompted, 0, copy.tracked)
         for counted, mask in zip(counts, masks, strict=True):
             counted += mask

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.predicted_masks import chosen_index, predict
+from samkit.media.given_masks import MaskHint
 from samkit.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -93,15 +94,17 @@ def follow(
     source: LazyEncoding,
     target: LazyEncoding,
     prompts: Prompts,
+    hint: MaskHint | None,
     mask_index: int | None,
     count: int,
     lab: LabLike,
 ) -> PairTrack:
     """Follow an object from the encoding `source` to the encoding `target` by `count` passes, each made once.
 
+    hint:       on the prompted picture, beside the prompts
     mask_index: the mask of the prompted picture that is remembered; None: the multimask predicted best
     """
-    prompted = lab.recall(predict, model, source, prompts)
+    prompted = lab.recall(predict, model, source, prompts, hint)
     start = lab.recall(remember, model, source, prompted, chosen_index(prompted, mask_index))
     passes: tuple[Pass, ...] = ()
     for number in range(count):
@@ -123,10 +126,15 @@ class FollowedOnce:
 
 
 def follow_once(
-    model: "SamModel", source: LazyEncoding, target: LazyEncoding, prompts: Prompts, mask_index: int
+    model: "SamModel",
+    source: LazyEncoding,
+    target: LazyEncoding,
+    prompts: Prompts,
+    hint: MaskHint | None,
+    mask_index: int,
 ) -> FollowedOnce:
     """Follow an object by a single pass of which nothing is remembered. Small, for there may be hundreds of them."""
-    prompted = predict(model, source, prompts)
+    prompted = predict(model, source, prompts, hint)
     start = remember(model, source, prompted, mask_index)
     tracked = model.track(target.value, remembered(start, ()))
     alone = prompted.logits[mask_index : mask_index + 1].clone()

@@ -11,6 +11,7 @@ import numpy as np
 
 from samkit.experiments.lab import LazyEncoding
 from samkit.experiments.result import Ground, Mask
+from samkit.media.given_masks import MaskHint
 from samkit.media.masks import stability_score
 from samkit.media.pictures import Picture
 from samkit.media.refine import hull_box, refine_edges
@@ -26,9 +27,11 @@ def encode_ms(encoding: LazyEncoding) -> float:
     return encoding.value.encode_ms
 
 
-def predict(model: "SamModel", encoding: LazyEncoding, prompts: Prompts) -> "MaskPrediction":
-    """What the model decodes from the prompts."""
-    return model.predict_masks(encoding.value, prompts)
+def predict(
+    model: "SamModel", encoding: LazyEncoding, prompts: Prompts, hint: MaskHint | None = None
+) -> "MaskPrediction":
+    """What the model decodes from the prompts and the mask hint."""
+    return model.predict_masks(encoding.value, prompts, None if hint is None else hint.values)
 
 
 def predicted_masks(

@@ -1,7 +1,8 @@
 """A run as a folder: the one format for keeping, spooling, exporting, importing and replaying.
 
 run.json                what ran, on what, with which parameters, and the SHA-256 of every other file
-inputs/                 prompts.json; image.png and image_b.png, where pictures were taken; for a run on a film also
+inputs/                 prompts.json; image.png and image_b.png, where pictures were taken; mask_hint.png or .npy,
+                        truth.png and truth_b.png, where masks came with them; for a run on a film also
                         priors.json, prior_*.png, bank.safetensors, and the film if it is small
 outputs/                mask_*.png, other pictures, arrays.npz, tables.json, files such as film.mp4 and masks.json
 """
@@ -28,6 +29,7 @@ from samkit.errors import BadInput, StoreError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
 from samkit.media.drawing import mask_from_png, mask_to_png
+from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
 from samkit.prompts import Prompts
 from samkit.settings import git_commit
@@ -41,7 +43,9 @@ from samkit.tracking.bundle.document import (
 )
 from samkit.tracking.bundle.film_inputs import film_files, film_inputs
 from samkit.tracking.bundle.record import (
+    HINT_FILES,
     MAX_JSON_BYTES,
+    PICTURE_FILES,
     RUN_JSON,
     PictureEntry,
     RunRecord,
@@ -107,6 +111,9 @@ class Bundle:
             image=self.picture("image"),
             prompts=self.prompts,
             image_b=self.picture("image_b"),
+            mask_hint=self.mask_hint(),
+            truth=self.truth("truth"),
+            truth_b=self.truth("truth_b"),
             **film_inputs(self.path, self.record.video),
         )
 
@@ -117,6 +124,17 @@ class Bundle:
         if entry is None or file in self.missing:
             return None
         return read_picture(self.path / file, name=entry.name)
+
+    def mask_hint(self) -> MaskHint | None:
+        """None where the run took none, or it is missing."""
+        entry = self.record.mask_hint
+        return None if entry is None or entry.file in self.missing else read_hint(self.path / entry.file, entry.name)
+
+    def truth(self, field: Literal["truth", "truth_b"]) -> Truth | None:
+        """Of the first or of the second picture; None where the run took none, or it is missing."""
+        entry: PictureEntry | None = getattr(self.record, field)
+        file = PICTURE_FILES[field]
+        return None if entry is None or file in self.missing else read_truth(self.path / file, entry.name)
 
     def mask_file(self, name: str) -> Path:
         return self.path / "outputs" / f"{name}.png"
@@ -335,9 +353,13 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
 
 def _input_files(inputs: Inputs) -> dict[str, bytes]:
     """Path in the bundle -> content, but for what belongs to a film."""
-    return {PROMPTS: inputs.prompts.to_json().encode()} | {
+    files = {PROMPTS: inputs.prompts.to_json().encode()} | {
         f"inputs/{field}.png": picture_to_png(picture) for field, picture in pictures_of(inputs).items()
     }
+    if inputs.mask_hint is not None:
+        files[HINT_FILES[inputs.mask_hint.kind]] = inputs.mask_hint.file()
+    truths = {"truth": inputs.truth, "truth_b": inputs.truth_b}
+    return files | {PICTURE_FILES[key]: truth.file() for key, truth in truths.items() if truth is not None}
 
 
 def _output_files(result: Result[Any]) -> dict[str, bytes]:

@@ -3,15 +3,16 @@ once.
 """
 
 import zipfile
+from typing import Literal
 
 import numpy as np
 
 from samkit.errors import BadInput, SamkitError
-from samkit.media.pictures import read_picture
+from samkit.media.pictures import Picture, read_picture
 from samkit.media.video import open_video
 from samkit.tracking.bundle.bundle import ARRAYS, PICTURES, Bundle
 from samkit.tracking.bundle.film_inputs import memories
-from samkit.tracking.bundle.record import KEPT_FILM
+from samkit.tracking.bundle.record import KEPT_FILM, PictureEntry
 
 MAX_ARRAY_BYTES = 2 * 2**30
 
@@ -38,9 +39,10 @@ def check_contents(bundle: Bundle, name: str) -> None:
 def _look_through(bundle: Bundle) -> None:
     record, folder = bundle.record, bundle.path
     _ = bundle.prompts
-    for field in PICTURES:
-        if f"inputs/{field}.png" in record.files:
-            read_picture(folder / "inputs" / f"{field}.png")
+    for name in PICTURES:
+        if f"inputs/{name}.png" in record.files:
+            read_picture(folder / "inputs" / f"{name}.png")
+    _check_given(bundle)
     for mask in record.masks:
         bundle.mask(mask)
     for picture in bundle.images():
@@ -53,6 +55,34 @@ def _look_through(bundle: Bundle) -> None:
         memories(folder)
         if KEPT_FILM.fullmatch(record.video.place):
             open_video(folder / record.video.place, record.video.name)
+
+
+def _check_given(bundle: Bundle) -> None:
+    """Hint and truths: what their entries say they are, and as large as their pictures."""
+    record = bundle.record
+    if (hint := bundle.mask_hint()) is not None and record.mask_hint is not None:
+        on_b = record.picture_b is not None and record.params.get("prompt_on") == "b"
+        _check_one("mask hint", hint.sha256, record.mask_hint.sha256)
+        if hint.kind == "mask":
+            _check_size("mask hint", hint.values, bundle.picture("image_b" if on_b else "image"))
+    sides: tuple[tuple[Literal["truth", "truth_b"], Literal["image", "image_b"]], ...]
+    sides = ("truth", "image"), ("truth_b", "image_b")
+    for field, image in sides:
+        entry: PictureEntry | None = getattr(record, field)
+        truth = bundle.truth(field)
+        if truth is not None and entry is not None:
+            _check_one(field, truth.sha256, entry.sha256)
+            _check_size(field, truth.mask, bundle.picture(image))
+
+
+def _check_one(what: str, sha256: str, said: str) -> None:
+    if sha256 != said:
+        raise BadInput(f"its {what} is not the one that run.json names.")
+
+
+def _check_size(what: str, mask: np.ndarray, picture: Picture | None) -> None:
+    if picture is not None and mask.shape != picture.size:
+        raise BadInput(f"its {what} has another size than its picture.")
 
 
 def _check_arrays(bundle: Bundle) -> None:

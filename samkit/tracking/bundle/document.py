@@ -50,7 +50,20 @@ def input_entries(inputs: Inputs, model_info: "ModelInfo") -> dict[str, Any]:
         for field, picture in pictures_of(inputs).items()
     }
     model = {name: getattr(model_info, name) for name in ("name", "family", "version", "sha256")}
-    return {"model": model, **pictures, "prompts": inputs.prompts.to_dict()}
+    return {"model": model, **pictures, **_given_entries(inputs), "prompts": inputs.prompts.to_dict()}
+
+
+def _given_entries(inputs: Inputs) -> dict[str, Any]:
+    """The masks that came with the pictures."""
+    entries: dict[str, Any] = {}
+    if inputs.mask_hint is not None:
+        hint = inputs.mask_hint
+        entries["mask_hint"] = {"kind": hint.kind, "name": hint.name, "sha256": hint.sha256}
+    for key, truth in (("truth", inputs.truth), ("truth_b", inputs.truth_b)):
+        if truth is not None:
+            height, width = truth.mask.shape
+            entries[key] = {"name": truth.name, "sha256": truth.sha256, "width": width, "height": height}
+    return entries
 
 
 def with_refs(entries: Mapping[str, Any], refs: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
+from samkit.media.given_masks import HintKind, MaskHint, read_hint
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
 from samkit.media.video import MAX_BYTES, open_video
@@ -56,6 +57,8 @@ def _memory_files(inputs: Inputs) -> dict[str, bytes | Path]:
         files[prior_file(index)] = picture_to_png(prior.picture)
         if prior.mask is not None:
             files[_prior_mask_file(index)] = mask_to_png(prior.mask)
+        if prior.mask_hint is not None:
+            files[_prior_hint_file(index, prior.mask_hint.kind)] = prior.mask_hint.file()
     if inputs.bank is not None:
         with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
             inputs.bank.save(Path(folder) / "bank")
@@ -70,6 +73,10 @@ def prior_file(index: int) -> str:
 
 def _prior_mask_file(index: int) -> str:
     return f"inputs/prior_{index}_mask.png"
+
+
+def _prior_hint_file(index: int, kind: HintKind) -> str:
+    return f"inputs/prior_{index}_hint.{'png' if kind == 'mask' else 'npy'}"
 
 
 def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def _describe(prior: Prior) -> dict[str, Any]:
         "mask_index": prior.mask_index,
         "film_frame": prior.film_frame,
         "has_mask": prior.mask is not None,
-    }
+    } | ({} if prior.mask_hint is None else {"hint_kind": prior.mask_hint.kind, "hint_name": prior.mask_hint.name})
 
 
 def _read_prior(folder: Path, index: int, description: dict[str, Any]) -> Prior:
@@ -181,4 +188,12 @@ def _read_prior(folder: Path, index: int, description: dict[str, Any]) -> Prior:
         mask_index=description["mask_index"],
         mask=mask_from_png(folder / _prior_mask_file(index)) if description["has_mask"] else None,
         film_frame=description["film_frame"],
+        mask_hint=_read_prior_hint(folder, index, description),
     )
+
+
+def _read_prior_hint(folder: Path, index: int, description: dict[str, Any]) -> MaskHint | None:
+    kind = description.get("hint_kind")
+    if kind is None:
+        return None
+    return read_hint(folder / _prior_hint_file(index, kind), str(description["hint_name"])[:100])

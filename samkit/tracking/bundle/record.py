@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic import (
 
 from samkit.errors import BadInput, PromptError
 from samkit.experiments.result import Better, Fact, Ground, Metric
+from samkit.media.given_masks import HintKind
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.bundle.schema_1 import upgraded
@@ -45,6 +46,15 @@ MAX_KEY_CHARACTERS, MAX_TAG_CHARACTERS = 250, 8_000
 """MLflow's own limits."""
 MAX_FACTS, MAX_FACT_KEY_CHARACTERS, MAX_FACT_CHARACTERS = 100, 200, 4_000
 """Facts are tags in the store."""
+PICTURE_FILES = {
+    "picture": "inputs/image.png",
+    "picture_b": "inputs/image_b.png",
+    "truth": "inputs/truth.png",
+    "truth_b": "inputs/truth_b.png",
+}
+"""Entries of run.json -> where in the run their picture or mask lies."""
+HINT_FILES: dict[HintKind, str] = {"mask": "inputs/mask_hint.png", "logits": "inputs/mask_hint.npy"}
+"""Kind of a mask hint -> where in the run it lies."""
 KEPT_FILM = re.compile(r"inputs/video\.\w+")
 """Where a film lies that is kept with its run."""
 _KEY = re.compile(r"[/\w.\- ]+")
@@ -127,6 +137,20 @@ class PictureEntry(_Entry):
     ref: Text | None = None
 
 
+class HintEntry(_Entry):
+    """A mask hint. kind: `samkit.media.given_masks.HintKind`; ref: as a picture's, FILE#NUMBER, or COCO RLE in JSON."""
+
+    kind: HintKind
+    name: Text
+    sha256: Word
+    ref: Text | None = None
+
+    @property
+    def file(self) -> str:
+        """Where in the run it lies."""
+        return HINT_FILES[self.kind]
+
+
 class FilmEntry(_Entry):
     """width, height: of a frame as the run had it, in pixels
 
@@ -190,6 +214,9 @@ class RunRecord(_Entry):
     threads: Annotated[int, Field(ge=1)] | None = None
     picture: PictureEntry | None = None
     picture_b: PictureEntry | None = None
+    mask_hint: HintEntry | None = None
+    truth: PictureEntry | None = None
+    truth_b: PictureEntry | None = None
     video: FilmEntry | None = None
     prompts: Annotated[InstanceOf[Prompts], BeforeValidator(_prompts)]
     params: dict[Key, Any]
@@ -211,7 +238,7 @@ class RunRecord(_Entry):
     @model_validator(mode="before")
     @classmethod
     def _none_is_left_out(cls, document: dict) -> dict:
-        for key in ("picture", "picture_b", "video", "tags", "threads", "facts"):
+        for key in ("picture", "picture_b", "video", "mask_hint", "truth", "truth_b", "tags", "threads", "facts"):
             if key in document and document[key] is None:
                 raise ValueError(f"{key} is empty")
         return document
@@ -306,14 +333,17 @@ def _contradiction(record: RunRecord) -> str | None:
         return "'files' in its run.json names no inputs/prompts.json"
     if any(f"outputs/{mask}.png" not in record.files for mask in record.masks):
         return "'masks' in its run.json is missing or invalid: a mask has no file"
-    # A picture has an entry and a file, or neither.
-    pictures: tuple[tuple[Literal["picture", "picture_b"], str], ...] = (
-        ("picture", "inputs/image.png"),
-        ("picture_b", "inputs/image_b.png"),
-    )
-    for key, file in pictures:
+    # A picture has an entry and a file, or neither; so has a mask that was given with it.
+    for key, file in PICTURE_FILES.items():
         if (getattr(record, key) is None) == (file in record.files):
             return f"{key!r} in its run.json is missing or invalid: it does not match {file}"
+    for kind, file in HINT_FILES.items():
+        if (record.mask_hint is not None and record.mask_hint.kind == kind) != (file in record.files):
+            return f"'mask_hint' in its run.json is missing or invalid: it does not match {file}"
+    if (record.truth and not record.picture) or (record.truth_b and not record.picture_b):
+        return "'truth' in its run.json is missing or invalid: it has no picture"
+    if record.mask_hint and not record.picture:
+        return "'mask_hint' in its run.json is missing or invalid: it has no picture"
     if record.video is not None:
         place = record.video.place
         if place.startswith("inputs") and not (KEPT_FILM.fullmatch(place) and place in record.files):

@@ -52,6 +52,7 @@ def page_lab(
     """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
     content.
     """
+    from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
     from samkit.work.sources import Sources
 
@@ -62,5 +63,6 @@ def page_lab(
         films=[inputs.video] if inputs.video is not None else [],
         banks=[inputs.bank] if inputs.bank is not None else [],
         load_model=lambda ref, device, dtype: model,
+        **given_masks(inputs),
     )
     return Lab(encoding_memory(), part_memory(), progress, cancelled, sources)

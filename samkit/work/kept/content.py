@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from samkit.errors import BadInput
 from samkit.media.films import FileVideo, Video
+from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, picture_to_png, read_picture
 from samkit.media.video import open_video
 from samkit.work.kept.document import Kind, file_name, is_stored
 from samkit.work.sources import Sources
-from samkit.work.spec import Ref
+from samkit.work.spec import HintSpec, Ref
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -57,7 +58,7 @@ class ContentFiles:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def put(self, kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", room: int) -> int:
+    def put(self, kind: Kind, ref: Ref, value: "Picture | Video | MaskHint | Truth | MemoryBank", room: int) -> int:
         """Keep what the reference refers to, in at most `room` bytes where it is not there yet; the bytes that it
         takes. Samples take none. Raises NoRoom, OSError.
         """
@@ -69,8 +70,8 @@ class ContentFiles:
             return path.stat().st_size
         except FileNotFoundError:
             pass
-        if isinstance(value, Picture):
-            content = picture_to_png(value)
+        if isinstance(value, Picture | MaskHint | Truth):
+            content = picture_to_png(value) if isinstance(value, Picture) else value.file()
             _check_room(len(content), room)
             write_whole(path, lambda part: part.write_bytes(content))
         elif isinstance(value, FileVideo):
@@ -96,6 +97,21 @@ class ContentFiles:
         if picture.sha256 != ref.sha256:
             raise BadInput(f"{picture.name} is damaged on the server.")
         return picture
+
+    def hint(self, spec: HintSpec, picture: Picture) -> MaskHint:
+        """Raises BadInput where it is not there any more, or not the one that was kept."""
+        kind: Kind = "hint_mask" if spec.kind == "mask" else "hint_logits"
+        hint = read_hint(self._file(kind, spec.file), spec.file.name).fitted(picture.size)
+        if hint.sha256 != spec.file.sha256:
+            raise BadInput("The mask hint is damaged on the server.")
+        return hint
+
+    def truth(self, ref: Ref, picture: Picture) -> Truth:
+        """Raises BadInput where it is not there any more, or not the one that was kept."""
+        truth = read_truth(self._file("truth", ref), ref.name).fitted(picture.size)
+        if truth.sha256 != ref.sha256:
+            raise BadInput("The truth is damaged on the server.")
+        return truth
 
     def film(self, ref: Ref) -> Video:
         """Raises BadInput where it is not there any more, or not the one that was kept."""

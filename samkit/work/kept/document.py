@@ -23,10 +23,11 @@ VERSION: Literal[1] = 1
 MAX_DOCUMENT_BYTES = 8 * 2**20
 MAX_MEMORIES = 200
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+SUFFIXES = {"picture": ".png", "bank": ".safetensors", "hint_mask": ".png", "hint_logits": ".npy", "truth": ".png"}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
-Kind = Literal["picture", "film", "bank"]
+Kind = Literal["picture", "film", "bank", "hint_mask", "hint_logits", "truth"]
 
 
 def _by_content(ref: Ref) -> Ref:
@@ -166,7 +167,7 @@ def file_name(kind: Kind, ref: Ref) -> str:
     if kind == "film":
         suffix = PurePath(ref.name).suffix.lower()
         return ref.sha256 + (suffix if suffix in FILM_SUFFIXES else ".mp4")
-    return ref.sha256 + {"picture": ".png", "bank": ".safetensors"}[kind]
+    return ref.sha256 + SUFFIXES[kind]
 
 
 def _json(value: Any) -> Any:

@@ -170,7 +170,7 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     work, model = visit.work, visit.model
     lab = page_lab(model, Inputs(image=work.picture))
     encoding = lab.encoding(model, work.picture, **visit.encoding)
-    prediction = lab.recall(predict, model, encoding, work.prompts)
+    prediction = lab.recall(predict, model, encoding, work.prompts, None)
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)

@@ -285,6 +285,7 @@ PAGE = ExperimentPage(
     tabs={"Passes": draw_passes, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("threshold", "repeats"),
     summary=summary,
     files=files,
 )

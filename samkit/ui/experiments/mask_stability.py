@@ -157,5 +157,6 @@ PAGE = ExperimentPage(
     tabs={"Curves": draw_curves, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("thresholds", "input_scale"),
     summary=summary,
 )

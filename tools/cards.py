@@ -1,5 +1,8 @@
-"""Makes the pictures of the cards on Home from the experiments themselves: `python -m tools.cards`."""
+"""Makes the pictures of the cards on Home from the experiments themselves: `python -m tools.cards`, or only some:
+`python -m tools.cards runs`.
+"""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -27,6 +30,8 @@ from samkit.work.lab import Lab
 
 CARDS = Path(__file__).parent.parent / "samkit" / "ui" / "parts" / "cards"
 SIZE = (640, 360)
+MASK_COLOR, FIRST, SECOND = (22, 160, 170), (230, 97, 1), (94, 60, 153)
+"""RGB of what two masks share, and of what only one of them has."""
 
 
 def mask_stability_card(model: SamModel) -> np.ndarray:
@@ -124,6 +129,19 @@ def semantic_similarity_card(model: SamModel) -> np.ndarray:
     return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
 
 
+def runs_card(model: SamModel) -> np.ndarray:
+    """uint8 [H, W, 3]: the cup's masks of two runs, what both have and what only one of them has."""
+    picture, masks = load_sample("coffee"), []
+    for prompts in (SAMPLES["coffee"].prompts, Prompts(points=[(0.46, 0.3, 1), (0.3, 0.7, 1)])):
+        result = mask_stability.run(model, Inputs(picture, prompts), mask_stability.Params(), Lab())
+        masks.append(result.masks["mask_chosen"].pixels)
+    first, second = masks
+    rgb = picture.rgb
+    for part, color in ((first & second, MASK_COLOR), (first & ~second, FIRST), (second & ~first, SECOND)):
+        rgb = overlay(rgb, part, color, alpha=0.6, contour=False)
+    return fill(rgb, SIZE)
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -140,11 +158,12 @@ MAKERS = {
     "position-encoding": position_encoding_card,
     "window-size": window_size_card,
     "semantic-similarity": semantic_similarity_card,
+    "runs": runs_card,
 }
 
 
 if __name__ == "__main__":
     CARDS.mkdir(exist_ok=True)
     nano = samkit.load_model("nano-sam2")
-    for name, make in MAKERS.items():
-        cv2.imwrite(str(CARDS / f"{name}.jpg"), make(nano)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    for name in sys.argv[1:] or MAKERS:
+        cv2.imwrite(str(CARDS / f"{name}.jpg"), MAKERS[name](nano)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])

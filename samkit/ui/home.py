@@ -2,6 +2,9 @@
 counters, so that neither torch nor mlflow is loaded for it.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import streamlit as st
 
 from samkit.experiments.registry import ENTRIES, Entry
@@ -13,7 +16,34 @@ from samkit.ui.state.page_links import RUNS_PAGE, page_card, page_file, page_ico
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 
-CARDS_IN_A_ROW = 3
+CARDS_IN_A_ROW = 4
+
+
+@dataclass(frozen=True)
+class Card:
+    """A page and what it is for."""
+
+    title: str
+    question: str
+    text: str
+    page: str
+    icon: str
+    picture: Path
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Card":
+        text = f"{entry.summary} {entry.families}."
+        return cls(entry.title, entry.question, text, page_file(entry), page_icon(entry), page_card(entry.name))
+
+
+RUNS = Card(
+    "Runs",
+    "What changed between two runs?",
+    "Find the runs you kept, compare their masks and numbers, open them again, replay them to the pixel.",
+    RUNS_PAGE,
+    ":material/history:",
+    page_card("runs"),
+)
 
 
 def home_page() -> None:
@@ -22,22 +52,22 @@ def home_page() -> None:
         "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to "
         "the mask. Keep the run, compare it with others later, and replay it to the pixel."
     )
-    st.space("small")
-    for start in range(0, len(ENTRIES), CARDS_IN_A_ROW):
+    cards = [*(Card.of(entry) for entry in ENTRIES), RUNS]
+    for start in range(0, len(cards), CARDS_IN_A_ROW):
         with st.container(key=f"row_cards_{start}"):
-            columns = st.columns(CARDS_IN_A_ROW, gap="medium")
-        for entry, column in zip(ENTRIES[start : start + CARDS_IN_A_ROW], columns, strict=False):
-            with column, st.container(border=True, height="stretch"):
-                _card(entry)
+            columns = st.columns(CARDS_IN_A_ROW, gap="small")
+        for card, column in zip(cards[start : start + CARDS_IN_A_ROW], columns, strict=False):
+            with column, st.container(border=True, height="stretch", gap="xsmall"):
+                _draw(card)
     st.space("small")
     _state_row()
 
 
-def _card(entry: Entry) -> None:
-    st.image(page_card(entry), width="stretch", alt=f"A picture of {entry.title}")
-    st.page_link(page_file(entry), label=f"**{entry.title}**", icon=page_icon(entry))
-    st.markdown(f"*{entry.question}*")
-    st.caption(f"{entry.summary} {entry.families}.")
+def _draw(card: Card) -> None:
+    st.image(card.picture, width="stretch", alt=f"A picture of {card.title}")
+    st.page_link(card.page, label=f"**{card.title}**", icon=card.icon)
+    st.markdown(f"*{card.question}*")
+    st.caption(card.text)
 
 
 def _state_row() -> None:

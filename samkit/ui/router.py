@@ -7,6 +7,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
+from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import COMPARE_PAGE, HOME_PAGE, RUN_PAGE, RUNS_PAGE, page_file, page_icon
 from samkit.ui.state.store_state import deliver_at_start
@@ -14,11 +15,19 @@ from samkit.ui.state.store_state import deliver_at_start
 ICON = Path(__file__).parent / "parts" / "icon.svg"
 """A symbol's name would be fetched from the web."""
 HISTORY = ":material/history:"
+ABOUT = "A workbench for looking inside Segment Anything models."
+"""Streamlit's menu, whose theme switch is needed, is there only where it has something to say of the app."""
 
 
 def route() -> None:
     """Set the page up and run the file the visitor asked for."""
-    st.set_page_config(page_title="SAM workbench", page_icon=str(ICON), layout="wide", initial_sidebar_state="auto")
+    st.set_page_config(
+        page_title="SAM workbench",
+        page_icon=str(ICON),
+        layout="wide",
+        initial_sidebar_state="auto",
+        menu_items={"About": ABOUT},
+    )
     apply_style()
     deliver_at_start()
     keep_collector_short()
@@ -42,6 +51,7 @@ def route() -> None:
     ]
     open_kept_work()
     page = st.navigation({"": [home], "Experiments": experiments, "Kept": kept})
+    pages = [home, *experiments, *kept]
     hold_address(page.url_path, on=page in experiments)
     notes = st.container()
     drawn = draw_notes(notes)
@@ -49,5 +59,7 @@ def route() -> None:
         page.run()
         if not drawn:
             draw_notes(notes)
+        with st.sidebar:
+            theme_switch([each.url_path for each in pages])
     finally:
         keep_work()

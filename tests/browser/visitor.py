@@ -31,7 +31,7 @@ class Visitor:
 
     def __init__(self, browser_page: Page, app_url: str):
         self.page, self.app_url = browser_page, app_url
-        self.kept_back = self.page.locator("canvas.upper-canvas[data-kept]")
+        self.kept_back = self.page.locator("canvas.upper-canvas:is([data-kept], [data-sending])")
         self.unanswered, self.begun = True, False
         self.faults: list[str] = []
         self.page.on("websocket", self._listen)
@@ -39,6 +39,8 @@ class Visitor:
         self.page.on("console", self._hear)
 
     def _listen(self, socket: WebSocket) -> None:
+        if "/_stcore/" not in socket.url:
+            return
         socket.on("framesent", self._sent)
         socket.on("framereceived", self._received)
 
@@ -175,10 +177,13 @@ class Visitor:
 
     def keep(self, page: str, name: str) -> str:
         """Keep the run; returns its id, as in the link that the page then shows."""
-        self.page.get_by_label("Name").fill(name)
+        opener = self.page.locator(f".st-key-keep_words_{page} button").first
+        opener.click()
+        self.page.get_by_label("Name", exact=True).fill(name)
         self.page.keyboard.press("Tab")
         self.rest()
-        self.page.get_by_role("button", name=re.compile("Keep this run")).click()
+        opener.click()
+        self.press(f"keep_{page}")
         self.page.locator("p", has_text=re.compile(rf"Last kept: {name}")).wait_for(timeout=KEEP_MS)
         self.rest()
         link = self.page.locator('p:has-text("Last kept:") a[href*="run="]').first.get_attribute("href")
@@ -200,7 +205,8 @@ class Visitor:
         return Prompts(points, boxes)
 
     def masks(self) -> tuple[str | None, ...]:
-        return tuple(image.get_attribute("src") for image in self.page.locator(".samkit-mask").all())
+        """As the server drew them."""
+        return tuple(image.get_attribute("src") for image in self.page.locator("img[data-mask]").all())
 
     def drawn(self, page: str) -> np.ndarray:
         """uint8 [h, w, 4], BGRA: the shapes on the canvas, without the picture behind them."""

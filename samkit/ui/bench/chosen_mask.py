@@ -1,8 +1,7 @@
 """Views of the chosen mask that several experiments give among their pictures."""
 
 from samkit.ui.bench.page import Scene
-from samkit.ui.controls.canvas import view_name
-from samkit.ui.parts.picture_view import picture_view
+from samkit.ui.parts.picture_view import picture_view, view_name
 
 
 def draw_original(scene: Scene) -> None:

@@ -1,6 +1,7 @@
 """Live masks on the bench's canvases: what each canvas's token stands for."""
 
 from samkit.media.pictures import Picture
+from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import LiveLink
 from samkit.ui.state.live_work import LiveWork, live_path, live_token
@@ -11,3 +12,15 @@ def live_link(visit: Visit, picture: Picture, letter: str = "a") -> LiveLink:
     side, fit = visit.encoding.get("side"), visit.encoding.get("fit", "native")
     work = LiveWork(visit.model, picture, side, fit)
     return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", work))
+
+
+def follow_knobs(scene: Scene, letter: str = "a") -> None:
+    """Let the token of a canvas stand for the encoding that the scene was made with, where the page's own knobs change
+    that.
+    """
+    params, picture = scene.result.params, scene.inputs.picture
+    windows = getattr(params, "window_sizes", None)
+    encoded = scene.page.encoded(params, picture) if scene.page.encoded is not None else picture
+    if windows is not None or encoded is not picture:
+        work = LiveWork(scene.model, encoded, params.side, params.fit, windows)
+        live_token(f"{scene.page.name}.{letter}", work)

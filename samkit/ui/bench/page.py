@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.registry import Entry, find_entry
 from samkit.experiments.result import Result
+from samkit.media.pictures import Picture
 from samkit.models.sam import SamModel
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Knob
@@ -109,6 +110,7 @@ class ExperimentPage:
     files:   more to take away under Download than all pages have
     arrows:  knobs that arrow keys move: left and right the first, up and down the second
     no_prompt: what to do, where nothing can be run without a prompt; empty where it can
+    encoded: the picture that is really encoded, given parameters and picture, where that is another one
     """
 
     name: str
@@ -123,6 +125,7 @@ class ExperimentPage:
     files: "Callable[[Scene], Sequence[Download]] | None" = None
     arrows: Sequence[str] = ()
     no_prompt: str = ""
+    encoded: Callable[[Any, Picture], Picture] | None = None
     entry: Entry = field(init=False)
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from samkit.ui.controls.canvas_shapes import (
 )
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within_size, gray_png_url, shrink_mask
+from samkit.ui.parts.picture_view import view_name
 from samkit.ui.state.gestures import read_gestures
 from samkit.ui.state.picture_files import FULL_PX, SHOWN_PX, picture_url
 from samkit.ui.state.sheets import CanvasSheets
@@ -63,11 +64,6 @@ class LiveLink:
 
     path: str
     token: str
-
-
-def view_name(picture: Picture) -> str:
-    """Of a picture and of everything drawn in its proportions: they are zoomed and moved together."""
-    return picture.sha256[:12]
 
 
 def take_drawn(work: Workspace) -> None:
@@ -162,11 +158,15 @@ def lay_masks(
     prompts: Prompts,
     masks: Sequence[np.ndarray],
     chosen: int,
+    threshold: float = 0.0,
+    own: bool = False,
 ) -> None:
     """Hand masks to the stage of a canvas, to be laid over its picture.
 
     masks:  bool [H, W], of the picture's size; chosen: index of the one that is seen
     prompts: that they were made with: what the visitor has done since stays in sight
+    threshold: at which the page cuts logits, and live masks too
+    own: whether the visitor has chosen that mask
     """
     size = fit_within_size(picture.height, picture.width, MASK_PX)
     with st.container(key=f"stage_masks_{frame}"):
@@ -177,6 +177,8 @@ def lay_masks(
                 "prompts": prompts.to_dict(),
                 "masks": [gray_png_url(shrink_mask(mask, size)) for mask in masks],
                 "chosen": chosen,
+                "threshold": threshold,
+                "own": own,
             },
             key=f"masks_{frame}",
         )

@@ -113,7 +113,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         "focus",
         knob="side",
     ),
-    Shortcut("keep", ("k",), "K", "Keep this run", "Run", "press", ".st-key-keep_{page} button"),
+    Shortcut("keep", ("k", "ctrl+s"), "K or Ctrl+S", "Keep this run", "Run", "press", ".st-key-keep_{page} button"),
     Shortcut("sheet", ("?",), "?", "This sheet", "Run", "sheet"),
 )
 _BY_NAME = {shortcut.name: shortcut for shortcut in SHORTCUTS}

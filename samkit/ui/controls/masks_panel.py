@@ -10,13 +10,12 @@ import numpy as np
 import streamlit as st
 
 from samkit.media.pictures import Picture
-from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Toggle
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import data_url, fit_within, shrink_mask, tinted_png_url
-from samkit.ui.parts.picture_view import view_style
+from samkit.ui.parts.picture_view import view_name, view_style
 
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
 MASK_TITLES = tuple(f"Mask {index}" for index in range(4))

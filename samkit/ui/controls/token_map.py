@@ -19,8 +19,8 @@ from samkit.media.colormaps import Colormap, color_map, colormap_table
 from samkit.media.pictures import Picture, array_to_png
 from samkit.models.geometry import plan_geometry
 from samkit.models.sam import ModelInfo
-from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.parts.picture_view import view_name
 
 TILE_PX = 118
 TILE_TOKENS = 64

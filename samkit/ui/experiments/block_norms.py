@@ -15,13 +15,12 @@ from samkit.models.sam import SamModel
 from samkit.ui.bench.bench import side_columns
 from samkit.ui.bench.page import About, ExperimentPage, Scene, Side
 from samkit.ui.bench.tables.sides import Sides
-from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
 from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within
-from samkit.ui.parts.picture_view import picture_view
+from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.mask_stability import Params
+from samkit.experiments.mask_stability import Params, rescaled
 from samkit.experiments.result import Result
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.chosen_mask import draw_binary, draw_original
@@ -159,4 +159,5 @@ PAGE = ExperimentPage(
     try_it=try_it,
     arrows=("thresholds", "input_scale"),
     summary=summary,
+    encoded=lambda params, picture: rescaled(picture, params.input_scale),
 )

@@ -14,7 +14,6 @@ from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import SAME, OnePicture
-from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import (
     Choice,
@@ -30,7 +29,7 @@ from samkit.ui.controls.knobs import (
 from samkit.ui.controls.token_map import TokenMap, map_view, png_button, token_ground
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within
-from samkit.ui.parts.picture_view import picture_view
+from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 

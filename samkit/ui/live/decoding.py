@@ -64,7 +64,8 @@ def _answered(question: Question, standing: Standing) -> str | bytes:
         if question.masks == ALL:
             prediction = _remembered(model, encoding, prompts, standing)
         else:
-            prediction = model.predict_masks(encoding, prompts, standing.mask_hint)
+            hint = standing.mask_hint
+            prediction = model.predict_masks(encoding, prompts, None if hint is None else hint.values)
         remember_decode_time(standing, prediction.decode_ms)
         return _packed(question, prediction)
     except SamkitError as error:
@@ -80,10 +81,8 @@ def _remembered(model: "SamModel", encoding: "ImageEncoding", prompts: Prompts, 
     from samkit.experiments.measures.predicted_masks import predict
     from samkit.work.lab import LazyEncoding
 
-    if standing.mask_hint is not None:
-        return model.predict_masks(encoding, prompts, standing.mask_hint)
     at_hand = LazyEncoding(standing.encoding_key, lambda: encoding)
-    return standing.lab.recall(predict, model, at_hand, prompts)
+    return standing.lab.recall(predict, model, at_hand, prompts, standing.mask_hint)
 
 
 def _packed(question: Question, prediction: "MaskPrediction") -> bytes:

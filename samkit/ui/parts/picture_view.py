@@ -5,7 +5,13 @@ from html import escape
 import numpy as np
 import streamlit as st
 
+from samkit.media.pictures import Picture
 from samkit.ui.parts.inline_image import data_url
+
+
+def view_name(picture: Picture) -> str:
+    """Of a picture and of everything drawn in its proportions: they are zoomed and moved together."""
+    return picture.sha256[:12]
 
 
 def picture_view(rgb: np.ndarray, alt: str, view: str, *, lossless: bool = False, css_class: str = "") -> None:

@@ -11,7 +11,8 @@
 const LOOK_MS = 20;
 const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just removed
 const GIVE_UP_MS = 30000;
-const PAINT_FIRST_MS = 120;
+const PAINT_FIRST_MS = 250;
+const LAST_MOVE_MS = 34;  // the canvas takes a move with the next frame of the screen
 const SETTLED_MS = 700;
 const NEAR_PX = 10;
 const EDGE_PX = 6;
@@ -269,6 +270,12 @@ class BrowserSide {
     if (this.gesture) return this.followGesture(event);
     if (!this.drawing) return;
     const { stage } = this, boxed = this.data.tool === BOX_TOOL;
+    if (boxed && event.type === "mouseup" && !event.samkitReplayed) {
+      this.stop(event);
+      const { clientX, clientY } = event;
+      setTimeout(() => this.dispatch("mouseup", { clientX, clientY, button: 0, buttons: 0 }), LAST_MOVE_MS);
+      return;
+    }
     if (boxed) {
       const box = this.boxTo(event);
       stage.band = event.type === "mouseup" ? null : box;
@@ -422,11 +429,15 @@ class BrowserSide {
     for (const { type, x, y, button, shiftKey } of kept) {
       const place = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
       const buttons = { button, shiftKey, buttons: type === "mouseup" ? 0 : BUTTONS[button] ?? 1 };
-      const event = new MouseEvent(type, { ...place, ...buttons, bubbles: true, composed: true, cancelable: true });
-      event.samkitReplayed = true;
-      canvas.dispatchEvent(event);
+      this.dispatch(type, { ...place, ...buttons });
     }
     if (!stillDown) this.stage.drawPrompts();
+  }
+
+  dispatch(type, init) {
+    const event = new MouseEvent(type, { ...init, bubbles: true, composed: true, cancelable: true });
+    event.samkitReplayed = true;
+    this.part(".upper-canvas")?.dispatchEvent(event);
   }
 
   // To the server, when the masks are painted, or it takes too long to wait for them.

@@ -116,8 +116,9 @@ class Stage {
   }
 
   choose(index) {
-    if (this.chosen === index) return;
     this.chosen = index;
+    if (this.overlay) this.overlay.own = true;
+    if (this.live) this.live.chosen = index;
     this.hovered = null;
     this.drawMask();
   }
@@ -136,12 +137,9 @@ class Stage {
 
   // The mask that is to be seen, as something that can be drawn; null where there is none.
   shown() {
-    const [width, height] = this.size(), cut = this.data.threshold ?? 0;
+    const [width, height] = this.size(), cut = this.threshold;
     if (this.hovered) return maskOf(this.hovered, this.hovered.best, width, height, cut);
-    if (this.live) {
-      const index = this.live.logits.has(this.chosen) && this.data.fixed ? this.chosen : this.live.best;
-      return maskOf(this.live, index, width, height, cut);
-    }
+    if (this.live) return maskOf(this.live, this.live.chosen, width, height, cut);
     const image = this.masks[this.chosen];
     return image?.naturalWidth ? alphaOf(image) : null;
   }
@@ -224,6 +222,11 @@ class Stage {
     this.tell();
   }
 
+  // At which the page cuts logits.
+  get threshold() {
+    return this.overlay?.threshold ?? 0;
+  }
+
   get liveState() {
     return this.channel?.state ?? "off";
   }
@@ -279,7 +282,8 @@ class Stage {
     return new Promise(done => this.channel.ask({ ...asPrompts(shapes), masks: "all" }, answer => {
       this.hovered = null;
       if (answer) {
-        this.live = answer;
+        // A mask that the visitor has chosen stays the chosen one.
+        this.live = { ...answer, chosen: this.overlay?.own ? this.chosen : answer.best };
         this.drawMask();
         this.drawStrip(answer);
         this.painted("click", asked, null);
@@ -296,7 +300,7 @@ class Stage {
       if (!answer.logits.has(index)) continue;
       const box = image.getBoundingClientRect(), [width, height] = [Math.round(box.width), Math.round(box.height)];
       if (width < 2 || height < 2) continue;
-      const mask = maskOf(answer, index, width, height, this.data.threshold ?? 0), context = mask.getContext("2d");
+      const mask = maskOf(answer, index, width, height, this.threshold), context = mask.getContext("2d");
       context.globalCompositeOperation = "source-in";
       context.fillStyle = `rgb(${color[0]} ${color[1]} ${color[2]} / .5)`;
       context.fillRect(0, 0, width, height);
@@ -314,6 +318,23 @@ class Stage {
     this.unlisten?.();
     this.channel?.leave();
   }
+}
+
+// A mask is chosen by its picture or its label, and is on the canvas before the page knows.
+if (!window.samkitChoosing) {
+  window.samkitChoosing = true;
+  document.addEventListener("click", event => {
+    const picture = event.target.closest?.("[data-mask-button]");
+    const key = picture?.dataset.maskButton;
+    const button = key
+      ? document.querySelector(`.st-key-mask_button_${CSS.escape(key)} button`)
+      : event.target.closest?.('[class*="st-key-mask_button_"] button');
+    if (!button) return;
+    if (picture) return button.click();
+    const strip = button.closest('[class*="st-key-mask_button_"]').parentElement.querySelector("img[data-mask]");
+    const stage = [...stages.values()].find(each => each.data?.strip === strip?.dataset.maskOf);
+    stage?.choose(Number(strip.dataset.mask));
+  }, true);
 }
 
 function alphaOf(image) {

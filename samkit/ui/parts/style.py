@@ -21,7 +21,7 @@ def part(name: str) -> str:
 
 
 style_sheet = part
-_CSS = part("style.css")
+_CSS = part("style.css") + part("home.css")
 
 
 def apply_style() -> None:

@@ -12,11 +12,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from samkit.media.given_masks import MaskHint
 from samkit.media.pictures import Picture
 from samkit.ui.state.labs import encoding_memory, part_memory
 
@@ -37,7 +37,7 @@ class LiveWork:
     """What a canvas shows, as its page encodes it.
 
     side, fit, window_sizes: as in `SamModel.encode_image`
-    mask_hint: float [h, w] logits that the page predicts with beside the prompts, or None
+    mask_hint: what the page predicts with beside the prompts, or None
     """
 
     model: "SamModel"
@@ -45,7 +45,7 @@ class LiveWork:
     side: int | None = None
     fit: str = "native"
     window_sizes: tuple[int, ...] | None = None
-    mask_hint: np.ndarray | None = None
+    mask_hint: MaskHint | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Standing:
     model_ref: "weakref.ref[SamModel]"
     encoding_key: str
     lab: "Lab"
-    mask_hint: np.ndarray | None
+    mask_hint: MaskHint | None
     timed_as: tuple[Any, ...]
 
     def encoding(self) -> "ImageEncoding | None":

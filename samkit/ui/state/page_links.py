@@ -25,9 +25,9 @@ def page_icon(entry: Entry) -> str:
     return f":material/{entry.icon}:"
 
 
-def page_card(entry: Entry) -> Path:
-    """The picture of an experiment on Home."""
-    return CARDS / f"{entry.name}.jpg"
+def page_card(name: str) -> Path:
+    """The picture on Home of an experiment, or of the runs."""
+    return CARDS / f"{name}.jpg"
 
 
 def experiment_title(name: str) -> str:

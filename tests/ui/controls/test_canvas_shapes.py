@@ -1,6 +1,5 @@
 """Prompts to canvas shapes and back."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
-from samkit.ui.controls.canvas_shapes import background_jpeg, canvas_size, read_report, read_shape, to_drawing
+from samkit.ui.controls.canvas_shapes import canvas_size, read_report, read_shape, to_drawing
 from samkit.ui.state.sheets import Sheet
 
 SIZE = (620, 413)
@@ -87,6 +86,3 @@ def test_another_kind_of_shape_is_no_prompt():
 def test_the_canvas_keeps_the_pictures_proportions(shape, size):
     picture = Picture(np.zeros((*shape, 3), np.uint8), "made up")
     assert canvas_size(picture, 620, 460) == size
-    assert (
-        cv2.imdecode(np.frombuffer(background_jpeg(picture, *size), np.uint8), cv2.IMREAD_COLOR).shape[:2] == size[::-1]
-    )

@@ -79,12 +79,12 @@ def test_what_a_click_asked_is_found_by_the_page(model):
     encoding = lab.encoding(model, picture, side=SIDE)
     prompts = samkit.Prompts(QUESTION["points"], QUESTION["boxes"])
     assert encoding.value is standing.encoding()
-    assert not lab.knows(predict, model, encoding, prompts)
+    assert not lab.knows(predict, model, encoding, prompts, None)
     _ask(standing, "one")
-    assert not lab.knows(predict, model, encoding, prompts)
+    assert not lab.knows(predict, model, encoding, prompts, None)
     _, logits = read_answer(_ask(standing, "all"))
-    assert lab.knows(predict, model, lab.encoding(model, picture, side=SIDE), prompts)
-    known = lab.recall(predict, model, encoding, prompts).logits.numpy()
+    assert lab.knows(predict, model, lab.encoding(model, picture, side=SIDE), prompts, None)
+    known = lab.recall(predict, model, encoding, prompts, None).logits.numpy()
     np.testing.assert_allclose(logits / 256, known.clip(-128, 128), atol=2e-3)
 
 

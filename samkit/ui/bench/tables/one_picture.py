@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
-from samkit.ui.bench.live_masks import live_link
+from samkit.ui.bench.live_masks import follow_knobs, live_link
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
 from samkit.ui.controls.canvas import lay_masks
@@ -68,7 +68,15 @@ class OnePicture(Table):
                 refined=result.params.refine_edges,
                 strip=scene.page.name,
             )
-            lay_masks(canvas_frame(), scene.inputs.picture, scene.inputs.prompts, pixels, result.index())
+            lay_masks(
+                canvas_frame(),
+                scene.inputs.picture,
+                scene.inputs.prompts,
+                pixels,
+                result.index(),
+                own=scene.knobs.get("mask_index") is not None,
+            )
+        follow_knobs(scene)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         work.show_picture(inputs.picture, inputs.prompts)

@@ -67,7 +67,9 @@ class Pair(Table):
                 strip = scene.page.name if letter == "A" else f"{scene.page.name}-b"
                 masks_panel(picture, masks, rows, chosen, scene.knobs, refined=refined, name=knob, strip=strip)
                 prompts = scene.inputs.prompts if name == "prompted" else Prompts()
-                lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen)
+                threshold = scene.result.params.threshold
+                own = scene.knobs.get(knob) is not None
+                lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen, threshold, own)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None

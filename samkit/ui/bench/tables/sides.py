@@ -9,12 +9,11 @@ from samkit.experiments.inputs import Inputs
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
 from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, result_places
-from samkit.ui.controls.canvas import view_name
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image
-from samkit.ui.parts.picture_view import picture_view
+from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 

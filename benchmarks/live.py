@@ -12,15 +12,17 @@ upper threshold until the main picture has changed. Needs Debian's chromium; the
 """
 
 import argparse
+import os
 import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tools.running_app import chromium, running_app
 
+DEFAULT_MODEL = "nano-sam2"
 PAGE = "mask_stability"
 NUMBERS = ".st-key-masks_grid button p"
 MAIN = ".st-key-main_view"
@@ -175,10 +177,19 @@ def random_tiny(folder: Path) -> Path:
     return save_random_model(folder / "random_tiny.safetensors", config)
 
 
-def choose_model(page, path: Path) -> None:
-    """By its path, in the model's dialog."""
+def use_file(browser, url: str, path: Path):
+    """A visitor's page with the model of that file."""
+    page = open_page(browser, url)
     page.locator(".st-key-change_model button").first.click()
-    raise NotImplementedError(path)
+    row = page.get_by_role("dialog").locator('[data-testid="stHorizontalBlock"]', has_text=path.name).first
+    row.get_by_role("button", name="Use", exact=True).click()
+    page.locator('[data-testid="stSidebar"]').get_by_text(path.stem).first.wait_for()
+    rest(page)
+    return page
+
+
+def visit(browser, url: str, model: Path | None):
+    return open_page(browser, url) if model is None else use_file(browser, url, model)
 
 
 def machine() -> str:
@@ -189,8 +200,8 @@ def machine() -> str:
 
 
 @contextmanager
-def other_visitor(browser, url: str) -> Iterator[None]:
-    page = open_page(browser, url)
+def other_visitor(browser, url: str, model: Path | None) -> Iterator[None]:
+    page = visit(browser, url, model)
     page.evaluate(OTHER_VISITOR)
     yield
     page.context.close()
@@ -198,15 +209,23 @@ def other_visitor(browser, url: str) -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="nano-sam2", help="a name, a file, or tiny: random weights of that size")
-    parser.add_argument("--rounds", type=int, default=12, help="clicks and turns of the knob; moves are twelve times as many")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a file, or tiny: random weights of that size")
+    parser.add_argument("--rounds", type=int, default=12, help="clicks and turns; moves are 12 times as many")
     arguments = parser.parse_args()
     print(machine())
-    with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url, chromium() as browser:
-        page = open_page(browser, url)
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        model = None
+        if arguments.model == "tiny":
+            model = random_tiny(Path(folder))
+        elif arguments.model != DEFAULT_MODEL:
+            model = Path(arguments.model).resolve()
+        if model is not None:
+            os.environ["SAMKIT_EXTRA_MODELS"] = str(model.parent)
+        url, browser = stack.enter_context(running_app(Path(home))), stack.enter_context(chromium())
+        page = visit(browser, url, model)
         print(f"{arguments.model}, one visitor")
         measure(page, arguments.rounds)
-        with other_visitor(browser, url):
+        with other_visitor(browser, url, model):
             print(f"{arguments.model}, while a second visitor hovers")
             measure(page, arguments.rounds)
 

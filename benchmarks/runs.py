@@ -22,7 +22,7 @@ from samkit.experiments.result import Mask, Result, higher, neutral
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
-from samkit.tracking.store.search import Query, search_runs
+from samkit.tracking.store.search import Order, Query, search_runs
 from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import WORDS, tags_of, words_of
 
@@ -154,6 +154,12 @@ def measure(store: RunStore, count: int) -> None:
         "a tag": Query(tag="keeper"),
     }.items():
         timed(what, lambda query=query: search_runs(store, query))
+    for what, order in {
+        "sorted by a metric": Order("metric", "predicted_iou"),
+        "sorted by a parameter": Order("param", "upper_threshold"),
+    }.items():
+        first = timed(f"{what}, first page", lambda order=order: search_runs(store, order=order))
+        timed(f"{what}, second page", lambda order=order, first=first: search_runs(store, page=first.next, order=order))
     run_id = newest.runs[0].run_id
     timed("one run with its note and tags", lambda: store.find_run(run_id))
 

@@ -1,6 +1,7 @@
 """Small words for people: sizes, lists, near names."""
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 
 
@@ -16,6 +17,16 @@ def format_bytes(count: int) -> str:
         if size < 999.5 or unit == "TB":
             break
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def share_text(share: float) -> str:
+    """A share 0..1 in per cent with enough digits to be told from none: "5.1 %", "0.24 %", "0.015 %"."""
+    percent = 100 * share
+    if percent == 0:
+        return "0 %"
+    if percent < 0.001:
+        return "under 0.001 %"
+    return f"{percent:.1f} %" if percent >= 1 else f"{percent:.{1 - math.floor(math.log10(percent))}f} %"
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:

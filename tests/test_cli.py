@@ -428,7 +428,9 @@ def test_runs_are_compared(small_model, picture, tmp_path):
     assert printed["differ"] == {"side": [64, 96]} and printed["mask"] == "mask_chosen"
     first, second = (read_bundle(tmp_path / f"side{side}").mask("mask_chosen") for side in (64, 96))
     iou = pytest.approx((first & second).sum() / (first | second).sum())
-    assert printed["overlaps"] == [{"runs": [0, 1], "iou": [[1.0, iou], [iou, 1.0]]}]
+    assert printed["overlaps"] == [
+        {"runs": [0, 1], "masks": ["mask_chosen", "mask_chosen"], "iou": [[1.0, iou], [iou, 1.0]]}
+    ]
     assert "IoU of mask_chosen, runs 1, 2" in samkit("runs", "compare", *ids, **home).stdout
     assert "2 to 12 runs can be compared, not 1" in samkit("runs", "compare", ids[0], expect=2, **home).stderr
 

@@ -82,7 +82,11 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
         comparison = Comparison([store.load(run_id, Path(folder, run_id)) for run_id in unique])
         name = comparison.mask_names[0] if comparison.mask_names else ""
         overlaps = [
-            {"runs": group, "iou": iou_matrix(comparison.masks_of(group, name)).tolist()}
+            {
+                "runs": [shown.run for shown in group],
+                "masks": [shown.mask for shown in group],
+                "iou": iou_matrix(comparison.masks_of(group)).tolist(),
+            }
             for group in comparison.grounds(name)
         ]
     rows = {

@@ -17,6 +17,7 @@ from samkit.errors import BadInput, PromptError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.bank_file import bank_bytes
+from samkit.experiments.measures.jitter import jitter_spread_px
 from samkit.experiments.measures.pair_jitter import follow_moved
 from samkit.experiments.measures.pair_track import PairTrack, Pass, follow, object_score
 from samkit.experiments.measures.predicted_masks import (
@@ -27,8 +28,9 @@ from samkit.experiments.measures.predicted_masks import (
     named_masks,
     stability_scores,
 )
+from samkit.experiments.measures.stability import is_official, stability_name
 from samkit.experiments.measures.truth import add_true_ious, truth_metrics
-from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.params import MaskParams, jitter_percent_field, jitter_px_field, knob
 from samkit.experiments.result import Fact, Ground, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.drawing import cut_out
@@ -93,7 +95,8 @@ class Params(MaskParams):
         gt=0,
         le=20,
         allow_inf_nan=False,
-        description="The stability scores compare cuts this far above and below the threshold.",
+        description="How far above and below the threshold the cuts of a second stability are; the official stability "
+        "score, 1 about 0, is always measured.",
         json_schema_extra=knob(step=0.1, usual=(0.1, 20.0), unit="logits", label="Stability offset"),
     )
     point_and_box: bool = Field(
@@ -108,14 +111,8 @@ class Params(MaskParams):
         description="How many moved copies of the prompt are followed, one pass each, which takes longer; 0: none.",
         json_schema_extra=knob(step=4, usual=(4, 64), label="Copies", start=16),
     )
-    jitter_px: float = Field(
-        default=4.0,
-        ge=0,
-        le=1000,
-        allow_inf_nan=False,
-        description="How far the copies are moved: standard deviation in pixels of the original picture.",
-        json_schema_extra=knob(step=0.5, usual=(0.5, 50.0), unit="px", label="Moved by"),
-    )
+    jitter_percent: float = jitter_percent_field()
+    jitter_px: float | None = jitter_px_field()
     seed: int = Field(
         default=0,
         ge=0,
@@ -179,8 +176,9 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
              are prompted lie on the prompted picture, those that are tracked on the other.
     arrays:  logits_prompted and logits_tracked, float32 [4, h, w] as the decoder gave them (-1024 all over where the
              object is judged absent); jitter_map_prompted, jitter_map_tracked, float16 [H, W].
-    metrics: predicted_iou, stability_score, area_px, area_share, object_score of the found mask, and prompted_... of
-             the remembered one; repeat_iou (of the last pass's mask with the first's); refine_iou (with the model's own
+    metrics: predicted_iou, stability_score (the official one), the stability at another offset and threshold, as
+             `stability_name` says, area_px, area_share, object_score of the found mask, and prompted_... of the
+             remembered one; repeat_iou (of the last pass's mask with the first's); refine_iou (with the model's own
              mask); point_box_iou and prompted_point_box_iou; jitter_iou and prompted_jitter_iou (mean, with the unmoved
              prompt's masks), jitter_found (share of copies that found it); with a truth of the other picture those of
              `truth_metrics`, with one of the prompted picture the same as prompted_...
@@ -254,14 +252,19 @@ def _add_masks(parts: _Parts, pair: _Pair, track: PairTrack, lab: LabLike) -> No
     for name, prediction, side, prompts, prefix in looked_at:
         index, picture = chosen[name], pair.pictures[side]
         masks = lab.recall(cut_masks, prediction, picture, prompts, params.refine_edges, params.threshold)
-        scores = lab.recall(stability_scores, prediction, params.threshold, params.stability_offset)
-        rows = mask_rows(prediction, masks, scores, index, in_pixels=True)
+        rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), index, in_pixels=True)
         parts.masks |= named_masks(f"mask_{name}", masks, pair.grounds[side])
         parts.masks[f"mask_{name}"] = Mask(masks[index], pair.grounds[side])
         parts.arrays[f"logits_{name}"] = prediction.logits.cpu().numpy()
         parts.tables[f"{name}_masks"] = rows
         add_true_ious(rows, masks, pair.truths[side])
         parts.metrics |= _mask_metrics(prefix, rows[index], prediction)
+        cuts = params.stability_offset, params.threshold
+        if not is_official(*cuts):
+            wide = stability_name(*cuts)
+            for row, score in zip(rows, lab.recall(stability_scores, prediction, cuts[1], cuts[0]), strict=True):
+                row[wide] = score
+            parts.metrics[f"{prefix}{wide}"] = higher(rows[index][wide])
         parts.metrics |= truth_metrics(masks, index, pair.truths[side], key=not prefix, prefix=prefix)
         parts.images[name] = view_outlined(picture.rgb, masks[index])
     mask = parts.masks["mask_tracked"].pixels
@@ -388,7 +391,7 @@ def _add_jitter(parts: _Parts, pair: _Pair, track: PairTrack, lab: LabLike) -> N
         params.tracked_index,
         params.threshold,
         params.jitter_copies,
-        params.jitter_px,
+        jitter_spread_px(params.jitter_percent, params.jitter_px, pair.pictures[0].size),
         params.seed,
         lab,
     )

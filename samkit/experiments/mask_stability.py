@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, LazyEncoding
-from samkit.experiments.measures.jitter import jittered_masks
+from samkit.experiments.measures.jitter import jitter_spread_px, jittered_masks
 from samkit.experiments.measures.mask_curves import (
     AREA_THRESHOLDS,
     area_curve,
@@ -36,8 +36,9 @@ from samkit.experiments.measures.predicted_masks import (
     named_masks,
     predict,
 )
+from samkit.experiments.measures.stability import is_official, mask_stability_name, stability_name
 from samkit.experiments.measures.truth import add_true_ious, true_iou_curve, truth_metrics
-from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.params import MaskParams, jitter_percent_field, jitter_px_field, knob
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.given_masks import Truth
@@ -54,10 +55,10 @@ TAKES = ("image", "prompts", "mask_hint", "truth")
 
 
 class Params(MaskParams):
-    """Thresholds, delta and offset are in logits: 0 is the model's own cut, 8 is about 99.97 % sure."""
+    """Thresholds, delta and offset are in logits: 0 is the model's own cut, 2 is about 88 % sure, 8 about 99.97 %."""
 
     lower_threshold: float = Field(
-        default=0.0,
+        default=-2.0,
         ge=-20,
         le=20,
         allow_inf_nan=False,
@@ -65,7 +66,7 @@ class Params(MaskParams):
         json_schema_extra=knob(step=0.5, unit="logits", label="Lower threshold"),
     )
     upper_threshold: float = Field(
-        default=8.0,
+        default=2.0,
         ge=-20,
         le=20,
         allow_inf_nan=False,
@@ -93,7 +94,8 @@ class Params(MaskParams):
         gt=0,
         le=20,
         allow_inf_nan=False,
-        description="The stability score compares cuts this far above and below 0.",
+        description="How far above and below 0 the cuts of a second stability are; at 1 it is the official stability "
+        "score, which is always measured.",
         json_schema_extra=knob(step=0.1, usual=(0.1, 20.0), unit="logits", label="Stability offset"),
     )
     max_delta: float = Field(
@@ -111,14 +113,8 @@ class Params(MaskParams):
         description="How many moved copies of the prompt are predicted, which takes longer; 0: none.",
         json_schema_extra=knob(step=4, usual=(4, 64), label="Copies", start=16),
     )
-    jitter_px: float = Field(
-        default=4.0,
-        ge=0,
-        le=1000,
-        allow_inf_nan=False,
-        description="How far the copies are moved: standard deviation in pixels of the original picture.",
-        json_schema_extra=knob(step=0.5, usual=(0.5, 50.0), unit="px", label="Moved by"),
-    )
+    jitter_percent: float = jitter_percent_field()
+    jitter_px: float | None = jitter_px_field()
     seed: int = Field(
         default=0,
         ge=0,
@@ -186,13 +182,15 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
              the part of the chosen one's logits above the upper threshold.
     arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture
              alone, within `MAP_SIDE_PX`; jitter_map, float16 [H, W].
-    metrics: predicted_iou, stability_score, area_px, area_share, threshold_iou (of cuts at the two thresholds) of the
-             chosen mask; object_score; predicted_iou_0 .. 3, stability_score_0 .. 3; refine_iou (of the chosen mask
+    metrics: predicted_iou, stability_score (the official one), area_px, area_share, threshold_iou (of cuts at the two
+             thresholds) of the chosen mask; object_score; predicted_iou_0 .. 3, stability_score_0 .. 3; the same with
+             another offset, as `stability_name` says; refine_iou (of the chosen mask
              refined and as the model gave it); iou_unscaled; jitter_iou (mean, with the unmoved prompt's mask),
              jitter_pairwise_iou. Logits, curves and jitter are always the model's own. With a truth those of
              `truth_metrics`.
     facts:   mask_index.
-    tables:  masks, stability_curve, area_curve, jitter; with a truth true_iou_curve, over the threshold.
+    tables:  masks, cuts (at the thresholds and at 0: area, as a share of the picture and of the mask), stability_curve,
+             area_curve, jitter; with a truth true_iou_curve, over the threshold.
     """
     lab.report(0.0, "Encoding the picture")
     scaled = rescaled(inputs.picture, params.input_scale)
@@ -264,7 +262,7 @@ def _add_measures(
 ) -> None:
     """Metrics, and tables of masks and curves. logits: float32 [4, h, w] at `view_size`."""
     chosen = int(parts.facts["mask_index"])
-    scores = [stability_score(mask_logits, offset=params.stability_offset) for mask_logits in logits]
+    scores = [stability_score(mask_logits) for mask_logits in logits]
     rows = mask_rows(prediction, masks, scores, chosen, in_pixels=True)
     above_upper = int(np.count_nonzero(logits[chosen] > params.upper_threshold))
     above_lower = int(np.count_nonzero(logits[chosen] > params.lower_threshold))
@@ -273,19 +271,42 @@ def _add_measures(
         "stability_score": higher(rows[chosen]["stability_score"], key=True),
         "area_px": neutral(rows[chosen]["area_px"]),
         "area_share": neutral(rows[chosen]["area_share"], key=True),
-        "threshold_iou": higher(above_upper / max(above_lower, 1), key=True),
+        "threshold_iou": neutral(above_upper / max(above_lower, 1), key=True),
     }
     if prediction.object_score is not None:
         parts.metrics["object_score"] = higher(prediction.object_score)
     for i, row in enumerate(rows):
         parts.metrics[f"predicted_iou_{i}"] = higher(row["predicted_iou"])
         parts.metrics[f"stability_score_{i}"] = higher(row["stability_score"])
+    offset = params.stability_offset
+    if not is_official(offset):
+        for i, mask_logits in enumerate(logits):
+            rows[i][stability_name(offset)] = stability_score(mask_logits, offset=offset)
+            parts.metrics[mask_stability_name(offset, i)] = higher(rows[i][stability_name(offset)])
+        parts.metrics[stability_name(offset)] = higher(rows[chosen][stability_name(offset)])
     ordered, deltas = lab.recall(sort_logits, logits), curve_deltas(params.max_delta)
     parts.tables |= {
         "masks": rows,
+        "cuts": cut_rows(logits[chosen], params.lower_threshold, params.upper_threshold),
         "stability_curve": curve_rows("delta", deltas, stability_curve(ordered, deltas)),
         "area_curve": curve_rows("threshold", AREA_THRESHOLDS, area_curve(ordered)),
     }
+
+
+def cut_rows(logits: np.ndarray, lower: float, upper: float) -> list[dict[str, Any]]:
+    """One row for each of the cuts at `lower`, 0 and `upper` of float [h, w], all in logits, in rising order.
+
+    area_share: of the picture; of_mask: of the cut at 0, None where that is empty
+    """
+    areas = {cut: int(np.count_nonzero(logits > cut)) for cut in sorted({lower, 0.0, upper})}
+    return [
+        {
+            "threshold": cut,
+            "area_share": area / logits.size,
+            "of_mask": area / areas[0.0] if areas[0.0] else None,
+        }
+        for cut, area in areas.items()
+    ]
 
 
 def _add_truth(parts: _Parts, logits: np.ndarray, masks: tuple[np.ndarray, ...], truth: Truth, lab: LabLike) -> None:
@@ -343,7 +364,8 @@ def _add_jitter(
 ) -> None:
     """What the moved copies of the prompt gave."""
     chosen, start = int(parts.facts["mask_index"]), time.perf_counter()
-    moves = params.jitter_copies, params.jitter_px, params.seed
+    spread_px = jitter_spread_px(params.jitter_percent, params.jitter_px, inputs.picture.size)
+    moves = params.jitter_copies, spread_px, params.seed
     jitter = lab.recall(jittered_masks, model, encoding, inputs.prompts, chosen, *moves, inputs.mask_hint, lab)
     parts.timings["jitter_ms"] = 1000 * (time.perf_counter() - start)
     parts.arrays["jitter_map"] = jitter.frequency

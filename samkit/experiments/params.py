@@ -67,6 +67,31 @@ class MaskParams(ExperimentParams):
     )
 
 
+def jitter_percent_field() -> Any:
+    """The parameter `jitter_percent` of experiments that move the prompt."""
+    return Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        allow_inf_nan=False,
+        description="How far the copies are moved in each direction: standard deviation in per cent of the picture's "
+        "longer side.",
+        json_schema_extra=knob(step=0.1, usual=(0.1, 10.0), unit="% of the longer side", label="Moved by"),
+    )
+
+
+def jitter_px_field() -> Any:
+    """The parameter `jitter_px` of experiments that move the prompt."""
+    return Field(
+        default=None,
+        ge=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="The same in pixels of the original picture, in place of the per cent; empty: the per cent count.",
+        json_schema_extra=knob(step=0.5, unit="px", label="Moved by"),
+    )
+
+
 AnyParams = TypeVar("AnyParams", bound=PlainParams)
 
 

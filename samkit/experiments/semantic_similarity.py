@@ -26,7 +26,7 @@ from samkit.experiments.measures.predicted_masks import (
     predict,
     stability_scores,
 )
-from samkit.experiments.measures.region_objects import find_objects
+from samkit.experiments.measures.region_objects import ObjectPrompts, count_hits, count_peaked, find_objects
 from samkit.experiments.measures.token_similarity import (
     ReferenceTokens,
     Region,
@@ -42,7 +42,7 @@ from samkit.experiments.result import Fact, Ground, Mask, Metric, Result, higher
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.object_views import coco_json, objects_image, regions_image
 from samkit.media.pictures import Picture
-from samkit.media.samples import known_count, mirrored
+from samkit.media.samples import KnownObjects, known_objects, mirrored
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding, MaskPrediction
@@ -128,8 +128,15 @@ class Params(MaskParams):
     )
     find_objects: bool = Field(
         default=False,
-        description="Gives each region's peak to the model as a point, to get a mask for the region.",
+        description="Gives each region back to the model as a prompt, to get a mask for it.",
         json_schema_extra=knob(label="A mask for each region"),
+    )
+    object_prompts: ObjectPrompts = Field(
+        default="boxes",
+        description="What the model is given for a region: its box, a little larger, where masks of one object are "
+        "merged and masks of the ground dropped; or a point on its peak, where all masks stay that are not nearly the "
+        "same.",
+        json_schema_extra=knob(label="Regions as"),
     )
     mask_index: int | None = Field(
         default=None,
@@ -258,7 +265,9 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     arrays:  similarity, float32 [h, w] token by token; picture_similarity, float32 over the compared picture;
              prototypes, float32 [K, C]
     metrics: regions; largest_similarity and mean_similarity; similar_share of the picture; predicted_iou of the mask
-             that is averaged, with a truth those of `truth_metrics` for it; objects
+             that is averaged, with a truth those of `truth_metrics`; objects, objects_merged and objects_dropped;
+             where a sample's true objects are known, true_with_region (how many have a region's peak on them) and
+             true_with_mask (how many have their own mask)
     facts:   mask_index; tokens (how many the mask touches); known_count, where a sample's true number is known
     tables:  masks, regions, objects
     files:   objects.coco.json, all objects' masks as COCO annotations
@@ -284,10 +293,12 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     ground: Ground = "image" if inputs.image_b is None else "image_b"
     _add_regions(parts, similarity, labels, regions, other, ground, params)
     parts.facts["tokens"] = len(reference.tokens)
-    if (count := known_count(other)) is not None:
-        parts.facts["known_count"] = count
+    if (known := known_objects(other)) is not None:
+        parts.facts["known_count"] = len(known.boxes)
+        parts.metrics["true_with_region"] = higher(count_peaked(regions, known.boxes))
     if params.find_objects:
-        _add_objects(parts, model, compared, regions, other, ground, lab.span(0.7, 1.0))
+        by, rest = params.object_prompts, lab.span(0.7, 1.0)
+        _add_objects(parts, model, compared, regions, other, ground, by, known, rest)
     lab.report(1.0, "Done")
     return Result(NAME, params, **vars(parts))
 
@@ -358,16 +369,25 @@ def _add_objects(
     regions: list[Region],
     other: Picture,
     ground: Ground,
+    by: ObjectPrompts,
+    known: KnownObjects | None,
     lab: LabLike,
 ) -> None:
     """A mask for each region."""
     start = time.perf_counter()
-    objects, rows = find_objects(model, compared, regions, lab)
+    found = find_objects(model, compared, regions, by, lab)
+    objects, rows = found.masks, found.rows
     parts.timings["objects_ms"] = 1000 * (time.perf_counter() - start)
     together = np.logical_or.reduce(list(objects.values())) if objects else np.zeros(other.size, bool)
     parts.masks["mask_objects"] = Mask(together, ground)
     parts.images["objects"] = objects_image(other, objects)
-    parts.metrics["objects"] = neutral(len(objects), key=True)
+    parts.metrics |= {
+        "objects": neutral(len(objects), key=True),
+        "objects_merged": neutral(found.merged),
+        "objects_dropped": neutral(found.dropped),
+    }
+    if known is not None:
+        parts.metrics["true_with_mask"] = higher(count_hits(list(objects.values()), known.boxes), key=True)
     parts.tables["objects"] = rows
     parts.files[COCO_FILE] = coco_json(other, objects, rows)
 

@@ -2,11 +2,13 @@
 or downloaded.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import cv2
 import numpy as np
@@ -53,8 +55,37 @@ _TABLE = (
 
 SAMPLES: dict[str, Sample] = {sample.name: sample for sample in _TABLE}
 
-SAMPLE_COUNTS = {"coins": 24}
-"""Where a sample shows many of a kind: how many, counted by hand."""
+COINS_PX = (
+    (22, 35, 67, 74), (81, 39, 120, 74), (132, 28, 179, 74), (192, 30, 240, 73), (255, 34, 297, 72), (305, 16, 365, 72),
+    (25, 104, 67, 145), (84, 108, 122, 145), (134, 110, 173, 145), (186, 105, 226, 144), (245, 95, 296, 144),
+    (317, 106, 356, 145), (26, 179, 63, 217), (80, 175, 124, 217), (135, 179, 174, 217), (189, 170, 237, 217),
+    (251, 172, 297, 217), (315, 156, 380, 218), (18, 233, 75, 288), (93, 245, 136, 287), (144, 236, 201, 288),
+    (220, 240, 269, 288), (276, 239, 326, 289), (336, 248, 382, 289),
+)  # fmt: skip
+"""The sample's coins, row by row: x1, y1, x2, y2 in pixels, looked over by hand."""
+
+
+@dataclass(frozen=True)
+class KnownObjects:
+    """Many of a kind in a sample picture. kind: the word for them; boxes: around each, as shares of the picture; each
+    thing fills its box as an ellipse does.
+    """
+
+    kind: str
+    boxes: tuple[Box, ...]
+
+
+_COINS_SIZE = (384, 303)
+SAMPLE_OBJECTS = {
+    "coins": KnownObjects(
+        "coins",
+        tuple(
+            (x1 / _COINS_SIZE[0], y1 / _COINS_SIZE[1], x2 / _COINS_SIZE[0], y2 / _COINS_SIZE[1])
+            for x1, y1, x2, y2 in COINS_PX
+        ),
+    )
+}
+"""Where a sample shows many of a kind: all of them."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +130,23 @@ def sample_names() -> tuple[str, ...]:
     return tuple(name for name, sample in SAMPLES.items() if _path(sample).is_file())
 
 
-@cache
+_KEPT = 3
+"""Samples that stay when nobody uses them: all of them together are 20 MB."""
+_used: "WeakValueDictionary[str, Picture]" = WeakValueDictionary()
+_latest: deque[Picture] = deque(maxlen=_KEPT)
+
+
 def load_sample(name: str) -> Picture:
-    """The sample picture or variant `name`, kept once it was asked for: all of them together are 20 MB."""
+    """The sample picture or variant `name`: the same one for all, as long as somebody uses it."""
+    picture = _used.get(name)
+    if picture is None:
+        picture = _used[name] = _read_sample(name)
+    if not any(each is picture for each in tuple(_latest)):
+        _latest.append(picture)
+    return picture
+
+
+def _read_sample(name: str) -> Picture:
     if name in VARIANTS:
         return _vary(load_sample(VARIANTS[name].sample), VARIANTS[name], name)
     if name not in SAMPLES:
@@ -115,10 +160,10 @@ def load_sample(name: str) -> Picture:
     return read_picture(path, name)
 
 
-def known_count(picture: Picture) -> int | None:
-    """How many things of a kind the sample picture shows; None for any other picture."""
+def known_objects(picture: Picture) -> KnownObjects | None:
+    """The things of a kind that the sample picture shows; None for any other picture."""
     return next(
-        (count for name, count in SAMPLE_COUNTS.items() if name == picture.name and load_sample(name) == picture), None
+        (known for name, known in SAMPLE_OBJECTS.items() if name == picture.name and load_sample(name) == picture), None
     )
 
 

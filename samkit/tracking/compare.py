@@ -3,18 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from samkit.errors import BadInput
 from samkit.experiments.result import Metric, lower
+from samkit.media.pictures import read_picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.frame_masks import (
+    frame_mask,
+    frame_of,
+    frame_picture,
+    frame_sha256,
+    frame_size,
+    frames_with_masks,
+    masks_of_frame,
+)
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
 from samkit.tracking.bundle.record import RunRecord
-from samkit.tracking.store.tags import shown_mask
+from samkit.tracking.store.tags import own_masks, shown_mask
 
 AS_COMPUTED = ", as computed"
 MIN_COMPARED, MAX_COMPARED = 2, 12
@@ -23,8 +33,10 @@ COLORS = (
     (23, 190, 207), (140, 86, 75), (255, 187, 20), (99, 121, 57), (200, 30, 30), (90, 90, 220),
 )  # fmt: skip
 """RGB of the outlines, one for each run in their order."""
-FIRST, SECOND, BOTH = (230, 85, 13), (31, 119, 180), (235, 235, 235)
-"""RGB in a difference map: only the first run's, only the second's, and both."""
+BOTH = (235, 235, 235)
+"""RGB in a difference map of what both masks have."""
+STRIPE_SHADE = 0.6
+"""How much of a run's colour is left in the dark stripes of a difference map."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,20 @@ class Row:
     @property
     def differs(self) -> bool:
         return any(value != self.values[0] for value in self.values)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run says anything."""
+        return all(value is None or value == "" or value == () for value in self.values)
+
+
+class Shown(NamedTuple):
+    """One mask of one run. run: its index; mask: its name in the run's record, or of a film's frame; "" for a run
+    without a mask
+    """
+
+    run: int
+    mask: str
 
 
 @dataclass(frozen=True)
@@ -72,13 +98,27 @@ class Comparison:
         return _rows([bundle.params for bundle in self.bundles])
 
     @cached_property
+    def peers(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of two or more runs of one experiment on the same pictures or film, by index: only among those can one
+        be better than another.
+        """
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index, bundle in enumerate(self.bundles):
+            record = bundle.record
+            entries = (record.picture, record.picture_b, record.video)
+            key = (record.experiment, *(entry.sha256 if entry else "" for entry in entries))
+            groups.setdefault(key, []).append(index)
+        return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+    @cached_property
     def metrics(self) -> tuple[Row, ...]:
-        """All metrics and timings, the best runs of each marked where more or less of it is better."""
+        """All metrics and timings, the best runs of each group of peers marked where more or less of it is better."""
         measured = [
             bundle.record.metrics | {name: lower(value) for name, value in bundle.record.timings.items()}
             for bundle in self.bundles
         ]
-        return tuple(_metric_row(name, measured) for name in dict.fromkeys(name for each in measured for name in each))
+        names = dict.fromkeys(name for each in measured for name in each)
+        return tuple(_metric_row(name, measured, self.peers) for name in names)
 
     @cached_property
     def facts(self) -> tuple[Row, ...]:
@@ -101,8 +141,8 @@ class Comparison:
 
     @cached_property
     def mask_names(self) -> tuple[str, ...]:
-        """The masks that at least two runs have, the one that stands for a run first; where no name is shared, "" for
-        each run's own.
+        """What can be chosen to be shown: "" for each run's own, which is left out where all runs share their own; then
+        the masks that at least two runs have.
         """
         counts: dict[str, int] = {}
         for bundle in self.bundles:
@@ -110,47 +150,78 @@ class Comparison:
                 counts[name] = counts.get(name, 0) + 1
         shared = [name for name, count in counts.items() if count > 1]
         first = shown_mask(shared)
-        if first is None:
-            return ("",) if sum(bool(bundle.record.masks) for bundle in self.bundles) > 1 else ()
-        return (first, *sorted(name for name in shared if name != first))
+        alike = all(own_masks(bundle.record.masks) == (first,) for bundle in self.bundles)
+        names = [] if first is None else [first, *sorted(name for name in shared if name != first)]
+        return tuple(names) if alike else ("", *names)
 
-    def mask_of(self, index: int, name: str) -> str | None:
-        """Which of that run's masks stands under a name of `mask_names`; None where it has none."""
-        masks = self.bundles[index].record.masks
-        mask_name = name or shown_mask(masks)
-        return mask_name if mask_name in masks else None
+    @cached_property
+    def frames(self) -> tuple[int, ...]:
+        """The frames of films for which a run has masks, in order; `frame_name` makes a name of one."""
+        return tuple(sorted({frame for bundle in self.bundles for frame in frames_with_masks(bundle)}))
 
-    def masks(self, name: str) -> tuple[np.ndarray | None, ...]:
-        """bool [H, W] for each run, None where it has no such mask. "": the mask that stands for the run."""
-        names = [self.mask_of(index, name) for index in range(len(self.bundles))]
-        return tuple(
-            bundle.mask(mask_name) if mask_name else None for bundle, mask_name in zip(self.bundles, names, strict=True)
-        )
-
-    def masks_of(self, indices: Sequence[int], name: str) -> list[np.ndarray]:
-        """bool [H, W] for each of those runs, which must have such a mask."""
-        masks = self.masks(name)
-        return [mask for index in indices if (mask := masks[index]) is not None]
-
-    def picture(self, index: int, name: str) -> np.ndarray | None:
-        """uint8 [H, W, 3]: what that run's mask of that name lies on, as large as the mask; the run's first picture
-        where it has no such mask. None where there is no picture.
+    def shown(self, name: str) -> tuple[Shown, ...]:
+        """What stands under a name of `mask_names` or `frame_name`: every mask of that name; for "" the masks that
+        stand for each run, or a run without a mask itself.
         """
-        bundle, mask_name = self.bundles[index], self.mask_of(index, name)
-        picture = ground(bundle, mask_name) if mask_name else bundle.picture("image")
+        if not name:
+            return tuple(
+                Shown(index, mask)
+                for index, bundle in enumerate(self.bundles)
+                for mask in own_masks(bundle.record.masks) or ("",)
+            )
+        frame = frame_of(name)
+        if frame is not None:
+            return tuple(
+                Shown(index, mask)
+                for index, bundle in enumerate(self.bundles)
+                for mask in masks_of_frame(bundle, frame)
+            )
+        return tuple(Shown(index, name) for index, bundle in enumerate(self.bundles) if name in bundle.record.masks)
+
+    def mask(self, shown: Shown) -> np.ndarray | None:
+        """bool [H, W]; None for a run without a mask."""
+        bundle = self.bundles[shown.run]
+        if not shown.mask:
+            return None
+        return bundle.mask(shown.mask) if shown.mask in bundle.record.masks else frame_mask(bundle, shown.mask)
+
+    def masks_of(self, group: Sequence[Shown]) -> list[np.ndarray]:
+        """bool [H, W] for each of those that are masks."""
+        return [mask for shown in group if (mask := self.mask(shown)) is not None]
+
+    def picture(self, shown: Shown) -> np.ndarray | None:
+        """uint8 [H, W, 3]: what the mask lies on, as large as the mask. Of a run without a mask its first picture, else
+        the first that it made. None where there is no picture.
+        """
+        bundle = self.bundles[shown.run]
+        if shown.mask in bundle.record.masks:
+            picture = ground(bundle, shown.mask)
+        elif shown.mask:
+            picture = frame_picture(bundle, shown.mask)
+        else:
+            made = bundle.images()
+            picture = bundle.picture("image") or (read_picture(made[0]) if made else None)
         return picture.rgb if picture else None
 
-    def grounds(self, name: str) -> tuple[tuple[int, ...], ...]:
-        """Groups of two or more runs, by index, the largest first, whose masks of that name lie on one picture: only
-        those can be laid over each other.
+    def grounds(self, name: str) -> tuple[tuple[Shown, ...], ...]:
+        """Groups of two or more masks that lie on one picture, the largest first: only those can be laid over each
+        other.
         """
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for index, bundle in enumerate(self.bundles):
-            mask_name = self.mask_of(index, name)
-            sha256 = ground_sha256(bundle, mask_name) if mask_name else ""
-            if mask_name and sha256:
-                groups.setdefault((sha256, mask_size(bundle, mask_name)), []).append(index)
+        groups: dict[tuple[Any, ...], list[Shown]] = {}
+        for shown in self.shown(name):
+            key = self._ground_key(shown)
+            if key is not None:
+                groups.setdefault(key, []).append(shown)
         return tuple(sorted((tuple(group) for group in groups.values() if len(group) > 1), key=len, reverse=True))
+
+    def _ground_key(self, shown: Shown) -> tuple[Any, ...] | None:
+        """Equal for masks of one size on one picture; None where nothing is known of it."""
+        bundle = self.bundles[shown.run]
+        if shown.mask in bundle.record.masks:
+            sha256, size = ground_sha256(bundle, shown.mask), mask_size(bundle, shown.mask)
+        else:
+            sha256, size = (frame_sha256(bundle, shown.mask) if shown.mask else ""), frame_size(bundle)
+        return (sha256, size) if sha256 else None
 
 
 def _circumstances(record: RunRecord) -> dict[str, Any]:
@@ -186,16 +257,26 @@ def iou_matrix(masks: Sequence[np.ndarray]) -> np.ndarray:
     return matrix
 
 
-def difference_map(rgb: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: the picture, dim and grey, with what only the first mask has, what only the second has and what
-    both have in three colours.
+def difference_map(
+    rgb: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    colors: tuple[tuple[int, int, int], tuple[int, int, int]],
+) -> np.ndarray:
+    """uint8 [H, W, 3]: the picture, dim and grey, with what only the first mask has in its colour, striped like /; what
+    only the second has in its colour, striped like \\; and what both have in a light grey.
 
-    rgb: uint8 [H, W, 3]; first, second: bool [H, W]
+    rgb: uint8 [H, W, 3]; first, second: bool [H, W]; colors: RGB of the two
     """
     drawn = _dim(rgb)
     drawn[first & second] = (drawn[first & second] * 0.35 + np.array(BOTH) * 0.65).astype(np.uint8)
-    drawn[first & ~second] = FIRST
-    drawn[second & ~first] = SECOND
+    rows, columns = np.ogrid[: first.shape[0], : first.shape[1]]
+    width = max(3, round(max(first.shape) / 160))
+    for only, color, slope in ((first & ~second, colors[0], 1), (second & ~first, colors[1], -1)):
+        dark = (columns + slope * rows) // width % 2 == 1
+        drawn[only] = color
+        drawn[only & dark] = tuple(round(STRIPE_SHADE * value) for value in color)
     return drawn
 
 
@@ -225,16 +306,22 @@ def _plain(value: Any) -> Any:
     return tuple(_plain(each) for each in value) if isinstance(value, list) else value
 
 
-def _metric_row(name: str, runs: Sequence[Mapping[str, Metric]]) -> Row:
+def _metric_row(name: str, runs: Sequence[Mapping[str, Metric]], peers: Sequence[Sequence[int]]) -> Row:
     metrics = [each.get(name) for each in runs]
     row = Row(name, tuple(metric.value if metric else None for metric in metrics))
-    ends = {metric.better for metric in metrics if metric}
+    best = [index for group in peers for index in _best({index: metrics[index] for index in group})]
+    return replace(row, best=tuple(sorted(best)))
+
+
+def _best(metrics: Mapping[int, Metric | None]) -> list[int]:
+    """Of one group; none where nothing tells which values are better, or all are the same."""
+    ends = {metric.better for metric in metrics.values() if metric}
+    values = {index: metric.value for index, metric in metrics.items() if metric and _is_finite(metric.value)}
     better = ends.pop() if len(ends) == 1 else None
-    values = {index: value for index, value in enumerate(row.values) if _is_finite(value)}
-    if better is None or not row.differs or len(values) < MIN_COMPARED:
-        return row
+    if better is None or len(values) < MIN_COMPARED or len(set(values.values())) == 1:
+        return []
     best = min(values.values()) if better == "lower" else max(values.values())
-    return replace(row, best=tuple(index for index, value in values.items() if value == best))
+    return [index for index, value in values.items() if value == best]
 
 
 def _is_finite(value: object) -> bool:

@@ -15,6 +15,7 @@ from samkit.experiments.lab import Progress
 from samkit.experiments.result import Metric
 from samkit.media.film import masks_from_json
 from samkit.tracking.bundle.bundle import UNREADABLE_ZIP, Bundle, environment, read_bundle, unzip_bundle
+from samkit.tracking.bundle.older import later_metrics
 from samkit.tracking.bundle.record import ModelEntry, RunRecord
 from samkit.tracking.store.store import RUN_ID, RunStore
 from samkit.work.execute import Computed, compute
@@ -130,10 +131,12 @@ def _outcome(bundle: Bundle, computed: Computed, tolerance: float) -> ReplayOutc
         masks |= _frame_masks(result.files[FRAME_MASKS])
         kept_masks |= _kept_frame_masks(bundle)
     kept_arrays = _kept_arrays(bundle)
+    later = later_metrics(record.experiment, record.metrics)
+    measured = {name: value for name, value in _values(result.metrics).items() if name not in later}
     return ReplayOutcome(
         mask_count=len(kept_masks.keys() | masks.keys()),
         mask_differences=compare_masks(kept_masks, masks),
-        metric_differences=compare_metrics(_values(record.metrics), _values(result.metrics)),
+        metric_differences=compare_metrics(_values(record.metrics), measured),
         fact_differences=compare_facts(record.facts, result.facts),
         surroundings=_surroundings(record, computed),
         array_count=len(kept_arrays.keys() | result.arrays.keys()),

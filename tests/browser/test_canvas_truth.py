@@ -209,8 +209,6 @@ def test_a_shape_that_is_no_prompt_vanishes(visitor, where):
     visitor.page.mouse.dblclick(*visitor._place(where, *E))
     visitor.rest()
     check(visitor, where, Prompts(points=[(*C, 0), (*B, 1), (*E, 1)], boxes=[A_BOX]))
-    visitor.page.mouse.click(*visitor._place(where, *F), button="right")
-    visitor.rest()
     visitor.page.keyboard.press("Escape")
     check(visitor, where, Prompts(points=[(*C, 0), (*B, 1), (*E, 1)], boxes=[A_BOX]))
 

@@ -92,7 +92,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path)
     slider.nth(1).focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
-    page.get_by_text("6.00").first.wait_for()
+    page.get_by_text("0.00").first.wait_for()
     settled(page)
 
     page.get_by_label("Name").fill("browser test")
@@ -111,7 +111,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path)
     client = MlflowClient(store)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED" and run.info.run_name == "browser test"
-    assert run.data.params["upper_threshold"] == "6.0" and run.data.params["lower_threshold"] == "0.0"
+    assert run.data.params["upper_threshold"] == "0.0" and run.data.params["lower_threshold"] == "-2.0"
     assert (
         run.data.tags["samkit.experiment"] == "mask-stability"
         and run.data.tags["samkit.picture_sha256"] == load_sample("coffee").sha256
@@ -125,7 +125,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path)
     page.reload()
     visitor.follow(PAGE, link)
     assert visitor.chips(PAGE) == drawn
-    page.get_by_text("6.00").first.wait_for()
+    page.get_by_text("0.00").first.wait_for()
 
     with running_mlflow("ui", ["--backend-store-uri", store], tmp_path) as mlflow_url:
         page.goto(f"{mlflow_url}/#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/outputs/mask_1.png")

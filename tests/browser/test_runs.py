@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.test_mask_stability import chips, open_page, settled
 from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
+PAGE = "mask-stability"
 OFFLINE = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
+SWIPED = "swipe => getComputedStyle(swipe).getPropertyValue('--at')"
 
 
 def still(page) -> None:
@@ -22,35 +23,27 @@ def still(page) -> None:
     page.wait_for_timeout(300)
 
 
-def keep(page, name: str) -> None:
-    page.get_by_label("Name").fill(name)
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text(re.compile(f"Last kept: .*{name}")).wait_for(timeout=KEEP_MS)
-    settled(page)
-
-
-def upper_threshold_down(page, steps: int) -> None:
-    page.locator(".st-key-knob_mask-stability_thresholds input[type=range]").nth(1).focus()
+def upper_threshold_down(visitor, steps: int) -> None:
+    visitor.page.locator(f".st-key-knob_{PAGE}_thresholds input[type=range]").nth(1).focus()
     for _ in range(steps):
-        page.keyboard.press("ArrowLeft")
-    settled(page)
+        visitor.page.keyboard.press("ArrowLeft")
+    visitor.rest()
 
 
-def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app_url, home, tmp_path):
-    open_page(page, app_url)
-    keep(page, "as it comes")
-    upper_threshold_down(page, 8)
-    page.get_by_text("4.00").first.wait_for()
-    keep(page, "a lower cut")
-    drawn = chips(page)
+def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, visitor, tmp_path):
+    visitor.open(PAGE)
+    visitor.keep(PAGE, "as it comes")
+    upper_threshold_down(visitor, 2)
+    page.get_by_text("1.00").first.wait_for()
+    visitor.keep(PAGE, "a lower cut")
+    drawn = visitor.chips(PAGE)
 
     page.get_by_role("link", name=re.compile("Runs")).first.click()
     rows = page.locator('[class*="st-key-run_row_"]')
     rows.nth(1).wait_for()
     still(page)
     assert rows.count() == 2 and "a lower cut" in rows.nth(0).inner_text(), "newest first"
-    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '4.0'")
+    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '1.0'")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('[class*=\"st-key-run_row_\"]').length === 1")
     page.get_by_role("textbox", name="Search").fill("")
@@ -66,8 +59,9 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app
     page.get_by_role("heading", name="Compare 2 runs").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
     still(page)
+    swipe_by_mouse_and_keys(page)
     table = page.locator(".samkit-table", has_text="upper threshold").inner_text()
-    assert re.search(r"upper threshold\s+4\s+8", table), table
+    assert re.search(r"upper threshold\s+1\s+2", table), table
     assert "lower threshold" not in table, "only what differs is shown"
     matrix = page.locator(".samkit-matrix td").all_inner_texts()
     assert [cell for cell in matrix if "." in cell] == ["1.000"] * 4, (
@@ -96,9 +90,23 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, app
     still(page)
 
     page.get_by_role("link", name=re.compile("Open in Mask stability")).click()
-    settled(page)
-    page.get_by_text("4.00").first.wait_for()
-    assert chips(page) == drawn
+    visitor.canvas(PAGE).wait_for()
+    visitor.rest()
+    page.get_by_text("1.00").first.wait_for()
+    assert visitor.chips(PAGE) == drawn
+
+
+def swipe_by_mouse_and_keys(page) -> None:
+    """The line between the two pictures follows the mouse and the arrow keys."""
+    place = page.locator(".samkit-swipe")
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
+    assert float(place.evaluate(SWIPED).strip("%")) == pytest.approx(25, abs=1)
+    place.locator("input").press("ArrowRight")
+    assert float(place.evaluate(SWIPED).strip("%")) == pytest.approx(25.5, abs=1)
+    place.locator("input").press("End")
+    assert place.evaluate(SWIPED) == "100%"
 
 
 def read_offline(browser, report: Path) -> None:
@@ -108,8 +116,16 @@ def read_offline(browser, report: Path) -> None:
     asked = []
     alone.on("request", lambda request: asked.append(request.url))
     alone.goto(report.as_uri())
-    alone.locator(".js-plotly-plot .parcoords").first.wait_for(state="attached")
-    assert alone.evaluate(OFFLINE) and alone.locator("img").count() == 4
+    alone.locator(".js-plotly-plot .scatterlayer").first.wait_for(state="attached")
+    assert alone.evaluate(OFFLINE) and alone.locator("img").count() == 6, "two masks, outlines, swipe, difference"
+    rows = alone.locator(".samkit-sortable tbody tr")
+    assert "as it comes" in rows.nth(1).inner_text()
+    alone.locator(".samkit-sortable th button", has_text="upper threshold").click()
+    first = rows.nth(0).inner_text()
+    alone.locator(".samkit-sortable th button", has_text="upper threshold").click()
+    assert "a lower cut" in first and "as it comes" in rows.nth(0).inner_text(), "1, then 2"
+    alone.locator(".samkit-swipe input").press("Home")
+    assert alone.locator(".samkit-swipe").evaluate(SWIPED) == "0%"
     text = alone.locator("body").inner_text()
     assert "2 runs compared" in text and "a lower cut" in text and "as it comes" in text and "upper threshold" in text
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -149,8 +149,12 @@ def test_the_threshold_cuts_and_is_not_remembered(model):
     assert (cut.masks["mask_tracked"].pixels == (step.logits_at(step.best) > 0.3)).all() and (
         cut.masks["mask_prompted"].pixels == (prompted.logits_at(prompted.best) > 0.3)
     ).all()
-    assert cut.value("stability_score") == stability_score(step.logits_at(step.best), 0.3, 0.2)
-    assert cut.value("prompted_stability_score") == stability_score(prompted.logits_at(prompted.best), 0.3, 0.2)
+    found, remembered = step.logits_at(step.best), prompted.logits_at(prompted.best)
+    assert cut.value("stability_at_0.2_about_0.3") == stability_score(found, 0.3, 0.2)
+    assert cut.value("prompted_stability_at_0.2_about_0.3") == stability_score(remembered, 0.3, 0.2)
+    assert cut.value("stability_score") == plain.value("stability_score") == stability_score(found)
+    assert cut.value("prompted_stability_score") == stability_score(remembered)
+    assert plain.value("stability_at_2") == stability_score(found, 0.0, 2.0)
     assert cut.tables["passes"][0]["area_share"] == (steps[0].logits_at(steps[0].best) > 0.3).mean()
 
 

@@ -54,7 +54,14 @@ CASES = {
             {"jitter_copies": 0},
             {"input_scale": 1.0, "jitter_copies": 0},
         ],
-        works=[{"jitter_copies": 6}, {"jitter_px": 9.0}, {"seed": 1}, {"side": 64}, {"input_scale": 0.3}],
+        works=[
+            {"jitter_copies": 6},
+            {"jitter_percent": 3.0},
+            {"jitter_px": 9.0},
+            {"seed": 1},
+            {"side": 64},
+            {"input_scale": 0.3},
+        ],
     ),
     "cross-image": Case(
         {"jitter_copies": 3, "repeats": 2, "point_and_box": True},

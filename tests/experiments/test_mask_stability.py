@@ -13,8 +13,14 @@ from hypothesis.extra.numpy import arrays
 import samkit
 from samkit.errors import EncodingError, ParamsError, PromptError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.mask_stability import Params, rescale_picture, rescaled, run
-from samkit.experiments.measures.jitter import jitter_map, jitter_prompts, jitter_shifts, mean_pairwise_iou
+from samkit.experiments.mask_stability import Params, cut_rows, rescale_picture, rescaled, run
+from samkit.experiments.measures.jitter import (
+    jitter_map,
+    jitter_prompts,
+    jitter_shifts,
+    jitter_spread_px,
+    mean_pairwise_iou,
+)
 from samkit.experiments.measures.mask_curves import (
     AREA_THRESHOLDS,
     CURVE_SIDE_PX,
@@ -206,10 +212,33 @@ def test_run_agrees_with_the_model_and_the_media_functions(model):
     for i in range(4):
         logits = prediction.logits_at(i)
         assert (result.masks[f"mask_{i}"].pixels == (logits > 0)).all()
-        assert (result.images[f"band_{i}"] == threshold_band(logits, 0, 8)).all()
-        assert result.value(f"stability_score_{i}") == stability_score(logits, offset=0.1)
+        assert (result.images[f"band_{i}"] == threshold_band(logits, -2, 2)).all()
+        assert result.value(f"stability_score_{i}") == stability_score(logits)
+        assert result.value(f"stability_at_0.1_mask_{i}") == stability_score(logits, offset=0.1)
+        assert result.tables["masks"][i]["stability_at_0.1"] == stability_score(logits, offset=0.1)
         assert result.tables["masks"][i]["area_px"] == np.count_nonzero(logits > 0)
     assert (result.images["binary"][..., 0] == np.where(result.masks["mask_chosen"].pixels, 255, 0)).all()
+
+
+def test_the_cuts_say_how_much_larger_and_smaller_the_mask_gets():
+    logits = np.concatenate([np.full(50, -5.0), np.full(10, -1.0), np.full(30, 1.0), np.full(10, 5.0)])[None]
+    rows = cut_rows(logits, -2, 2)
+    assert [row["threshold"] for row in rows] == [-2, 0, 2]
+    assert [row["area_share"] for row in rows] == [0.5, 0.4, 0.1]
+    assert [row["of_mask"] for row in rows] == [1.25, 1.0, 0.25]
+    assert [row["threshold"] for row in cut_rows(logits, 0, 8)] == [0, 8]
+    assert all(row["of_mask"] is None for row in cut_rows(logits - 9, -2, 2))
+
+
+def test_jitter_is_in_per_cent_of_the_longer_side_unless_pixels_are_given():
+    assert jitter_spread_px(1.0, None, (3000, 4000)) == 40.0 and jitter_spread_px(1.0, 6.0, (3000, 4000)) == 6.0
+
+
+def test_jitter_in_per_cent_moves_as_the_same_pixels_do(model):
+    share = run(model, Inputs(PICTURE, CLICK), Params(jitter_copies=2, jitter_percent=2.0), Lab())
+    pixels = 2.0 / 100 * max(PICTURE.size)
+    same = run(model, Inputs(PICTURE, CLICK), Params(jitter_copies=2, jitter_px=pixels), Lab())
+    assert share.tables["jitter"] == same.tables["jitter"]
 
 
 def test_logits_for_a_screen_cover_the_picture_alone(model):
@@ -366,7 +395,7 @@ def test_everything_outside_the_model_is_quick(model):
     [
         ({"lower_thresold": 1}, 'There is no parameter "lower_thresold": did you mean lower_threshold'),
         ({"qqq": 1}, "there are side, fit, refine_edges, lower_threshold"),
-        ({"lower_threshold": 9}, "The lower threshold 9 is above the upper threshold 8"),
+        ({"lower_threshold": 9}, "The lower threshold 9 is above the upper threshold 2"),
         ({"upper_threshold": 21}, '"upper_threshold" can\'t be 21'),
         ({"input_scale": 0}, '"input_scale" can\'t be 0'),
         ({"input_scale": float("nan")}, "finite number"),

@@ -54,7 +54,9 @@ def test_a_number_that_is_moved_has_a_step(name, field):
     assert not is_number or field == "side" or info.json_schema_extra["step"] > 0
 
 
-@pytest.mark.parametrize("field", ["side", "fit", "refine_edges", "jitter_copies", "jitter_px", "seed", "colormap"])
+@pytest.mark.parametrize(
+    "field", ["side", "fit", "refine_edges", "jitter_copies", "jitter_percent", "jitter_px", "seed", "colormap"]
+)
 def test_the_same_word_for_the_same_thing(field):
     """Parameters that several experiments share have one default, label and range in all of them."""
     shared = [field_of(name, field) for name in NAMES if field in find_experiment(name).Params.model_fields]
@@ -70,8 +72,8 @@ def test_a_knob_says_only_what_was_said():
 
 def test_jitter_and_video_limits_are_those_of_the_parameters():
     for name in ("mask-stability", "cross-image"):
-        assert field_of(name, "jitter_px").default == 4.0
-        assert field_of(name, "jitter_px").json_schema_extra["usual"] == [0.5, 50.0]
+        assert field_of(name, "jitter_percent").default == 1.0 and field_of(name, "jitter_px").default is None
+        assert field_of(name, "jitter_percent").json_schema_extra["usual"] == [0.1, 10.0]
         assert field_of(name, "jitter_copies").json_schema_extra["usual"] == [4, 64]
     assert bounds(field_of("video-priors", "max_pointers")) == (0, 64)
     assert field_of("video-priors", "reset_every").json_schema_extra["usual"] == [2, 200]

@@ -14,6 +14,7 @@ import samkit
 from samkit.cli import app
 from samkit.errors import BadInput, ParamsError
 from samkit.experiments.inputs import Inputs
+from samkit.experiments.measures.region_objects import count_hits, ground_reason, larger_box, same_objects
 from samkit.experiments.measures.token_similarity import (
     ReferenceTokens,
     find_regions,
@@ -29,6 +30,7 @@ from samkit.media.samples import load_sample, mirrored
 from samkit.models.geometry import plan_geometry, restore_size
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import write_bundle
+from samkit.tracking.bundle.older import params_of_today
 from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.random_models import SMALL_SAM1, save_random_model
@@ -163,8 +165,10 @@ def test_every_combination_works_on_the_same_and_another_picture(model, coins, l
 
 def test_one_coin_finds_other_coins(nano, coins, lab):
     result = run(nano, coins, Params(side=512, find_objects=True), lab)
-    assert result.facts["known_count"] == 24 and 12 <= result.value("regions") <= 36
-    assert result.value("objects") == sum(row["same_as"] is None for row in result.tables["objects"])
+    assert result.facts["known_count"] == 24 == result.value("true_with_region")
+    assert result.value("objects") == result.value("true_with_mask") == 24, "each coin has its own mask"
+    rows = result.tables["objects"]
+    assert result.value("objects") == sum(row["same_as"] is None and not row["dropped"] for row in rows)
     coco = json.loads(result.files[COCO_FILE])
     masks = [rle_to_mask(annotation["segmentation"]) for annotation in coco["annotations"]]
     assert len(masks) == result.value("objects") and all(mask.shape == coins.image.size for mask in masks)
@@ -172,6 +176,42 @@ def test_one_coin_finds_other_coins(nano, coins, lab):
     for annotation, mask in zip(coco["annotations"], masks, strict=True):
         x, y, width, height = annotation["bbox"]
         assert annotation["area"] == mask.sum() == mask[y : y + height, x : x + width].sum()
+
+
+def disc(size: int, x: float, y: float, radius: float) -> np.ndarray:
+    rows, columns = np.ogrid[:size, :size]
+    return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+
+
+def test_masks_of_one_object_are_merged_into_the_first():
+    masks = {1: disc(60, 20, 20, 8), 2: disc(60, 21, 20, 8), 3: disc(60, 45, 45, 8), 4: disc(60, 20, 20, 3)}
+    assert same_objects(masks, [2, 1, 3, 4], 0.5) == {1: 2}
+    assert same_objects(masks, [1, 2, 3, 4], 0.95) == {}
+
+
+def test_a_mask_of_the_ground_is_dropped_with_the_reason():
+    box = (0.2, 0.2, 0.5, 0.5)
+    assert ground_reason(disc(60, 20, 20, 8), 0.9, box) == ""
+    assert "stability score under 0.6" in ground_reason(disc(60, 20, 20, 8), 0.5, box)
+    assert "outside its region's box" in ground_reason(disc(60, 45, 45, 8), 0.9, box)
+    assert "of the picture" in ground_reason(np.ones((60, 60), bool), 0.9, box)
+    assert ground_reason(np.zeros((60, 60), bool), 0.9, box) == "empty"
+
+
+def test_a_box_grows_within_the_picture():
+    assert larger_box((0.0, 0.4, 0.4, 1.0)) == pytest.approx((0.0, 0.325, 0.45, 1.0))
+
+
+def test_a_true_object_is_hit_by_a_mask_of_its_own():
+    boxes = [(0.2, 0.2, 0.5, 0.5), (0.6, 0.6, 0.9, 0.9)]
+    assert count_hits([disc(60, 21, 21, 9)], boxes) == 1 and count_hits([np.ones((60, 60), bool)], boxes) == 0
+
+
+def test_a_kept_run_by_peaks_says_the_same_again(nano, coins):
+    """Its masks are those of clicks, whatever a region is given for today."""
+    params = params_of_today("semantic-similarity", {"side": 256, "find_objects": True, "threshold": 0.6})
+    result = run(nano, coins, Params(**params), Lab())
+    assert result.params.object_prompts == "peaks" and not result.value("objects_dropped")
 
 
 def test_a_knob_makes_nothing_again(nano, coins, calls):
@@ -202,7 +242,8 @@ def test_another_threshold_has_most_objects_in_common(nano, coins, calls):
     for threshold in (0.7, 0.6, 0.7):
         before = len(peaks)
         calls.clear()
-        result = run(nano, coins, Params(side=512, find_objects=True, threshold=threshold), lab)
+        params = Params(side=512, find_objects=True, object_prompts="peaks", threshold=threshold)
+        result = run(nano, coins, params, lab)
         peaks |= {(row["x"], row["y"]) for row in result.tables["objects"]}
         clicked = calls["predict_masks"] - (before == 0)
         assert clicked == len(peaks) - before

@@ -71,6 +71,28 @@ def test_any_order_gives_the_same_frames(film, reader):
         assert all(np.array_equal(a, expected[b]) for a, b in zip(opened.frames(*span), indices, strict=True))
 
 
+@pytest.mark.parametrize("container", ["mpegts", "flv", "matroska"])
+def test_any_order_gives_the_same_frames_where_the_container_finds_places_late(tmp_path, container):
+    path = write_film_file(tmp_path / "film", moving_frames(60), gop=25, container=container)
+    expected = list(open_video(path, reader="pyav").frames())
+    opened = open_video(path, reader="pyav")
+    assert opened.length == len(expected) == 60
+    for index in [59, 3, 58, *np.random.default_rng(0).permutation(60)]:
+        assert np.array_equal(opened.frame(int(index)), expected[index]), index
+
+
+@pytest.mark.skipif(len(READERS) < 2, reason="decord has no wheel here")
+def test_decord_reads_small_frames_alone_for_it_holds_nearly_two_hundred_of_them(tmp_path):
+    small, large = (
+        write_film_file(tmp_path / f"{height}.mp4", moving_frames(3, height, width))
+        for height, width in ((240, 320), (720, 1280))
+    )
+    assert open_video(small).reader == "decord"
+    assert open_video(large).reader == "pyav"
+    assert open_video(large, max_side=320).reader == "decord", "it holds frames as they are handed out"
+    assert open_video(large, reader="decord").reader == "decord", "for who insists"
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("clockwise", [90, 180, 270])
 def test_turned_films_are_upright(tmp_path, reader, clockwise):

@@ -28,12 +28,14 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.archive import export_runs
 from samkit.tracking.bundle.bundle import write_bundle
 from samkit.tracking.store.edit import delete_run, note_run, read_run, tag_run
+from samkit.tracking.store.search import Order
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs import replay_job, replay_panel
+from samkit.ui.runs.columns import Column
 from samkit.ui.state import store_state
 from samkit.work.lab import Lab
 from tests.pages.app import new_app, page_path
@@ -86,6 +88,10 @@ def keep(app, tmp_path):
     return put
 
 
+def page_box(app):
+    return next(box for box in app.checkbox if box.label == "All on this page")
+
+
 def listed(app) -> list[str]:
     return [box.label.removeprefix("Choose ") for box in app.checkbox if box.label.startswith("Choose ")]
 
@@ -110,6 +116,17 @@ def text_of(app) -> str:
 
 def press(app, key: str):
     return app.button(key=key).click().run()
+
+
+def confirm(app, opener: str, label: str):
+    """Answer the question that a press on `opener` asks. A dialog stays open by itself only in a browser."""
+    assert app.button(key="confirm_delete").label == label
+    app.button(key=opener).click()
+    return press(app, "confirm_delete")
+
+
+def box_of(app, name: str):
+    return next(box for box in app.checkbox if box.label == f"Choose {name}")
 
 
 def test_without_runs_the_list_says_how_to_make_one(app):
@@ -147,6 +164,8 @@ def test_chosen_runs_are_deleted_and_restored(app, keep):
     next(box for box in app.checkbox if box.label == "Choose goes").check().run()
     assert "**1** chosen" in text_of(app) and app.button(key="compare_chosen").disabled
     press(app, "delete_chosen")
+    assert listed(app) == ["goes", "stays"] and "goes" in text_of(app), "it asks first"
+    confirm(app, "delete_chosen", "Delete 1 run")
     assert listed(app) == ["stays"]
     app.toggle(key="runs_search_deleted").set_value(True).run()
     assert listed(app) == ["goes"]
@@ -161,13 +180,68 @@ def test_what_is_chosen_stays_chosen_on_another_page_of_the_list(app, keep):
         keep(f"run {number}")
     opened(app, LIST)
     assert len(listed(app)) == 25
-    app.checkbox[0].check().run()
+    box_of(app, "run 26").check().run()
     press(app, "older_runs")
     assert listed(app) == ["run 1", "run 0"] and app.button(key="older_runs").disabled
-    app.checkbox[0].check().run()
-    assert "**2** chosen" in text_of(app) and not app.button(key="compare_chosen").disabled
+    box_of(app, "run 1").check().run()
+    assert "**2** chosen, 1 of them not on this page" in text_of(app)
+    assert not app.button(key="compare_chosen").disabled
     press(app, "newer_runs")
-    assert [box.value for box in app.checkbox][:2] == [True, False]
+    assert [box_of(app, name).value for name in ("run 26", "run 25")] == [True, False]
+    page_box(app).check().run()
+    assert "**26** chosen, 1 of them" in text_of(app) and all(box.value for box in app.checkbox)
+    page_box(app).uncheck().run()
+    assert "**1** chosen, 1 of them" in text_of(app)
+    press(app, "choose_found")
+    assert "**27** chosen, 2 of them" in text_of(app) and box_of(app, "run 4").value
+    press(app, "delete_chosen")
+    assert "and 21 more" in text_of(app)
+    confirm(app, "delete_chosen", "Delete 27 runs")
+    assert listed(app) == [] and not RunStore().runs()
+
+
+def test_no_more_are_chosen_at_once_than_is_said(app, keep, monkeypatch):
+    for number in range(3):
+        keep(f"run {number}")
+    monkeypatch.setattr("samkit.ui.runs.runs_list.MAX_CHOSEN", 2)
+    opened(app, LIST)
+    press(app, "choose_found")
+    assert "**2** chosen" in text_of(app) and [box.value for box in app.checkbox] == [False, True, True, False]
+
+
+def test_runs_are_sorted_by_a_column_and_by_any_metric_or_parameter(app, keep):
+    keep("bb", upper_threshold=10.0), keep("a"), keep("ccc", upper_threshold=9.0)
+    opened(app, LIST)
+    assert listed(app) == ["ccc", "a", "bb"]
+    press(app, "sort_metric_predicted_iou")
+    assert listed(app) == ["ccc", "bb", "a"]
+    press(app, "sort_metric_predicted_iou")
+    assert listed(app) == ["a", "bb", "ccc"]
+    press(app, "sort_name")
+    assert listed(app) == ["a", "bb", "ccc"]
+    order = app.selectbox(key="runs_order")
+    order.set_value(Order("param", "upper_threshold")).run()
+    assert listed(app) == ["bb", "ccc", "a"] and "upper threshold" in text_of(app), "a column for what is sorted by"
+    press(app, "sort_created")
+    assert listed(app) == ["ccc", "a", "bb"]
+
+
+def test_columns_are_chosen(app, keep):
+    keep("a", upper_threshold=10.0)
+    opened(app, LIST)
+    assert "encode (ms)" not in text_of(app)
+    columns = app.multiselect(key="runs_columns")
+    columns.set_value([Column("metric", "encode_ms"), Column("param", "upper_threshold")]).run()
+    assert "<b>40</b> <i>encode (ms)</i>" in text_of(app) and "<b>10</b> <i>upper threshold</i>" in text_of(app)
+    assert "predicted iou" not in text_of(app)
+
+
+def test_a_plain_name_is_followed_by_what_tells_the_run_from_others(app, keep):
+    keep("Mask stability, coffee", upper_threshold=6.0), keep("mine")
+    opened(app, LIST)
+    shown = text_of(app)
+    assert ">nano-sam2 · upper threshold 6 · note of Mask stability, coffee<" in shown
+    assert ">Mask stability · nano-sam2 · coffee · note of mine<" in shown
 
 
 def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
@@ -293,8 +367,10 @@ def test_newer_and_older_walk_through_what_the_list_shows(app, keep):
 
 def test_a_deleted_run_says_so_and_comes_back(app, keep):
     run_id = keep("gone")
-    delete_run(RunStore(), run_id)
     opened(app, RUN, id=run_id)
+    press(app, "delete_run")
+    assert not read_run(RunStore(), run_id).deleted
+    confirm(app, "delete_run", "Delete 1 run")
     assert "This run was deleted" in text_of(app)
     press(app, "restore_run")
     assert not read_run(RunStore(), run_id).deleted and "This run was deleted" not in text_of(app)
@@ -411,11 +487,33 @@ def test_comparison_shows_what_differs_and_masks(app, keep):
     opened(app, COMPARE, runs=",".join(ids))
     shown = text_of(app)
     assert app.title[0].value == "Compare 3 runs" and "upper threshold" in shown and "lower threshold" not in shown
-    assert shown.count('class="samkit-mask"') == 3 and "Where the two masks differ" in shown and "IoU 0.9930" in shown
+    assert shown.count('class="samkit-compared"') == 3 and "All outlines on the picture" in shown
+    app.segmented_control(key="compare_way").set_value("Difference").run()
+    shown = text_of(app)
+    assert "Where the two masks differ" in shown and "IoU 0.9930" in shown and "only" in shown
+    assert shown.count(">0.52<") == 1 and "among runs of one experiment on one picture: runs 1, 2" in shown
     app.toggle(key="compare_all_params").set_value(True).run()
     assert "lower threshold" in text_of(app)
     press(app, f"leave_{ids[2]}")
     assert "chelsea" not in text_of(app) and not app.exception
+
+
+def test_compared_numbers_are_a_table_with_columns_to_choose(app, keep):
+    opened(app, COMPARE, runs=",".join([keep("a"), keep("bb", upper_threshold=4.0)]))
+    app.segmented_control(key="compare_numbers_as").set_value("One line a run").run()
+    (table,) = [table.value for table in app.dataframe]
+    assert table.columns.tolist() == ["run", "name", "upper threshold", "predicted iou", "encode ms"]
+    assert table["upper threshold"].tolist() == [2.0, 4.0] and table["predicted iou"].tolist() == [0.51, 0.52]
+    app.multiselect(key="compare_columns").set_value(["predicted iou"]).run()
+    assert [table.value.columns.tolist() for table in app.dataframe] == [["run", "name", "predicted iou"]]
+
+
+def test_frames_of_films_are_compared(app, tmp_path):
+    ids = [RunStore().keep(old_run(f"video-priors-{name}", tmp_path)).run_id for name in ("kept-film", "bank")]
+    opened(app, COMPARE, runs=",".join(ids))
+    app.selectbox(key="compare_mask").set_value("a frame of the film").run()
+    assert app.select_slider(key="compare_frame").value is not None and not app.exception and not app.error
+    assert 'class="samkit-compared"' in text_of(app)
 
 
 @pytest.mark.parametrize("name", ["semantic-similarity-pair", "video-priors-kept-film", "position-encoding"])
@@ -425,7 +523,7 @@ def test_a_run_of_schema_1_is_shown_whole(app, tmp_path, name):
     opened(app, LIST)
     assert listed(app) == [old.name]
     figures = [metric.replace("_", " ") for metric, each in old.record.metrics.items() if each.key]
-    assert all(f"</b> {figure}</span>" in text_of(app) for figure in figures)
+    assert all(f"<i>{figure}</i>" in text_of(app) for figure in figures)
     opened(app, RUN, id=run_id)
     assert app.title[0].value == plain_text(old.name) and not app.error
     tables = {column: table.value for table in app.dataframe for column in ("metric", "fact") if column in table.value}
@@ -439,8 +537,9 @@ def test_a_run_of_schema_1_is_shown_whole(app, tmp_path, name):
 def test_runs_of_schema_1_are_compared_on_their_own_pictures(app, tmp_path):
     ids = [RunStore().keep(old_run(f"cross-image-on-{name}", tmp_path)).run_id for name in "ab"]
     opened(app, COMPARE, runs=",".join(ids))
-    assert text_of(app).count('class="samkit-mask"') == 2 and "prompt on" in text_of(app)
-    assert "Where the two masks differ" in text_of(app), "the prompted picture of one is that of the other"
+    assert text_of(app).count('class="samkit-compared"') == 4 and "prompt on" in text_of(app), "both masks of each"
+    assert text_of(app).count("prompted") >= 2 and text_of(app).count("tracked") >= 2
+    assert "All outlines" in text_of(app), "the prompted picture of one is that of the other"
     app.selectbox(key="compare_mask").set_value("mask_tracked").run()
     assert "No two of these masks lie on the same picture" in text_of(app) and not app.exception
 
@@ -451,7 +550,7 @@ def test_masks_stand_at_one_scale_in_columns_of_any_width(app, keep):
     """
     opened(app, COMPARE, runs=",".join([keep("a"), keep("cat", picture="chelsea")]))
     tiles = re.findall(
-        r'class="samkit-mask" width="(\d+)" height="\d+" style="height:auto(?:;width:([\d.]+)%)?"', text_of(app)
+        r'class="samkit-compared" width="(\d+)" height="\d+" style="height:auto(?:;width:([\d.]+)%)?"', text_of(app)
     )
     (large, full), (small, share) = tiles
     ratio = int(small) / int(large)
@@ -470,7 +569,7 @@ def test_of_more_runs_than_can_be_compared_some_are_taken_out(app, keep):
     assert (
         app.title[0].value == "Compare 12 runs"
         and "At most" not in text_of(app)
-        and text_of(app).count('class="samkit-mask"') == 12
+        and text_of(app).count('class="samkit-compared"') == 12
     )
     opened(app, COMPARE, runs=",".join([*ids, *(f"{number:032x}" for number in range(50))]))
     press(app, "compare_first_ones")

@@ -12,7 +12,16 @@ from samkit.experiments.result import Mask, Metric, Result, higher, lower, neutr
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import write_bundle
-from samkit.tracking.compare import FIRST, SECOND, Comparison, compare_pair, difference_map, iou_matrix, outlines
+from samkit.tracking.compare import (
+    STRIPE_SHADE,
+    Comparison,
+    Row,
+    Shown,
+    compare_pair,
+    difference_map,
+    iou_matrix,
+    outlines,
+)
 
 RNG = np.random.default_rng(3)
 SIZE = 40, 61
@@ -76,7 +85,7 @@ def named(rows, name):
 
 def test_what_differs_is_told_apart_from_what_is_the_same(three):
     assert {each.name for each in three.params if each.differs} == {"upper_threshold", "side"}
-    assert named(three.params, "upper_threshold").values == (8.0, 4.0, 8.0)
+    assert named(three.params, "upper_threshold").values == (2.0, 4.0, 2.0)
     rows = {each.name: each for each in three.circumstances}
     assert not rows["model"].differs and rows["picture"].values == ("picture 1", "picture 1", "picture 2")
     assert rows["points"].values == (1, 1, 0) and rows["prompts"].differs
@@ -92,11 +101,14 @@ def test_metrics_that_are_no_numbers_are_never_the_best(three):
         }
         bundles.append(replace(bundle, record=bundle.record.model_copy(update={"metrics": metrics})))
     best = {row.name: row.best for row in Comparison(bundles).metrics}
-    assert best["predicted_iou"] == (2,) and best["jitter_iou"] == (0, 2) and best["drift_error"] == ()
+    assert best["predicted_iou"] == () and best["jitter_iou"] == () and best["drift_error"] == ()
+    bundles[2] = replace(bundles[2], record=bundles[2].record.model_copy(update={"picture": bundles[0].record.picture}))
+    best = {row.name: row.best for row in Comparison(bundles).metrics}
+    assert best["predicted_iou"] == (2,) and best["jitter_iou"] == () and best["drift_error"] == ()
 
 
 def test_the_best_are_marked_only_where_something_tells_which_they_are(three):
-    assert named(three.metrics, "predicted_iou").best == (1, 2)
+    assert named(three.metrics, "predicted_iou").best == (1,), "the third is on another picture"
     assert named(three.metrics, "area_px").best == () and named(three.metrics, "area_px").values == (500.0, 500.0, None)
     assert named(three.metrics, "encode_ms").best == (), "all the same"
 
@@ -113,6 +125,29 @@ def test_less_is_better_for_times_and_drift(tmp_path):
     ]
     metrics = Comparison(runs).metrics
     assert named(metrics, "drift").best == (1,) and named(metrics, "wait_ms").best == (0,)
+
+
+def test_each_group_of_one_experiment_on_one_picture_has_its_best(tmp_path):
+    def run(name: str, value: float, image: Picture, experiment: str = "mask-stability"):
+        metrics = {"predicted_iou": higher(value)}
+        return kept(tmp_path / name, image, {"mask_chosen": blob(1, 5, 1, 5)}, metrics=metrics, experiment=experiment)
+
+    one, two = picture(1), picture(2)
+    comparison = Comparison(
+        [
+            run("a", 0.2, one),
+            run("b", 0.1, one),
+            run("c", 0.9, two),
+            run("d", 0.9, two),
+            run("e", 1, one, "window-size"),
+        ]
+    )
+    assert comparison.peers == ((0, 1), (2, 3))
+    assert named(comparison.metrics, "predicted_iou").best == (0,), "the second group is a draw, the last is alone"
+
+
+def test_a_row_of_which_no_run_says_anything_is_empty():
+    assert Row("x", (None, "", ())).is_empty and not Row("x", (None, 0)).is_empty and not Row("x", (False,)).is_empty
 
 
 def test_facts_are_conditions_and_no_metrics(three):
@@ -138,9 +173,31 @@ def test_none_is_the_best_where_runs_disagree_about_what_is_better(tmp_path):
 
 def test_only_masks_on_one_picture_are_laid_over_each_other(three):
     assert three.mask_names == ("mask_chosen",)
-    assert three.grounds("mask_chosen") == ((0, 1),)
-    assert [mask is None for mask in three.masks("mask_0")] == [False, True, True]
-    np.testing.assert_array_equal(three.picture(2, "mask_chosen"), picture(2).rgb)
+    assert three.grounds("mask_chosen") == ((Shown(0, "mask_chosen"), Shown(1, "mask_chosen")),)
+    assert three.shown("mask_0") == (Shown(0, "mask_0"),)
+    np.testing.assert_array_equal(three.picture(Shown(2, "mask_chosen")), picture(2).rgb)
+
+
+def test_a_pair_of_pictures_shows_both_of_its_masks_among_others(tmp_path, three):
+    pair = kept(
+        tmp_path / "pair",
+        picture(2),
+        {"mask_prompted": blob(1, 9, 1, 9), "mask_tracked": blob(5, 9, 5, 9)},
+        experiment="cross-image",
+    )
+    bare = kept(tmp_path / "bare", picture(2), {}, experiment="block-norms")
+    comparison = Comparison([*three.bundles, pair, bare])
+    assert comparison.mask_names == ("", "mask_chosen")
+    assert comparison.shown("") == (
+        *(Shown(index, "mask_chosen") for index in range(3)),
+        Shown(3, "mask_prompted"),
+        Shown(3, "mask_tracked"),
+        Shown(4, ""),
+    )
+    on_second = (Shown(2, "mask_chosen"), Shown(3, "mask_prompted"), Shown(3, "mask_tracked"))
+    assert comparison.grounds("")[0] == on_second and len(comparison.masks_of(on_second)) == 3
+    assert comparison.mask(Shown(4, "")) is None
+    np.testing.assert_array_equal(comparison.picture(Shown(4, "")), picture(2).rgb)
 
 
 def test_iou_matrix_is_that_of_the_definition():
@@ -163,10 +220,15 @@ def test_a_pair_is_counted_pixel_by_pixel():
     )
 
 
-def test_a_difference_map_has_three_colours_and_leaves_the_rest_grey():
-    first, second = blob(5, 20, 5, 30), blob(10, 30, 5, 30)
-    drawn = difference_map(picture(1).rgb, first, second)
-    assert (drawn[first & ~second] == FIRST).all() and (drawn[second & ~first] == SECOND).all()
+def test_a_difference_map_has_the_runs_colours_in_stripes_of_two_directions_and_leaves_the_rest_grey():
+    first, second, colors = blob(5, 20, 5, 30), blob(10, 30, 5, 30), ((200, 100, 50), (10, 90, 250))
+    drawn = difference_map(picture(1).rgb, first, second, colors=colors)
+    for only, color, shift in ((first & ~second, colors[0], 1), (second & ~first, colors[1], -1)):
+        light, dark = ((drawn == np.round(np.array(color) * shade)).all(axis=2) & only for shade in (1, STRIPE_SHADE))
+        assert (light | dark)[only].all() and light.any() and dark.any()
+        # Along its own direction a stripe goes on; across it does not.
+        along = np.roll(light, (1, -shift), (0, 1))[only & np.roll(only, (1, -shift), (0, 1))]
+        assert (along == light[only & np.roll(only, (1, -shift), (0, 1))]).all()
     outside = drawn[~first & ~second]
     assert (outside[:, 0] == outside[:, 1]).all() and outside.max() < 160
     assert (drawn[first & second].min(axis=1) > 140).all()

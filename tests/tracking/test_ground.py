@@ -17,7 +17,7 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle import film_inputs
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
 from samkit.tracking.bundle.ground import ground, ground_sha256
-from samkit.tracking.compare import Comparison
+from samkit.tracking.compare import Comparison, Shown
 from samkit.tracking.store.tags import shown_mask, thumbnail_of
 from samkit.ui.runs import compare_report
 from samkit.ui.runs.compare_figures import mask_tiles
@@ -62,15 +62,16 @@ def assert_drawn_on(picture: Picture, bundle: Bundle, name: str, monkeypatch) ->
     mask = bundle.mask(name)
     free, rgb = outside(mask), picture.rgb
     np.testing.assert_array_equal(mask_picture(bundle, name, alone=False)[free], rgb[free])
-    comparison = Comparison([bundle, bundle])
-    np.testing.assert_array_equal(comparison.picture(0, name), rgb)
-    assert comparison.grounds(name) == ((0, 1),)
-    (tile, _) = mask_tiles(comparison, name, 10_000, 10_000)
+    comparison, pair = Comparison([bundle, bundle]), (Shown(0, name), Shown(1, name))
+    np.testing.assert_array_equal(comparison.picture(pair[0]), rgb)
+    assert comparison.grounds(name) == (pair,)
+    (tile, _) = mask_tiles(comparison, pair, 10_000, 10_000)
     np.testing.assert_array_equal(tile[free], rgb[free])
     sent = []
     monkeypatch.setattr(compare_report, "data_url", lambda picture, lossless: sent.append(picture) or "data:")
     monkeypatch.setattr(compare_report, "TILE_PX", (10_000, 10_000))
-    report_html(comparison, name, (0, 1))
+    monkeypatch.setattr(compare_report, "swipe_html", lambda pictures, captions: "")
+    report_html(comparison, name, pair)
     assert len(sent) == 4, "two tiles, outlines and difference"
     for picture_sent in sent[:2]:
         np.testing.assert_array_equal(picture_sent[free], rgb[free])
@@ -193,7 +194,7 @@ def test_what_was_found_in_a_second_picture_lies_on_that(tmp_path, monkeypatch):
     pictures = {"image": plain(RED, "a"), "image_b": plain(BLUE, "b")}
     bundle = run_of(tmp_path / "run", masks, "semantic-similarity", **pictures)
     assert color_at_the_end(mask_picture(bundle, "mask_objects", alone=False)) == BLUE
-    assert color_at_the_end(Comparison([bundle, bundle]).picture(0, "mask_objects")) == BLUE
+    assert color_at_the_end(Comparison([bundle, bundle]).picture(Shown(0, "mask_objects"))) == BLUE
     assert_every_mask_lies_on_its_picture(
         bundle, lambda name: pictures["image_b" if name == "mask_objects" else "image"], monkeypatch
     )
@@ -228,8 +229,9 @@ def test_a_frame_is_the_ground_of_its_mask_while_its_film_is_there(tmp_path, mon
     assert color_at_the_end(thumbnail_of(bundle)) == RED, "the run's own picture, without the mask"
     np.testing.assert_array_equal(mask_picture(bundle, "mask_frame_2", alone=False) > 0, corner())
     comparison = Comparison([bundle, bundle])
-    assert comparison.picture(0, "mask_frame_2") is None and comparison.grounds("mask_frame_2") == ((0, 1),)
-    assert mask_tiles(comparison, "mask_frame_2", 400, 400)[0].shape == (*SIZE, 3)
+    pair = Shown(0, "mask_frame_2"), Shown(1, "mask_frame_2")
+    assert comparison.picture(pair[0]) is None and comparison.grounds("mask_frame_2") == (pair,)
+    assert mask_tiles(comparison, pair, 400, 400)[0].shape == (*SIZE, 3)
     assert ground_sha256(bundle, "mask_frame_0") != ground_sha256(bundle, "mask_frame_2")
 
 
@@ -242,8 +244,10 @@ def test_a_mask_without_a_picture_of_its_size_has_no_ground(tmp_path, mask):
     assert ground(bundle, "mask_0") is None
     assert color_at_the_end(thumbnail_of(bundle)) == RED and mask_picture(bundle, "mask_0", alone=False).ndim == 2
     comparison = Comparison([bundle, bundle])
-    assert comparison.picture(0, "mask_0") is None
-    assert report_html(comparison, "mask_0", (0, 1)).count("<figure>") == 2, "the two masks alone"
+    assert comparison.picture(Shown(0, "mask_0")) is None
+    assert report_html(comparison, "mask_0", (Shown(0, "mask_0"), Shown(1, "mask_0"))).count("<figure>") == 2, (
+        "the two masks alone"
+    )
 
 
 def test_damaged_descriptions_of_memories_are_no_traceback(tmp_path):

@@ -11,8 +11,9 @@ from samkit.experiments.registry import NAMES
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.bundle.older import metric_names, params_of_today
 from samkit.tracking.bundle.record import parse_record, read_json
-from samkit.tracking.compare import Comparison
+from samkit.tracking.compare import Comparison, Shown
 from samkit.tracking.store.keep import keep_imported, keep_run
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
@@ -47,15 +48,18 @@ def test_there_is_one_of_each_experiment_and_of_each_kind_of_input(tmp_path):
 
 def test_a_record_says_what_the_document_says(old):
     record, written = old.record, document(old)
-    for name in ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype", "params", "timings"):
+    for name in ("run_uuid", "created", "samkit", "experiment", "name", "note", "device", "dtype", "timings"):
         assert getattr(record, name) == written[name]
     for name in ("threads", "git_commit", "platform", "python", "torch", "numpy", "opencv", "scikit_image"):
         assert getattr(record, name) == written[name]
+    assert record.params == params_of_today(record.experiment, written["params"])
     for name in ("model", "picture", "picture_b", "video"):
         entry = getattr(record, name)
         assert (entry.model_dump(exclude={"ref"}) if entry else None) == written.get(name)
     assert record.prompts.to_dict() == written["prompts"] and list(record.masks) == written["masks"]
-    assert {name: metric.value for name, metric in record.metrics.items()} | record.facts == written["metrics"]
+    names = metric_names(record.experiment, written["params"], written["metrics"])
+    measured = {names.get(name, name): value for name, value in written["metrics"].items()}
+    assert {name: metric.value for name, metric in record.metrics.items()} | record.facts == measured
     assert all(type(value) is int for value in record.facts.values())
     assert record.to_dict() == written
 
@@ -198,8 +202,12 @@ def test_compared_with_itself(name, tmp_path):
     assert not any(row.differs or row.best for row in (*comparison.conditions, *comparison.metrics))
     assert {row.name for row in comparison.facts} == old.record.facts.keys()
     assert not {row.name for row in comparison.metrics} & old.record.facts.keys()
-    assert set(comparison.mask_names) == old.record.masks.keys()
-    assert all(comparison.grounds(mask) == ((0, 1),) for mask in comparison.mask_names)
+    assert set(comparison.mask_names) - {""} == old.record.masks.keys()
+    masks = [mask for mask in comparison.mask_names if mask]
+    assert all(comparison.grounds(mask) == ((Shown(0, mask), Shown(1, mask)),) for mask in masks)
+    for frame in comparison.frames[:2]:
+        masks = [comparison.mask(shown) for shown in comparison.shown(f"frame {frame}")]
+        assert len(masks) == 2 and masks[0].shape == (old.record.video.height, old.record.video.width)
 
 
 PAIRS = [
@@ -213,7 +221,8 @@ PAIRS = [
 @pytest.mark.parametrize("names", PAIRS)
 def test_two_of_one_experiment_are_compared_and_reported(names, tmp_path):
     comparison = Comparison([old_run(name, tmp_path) for name in names])
-    assert any(row.differs for row in comparison.conditions) and any(row.best for row in comparison.metrics)
+    assert any(row.differs for row in comparison.conditions)
+    assert any(row.best for row in comparison.metrics) == bool(comparison.peers)
     mask = comparison.mask_names[0]
     group = comparison.grounds(mask)[0] if comparison.grounds(mask) else None
     html = report_html(comparison, mask, (group[0], group[1]) if group else None)
@@ -223,12 +232,16 @@ def test_two_of_one_experiment_are_compared_and_reported(names, tmp_path):
 def test_the_same_mask_of_two_runs_is_laid_over_where_both_lie_on_one_picture(tmp_path):
     same, pair = (old_run(f"semantic-similarity-{name}", tmp_path) for name in ("same", "pair"))
     comparison = Comparison([same, pair])
-    assert comparison.grounds("mask_chosen") == ((0, 1),) and comparison.grounds("mask_objects") == ()
+    both = Shown(0, "mask_chosen"), Shown(1, "mask_chosen")
+    assert comparison.grounds("mask_chosen") == (both,) and comparison.grounds("mask_objects") == ()
     on_a, on_b = (old_run(f"cross-image-on-{name}", tmp_path) for name in "ab")
     comparison = Comparison([on_a, on_b])
-    assert comparison.grounds("mask_prompted") == ((0, 1),), "a's picture A is b's picture B"
+    both = Shown(0, "mask_prompted"), Shown(1, "mask_prompted")
+    assert comparison.grounds("mask_prompted") == (both,), "a's picture A is b's picture B"
     assert comparison.grounds("mask_tracked") == ()
-    np.testing.assert_array_equal(comparison.picture(0, "mask_prompted"), comparison.picture(1, "mask_prompted"))
+    np.testing.assert_array_equal(*(comparison.picture(shown) for shown in both))
+    own = [(shown.run, shown.mask) for shown in comparison.shown("")]
+    assert own == [(run, f"mask_{side}") for run in (0, 1) for side in ("prompted", "tracked")]
 
 
 def test_the_upgraded_document_is_one_of_schema_2(old):

@@ -148,7 +148,7 @@ def test_a_command_reads_like_one_that_a_person_wrote():
     spec = RunSpec(
         "mask-stability",
         Ref("nano-sam2", "ab" * 32),
-        {"lower_threshold": -2, "colormap": "magma", "mask_index": None},
+        {"lower_threshold": -3, "colormap": "magma", "mask_index": None},
         Prompts([(0.5, 0.25, 1)], [(0, 0, 1, 0.5)]),
         image=Ref("my cup.png", "cd" * 32),
         device="cpu",
@@ -157,7 +157,7 @@ def test_a_command_reads_like_one_that_a_person_wrote():
     )
     assert command_line(spec) == (
         "python -m samkit run mask-stability --model nano-sam2 --image 'my cup.png' --point 0.5,0.25,1 "
-        "--box 0.0,0.0,1.0,0.5 --set lower_threshold=-2.0 --set colormap=magma --device cpu --out run"
+        "--box 0.0,0.0,1.0,0.5 --set lower_threshold=-3.0 --set colormap=magma --device cpu --out run"
     )
 
 

@@ -121,7 +121,7 @@ def test_the_same_run_in_the_same_lab_is_recalled_whole(spec, encoded):
     first = compute(spec, lab).result
     assert encoded and compute(replace(spec, attempt="other"), lab).result is first
     assert len(encoded) == 1
-    other = compute(replace(spec, params={"lower_threshold": -2.0}), lab).result
+    other = compute(replace(spec, params={"lower_threshold": -3.0}), lab).result
     assert other is not first and len(encoded) == 1
     assert compute(spec, Lab(Memory(2**29), Memory(2**28))).result is not first and len(encoded) == 2
 

@@ -1,5 +1,5 @@
-"""Prompt jitter: how much of a mask hangs on the exact place of the prompt. Copies of the prompt are moved by some
-pixels and each is predicted.
+"""Prompt jitter: how much of a mask hangs on the exact place of the prompt. Copies of the prompt are moved by a
+little and each is predicted.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,13 @@ class JitterOutcome:
     ious: np.ndarray
     predicted_ious: np.ndarray
     pairwise_iou: float
+
+
+def jitter_spread_px(percent: float, px: float | None, picture_size: tuple[int, int]) -> float:
+    """How far copies are moved, as a standard deviation in pixels: `px` where it is given, else per cent of the longer
+    side. picture_size: (height, width) in pixels.
+    """
+    return px if px is not None else percent / 100 * max(picture_size)
 
 
 def jitter_shifts(copies: int, spread_px: float, seed: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 """Prompt jitter over a pair of pictures: how much of what is found in the other picture hangs on the exact place of the
-prompt. Copies of the prompt are moved by some pixels and each is followed in one pass.
+prompt. Copies of the prompt are moved by a little and each is followed in one pass.
 """
 
 from dataclasses import dataclass

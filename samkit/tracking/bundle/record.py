@@ -29,6 +29,7 @@ from samkit.experiments.result import Better, Fact, Ground, Metric
 from samkit.media.given_masks import HintKind
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.dates import created_ms
+from samkit.tracking.bundle.older import in_words_of_today
 from samkit.tracking.bundle.schema_1 import upgraded
 
 SCHEMA = 2
@@ -283,7 +284,7 @@ def parse_record(document: Any, what: str = "The run") -> RunRecord:
             f"{' and '.join(map(str, READABLE_SCHEMAS))})."
         )
     try:
-        record = RunRecord.model_validate(upgraded(document) if schema == 1 else document)
+        record = RunRecord.model_validate(in_words_of_today(upgraded(document) if schema == 1 else document))
     except ValidationError as error:
         raise _damaged(what, _first_problem(error)) from None
     problem = _unstorable_entry(document) or _contradiction(record)

@@ -21,6 +21,7 @@ from samkit.settings import artifacts_folder, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
+from samkit.tracking.bundle.older import metric_names, params_of_today
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
 from samkit.tracking.store.reasons import reason_of
 from samkit.tracking.store.tags import FACT, KEY_FIGURES, NOTE, tags_of, user_tags
@@ -423,15 +424,18 @@ def _param_text(value: object) -> str:
 
 def summary_of(run: "Run") -> RunSummary:
     """MLflow's run as a `RunSummary`."""
-    tags = dict(run.data.tags)
+    tags, params, metrics = dict(run.data.tags), dict(run.data.params), dict(run.data.metrics)
+    names = metric_names(tags.get("samkit.experiment", ""), params, metrics)
+    if names and KEY_FIGURES in tags:
+        tags[KEY_FIGURES] = ",".join(names.get(name, name) for name in tags[KEY_FIGURES].split(","))
     return RunSummary(
         run_id=run.info.run_id,
         run_uuid=tags.get("samkit.run_uuid", ""),
         experiment=tags.get("samkit.experiment", ""),
         name=run.info.run_name or tags.get("mlflow.runName", ""),
         created_ms=run.info.start_time,
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
+        params=params_of_today(tags.get("samkit.experiment", ""), params),
+        metrics={names.get(name, name): value for name, value in metrics.items()},
         tags=tags,
         experiment_id=run.info.experiment_id,
         deleted=run.info.lifecycle_stage == "deleted",

@@ -30,6 +30,7 @@ THUMBNAIL_PX = (160, 112)
 MASK_COLOR = (22, 160, 170)
 FIRST_SHOWN = ("mask_chosen", "mask_prompted")
 """Masks that stand for their run, the first that is there."""
+ALSO_SHOWN = ("mask_tracked",)
 
 
 def tags_of(bundle: Bundle) -> dict[str, str]:
@@ -87,6 +88,15 @@ def shown_mask(names: Iterable[str]) -> str | None:
     """The mask that stands for its run."""
     sorted_names = sorted(names)
     return next((name for name in FIRST_SHOWN if name in sorted_names), sorted_names[0] if sorted_names else None)
+
+
+def own_masks(names: Iterable[str]) -> tuple[str, ...]:
+    """The masks that stand for their run where there is room for more than one: of a pair of pictures also the one that
+    was found on the other picture.
+    """
+    names = list(names)
+    first = shown_mask(names)
+    return () if first is None else (first, *(name for name in ALSO_SHOWN if name in names and name != first))
 
 
 def thumbnail_of(bundle: Bundle) -> np.ndarray | None:

@@ -34,7 +34,9 @@ def keep_bar(scene: Scene) -> None:
     """
     page, side = scene.page, scene.side
     usual = usual_name(side.computed.spec)
-    with st.popover("Name, note", icon=":material/edit_note:", key=f"keep_words_{page.name}"):
+    with st.popover(
+        "Name, note", icon=":material/edit_note:", key=f"keep_words_{page.name}", help="Name and note of the kept run"
+    ):
         name = st.text_input("Name", placeholder=usual, key=f"keep_name_{page.name}", max_chars=200)
         note = st.text_area("Note", placeholder="What you saw", key=f"keep_note_{page.name}", max_chars=4000)
     pressed = st.button(
@@ -44,7 +46,7 @@ def keep_bar(scene: Scene) -> None:
         key=f"keep_{page.name}",
         help=with_key("Keep this run: prompts, parameters, masks and figures", "keep"),
     )
-    with st.popover("Command", icon=":material/terminal:", help="The same run without a browser"):
+    with st.popover("Command", icon=":material/terminal:", help="Command: the same run without a browser"):
         _command(side.computed.spec)
     download_menu(scene)
     if pressed:

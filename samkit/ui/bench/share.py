@@ -17,7 +17,7 @@ OFF = "This server keeps no work for links: its owner has set SAMKIT_WORKS_MB or
 
 def share_button(page: ExperimentPage) -> None:
     """A button that opens what the link shows, and makes it."""
-    with st.popover("Share", icon=":material/share:", key="share", help="A link that shows this page to others"):
+    with st.popover("Share", icon=":material/share:", key="share", help="Share: a link that shows this page to others"):
         limits = read_limits()
         if not limits.on:
             st.info(OFF, icon=":material/link_off:")
@@ -74,7 +74,9 @@ def _shown(page: ExperimentPage, work: Work) -> str:
             count = side.prompts.count
             prompts = f"with {count} prompt{'s' if count != 1 else ''}" if count else "without prompts"
             name = plain_text(side.picture.name)
-            lines.append(f"the picture {name}, {side.picture.width} × {side.picture.height} px, {prompts}")
+            masks = [word for word, mask in (("mask hint", side.hint), ("true mask", side.truth)) if mask is not None]
+            along = f", and its {listed(masks)}" if masks else ""
+            lines.append(f"the picture {name}, {side.picture.width} × {side.picture.height} px, {prompts}{along}")
     if isinstance(work.film, FilmWork) and work.film.film is not None:
         count = len(work.film.memories)
         parts = [f"{count} recorded memor{'ies' if count != 1 else 'y'} with their pictures"] if count else []

@@ -92,6 +92,10 @@ class KnobValues:
         changes = self._changes.get(name, 0)
         return f"knob_{self.page}_{name}" + (f"_{changes}" if changes else "")
 
+    def widget(self, name: str) -> str:
+        """The key that the widget of a knob has on the page at present."""
+        return self._key(name)
+
     def _values(self, name: str) -> dict[str, Any]:
         return self._shared if name in SHARED else self._own
 

@@ -41,6 +41,13 @@ class Panel:
         return self.values.get(name, self.info(name).default)
 
 
+def opened_with(name: str) -> Callable[[Panel], bool]:
+    """Whether the run that was opened on the page sets the parameter `name`, which has no knob there: it counts in
+    place of the knob that this is for.
+    """
+    return lambda panel: panel.values.base.get(name) is not None
+
+
 class Knob(ABC):
     """One control, which makes one parameter or several."""
 

@@ -13,6 +13,7 @@ from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
 from samkit.ui.controls.keys import with_key
+from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.state.workspace import Workspace
 
@@ -107,7 +108,8 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
         picture = work.picture
         st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
-        if prompts.is_empty:
+        mask_inputs(work, page)
+        if not work.is_marked:
             st.caption(no_prompt)
         seen: Counter[str] = Counter()
         every: list[Point | Box] = [*prompts.points, *prompts.boxes]

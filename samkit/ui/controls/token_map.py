@@ -107,12 +107,14 @@ def map_view(
     on_pick: Callable[[Picked], None] | None = None,
     pick_label: str = "",
     clip: bool = False,
+    follow: str = "",
 ) -> None:
     """One large map with its colour bar; below it the colour range, fixed or automatic, and the map as PNG and NPY.
 
     name:   of the knob that holds the range, and of the files
     limits: the range, where the experiment has a knob of its own for it
     clip:   values below the range are black, those from its end on white
+    follow: the knob with two ends that gives `limits`: the map follows it while it is dragged
     """
     place = st.container(height="content")
     with st.container(horizontal=True, gap="small", key=f"map_tools_{name}"):
@@ -121,7 +123,18 @@ def map_view(
                 limits = _range(knobs, name, shown.values)
         map_downloads(name, shown, limits, colormap)
     with place:
-        _draw([shown], f"map_{name}", unit, colormap, limits, None, on_pick, pick_label, clip=clip)
+        _draw(
+            [shown],
+            f"map_{name}",
+            unit,
+            colormap,
+            limits,
+            None,
+            on_pick,
+            pick_label,
+            clip=clip,
+            follow=follow and knobs.widget(follow),
+        )
 
 
 def map_downloads(name: str, shown: TokenMap, limits: tuple[float, float] | None, colormap: Colormap) -> None:
@@ -173,6 +186,7 @@ def _draw(
     pick_label: str,
     tile: int = 0,
     clip: bool = False,
+    follow: str = "",
 ) -> None:
     def picked() -> None:
         place = st.session_state[key].picked
@@ -188,11 +202,12 @@ def _draw(
         "pick": pick_label if on_pick else "",
         "tile": tile,
         "clip": clip,
+        "follow": follow,
     }
     _component(data=data, key=key, on_picked_change=picked if on_pick else lambda: None)
 
 
-def _packed(shown: TokenMap, key: str) -> dict[str, Any]:
+def _packed(shown: TokenMap, key: str = "") -> dict[str, Any]:
     """Values as float32, so that the number at the pointer is exact beside an outlier too."""
     values = shown.values
     rows, columns = values.shape[:2]

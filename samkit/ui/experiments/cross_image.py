@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.cross_image import BANK_FILE
+from samkit.experiments.measures.stability import OFFICIAL, stability_label, stability_name
 from samkit.experiments.result import Result
 from samkit.media.drawing import cut_out, overlay
 from samkit.media.pictures import Picture
@@ -16,7 +17,7 @@ from samkit.media.samples import SAMPLE_PAIRS
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.pair import Pair
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle
+from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle, opened_with
 from samkit.ui.parts import style
 from samkit.ui.parts.downloads import Download
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
@@ -24,6 +25,7 @@ from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
+from samkit.words import share_text
 
 BOTH = "Both"
 SHOWN_PX = 1000
@@ -44,7 +46,7 @@ JITTER = Switched(
     "jitter",
     "Move the prompt (jitter)",
     off={"jitter_copies": 0},
-    knobs=(Slider("jitter_copies"), Slider("jitter_px"), ColourScale()),
+    knobs=(Slider("jitter_copies"), Slider("jitter_percent", disabled_by=opened_with("jitter_px")), ColourScale()),
     help="Follow moved copies of the prompt, one pass each; takes longer",
 )
 KNOBS = (
@@ -113,8 +115,8 @@ def draw_point_and_box(scene: Scene) -> None:
     for name, picture in (("tracked", pictures[1]), ("prompted", pictures[0])):
         shown = []
         for kind, row in zip(("point", "box"), result.tables["point_and_box"], strict=True):
-            area = 100 * row[f"{name}_area_share"]
-            text = f"By a {kind}, {name}: predicted IoU {row[f'{name}_predicted_iou']:.2f}, {area:.1f} %"
+            area = share_text(row[f"{name}_area_share"])
+            text = f"By a {kind}, {name}: predicted IoU {row[f'{name}_predicted_iou']:.2f}, {area} of the picture"
             shown.append((_covered(picture.rgb, result, f"mask_by_{kind}_{name}"), text))
         _side_by_side(name, *shown)
     ious = result.value("point_box_iou"), result.value("prompted_point_box_iou")
@@ -174,16 +176,15 @@ def _letter(result: Result[Any], name: str) -> str:
 
 def summary(result: Result[Any]) -> str:
     """What was tracked, in one line."""
-    value = result.value
-    stability = f"{value('prompted_stability_score'):.3f} prompted, {value('stability_score'):.3f} tracked"
-    parts = [
-        f"object score {value('object_score'):.1f}",
-        f"predicted IoU {value('predicted_iou'):.2f}",
-        f"stability at ±{result.params.stability_offset:g}: {stability}",
-        f"area {100 * value('area_share'):.1f} % of the picture",
-    ]
+    value, cuts = result.value, (result.params.stability_offset, result.params.threshold)
+    parts = [f"object score {value('object_score'):.1f}", f"predicted IoU {value('predicted_iou'):.2f}"]
+    for name, label in {OFFICIAL: "stability score", stability_name(*cuts): stability_label(*cuts)}.items():
+        parts.append(f"{label} {value(f'prompted_{name}'):.3f} prompted, {value(name):.3f} tracked")
+    parts.append(f"area {share_text(value('area_share'))} of the picture")
     if "refine_iou" in result.metrics:
         parts.append(f"edges refined after the model, IoU with its own mask {value('refine_iou'):.3f}")
+    if "true_iou" in result.metrics:
+        parts.append(f"true IoU {value('true_iou'):.3f}")
     if result.params.repeats:
         parts.append(f"IoU of the last pass with the first {value('repeat_iou'):.3f}")
     return " · ".join(parts)
@@ -204,6 +205,8 @@ def passes_figure(result: Result[Any]) -> go.Figure:
         "change": "Change since the previous pass",
         "iou_with_first": "IoU with the first pass",
     }
+    if "true_iou" in result.tables["passes"][0]:
+        names["true_iou"] = "True IoU"
     return _over_passes(result, names, "share")
 
 
@@ -243,7 +246,9 @@ def draw_passes(scene: Scene) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "object_score", "change")
+    params = scene.result.params
+    wide = stability_name(params.stability_offset, params.threshold)
+    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "object_score", "change")
     for title, table in (
         ("Prompted masks", "prompted_masks"),
         ("Tracked masks", "tracked_masks"),

@@ -8,30 +8,34 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.mask_stability import Params, rescaled
+from samkit.experiments.measures.stability import is_official, stability_label, stability_name
 from samkit.experiments.result import Result
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
+from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched, opened_with
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view
 from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, shrink_map
 from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.workspace import Workspace
+from samkit.words import share_text
 
 COLUMNS = {f"mask_{index}": title for index, title in enumerate(MASK_TITLES)}
 
 ABOUT = About(
     idea="A mask is a map of logits cut at 0. Where the logits rise steeply the edge is sure; where they climb "
     "slowly, any small change moves it. This page shows the logits between two thresholds in colour, lower ones in "
-    "black and higher ones in white.",
+    "black and higher ones in white: from −2 to 2 at first, where the model is less than 88 % sure.",
     paper="The stability score is the one of SAM's automatic mask generator ([Segment "
-    "Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1.",
+    "Anything](https://arxiv.org/abs/2304.02643), section B): the IoU of the masks cut at +1 and at −1. Only that "
+    "one is called so; cuts elsewhere have their offset in the name.",
     look_for="- A thin coloured rim is a stable mask; a wide one is a guess.\n"
     "- Lower the input scale: which parts lose their certainty first?\n"
-    "- Move the prompt by jitter: does the mask depend on the exact click?\n"
+    "- Move the prompt by jitter, some per cent of the picture's longer side: does the mask depend on the exact "
+    "click?\n"
     "- Compare predicted IoU with stability: the model may be sure of an unstable mask.",
     try_label="Try it: the cat, one click, at a quarter of its detail",
 )
@@ -39,7 +43,7 @@ JITTER = Switched(
     "jitter",
     "Move the prompt (jitter)",
     off={"jitter_copies": 0},
-    knobs=(Slider("jitter_copies"), Slider("jitter_px")),
+    knobs=(Slider("jitter_copies"), Slider("jitter_percent", disabled_by=opened_with("jitter_px"))),
     help="Predicts moved copies of the prompt; takes longer",
 )
 KNOBS = (
@@ -54,7 +58,7 @@ KNOBS = (
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
     work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
-    knobs.set({"thresholds": (-4.0, 8.0), "input_scale": 0.25, "view": "Logits", "mask_index": None})
+    knobs.set({"thresholds": (-2.0, 2.0), "input_scale": 0.25, "view": "Logits", "mask_index": None})
 
 
 def logits_figure(result: Result[Params]) -> go.Figure:
@@ -75,16 +79,23 @@ def area_figure(result: Result[Params]) -> go.Figure:
     return curves_figure(rows, "threshold", COLUMNS, chosen, "threshold (logits)", "share of the picture", {0.0: "cut"})
 
 
+def true_iou_figure(result: Result[Params]) -> go.Figure:
+    rows, chosen = result.tables["true_iou_curve"], chosen_column(result)
+    marks = {0.0: "cut"}
+    return curves_figure(rows, "threshold", COLUMNS, chosen, "threshold (logits)", "true IoU", marks)
+
+
 def chosen_column(result: Result[Params]) -> str:
     return f"mask_{result.index()}"
 
 
 def figures(result: Result[Params]) -> dict[str, go.Figure]:
-    return {
+    drawn = {
         "logits": logits_figure(result),
         "stability_curve": stability_figure(result),
         "area_curve": area_figure(result),
     }
+    return drawn | ({"true_iou_curve": true_iou_figure(result)} if "true_iou_curve" in result.tables else {})
 
 
 def draw_logits(scene: Scene) -> None:
@@ -92,7 +103,16 @@ def draw_logits(scene: Scene) -> None:
     values = shrink_map(result.arrays["picture_logits"][result.index()])
     shown = TokenMap("Logits", values, ground=ground_of(scene.inputs.picture))
     limits = params.lower_threshold, params.upper_threshold
-    map_view(scene.knobs, "logits", shown, unit="logit", colormap=params.colormap, limits=limits, clip=True)
+    map_view(
+        scene.knobs,
+        "logits",
+        shown,
+        unit="logit",
+        colormap=params.colormap,
+        limits=limits,
+        clip=True,
+        follow="thresholds",
+    )
 
 
 def draw_jitter(scene: Scene) -> None:
@@ -112,13 +132,25 @@ def draw_jitter(scene: Scene) -> None:
     )
 
 
+def cuts_sentence(cuts: list[dict[str, Any]]) -> str:
+    """How large the mask is where it is cut elsewhere than at 0. cuts: as `cut_rows` gives them"""
+    if any(row["of_mask"] is None for row in cuts):
+        return "nothing lies above the cut at 0"
+    others = [f"{100 * row['of_mask']:.0f} % cut at {row['threshold']:g}" for row in cuts if row["threshold"]]
+    return f"the mask has {' and '.join(others)} of its area" if others else "both cuts are the model's own"
+
+
 def summary(result: Result[Any]) -> str:
     """The chosen mask in one line."""
     params, metrics = result.params, {name: metric.value for name, metric in result.metrics.items()}
-    parts = [
-        f"stability {metrics['stability_score']:.3f} at ±{params.stability_offset:g}",
-        f"IoU of the cuts at {params.lower_threshold:g} and {params.upper_threshold:g}: {metrics['threshold_iou']:.3f}",
-        f"area {100 * metrics['area_share']:.1f} % of the picture",
+    parts = [f"true IoU {metrics['true_iou']:.3f}"] if "true_iou" in metrics else []
+    parts.append(f"stability score {metrics['stability_score']:.3f}")
+    if (wide := stability_name(params.stability_offset)) in metrics and not is_official(params.stability_offset):
+        parts.append(f"{stability_label(params.stability_offset)} {metrics[wide]:.3f}")
+    parts += [
+        f"{cuts_sentence(result.tables['cuts'])} (IoU of the cuts at {params.lower_threshold:g} and "
+        f"{params.upper_threshold:g}: {metrics['threshold_iou']:.3f})",
+        f"area {share_text(metrics['area_share'])} of the picture",
     ]
     if "refine_iou" in metrics:
         parts.append(f"edges refined after the model, IoU with its own mask {metrics['refine_iou']:.3f}")
@@ -130,19 +162,25 @@ def summary(result: Result[Any]) -> str:
 
 
 def draw_curves(scene: Scene) -> None:
+    with_truth = "true_iou_curve" in scene.result.tables
     with st.container(key="row_curves"):
-        left, right = st.columns(2, gap="medium")
+        left, right, *more = st.columns(3 if with_truth else 2, gap="medium")
     with left:
         st.markdown("**Stability**: IoU of the masks cut at −delta and +delta")
         st.plotly_chart(stability_figure(scene.result), key="stability_curve", config=PLOT)
     with right:
         st.markdown("**Area**: share of the picture above a threshold")
         st.plotly_chart(area_figure(scene.result), key="area_curve", config=PLOT)
+    if with_truth:
+        with more[0]:
+            st.markdown("**True IoU**: with the truth, of masks cut at a threshold")
+            st.plotly_chart(true_iou_figure(scene.result), key="true_iou_curve", config=PLOT)
 
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_unscaled")
+    wide = stability_name(scene.result.params.stability_offset)
+    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "iou_unscaled", "true_iou")
     st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
     if "jitter" in tables:
         st.dataframe(tables["jitter"], hide_index=True, height=240)

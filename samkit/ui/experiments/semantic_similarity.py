@@ -32,6 +32,7 @@ from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
+from samkit.words import share_text
 
 STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
 """Pixels of the model's input that one token covers, level by level."""
@@ -72,6 +73,7 @@ KNOBS = (
     Toggle("own_range"),
     Range("range_low", "range_high", "range", "Colours from, to", apart=0.05, disabled_by="own_range"),
     Toggle("find_objects"),
+    Choice("object_prompts"),
     ColourScale(),
     Quiet("mask_index"),
 )
@@ -80,7 +82,14 @@ KNOBS = (
 def try_it(work: Workspace, knobs: KnobValues) -> None:
     work.show_picture(load_sample("coins"), Prompts(boxes=((0.815, 0.08, 0.935, 0.215),)))
     values = {"compare_with": SAME, "features": "projected", "level": 0, "side": 512, "threshold": 0.7, "min_area": 0.1}
-    values |= {"view": "Objects", "find_objects": True, "mirrored": False, "zoom": False, "prototypes": 1}
+    values |= {
+        "view": "Objects",
+        "find_objects": True,
+        "object_prompts": "boxes",
+        "mirrored": False,
+        "zoom": False,
+        "prototypes": 1,
+    }
     knobs.set(values | {"mask_index": None})
 
 
@@ -90,7 +99,8 @@ def draw_similarity(scene: Scene) -> None:
     ground = token_ground(compared(scene), scene.model.info, params.side, params.fit, values.shape)
     shown = TokenMap("Similarity", values, ground=ground)
     limits = color_range(shown.values, result.params)
-    map_view(scene.knobs, "similarity", shown, unit="", colormap=result.params.colormap, limits=limits)
+    colormap = result.params.colormap
+    map_view(scene.knobs, "similarity", shown, unit="", colormap=colormap, limits=limits, follow="range")
 
 
 def draw_on_picture(scene: Scene) -> None:
@@ -107,7 +117,7 @@ def draw_objects_view(scene: Scene) -> None:
         _draw_picture(scene, scene.result.images["objects"], "A mask for each region", "objects")
     else:
         st.info(
-            "Switch on “A mask for each region” to hand the regions' peaks back to the model as points.",
+            "Switch on “A mask for each region” to hand the regions back to the model as prompts.",
             icon=":material/ads_click:",
         )
 
@@ -132,17 +142,39 @@ def blended(picture: Picture, colors: np.ndarray) -> np.ndarray:
 
 def summary(result: Result[Any]) -> str:
     """What matched, beside the truth where it is known."""
-    regions = f"{result.value('regions'):.0f}"
+    regions, measured = f"{result.value('regions'):.0f}", result.metrics
     parts = [f"{regions} region{'s' if regions != '1' else ''} above {result.params.threshold:.2f}"]
-    if "known_count" in result.facts:
-        parts.append(f"{result.index('known_count')} objects in the picture, counted by hand")
-    if "objects" in result.metrics:
-        parts.append(f"{result.value('objects'):.0f} different masks")
-    parts.append(f"{100 * result.value('similar_share'):.1f} % of the picture")
+    if "true_with_region" in measured:
+        parts[0] += f", on {result.value('true_with_region'):.0f} of the {_known(result)}"
+    if "objects" in measured:
+        parts.append(objects_sentence(result))
+    parts.append(f"similar: {share_text(result.value('similar_share'))} of the picture")
     similarity = result.value("largest_similarity"), result.value("mean_similarity")
     parts.append(f"similarity up to {similarity[0]:.2f}, mean {similarity[1]:.2f}")
     parts.append(f"from {result.index('tokens')} tokens")
     return " · ".join([*parts, f"encoded in {result.timings['encode_ms']:.0f} ms"])
+
+
+def _known(result: Result[Any]) -> str:
+    """The true objects of a sample, such as "24 objects in the picture"."""
+    return f"{result.index('known_count')} objects in the picture"
+
+
+def objects_sentence(result: Result[Any]) -> str:
+    """How many masks there are of how many regions, what became of the others, and what they hit where that is
+    known.
+    """
+    count = f"{result.value('objects'):.0f}"
+    text = f"{count} mask{'s' if count != '1' else ''} of their own"
+    gone = [
+        f"{result.value(f'objects_{what}'):.0f} {what}"
+        for what in ("merged", "dropped")
+        if result.value(f"objects_{what}")
+    ]
+    text += f" ({', '.join(gone)})" if gone else ""
+    if "true_with_mask" in result.metrics:
+        text += f": {result.value('true_with_mask'):.0f} of the {_known(result)} hit"
+    return text
 
 
 def figures(result: Result[Any]) -> dict[str, go.Figure]:
@@ -168,10 +200,11 @@ def draw_objects(scene: Scene) -> None:
         )
         return
     st.caption(
-        "One mask for each region's peak, the one with the highest predicted IoU, with the region's number and colour. "
-        "same_as: the mask is mostly the same as that region's, so it is not drawn again."
+        "One mask for each region, the one with the highest predicted IoU, with the region's number and colour. "
+        "same_as: mostly the same as that region's mask, so merged into it; dropped: why it is no object's. Neither is "
+        "drawn or counted."
     )
-    decimals = three_decimals("x", "y", "similarity", "predicted_iou", "area_share")
+    decimals = three_decimals("x", "y", "similarity", "predicted_iou", "stability_score", "area_share")
     table_with_csv(rows, "objects", decimals, height=300)
     st.download_button(
         "COCO JSON",

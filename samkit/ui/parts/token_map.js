@@ -32,6 +32,20 @@ function outline(map, tokens, color) {
   return `${border}<path d="${path}" stroke="${color}" stroke-width="1.5"/>`;
 }
 
+// A slider with two ends whose values are the map's limits: the map follows it before the page has run.
+function followSlider(key, repaint) {
+  const knob = key && document.querySelector(`[class*="st-key-${CSS.escape(key)}"]`);
+  if (!knob) return null;
+  const observer = new MutationObserver(() => {
+    const ends = [...knob.querySelectorAll('[role="slider"]')].map(end => Number(end.getAttribute("aria-valuenow")));
+    if (ends.length === 2 && ends[0] < ends[1]) repaint(...ends);
+  });
+  observer.observe(knob, { subtree: true, attributes: true, attributeFilter: ["aria-valuenow"] });
+  return observer;
+}
+
+const followers = new WeakMap();
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".maps"), table = bytes(data.table);
@@ -123,4 +137,12 @@ export default function (component) {
     return figure;
   });
   root.replaceChildren(...figures, tip);
+  followers.get(root)?.disconnect();
+  const follower = followSlider(data.follow, (low, high) => {
+    const map = { ...data.maps[0], clip: data.clip, values: values(data.maps[0]) };
+    paint(root.querySelector(".whole canvas"), map, table, low, high);
+    root.querySelector(".bar").firstChild.textContent = number(low);
+    root.querySelector(".bar").lastChild.textContent = `${number(high)} ${data.unit}`;
+  });
+  if (follower) followers.set(root, follower);
 }

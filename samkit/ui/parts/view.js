@@ -87,7 +87,8 @@ class Views {
   spaceKey(event, down) {
     if (event.key !== " ") return;
     const target = event.composedPath()[0];
-    if (down && target.closest?.("input, textarea, select, button, summary, a, [contenteditable], [role]")) return;
+    // Of a field, or of a button that was reached by keyboard, the space bar stays its own.
+    if (down && target !== document.body && target.matches?.("input, textarea, [contenteditable], :focus-visible")) return;
     const over = [...document.querySelectorAll("[data-view]")].some(each => each.matches(":hover"));
     if (down && !over) return;
     if (down) event.preventDefault();

@@ -8,40 +8,75 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samkit.media.drawing import overlay
-from samkit.tracking.compare import COLORS, Comparison, Row
+from samkit.tracking.compare import COLORS, Comparison, Row, Shown
 from samkit.ui.parts.inline_image import fit_within
-from samkit.ui.runs.compare_tables import value_text
+from samkit.ui.runs.compare_tables import is_number_row, value_text
 
 MAX_AXES = 10
 GREY = 40
 DRAWN_PX = 1100
 """Longest side of a picture that is laid out or sent; counts and IoU are always those of the whole masks."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "hexagon", "pentagon")
+MAX_TICKS = 6
+"""Texts that are written at an axis."""
 
 
-def mask_tiles(comparison: Comparison, name: str, width: int, height: int) -> list[np.ndarray | None]:
-    """Each run's picture with its mask, uint8 [h, w, 3], all at one scale: the largest fits into width x height pixels.
-    None where there is neither.
+def mask_tiles(comparison: Comparison, shown: Sequence[Shown], width: int, height: int) -> list[np.ndarray | None]:
+    """Each mask on its picture, uint8 [h, w, 3], all at one scale: the largest fits into width x height pixels. A run
+    without a mask has its picture alone, as large as there is room; None where there is neither.
     """
-    masks = comparison.masks(name)
-    pictures = [_picture(comparison, index, name, mask) for index, mask in enumerate(masks)]
-    sizes = [rgb.shape[:2] for rgb in pictures if rgb is not None]
-    if not sizes:
-        return [None] * len(masks)
+    masks = [comparison.mask(each) for each in shown]
+    pictures = [_picture(comparison, each, mask) for each, mask in zip(shown, masks, strict=True)]
+    sizes = [
+        rgb.shape[:2] for rgb, mask in zip(pictures, masks, strict=True) if rgb is not None and mask is not None
+    ] or [(height, width)]
     scale = min(1.0, width / max(size[1] for size in sizes), height / max(size[0] for size in sizes))
-    return [_tile(rgb, mask, color, scale) for rgb, mask, color in zip(pictures, masks, COLORS, strict=False)]
+    return [
+        None
+        if rgb is None
+        else _fitted(rgb, width, height)
+        if mask is None
+        else _drawn(rgb, mask, COLORS[each.run], scale)
+        for each, rgb, mask in zip(shown, pictures, masks, strict=True)
+    ]
 
 
-def _picture(comparison: Comparison, index: int, name: str, mask: np.ndarray | None) -> np.ndarray | None:
+def _fitted(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+    """As large as there is room, whatever the scale of others: a map of tokens has only as many pixels as tokens."""
+    scale = min(width / rgb.shape[1], height / rgb.shape[0])
+    size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA)
+
+
+def swipe_pictures(comparison: Comparison, pair: tuple[Shown, Shown]) -> list[np.ndarray]:
+    """Both masks on their pictures, uint8 [h, w, 3] of one size: what is smaller lies in the middle of grey."""
+    drawn = []
+    for each in pair:
+        mask = comparison.mask(each)
+        rgb = _picture(comparison, each, mask)
+        rgb = np.full((9, 16, 3), GREY, np.uint8) if rgb is None else rgb
+        drawn.append(_drawn(rgb, mask, COLORS[each.run], min(1.0, DRAWN_PX / max(rgb.shape[:2]))))
+    height, width = (max(rgb.shape[axis] for rgb in drawn) for axis in (0, 1))
+    return [_in_the_middle(rgb, height, width) for rgb in drawn]
+
+
+def _in_the_middle(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    placed = np.full((height, width, 3), GREY, np.uint8)
+    top, left = (height - rgb.shape[0]) // 2, (width - rgb.shape[1]) // 2
+    placed[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
+    return placed
+
+
+def _picture(comparison: Comparison, shown: Shown, mask: np.ndarray | None) -> np.ndarray | None:
     """What a mask is drawn on: its picture, or an even grey where that is not there. None without both."""
-    rgb = comparison.picture(index, name)
+    rgb = comparison.picture(shown)
     return np.full((*mask.shape, 3), GREY, np.uint8) if rgb is None and mask is not None else rgb
 
 
-def _tile(
-    rgb: np.ndarray | None, mask: np.ndarray | None, color: tuple[int, int, int], scale: float
-) -> np.ndarray | None:
-    if rgb is None:
-        return None
+def _drawn(rgb: np.ndarray, mask: np.ndarray | None, color: tuple[int, int, int], scale: float) -> np.ndarray:
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     if mask is None:
@@ -55,9 +90,9 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
     return fit_within(picture, DRAWN_PX, DRAWN_PX)
 
 
-def parallel_figure(comparison: Comparison) -> go.Figure | None:
-    """A line for each run over the parameters and metrics that differ; None where fewer than two do. Texts and gaps
-    become places on their axis.
+def lines_figure(comparison: Comparison) -> go.Figure | None:
+    """A line for each run over the parameters and metrics that differ; None where fewer than two do. Each axis goes
+    from the least to the largest value, texts are places on theirs, and where a run has no value its line has a gap.
 
     Where there are too many, parameters and metrics have half of the axes each, or what the others leave.
     """
@@ -66,38 +101,107 @@ def parallel_figure(comparison: Comparison) -> go.Figure | None:
     rows = settings + measured[: MAX_AXES - len(settings)]
     if len(rows) < 2:
         return None
-    count = len(comparison.bundles)
-    scale = [[index / max(1, count - 1), f"rgb{color}"] for index, color in enumerate(COLORS[:count])]
-    lines = dict(color=list(range(count)), colorscale=scale, cmin=0, cmax=count - 1)
-    figure = go.Figure(
-        go.Parcoords(
-            line=lines, dimensions=[_axis(row) for row in rows], labelfont_size=12, tickfont_size=11, labelangle=-14
-        )
+    places = [_places(row) for row in rows]
+    traces = [_line(comparison, index, rows, places) for index in range(len(comparison.bundles))]
+    titles = [row.name.replace("_", " ").replace(" ", "<br>", 1) for row in rows]
+    x_axis = dict(
+        tickvals=list(range(len(rows))),
+        ticktext=titles,
+        tickangle=0,
+        range=[-0.3, len(rows) - 0.4],
+        side="top",
+        gridcolor="rgba(128,128,128,.4)",
+        zeroline=False,
+        fixedrange=True,
     )
-    figure.update_layout(height=380, margin=dict(l=60, r=70, t=80, b=20), paper_bgcolor="rgba(0,0,0,0)")
-    return figure
+    y_axis = dict(range=[-0.14, 1.1], showgrid=False, showticklabels=False, zeroline=False, fixedrange=True)
+    return go.Figure(
+        traces,
+        dict(
+            height=420,
+            margin=dict(l=10, r=10, t=60, b=10),
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            xaxis=x_axis,
+            yaxis=y_axis,
+            annotations=[note for at, row in enumerate(rows) for note in _ticks(at, row)],
+            legend=dict(orientation="h", y=-0.02, yanchor="top"),
+            hovermode="closest",
+        ),
+    )
 
 
 def _axes(rows: Sequence[Row]) -> list[Row]:
-    """Those by which the runs differ. What each of the four masks has, the chosen one has too; and which mask was
-    chosen is no quantity.
+    """Those by which runs differ that have a value. What each of the four masks has, the chosen one has too; and which
+    mask was chosen is no quantity.
     """
     return [
         row
         for row in rows
-        if row.differs and row.name != "prompts" and not row.name[-1].isdigit() and not row.name.endswith("_index")
+        if len({value for value in row.values if value is not None}) > 1
+        and row.name != "prompts"
+        and not row.name[-1].isdigit()
+        and not row.name.endswith("_index")
     ]
 
 
-def _axis(row: Row) -> dict[str, Any]:
-    label = row.name.replace("_", " ")
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values):
-        return dict(label=label, values=[float(value) for value in row.values])
-    texts = [value_text(value) for value in row.values]
-    places = sorted(set(texts))
+def _places(row: Row) -> list[float | None]:
+    """Where each run stands on the row's axis, 0..1; None where it has no value."""
+    if is_number_row(row):
+        there = [float(value) for value in row.values if value is not None]
+        low, high = min(there), max(there)
+        return [
+            None if value is None else (float(value) - low) / (high - low) if high > low else 0.5
+            for value in row.values
+        ]
+    texts = _texts(row)
+    return [
+        None if value is None else texts.index(value_text(value)) / (len(texts) - 1) if len(texts) > 1 else 0.5
+        for value in row.values
+    ]
+
+
+def _texts(row: Row) -> list[str]:
+    return sorted({value_text(value) for value in row.values if value is not None})
+
+
+def _line(
+    comparison: Comparison, index: int, rows: Sequence[Row], places: Sequence[list[float | None]]
+) -> dict[str, Any]:
+    color = f"rgb{COLORS[index]}"
+    told = [f"{row.name.replace('_', ' ')}: {value_text(row.values[index])}" for row in rows]
     return dict(
-        label=label,
-        values=[places.index(text) for text in texts],
-        tickvals=list(range(len(places))),
-        ticktext=[text[:18] for text in places],
+        type="scatter",
+        x=list(range(len(rows))),
+        y=[each[index] for each in places],
+        mode="lines+markers",
+        connectgaps=False,
+        name=f"{index + 1} {comparison.bundles[index].name[:40]}",
+        line=dict(color=color, width=2.5, dash=DASHES[index % len(DASHES)]),
+        marker=dict(size=9, symbol=SYMBOLS[index % len(SYMBOLS)]),
+        text=told,
+        hovertemplate=f"run {index + 1}<br>%{{text}}<extra></extra>",
     )
+
+
+def _ticks(at: int, row: Row) -> list[dict[str, Any]]:
+    """What is written at an axis: its ends, or its texts."""
+    if is_number_row(row):
+        there = [value for value in row.values if value is not None]
+        ends = {0.0: min(there), 1.0: max(there)} if len(set(there)) > 1 else {0.5: there[0]}
+        marks = {place: value_text(float(value)) for place, value in ends.items()}
+    else:
+        texts = _texts(row)
+        marks = {number / max(1, len(texts) - 1) if len(texts) > 1 else 0.5: text for number, text in enumerate(texts)}
+        marks = marks if len(marks) <= MAX_TICKS else {place: marks[place] for place in (0.0, 1.0)}
+    # Numbers stand beyond the ends of their axis, so that no line crosses them.
+    beyond = {0.0: "top", 1.0: "bottom"} if is_number_row(row) else {}
+    return [
+        dict(x=at, y=place, text=text[:18], showarrow=False, font=dict(size=11))
+        | (
+            dict(yanchor=beyond[place], yshift=-7 if place == 0 else 7)
+            if place in beyond
+            else dict(xanchor="left", xshift=4, yshift=10)
+        )
+        for place, text in marks.items()
+    ]

@@ -1,5 +1,6 @@
 """Compared runs as one HTML file that needs neither server nor network."""
 
+import base64
 from datetime import datetime
 from html import escape
 
@@ -7,33 +8,49 @@ import numpy as np
 
 from samkit import __version__
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.tracking.compare import COLORS, Comparison, Row, difference_map, iou_matrix, outlines
+from samkit.tracking.compare import COLORS, Comparison, Row, Shown, difference_map, iou_matrix, outlines
 from samkit.ui.parts.inline_image import data_url
 from samkit.ui.parts.style import style_sheet
-from samkit.ui.runs.compare_figures import mask_tiles, parallel_figure, shrunk
-from samkit.ui.runs.compare_tables import CSS, difference_caption, matrix_table, number_chip, rows_table
+from samkit.ui.parts.tables import rows_to_csv
+from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
+from samkit.ui.runs.compare_tables import (
+    CSS,
+    best_sentence,
+    difference_caption,
+    legend_html,
+    matrix_table,
+    number_chip,
+    rows_table,
+    run_rows,
+    shown_chip,
+    shown_text,
+    sortable_table,
+)
+from samkit.ui.runs.swipe import CSS as SWIPE_CSS
+from samkit.ui.runs.swipe import swipe_html
 
 TILE_PX = 420, 320
-_PAGE_CSS = style_sheet("report.css")
+_PAGE_CSS, _SCRIPT = style_sheet("report.css"), style_sheet("report.js")
 
 
-def report_html(comparison: Comparison, mask: str, pair: tuple[int, int] | None) -> str:
-    """The whole report. mask: which masks are shown, "" where there are none; pair: the two runs of the difference map,
-    indices of `comparison.bundles`.
+def report_html(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | None) -> str:
+    """The whole report. name: which masks are shown, as `Comparison.shown` takes it; pair: the two that are set against
+    each other.
     """
     count = len(comparison.bundles)
     parts = [
         f"<h1>{count} runs compared</h1>",
         f'<p class="quiet">SAM workbench {__version__}, {datetime.now().strftime("%Y-%m-%d %H:%M")}</p>',
         f"<h2>Runs</h2><p>{'<br>'.join(map(_run_line, range(count), comparison.bundles))}</p>",
-        *(_mask_parts(comparison, mask, pair) if comparison.mask_names else ()),
+        *_mask_parts(comparison, name, pair),
         *_number_parts(comparison),
     ]
     head = (
         f'<meta charset="utf-8"><title>{count} runs compared</title><meta name="viewport" '
-        f'content="width=device-width"><style>{_PAGE_CSS}{CSS}</style>'
+        f'content="width=device-width"><style>{_PAGE_CSS}{CSS}{SWIPE_CSS}</style>'
     )
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
+    body = f"{''.join(parts)}<script>{_SCRIPT}</script>"
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
 
 
 def _run_line(index: int, bundle: Bundle) -> str:
@@ -55,42 +72,65 @@ def _number_parts(comparison: Comparison) -> list[str]:
     count = len(comparison.bundles)
     different = [row for row in comparison.conditions if row.differs]
     same = [Row(row.name, row.values[:1]) for row in comparison.conditions if not row.differs]
+    rows = run_rows(comparison)
+    csv = base64.b64encode(rows_to_csv(rows)).decode()
     parts = [
         "<h2>What differs</h2>" + rows_table(different, count, "parameter"),
         "<h2>Metrics</h2>" + rows_table(comparison.metrics, count, "metric"),
+        f'<p class="quiet">{escape(best_sentence(comparison))}</p>',
+        "<h2>One line a run</h2>" + sortable_table(rows),
+        f'<p class="quiet">A click on a head sorts. <a download="compare-{count}-runs.csv" '
+        f'href="data:text/csv;base64,{csv}">CSV</a></p>',
         "<h2>The same in all</h2>" + rows_table(same, 1, "parameter"),
     ]
-    figure = parallel_figure(comparison)
+    figure = lines_figure(comparison)
     if figure is not None:
         figure.update_layout(font_color="#888")
         drawn = figure.to_html(full_html=False, include_plotlyjs="inline", config={"displaylogo": False})
-        parts.append(f"<h2>Parameters and metrics, a line for each run</h2>{drawn}")
+        parts.append(
+            f'<h2>A line for each run</h2><p class="quiet">Each axis goes from the least to the largest value. A gap: '
+            f"the run has no such value.</p>{drawn}"
+        )
     return parts
 
 
-def _mask_parts(comparison: Comparison, mask: str, pair: tuple[int, int] | None) -> list[str]:
-    tiles = mask_tiles(comparison, mask, *TILE_PX)
-    shown = [
-        _figure(tile, f"{number_chip(index)} {escape(comparison.bundles[index].name)}")
-        for index, tile in enumerate(tiles)
+def _mask_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | None) -> list[str]:
+    shown = comparison.shown(name)
+    tiles = mask_tiles(comparison, shown, *TILE_PX)
+    figures = [
+        _figure(tile, f"{shown_chip(comparison, name, each)} {escape(comparison.bundles[each.run].name)}")
+        for each, tile in zip(shown, tiles, strict=True)
         if tile is not None
     ]
-    parts = [
-        f"<h2>{escape((mask or 'each run’s own mask').replace('_', ' '))}</h2>",
-        f'<div class="tiles">{"".join(shown)}</div>',
+    if not figures:
+        return []
+    title = name.removeprefix("mask_").replace("_", " ") or "each run’s own mask"
+    parts = [f"<h2>{escape(title)}</h2>", f'<div class="tiles">{"".join(figures)}</div>']
+    for group in comparison.grounds(name):
+        masks, heads = comparison.masks_of(group), [shown_chip(comparison, name, each) for each in group]
+        rgb = comparison.picture(group[0])
+        if rgb is not None:
+            drawn = outlines(rgb, masks, [COLORS[each.run] for each in group])
+            parts.append("<h2>Outlines</h2>" + _figure(shrunk(drawn), legend_html(heads)))
+        parts.append("<h2>IoU</h2>" + matrix_table(iou_matrix(masks), heads))
+    return parts + (_pair_parts(comparison, name, pair) if pair is not None else [])
+
+
+def _pair_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown]) -> list[str]:
+    """Two against each other: in one place by turns, and where they differ if they lie on one picture."""
+    captions = [
+        f"{shown_text(comparison, name, each).removeprefix('run ')} {comparison.bundles[each.run].name}"
+        for each in pair
     ]
-    for group in comparison.grounds(mask):
-        masks = comparison.masks_of(group, mask)
-        rgb = comparison.picture(group[0], mask)
+    pictures = swipe_pictures(comparison, pair)
+    width = min(pictures[0].shape[1], 900)
+    parts = [f'<h2>Swipe</h2><div style="max-width: {width}px">{swipe_html(pictures, captions)}</div>']
+    if pair[0] != pair[1] and any({*pair} <= {*group} for group in comparison.grounds(name)):
+        rgb, caption = comparison.picture(pair[0]), difference_caption(comparison, name, pair)
         if rgb is not None:
-            drawn = outlines(rgb, masks, [COLORS[index] for index in group])
-            parts.append("<h2>Outlines</h2>" + _figure(shrunk(drawn), " ".join(number_chip(index) for index in group)))
-        parts.append("<h2>IoU</h2>" + matrix_table(iou_matrix(masks), group))
-    if pair is not None and any({*pair} <= {*group} for group in comparison.grounds(mask)):
-        rgb = comparison.picture(pair[0], mask)
-        if rgb is not None:
-            picture = shrunk(difference_map(rgb, *comparison.masks_of(pair, mask)))
-            parts.append("<h2>Difference</h2>" + _figure(picture, difference_caption(comparison, mask, pair)))
+            colors = COLORS[pair[0].run], COLORS[pair[1].run]
+            drawn = shrunk(difference_map(rgb, *comparison.masks_of(pair), colors=colors))
+            parts.append("<h2>Difference</h2>" + _figure(drawn, caption))
     return parts
 
 

@@ -1,35 +1,67 @@
 """Two to twelve kept runs side by side."""
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
 import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.tracking.compare import COLORS, MAX_COMPARED, MIN_COMPARED, Comparison, difference_map, iou_matrix, outlines
+from samkit.tracking.bundle.frame_masks import frame_name
+from samkit.tracking.compare import (
+    COLORS,
+    MAX_COMPARED,
+    MIN_COMPARED,
+    Comparison,
+    Shown,
+    difference_map,
+    iou_matrix,
+    outlines,
+)
 from samkit.tracking.store.edit import read_run
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.runs.compare_figures import mask_tiles, parallel_figure, shrunk
+from samkit.ui.parts.tables import table_with_csv
+from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
 from samkit.ui.runs.compare_report import report_html
-from samkit.ui.runs.compare_tables import difference_caption, matrix_table, number_chip, rows_table
+from samkit.ui.runs.compare_tables import (
+    best_sentence,
+    difference_caption,
+    legend_html,
+    matrix_table,
+    number_chip,
+    rows_table,
+    run_rows,
+    shown_chip,
+    shown_text,
+)
 from samkit.ui.runs.state import present_store, run_files
-from samkit.ui.state.page_links import RUN_PAGE, RUNS_PAGE
+from samkit.ui.runs.swipe import swipe
+from samkit.ui.state.page_links import RUN_PAGE, RUNS_PAGE, experiment_title
 
 TILE_PX = 420, 320
 PER_ROW = 4
 LISTED = 40
+A_FRAME = "a frame of the film"
+SIDE_BY_SIDE, AS_TABLE = "Side by side", "One line a run"
+SWIPE, DIFFERENCE = "Swipe", "Difference"
+PAIR = "First", "Second"
 REPORT_HELP = "One HTML file with all of this, which needs no server and no network"
+
+
+class Choice(NamedTuple):
+    """name: which masks are shown, as `Comparison.shown` takes it; pair: the two that are set against each other"""
+
+    name: str
+    pair: tuple[Shown, Shown] | None
 
 
 def compare_view(run_ids: list[str]) -> None:
     run_ids = list(dict.fromkeys(run_ids))
     with st.container(horizontal=True, vertical_alignment="center", key="compare_top"):
         st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+        st.title(f"Compare {len(run_ids)} runs", anchor=False, width="content")
         st.space("stretch")
         report_place = st.container(width="content")
-    st.title(f"Compare {len(run_ids)} runs", anchor=False)
     if len(run_ids) > MAX_COMPARED:
         _too_many(run_ids)
         return
@@ -39,12 +71,12 @@ def compare_view(run_ids: list[str]) -> None:
         return
     comparison = Comparison([bundle for _, bundle in fetched])
     _legend(fetched)
-    mask, pair = _masks(comparison) if comparison.mask_names else ("", None)
+    choice = _masks(comparison)
     _numbers(comparison)
     with report_place:
         st.download_button(
             "Report",
-            lambda: report_html(comparison, mask, pair),
+            lambda: report_html(comparison, choice.name, choice.pair),
             f"compare-{len(fetched)}-runs.html",
             "text/html",
             icon=":material/description:",
@@ -115,8 +147,10 @@ def _legend(fetched: list[tuple[str, Bundle]]) -> None:
                 st.html(number_chip(index), width="content")
                 st.page_link(RUN_PAGE, label=f"**{plain_text(bundle.name)}**", query_params={"id": run_id})
                 record = bundle.record
-                parts = (record.experiment, record.model.name, record.source_name, record.note[:80])
-                st.caption(" · ".join(plain_text(part) for part in parts if part))
+                told = record.name.lower()
+                parts = (experiment_title(record.experiment), record.model.name, record.source_name)
+                untold = [*(part for part in parts if part.lower() not in told), record.note[:80]]
+                st.caption(" · ".join(plain_text(part) for part in untold if part))
                 _leave_button(run_id, ids)
 
 
@@ -124,109 +158,200 @@ def _compare_others(run_ids: list[str]) -> None:
     st.query_params["runs"] = ",".join(run_ids)
 
 
-def _masks(comparison: Comparison) -> tuple[str, tuple[int, int] | None]:
-    """Everything about masks; (which masks are shown, which two are set against each other)."""
+def _masks(comparison: Comparison) -> Choice:
+    """Everything about masks and pictures."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader("Masks", anchor=False)
-        options = list(comparison.mask_names)
+        st.subheader("Masks", anchor=False, width="content")
+        options = [*comparison.mask_names, *([A_FRAME] if comparison.frames else [])]
         name = st.selectbox(
             "Which mask", options, format_func=_mask_title, key="compare_mask", label_visibility="collapsed", width=260
         )
-    tiles = mask_tiles(comparison, name, *TILE_PX)
-    for start in range(0, len(tiles), PER_ROW):
-        with st.container(key=f"masks_grid_compared_{start}"):
-            columns = st.columns(min(PER_ROW, max(2, len(tiles))), gap="small")
-        for index, column in zip(range(start, min(start + PER_ROW, len(tiles))), columns, strict=False):
-            with column:
-                _tile(tiles[index], index, comparison, max(tile.shape[1] for tile in tiles if tile is not None))
-    grounds = comparison.grounds(name)
-    if not grounds:
-        st.caption("No two of these masks lie on the same picture, so they can't be overlaid.")
-        return name, None
-    return name, _laid_over(comparison, name, grounds)
+        if name == A_FRAME:
+            name = _frame_choice(comparison.frames)
+    shown = comparison.shown(name)
+    _tiles(comparison, name, shown)
+    lacking = [str(index + 1) for index in range(len(comparison.bundles)) if index not in {each.run for each in shown}]
+    if lacking:
+        runs = "Run" if len(lacking) == 1 else "Runs"
+        st.caption(f"{runs} {', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no such mask.")
+    return Choice(name, _laid_over(comparison, name, shown))
+
+
+def _frame_choice(frames: tuple[int, ...]) -> str:
+    """The name of the masks of the frame that was chosen."""
+    if len(frames) == 1:
+        return frame_name(frames[0])
+    return frame_name(st.select_slider("Frame", frames, key="compare_frame", label_visibility="collapsed", width=420))
 
 
 def _mask_title(name: str) -> str:
-    return name.replace("_", " ") if name else "each run's own"
+    return name.removeprefix("mask_").replace("_", " ") if name else "each run's own"
 
 
-def _tile(tile: np.ndarray | None, index: int, comparison: Comparison, widest: int) -> None:
-    """widest: of all tiles, in pixels; a column that is narrower than that shrinks all of them alike."""
-    if tile is None:
-        st.caption("This run has no such mask.")
-    else:
-        with st.container(width=widest):
-            inline_image(
-                tile,
-                f"{comparison.bundles[index].name}, mask over the picture",
-                "samkit-mask",
-                share=tile.shape[1] / widest,
-            )
-    st.html(number_chip(index))
+def _tiles(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> None:
+    tiles = mask_tiles(comparison, shown, *TILE_PX)
+    widest = max((tile.shape[1] for tile in tiles if tile is not None), default=TILE_PX[0])
+    for start in range(0, len(tiles), PER_ROW):
+        with st.container(key=f"compare_tiles_{start}"):
+            columns = st.columns(min(PER_ROW, max(2, len(tiles))), gap="small")
+        for index, column in zip(range(start, min(start + PER_ROW, len(tiles))), columns, strict=False):
+            with column:
+                tile, each = tiles[index], shown[index]
+                if tile is None:
+                    st.caption("No picture was kept with this run.")
+                else:
+                    # A column that is narrower than the widest shrinks all of them alike.
+                    with st.container(width=widest):
+                        what = "mask over the picture" if each.mask else "its picture"
+                        share = tile.shape[1] / widest
+                        inline_image(
+                            tile, f"{comparison.bundles[each.run].name}, {what}", "samkit-compared", share=share
+                        )
+                words = shown_chip(comparison, name, each) + ("" if each.mask else " no mask")
+                st.html(f'<div class="samkit-legend">{words}</div>')
 
 
-def _laid_over(comparison: Comparison, name: str, grounds: Sequence[tuple[int, ...]]) -> tuple[int, int]:
-    """Outlines, the difference of two, and the pairwise IoU, for masks on one picture. Gives the two."""
+def _laid_over(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> tuple[Shown, Shown] | None:
+    """Outlines and the pairwise IoU of masks on one picture, and any two against each other. Gives the two."""
+    if len(shown) < 2:
+        return None
+    grounds = comparison.grounds(name)
     with st.container(key="row_laid_over"):
         left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Outlines**")
-        group = grounds[0]
-        if len(grounds) > 1:
-            group = st.segmented_control(
-                "On", grounds, default=grounds[0], required=True, key="compare_ground", format_func=_numbers_text
-            )
-        masks, rgb = comparison.masks_of(group, name), comparison.picture(group[0], name)
-        if rgb is not None:
-            drawn = shrunk(outlines(rgb, masks, [COLORS[index] for index in group]))
-            inline_image(drawn, "All outlines on the picture", "samkit-figure")
-            st.html(" ".join(number_chip(index) for index in group))
+        group = _outlines(comparison, name, grounds) if grounds else shown
+        if not grounds:
+            st.caption("No two of these masks lie on the same picture, so they can't be overlaid.")
     with right:
-        pair = _difference(comparison, name, group, rgb)
-    st.markdown("**Pairwise IoU**")
-    st.html(matrix_table(iou_matrix(masks), group))
+        pair = _two(comparison, name, shown, group)
+    if grounds:
+        st.markdown("**Pairwise IoU**")
+        st.html(
+            matrix_table(iou_matrix(comparison.masks_of(group)), [shown_chip(comparison, name, one) for one in group])
+        )
     return pair
 
 
-def _difference(comparison: Comparison, name: str, group: tuple[int, ...], rgb: np.ndarray | None) -> tuple[int, int]:
-    """Two of the group, chosen below the picture that shows where they differ, so that this picture and that of the
-    outlines begin at one height.
-    """
-    st.markdown("**Difference**")
-    place, options = st.container(), list(group)
-    with st.container(horizontal=True):
-        first = st.selectbox("Of", options, 0, format_func=_number_text, key="compare_first")
-        second = st.selectbox("And", options, 1, format_func=_number_text, key="compare_second")
-    pair = first, second
-    with place:
-        if rgb is not None:
-            drawn = shrunk(difference_map(rgb, *comparison.masks_of(pair, name)))
-            inline_image(drawn, "Where the two masks differ", "samkit-figure")
-        st.html(f'<div class="samkit-small">{difference_caption(comparison, name, pair)}</div>')
-    return pair
+def _outlines(comparison: Comparison, name: str, grounds: tuple[tuple[Shown, ...], ...]) -> tuple[Shown, ...]:
+    """All masks on one picture; gives them."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="compare_outlines"):
+        st.markdown("**Outlines**", width="content")
+        # By number: a tuple as the default would be taken for several choices.
+        number = len(grounds) > 1 and st.segmented_control(
+            "On",
+            range(len(grounds)),
+            default=0,
+            required=True,
+            key="compare_ground",
+            format_func=lambda each: _group_text(comparison, name, grounds[each]),
+            label_visibility="collapsed",
+        )
+    group = grounds[number or 0]
+    rgb = comparison.picture(group[0])
+    if rgb is not None:
+        drawn = outlines(rgb, comparison.masks_of(group), [COLORS[each.run] for each in group])
+        inline_image(shrunk(drawn), "All outlines on the picture", "samkit-figure")
+    st.html(legend_html([shown_chip(comparison, name, each) for each in group]))
+    return group
 
 
-def _number_text(index: int) -> str:
-    return f"run {index + 1}"
+def _group_text(comparison: Comparison, name: str, group: tuple[Shown, ...]) -> str:
+    texts = [shown_text(comparison, name, each).removeprefix("run ").replace(",", "") for each in group]
+    return f"runs {', '.join(texts)}"
 
 
-def _numbers_text(group: tuple[int, ...]) -> str:
-    return "runs " + ", ".join(str(index + 1) for index in group)
+def _two(comparison: Comparison, name: str, shown: tuple[Shown, ...], group: tuple[Shown, ...]) -> tuple[Shown, Shown]:
+    """Two of them, in one place by turns or where they differ; those of one picture are offered first."""
+    options = [*group, *(each for each in shown if each not in group)]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="compare_two"):
+        way = st.segmented_control(
+            "How", [SWIPE, DIFFERENCE], default=SWIPE, required=True, key="compare_way", label_visibility="collapsed"
+        )
+        first, second = (_one_of(comparison, name, options, label, index) for index, label in enumerate(PAIR))
+    if way == SWIPE:
+        captions = [
+            f"{each.run + 1} {comparison.bundles[each.run].name}{_of(comparison, name, each)}"
+            for each in (first, second)
+        ]
+        swipe(swipe_pictures(comparison, (first, second)), captions, key="compare_swipe")
+        return first, second
+    on_one = any({first, second} <= {*each} for each in comparison.grounds(name))
+    rgb = comparison.picture(first) if on_one else None
+    if rgb is not None:
+        colors = COLORS[first.run], COLORS[second.run]
+        drawn = difference_map(rgb, *comparison.masks_of((first, second)), colors=colors)
+        inline_image(shrunk(drawn), "Where the two masks differ", "samkit-figure")
+    if on_one:
+        st.html(difference_caption(comparison, name, (first, second)))
+    else:
+        st.caption("These two do not lie on the same picture, so their difference can't be drawn. Swipe shows them.")
+    return first, second
+
+
+def _one_of(comparison: Comparison, name: str, options: list[Shown], label: str, index: int) -> Shown:
+    return st.selectbox(
+        label,
+        options,
+        index,
+        format_func=lambda each: shown_text(comparison, name, each),
+        key=f"compare_{label.lower()}",
+        label_visibility="collapsed",
+        width=160,
+    )
+
+
+def _of(comparison: Comparison, name: str, shown: Shown) -> str:
+    words = shown_text(comparison, name, shown).partition(", ")[2]
+    return f", {words}" if words else ""
 
 
 def _numbers(comparison: Comparison) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="compare_numbers"):
+        st.subheader("Numbers", anchor=False, width="content")
+        view = st.segmented_control(
+            "As",
+            [SIDE_BY_SIDE, AS_TABLE],
+            default=SIDE_BY_SIDE,
+            required=True,
+            key="compare_numbers_as",
+            label_visibility="collapsed",
+        )
+        everything = view == SIDE_BY_SIDE and st.toggle(
+            "Also parameters that are the same in all runs", False, key="compare_all_params"
+        )
+    if view == SIDE_BY_SIDE:
+        _side_by_side(comparison, everything)
+    else:
+        _table(comparison)
+    figure = lines_figure(comparison)
+    if figure is not None:
+        st.subheader("A line for each run", anchor=False)
+        st.caption("Each axis goes from the least to the largest value. A gap: the run has no such value.")
+        st.plotly_chart(figure, key="compare_lines", config={"displaylogo": False, "displayModeBar": False})
+
+
+def _side_by_side(comparison: Comparison, everything: bool) -> None:
     count = len(comparison.bundles)
-    st.subheader("Parameters", anchor=False)
-    everything = st.toggle("Show also those that are the same in all runs", False, key="compare_all_params")
-    rows = [row for row in comparison.conditions if everything or row.differs]
+    rows = [row for row in comparison.conditions if (everything or row.differs) and not row.is_empty]
     if rows:
         st.html(rows_table(rows, count, "parameter"))
     else:
         st.caption("All parameters are the same.")
-    st.subheader("Metrics", anchor=False)
-    st.html(rows_table(comparison.metrics, count, "metric"))
-    st.caption("The best value is marked where higher or lower is better. Times are in ms.")
-    figure = parallel_figure(comparison)
-    if figure is not None:
-        st.subheader("A line for each run", anchor=False)
-        st.plotly_chart(figure, key="compare_parallel", config={"displaylogo": False})
+    if comparison.metrics:
+        st.html(rows_table(comparison.metrics, count, "metric"))
+        st.caption(best_sentence(comparison))
+
+
+def _table(comparison: Comparison) -> None:
+    """A line for each run, sorted by a click on a head, as CSV."""
+    rows = run_rows(comparison)
+    names = list(rows[0])[2:]
+    wanted = st.multiselect(
+        "Columns",
+        names,
+        key="compare_columns",
+        placeholder="All columns",
+        help="A click on a column's head sorts by it.",
+    )
+    kept = ["run", "name", *(wanted or names)]
+    table_with_csv([{name: row[name] for name in kept} for row in rows], f"compare-{len(rows)}-runs")

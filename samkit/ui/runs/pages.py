@@ -20,8 +20,9 @@ _CSS = style_sheet("runs.css")
 def runs_page() -> None:
     """The list."""
     _frame()
-    st.title("Runs", anchor=False)
-    st.html('<div class="samkit-question">What was kept, and what came out?</div>')
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
+        st.title("Runs", anchor=False, width="content")
+        st.html('<div class="samkit-question">What was kept, and what came out?</div>', width="content")
     with sentences():
         require_store(present_store())
         list_view()

@@ -18,7 +18,6 @@ from samkit.tracking.bundle.ground import ground
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.edit import (
     MAX_NAME_CHARACTERS,
-    delete_run,
     note_run,
     read_run,
     rename_run,
@@ -32,6 +31,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style, tables
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.runs.delete_dialog import ask_to_delete
 from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
@@ -144,8 +144,8 @@ def _delete_or_restore(store: RunStore, run: RunSummary) -> None:
             on_click=_change,
             args=(restore_run, store, run),
         )
-    else:
-        st.button("Delete", icon=":material/delete:", key="delete_run", on_click=_change, args=(delete_run, store, run))
+    elif st.button("Delete", icon=":material/delete:", key="delete_run"):
+        ask_to_delete({run.run_id: run.name})
 
 
 def _change(change: Callable[[RunStore, str], None], store: RunStore, run: RunSummary) -> None:

@@ -1,154 +1,101 @@
-"""The list of kept runs: search, filters, rows with thumbnails, pages, and what is done with those chosen."""
+"""The list of kept runs: rows with thumbnails, pages, and what is done with those chosen."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from html import escape
 
 import streamlit as st
 
 from samkit.experiments.registry import ENTRIES
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.tracking.store.edit import delete_run, restore_run
-from samkit.tracking.store.search import EVERYTHING, Query, Token, kept_experiments, search_runs
+from samkit.tracking.store.differences import shown_differences
+from samkit.tracking.store.edit import restore_run
+from samkit.tracking.store.search import EVERYTHING, Order, RunPage, Token, search_runs
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.tracking.store.tags import NOTE, THUMBNAIL
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.runs.compare_tables import number_text
-from samkit.ui.runs.state import RunsTable, present_store, runs_table, when
+from samkit.ui.runs.columns import KEY_FIGURES, Column, cells_html, shown_columns
+from samkit.ui.runs.delete_dialog import ask_to_delete, runs_text
+from samkit.ui.runs.runs_search import forget_query, search_row
+from samkit.ui.runs.state import RunsTable, present_store, runs_table
 from samkit.ui.runs.tag_line import tag_line
 from samkit.ui.runs.transfer import download_zip
 from samkit.ui.state.page_links import COMPARE_PAGE, RUN_PAGE, experiment_title, page_file, page_icon
 
-SEARCH_KEY = "runs_search_"
-LATEST_DAY = date(2200, 1, 1)
-SEARCH_HELP = (
-    "Plain words are searched for in name, note, tags, experiment, model and picture. Conditions in MLflow's filter "
-    "language may be mixed in:\n\n"
-    "`metrics.predicted_iou > 0.8`\n\n`params.side = '512' and tags.keeper = 'yes'`\n\n`run_name ILIKE '%cup%'`"
-)
+MAX_CHOSEN = 500
+"""Runs that one press on "All found" chooses."""
 
 
 def list_view() -> None:
     table, store = runs_table(), present_store()
-    _search_row(table, store)
+    search_row(table, store)
     with sentences():
-        page = search_runs(store, table.query, table.tokens[-1])
+        page = _present_page(table, store)
         if not page.runs:
             _nothing(table)
             return
-        _actions(table, store, page.runs)
-        with st.container(key="runs_rows", gap="xsmall"):
+        columns = shown_columns(table.columns, table.order, page.runs)
+        with_figures = table.columns is None and len({run.experiment for run in page.runs}) > 1
+        _actions(table, store, page)
+        st.html(f"<style>{_grid_css(len(columns), with_figures)}</style>")
+        with st.container(key="runs_rows", gap=None):
+            _heads(table, page.runs, columns, with_figures)
             for run in page.runs:
-                _row(table, run)
+                _row(table, run, columns, with_figures)
         _pager(table, page.next)
 
 
-def _search_row(table: RunsTable, store: RunStore) -> None:
-    query = table.query
-    with st.container(key="row_runs_search"):
-        text_place, experiment_place, more_place = st.columns([6, 3, 2], vertical_alignment="bottom", gap="small")
-    text = text_place.text_input(
-        "Search",
-        key=_seeded("text", query.text),
-        placeholder="Words, or metrics.predicted_iou > 0.8",
-        help=SEARCH_HELP,
-        icon=":material/search:",
-    )
-    with sentences():
-        experiments = sorted({*kept_experiments(store), *([query.experiment] if query.experiment else [])})
-        key = _seeded("experiment", query.experiment)
-        experiment = experiment_place.selectbox(
-            "Experiment", experiments, None, experiment_title, placeholder="All", key=key
-        )
-        used = sum(map(bool, (query.model, query.picture, query.tag, query.since, query.until, query.deleted)))
-        with more_place.popover(
-            f"Filters ({used})" if used else "Filters", icon=":material/filter_list:", width="stretch"
-        ):
-            filtered = _filters(query, store)
-        table.look_for(replace(filtered, text=text.strip(), experiment=experiment))
+def _present_page(table: RunsTable, store: RunStore) -> RunPage:
+    """The last page that has runs, where those of the present one were deleted."""
+    while True:
+        page = search_runs(store, table.query, table.tokens[-1], order=table.order)
+        if page.runs or len(table.tokens) == 1:
+            return page
+        table.tokens.pop()
 
 
-def _seeded(name: str, value: object) -> str:
-    """The key of a widget of the search, its state as `value` says where Streamlit has dropped it."""
-    key = f"{SEARCH_KEY}{name}"
-    if key not in st.session_state:
-        st.session_state[key] = value
-    return key
-
-
-def _filters(query: Query, store: RunStore) -> Query:
-    """The query as the filters in the popover say it."""
-    models, pictures = _seen(store.uri)
-    model = _choice("Model", "model", query.model, models)
-    picture = _choice("Picture", "picture", query.picture, pictures)
-    tag = st.text_input("Tag", placeholder="keeper, or figure=3", key=_seeded("tag", query.tag or ""))
-    days = st.columns(2)
-    since = days[0].date_input(
-        "From", None, key=_seeded("since", query.since), format="YYYY-MM-DD", max_value=LATEST_DAY
-    )
-    until = days[1].date_input(
-        "Up to", None, key=_seeded("until", query.until), format="YYYY-MM-DD", max_value=LATEST_DAY
-    )
-    deleted = st.toggle("Deleted runs instead", key=_seeded("deleted", query.deleted))
-    st.button(
-        "Clear all", icon=":material/filter_list_off:", on_click=_forget_query, width="stretch", key="clear_search"
-    )
-    return replace(
-        query, model=model, picture=picture, tag=tag.strip() or None, since=since, until=until, deleted=deleted
-    )
-
-
-def _choice(label: str, name: str, value: str | None, options: list[str]) -> str | None:
-    chosen = st.selectbox(
-        label,
-        sorted({*options, *([value] if value else [])}),
-        None,
-        key=_seeded(name, value),
-        accept_new_options=True,
-        placeholder="Any",
-        help="The models of the latest runs; for another one, type its exact name.",
-    )
-    return chosen or None
-
-
-@st.cache_data(ttl=30, show_spinner=False)
-def _seen(uri: str) -> tuple[list[str], list[str]]:
-    """Models and pictures of the latest runs."""
-    tags = [run.tags for run in search_runs(RunStore(uri), size=200).runs]
-
-    def names(key: str) -> list[str]:
-        return sorted({each[key] for each in tags if key in each})
-
-    return names("samkit.model"), names("samkit.picture")
-
-
-def _forget_query() -> None:
-    for key in [key for key in st.session_state if str(key).startswith(SEARCH_KEY)]:
-        del st.session_state[key]
-    table = runs_table()
-    table.look_for(replace(EVERYTHING, zone=table.query.zone))
+def _grid_css(columns: int, with_figures: bool) -> str:
+    """How wide the cells of all rows are, so that they stand below each other."""
+    figures = f"repeat({KEY_FIGURES}, 8.6rem) " if with_figures else ""
+    own = f"repeat({columns}, 6.6rem) " if columns else ""
+    return f".st-key-runs_rows {{--samkit-cells: {figures}{own}7.6rem}}"
 
 
 def _nothing(table: RunsTable) -> None:
     if replace(table.query, zone=None) != EVERYTHING:
         st.info("No runs match.", icon=":material/search_off:")
-        st.button("Show all runs", on_click=_forget_query)
+        st.button("Show all runs", on_click=forget_query)
         return
     st.info(
-        "Nothing is kept yet. Open an experiment, look at its result, and press **Keep this run** below it.",
+        "Nothing is kept yet. Open an experiment, look at its result, and press **Keep**.",
         icon=":material/bookmark_add:",
     )
     first = ENTRIES[0]
     st.page_link(page_file(first), label=f"Begin with {first.title}", icon=page_icon(first))
 
 
-def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -> None:
+def _actions(table: RunsTable, store: RunStore, page: RunPage) -> None:
     """What is done with the chosen runs; the row is there without any, so that nothing moves."""
     count, ids = len(table.chosen), list(table.chosen)
     with st.container(horizontal=True, vertical_alignment="center", key="runs_actions", gap="small"):
-        st.markdown(f"**{count}** chosen" if count else "Choose runs to compare or export")
+        st.markdown(_chosen_text(table, page.runs), width="content")
+        st.button(
+            "All found",
+            icon=":material/select_all:",
+            type="tertiary",
+            on_click=_choose_all_found,
+            key="choose_found",
+            help=f"Choose every run that this search finds, on all pages, at most {MAX_CHOSEN}",
+        )
+        st.button(
+            "None",
+            icon=":material/deselect:",
+            type="tertiary",
+            disabled=not count,
+            on_click=table.clear,
+            key="choose_none",
+            help="Choose none",
+        )
         st.space("stretch")
         compared = 2 <= count <= MAX_COMPARED
         wish = "" if compared else f"Choose 2 to {MAX_COMPARED} runs"
@@ -167,44 +114,100 @@ def _actions(table: RunsTable, store: RunStore, shown: tuple[RunSummary, ...]) -
                 "Restore",
                 icon=":material/restore_from_trash:",
                 disabled=not count,
-                on_click=_each,
-                args=(restore_run, "Restored"),
+                on_click=_restore,
                 key="restore_chosen",
             )
-        else:
+        elif (
             st.button(
-                "Delete",
+                f"Delete {count}" if count else "Delete",
                 icon=":material/delete:",
                 disabled=not count,
-                on_click=_each,
-                args=(delete_run, "Deleted"),
                 key="delete_chosen",
             )
-        st.button(
-            "None",
-            icon=":material/deselect:",
-            disabled=not count,
-            on_click=table.clear,
-            key="choose_none",
-            help="Clear selection",
-        )
+            and count
+        ):
+            ask_to_delete(table.chosen)
 
 
-def _each(change: Callable[[RunStore, str], None], done: str) -> None:
+def _chosen_text(table: RunsTable, shown: tuple[RunSummary, ...]) -> str:
+    count = len(table.chosen)
+    elsewhere = count - sum(run.run_id in table.chosen for run in shown)
+    if not count:
+        return "Choose runs to compare or export"
+    return f"**{count}** chosen" + (f", {elsewhere} of them not on this page" if elsewhere else "")
+
+
+def _choose_all_found() -> None:
+    table = runs_table()
+    with sentences():
+        found = search_runs(present_store(), table.query, size=MAX_CHOSEN, order=table.order)
+        for run in found.runs:
+            table.choose(run.run_id, run.name, True)
+        table.redraw()
+        if found.next:
+            st.toast(f"The first {MAX_CHOSEN} runs are chosen; there are more.", icon=":material/select_all:")
+
+
+def _restore() -> None:
     table, store = runs_table(), present_store()
     with sentences():
         for run_id in table.chosen:
-            change(store, run_id)
-        where = "They are listed under Filters, “Deleted runs instead”." if change is delete_run else ""
-        st.toast(f"{done} {len(table.chosen)}. {where}")
+            restore_run(store, run_id)
+        st.toast(f"Restored {runs_text(len(table.chosen))}.")
         table.clear()
 
 
-def _row(table: RunsTable, run: RunSummary) -> None:
-    with st.container(border=True, key=f"run_row_{run.run_id}"):
-        box, picture, text, numbers = st.columns([1, 4, 14, 11], vertical_alignment="center", gap="small")
+def _heads(table: RunsTable, shown: tuple[RunSummary, ...], columns: list[Column], with_figures: bool) -> None:
+    """A box for all of the page, and what the list can be sorted by."""
+    every = all(run.run_id in table.chosen for run in shown)
+    with st.container(key="runs_head_row", gap=None):
+        key = f"choose_page_{table.round}_{every}_{shown[0].run_id}"
+        st.checkbox(
+            "All on this page",
+            every,
+            label_visibility="collapsed",
+            key=key,
+            on_change=_choose_page,
+            args=(shown, not every),
+            help="Choose all on this page",
+        )
+        st.html("<span></span>")
+        _head(table, "Name", Order("name", descending=False), "name")
+        st.html("<span></span>")
+        with st.container(horizontal=True, gap=None, key="runs_heads"):
+            if with_figures:
+                st.html('<div class="samkit-run-head">Key figures</div>')
+            for column in columns:
+                _head(table, column.title, column.order(True), f"{column.kind}_{column.name}")
+            _head(table, "Kept", Order(), "created")
+
+
+def _head(table: RunsTable, title: str, first: Order, key: str) -> None:
+    """A button that sorts by a column, and the other way round at the next press."""
+    present, other = table.order, replace(first, descending=not first.descending)
+    arrow = {first: first.descending, other: other.descending}.get(present)
+    sign = "" if arrow is None else " :material/arrow_downward:" if arrow else " :material/arrow_upward:"
+    st.button(
+        f"{plain_text(title)}{sign}",
+        type="tertiary",
+        key=f"sort_{key}",
+        on_click=table.sort_by,
+        args=(other if present == first else first,),
+        help=f"Sort by {plain_text(title)}",
+    )
+
+
+def _choose_page(shown: tuple[RunSummary, ...], wanted: bool) -> None:
+    table = runs_table()
+    for run in shown:
+        table.choose(run.run_id, run.name, wanted)
+    table.redraw()
+
+
+def _row(table: RunsTable, run: RunSummary, columns: list[Column], with_figures: bool) -> None:
+    with st.container(key=f"run_row_{run.run_id}", gap=None):
         key = f"choose_{table.round}_{run.run_id}"
-        wanted = box.checkbox(
+        wanted = st.checkbox(
             f"Choose {run.name}",
             run.run_id in table.chosen,
             label_visibility="collapsed",
@@ -214,19 +217,25 @@ def _row(table: RunsTable, run: RunSummary) -> None:
         )
         if wanted:
             table.chosen.setdefault(run.run_id, run.name)
-        picture.html(thumbnail_html(run))
-        with text.container(gap=None):
-            st.page_link(RUN_PAGE, label=f"**{plain_text(run.name)}**", query_params={"id": run.run_id})
-            parts = [
-                experiment_title(run.experiment),
-                run.tags.get("samkit.model", ""),
-                run.tags.get("samkit.video") or run.tags.get("samkit.picture", ""),
-            ]
-            line = " · ".join(escape(part) for part in parts if part)
-            note, tags = run.tags.get(NOTE, ""), tag_line(run.tags)
-            more = " ".join(part for part in (f"[{tags}]" if tags else "", note.replace("\n", " ")) if part)
-            st.html(f'<div class="samkit-small">{line}<br>{when(run.created_ms)} <i>{escape(more[:140])}</i></div>')
-        numbers.html(key_figures_html(run))
+        st.html(thumbnail_html(run))
+        st.page_link(RUN_PAGE, label=f"**{plain_text(run.name)}**", query_params={"id": run.run_id})
+        st.html(f'<div class="samkit-small samkit-run-line" title="{_line(run)}">{_line(run)}</div>')
+        st.html(cells_html(run, columns, with_figures))
+
+
+def _line(run: RunSummary) -> str:
+    """HTML: what the run's name does not say yet, its tags and its note."""
+    parts = [
+        experiment_title(run.experiment),
+        run.tags.get("samkit.model", ""),
+        run.tags.get("samkit.video") or run.tags.get("samkit.picture", ""),
+        "" if run.tags.get("samkit.video") else run.tags.get("samkit.picture_b", ""),
+        shown_differences(run.experiment, run.params, run.tags),
+    ]
+    told = run.name.lower()
+    note, tags = run.tags.get(NOTE, "").replace("\n", " "), tag_line(run.tags)
+    more = [f"[{tags}]" if tags else "", note[:200]]
+    return escape(" · ".join(part for part in [*(p for p in parts if p.lower() not in told), *more] if part))
 
 
 def _chosen(key: str, run: RunSummary) -> None:
@@ -240,15 +249,6 @@ def thumbnail_html(run: RunSummary) -> str:
     return f'<img class="samkit-run-thumb" alt="{escape(run.name)}" src="{escape(picture)}">'
 
 
-def key_figures_html(run: RunSummary) -> str:
-    """The metrics that sum the run up, as small pairs."""
-    pairs = "".join(
-        f"<span><b>{number_text(value, 4)}</b> {escape(name.replace('_', ' '))}</span>"
-        for name, value in run.key_figures.items()
-    )
-    return f'<div class="samkit-run-metrics">{pairs}</div>'
-
-
 def _pager(table: RunsTable, following: Token | None) -> None:
     def forward() -> None:
         table.tokens.append(following)
@@ -256,10 +256,11 @@ def _pager(table: RunsTable, following: Token | None) -> None:
     def backward() -> None:
         table.tokens.pop()
 
+    by_time = table.order == Order()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center"):
         at_start = len(table.tokens) == 1
         st.button(
-            "Newer",
+            "Newer" if by_time else "Before",
             icon=":material/chevron_left:",
             disabled=at_start,
             on_click=backward,
@@ -268,7 +269,7 @@ def _pager(table: RunsTable, following: Token | None) -> None:
         )
         st.markdown(f"Page {len(table.tokens)}" + ("" if following else ", the last"))
         st.button(
-            "Older",
+            "Older" if by_time else "Next",
             icon=":material/chevron_right:",
             icon_position="right",
             disabled=not following,

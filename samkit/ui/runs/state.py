@@ -20,10 +20,11 @@ from filelock import FileLock, Timeout
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.tracking.store.search import EVERYTHING, Query, Token
+from samkit.tracking.store.search import EVERYTHING, NEWEST, Order, Query, Token
 from samkit.tracking.store.store import RunStore, RunSummary
 
 if TYPE_CHECKING:
+    from samkit.ui.runs.columns import Column
     from samkit.ui.runs.replay_job import ReplayJob
     from samkit.work.replay import ReplayOutcome
 
@@ -36,10 +37,13 @@ _KEY = "samkit.runs"
 @dataclass
 class RunsTable:
     """tokens: of the pages up to the present one, None for the first; chosen: run id -> name, in the order of choice;
-    replays: run id -> outcome; replaying: run id -> the replay that is under way, or that failed
+    replays: run id -> outcome; replaying: run id -> the replay that is under way, or that failed; columns: what a
+    visitor chose to see of each run, None for the usual
     """
 
     query: Query = EVERYTHING
+    order: Order = NEWEST
+    columns: "list[Column] | None" = None
     tokens: list[Token | None] = field(default_factory=lambda: [None])
     chosen: dict[str, str] = field(default_factory=dict)
     replays: "dict[str, ReplayOutcome]" = field(default_factory=dict)
@@ -50,6 +54,11 @@ class RunsTable:
         """Another question begins at its first page."""
         if query != self.query:
             self.query, self.tokens = query, [None]
+
+    def sort_by(self, order: Order) -> None:
+        """Another order begins at its first page."""
+        if order != self.order:
+            self.order, self.tokens = order, [None]
 
     def choose(self, run_id: str, name: str, wanted: bool) -> None:
         if wanted:
@@ -65,8 +74,12 @@ class RunsTable:
             job.cancel()
 
     def clear(self) -> None:
-        """Nothing is chosen; the boxes of the list are made anew."""
+        """Nothing is chosen."""
         self.chosen.clear()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """The boxes of the list are made anew, as `chosen` says."""
         self.round += 1
 
 

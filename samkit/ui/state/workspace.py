@@ -16,6 +16,7 @@ from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
 from samkit.ui.state.browser_memory import remembered_colormap
 from samkit.ui.state.gestures import Gesture
+from samkit.ui.state.given import Given
 from samkit.ui.state.pending_run import FailedLink, PendingRun
 from samkit.ui.state.sheets import CanvasSheets, Report
 
@@ -44,6 +45,7 @@ class Workspace:
                    is another one to the browser
     awaited:       SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on
                    it
+    given:         the masks that came along with the picture
     dialog:        the one that is open
     page:          the experiment's page that was drawn last
     """
@@ -57,6 +59,7 @@ class Workspace:
     changed: int = 0
     history: list[Prompts] = field(default_factory=list)
     undone: list[Prompts] = field(default_factory=list)
+    given: Given = field(default_factory=Given)
     canvases: dict[str, CanvasSheets] = field(default_factory=dict)
     edits: int = 0
     gesture: int = 0
@@ -80,10 +83,16 @@ class Workspace:
         if self.awaited and picture.sha256 == self.awaited[0]:
             prompts, self.awaited = self.awaited[1], None
         self.picture = picture
+        self.given = Given(edits=self.given.edits + 1)
         self._set(prompts or Prompts())
         self.history, self.undone = [], []
         self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether something says which object is meant: a prompt, or a mask hint."""
+        return not self.prompts.is_empty or self.given.hint is not None
 
     def forget_link(self) -> None:
         """The next link is followed, also where it is the one that was followed last."""

@@ -1,11 +1,17 @@
-"""The figures of compared runs: which axes there are."""
+"""The figures of compared runs: which axes there are, where the runs stand on them, and pictures of one size."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from samkit.tracking.compare import Row
-from samkit.ui.runs.compare_figures import MAX_AXES, parallel_figure
+from samkit.ui.runs.compare_figures import MAX_AXES, lines_figure
+
+
+def figure_of(params=(), metrics=()):
+    count = len((*params, *metrics)[0].values)
+    bundles = [SimpleNamespace(name=f"run {index}") for index in range(count)]
+    return lines_figure(SimpleNamespace(bundles=bundles, circumstances=(), params=params, metrics=metrics))
 
 
 def labels(params: int, metrics: int) -> list[str]:
@@ -14,8 +20,7 @@ def labels(params: int, metrics: int) -> list[str]:
         kind: tuple(Row(f"{kind}_{names[i]}", (i, i + 1.5)) for i in range(count))
         for kind, count in (("param", params), ("metric", metrics))
     }
-    comparison = SimpleNamespace(bundles=(None, None), circumstances=(), params=rows["param"], metrics=rows["metric"])
-    return [axis.label for axis in parallel_figure(comparison).data[0].dimensions]
+    return list(figure_of(rows["param"], rows["metric"]).layout.xaxis.ticktext)
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,22 @@ def test_metrics_keep_their_half_of_the_axes(params, metrics, shown):
         sum(label.startswith("param") for label in shown_labels),
         sum(label.startswith("metric") for label in shown_labels),
     ) == shown and len(shown_labels) <= MAX_AXES
+
+
+def test_a_missing_number_is_a_gap_and_its_axis_stays_one_of_numbers():
+    rows = (Row("side", (None, 512, 1024)), Row("fit", ("native", None, "aspect")), Row("score", (0.25, 0.75, None)))
+    figure = figure_of(rows)
+    assert [line.y for line in figure.data] == [(None, 1, 0), (0, None, 1), (1, 0, None)]
+    assert not any(line.connectgaps for line in figure.data)
+    assert [note.text for note in figure.layout.annotations] == ["512", "1024", "aspect", "native", "0.25", "0.75"]
+    assert "score: –" in figure.data[2].text
+
+
+def test_lines_are_told_apart_without_colour():
+    figure = figure_of((Row("a", tuple(range(12))), Row("b", tuple(range(12)))))
+    looks = {(line.line.dash, line.marker.symbol) for line in figure.data}
+    assert len(looks) == 12 and [line.name for line in figure.data][:2] == ["1 run 0", "2 run 1"]
+
+
+def test_where_fewer_than_two_rows_differ_there_is_no_figure():
+    assert figure_of((Row("a", (1, 2)), Row("b", (3, 3)))) is None

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.errors import SamkitError
 from samkit.experiments.inputs import Inputs
+from samkit.media.pictures import Picture
 from samkit.models.sam import SamModel
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.results import shown_result
@@ -58,6 +59,8 @@ class Places:
     masks: DeltaGenerator | None = None
 
 
+PANORAMA = 2.2
+"""Width by height from which on two pictures are larger one below the other."""
 KNOBS_SHARE = 0.22
 """Of the width, for the knobs at the right."""
 
@@ -72,12 +75,17 @@ class Rows:
     beside: DeltaGenerator
 
 
-def screen_rows() -> Rows:
+def screen_rows(picture: Picture | None = None) -> Rows:
+    """picture: what is shown in both places; a panorama's two pictures lie one below the other."""
     with st.container(key="row_screen"):
         pictures, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
     with pictures:
-        with st.container(key="row_pictures"):
-            left, right = st.columns(2, gap="small")
+        if picture is not None and picture.width > PANORAMA * picture.height:
+            with st.container(key="stacked_pictures", gap="xsmall"):
+                left, right = st.container(gap="xsmall"), st.container(gap="xsmall")
+        else:
+            with st.container(key="row_pictures"):
+                left, right = st.columns(2, gap="small")
         below = st.container(key="below_pictures", gap="xsmall")
     return Rows(left, right, below, beside)
 
@@ -98,11 +106,13 @@ def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator
 
 class Table(ABC):
     """takes_picture: whether experiments on it encode one; needs_memory: what takes a model with a memory, the
-    beginning of a sentence, or "" where any model will do.
+    beginning of a sentence, or "" where any model will do; two_canvases: whether both pictures of the pair can be
+    prompted.
     """
 
     takes_picture: bool = True
     needs_memory: str = ""
+    two_canvases: bool = False
 
     def refresh(self, work: Workspace, knobs: KnobValues) -> None:  # noqa: B027 (most tables have nothing to do)
         """Before a kept run is opened: what a change of the things on the table does to the knobs."""

@@ -1,0 +1,140 @@
+"""The instrument: everything on one screen, masks under the pointer, the chosen mask on the canvas."""
+
+import pytest
+
+from tests.browser.visitor import Visitor
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["mask-stability", "window-size", "semantic-similarity", "cross-image", "cross-image-b", "video-priors"]
+LISTEN = "window.painted = []; window.addEventListener('samkit:painted', event => painted.push(event.detail))"
+IN_SIGHT = """selector => [...document.querySelectorAll(selector)].filter(each => each.offsetParent).map(each => {
+    const box = each.getBoundingClientRect();
+    const inside = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
+    return [inside, box.width, box.height];
+})"""
+MASK = """frame => {
+    const stage = samkitStages.get(frame), { mask } = stage;
+    const { data } = mask.getContext('2d').getImageData(0, 0, mask.width, mask.height);
+    let covered = 0;
+    for (let at = 3; at < data.length; at += 4) covered += data[at] > 0;
+    return covered / (mask.width * mask.height);
+}"""
+
+
+def frame_of(where: str) -> str:
+    return "canvas_frame_second" if where.endswith("-b") else "canvas_frame"
+
+
+def mask_share(visitor: Visitor, where: str) -> float:
+    """Of the picture, how much the mask on the canvas covers."""
+    return visitor.page.evaluate(MASK, frame_of(where))
+
+
+@pytest.mark.parametrize("where", ["mask-stability", "window-size", "semantic-similarity", "cross-image"])
+def test_all_that_matters_is_on_one_screen(visitor, where):
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.open(where)
+    masks = ".samkit-mask"
+    for selector in (
+        ".st-key-canvas_frame",
+        masks,
+        f".st-key-keep_{where} button",
+        '[class*="st-key-tool_"] [role=radio]',
+    ):
+        seen = visitor.page.evaluate(IN_SIGHT, selector)
+        assert seen and all(inside for inside, *_ in seen), (selector, seen)
+    assert len(visitor.page.evaluate(IN_SIGHT, masks)) == (8 if where == "cross-image" else 4)
+    if where != "cross-image":
+        canvas, main = (
+            visitor.page.evaluate(IN_SIGHT, selector)[0]
+            for selector in (".st-key-canvas_frame", ".st-key-main_view [data-testid='stBidiComponentIsolated']")
+        )
+        assert main[0] and main[1] == pytest.approx(canvas[1], abs=2), "the main picture has the canvas's scale"
+    assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("size", [(1000, 800), (800, 900), (420, 900)])
+def test_nothing_is_cut_off_in_a_narrow_window(visitor, size):
+    visitor.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    visitor.open("mask-stability")
+    for selector in (
+        ".st-key-canvas_frame",
+        ".samkit-mask",
+        ".st-key-actions button",
+        '[class*="st-key-tools_"] button',
+    ):
+        boxes = visitor.page.evaluate(
+            "selector => [...document.querySelectorAll(selector)].filter(each => each.offsetParent)"
+            ".map(each => each.getBoundingClientRect()).map(({ left, right, width }) => [left, right, width])",
+            selector,
+        )
+        assert boxes and all(left >= 0 and right <= size[0] + 1 and width > 10 for left, right, width in boxes), (
+            selector,
+            boxes,
+        )
+
+
+@pytest.mark.parametrize("where", PAGES)
+def test_a_mask_follows_the_pointer_and_nothing_changes_until_the_click(visitor, where):
+    visitor.page.add_init_script(LISTEN)
+    visitor.open(where.removesuffix("-b"))
+    chips = visitor.chips(where)
+    before = mask_share(visitor, where)
+    visitor.page.mouse.move(*visitor._place(where, 0.1, 0.9))
+    visitor.page.wait_for_function(
+        "frame => painted.some(each => each.kind === 'hover' && each.frame === frame)", arg=frame_of(where)
+    )
+    assert visitor.chips(where) == chips
+    visitor.page.mouse.move(5, 5)
+    visitor.rest()
+    assert mask_share(visitor, where) == pytest.approx(before, abs=0.002), "the page's own mask is seen again"
+
+    visitor.click(where, 0.1, 0.9)
+    painted = visitor.page.evaluate("painted.filter(each => each.kind === 'click').map(each => each.frame)")
+    assert painted == [frame_of(where)]
+    assert len(visitor.chips(where)) == (1 if where == "cross-image-b" else len(chips) + 1)
+
+
+def test_a_box_shows_its_mask_while_it_is_dragged(visitor):
+    visitor.page.add_init_script(LISTEN)
+    visitor.open("mask-stability")
+    visitor.clear("mask-stability")
+    visitor.pick_tool("mask-stability", "Box")
+    visitor.page.mouse.move(*visitor._place("mask-stability", 0.25, 0.05))
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(*visitor._place("mask-stability", 0.7, 0.6), steps=6)
+    visitor.page.wait_for_function("painted.some(each => each.kind === 'hover' && each.at.length === 4)")
+    assert visitor.chips("mask-stability") == []
+    visitor.page.mouse.up()
+    visitor.rest()
+    assert len(visitor.listed("mask-stability").boxes) == 1
+
+
+def test_a_mask_is_chosen_by_its_picture_and_drawn_as_one_likes(visitor):
+    where = "mask-stability"
+    visitor.open(where)
+    shares = []
+    for index in (0, 2):
+        visitor.page.locator(f'.samkit-mask[data-mask-button="{where}_{index}"]').click()
+        visitor.rest()
+        assert visitor.page.locator(".samkit-mask.chosen").get_attribute("data-mask-button") == f"{where}_{index}"
+        shares.append(mask_share(visitor, where))
+    assert shares[0] != shares[1] and min(shares) > 0
+    bar = visitor.page.get_by_role("toolbar", name="Zoom and mask")
+    bar.get_by_role("button", name="Outline").click()
+    assert 0 < mask_share(visitor, where) < shares[1] / 2
+    bar.get_by_role("button", name="Off", exact=True).click()
+    assert mask_share(visitor, where) == 0
+    bar.get_by_role("button", name="Fill").click()
+    assert mask_share(visitor, where) == pytest.approx(shares[1], abs=0.001)
+
+
+def test_without_the_channel_all_works_and_a_line_says_so(visitor):
+    visitor.page.route_web_socket("**/live/masks", lambda socket: socket.close(code=4400))
+    visitor.open("mask-stability")
+    visitor.page.get_by_text("live masks are off").wait_for()
+    chips = visitor.chips("mask-stability")
+    visitor.click("mask-stability", 0.1, 0.9)
+    assert len(visitor.chips("mask-stability")) == len(chips) + 1
+    assert mask_share(visitor, "mask-stability") > 0

@@ -195,7 +195,7 @@ def visit(browser, url: str, model: Path | None):
 def machine() -> str:
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     name = re.search(r"model name\s*: (.*)", text)
-    flags = sorted({flag for flag in re.findall(r"\bavx\w*|\bamx\w*", text)})
+    flags = sorted(set(re.findall(r"\bavx\w*|\bamx\w*", text)))
     return f"{text.count('processor')} cores, {name[1] if name else 'unknown'}, {' '.join(flags) or 'no AVX'}"
 
 

@@ -43,7 +43,7 @@ class Holding:
 
     work_id: None as long as there is nothing worth keeping
     last:    what was handed over last; film: one that was kept and not looked at since
-    notes:   sentences for the visitor, until they are read
+    notes:   sentences for the visitor, until they are read; copied: whether they are to hear that it is a copy
     shared:  (what the last link shows, its id, what there was no room for), as long as nothing has changed since
     links:   ids of all links made here; share_problem: why the last one could not be made
     """
@@ -53,6 +53,7 @@ class Holding:
         self.last: Work | None = None
         self.film: Any = None
         self.notes: list[str] = []
+        self.copied = False
         self.shared: tuple[Work, str, str] | None = None
         self.links: list[str] = []
         self.share_problem = ""
@@ -137,7 +138,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
     store = saver().store
     if shared:
         work = store.open_shared(shared)
-        held.notes.append(COPIED)
+        held.copied = True
     else:
         if not is_id(asked):
             raise NotKept("This is not the address of a kept work, so the page starts anew.")
@@ -152,7 +153,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
     held.notes.extend(work.missing)
     if not shared and asked is not None:
         if work.owner != owner() or not holders().take(asked, session_id()):
-            held.notes.append(COPIED)
+            held.copied = True
         else:
             held.work_id = asked
 
@@ -346,6 +347,9 @@ def draw_notes(place: DeltaGenerator) -> bool:
     nothing.
     """
     held = holding()
+    if held.copied:
+        held.copied = False
+        st.toast(COPIED, icon=":material/content_copy:", duration="long")
     if not held.notes:
         return False
     with place, st.container(key="kept_work_notes", horizontal=True, vertical_alignment="center"):

@@ -27,6 +27,7 @@ NO_PROMPT = (
 
 class Pair(Table):
     needs_memory = "Following an object to another picture"
+    two_canvases = True
 
     def arrange(self, visit: Visit) -> Places:
         pair = picture_pair(visit.work)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samkit.words import format_bytes, listed, nearest
+from samkit.words import format_bytes, listed, nearest, share_text
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,18 @@ def test_near_names_or_all_of_them():
     assert nearest("coin", known[:3]) == "did you mean coins?"
     assert nearest("cions", known) == "did you mean coins or coin?"
     assert nearest("zzz", known) == "there are coffee, chelsea, coins, coin."
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0 %"),
+        (0.051, "5.1 %"),
+        (1.0, "100.0 %"),
+        (0.0024, "0.24 %"),
+        (0.000153, "0.015 %"),
+        (1e-7, "under 0.001 %"),
+    ],
+)
+def test_a_small_share_can_be_told_from_none(share, text):
+    assert share_text(share) == text

@@ -30,6 +30,7 @@ from samkit.experiments.measures.window_timing import (
     measure_drift,
     median_ms,
     relative_drift,
+    repeated_ms,
     take_turns,
 )
 from samkit.experiments.params import MaskParams, knob
@@ -51,6 +52,8 @@ TAKES = ("image", "prompts", "mask_hint", "truth")
 STAGES = 4
 MAX_WINDOW = 32
 MAX_REPEATS = 25
+TIMES = ("encode_ms", "encode_ms_low", "encode_ms_high")
+"""Of a row of a sweep: the median, the shortest and the longest."""
 LOGIT_RANGE = 8.0
 """Logits are drawn from minus to plus this."""
 
@@ -83,6 +86,14 @@ class Params(MaskParams):
         default=(),
         description="Window sizes of the sweep; empty: no sweep.",
         json_schema_extra=knob(step=1, usual=(1, MAX_WINDOW), unit="tokens", label="Window sizes of the sweep"),
+    )
+    sweep_repeats: int = Field(
+        default=3,
+        ge=1,
+        le=MAX_REPEATS,
+        description="How many times the sweep encodes each setting after its first encoding, for the median and the "
+        "range of its time; at 1 the first encoding is timed.",
+        json_schema_extra=knob(step=1, label="Repeats of the sweep"),
     )
     mask_index: int | None = Field(
         default=None,
@@ -352,11 +363,12 @@ def sweep_row(
     row = {"window": size, "windows": " ".join(map(str, windows))}
     reason = refusal(scene.model, windows, _padded(scene))
     if reason:
-        names = ["encode_ms", "drift", *(f"iou_{i}" for i in range(4))]
+        names = [*TIMES, "drift", *(f"iou_{i}" for i in range(4))]
         names += [f"true_iou_{i}" for i in range(4)] if marks.truth is not None else []
         return row | dict.fromkeys(names) | {"refused": reason}
     setting = lab.recall(compare_setting, scene, marks, windows, torch.get_num_threads(), default)
-    row |= {"encode_ms": median_ms(scene, windows, setting.encode_ms, repeats, lab), "drift": setting.drift}
+    times = repeated_ms(scene, windows, setting.encode_ms, repeats, lab)
+    row |= dict(zip(TIMES, (times.median, times.lowest, times.highest), strict=True)) | {"drift": setting.drift}
     row |= {f"iou_{i}": iou for i, iou in enumerate(setting.ious)}
     row |= {f"true_iou_{i}": iou for i, iou in enumerate(setting.true_ious)}
     return row | {"refused": ""}
@@ -365,7 +377,7 @@ def sweep_row(
 class WindowSweep:
     """Every window size of one stage, one after the other; may be stopped after each encoding.
 
-    rows: one a size for a table: window, windows, encode_ms, drift, iou_0 .. iou_3 (with the default windows' masks, as
+    rows: one a size for a table: window, windows, `TIMES`, drift, iou_0 .. iou_3 (with the default windows' masks, as
           the model gave them, not refined), with a truth true_iou_0 .. true_iou_3, refused (the reason, with None in
           the others)
     """
@@ -408,7 +420,7 @@ class WindowSweep:
                 self._marks,
                 params.sweep_stage,
                 size,
-                params.repeats,
+                params.sweep_repeats,
                 self._default,
                 self.lab,
             )
@@ -436,5 +448,5 @@ class WindowSweep:
         if not self.lab.knows(*step):
             self.lab.recall(*step)
             yield
-        for _ in take_turns(self._scene, (windows,), self.params.repeats, self.lab):
+        for _ in take_turns(self._scene, (windows,), self.params.sweep_repeats, self.lab):
             yield

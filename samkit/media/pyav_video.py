@@ -1,5 +1,6 @@
 """Films that PyAV reads: everywhere, and what is left of a file that was cut short."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,8 @@ from samkit.errors import PictureError
 from samkit.media.films import MAX_FRAMES, MAX_SIDE, FileVideo, shrunk_size
 
 DEFAULT_FPS = 25.0
+SEEK_BEFORE_S = (0.0, 1.0, 5.0)
+"""How far before a frame its decoding is begun, one try after the other."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ class PyavVideo(FileVideo):
         super().__init__(path, name)
         self.rotation, self.original_size, self.fps = probed.rotation, probed.size, probed.fps
         self.size = shrunk_size(probed.size, max_side)
-        self._container = av.open(str(path))
-        self._stream = self._container.streams.video[0]
-        self._times, broken = self._list_times()
         self._decoded: Iterator[av.VideoFrame] | None = None
         self._next = 0
+        self._key_times: list[int] = []
+        self._open()
+        self._times, broken = self._list_times()
+        self._decoded = None
         if broken:
             self._drop_what_cannot_be_decoded()
         self.length = len(self._times)
@@ -85,6 +89,8 @@ class PyavVideo(FileVideo):
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None and not packet.is_discard:
                     times.append(packet.pts)
+                    if packet.is_keyframe:
+                        self._key_times.append(packet.pts)
                     broken = broken or packet.is_corrupt
                 if len(times) > MAX_FRAMES:
                     raise PictureError(
@@ -92,6 +98,7 @@ class PyavVideo(FileVideo):
                     )
         except av.FFmpegError:
             broken = True
+        self._key_times.sort()
         return sorted(times), broken or len(times) < self._stream.frames
 
     def _drop_what_cannot_be_decoded(self) -> None:
@@ -125,16 +132,57 @@ class PyavVideo(FileVideo):
         return np.ascontiguousarray(np.rot90(rgb, self.rotation // 90))
 
     def _decode(self, index: int) -> av.VideoFrame:
-        """The frame from a running decoder if it comes next, else from the key frame before it."""
+        """The frame from the running decoder where it comes soon, else from a key frame before it. Some containers
+        find a place after the one asked for, or hand out frames before they are whole: then from further and further
+        before it, at last from the beginning.
+        """
         wanted = self._times[index]
-        if self._decoded is None or index != self._next:
-            self._container.seek(wanted, stream=self._stream, backward=True)
-            self._decoded = self._container.decode(self._stream)
-        while True:
-            frame = next(self._decoded)
-            if frame.pts is not None and frame.pts >= wanted:
+        if self._decoded is not None and self._comes_soon(index):
+            frame = self._run_to(index)
+            if frame is not None and frame.pts == wanted:
+                return frame
+        for seconds in SEEK_BEFORE_S:
+            self._seek(wanted - self._in_units(seconds))
+            frame = self._run_to(index)
+            if frame is not None and frame.pts == wanted:
+                return frame
+        self._container.close()
+        self._open()
+        frame = self._run_to(index)
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    def _comes_soon(self, index: int) -> bool:
+        """Whether no key frame lies between the next frame and that one."""
+        if index <= self._next:
+            return index == self._next
+        return bisect_right(self._key_times, self._times[index]) <= bisect_right(
+            self._key_times, self._times[self._next]
+        )
+
+    def _run_to(self, index: int) -> av.VideoFrame | None:
+        """The first frame from here on that is not before that one; None at the film's end. A frame is only what was
+        asked for where its time is, too.
+        """
+        for frame in self._decoded or ():
+            if frame.pts is not None and frame.pts >= self._times[index]:
                 self._next = index + 1
                 return frame
+        return None
+
+    def _seek(self, time: int) -> None:
+        self._container.seek(max(time, self._times[0]), stream=self._stream, backward=True)
+        self._decoded = self._container.decode(self._stream)
+
+    def _in_units(self, seconds: float) -> int:
+        return round(seconds / (self._stream.time_base or Fraction(1, av.time_base)))
+
+    def _open(self) -> None:
+        """At the beginning."""
+        self._container = av.open(str(self.path))
+        self._stream = self._container.streams.video[0]
+        self._decoded = self._container.decode(self._stream)
 
     def close(self) -> None:
         with self._lock:

@@ -2,11 +2,13 @@
 or downloaded.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import cv2
 import numpy as np
@@ -128,9 +130,23 @@ def sample_names() -> tuple[str, ...]:
     return tuple(name for name, sample in SAMPLES.items() if _path(sample).is_file())
 
 
-@cache
+_KEPT = 3
+"""Samples that stay when nobody uses them: all of them together are 20 MB."""
+_used: "WeakValueDictionary[str, Picture]" = WeakValueDictionary()
+_latest: deque[Picture] = deque(maxlen=_KEPT)
+
+
 def load_sample(name: str) -> Picture:
-    """The sample picture or variant `name`, kept once it was asked for: all of them together are 20 MB."""
+    """The sample picture or variant `name`: the same one for all, as long as somebody uses it."""
+    picture = _used.get(name)
+    if picture is None:
+        picture = _used[name] = _read_sample(name)
+    if not any(each is picture for each in tuple(_latest)):
+        _latest.append(picture)
+    return picture
+
+
+def _read_sample(name: str) -> Picture:
     if name in VARIANTS:
         return _vary(load_sample(VARIANTS[name].sample), VARIANTS[name], name)
     if name not in SAMPLES:

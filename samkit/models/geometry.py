@@ -100,3 +100,23 @@ def restore_size(maps_chw: Tensor, geometry: ImageGeometry, size: tuple[int, int
             ..., :height, :width
         ]
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[0]
+
+
+def covered_share(geometry: ImageGeometry) -> tuple[float, float]:
+    """(height, width) of the padded input that the picture covers, 0..1."""
+    (height, width), (padded_height, padded_width) = geometry.resized_size, geometry.padded_size
+    return height / padded_height, width / padded_width
+
+
+def move_logits(logits: np.ndarray, share: tuple[float, float], geometry: ImageGeometry) -> np.ndarray:
+    """float32 [h, w] logits over an input of which the picture covers that share, from the top left, as logits over
+    another input: a quarter of its size, and -10, surely nothing, in its padding.
+    """
+    rows, columns = (max(1, round(length * part)) for length, part in zip(logits.shape, share, strict=True))
+    height, width = (side // 4 for side in geometry.padded_size)
+    inner = tuple(
+        max(1, round(side * part)) for side, part in zip((height, width), covered_share(geometry), strict=True)
+    )
+    values = torch.tensor(logits[:rows, :columns])[None, None].float()
+    moved = F.interpolate(values, size=inner, mode="bilinear", align_corners=False)[0, 0]
+    return F.pad(moved, (0, width - inner[1], 0, height - inner[0]), value=-10.0).numpy()

@@ -8,9 +8,11 @@ from samkit.experiments.registry import ENTRIES
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
+from samkit.ui.parts.toasts import end_toasts_with_page
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import COMPARE_PAGE, HOME_PAGE, RUN_PAGE, RUNS_PAGE, page_file, page_icon
 from samkit.ui.state.store_state import deliver_at_start
+from samkit.ui.state.visitors import notice_visitor
 
 ICON = Path(__file__).parent / "parts" / "icon.svg"
 """A symbol's name would be fetched from the web."""
@@ -29,8 +31,10 @@ def route() -> None:
         menu_items={"About": ABOUT},
     )
     apply_style()
+    end_toasts_with_page()
     deliver_at_start()
     keep_collector_short()
+    notice_visitor()
     home = st.Page(HOME_PAGE, title="Home", icon=":material/home:", default=True)
     experiments = [
         st.Page(page_file(entry), title=entry.title, icon=page_icon(entry), url_path=entry.module_name)

@@ -49,6 +49,7 @@ class Lab:
     progress:  is told how far the work is
     cancelled: asked at every report; the work ends with `Cancelled` where it says yes
     sources:   opens what a spec refers to; default: samples and files
+    user:      on whose behalf all this is remembered, as in `Memory.get`
     """
 
     content_key = "lab"
@@ -61,12 +62,14 @@ class Lab:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         sources: Sources | None = None,
+        user: str | None = None,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
         self._progress = progress
         self._cancelled = cancelled
         self.sources = sources or Sources()
+        self._user = user
 
     def encoding(
         self,
@@ -88,7 +91,7 @@ class Lab:
             )
 
         def make() -> ImageEncoding:
-            encoding = self._encodings.get(key, encode)
+            encoding = self._encodings.get(key, encode, self._user)
             _remember_key(encoding, key)
             return encoding
 
@@ -96,7 +99,7 @@ class Lab:
 
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
         key = _step_key(function, arguments)
-        value = self._parts.get(key, lambda: function(*arguments))
+        value = self._parts.get(key, lambda: function(*arguments), self._user)
         _remember_key(value, key)
         return value
 
@@ -114,7 +117,7 @@ class Lab:
             if self._progress is not None:
                 self._progress(start + (end - start) * share, line)
 
-        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources)
+        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources, self._user)
 
 
 def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:

@@ -27,17 +27,23 @@ class MemoryState:
 class Memory:
     """The values used last, dropped from the least recently used on. Safe for threads: two who ask for the same value
     at once wait for one of them to make it.
+
+    Whoever asks may say who they are. What only those have asked for who are gone goes with the last of them.
     """
 
     def __init__(self, limit_bytes: int):
         self._limit = limit_bytes
         self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._users: dict[str, set[str]] = {}
         self._making: dict[str, tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
         self._used = self._hits = self._misses = self._too_large = 0
 
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        """The value kept under `key`; made by `make` where there is none. Nothing is kept of a `make` that raises."""
+    def get(self, key: str, make: Callable[[], T], user: str | None = None) -> T:
+        """The value kept under `key`; made by `make` where there is none. Nothing is kept of a `make` that raises.
+
+        user: on whose behalf; None for nobody's, which stays until there is no room
+        """
         making = self._enter(key)
         try:
             with making:
@@ -45,10 +51,11 @@ class Memory:
                     if key in self._values:
                         self._hits += 1
                         self._values.move_to_end(key)
+                        self._note_user(key, user)
                         return self._values[key][0]
                     self._misses += 1
                 value = make()
-                self._put(key, value)
+                self._put(key, value, user)
                 return value
         finally:
             self._leave(key)
@@ -70,10 +77,19 @@ class Memory:
         with self._lock:
             return MemoryState(len(self._values), self._used, self._limit, self._hits, self._misses, self._too_large)
 
+    def let_go(self, user: str) -> None:
+        """Forget what was asked for on behalf of this user alone."""
+        with self._lock:
+            for key in [key for key, users in self._users.items() if user in users]:
+                self._users[key].discard(user)
+                if not self._users[key]:
+                    self._drop(key)
+
     def clear(self) -> None:
         """Forget every value."""
         with self._lock:
             self._values.clear()
+            self._users.clear()
             self._used = self._too_large = 0
 
     def _enter(self, key: str) -> threading.Lock:
@@ -90,7 +106,18 @@ class Memory:
             if askers > 1:
                 self._making[key] = making, askers - 1
 
-    def _put(self, key: str, value: Any) -> None:
+    def _note_user(self, key: str, user: str | None) -> None:
+        """What nobody in particular has asked for once is nobody's for good."""
+        if user is None:
+            self._users.pop(key, None)
+        elif key in self._users:
+            self._users[key].add(user)
+
+    def _drop(self, key: str) -> None:
+        self._users.pop(key, None)
+        self._used -= self._values.pop(key)[1]
+
+    def _put(self, key: str, value: Any, user: str | None) -> None:
         size = bytes_of(value)
         with self._lock:
             self._too_large = size if size > self._limit else 0
@@ -98,9 +125,10 @@ class Memory:
                 return
             self._values[key] = value, size
             self._used += size
+            if user is not None:
+                self._users[key] = {user}
             while self._used > self._limit:
-                _, (_, dropped) = self._values.popitem(last=False)
-                self._used -= dropped
+                self._drop(next(iter(self._values)))
 
 
 def bytes_of(value: Any) -> int:

@@ -1,7 +1,9 @@
 """The sample pictures are on disk, read like any other picture, and each has a prompt to begin with."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def test_unknown_name():
 
 def test_without_the_files(monkeypatch, tmp_path):
     monkeypatch.setattr(samples, "_data_folder", lambda: tmp_path)
-    load_sample.cache_clear()
+    monkeypatch.setattr(samples, "_used", {})
     assert sample_names() == ()
     with pytest.raises(PictureError, match="is not in the installed scikit-image"):
         load_sample("coffee")
@@ -59,3 +61,14 @@ def test_nothing_heavy_is_imported():
         "'scipy', 'torch', 'pooch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_samples_that_nobody_uses_are_let_go_but_for_a_few():
+    names = sample_names()
+    used = load_sample(names[0])
+    left = weakref.ref(load_sample(names[1]))
+    for name in names[2:8]:
+        load_sample(name)
+    gc.collect()
+    assert left() is None
+    assert load_sample(names[0]) is used, "who asks for a picture that is in use is given the same one"

@@ -71,6 +71,28 @@ def test_any_order_gives_the_same_frames(film, reader):
         assert all(np.array_equal(a, expected[b]) for a, b in zip(opened.frames(*span), indices, strict=True))
 
 
+@pytest.mark.parametrize("container", ["mpegts", "flv", "matroska"])
+def test_any_order_gives_the_same_frames_where_the_container_finds_places_late(tmp_path, container):
+    path = write_film_file(tmp_path / "film", moving_frames(60), gop=25, container=container)
+    expected = list(open_video(path, reader="pyav").frames())
+    opened = open_video(path, reader="pyav")
+    assert opened.length == len(expected) == 60
+    for index in [59, 3, 58, *np.random.default_rng(0).permutation(60)]:
+        assert np.array_equal(opened.frame(int(index)), expected[index]), index
+
+
+@pytest.mark.skipif(len(READERS) < 2, reason="decord has no wheel here")
+def test_decord_reads_small_frames_alone_for_it_holds_nearly_two_hundred_of_them(tmp_path):
+    small, large = (
+        write_film_file(tmp_path / f"{height}.mp4", moving_frames(3, height, width))
+        for height, width in ((240, 320), (720, 1280))
+    )
+    assert open_video(small).reader == "decord"
+    assert open_video(large).reader == "pyav"
+    assert open_video(large, max_side=320).reader == "decord", "it holds frames as they are handed out"
+    assert open_video(large, reader="decord").reader == "decord", "for who insists"
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("clockwise", [90, 180, 270])
 def test_turned_films_are_upright(tmp_path, reader, clockwise):
@@ -199,6 +221,16 @@ def test_a_folder_of_pictures_is_a_film(tmp_path):
     Image.fromarray(FRAMES[0][:30]).save(tmp_path / "00009.png")
     with pytest.raises(PictureError, match="must have one size"):
         open_video(tmp_path).frame(4)
+
+
+def test_the_frames_of_a_folder_are_in_the_order_of_their_numbers(tmp_path):
+    """And what macOS leaves beside them is no frame."""
+    for index in range(12):
+        Image.fromarray(FRAMES[index]).save(tmp_path / f"frame {index}.png")
+        (tmp_path / f"._frame {index}.png").write_bytes(b"\0\5\x16\7")
+    opened = open_video(tmp_path)
+    assert opened.length == 12
+    assert all(np.array_equal(frame, FRAMES[index]) for index, frame in enumerate(opened.frames()))
 
 
 def test_a_frame_is_a_picture(film):

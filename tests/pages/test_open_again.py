@@ -222,7 +222,7 @@ CASES = (
     ("semantic-similarity", {"min_area": 0.07, "level": 3, "features": "raw"}),
     ("block-norms", {"outlier_factor": 55.0, "block": None}),
     ("block-norms", {"block": 3, "channel": 5}),
-    ("window-size", {"sweep_stage": 2, "sweep_sizes": [2, 4, 6], "repeats": 20}),
+    ("window-size", {"sweep_stage": 2, "sweep_sizes": [2, 4, 6], "sweep_repeats": 1, "repeats": 20}),
     ("window-size", {"window_sizes": [8, 4, 14, 8]}),
     ("position-encoding", {"height": None, "width": 20, "row": 3, "column": 19}),
     ("cross-image", {"prompt_on": "b", "stability_offset": 3.0, "seed": 9, "jitter_copies": 70, "tracked_index": 1}),

@@ -184,3 +184,32 @@ def test_pictures_and_models_count_nothing():
 def test_values_without_arrays_count_a_little():
     assert 0 < bytes_of({"row": 1, "text": "word", "none": None}) < 1000
     assert bytes_of("x" * 5000) >= 5000 and bytes_of(b"x" * 5000) >= 5000
+
+
+def test_what_one_user_asked_for_goes_with_them_and_what_others_use_stays():
+    memory = Memory(10_000)
+    memory.get("alone", lambda: b"1", "a")
+    memory.get("both", lambda: b"2", "a")
+    memory.get("both", lambda: b"2", "b")
+    memory.get("nobody's", lambda: b"3")
+    memory.get("nobody's", lambda: b"3", "a")
+    memory.get("a's, then nobody's", lambda: b"4", "a")
+    memory.get("a's, then nobody's", lambda: b"4")
+    used = memory.state().used
+    memory.let_go("a")
+    assert [memory.has(key) for key in ("alone", "both", "nobody's", "a's, then nobody's")] == [False, True, True, True]
+    assert memory.state().used == used * 3 // 4
+    memory.let_go("b")
+    assert not memory.has("both") and memory.state().used == used // 2
+    memory.clear()
+    memory.get("alone", lambda: b"1")
+    memory.let_go("a")
+    assert memory.has("alone")
+
+
+def test_what_there_is_no_room_for_has_no_users_either():
+    memory = Memory(1000)
+    for number in range(50):
+        memory.get(str(number), lambda: bytes(300), "a")
+    memory.let_go("a")
+    assert (memory.state().entries, memory.state().used) == (0, 0)

@@ -60,14 +60,27 @@ def take_turns(scene: Scene, settings: tuple[Windows, ...], repeats: int, lab: L
                 yield f"Encoded again, {turn} of {repeats}"
 
 
-def median_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab: LabLike) -> float:
+@dataclass(frozen=True)
+class Times:
+    """Of the repeats of one setting, in milliseconds."""
+
+    lowest: float
+    median: float
+    highest: float
+
+
+def repeated_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab: LabLike) -> Times:
     """Of the repeats' times; of a single one, the first encoding's."""
     if repeats == 1:
-        return first
+        return Times(first, first, first)
     threads = torch.get_num_threads()
-    return statistics.median(
-        lab.recall(encode_again_ms, scene, windows, turn, threads) for turn in range(1, repeats + 1)
-    )
+    times = [lab.recall(encode_again_ms, scene, windows, turn, threads) for turn in range(1, repeats + 1)]
+    return Times(min(times), statistics.median(times), max(times))
+
+
+def median_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab: LabLike) -> float:
+    """The median of `repeated_ms`."""
+    return repeated_ms(scene, windows, first, repeats, lab).median
 
 
 @dataclass(frozen=True)

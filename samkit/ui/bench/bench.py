@@ -18,16 +18,19 @@ from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.share import share_button
 from samkit.ui.bench.tables.table import Visit
+from samkit.ui.controls.film_picker import take_film
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, draw_knobs
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.memory_models import can_follow, offer_models
 from samkit.ui.controls.model_picker import model_picker
+from samkit.ui.controls.paste_drop import paste_and_drop
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.models import shared_model
+from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace, workspace
 
 VIEW = "view"
@@ -75,8 +78,17 @@ def _bench(visit: Visit) -> None:
             encoding = draw_knobs(ENCODING_KNOBS, _panel(visit))
         visit = replace(visit, encoding=encoding)
     visit.page.table.begin(visit)
+    _take_what_is_dropped(visit)
     with st.container(key="workbench"):
         _workbench(visit)
+
+
+def _take_what_is_dropped(visit: Visit) -> None:
+    """Or pasted: pictures, prompts and films, where the experiment takes them."""
+    takes, work = visit.page.entry.experiment.TAKES, visit.work
+    if "image" in takes:
+        sides = [work, picture_pair(work).b] if visit.page.table.two_canvases else [work]
+        paste_and_drop(sides, "prompts" in takes, take_film if "video" in takes else None)
 
 
 def _panel(visit: Visit) -> Panel:

@@ -3,11 +3,13 @@ and the picture to the clipboard.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
+from samkit.media.pictures import array_to_png
 from samkit.ui.bench.page import Scene
-from samkit.ui.bench.taken import mask_downloads, page_downloads, picture_to_copy, taken_masks
+from samkit.ui.bench.taken import image_title, mask_downloads, page_downloads, picture_to_copy, taken_masks
 from samkit.ui.parts.copy_picture import copy_picture
 from samkit.ui.parts.downloads import Download, download_button
 
@@ -41,9 +43,11 @@ def _menu(scene: Scene) -> None:
 
 
 def _masks(scene: Scene) -> None:
-    """The forms of one mask, and a choice where there are several."""
+    """The forms of one mask, and a choice where there are several; a picture to copy on all pages that have one."""
     page, masks = scene.page.name, taken_masks(scene)
     if not masks:
+        for name, image in list(scene.result.images.items())[:1]:
+            copy_picture(f"copy_picture_{page}", partial(array_to_png, image), f"Copy “{image_title(name)}”")
         return
     chosen = masks[0]
     if len(masks) > 1:

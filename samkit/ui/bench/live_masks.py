@@ -1,17 +1,20 @@
 """Live masks on the bench's canvases: what each canvas's token stands for."""
 
-from samkit.media.pictures import Picture
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import LiveLink
 from samkit.ui.state.live_work import LiveWork, live_path, live_token
+from samkit.ui.state.workspace import Workspace
 
 
-def live_link(visit: Visit, picture: Picture, letter: str = "a") -> LiveLink:
-    """For a canvas with that picture, encoded as the page does. letter: of the canvas on its page, a or b."""
+def live_link(visit: Visit, work: Workspace, letter: str = "a") -> LiveLink:
+    """For a canvas with that workspace's picture, encoded as the page does, and with its mask hint. letter: of the
+    canvas on its page, a or b.
+    """
     side, fit = visit.encoding.get("side"), visit.encoding.get("fit", "native")
-    work = LiveWork(visit.model, picture, side, fit)
-    return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", work))
+    hint = work.given.hint_for(visit.model, work.picture, visit.encoding)
+    shown = LiveWork(visit.model, work.picture, side, fit, mask_hint=hint)
+    return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", shown))
 
 
 def follow_knobs(scene: Scene, letter: str = "a") -> None:
@@ -22,5 +25,5 @@ def follow_knobs(scene: Scene, letter: str = "a") -> None:
     windows = getattr(params, "window_sizes", None)
     encoded = scene.page.encoded(params, picture) if scene.page.encoded is not None else picture
     if windows is not None or encoded is not picture:
-        work = LiveWork(scene.model, encoded, params.side, params.fit, windows)
+        work = LiveWork(scene.model, encoded, params.side, params.fit, windows, scene.inputs.mask_hint)
         live_token(f"{scene.page.name}.{letter}", work)

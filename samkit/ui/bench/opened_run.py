@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from samkit.errors import ParamsError, SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.registry import find_experiment
+from samkit.media.given_masks import Truth
+from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
@@ -138,6 +140,7 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues)
         forget_pending(work)
         inputs, missing = _present_inputs(bundle, work, params)
         if inputs is not None:
+            inputs = _with_masks_that_fit(inputs, bundle, params)
             # While the folder is there: a film is read from it, and stored by the table that takes it.
             page.table.show(work, knobs, inputs, params)
     record = bundle.record
@@ -221,6 +224,27 @@ def _present_inputs(bundle: Bundle, work: Workspace, params: Mapping[str, Any]) 
                 # Of two pictures that may both be prompted, the one that stands in would be taken for the run's own.
                 inputs = replace(inputs, prompts=Prompts())
     return inputs, missing
+
+
+def _with_masks_that_fit(inputs: Inputs, bundle: Bundle, params: Mapping[str, Any]) -> Inputs:
+    """The inputs without hint and truths that belong to a picture which is missing; says which files are gone."""
+    record, marked = bundle.record, inputs.image_b if params.get("prompt_on") == "b" else inputs.image
+    names = {"mask hint": record.mask_hint, "truth": record.truth, "truth of the second picture": record.truth_b}
+    present = (inputs.mask_hint, inputs.truth, inputs.truth_b)
+    for (name, entry), value in zip(names.items(), present, strict=True):
+        if entry is not None and value is None:
+            st.warning(
+                f"The run's {name} is missing in the run store, so it is shown without.", icon=":material/search_off:"
+            )
+    hint = inputs.mask_hint
+    if hint is not None and hint.kind == "mask" and (marked is None or marked.size != hint.values.shape):
+        inputs = replace(inputs, mask_hint=None)
+    return replace(inputs, truth=_of(inputs.truth, inputs.image), truth_b=_of(inputs.truth_b, inputs.image_b))
+
+
+def _of(truth: Truth | None, picture: Picture | None) -> Truth | None:
+    """The truth, where it is as large as the picture."""
+    return truth if truth is not None and picture is not None and truth.mask.shape == picture.size else None
 
 
 def forget_pending(work: Workspace) -> None:

@@ -74,7 +74,9 @@ def _shown(page: ExperimentPage, work: Work) -> str:
             count = side.prompts.count
             prompts = f"with {count} prompt{'s' if count != 1 else ''}" if count else "without prompts"
             name = plain_text(side.picture.name)
-            lines.append(f"the picture {name}, {side.picture.width} × {side.picture.height} px, {prompts}")
+            masks = [word for word, mask in (("mask hint", side.hint), ("true mask", side.truth)) if mask is not None]
+            along = f", and its {listed(masks)}" if masks else ""
+            lines.append(f"the picture {name}, {side.picture.width} × {side.picture.height} px, {prompts}{along}")
     if isinstance(work.film, FilmWork) and work.film.film is not None:
         count = len(work.film.memories)
         parts = [f"{count} recorded memor{'ies' if count != 1 else 'y'} with their pictures"] if count else []

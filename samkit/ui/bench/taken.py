@@ -29,9 +29,12 @@ NAMED = {
     "mask_objects": ("All objects", "objects"),
 }
 """Name of a mask in a result -> (what it is called, how its files are called); numbers are the run's facts."""
-IMAGE_TITLES = {"prediction": "Logits", "original": "Outline on the picture", "binary": "White on black"} | {
-    f"band_{index}": f"Logits of mask {index}" for index in range(4)
-}
+IMAGE_TITLES = {
+    "prediction": "Logits",
+    "original": "Outline on the picture",
+    "binary": "White on black",
+    "sheet": "All blocks",
+} | {f"band_{index}": f"Logits of mask {index}" for index in range(4)}
 PNG, SVG, JSON, NPZ = "image/png", "image/svg+xml", "application/json", "application/octet-stream"
 COPIED_PX = 2048
 """The longest side of a picture that is copied: browsers turn it into bare pixels."""
@@ -129,6 +132,11 @@ def picture_to_copy(taken: TakenMask) -> bytes:
     return array_to_png(overlay(small, shrink_mask(mask, small.shape[:2]), style.MASK_COLOR))
 
 
+def image_title(name: str) -> str:
+    """What a result's picture of that name is called."""
+    return IMAGE_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
 def page_downloads(scene: Scene) -> list[Download]:
     """The page's pictures, and all its numbers."""
     files: list[Download] = []
@@ -136,9 +144,14 @@ def page_downloads(scene: Scene) -> list[Download]:
         letter = side.letter if len(scene.sides) > 1 else ""
         beside = f" · {letter}" if letter else ""
         stem = file_stem(scene, side.inputs.image, *([letter] if letter else []))
+        if side.inputs.image is not None:
+            picture = side.inputs.image
+            make = partial(array_to_png, picture.rgb)
+            files.append(Download(f"Picture{beside}", "photo", f"{stem}_original.png", PNG, make))
         for name, image in side.result.images.items():
-            title = IMAGE_TITLES.get(name, name.replace("_", " ").capitalize()) + beside
-            files.append(Download(title, "image", f"{stem}_{name}.png", PNG, partial(array_to_png, image)))
+            files.append(
+                Download(image_title(name) + beside, "image", f"{stem}_{name}.png", PNG, partial(array_to_png, image))
+            )
         if side.result.arrays:
             make = partial(_npz, side.result.arrays)
             files.append(Download(f"All numbers, NPZ{beside}", "data_array", f"{stem}_numbers.npz", NPZ, make))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.media.drawing import overlay
 from samkit.media.rle import rle_to_mask
@@ -13,8 +14,9 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
-from samkit.ui.state.recorded import FilmTable
+from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import Workspace, workspace
 from samkit.work.queue import BackgroundJob
 
@@ -40,6 +42,14 @@ def film_picker(table: FilmTable) -> None:
         st.caption(f"{video.name} · {video.length} frames, {rate} · {width} × {height} px")
     if video.warning:
         st.warning(video.warning, icon=":material/broken_image:")
+
+
+def take_film(upload: UploadedFile) -> str:
+    """Put a visitor's own film on the table; a sentence about it. Raises PictureError for what is no film."""
+    video = stored_film(upload, FILM_MAX_SIDE)
+    film_table().show_film(video)
+    workspace().dialog = None
+    return f"Took the film **{plain_text(video.name)}**, {video.length} frames."
 
 
 @st.dialog("Choose a film", width="large", on_dismiss=dismissed)

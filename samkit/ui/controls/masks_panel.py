@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from samkit.media.pictures import Picture
+from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Toggle
 from samkit.ui.parts import style
@@ -39,7 +40,7 @@ def masks_panel(
 ) -> None:
     """
     masks:   four bool [H, W] over the picture
-    rows:    four rows with predicted_iou and stability_score
+    rows:    four rows with predicted_iou and stability_score, and true_iou where the truth is known
     refined: whether these masks were refined after the model
     name:    the knob that holds the choice, None while the highest predicted IoU decides; another one for a second
              picture's masks
@@ -54,9 +55,11 @@ def masks_panel(
     for index, column in enumerate(grid.columns(4, gap="xsmall")):
         with column.container(gap="xxsmall"):
             row = rows[index]
-            figures = f"IoU {row['predicted_iou']:.2f}, stability {row['stability_score']:.2f}"
+            figures = f"IoU {row['predicted_iou']:.2f}, "
+            figures += f"**true IoU {row['true_iou']:.2f}**, " if "true_iou" in row else ""
+            figures += f"stability {row['stability_score']:.2f}"
             origin = "edges refined" if refined else "as the model gave it"
-            title = f"Mask {index} over the picture, {origin}: predicted {figures}"
+            title = f"Mask {index} over the picture, {origin}: predicted {figures.replace('*', '')}"
             mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, 0.5)
             view = view_style(view_name(picture), small.shape[1], small.shape[0])
             st.html(
@@ -72,7 +75,7 @@ def masks_panel(
                 icon=f":material/{icon}:",
                 type="tertiary",
                 width="stretch",
-                help=MASK_HELP[index],
+                help=with_key(MASK_HELP[index], f"mask_{index}") if first else MASK_HELP[index],
                 on_click=lambda index=index: knobs.set({name: index}),
             )
 

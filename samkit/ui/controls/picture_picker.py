@@ -1,6 +1,7 @@
 """Choosing a picture: samples, an upload, one used before, or a frame of a film."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -10,18 +11,25 @@ from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.frame_picker import frame_picker
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within
+from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.ui.state.workspace import Workspace
+from samkit.work.memory import Memory
 
 UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 UPLOAD_MB = 64
 THUMB_PX = (320, 240)
 THUMB_SHOWN_PX = 110
 PICTURES, FRAME = "Pictures", "A frame of a film"
+UPLOADS = "samkit.uploads"
+"""How many pictures this visitor has uploaded."""
 
 
-@lru_cache(maxsize=64)
-def _thumbnail(picture: Picture) -> str:
-    return data_url(fit_within(picture.rgb, *THUMB_PX), lossless=False)
+_thumbnails = Memory(4 * 2**20)
+when_a_visitor_left(_thumbnails.let_go)
+
+
+def _thumbnail(key: str, picture: Callable[[], Picture], visitor: str | None) -> str:
+    return _thumbnails.get(key, lambda: data_url(fit_within(picture().rgb, *THUMB_PX), lossless=False), visitor)
 
 
 def picture_picker(work: Workspace, key: str = "change_picture") -> None:
@@ -53,31 +61,53 @@ def _picture_dialog(work: Workspace) -> None:
 
 
 def _pictures(work: Workspace) -> None:
+    # An uploader keeps its file: the same one, met again, would take the picture again and close the dialog.
+    uploads = st.session_state.get(UPLOADS, 0)
     uploaded = st.file_uploader(
         f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB",
         type=UPLOAD_TYPES,
-        key="picture_upload",
+        key=f"picture_upload_{uploads}",
         max_upload_size=UPLOAD_MB,
     )
     if uploaded is not None:
         with sentences():
             work.show_picture(read_picture(uploaded, name=uploaded.name))
+            st.session_state[UPLOADS] = uploads + 1
             close_dialog(work)
     if len(work.recent) > 1:
         st.caption("Used before")
-        _grid(work, "recent", [(picture.name, picture, None) for picture in work.recent])
+        _grid(
+            work,
+            [
+                (f"recent_{picture.sha256}", picture.name, partial(_same, picture), None, visitor_id())
+                for picture in work.recent
+            ],
+        )
     st.caption("Samples")
-    _grid(work, "sample", [(SAMPLES[name].title, load_sample(name), SAMPLES[name].prompts) for name in sample_names()])
+    _grid(
+        work,
+        [
+            (f"sample_{name}", SAMPLES[name].title, partial(load_sample, name), SAMPLES[name].prompts, None)
+            for name in sample_names()
+        ],
+    )
 
 
-def _grid(work: Workspace, kind: str, rows: list) -> None:
+def _same(picture: Picture) -> Picture:
+    return picture
+
+
+def _grid(work: Workspace, rows: list) -> None:
+    """rows: (key, title, what gives the picture, prompts or None, whose picture it is as in `Memory.get`)."""
     for start in range(0, len(rows), 4):
-        for (title, picture, prompts), column in zip(rows[start : start + 4], st.columns(4), strict=False):
+        for (key, title, picture, prompts, visitor), column in zip(
+            rows[start : start + 4], st.columns(4), strict=False
+        ):
             with column:
                 st.html(
-                    f'<img alt="" src="{_thumbnail(picture)}" '
-                    f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:cover;border-radius:4px">'
+                    f'<img alt="" src="{_thumbnail(key, picture, visitor)}" '
+                    f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:contain;object-position:center bottom">'
                 )
-                if st.button(title, key=f"{kind}_{picture.sha256}", width="stretch", type="tertiary"):
-                    work.show_picture(picture, prompts)
+                if st.button(title, key=key, width="stretch", type="tertiary"):
+                    work.show_picture(picture(), prompts)
                     close_dialog(work)

@@ -12,6 +12,8 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
+from samkit.ui.controls.keys import with_key
+from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.state.workspace import Workspace
 
@@ -63,16 +65,23 @@ def prompt_editor(
             "",
             icon=":material/undo:",
             key=f"undo_{page}",
-            help="Undo the last change",
+            help=with_key("Undo the last change", "undo"),
             on_click=_after_what_was_drawn,
             args=(work, work.undo),
-            shortcut=None if second else "Ctrl+Z",
+        )
+        st.button(
+            "",
+            icon=":material/redo:",
+            key=f"redo_{page}",
+            help=with_key("Do again what was undone", "redo"),
+            on_click=_after_what_was_drawn,
+            args=(work, work.redo),
         )
         st.button(
             "",
             icon=":material/delete_sweep:",
             key=f"clear_{page}",
-            help="Remove all prompts",
+            help=with_key("Remove all prompts", "clear"),
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )
@@ -99,7 +108,8 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
         picture = work.picture
         st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
-        if prompts.is_empty:
+        mask_inputs(work, page)
+        if not work.is_marked:
             st.caption(no_prompt)
         seen: Counter[str] = Counter()
         every: list[Point | Box] = [*prompts.points, *prompts.boxes]

@@ -207,7 +207,7 @@ def _draw(
     _component(data=data, key=key, on_picked_change=picked if on_pick else lambda: None)
 
 
-def _packed(shown: TokenMap, key: str) -> dict[str, Any]:
+def _packed(shown: TokenMap, key: str = "") -> dict[str, Any]:
     """Values as float32, so that the number at the pointer is exact beside an outlier too."""
     values = shown.values
     rows, columns = values.shape[:2]

@@ -23,8 +23,10 @@ from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
+from samkit.words import share_text
 
 ONE_BLOCK = "One block"
+MOST_NAMED = 8
 SHOWN_PX = (900, 620)
 CKA, COSINE = "CKA", "Cosine"
 MATRICES = {CKA: "similarity", COSINE: "cosine"}
@@ -107,6 +109,24 @@ def shown_block(result: Result[Any]) -> int:
     return block if block is not None else len(result.tables["blocks"]) - 1
 
 
+def outlier_block(result: Result[Any]) -> int:
+    """The block whose outliers are shown: the chosen one; in place of the last, which nobody may have chosen, the last
+    that has some.
+    """
+    rows, block = result.tables["blocks"], shown_block(result)
+    with_some = [row["block"] for row in rows if row["outliers"]]
+    return with_some[-1] if with_some and block == len(rows) - 1 else block
+
+
+def outlier_blocks_text(result: Result[Any]) -> str:
+    """Which blocks have outliers, a sentence."""
+    blocks = [str(row["block"]) for row in result.tables["blocks"] if row["outliers"]]
+    if not blocks:
+        return "no block has one"
+    shown = ", ".join(blocks[:MOST_NAMED]) + (" …" if len(blocks) > MOST_NAMED else "")
+    return f"{result.value('outliers'):.0f} in all, in block{'s' if len(blocks) > 1 else ''} {shown}"
+
+
 def draw_block(scene: Scene) -> None:
     for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
         with column:
@@ -182,17 +202,18 @@ def draw_outlined(scene: Scene) -> None:
 
 def _draw_outlined(side: Side) -> None:
     """The picture with the chosen block's outliers."""
-    result, block = side.result, shown_block(side.result)
+    result = side.result
+    block = outlier_block(result)
     norms = norms_of(result)[block]
     above = outliers(norms, result.params.outlier_factor)
     rgb, outside = outlined_picture(side, above)
     description = f"The picture with the {int(above.sum())} outliers of block {block}"
     picture_view(rgb, description, view_name(side.inputs.picture))
     beyond = f" · {outside} in the padding beside the picture" if outside else ""
+    factor, share = result.params.outlier_factor, share_text(above.mean())
     st.caption(
-        f"Block {block}: {int(above.sum())} of {above.size} tokens above {result.params.outlier_factor:g} × the median "
-        f"of {np.median(norms):.2f}{beyond} · in all {len(result.tables['blocks'])} blocks: "
-        f"{result.value('outliers'):.0f}, in {result.value('outlier_blocks'):.0f} of them"
+        f"Block {block}: {int(above.sum())} of {above.size} tokens ({share}) above {factor:g} × the median of "
+        f"{np.median(norms):.2f}{beyond} · {outlier_blocks_text(result)}"
     )
 
 
@@ -279,7 +300,10 @@ def _draw_successive(side: Side) -> None:
     st.markdown("**Successive blocks**: mean cosine similarity of each token before and after")
     st.plotly_chart(change_figure(side.result), key=side.key("change_curve"), config=PLOT)
     if any(row["similarity_to_last"] is None for row in side.result.tables["blocks"][1:]):
-        st.caption("There is a gap where a stage changes grid and width: tokens can't be compared one by one there.")
+        st.caption(
+            "There is a gap where a stage changes grid and width: tokens can't be compared one by one there. A block "
+            "that stands alone between two gaps is a dot."
+        )
 
 
 def _draw_matrix(side: Side, knobs: KnobValues) -> None:
@@ -317,6 +341,8 @@ def draw_outliers(scene: Scene) -> None:
             rows = side.result.tables["outliers"]
             if rows:
                 decimals = three_decimals("x", "y", "norm", "times_median")
+                factor, where = side.result.params.outlier_factor, outlier_blocks_text(side.result)
+                st.caption(f"Tokens above {factor:g} × their block's median: {where}.")
                 table_with_csv(rows, side.key("outliers"), decimals)
             else:
                 factor = side.result.params.outlier_factor
@@ -324,7 +350,8 @@ def draw_outliers(scene: Scene) -> None:
 
 
 def draw_numbers(scene: Scene) -> None:
-    decimals = three_decimals("min", "median", "max", "outlier_share", "similarity_to_last")
+    decimals = three_decimals("min", "median", "max", "similarity_to_last")
+    decimals["outlier_share"] = st.column_config.NumberColumn(format="%.6f")
     for side, column in zip(scene.sides, side_columns(scene.sides, "numbers"), strict=True):
         with column:
             table_with_csv(side.result.tables["blocks"], side.key("blocks"), decimals)
@@ -344,4 +371,5 @@ PAGE = ExperimentPage(
     },
     figures=figures,
     try_it=try_it,
+    arrows=("block", "channel"),
 )

@@ -183,6 +183,8 @@ def summary(result: Result[Any]) -> str:
     parts.append(f"area {share_text(value('area_share'))} of the picture")
     if "refine_iou" in result.metrics:
         parts.append(f"edges refined after the model, IoU with its own mask {value('refine_iou'):.3f}")
+    if "true_iou" in result.metrics:
+        parts.append(f"true IoU {value('true_iou'):.3f}")
     if result.params.repeats:
         parts.append(f"IoU of the last pass with the first {value('repeat_iou'):.3f}")
     return " · ".join(parts)
@@ -203,6 +205,8 @@ def passes_figure(result: Result[Any]) -> go.Figure:
         "change": "Change since the previous pass",
         "iou_with_first": "IoU with the first pass",
     }
+    if "true_iou" in result.tables["passes"][0]:
+        names["true_iou"] = "True IoU"
     return _over_passes(result, names, "share")
 
 
@@ -286,6 +290,7 @@ PAGE = ExperimentPage(
     tabs={"Passes": draw_passes, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("threshold", "repeats"),
     summary=summary,
     files=files,
 )

@@ -79,16 +79,23 @@ def area_figure(result: Result[Params]) -> go.Figure:
     return curves_figure(rows, "threshold", COLUMNS, chosen, "threshold (logits)", "share of the picture", {0.0: "cut"})
 
 
+def true_iou_figure(result: Result[Params]) -> go.Figure:
+    rows, chosen = result.tables["true_iou_curve"], chosen_column(result)
+    marks = {0.0: "cut"}
+    return curves_figure(rows, "threshold", COLUMNS, chosen, "threshold (logits)", "true IoU", marks)
+
+
 def chosen_column(result: Result[Params]) -> str:
     return f"mask_{result.index()}"
 
 
 def figures(result: Result[Params]) -> dict[str, go.Figure]:
-    return {
+    drawn = {
         "logits": logits_figure(result),
         "stability_curve": stability_figure(result),
         "area_curve": area_figure(result),
     }
+    return drawn | ({"true_iou_curve": true_iou_figure(result)} if "true_iou_curve" in result.tables else {})
 
 
 def draw_logits(scene: Scene) -> None:
@@ -129,19 +136,19 @@ def cuts_sentence(cuts: list[dict[str, Any]]) -> str:
     """How large the mask is where it is cut elsewhere than at 0. cuts: as `cut_rows` gives them"""
     if any(row["of_mask"] is None for row in cuts):
         return "nothing lies above the cut at 0"
-    others = [f"{100 * row['of_mask']:.0f} % cut at {row['threshold']:g}" for row in cuts if row["threshold"]]
-    return f"the mask has {' and '.join(others)} of its area" if others else "both cuts are the model's own"
+    others = [f"cut at {row['threshold']:g} {100 * row['of_mask']:.0f} %" for row in cuts if row["threshold"]]
+    return f"of the mask's area: {', '.join(others)}" if others else "both cuts are the model's own"
 
 
 def summary(result: Result[Any]) -> str:
     """The chosen mask in one line."""
     params, metrics = result.params, {name: metric.value for name, metric in result.metrics.items()}
-    parts = [f"stability score {metrics['stability_score']:.3f}"]
+    parts = [f"true IoU {metrics['true_iou']:.3f}"] if "true_iou" in metrics else []
+    parts.append(f"stability score {metrics['stability_score']:.3f}")
     if (wide := stability_name(params.stability_offset)) in metrics and not is_official(params.stability_offset):
         parts.append(f"{stability_label(params.stability_offset)} {metrics[wide]:.3f}")
     parts += [
-        f"{cuts_sentence(result.tables['cuts'])} (IoU of the cuts at {params.lower_threshold:g} and "
-        f"{params.upper_threshold:g}: {metrics['threshold_iou']:.3f})",
+        f"{cuts_sentence(result.tables['cuts'])} (IoU of the two cuts {metrics['threshold_iou']:.3f})",
         f"area {share_text(metrics['area_share'])} of the picture",
     ]
     if "refine_iou" in metrics:
@@ -154,20 +161,25 @@ def summary(result: Result[Any]) -> str:
 
 
 def draw_curves(scene: Scene) -> None:
+    with_truth = "true_iou_curve" in scene.result.tables
     with st.container(key="row_curves"):
-        left, right = st.columns(2, gap="medium")
+        left, right, *more = st.columns(3 if with_truth else 2, gap="medium")
     with left:
         st.markdown("**Stability**: IoU of the masks cut at −delta and +delta")
         st.plotly_chart(stability_figure(scene.result), key="stability_curve", config=PLOT)
     with right:
         st.markdown("**Area**: share of the picture above a threshold")
         st.plotly_chart(area_figure(scene.result), key="area_curve", config=PLOT)
+    if with_truth:
+        with more[0]:
+            st.markdown("**True IoU**: with the truth, of masks cut at a threshold")
+            st.plotly_chart(true_iou_figure(scene.result), key="true_iou_curve", config=PLOT)
 
 
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
     wide = stability_name(scene.result.params.stability_offset)
-    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "iou_unscaled")
+    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "iou_unscaled", "true_iou")
     st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
     if "jitter" in tables:
         st.dataframe(tables["jitter"], hide_index=True, height=240)
@@ -182,6 +194,7 @@ PAGE = ExperimentPage(
     tabs={"Curves": draw_curves, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("thresholds", "input_scale"),
     summary=summary,
     encoded=lambda params, picture: rescaled(picture, params.input_scale),
 )

@@ -168,4 +168,5 @@ PAGE = ExperimentPage(
     tabs={"Film": draw_film, "Masks of a frame": draw_inspect, "Numbers": draw_numbers, "Files": draw_files},
     figures=figures,
     try_it=try_it,
+    arrows=("inspect", "start"),
 )

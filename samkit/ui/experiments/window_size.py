@@ -16,6 +16,7 @@ from samkit.experiments.window_size import (
     LOGIT_RANGE,
     MAX_WINDOW,
     STAGES,
+    TIMES,
     Params,
     WindowSweep,
     padded_size,
@@ -29,15 +30,17 @@ from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
-from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_figure
+from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_iou_figure, sweep_ms_figure
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.swept import SweepTable, sweep_table
 from samkit.ui.state.workspace import Workspace
 
 COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
-SWEPT = ("sweep_stage", "sweep_sizes")
+SWEPT = ("sweep_stage", "sweep_sizes", "sweep_repeats")
 """The parameters that say what is swept."""
+TURNS = (1, 3, 5, 9)
+"""How many times each size may be encoded."""
 BUTTONS = Buttons("sweep", "Sweep", "Sweep", "Stop", "Show these")
 OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
@@ -52,7 +55,7 @@ ABOUT = About(
     look_for="- The mask may stay while the encoding drifts: the decoder tolerates a lot.\n"
     "- Which stage is most sensitive? Sweep them one by one.\n"
     "- SAM v2's first stages take only even windows, because the next stage halves them.\n"
-    "- Encode times vary: look at the median of several repeats.",
+    "- Encode times vary: look at the median of several repeats, and whether the ranges overlap.",
     try_label="Try it: the cat, wider windows in stages 2 and 3",
 )
 
@@ -100,7 +103,7 @@ class Sweep(Knob):
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         knobs = panel.values
-        scene = swept_scene(panel, panel.value("repeats"))
+        scene = swept_scene(panel)
         if knobs.get("sweep_of") == OPENED:
             knobs.keep("sweep_of", scene)
         if knobs.get("sweep_of") != scene:
@@ -109,7 +112,8 @@ class Sweep(Knob):
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: params[name] for name in SWEPT}
-        return values | {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
+        values |= {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
+        return values | ({"sweep_turns": params["sweep_repeats"]} if params["sweep_repeats"] in TURNS else {})
 
 
 def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, ...]) -> None:
@@ -125,7 +129,7 @@ def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, 
         )
 
 
-def swept_scene(panel: Panel, repeats: int) -> dict[str, Any]:
+def swept_scene(panel: Panel) -> dict[str, Any]:
     """What a sweep depends on, each under the words for a sweep that was made with something else there."""
     model, inputs = panel.model, panel.inputs
     return {
@@ -134,9 +138,10 @@ def swept_scene(panel: Panel, repeats: int) -> dict[str, Any]:
         "another number type": model.dtype,
         "another picture": inputs.picture.sha256,
         "other prompts": inputs.prompts,
+        "another mask hint": inputs.mask_hint and inputs.mask_hint.sha256,
+        "another truth": inputs.truth and inputs.truth.sha256,
         "another side": panel.encoding["side"],
         "another fit": panel.encoding["fit"],
-        "another number of repeats": repeats,
     }
 
 
@@ -175,10 +180,11 @@ def summary(result: Result[Any]) -> str:
     ratio = f": {timings['encode_ms'] / max(timings['default_encode_ms'], 1e-9):.2f} times"
     if repeats == 1:
         ratio, measured = "", "each measured only once: raise Repeats to compare"
+    right = f" · true IoU {result.value('true_iou'):.3f}" if "true_iou" in result.metrics else ""
     return (
         f"windows {windows} · encoded in {timings['encode_ms']:.0f} ms, the default in "
         f"{timings['default_encode_ms']:.0f} ms{ratio} ({measured}) · IoU with the default's mask "
-        f"{result.value('iou_default'):.3f} · encoding drifts by {100 * result.value('drift'):.1f} %"
+        f"{result.value('iou_default'):.3f} · encoding drifts by {100 * result.value('drift'):.1f} %{right}"
     )
 
 
@@ -191,13 +197,18 @@ def logits_figure(result: Result[Any]) -> go.Figure:
 def figures(result: Result[Any]) -> dict[str, go.Figure]:
     drawn = {"logits": logits_figure(result)}
     if "sweep" in result.tables:
-        drawn["sweep"] = swept_figure(result)
+        drawn |= {"sweep_iou": swept_iou_figure(result), "sweep_ms": swept_ms_figure(result)}
     return drawn
 
 
-def swept_figure(result: Result[Any]) -> go.Figure:
+def swept_iou_figure(result: Result[Any]) -> go.Figure:
     rows = _run_rows(result.tables["sweep"])
-    return sweep_figure(rows, result.index(), _default_window(rows))
+    return sweep_iou_figure(rows, result.index(), _default_window(rows))
+
+
+def swept_ms_figure(result: Result[Any]) -> go.Figure:
+    rows = _run_rows(result.tables["sweep"])
+    return sweep_ms_figure(rows, _default_window(rows))
 
 
 def _run_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -214,7 +225,7 @@ def draw_sweep(scene: Scene) -> None:
     knobs, result = scene.knobs, scene.result
     table = sweep_table()
     job = table.job
-    shown = swept_scene(_panel(scene), result.params.repeats)
+    shown = swept_scene(_panel(scene))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
         _sweep_tools(scene, table)
     swept = finished(job) if job is not None else None
@@ -251,7 +262,8 @@ def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     common = ", ".join(map(str, COMMON_SIZES))
     every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")
     sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
-    swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes}
+    turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help="Of each size, for the median and range of its time")
+    swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes, "sweep_repeats": turns}
     values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
     draw_buttons(BUTTONS, table, _start, (scene, build_params(Params, values)))
 
@@ -259,7 +271,7 @@ def _sweep_tools(scene: Scene, table: SweepTable) -> None:
 def _start(scene: Scene, params: Params) -> None:
     """The same run as the page's, with a sweep in it."""
     table = sweep_table()
-    table.scene = swept_scene(_panel(scene), params.repeats)
+    table.scene = swept_scene(_panel(scene))
     spec = replace(scene.side.computed.spec, params=params.model_dump(mode="json"), threads=None)
     table.start(WindowSweep, spec, scene.model, scene.inputs, "Encoding")
 
@@ -270,25 +282,36 @@ def _take(scene: Scene, table: SweepTable, swept: PlainParams) -> None:
     of another.
     """
     table.drop_run()
-    if "sweep" not in scene.result.tables or table.scene == swept_scene(_panel(scene), scene.result.params.repeats):
+    if "sweep" not in scene.result.tables or table.scene == swept_scene(_panel(scene)):
         scene.knobs.set({"sweep_of": table.scene} | {name: getattr(swept, name) for name in SWEPT})
     st.rerun()
 
 
 def _draw_rows(result: Result[Any]) -> None:
-    st.plotly_chart(swept_figure(result), key="sweep_chart", config=PLOT)
+    with st.container(key="row_sweep"):
+        left, right = st.columns(2, gap="medium")
+    with left:
+        right_too = "true_iou_0" in result.tables["sweep"][0]
+        st.markdown(f"**Masks**: IoU with those of the default windows{', and with the truth' if right_too else ''}")
+        st.plotly_chart(swept_iou_figure(result), key="sweep_chart", config=PLOT)
+    with right:
+        repeats = result.params.sweep_repeats
+        st.markdown(f"**Encode time**: {'one encoding' if repeats == 1 else f'median and range of {repeats}'}")
+        st.plotly_chart(swept_ms_figure(result), key="sweep_times", config=PLOT)
     st.caption(
-        "IoU with the masks of the default windows, as the model gave them (edges are never refined here), and the "
-        "encode time. A sweep leaves a core to other visitors, so its times compare with each other and not with those "
-        "above. Window sizes that can't be run are in the table, with the reason."
+        "Masks as the model gave them: edges are never refined here. Both axes begin where the values do. A sweep "
+        "leaves a core to other visitors, so its times compare with each other and not with those above. Window sizes "
+        "that can't be run are in the table, with the reason."
     )
-    decimals = three_decimals("drift", *(f"iou_{index}" for index in range(4)))
-    decimals["encode_ms"] = st.column_config.NumberColumn(format="%.1f")
+    ious = (f"{name}_{index}" for name in ("iou", "true_iou") for index in range(4))
+    decimals = three_decimals("drift", *ious)
+    decimals |= {name: st.column_config.NumberColumn(format="%.1f") for name in TIMES}
     table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
 
 
 def draw_numbers(scene: Scene) -> None:
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou")
+    names = "predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou"
+    decimals = three_decimals(*names, "true_iou", "default_true_iou")
     st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
 
 
@@ -301,5 +324,6 @@ PAGE = ExperimentPage(
     tabs={"Sweep": draw_sweep, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("window_1", "window_2"),
     summary=summary,
 )

@@ -8,6 +8,7 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const button = parentElement.querySelector("button"), note = parentElement.querySelector("p");
   const say = text => { note.textContent = text; };
+  parentElement.querySelector("span").textContent = data.label;
   const asked = waiting.get(parentElement);
   if (data.answer && asked?.number === data.answer) asked.resolve(picture(data.png));
 

@@ -13,7 +13,7 @@ COPIED = "Copied: paste it anywhere."
 MAKING = "Making the picture"
 FORBIDDEN = (
     "Your browser lets this page copy no pictures. It allows that on localhost and over https, once you agree; or take "
-    "“Picture with mask” as a file."
+    "the picture as a file."
 )
 _SYMBOL = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M16 1H4a2 2 0 0 0-2 2v14h2V3h12zm3 4H8a2 2 0 0 0-2 2v14a2 2 '
@@ -21,18 +21,16 @@ _SYMBOL = (
 )
 _component = st.components.v2.component(
     "samkit_copy_picture",
-    html=f'<button type="button">{_SYMBOL}{LABEL}</button><p role="status"></p>',
+    html=f'<button type="button">{_SYMBOL}<span></span></button><p role="status"></p>',
     css=style_sheet("copy_picture.css"),
     js=(Path(__file__).parent / "copy_picture.js").read_text(encoding="utf-8"),
 )
 
 
-def copy_picture(key: str, make: Callable[[], bytes], forbidden: str = FORBIDDEN) -> None:
-    """A button that copies the picture, a PNG file, which `make` makes when it is pressed. forbidden: what is said
-    where the browser refuses.
-    """
+def copy_picture(key: str, make: Callable[[], bytes], label: str = LABEL) -> None:
+    """A button that copies the picture, a PNG file, which `make` makes when it is pressed."""
     asked = st.session_state.get(key, {}).get("asked")
-    data = {"forbidden": forbidden, "making": MAKING, "copied": COPIED, "answer": asked}
+    data = {"label": label, "forbidden": FORBIDDEN, "making": MAKING, "copied": COPIED, "answer": asked}
     if asked:
         data["png"] = base64.b64encode(make()).decode()
     _component(data=data, key=key, on_asked_change=lambda: None)

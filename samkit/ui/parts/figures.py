@@ -13,10 +13,13 @@ from samkit.media.colormaps import Colormap, colormap_table
 
 PLOT = {"displaylogo": False}
 """What every chart on a page is configured with."""
+LONE_PX = 7
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
 """Colour and dash of masks 0 to 3, readable on light and dark."""
+TRUE_COLOR = "#c2417c"
+"""Of what is compared with the truth."""
 
 
 def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
@@ -90,6 +93,12 @@ def map_figure(
     return _figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
 
 
+def lone_points(values: list[float | None]) -> list[int]:
+    """Where a value stands between gaps, so that no line is drawn through it."""
+    there = [False, *(value is not None and value == value for value in values), False]
+    return [i - 1 for i in range(1, len(there) - 1) if there[i] and not there[i - 1] and not there[i + 1]]
+
+
 def curves_figure(
     rows: list[dict],
     x: str,
@@ -110,19 +119,13 @@ def curves_figure(
     """
     points, traces = [row[x] for row in rows], []
     for (column, name), (color, dash) in zip(names.items(), LINES if len(names) > 1 else LINES[1:], strict=False):
-        line = dict(color=color, dash=dash, width=3 if column == chosen else 1.5)
+        line, values = dict(color=color, dash=dash, width=3 if column == chosen else 1.5), [row[column] for row in rows]
         hover = f"{name}: %{{y:.3f}}<extra></extra>"
-        traces.append(
-            dict(
-                type="scatter",
-                x=points,
-                y=[row[column] for row in rows],
-                name=name,
-                mode=mode,
-                line=line,
-                hovertemplate=hover,
-            )
-        )
+        trace = dict(type="scatter", x=points, y=values, name=name, mode=mode, line=line, hovertemplate=hover)
+        if mode == "lines" and (lone := lone_points(values)):
+            sizes = [LONE_PX if index in lone else 0 for index in range(len(values))]
+            trace |= dict(mode="lines+markers", marker=dict(size=sizes, color=color))
+        traces.append(trace)
     y_axis = dict(title=dict(text=y_title), rangemode="tozero" if from_zero else "normal")
     lines = _marked(marks)
     if level is not None:
@@ -196,9 +199,9 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
     return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
-def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
-    """IoU of all four masks (left axis) and milliseconds (right axis) over the window size. default: the size that is
-    marked.
+def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+    """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
+    the chosen one's true IoU. default: the size that is marked.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -209,20 +212,64 @@ def sweep_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figur
                 type="scatter",
                 x=windows,
                 y=ious,
-                name=f"IoU, mask {index}",
+                name=f"Mask {index}",
                 mode="lines+markers",
                 line=line,
                 hovertemplate="%{y:.3f}",
             )
         )
-    bars = dict(marker=dict(color="rgba(128,128,128,.3)"), hovertemplate="%{y:.0f} ms")
-    traces.append(
-        dict(type="bar", x=windows, y=[row["encode_ms"] for row in rows], name="encode time", yaxis="y2", **bars)
+    drawn = [row[f"iou_{index}"] for row in rows for index in range(len(LINES))]
+    title = "IoU with the default's mask"
+    if rows and f"true_iou_{chosen}" in rows[0]:
+        title = "IoU"
+        right = [row[f"true_iou_{chosen}"] for row in rows]
+        drawn += right
+        traces.append(
+            dict(
+                type="scatter",
+                x=windows,
+                y=right,
+                name=f"True IoU, mask {chosen}",
+                mode="lines+markers",
+                line=dict(color=TRUE_COLOR, dash="longdash", width=3),
+                marker=dict(symbol="diamond", size=9),
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    lowest = min(drawn, default=0.0)
+    room = max(0.01, 0.06 * (1 - lowest))
+    y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
+    return _over_windows(traces, y_axis, default)
+
+
+def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
+    """Median encode times over the window size, each with its range. default: the size that is marked."""
+    medians = [row["encode_ms"] for row in rows]
+    ends = [(row["encode_ms_low"], row["encode_ms_high"]) for row in rows]
+    bars = dict(
+        type="data",
+        symmetric=False,
+        array=[high - median for median, (_, high) in zip(medians, ends, strict=True)],
+        arrayminus=[median - low for median, (low, _) in zip(medians, ends, strict=True)],
+        color="rgba(128,128,128,.8)",
+        thickness=1.2,
+        width=4,
     )
-    axes = dict(
-        xaxis=dict(title=dict(text="window (tokens)")),
-        yaxis=dict(title=dict(text="IoU with the default's mask"), range=[0, 1.05], dtick=0.2, overlaying="y2"),
-        yaxis2=dict(title=dict(text="encode time (ms)"), side="right", showgrid=False),
+    trace = dict(
+        type="scatter",
+        x=[row["window"] for row in rows],
+        y=medians,
+        error_y=bars,
+        customdata=ends,
+        name="Median",
+        mode="lines+markers",
+        line=dict(color=LINES[1][0], width=1.5),
+        hovertemplate="%{y:.1f} ms (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
     )
+    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default)
+
+
+def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None) -> go.Figure:
     marks: dict[float, str] = {} if default is None else {default: "default"}
-    return _figure(traces, 340, hovermode="x unified", legend=dict(orientation="h", y=-0.25), **axes, **_marked(marks))
+    legend, x_axis = dict(orientation="h", y=-0.25), dict(title=dict(text="window (tokens)"))
+    return _figure(traces, 340, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks))

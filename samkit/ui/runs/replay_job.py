@@ -13,6 +13,7 @@ from samkit.experiments.lab import LabLike, Progress
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.ui.state.jobs import job_queue, short_queue
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.visitors import visitor_id
 from samkit.work.kept_run import spec_of_bundle
 from samkit.work.queue import BackgroundJob
 from samkit.work.replay import ReplayOutcome, replay
@@ -29,6 +30,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.cancel = threading.Event()
+        self._visitor = visitor_id()
         self.share = 0.0
         _watches.add(self)
 
@@ -37,7 +39,7 @@ class _Watch:
             self.share = min(1.0, share)
             progress(share, line)
 
-        return page_lab(model, progress=report, cancelled=self.cancel.is_set)
+        return page_lab(model, progress=report, cancelled=self.cancel.is_set, visitor=self._visitor)
 
 
 _watches: "weakref.WeakSet[_Watch]" = weakref.WeakSet()

@@ -12,6 +12,7 @@ from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.visitors import visitor_id
 from samkit.work.queue import BackgroundJob, JobQueue, SteppedRun
 from samkit.work.spec import RunSpec
 
@@ -52,12 +53,13 @@ class JobHolder(Generic[RunT]):
         preparing: what is being done meanwhile, for a person
         """
         self.drop_run()
+        visitor = visitor_id()
 
         def make() -> RunT:
             params: Any = build_params(find_experiment(spec.experiment).Params, spec.params)
-            return run_class(model, inputs, params, page_lab(model, inputs))
+            return run_class(model, inputs, params, page_lab(model, inputs, visitor=visitor))
 
-        self.job = BackgroundJob(spec, make, job_queue(), preparing, partial(page_lab, model, inputs))
+        self.job = BackgroundJob(spec, make, job_queue(), preparing, partial(page_lab, model, inputs, visitor=visitor))
 
     def drop_run(self) -> None:
         if self.job is not None:

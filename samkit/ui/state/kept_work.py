@@ -22,7 +22,7 @@ from samkit.models.files.folders import own_checkpoints
 from samkit.settings import works_folder
 from samkit.ui.state.browser_memory import browser_name, remember_work
 from samkit.ui.state.picture_pair import PAIR_KEY, picture_pair
-from samkit.ui.state.workspace import TOOL_NAMES, has_workspace, workspace
+from samkit.ui.state.workspace import TOOL_NAMES, Workspace, has_workspace, workspace
 from samkit.work.kept.limits import Limits, read_limits
 from samkit.work.kept.saver import WorkSaver, left_out_sentence
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
@@ -43,7 +43,7 @@ class Holding:
 
     work_id: None as long as there is nothing worth keeping
     last:    what was handed over last; film: one that was kept and not looked at since
-    notes:   sentences for the visitor, until they are read
+    notes:   sentences for the visitor, until they are read; copied: whether they are to hear that it is a copy
     shared:  (what the last link shows, its id, what there was no room for), as long as nothing has changed since
     links:   ids of all links made here; share_problem: why the last one could not be made
     """
@@ -53,6 +53,7 @@ class Holding:
         self.last: Work | None = None
         self.film: Any = None
         self.notes: list[str] = []
+        self.copied = False
         self.shared: tuple[Work, str, str] | None = None
         self.links: list[str] = []
         self.share_problem = ""
@@ -137,7 +138,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
     store = saver().store
     if shared:
         work = store.open_shared(shared)
-        held.notes.append(COPIED)
+        held.copied = True
     else:
         if not is_id(asked):
             raise NotKept("This is not the address of a kept work, so the page starts anew.")
@@ -152,7 +153,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
     held.notes.extend(work.missing)
     if not shared and asked is not None:
         if work.owner != owner() or not holders().take(asked, session_id()):
-            held.notes.append(COPIED)
+            held.copied = True
         else:
             held.work_id = asked
 
@@ -160,7 +161,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
 def _put_on_table(work: Work) -> None:
     held, own = holding(), workspace()
     if work.first is not None:
-        own.show_picture(work.first.picture, work.first.prompts)
+        _bring(own, work.first)
         own.recent = [work.first.picture]
     own.awaited = work.awaited[0]
     own.page = work.page
@@ -178,7 +179,7 @@ def _put_on_table(work: Work) -> None:
     if work.second is not None or work.awaited[1] is not None:
         second = picture_pair(own).b
         if work.second is not None:
-            second.show_picture(work.second.picture, work.second.prompts)
+            _bring(second, work.second)
         second.awaited = work.awaited[1]
 
 
@@ -267,14 +268,14 @@ def present_work() -> Work:
     second = None
     if PAIR_KEY in st.session_state:
         pair = picture_pair(own)
-        second = Side(pair.b.picture, pair.b.prompts)
+        second = _side(pair.b)
     return Work(
         page=own.page or "",
         model=own.model_ref,
         device=own.device,
         dtype=own.dtype,
         tool=own.tool,
-        first=Side(own.picture, own.prompts),
+        first=_side(own),
         second=second,
         film=_film(),
         params={page: dict(values) for page, values in own.params.items()},
@@ -283,6 +284,17 @@ def present_work() -> Work:
         restored_run=own.restored_run if own.pending is None else None,
         owner=owner(),
     )
+
+
+def _side(work: Workspace) -> Side:
+    given = work.given
+    return Side(work.picture, work.prompts, given.hint, given.share, given.truth)
+
+
+def _bring(work: Workspace, side: Side) -> None:
+    work.show_picture(side.picture, side.prompts)
+    work.given.take_hint(side.hint, side.share)
+    work.given.take_truth(side.truth)
 
 
 def _film() -> Any:
@@ -335,6 +347,9 @@ def draw_notes(place: DeltaGenerator) -> bool:
     nothing.
     """
     held = holding()
+    if held.copied:
+        held.copied = False
+        st.toast(COPIED, icon=":material/content_copy:", duration="long")
     if not held.notes:
         return False
     with place, st.container(key="kept_work_notes", horizontal=True, vertical_alignment="center"):

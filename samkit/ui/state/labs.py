@@ -10,6 +10,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import Progress
+from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.work.memory import Memory
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ def page_lab(
     inputs: Inputs | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    visitor: str | None = None,
 ) -> "Lab":
     """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
     content.
+
+    visitor: whose run it is, for threads of their own; default: of the session that is being drawn
     """
     from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
@@ -65,4 +69,13 @@ def page_lab(
         load_model=lambda ref, device, dtype: model,
         **given_masks(inputs),
     )
-    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources)
+    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources, visitor or visitor_id())
+
+
+def let_go_of(visitor: str) -> None:
+    """Forget what was remembered for this visitor alone."""
+    encoding_memory().let_go(visitor)
+    part_memory().let_go(visitor)
+
+
+when_a_visitor_left(let_go_of)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samkit.media.given_masks import MaskHint
 from samkit.media.pictures import Picture
 from samkit.ui.state.labs import encoding_memory, part_memory
+from samkit.ui.state.visitors import visitor_id
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding
@@ -88,7 +88,7 @@ def live_token(name: str, work: LiveWork) -> str:
     """
     from samkit.work.lab import Lab
 
-    lab = Lab(encoding_memory(), part_memory())
+    lab = Lab(encoding_memory(), part_memory(), user=visitor_id())
     encoding = lab.encoding(work.model, work.picture, side=work.side, fit=work.fit, window_sizes=work.window_sizes)
     place = _place(name)
     timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
@@ -100,7 +100,7 @@ def live_token(name: str, work: LiveWork) -> str:
 
 def _place(name: str) -> LivePlace:
     """This session's place for that canvas, used last of all."""
-    session_id = _session_id()
+    session_id = visitor_id() or ""
     places: OrderedDict[str, LivePlace] = st.session_state.setdefault(_KEY, OrderedDict())
     place = places.pop(name, None)
     if place is None or place.session_id != session_id:
@@ -109,11 +109,6 @@ def _place(name: str) -> LivePlace:
     while len(places) > MAX_CANVASES:
         places.popitem(last=False)
     return place
-
-
-def _session_id() -> str:
-    context = get_script_run_ctx()
-    return context.session_id if context is not None else ""
 
 
 def find_place(token: str) -> LivePlace | None:

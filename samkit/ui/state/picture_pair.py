@@ -24,8 +24,11 @@ class PicturePair:
 
     @property
     def prompt_on(self) -> str | None:
-        """ "a" or "b", or None while there is no prompt."""
-        return "a" if not self.a.prompts.is_empty else "b" if not self.b.prompts.is_empty else None
+        """ "a" or "b": the picture with prompts, else the one with a mask hint; None where neither has any."""
+        for side, work in (("a", self.a), ("b", self.b)):
+            if not work.prompts.is_empty:
+                return side
+        return "a" if self.a.given.hint is not None else "b" if self.b.given.hint is not None else None
 
     @property
     def prompts(self) -> Prompts:
@@ -42,7 +45,9 @@ class PicturePair:
     def exchange(self) -> None:
         """A becomes B and B becomes A, each with its prompts."""
         a, b = (self.a.picture, self.a.prompts), (self.b.picture, self.b.prompts)
+        given = self.b.given, self.a.given
         self.show(b[0], a[0], b[1] if a[1].is_empty else a[1], "a" if a[1].is_empty else "b")
+        self.a.given, self.b.given = given
 
     def settle(self) -> None:
         """Where both pictures have prompts, clear those that were changed earlier."""

@@ -16,6 +16,7 @@ from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
 from samkit.ui.state.browser_memory import remembered_colormap
 from samkit.ui.state.gestures import Gesture
+from samkit.ui.state.given import Given
 from samkit.ui.state.pending_run import FailedLink, PendingRun
 from samkit.ui.state.sheets import CanvasSheets, Report
 
@@ -36,13 +37,15 @@ class Workspace:
     canvases:      key of each canvas that shows these prompts -> what is known of it
     restored_run:  id of the run whose link was followed last and is not followed again
     failed_link:   the link that could not be followed
-    edits:         counts the presses of undo, remove and clear that were answered
+    history:       of the prompts, oldest first; undone: what was undone of it and can be done again, the last one last
+    edits:         counts the presses of undo, redo, remove and clear that were answered
     gesture:       number of the last gesture that was taken
     opened:        page -> the whole parameters of the run that was opened there
     dtype_changes: counts the changes of the number type that did not come from its widget, after each of which that
                    is another one to the browser
     awaited:       SHA-256 of a picture that a kept run was made with and that was not found, and the run's prompts on
                    it
+    given:         the masks that came along with the picture
     dialog:        the one that is open
     page:          the experiment's page that was drawn last
     """
@@ -55,6 +58,8 @@ class Workspace:
     prompts: Prompts = field(default_factory=Prompts)
     changed: int = 0
     history: list[Prompts] = field(default_factory=list)
+    undone: list[Prompts] = field(default_factory=list)
+    given: Given = field(default_factory=Given)
     canvases: dict[str, CanvasSheets] = field(default_factory=dict)
     edits: int = 0
     gesture: int = 0
@@ -78,10 +83,16 @@ class Workspace:
         if self.awaited and picture.sha256 == self.awaited[0]:
             prompts, self.awaited = self.awaited[1], None
         self.picture = picture
+        self.given = Given(edits=self.given.edits + 1)
         self._set(prompts or Prompts())
-        self.history = []
+        self.history, self.undone = [], []
         self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether something says which object is meant: a prompt, or a mask hint."""
+        return not self.prompts.is_empty or self.given.hint is not None
 
     def forget_link(self) -> None:
         """The next link is followed, also where it is the one that was followed last."""
@@ -112,12 +123,20 @@ class Workspace:
         """Take another list of prompts; the canvases follow."""
         if prompts != self.prompts:
             self.history = [*self.history, self.prompts][-MAX_HISTORY:]
+            self.undone = []
             self._set(prompts)
 
     def undo(self) -> None:
         """Back to the prompts before the last change."""
         if self.history:
+            self.undone.append(self.prompts)
             self._set(self.history.pop())
+
+    def redo(self) -> None:
+        """Again to the prompts that were undone last, as long as nothing else was changed since."""
+        if self.undone:
+            self.history.append(self.prompts)
+            self._set(self.undone.pop())
 
     def _set(self, prompts: Prompts) -> None:
         self.prompts = prompts

@@ -14,7 +14,7 @@ from samkit.media.films import FileVideo, Video
 from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, picture_to_png, read_picture
 from samkit.media.video import open_video
-from samkit.work.kept.document import Kind, file_name, is_stored
+from samkit.work.kept.document import Kind, file_name, hint_file_kind, is_stored
 from samkit.work.sources import Sources
 from samkit.work.spec import HintSpec, Ref
 
@@ -100,8 +100,7 @@ class ContentFiles:
 
     def hint(self, spec: HintSpec, picture: Picture) -> MaskHint:
         """Raises BadInput where it is not there any more, or not the one that was kept."""
-        kind: Kind = "hint_mask" if spec.kind == "mask" else "hint_logits"
-        hint = read_hint(self._file(kind, spec.file), spec.file.name).fitted(picture.size)
+        hint = read_hint(self._file(hint_file_kind(spec), spec.file), spec.file.name).fitted(picture.size)
         if hint.sha256 != spec.file.sha256:
             raise BadInput("The mask hint is damaged on the server.")
         return hint

@@ -17,7 +17,7 @@ from samkit.errors import BadInput, SamkitError
 from samkit.prompts import Prompts
 from samkit.work.kept.plain_values import MAX_ENTRIES, from_plain
 from samkit.work.sources import SAMPLE_PREFIX
-from samkit.work.spec import CheckedPrompts, PriorSpec, Ref
+from samkit.work.spec import CheckedPrompts, HintSpec, PriorSpec, Ref
 
 VERSION: Literal[1] = 1
 MAX_DOCUMENT_BYTES = 8 * 2**20
@@ -39,26 +39,48 @@ def _by_content(ref: Ref) -> Ref:
     return ref
 
 
+def _hint_by_content(hint: HintSpec) -> HintSpec:
+    _by_content(hint.file)
+    return hint
+
+
 def _prior_by_content(prior: PriorSpec) -> PriorSpec:
     _by_content(prior.picture)
+    if prior.mask_hint is not None:
+        _hint_by_content(prior.mask_hint)
     return prior
 
 
 Word = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=1_000)]
 ContentRef = Annotated[Ref, AfterValidator(_by_content)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Values = Annotated[dict[str, Any], Field(max_length=MAX_ENTRIES)]
 Pages = Annotated[dict[Word, Values], Field(max_length=50)]
 
 
 @dataclass(frozen=True)
+class HintEntry:
+    """A mask hint. share: (height, width) of the model's input that the picture covers in its logits; None where they
+    fit any.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    hint: Annotated[HintSpec, AfterValidator(_hint_by_content)]
+    share: Annotated[tuple[Share, Share] | None, Field(default=None)] = None
+
+
+@dataclass(frozen=True)
 class SideEntry:
-    """A picture and the prompts on it."""
+    """A picture, the prompts on it, and the masks that came along with it."""
 
     __pydantic_config__ = _STRICT
 
     picture: ContentRef
     prompts: CheckedPrompts = Prompts()
+    hint: HintEntry | None = None
+    truth: ContentRef | None = None
 
 
 @dataclass(frozen=True)
@@ -141,16 +163,27 @@ class WorkDocument:
         for side in (self.first, self.second):
             if side is not None:
                 yield "picture", side.picture
+                if side.hint is not None:
+                    yield hint_file_kind(side.hint.hint), side.hint.hint.file
+                if side.truth is not None:
+                    yield "truth", side.truth
         if self.film is not None:
             yield "film", self.film.film
             for memory in self.film.memories:
                 yield "picture", memory.prior.picture
                 yield "picture", memory.thumbnail
+                if memory.prior.mask_hint is not None:
+                    yield hint_file_kind(memory.prior.mask_hint), memory.prior.mask_hint.file
             if self.film.bank is not None:
                 yield "bank", self.film.bank
 
 
 _ADAPTER = TypeAdapter(WorkDocument)
+
+
+def hint_file_kind(hint: HintSpec) -> Kind:
+    """The kind of its content file."""
+    return "hint_mask" if hint.kind == "mask" else "hint_logits"
 
 
 def is_stored(ref: Ref) -> bool:

@@ -77,6 +77,7 @@ class WorkSaver:
                     self._writing = work_id if work is not None else None
                 if work is not None:
                     self._tell(work_id, self._save(work_id, work))
+                work = None  # A thread that waits holds nobody's pictures.
 
     def _save(self, work_id: str, work: Work) -> str:
         try:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Prior
 from samkit.media.films import Video
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.work.execute import open_prior, prior_spec
@@ -30,16 +31,18 @@ from samkit.work.kept.content import PART, ContentFiles, NoRoom, write_whole
 from samkit.work.kept.document import (
     MAX_DOCUMENT_BYTES,
     FilmEntry,
+    HintEntry,
     Kind,
     MemoryEntry,
     SideEntry,
     WorkDocument,
+    hint_file_kind,
 )
 from samkit.work.kept.limits import Limits
 from samkit.work.kept.plain_values import from_plain, to_plain
 from samkit.work.kept.value import FilmWork, Memory, Side, Work
 from samkit.work.sources import bank_ref, film_ref, picture_ref
-from samkit.work.spec import Ref
+from samkit.work.spec import HintSpec, Ref
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -62,6 +65,15 @@ def new_id() -> str:
 
 def is_id(text: str | None) -> bool:
     return bool(text) and WORK_ID.fullmatch(text or "") is not None
+
+
+def kept_hint(hint: MaskHint) -> HintSpec:
+    """What refers to a hint whose file is kept by its content."""
+    return HintSpec(hint.kind, _by_name(hint, f"mask_hint{hint.suffix}"))
+
+
+def _by_name(mask: "MaskHint | Truth", file: str) -> Ref:
+    return Ref(file, mask.sha256, mask.name)
 
 
 class NotKept(BadInput):
@@ -188,7 +200,7 @@ class WorkStore:
         """Write the work's files, as far as there is room; the document that names them."""
         room, left_out = self.limits.one_work, []
 
-        def put(kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", what: str) -> Ref:
+        def put(kind: Kind, ref: Ref, value: "Picture | Video | MaskHint | Truth | MemoryBank", what: str) -> Ref:
             nonlocal room
             try:
                 taken = self._put(kind, ref, value, room)
@@ -200,7 +212,15 @@ class WorkStore:
 
         def side(entry: Side) -> SideEntry:
             ref = picture_ref(entry.picture)
-            return SideEntry(put("picture", ref, entry.picture, f"the picture {ref.name}"), entry.prompts)
+            put("picture", ref, entry.picture, f"the picture {ref.name}")
+            hint, truth = None, None
+            if entry.hint is not None:
+                spec = kept_hint(entry.hint)
+                put(hint_file_kind(spec), spec.file, entry.hint, f"the mask hint on {ref.name}")
+                hint = HintEntry(spec, entry.share)
+            if entry.truth is not None:
+                truth = put("truth", _by_name(entry.truth, "truth.png"), entry.truth, f"the truth of {ref.name}")
+            return SideEntry(ref, entry.prompts, hint, truth)
 
         assert work.first is not None
         first, second = side(work.first), None if work.second is None else side(work.second)
@@ -209,6 +229,10 @@ class WorkStore:
             memories = []
             for memory in work.film.memories:
                 prior, thumbnail = prior_spec(memory.prior), Picture(memory.thumbnail, "memory")
+                if memory.prior.mask_hint is not None:
+                    hint = kept_hint(memory.prior.mask_hint)
+                    prior = replace(prior, mask_hint=hint)
+                    put(hint_file_kind(hint), hint.file, memory.prior.mask_hint, "a memory's hint")
                 put("picture", prior.picture, memory.prior.picture, f"the memory of {prior.picture.name}")
                 ref = Ref(thumbnail.name, thumbnail.sha256, thumbnail.name)
                 memories.append(MemoryEntry(prior, put("picture", ref, thumbnail, "a memory's small picture")))
@@ -237,7 +261,7 @@ class WorkStore:
             left_out=tuple(dict.fromkeys(left_out)),
         )
 
-    def _put(self, kind: Kind, ref: Ref, value: "Picture | Video | MemoryBank", room: int) -> int:
+    def _put(self, kind: Kind, ref: Ref, value: "Picture | Video | MaskHint | Truth | MemoryBank", room: int) -> int:
         """As `ContentFiles.put`; older works go where they are in the way."""
         try:
             return self._files.put(kind, ref, value, min(room, self.limits.room - self.used()))
@@ -257,7 +281,7 @@ class WorkStore:
             if entry is None:
                 return None
             try:
-                return Side(self._files.picture(entry.picture), entry.prompts)
+                return self._given(Side(self._files.picture(entry.picture), entry.prompts), entry, missing)
             except (SamkitError, OSError) as error:
                 missing.append(
                     f"The picture {entry.picture.name} could not be restored: {_reason(error)} Choose it again with "
@@ -284,6 +308,21 @@ class WorkStore:
             missing=tuple(missing),
             awaited=(awaited[0], awaited[1]),
         )
+
+    def _given(self, side: Side, entry: SideEntry, missing: list[str]) -> Side:
+        """The side with the masks that came along, as far as they are there."""
+        if entry.hint is not None:
+            try:
+                hint = self._files.hint(entry.hint.hint, side.picture)
+                side = replace(side, hint=hint, share=entry.hint.share)
+            except (SamkitError, OSError) as error:
+                missing.append(f"The mask hint could not be restored: {_reason(error)}")
+        if entry.truth is not None:
+            try:
+                side = replace(side, truth=self._files.truth(entry.truth, side.picture))
+            except (SamkitError, OSError) as error:
+                missing.append(f"The truth could not be restored: {_reason(error)}")
+        return side
 
     def _read(self, path: Path) -> WorkDocument:
         try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from samkit.experiments.inputs import Prior
 from samkit.media.films import Video
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.work.kept.document import FilmEntry
@@ -35,8 +36,13 @@ class FilmWork:
 
 @dataclass(frozen=True)
 class Side:
+    """A picture, the prompts on it, and the masks that came along with it. share: as `HintEntry` says."""
+
     picture: Picture
     prompts: Prompts = Prompts()
+    hint: MaskHint | None = None
+    share: tuple[float, float] | None = None
+    truth: Truth | None = None
 
 
 @dataclass(frozen=True, eq=False)

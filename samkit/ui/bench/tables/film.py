@@ -12,6 +12,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
+from samkit.experiments.measures.truth import add_true_ious
 from samkit.experiments.params import build_params
 from samkit.experiments.video_priors import FilmRun, Params, record, segment_film
 from samkit.media.rle import rle_to_mask
@@ -29,6 +30,7 @@ from samkit.ui.controls.memories import load_bank_file, record_mask_file, record
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.controls.running_film import last_frame
 from samkit.ui.parts.edge import sentences
+from samkit.ui.state.given import found_mask
 from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.process_memory import process_memory_line
@@ -141,9 +143,9 @@ def _record_row(visit: Visit, table: FilmTable) -> None:
         with st.container(key="row_top"):
             left, right = st.columns([6, 5], gap="medium")
         with left:
-            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live_link(visit, work.picture))
+            prompt_editor(work, visit.page.name, no_prompt=NO_PROMPT, live=live_link(visit, work))
         with right:
-            prior, mask = _marked(visit) if not work.prompts.is_empty else (None, None)
+            prior, mask = _marked(visit) if work.is_marked else (None, None)
             with st.container(horizontal=True, gap="small"):
                 if prior is not None:
                     st.button(
@@ -170,10 +172,13 @@ def _marked(visit: Visit) -> tuple[Prior, Any]:
     work, model = visit.work, visit.model
     lab = page_lab(model, Inputs(image=work.picture))
     encoding = lab.encoding(model, work.picture, **visit.encoding)
-    prediction = lab.recall(predict, model, encoding, work.prompts, None)
+    hint = work.given.hint_for(model, work.picture, visit.encoding)
+    prediction = lab.recall(predict, model, encoding, work.prompts, hint)
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    add_true_ious(rows, masks, work.given.truth)
+    work.given.found = found_mask(prediction, chosen, masks[chosen])
     masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
     lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
-    return Prior(work.picture, work.prompts, chosen), masks[chosen]
+    return Prior(work.picture, work.prompts, chosen, mask_hint=hint), masks[chosen]

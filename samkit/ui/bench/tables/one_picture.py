@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
+from samkit.ui.bench.found import note_found
 from samkit.ui.bench.live_masks import follow_knobs, live_link
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
@@ -36,7 +37,7 @@ class OnePicture(Table):
     def arrange(self, visit: Visit) -> Places:
         rows = screen_rows(visit.work.picture)
         with rows.left:
-            prompt_editor(visit.work, visit.page.name, live=live_link(visit, visit.work.picture))
+            prompt_editor(visit.work, visit.page.name, live=live_link(visit, visit.work))
         with rows.below:
             masks = st.container()
         if self.compared:
@@ -46,13 +47,14 @@ class OnePicture(Table):
 
     def setups(self, visit: Visit) -> list[Setup]:
         work = visit.work
-        inputs = Inputs(image=work.picture, prompts=work.prompts)
+        hint = work.given.hint_for(visit.model, work.picture, visit.encoding)
+        inputs = Inputs(image=work.picture, prompts=work.prompts, mask_hint=hint, truth=work.given.truth)
         if self.compared:
             inputs = replace(inputs, image_b=_compared_picture(work, visit.knobs))
         return [Setup(visit.model, work.model_ref, inputs)]
 
     def blocked(self, visit: Visit) -> str:
-        return visit.page.no_prompt if visit.work.prompts.is_empty else ""
+        return "" if visit.work.is_marked else visit.page.no_prompt
 
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:
         result = scene.result
@@ -68,6 +70,7 @@ class OnePicture(Table):
                 refined=result.params.refine_edges,
                 strip=scene.page.name,
             )
+            note_found(scene, scene.work, pixels, result.index())
             lay_masks(
                 canvas_frame(),
                 scene.inputs.picture,
@@ -80,6 +83,8 @@ class OnePicture(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         work.show_picture(inputs.picture, inputs.prompts)
+        work.given.take_hint(inputs.mask_hint)
+        work.given.take_truth(inputs.truth)
         if not self.compared:
             return
         if inputs.image_b is not None:
@@ -114,5 +119,7 @@ def _choose_compared(work: Workspace, knobs: KnobValues) -> None:
 
 def _swap(pair: PicturePair) -> None:
     first, second = (pair.a.picture, pair.a.prompts), (pair.b.picture, pair.b.prompts)
+    given = pair.b.given, pair.a.given
     pair.a.show_picture(*second)
     pair.b.show_picture(*first)
+    pair.a.given, pair.b.given = given

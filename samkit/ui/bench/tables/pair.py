@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.inputs import Inputs
 from samkit.prompts import Prompts
+from samkit.ui.bench.found import note_found
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
@@ -26,6 +27,7 @@ NO_PROMPT = (
 
 class Pair(Table):
     needs_memory = "Following an object to another picture"
+    two_canvases = True
 
     def arrange(self, visit: Visit) -> Places:
         pair = picture_pair(visit.work)
@@ -39,7 +41,15 @@ class Pair(Table):
 
     def setups(self, visit: Visit) -> list[Setup]:
         pair = picture_pair(visit.work)
-        inputs = Inputs(image=pair.a.picture, prompts=pair.prompts, image_b=pair.b.picture)
+        marked = pair.b if pair.prompt_on == "b" else pair.a
+        inputs = Inputs(
+            image=pair.a.picture,
+            prompts=pair.prompts,
+            image_b=pair.b.picture,
+            mask_hint=marked.given.hint_for(visit.model, marked.picture, visit.encoding),
+            truth=pair.a.given.truth,
+            truth_b=pair.b.given.truth,
+        )
         return [Setup(visit.model, visit.work.model_ref, inputs)]
 
     def params(self, visit: Visit) -> dict[str, Any]:
@@ -50,6 +60,7 @@ class Pair(Table):
 
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:
         """All four masks of both pictures, A at the left."""
+        pair = picture_pair(scene.work)
         with place, st.container(key="row_masks"):
             columns = st.columns(2, gap="small")
         on_a = scene.result.params.prompt_on == "a"
@@ -67,6 +78,7 @@ class Pair(Table):
                 strip = scene.page.name if letter == "A" else f"{scene.page.name}-b"
                 masks_panel(picture, masks, rows, chosen, scene.knobs, refined=refined, name=knob, strip=strip)
                 prompts = scene.inputs.prompts if name == "prompted" else Prompts()
+                note_found(scene, pair.a if letter == "A" else pair.b, masks, chosen, name)
                 threshold = scene.result.params.threshold
                 own = scene.knobs.get(knob) is not None
                 lay_masks(canvas_frame(letter == "B"), picture, prompts, masks, chosen, threshold, own)
@@ -74,8 +86,12 @@ class Pair(Table):
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None
         picture_pair(work).show(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])
+        pair = picture_pair(work)
+        (pair.b if params["prompt_on"] == "b" else pair.a).given.take_hint(inputs.mask_hint)
+        pair.a.given.take_truth(inputs.truth)
+        pair.b.given.take_truth(inputs.truth_b)
 
 
 def _live(visit: Visit, letter: str) -> LiveLink:
     pair = picture_pair(visit.work)
-    return live_link(visit, (pair.a if letter == "a" else pair.b).picture, letter)
+    return live_link(visit, pair.a if letter == "a" else pair.b, letter)

@@ -1,0 +1,39 @@
+"""Charts show every value: lone points have a dot, one axis a chart, and axes that begin where values do."""
+
+from samkit.ui.parts.figures import LONE_PX, curves_figure, lone_points, sweep_iou_figure, sweep_ms_figure
+
+
+def sweep(window: int, iou: float, ms: tuple[float, float, float]) -> dict:
+    times = dict(zip(("encode_ms_low", "encode_ms", "encode_ms_high"), ms, strict=True))
+    return {"window": window} | times | {f"iou_{index}": iou for index in range(4)}
+
+
+ROWS = [sweep(4, 0.9, (90, 100, 140)), sweep(8, 1.0, (70, 80, 85))]
+
+
+def test_a_value_between_gaps_is_lone():
+    nan = float("nan")
+    assert lone_points([None, 0.5, None, 0.2, 0.3]) == [1] and lone_points([0.5]) == [0]
+    assert lone_points([nan, 0.5, nan]) == [1] and lone_points([0.1, 0.2]) == lone_points([]) == []
+
+
+def test_a_lone_point_gets_a_dot_and_others_none():
+    values = [None, 0.5, None, 0.2, 0.3]
+    rows = [{"block": index, "similarity": value} for index, value in enumerate(values)]
+    (trace,) = curves_figure(rows, "block", {"similarity": "cosine"}, "similarity", "block", "cosine", {}).data
+    assert trace.mode == "lines+markers" and list(trace.marker.size) == [0, LONE_PX, 0, 0, 0]
+    (line,) = curves_figure(rows[3:], "block", {"similarity": "cosine"}, "similarity", "block", "cosine", {}).data
+    assert line.mode == "lines"
+
+
+def test_the_ious_of_a_sweep_have_an_axis_of_their_own():
+    figure = sweep_iou_figure(ROWS, 1, 8)
+    low, high = figure.layout.yaxis.range
+    assert 0.85 < low < 0.9 and 1 < high < 1.02 and len(figure.data) == 4 and figure.layout.annotations[0].x == 8
+    assert not any(trace.yaxis for trace in figure.data)
+
+
+def test_a_time_of_a_sweep_has_its_range():
+    (trace,) = sweep_ms_figure(ROWS, None).data
+    assert list(trace.y) == [100, 80]
+    assert list(trace.error_y.array) == [40, 5] and list(trace.error_y.arrayminus) == [10, 10]

@@ -141,6 +141,17 @@ def shrunk_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     return height, width
 
 
+def _is_frame(file: Path) -> bool:
+    """Not what macOS puts beside each file that it copies to another system's disk (`._0001.jpg`)."""
+    return file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".")
+
+
+def _by_number(file: Path) -> tuple[list[str | int], str]:
+    """What sorts 9.jpg before 10.jpg."""
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], file.name
+
+
 class FolderVideo(Video):
     """A folder with one picture a frame."""
 
@@ -149,7 +160,7 @@ class FolderVideo(Video):
     def __init__(self, folder: Path, name: str, max_side: int | None = None):
         super().__init__()
         self.name = name
-        self.files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+        self.files = sorted(filter(_is_frame, folder.iterdir()), key=_by_number)
         if not self.files:
             raise PictureError(
                 f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame."

@@ -25,7 +25,8 @@ DECORD_BYTES = 48 * 2**20
 def open_video(
     path: str | os.PathLike, name: str | None = None, *, max_side: int | None = None, reader: str | None = None
 ) -> Video:
-    """A film from a video file or a folder of pictures (DAVIS-like: one file a frame, in the order of their names).
+    """A film from a video file or a folder of pictures (DAVIS-like: one file a frame, in the order of the numbers in
+    their names).
 
     max_side: shrink frames while decoding so that their longest side has at most that many pixels
     reader:   "decord" or "pyav" to insist on one

@@ -223,6 +223,16 @@ def test_a_folder_of_pictures_is_a_film(tmp_path):
         open_video(tmp_path).frame(4)
 
 
+def test_the_frames_of_a_folder_are_in_the_order_of_their_numbers(tmp_path):
+    """And what macOS leaves beside them is no frame."""
+    for index in range(12):
+        Image.fromarray(FRAMES[index]).save(tmp_path / f"frame {index}.png")
+        (tmp_path / f"._frame {index}.png").write_bytes(b"\0\5\x16\7")
+    opened = open_video(tmp_path)
+    assert opened.length == 12
+    assert all(np.array_equal(frame, FRAMES[index]) for index, frame in enumerate(opened.frames()))
+
+
 def test_a_frame_is_a_picture(film):
     picture = open_video(film).picture(7)
     assert picture.name == "moving.mp4, frame 7" and picture.size == (64, 96)

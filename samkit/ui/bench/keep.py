@@ -17,6 +17,7 @@ from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.download import download_menu
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.controls.keys import with_key
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.work.command_line import command_line, takes_bank_file, takes_steering_file
 from samkit.work.execute import write
@@ -44,8 +45,7 @@ def keep_bar(scene: Scene) -> None:
         icon=":material/bookmark_add:",
         type="primary",
         key=f"keep_{page.name}",
-        help="Keep this run: prompts, parameters, masks and figures (Ctrl+S)",
-        shortcut="Ctrl+S",
+        help=with_key("Keep this run: prompts, parameters, masks and figures", "keep"),
     )
     with st.popover("Command", icon=":material/terminal:", help="Command: the same run without a browser"):
         _command(side.computed.spec)

@@ -12,6 +12,7 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
+from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts import style
@@ -67,16 +68,23 @@ def prompt_editor(
             "",
             icon=":material/undo:",
             key=f"undo_{page}",
-            help="Undo the last change",
+            help=with_key("Undo the last change", "undo"),
             on_click=_after_what_was_drawn,
             args=(work, work.undo),
-            shortcut=None if second else "Ctrl+Z",
+        )
+        st.button(
+            "",
+            icon=":material/redo:",
+            key=f"redo_{page}",
+            help=with_key("Do again what was undone", "redo"),
+            on_click=_after_what_was_drawn,
+            args=(work, work.redo),
         )
         st.button(
             "",
             icon=":material/delete_sweep:",
             key=f"clear_{page}",
-            help="Remove all prompts",
+            help=with_key("Remove all prompts", "clear"),
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )

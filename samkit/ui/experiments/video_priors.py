@@ -203,4 +203,5 @@ PAGE = ExperimentPage(
     tabs={"Masks of a frame": draw_inspect, "Numbers": draw_numbers, "Files": draw_files},
     figures=figures,
     try_it=try_it,
+    arrows=("inspect", "start"),
 )

@@ -194,6 +194,7 @@ PAGE = ExperimentPage(
     tabs={"Curves": draw_curves, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("thresholds", "input_scale"),
     summary=summary,
     encoded=lambda params, picture: rescaled(picture, params.input_scale),
 )

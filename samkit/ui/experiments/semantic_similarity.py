@@ -232,6 +232,7 @@ PAGE = ExperimentPage(
     tabs={"Regions": draw_regions, "Objects": draw_objects, "Numbers": draw_masks},
     figures=figures,
     try_it=try_it,
+    arrows=("threshold", "level"),
     summary=summary,
     no_prompt="Mark one thing in the picture with a point or a box: the model then looks for others like it.",
 )

@@ -74,7 +74,7 @@ def film_running(browser, url: str, folder: Path) -> Iterator[None]:
         page.get_by_role("button", name="Film", exact=True).click()
         page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(path)
         page.get_by_text(f"{FILM_FRAMES} frames").wait_for(timeout=60_000)
-        page.get_by_role("button", name="Run the film").click()
+        page.get_by_role("button", name="Segment", exact=True).click()
         page.get_by_text(re.compile(rf"Frame \d+ of {FILM_FRAMES}")).wait_for(timeout=60_000)
         yield
         progress = page.get_by_text(re.compile(rf"Frame \d+ of {FILM_FRAMES}")).inner_text()

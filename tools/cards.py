@@ -64,7 +64,7 @@ def video_priors_card(model: SamModel) -> np.ndarray:
     inputs = Inputs(load_sample("coins"), SAMPLES["coins"].prompts, video=video)
     masks = masks_from_json(video_priors.run(model, inputs, video_priors.Params(), Lab()).files["masks.json"])
     moments = (3, 11, 28)
-    thirds = [overlay(video.frame(index), masks[index], video_priors.MASK_COLOR) for index in moments]
+    thirds = [overlay(video.frame(index), masks[index], inputs.steering.rgb(0)) for index in moments]
     widths = np.diff(np.linspace(0, SIZE[0], len(moments) + 1).astype(int))
     # Each third is centred on the object, which crosses the film.
     centres = [np.flatnonzero(video.mask(index).any(axis=0)).mean() for index in moments]

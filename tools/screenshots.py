@@ -10,7 +10,7 @@ READY = {
     "/": "h1",
     "/mask_stability": ".js-plotly-plot >> nth=2",
     "/cross_image": ".samkit-mask >> nth=7",
-    "/video_priors": ".samkit-figure",
+    "/video_priors": ".player output",
     "/block_norms": ".st-key-tiles_blocks_a .frame >> nth=9",
     "/position_encoding": ".st-key-map_channel_a canvas >> nth=0",
     "/window_size": ".st-key-map_logits canvas >> nth=0",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from samkit.words import listed
 
 if TYPE_CHECKING:
     from samkit.experiments.registry import Experiment
+    from samkit.experiments.steering import Steering
     from samkit.prompts import Prompts
     from samkit.work.spec import PriorSpec, Ref, RunSpec
 
@@ -23,8 +25,12 @@ INPUT_OPTIONS = {
     "mask_hint": ("--mask",),
     "truth": ("--truth",),
     "truth_b": ("--truth-b",),
+    "steering": ("--steering",),
 }
 """Field of `Inputs` -> options that fill it. A mask is a memory for a film, and a hint on a picture."""
+
+NO_BANK = "none"
+"""What stands in place of a memory bank for an object that begins without one."""
 
 Written = Mapping[str, Any]
 """Input option -> what was written for it; None or an empty list where nothing was."""
@@ -100,7 +106,7 @@ def _read_inputs(written: Written) -> dict[str, Any]:
         "prompts": prompts,
         "video": film,
         "priors": _read_priors(written, picture, prompts) if film else (),
-        "bank": Ref(written["--bank"]) if written["--bank"] is not None else None,
+        **_read_banks(written["--bank"] or [], read_steering(written["--steering"])),
     }
 
 
@@ -120,6 +126,32 @@ def _read_given(written: Written) -> dict[str, Any]:
     return fields
 
 
+def read_steering(file: Path | None) -> "Steering":
+    """What `--steering` names; one object and no hand on the run without it."""
+    from samkit.experiments.steering import NOT_STEERED, Steering
+
+    if file is None:
+        return NOT_STEERED
+    try:
+        return Steering.from_json(file.read_bytes(), str(file))
+    except OSError as error:
+        raise BadInput(f"The steering file {file} can't be read ({error.strerror}): check the path.") from error
+
+
+def _read_banks(files: Sequence[str], steering: "Steering") -> dict[str, Any]:
+    """Memory banks by object, "none" for one that has none. Without a steering that names them there are as many
+    objects as banks.
+    """
+    from samkit.experiments.steering import FilmObject
+    from samkit.work.spec import Ref
+
+    refs = [Ref(file) if file != NO_BANK else None for file in files]
+    if len(refs) > steering.count:
+        steering = replace(steering, objects=(*steering.objects, *[FilmObject()] * (len(refs) - len(steering.objects))))
+    first, *others = refs or [None]
+    return {"bank": first, "banks": tuple(others), "steering": steering}
+
+
 def _check_together(written: Written, marked: bool) -> None:
     """BadInput for options that don't go together. marked: whether there are prompts."""
     image, film, mask = written["--image"], written["--video"], written["--mask"]
@@ -130,8 +162,10 @@ def _check_together(written: Written, marked: bool) -> None:
         raise BadInput("--video-side is how large a film's frames are read: give a film with --video too.")
     if side is not None and (side < 2 or side % 2):
         raise BadInput(f"--video-side takes an even number of pixels from 2 up, not {side}.")
-    if written["--bank"] is not None and not film:
+    if written["--bank"] and not film:
         raise BadInput("A memory bank is for following an object through a film: give a film with --video too.")
+    if written["--steering"] is not None and not film:
+        raise BadInput("Steering says how a film runs: give a film with --video too.")
     if mask is not None and film and marked:
         raise BadInput("A mask takes the place of prompts: give --mask or prompts, not both.")
     if film and image is not None and mask is None and not marked:

@@ -59,7 +59,18 @@ def run(
         typer.Option(help="Shrinks the film's frames while they are decoded: their longest side in pixels, even."),
     ] = None,
     bank: Annotated[
-        str | None, typer.Option(help="A memory bank to start from, where the experiment takes one.")
+        list[str] | None,
+        typer.Option(
+            help="A memory bank to start from, where the experiment takes one. Repeatable: one for each object, none "
+            "for an object without."
+        ),
+    ] = None,
+    steering: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --video: a JSON file of the objects that are followed, of corrections on frames, and of what is "
+            "switched at which frame."
+        ),
     ] = None,
     mask: Annotated[
         str | None,
@@ -103,6 +114,7 @@ def run(
         "--truth": truth,
         "--truth-b": truth_b,
         "--bank": bank,
+        "--steering": steering,
     }
     spec = read_spec(experiment, model, settings or [], written, device, dtype)
     # Each command is a run of its own, even where it is the same as one before.

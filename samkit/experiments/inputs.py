@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samkit.errors import BadInput
+from samkit.experiments.steering import NOT_STEERED, Steering
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
@@ -23,6 +24,7 @@ class Prior:
     mask:       bool [H, W] in the picture's pixels
     film_frame: where in the run's film the picture comes from, or None for a picture from elsewhere
     mask_hint:  where the object is thought to be, decoded together with the prompts
+    object:     the number of the object that it shows, where several are followed
     """
 
     picture: Picture
@@ -31,6 +33,7 @@ class Prior:
     mask: np.ndarray | None = None
     film_frame: int | None = None
     mask_hint: MaskHint | None = None
+    object: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,11 @@ class Inputs:
     memory bank to start from.
 
     image:     None for an experiment on a model alone
+    bank:      of the first object; banks: of the second one on, None for those that have none
     mask_hint: where the object is thought to be, on the picture that the prompts lie on; decoded together with them,
                or alone
     truth:     the mask that is right, on the first picture; truth_b: on the second
+    steering:  which objects are followed through the film, and what was corrected and switched
     """
 
     image: Picture | None = None
@@ -50,9 +55,11 @@ class Inputs:
     video: "Video | None" = None
     priors: tuple[Prior, ...] = ()
     bank: "MemoryBank | None" = None
+    banks: "tuple[MemoryBank | None, ...]" = ()
     mask_hint: MaskHint | None = None
     truth: Truth | None = None
     truth_b: Truth | None = None
+    steering: Steering = NOT_STEERED
 
     @property
     def is_marked(self) -> bool:

@@ -112,10 +112,16 @@ def masks_from_json(content: bytes) -> dict[int, np.ndarray]:
 
 def zip_masks(masks: bytes) -> bytes:
     """A zip file with a PNG for each frame, named by frame. masks: COCO RLE, as `masks_to_json` writes it."""
+    return zip_mask_folders({"": masks})
+
+
+def zip_mask_folders(folders: Mapping[str, bytes]) -> bytes:
+    """A zip file with a folder for each object, named so; as `zip_masks` otherwise."""
     file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for frame, mask in masks_from_json(masks).items():
-            archive.writestr(f"{frame:06d}.png", mask_to_png(mask))
+        for folder, masks in folders.items():
+            for frame, mask in masks_from_json(masks).items():
+                archive.writestr(f"{folder}/{frame:06d}.png".lstrip("/"), mask_to_png(mask))
     return file.getvalue()
 
 

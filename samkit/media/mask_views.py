@@ -1,5 +1,7 @@
 """Views of masks and of the logits behind them, as pictures for a person to look at."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -53,12 +55,18 @@ def binary_view(mask: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255), cv2.COLOR_GRAY2RGB)
 
 
-def film_view(rgb: np.ndarray, mask: np.ndarray, max_side: int, color: tuple[int, int, int]) -> np.ndarray:
-    """uint8 [h, w, 3], at most `max_side` pixels a side: a frame, uint8 [H, W, 3], with the bool [H, W] mask laid over
-    it in that RGB colour, for a film that is written.
+def film_view(rgb: np.ndarray, layers: Sequence[tuple[np.ndarray, tuple[int, int, int]]], max_side: int) -> np.ndarray:
+    """uint8 [h, w, 3], at most `max_side` pixels a side: a frame, uint8 [H, W, 3], with masks laid over it, for a film
+    that is written.
+
+    layers: each a mask, bool [H, W], and its RGB colour, later ones above earlier ones
     """
-    height, width = shrunk_size((mask.shape[0], mask.shape[1]), max_side)
-    if mask.shape != (height, width):
+    height, width = shrunk_size((rgb.shape[0], rgb.shape[1]), max_side)
+    shrinks = rgb.shape[:2] != (height, width)
+    if shrinks:
         rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
-    return overlay(rgb, mask, color)
+    for mask, color in layers:
+        if shrinks:
+            mask = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+        rgb = overlay(rgb, mask, color)
+    return rgb

@@ -7,11 +7,12 @@ from typing import Any
 
 from samkit.experiments.params import build_params, parse_value
 from samkit.experiments.registry import find_experiment
-from samkit.work.sources import BANK_FILE, frame_text, side_of
+from samkit.experiments.steering import NOT_STEERED, STEERING_FILE
+from samkit.work.sources import BANK_FILE, bank_file, frame_text, side_of
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 OUT_FOLDER = "run"
-FROM_BANK_FILE = ["--bank", BANK_FILE]
+STEERING_WORDS = ["--steering", STEERING_FILE]
 MAX_MASK_CHARACTERS = 4_000
 """Of a mask written out in a command. A shell takes more, a person does not."""
 
@@ -28,6 +29,7 @@ def command_line(spec: RunSpec) -> str:
     if spec.video is not None and "video" in experiment.TAKES:
         side = ["--video-side", str(spec.video.side)] if spec.video.side is not None else []
         words += ["--video", spec.video.ref, *side, *_memory_words(spec, spec.video)]
+        words += STEERING_WORDS if takes_steering_file(spec) else []
     else:
         words += _picture_words(spec, experiment.TAKES)
     words += _settings(spec)
@@ -37,10 +39,28 @@ def command_line(spec: RunSpec) -> str:
 
 
 def takes_bank_file(spec: RunSpec) -> bool:
-    """Whether the command reads `BANK_FILE`, the memory bank that the run gives. It does where options can't express
-    what is remembered: several pictures, a mask that is too long to be written out, a page's bank.
+    """Whether the command reads `BANK_FILE`, the memory bank that the run gives, and those of further objects. It does
+    where options can't express what is remembered: several pictures, a mask that is too long to be written out, a
+    page's bank.
     """
-    return spec.video is not None and _memory_words(_as_typed(spec), spec.video) == FROM_BANK_FILE
+    spec = _as_typed(spec)
+    files = _from_bank_files(spec)
+    return spec.video is not None and bool(files) and _memory_words(spec, spec.video) == files
+
+
+def takes_steering_file(spec: RunSpec) -> bool:
+    """Whether the command reads `STEERING_FILE`, which the run gives: where several objects are followed, or something
+    was corrected or switched.
+    """
+    return spec.video is not None and spec.steering != NOT_STEERED
+
+
+def _from_bank_files(spec: RunSpec) -> list[str]:
+    """The banks that the run gives, one for each object that has memories before the film begins."""
+    begun = {prior.object for prior in spec.priors} or ({0} if not spec.prompts.is_empty else set())
+    begun |= {number for number, ref in enumerate((spec.bank, *spec.banks)) if ref is not None}
+    files = [bank_file(number) if number in begun else "none" for number in range(max(begun, default=-1) + 1)]
+    return [word for file in files for word in ("--bank", file)]
 
 
 def _as_typed(spec: RunSpec) -> RunSpec:
@@ -51,7 +71,8 @@ def _as_typed(spec: RunSpec) -> RunSpec:
         return spec
     prior = spec.priors[0]
     own = prior.picture == spec.image and prior.prompts == spec.prompts
-    if not own or prior.mask is not None or prior.mask_hint is not None or prior.film_frame is not None:
+    given = prior.mask is not None or prior.mask_hint is not None
+    if not own or prior.object or given or prior.film_frame is not None:
         return spec
     return replace(spec, priors=(), params=spec.params | {"mask_index": prior.mask_index})
 
@@ -70,8 +91,8 @@ def _memory_words(spec: RunSpec, video: Ref) -> list[str]:
     """What is remembered before the film begins."""
     marked = _marked_picture_words(spec, video)
     # A page knows a bank by no other name than that of the run's, which holds both.
-    if marked is None or (spec.bank is not None and spec.bank.ref == BANK_FILE):
-        return FROM_BANK_FILE
+    if marked is None or any(spec.banks) or (spec.bank is not None and spec.bank.ref == BANK_FILE):
+        return _from_bank_files(spec)
     return marked + (["--bank", spec.bank.ref] if spec.bank is not None else [])
 
 
@@ -84,7 +105,8 @@ def _marked_picture_words(spec: RunSpec, video: Ref) -> list[str] | None:
     if not spec.priors and spec.image is not None:
         return ["--image", spec.image.ref, *_prompt_words(spec)]
     prior = spec.priors[0]
-    if len(spec.priors) > 1 or prior.mask_hint is not None or not _is_of_the_run(prior, spec):
+    several = prior.object or len(spec.priors) > 1
+    if several or prior.mask_hint is not None or not _is_of_the_run(prior, spec):
         return None
     from_film = prior.film_frame == 0 and prior.picture.ref == frame_text(video.ref, 0)
     image = [] if from_film else ["--image", prior.picture.ref]

@@ -13,7 +13,16 @@ from samkit.experiments.result import Result
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
 from samkit.work.run_name import usual_name
-from samkit.work.sources import Sources, bank_ref, film_ref, hint_spec, model_ref, picture_ref, truth_ref
+from samkit.work.sources import (
+    Sources,
+    bank_ref,
+    bank_refs,
+    film_ref,
+    hint_spec,
+    model_ref,
+    picture_ref,
+    truth_ref,
+)
 from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
 if TYPE_CHECKING:
@@ -75,6 +84,8 @@ def spec_of(
         mask_hint=hint_spec(inputs.mask_hint) if inputs.mask_hint is not None else None,
         truth=truth_ref(inputs.truth) if inputs.truth is not None else None,
         truth_b=truth_ref(inputs.truth_b) if inputs.truth_b is not None else None,
+        banks=bank_refs(inputs),
+        steering=inputs.steering,
         device=device,
         dtype=dtype,
         attempt=attempt,
@@ -175,6 +186,8 @@ def open_inputs(spec: RunSpec, sources: Sources) -> Inputs:
         mask_hint=sources.hint(spec.mask_hint, marked) if spec.mask_hint and marked else None,
         truth=sources.truth(spec.truth, image) if spec.truth and image else None,
         truth_b=sources.truth(spec.truth_b, image_b) if spec.truth_b and image_b else None,
+        banks=tuple(sources.bank(ref) if ref is not None else None for ref in spec.banks),
+        steering=spec.steering,
     )
 
 
@@ -211,6 +224,7 @@ def _looked_at(spec: RunSpec, inputs: Inputs) -> RunSpec:
         mask_hint=hint_looked_at(spec.mask_hint, inputs.mask_hint),
         truth=spec.truth and looked_at(spec.truth, inputs.truth),
         truth_b=spec.truth_b and looked_at(spec.truth_b, inputs.truth_b),
+        banks=tuple(ref and looked_at(ref, bank) for ref, bank in zip(spec.banks, inputs.banks, strict=True)),
     )
 
 
@@ -223,6 +237,7 @@ def prior_spec(prior: Prior, film: "Video | None" = None) -> PriorSpec:
         None if prior.mask is None else mask_to_rle(prior.mask),
         prior.film_frame,
         None if prior.mask_hint is None else hint_spec(prior.mask_hint),
+        prior.object,
     )
 
 
@@ -236,4 +251,5 @@ def open_prior(prior: PriorSpec, sources: OpensPictures) -> Prior:
         None if prior.mask is None else rle_to_mask(prior.mask),
         prior.film_frame,
         None if prior.mask_hint is None else sources.hint(prior.mask_hint, picture),
+        prior.object,
     )

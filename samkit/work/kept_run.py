@@ -7,7 +7,17 @@ from samkit.experiments.inputs import Inputs
 from samkit.media.given_masks import MaskHint
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.work.execute import prior_spec
-from samkit.work.sources import LoadModel, Sources, bank_ref, film_ref, hint_spec, load_by_name, picture_ref, truth_ref
+from samkit.work.sources import (
+    LoadModel,
+    Sources,
+    bank_ref,
+    bank_refs,
+    film_ref,
+    hint_spec,
+    load_by_name,
+    picture_ref,
+    truth_ref,
+)
 from samkit.work.spec import HintSpec, Ref, RunSpec
 
 if TYPE_CHECKING:
@@ -36,6 +46,8 @@ def spec_of_bundle(bundle: Bundle, inputs: Inputs | None = None) -> RunSpec:
         mask_hint=_kept_hint(record.mask_hint, inputs.mask_hint),
         truth=_kept_ref(record.truth, truth_ref(inputs.truth) if inputs.truth else None),
         truth_b=_kept_ref(record.truth_b, truth_ref(inputs.truth_b) if inputs.truth_b else None),
+        banks=bank_refs(inputs),
+        steering=inputs.steering,
         device=record.device,
         dtype=record.dtype,
         threads=record.threads,
@@ -50,7 +62,7 @@ def sources_of(inputs: Inputs, load_model: LoadModel = load_by_name) -> Sources:
     return Sources(
         pictures=[picture for picture in pictures if picture is not None],
         films=[inputs.video] if inputs.video is not None else [],
-        banks=[inputs.bank] if inputs.bank is not None else [],
+        banks=[bank for bank in (inputs.bank, *inputs.banks) if bank is not None],
         load_model=load_model,
         files=False,
         **given_masks(inputs),

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,8 +12,8 @@ from safetensors import SafetensorError
 
 from samkit.words import listed
 
-BANK = "memory_bank"
-"""The array of a result that holds the bytes of a memory bank's file."""
+BANK = re.compile(r"memory_bank(_\d+)?")
+"""The arrays of a result that hold the bytes of a memory bank's file: one for each object."""
 NUMBERS = "biuf"
 """The kinds of numpy's types that can be subtracted as float64."""
 
@@ -155,32 +157,31 @@ def with_bank_tensors(
     """The same arrays, with the tensors of two memory banks in place of their files: a file's bytes say nothing of how
     far its numbers are apart.
     """
-    if BANK not in kept or BANK not in replayed or np.array_equal(kept[BANK], replayed[BANK]):
-        return kept, replayed
-    try:
-        return _without_file(kept), _without_file(replayed)
-    except (ValueError, KeyError, TypeError, SafetensorError):
-        return kept, replayed
+    for bank in sorted(name for name in kept if BANK.fullmatch(name)):
+        if bank in replayed and not np.array_equal(kept[bank], replayed[bank]):
+            with suppress(ValueError, KeyError, TypeError, SafetensorError):
+                kept, replayed = _without_file(kept, bank), _without_file(replayed, bank)
+    return kept, replayed
 
 
-def _without_file(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    others = {name: each for name, each in arrays.items() if name != BANK}
-    return others | _bank_tensors(arrays[BANK].tobytes())
+def _without_file(arrays: Mapping[str, np.ndarray], bank: str) -> dict[str, np.ndarray]:
+    others = {name: each for name, each in arrays.items() if name != bank}
+    return others | _bank_tensors(bank, arrays[bank].tobytes())
 
 
-def _bank_tensors(file: bytes) -> dict[str, np.ndarray]:
+def _bank_tensors(bank: str, file: bytes) -> dict[str, np.ndarray]:
     """The tensors of `MemoryBank.save`'s file, its object scores, and as text what else it says of itself."""
     from safetensors.torch import load
 
     from samkit.models.memory_bank import FORMAT
 
-    tensors = {f"{BANK} {name}": tensor.float().numpy() for name, tensor in load(file).items()}
+    tensors = {f"{bank} {name}": tensor.float().numpy() for name, tensor in load(file).items()}
     header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
     record = json.loads(header["__metadata__"][FORMAT])
     scores = np.array([float(entry.pop("object_score")) for entry in record["entries"]])
     return tensors | {
-        f"{BANK} object_scores": scores,
-        f"{BANK} entries": np.array([json.dumps(record, sort_keys=True)]),
+        f"{bank} object_scores": scores,
+        f"{bank} entries": np.array([json.dumps(record, sort_keys=True)]),
     }
 
 

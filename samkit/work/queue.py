@@ -190,7 +190,7 @@ class _Inner(Generic[RunT]):
                 return
             self.busy = True
             self.stop.clear()
-            self.state, self.line = WAITING, "Waiting for another run to end"
+            self.state, self.line, self.result = WAITING, "Waiting for another run to end", None
         thread = threading.Thread(target=self._work, args=(finish,), name="background-job", daemon=True)
         thread.start()
         _working[thread] = self.stop
@@ -220,17 +220,21 @@ class _Inner(Generic[RunT]):
         if self.run is None:
             self.line = self.preparing
             self.run = self.make()
-        self.line = self.run.line
-        if not finish:
-            for _ in self.run.steps():
-                self.line = self.run.line
-                if self.stop.is_set():
-                    break
-            if not self.run.finished:
-                return PAUSED
-        self.state = WRITING
-        self.result = self.run.result(self.open_lab(self._report))
-        return DONE
+        while True:
+            self.state, self.line = RUNNING, self.run.line
+            if not finish:
+                for _ in self.run.steps():
+                    self.line = self.run.line
+                    if self.stop.is_set():
+                        break
+                if not self.run.finished:
+                    return PAUSED
+            self.state = WRITING
+            result = self.run.result(self.open_lab(self._report))
+            # What was asked for while the result was made is done before that counts.
+            if finish or self.run.finished or self.stop.is_set():
+                self.result = result
+                return DONE
 
     def _report(self, share: float, line: str) -> None:
         self.line = line

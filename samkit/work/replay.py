@@ -1,5 +1,6 @@
 """Replay: run a kept run again and say whether it comes out the same."""
 
+import re
 import shlex
 import zipfile
 from collections.abc import Mapping
@@ -36,8 +37,8 @@ from samkit.work.spec import Ref
 if TYPE_CHECKING:
     from samkit.models.sam import SamModel
 
-FRAME_MASKS = "masks.json"
-"""The file of a result that holds a mask for each frame of its film."""
+FRAME_MASKS = re.compile(r"masks(?:_(\d+))?\.json")
+"""The files of a result that hold a mask for each frame of its film: one for each object."""
 
 
 def open_run(target: str, folder: Path, store: RunStore | None = None) -> Bundle:
@@ -127,9 +128,10 @@ def _model_to_load(kept: ModelEntry, model: "SamModel | str | None") -> tuple[st
 def _outcome(bundle: Bundle, computed: Computed, tolerance: float) -> ReplayOutcome:
     record, result = bundle.record, computed.result
     masks, kept_masks = {name: mask.pixels for name, mask in result.masks.items()}, bundle.masks()
-    if FRAME_MASKS in result.files:
-        masks |= _frame_masks(result.files[FRAME_MASKS])
-        kept_masks |= _kept_frame_masks(bundle)
+    for name, content in result.files.items():
+        if FRAME_MASKS.fullmatch(name):
+            masks |= _frame_masks(name, content)
+            kept_masks |= _kept_frame_masks(bundle, name)
     kept_arrays = _kept_arrays(bundle)
     later = later_metrics(record.experiment, record.metrics)
     measured = {name: value for name, value in _values(result.metrics).items() if name not in later}
@@ -149,14 +151,16 @@ def _values(metrics: Mapping[str, Metric]) -> dict[str, float]:
     return {name: metric.value for name, metric in metrics.items()}
 
 
-def _frame_masks(content: bytes) -> dict[str, np.ndarray]:
-    """The masks of a film's frames, named by frame."""
-    return {f"The mask of frame {frame}": mask for frame, mask in masks_from_json(content).items()}
+def _frame_masks(name: str, content: bytes) -> dict[str, np.ndarray]:
+    """The masks of a film's frames, named by frame, and by object from the second one on. name: of their file."""
+    found = FRAME_MASKS.fullmatch(name)
+    whose = f" of object {int(found[1]) + 1}" if found and found[1] else ""
+    return {f"The mask{whose} of frame {frame}": mask for frame, mask in masks_from_json(content).items()}
 
 
-def _kept_frame_masks(bundle: Bundle) -> dict[str, np.ndarray]:
-    path = bundle.path / "outputs" / FRAME_MASKS
-    return _frame_masks(path.read_bytes()) if path.is_file() else {}
+def _kept_frame_masks(bundle: Bundle, name: str) -> dict[str, np.ndarray]:
+    path = bundle.path / "outputs" / name
+    return _frame_masks(name, path.read_bytes()) if path.is_file() else {}
 
 
 def _kept_arrays(bundle: Bundle) -> dict[str, np.ndarray]:

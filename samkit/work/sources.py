@@ -22,6 +22,7 @@ from samkit.words import nearest
 from samkit.work.spec import HintSpec, Ref
 
 if TYPE_CHECKING:
+    from samkit.experiments.inputs import Inputs
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
 
@@ -275,6 +276,18 @@ def film_ref(film: Video) -> Ref:
     return Ref(text, film.sha256, film.name, film.shrunk_side)
 
 
-def bank_ref(bank: "MemoryBank") -> Ref:
-    """A memory bank has no name; it goes by that of the file which pages and runs offer."""
-    return Ref(BANK_FILE, bank.sha256)
+def bank_ref(bank: "MemoryBank", number: int = 0) -> Ref:
+    """A memory bank has no name; it goes by that of the file which pages and runs offer. number: of its object."""
+    return Ref(bank_file(number), bank.sha256)
+
+
+def bank_file(number: int) -> str:
+    """What the memory bank's file of an object is called that a run gives."""
+    return BANK_FILE.replace(".", f"_{number}.") if number else BANK_FILE
+
+
+def bank_refs(inputs: "Inputs") -> tuple[Ref | None, ...]:
+    """Of the banks of the second object on."""
+    return tuple(
+        bank_ref(bank, number) if bank is not None else None for number, bank in enumerate(inputs.banks, start=1)
+    )

@@ -4,24 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, ConfigDict, InstanceOf, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from samkit.errors import BadInput
+from samkit.experiments.steering import NOT_STEERED, CheckedPrompts, Steering
 from samkit.media.given_masks import HintKind
 from samkit.prompts import Prompts
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 """Of every class here, for `RunSpec.from_dict`."""
-
-
-def _read_prompts(value: Any) -> Any:
-    return Prompts.from_dict(value) if isinstance(value, dict) else value
-
-
-CheckedPrompts = Annotated[InstanceOf[Prompts], BeforeValidator(_read_prompts)]
-"""Read by `Prompts` itself, which checks every coordinate."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +82,7 @@ class PriorSpec:
     mask: dict[str, Any] | None = field(default=None, hash=False)
     film_frame: int | None = None
     mask_hint: HintSpec | None = None
+    object: int = 0
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -114,7 +108,7 @@ class RunSpec:
     attempt, the device as it is asked for (a retry on a machine with another one is still the same run), and every
     reference by its content or, where nobody has looked at it yet, by its text; of a film also the side that it is
     shrunk to, for its SHA-256 is the file's. What does not count: names, the text of
-    a reference whose SHA-256 is known, and threads.
+    a reference whose SHA-256 is known, names and colours of objects, and threads.
     """
 
     __pydantic_config__ = _STRICT
@@ -131,6 +125,8 @@ class RunSpec:
     mask_hint: HintSpec | None = None
     truth: Ref | None = None
     truth_b: Ref | None = None
+    banks: tuple[Ref | None, ...] = ()
+    steering: Steering = NOT_STEERED
     device: str = "auto"
     dtype: str = "float32"
     threads: int | None = None
@@ -150,6 +146,10 @@ class RunSpec:
                 content[name] = ref.identity
         if self.video is not None:
             content["video"] = self.video.identity | self.video.shrunk
+        if self.banks:
+            content["banks"] = [ref.identity if ref is not None else None for ref in self.banks]
+        if self.steering.objects:
+            content["steering"]["objects"] = len(self.steering.objects)
         if self.priors:
             content["priors"] = [prior.identity for prior in self.priors]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -42,6 +42,7 @@ def reload(visitor: Visitor) -> None:
 
 
 def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, browser, warm_app_url):
+    visitor.page.set_default_timeout(120_000)
     visitor.open(PAGE)
     own = work_id(visitor)
     before = threshold(visitor)
@@ -71,6 +72,7 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
 
     context = browser.new_context(viewport={"width": 1440, "height": 1400})
     other = Visitor(context.new_page(), warm_app_url)
+    other.page.set_default_timeout(120_000)
     other.follow(PAGE, link)
     assert other.listed(PAGE) == drawn and threshold(other) == turned
     assert work_id(other) != own and "shared=" not in other.page.url
@@ -82,6 +84,7 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned, "nobody wrote over it"
     # Two tabs of one browser.
     tab = Visitor(visitor.page.context.new_page(), warm_app_url)
+    tab.page.set_default_timeout(120_000)
     tab.follow(PAGE, visitor.page.url)
     assert tab.listed(PAGE) == drawn and work_id(tab) != work_id(visitor)
     context.close()

@@ -27,26 +27,42 @@ def settled(page) -> None:
 
 def test_a_dialog_stays_open_when_the_film_behind_it_is_done(page, app_url):
     page.goto(f"{app_url}/video_priors")
-    page.get_by_role("button", name="Run the film").click()
-    page.get_by_role("button", name="Picture", exact=True).click()
+    page.get_by_role("button", name="Segment", exact=True).click()
+    page.locator(".st-key-change_film button:visible").click()
     page.get_by_role("dialog").wait_for()
-    film = 'iframe[title^="The film with its masks"]'
-    page.locator(film).wait_for(state="attached", timeout=180_000)
+    page.get_by_role("tab", name="Masks of a frame").wait_for(state="attached", timeout=180_000)
     assert page.get_by_role("dialog").count() == 1
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
-    page.frame_locator(film).locator("video").first.wait_for()
+    page.get_by_role("tab", name="Numbers").click()
+
+
+def at_frame(page, frame: int) -> None:
+    """The player has come to that frame, and the page with it."""
+    page.locator(f'.player[data-frame="{frame}"]').wait_for()
+    page.get_by_text(f"coin, frame {frame} ·").wait_for()
+
+
+def download(page, label: str, path: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator(f'[class*="st-key-file_video-priors_{label}"] button:visible').first.click()
+    download.value.save_as(path)
+    return path
 
 
 @pytest.mark.timeout(400)
-def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, tmp_path):
+def test_record_two_memories_run_scrub_correct_keep_and_read_back(page, app_url, home, tmp_path):
     page.goto(f"{app_url}/video_priors")
+    page.locator(".player output").wait_for()
+    page.locator(".st-key-film_on_canvas").get_by_text("Picture", exact=True).click()
     settled(page)
     page.get_by_text("1 recorded").wait_for()
     page.locator(".st-key-mask_button_video-priors_0 button:visible").click()
     settled(page)
     page.get_by_role("button", name="Record this memory").click()
     page.get_by_text("2 recorded").wait_for()
+    page.locator(".st-key-film_on_canvas").get_by_text("Frame", exact=True).click()
+    at_frame(page, 0)
 
     page.get_by_text("Only some frames").click()
     count = page.locator(".st-key-knob_video-priors_count input[type=range]")
@@ -55,33 +71,37 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.locator(".st-key-knob_video-priors_count", has_text="6").wait_for()
-    settled(page)
-    page.get_by_role("button", name="Run the film").click()
-    player = page.frame_locator('iframe[title^="The film with its masks"]')
-    player.locator("#where b").wait_for(timeout=120_000)
+    page.get_by_role("button", name="Segment", exact=True).click()
+    page.get_by_role("tab", name="Masks of a frame").wait_for(timeout=120_000)
+    at_frame(page, 5)
 
-    # Film and charts follow each other: a click in the middle of a chart, then a step by the keyboard.
-    chart = player.locator("svg").first
-    chart.click(position={"x": chart.bounding_box()["width"] * 0.6, "y": 20})
-    player.locator("#where b", has_text="Frame 3").wait_for()
+    # Film and charts follow each other: a click on a chart, then a step by the keyboard, then the film plays.
+    chart = page.locator(".charts svg").first
+    chart.click(position={"x": chart.bounding_box()["width"] * 2 / 35, "y": 20})
+    at_frame(page, 2)
     chart.press("ArrowRight")
-    player.locator("#where b", has_text="Frame 4").wait_for()
-    line = player.locator("svg .now").nth(2)
-    assert float(line.get_attribute("x1")) == pytest.approx(800, abs=1)
-    assert player.locator("video").evaluate("film => film.videoWidth") == 480
+    at_frame(page, 3)
+    line = page.locator(".charts svg .now").nth(2)
+    assert float(line.get_attribute("x1")) == pytest.approx(1000 * 3 / 35, abs=1)
+    page.get_by_text("Object 1: object score").wait_for()
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.locator(".player").locator("button[name=play]", has_text="Pause").wait_for()
+    page.wait_for_function("window.samkitPlayers.get('film').frame > 4")
+    page.locator(".player").locator("button[name=play]").click()
+    page.locator(".player").locator("button[name=play]", has_text="Play").wait_for()
 
-    page.get_by_role("tab", name="Masks of a frame").click()
-    page.get_by_text("· best").first.wait_for()
-    page.get_by_role("tab", name="Files").click()
-    with page.expect_download() as download:
-        page.locator(
-            '.st-key-file_video-priors_Memory\\ bank button:visible, [class*="st-key-file_video-priors_Memory"] '
-            "button:visible"
-        ).first.click()
-    download.value.save_as(tmp_path / "bank.safetensors")
-    page.get_by_label("Name").fill("two memories")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name="Keep this run").click()
+    # What is marked on a frame counts from there on.
+    chart.click(position={"x": chart.bounding_box()["width"] * 3 / 35, "y": 20})
+    at_frame(page, 3)
+    canvas = page.locator(".st-key-canvas_frame")
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    page.get_by_role("button", name="Mark from this frame on").click()
+    page.locator(".st-key-chip_correction_3_0 button:visible").wait_for()
+    page.get_by_role("tab", name="Files").click(timeout=120_000)
+    bank = download(page, "Memory", tmp_path / "bank.safetensors")
+    steering = download(page, "Steering", tmp_path / "steering.json")
+    page.locator(".st-key-keep_video-priors button:visible").click()
     page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
 
     from mlflow import MlflowClient
@@ -106,7 +126,9 @@ def test_record_two_memories_run_scrub_keep_and_read_back(page, app_url, home, t
         "--video",
         "sample:coin",
         "--bank",
-        str(tmp_path / "bank.safetensors"),
+        str(bank),
+        "--steering",
+        str(steering),
     ]
     # A film's run leaves a core to others, and another number of threads may move a pixel.
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() - 1))}

@@ -193,7 +193,7 @@ def test_a_mask_of_the_ground_is_dropped_with_the_reason():
     box = (0.2, 0.2, 0.5, 0.5)
     assert ground_reason(disc(60, 20, 20, 8), 0.9, box) == ""
     assert "stability score under 0.6" in ground_reason(disc(60, 20, 20, 8), 0.5, box)
-    assert "outside its region's box" in ground_reason(disc(60, 45, 45, 8), 0.9, box)
+    assert "beyond its region's box" in ground_reason(disc(60, 45, 45, 8), 0.9, box)
     assert "of the picture" in ground_reason(np.ones((60, 60), bool), 0.9, box)
     assert ground_reason(np.zeros((60, 60), bool), 0.9, box) == "empty"
 

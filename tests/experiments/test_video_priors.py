@@ -12,11 +12,12 @@ import pytest
 
 import samkit
 from samkit.errors import BadInput, ParamsError, PromptError
+from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.params import Params, frame_order
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import build_params
-from samkit.experiments.video_priors import FilmRun, Params, frame_order, run
+from samkit.experiments.video_priors import run
 from samkit.media.film import masks_from_json
-from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
@@ -24,13 +25,10 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from samkit.work.lab import Lab
 from samkit.work.replay import replay
+from tests.experiments.films import CLICK, OTHER, PICTURE, following_model
 from tests.media.films import moving_frames, write_film_file
-from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
+from tests.random_models import SMALL_SAM1, save_random_model
 
-RNG = np.random.default_rng(0)
-PICTURE = Picture.from_array(RNG.integers(0, 256, (90, 140, 3), dtype=np.uint8), "a.png")
-OTHER = Picture.from_array(RNG.integers(0, 256, (60, 60, 3), dtype=np.uint8), "b.png")
-CLICK = Prompts(points=[(0.4, 0.6, 1)])
 FRAMES = moving_frames(9)
 
 
@@ -41,16 +39,7 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, film):
-    """Random, of a seed that judges the object present on all frames, so that masks are not empty."""
-    folder = tmp_path_factory.mktemp("models")
-    for seed in range(60):
-        loaded = samkit.load_model(save_random_model(folder / f"{seed}.safetensors", SMALL_SAM2, seed), device="cpu")
-        result = run(loaded, Inputs(PICTURE, CLICK, video=film), Params(), Lab())
-        if min(row["object_score"] for row in result.tables["frames"]) > 0 and all(
-            mask.any() for mask in masks_from_json(result.files["masks.json"]).values()
-        ):
-            return loaded
-    raise AssertionError("no seed follows anything")
+    return following_model(tmp_path_factory.mktemp("models"), film)
 
 
 @pytest.fixture(scope="module")
@@ -149,16 +138,24 @@ def test_a_memory_can_be_a_mask(model, film):
 
 def test_frames_of_the_film_are_remembered_where_they_lie(model, film):
     picture = film.picture(4)
-    memories = FilmRun(
-        model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2), Lab()
-    ).bank.prompts
+    memories = (
+        FilmRun(
+            model, Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)), Params(start=2), Lab()
+        )
+        .first_banks[0]
+        .prompts
+    )
     assert [prompt.frame for prompt in memories] == [3]
-    memories = FilmRun(
-        model,
-        Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)),
-        Params(start=6, backwards=True),
-        Lab(),
-    ).bank.prompts
+    memories = (
+        FilmRun(
+            model,
+            Inputs(picture, video=film, priors=(Prior(picture, CLICK, film_frame=4),)),
+            Params(start=6, backwards=True),
+            Lab(),
+        )
+        .first_banks[0]
+        .prompts
+    )
     assert [prompt.frame for prompt in memories] == [3]
 
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from samkit.cli import app as command_line
+from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Prior
 from samkit.media.film import masks_from_json
 from samkit.media.samples import load_sample
@@ -21,6 +22,7 @@ from samkit.models.threads import own_threads
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
+from samkit.ui.state.film_frames import see
 from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.pages.app import new_app, page_path
@@ -29,6 +31,8 @@ from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 PAGE = page_path("video_priors")
 FILM_MAX_SIDE = 1280
 KNOB = "knob_video-priors_"
+ON_FRAME = Prompts(points=[(0.3, 0.5, 1)])
+"""Marks something on a frame of the sample film."""
 
 
 @pytest.fixture
@@ -79,24 +83,29 @@ def short(app, frames: int = 3):
     return knob(app, "count").set_value(frames).run()
 
 
-def film_alt(page) -> str:
-    """What the page's frame is said to show."""
-    html = " ".join(element.proto.body for element in page.get("html"))
-    return re.search(r'alt="(Frame \d+ of the film[^"]*)"', html)[1]
+def sight(page):
+    """What the canvas shows."""
+    from samkit.ui.state.models import shared_model
+
+    work, inputs = page.session_state["samkit.workspace"], table(page).inputs(load_sample("coins"))
+    return see(table(page), shared_model(work.model_ref), inputs, Params(), table(page).frame, look=True)
 
 
 def test_a_first_visit_shows_the_first_frame_and_runs_nothing_unasked(page):
     assert page.title[0].value == "Video with image priors" and len(table(page).recorded) == 1
-    assert table(page).job is None and film_alt(page) == "Frame 0 of the film with its mask"
+    assert table(page).job is None and table(page).frame == 0
+    assert sight(page).origin == "prompts" and sight(page).found[0].pixels.any()
     press(page, "run_film")
     wait_until_done(page)
-    assert [tab.label for tab in page.tabs] == ["Film", "Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
+    assert [tab.label for tab in page.tabs] == ["Masks of a frame", "Numbers", "Files", "Recipe", "Timings"]
     result = table(page).job.result
     assert result.facts["frames"] == table(page).video.length == 36 and result.files["film.mp4"]
+    assert table(page).frame == 35 and sight(page).origin == "run"
 
 
 def test_memories_are_recorded_and_forgotten(page):
     page.session_state["samkit.workspace"].show_picture(load_sample("chelsea"), Prompts(points=[(0.4, 0.4, 1)]))
+    table(page).on_film = False
     page.run()
     press(page, "mask_button_video-priors_0")
     press(page, "record")
@@ -130,12 +139,7 @@ def test_knobs_reach_the_run(page):
 
 
 def test_a_frame_of_the_film_becomes_a_memory_with_its_place(page):
-    page.slider(key=f"{KNOB}frame").set_value(7).run()
-    press(page, "take_frame")
-    work = page.session_state["samkit.workspace"]
-    assert work.picture == table(page).video.picture(7) and work.prompts.is_empty
-    work.edit(Prompts(points=[(0.3, 0.5, 1)]))
-    page.run()
+    on_frame(page, 7)
     press(page, "record")
     assert table(page).recorded[-1].prior.film_frame == 7
 
@@ -144,6 +148,7 @@ def test_a_frame_chosen_as_picture_has_its_place_in_the_same_film_alone(page):
     from samkit.media.sample_videos import load_sample_video
 
     work = page.session_state["samkit.workspace"]
+    table(page).on_film = False
     for film in ("coin", "cup"):
         work.show_picture(load_sample_video(film).picture(7), Prompts(points=[(0.3, 0.5, 1)]))
         page.run()
@@ -151,12 +156,113 @@ def test_a_frame_chosen_as_picture_has_its_place_in_the_same_film_alone(page):
     assert [each.prior.film_frame for each in table(page).recorded] == [None, 7, None]
 
 
-def test_any_frame_shows_what_the_memories_alone_find(page):
-    page.slider(key=f"{KNOB}frame").set_value(20).run()
-    assert film_alt(page) == "Frame 20 of the film with its mask" and table(page).job is None
-    assert any("the recorded memories alone" in caption.value for caption in page.caption)
+def test_any_frame_shows_what_the_memories_find(page):
+    table(page).go_to(20)
+    page.run()
+    assert sight(page).origin == "prompts" and sight(page).found and table(page).job is None
+    run_some(page)
+    table(page).go_to(table(page).run.next_frame)
+    assert sight(page).origin == "next"
+    table(page).go_to(0)
+    assert sight(page).origin == "run"
+    table(page).drop_run()
+    page.run()
     press(page, "forget_0")
-    assert film_alt(page) == "Frame 20 of the film"
+    assert sight(page).origin == "none" and not sight(page).found
+
+
+def run_some(page) -> None:
+    """A run that pauses on its way."""
+    press(page, "run_film")
+    wait_for(lambda: table(page).run is not None and table(page).run.done)
+    table(page).job.pause()
+    wait_until_done(page, "paused")
+    page.run()
+
+
+def on_frame(page, frame: int, prompts: Prompts = ON_FRAME):
+    table(page).go_to(frame)
+    page.run()
+    table(page).frame_work.edit(prompts)
+    return page.run()
+
+
+def test_a_correction_is_made_on_any_frame_and_the_run_goes_on_from_there(page):
+    run_short(page, 6)
+    before = masks_from_json(table(page).job.result.files["masks.json"])
+    on_frame(page, 3)
+    press(page, "correct")
+    wait_until_done(page)
+    after = masks_from_json(table(page).job.result.files["masks.json"])
+    assert [np.array_equal(before[i], after[i]) for i in range(4)] == [True, True, True, False]
+    assert not is_noted(page) and recipe(page)["steering"]["corrections"][0]["frame"] == 3
+    assert any("--steering steering.json" in code.value for code in page.code)
+    table(page).go_to(0)
+    page.run()
+    press(page, "chip_correction_3_0")
+    assert table(page).frame == 3 and table(page).frame_work.prompts == ON_FRAME
+    press(page, "chip_uncorrect_3_0")
+    assert not table(page).corrections and is_noted(page)
+
+
+def test_what_is_marked_on_a_frame_is_there_again(page):
+    on_frame(page, 5)
+    table(page).rest_at(6)
+    page.run()
+    assert table(page).frame_work.prompts.is_empty
+    table(page).rest_at(5)
+    assert table(page).frame_work.prompts == ON_FRAME
+
+
+def test_several_objects_have_names_memories_and_files_of_their_own(page, tmp_path):
+    press(page, "add_object")
+    assert table(page).object == 1
+    page.text_input(key="object_name_1").set_value("shadow").run()
+    page.color_picker(key="object_color_1").set_value("#112233").run()
+    on_frame(page, 1)
+    press(page, "correct")
+    run_short(page, 3)
+    result = table(page).job.result
+    assert list(masks_from_json(result.files["masks_1.json"])) == [1, 2]
+    assert result.tables["objects"][1] == {"object": 1, "name": "shadow", "color": "#112233"}
+    labels = [button.label for button in page.get("download_button")]
+    assert {"Masks, COCO RLE of shadow", "Steering"} <= set(labels)
+    press(page, "keep_video-priors")
+    (run,) = RunStore().runs()
+    RunStore().load(run.run_id, tmp_path / "bundle")
+    assert replay(read_bundle(tmp_path / "bundle")).identical
+    again = new_app(90)
+    again.run()
+    again.query_params["run"] = run.run_id
+    again.switch_page(PAGE).run()
+    assert not again.error and [each.name for each in table(again).objects] == ["", "shadow"]
+    assert table(again).steering == table(page).steering
+    press(page, "remove_object_0")
+    assert [each.name for each in table(page).objects] == ["shadow"] and table(page).job is None
+    assert not table(page).recorded and table(page).corrections[0].object == 0
+
+
+def test_switches_reach_the_run(page):
+    run_some(page)
+    frame = table(page).run.next_frame
+    page.toggle(key="film_store").set_value(False).run()
+    press(page, "film_reset")
+    assert not table(page).run.storing
+    press(page, "resume_film")
+    wait_until_done(page)
+    made = [(each.frame, each.action) for each in table(page).run.steering.switches]
+    assert made == [(frame, "store_off"), (frame, "reset")]
+    assert not is_noted(page) and len(recipe(page)["steering"]["switches"]) == 2
+
+
+def test_a_run_goes_on_at_another_frame(page):
+    run_some(page)
+    done = table(page).run.done
+    table(page).go_to(30)
+    page.run()
+    press(page, "segment_from")
+    wait_until_done(page)
+    assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [*range(done), *range(30, 36)]
 
 
 def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
@@ -184,7 +290,7 @@ def test_another_film_keeps_the_memories(page):
 
     table(page).show_film(load_sample_video("cup"))
     page.run()
-    assert table(page).job is None and len(table(page).recorded) == 1 and knob(page, "frame").max == 47
+    assert table(page).job is None and len(table(page).recorded) == 1 and knob(page, "start").max == 47
 
 
 def test_a_kept_run_opens_again_and_replays(page, tmp_path):
@@ -256,14 +362,14 @@ def test_a_run_is_noted_when_its_memories_or_its_bank_are_others(page):
     table(page).remove(1)
     page.run()
     assert not is_noted(page)
-    table(page).bank = table(page).job.run.first_bank
+    table(page).bank = table(page).job.run.first_banks[0]
     page.run()
     assert is_noted(page)
 
 
 def test_a_picture_beside_a_bank_alone_has_no_part_in_the_run(page):
     run_short(page)
-    bank = table(page).job.run.first_bank
+    bank = table(page).job.run.first_banks[0]
     table(page).recorded.clear()
     table(page).bank = bank
     run_short(page)
@@ -369,6 +475,7 @@ def test_a_model_without_a_memory_says_so(app, tmp_path):
 
 
 def test_masks_that_are_not_refined_are_not_said_to_be(page):
+    table(page).on_film = False
     page.toggle(key=f"{KNOB}refine_edges").set_value(True).run()
     assert not any("Edges refined" in caption.value for caption in page.caption), (
         "the run's masks are, not the picture's"
@@ -383,12 +490,12 @@ def test_another_film_has_its_own_range_start_and_frame(page):
     table(page).show_film(load_sample_video("cup"))
     page.run()
     knob(page, "start").set_value(40).run()
-    knob(page, "frame").set_value(45).run()
+    table(page).go_to(45)
     short(page, 5)
     table(page).show_film(load_sample_video("coin"))
     page.run()
-    start, frame = knob(page, "start"), knob(page, "frame")
-    assert (start.max, start.value) == (35, 0) and (frame.max, frame.value) == (35, 0) and not page.error
+    start = knob(page, "start")
+    assert (start.max, start.value) == (35, 0) and table(page).frame == 0 and not page.error
     assert not knob(page, "some", "toggle").value
 
 

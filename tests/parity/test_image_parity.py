@@ -5,10 +5,12 @@ Position encodings agree within 1e-5. Shrunken sizes run every time; the officia
 `pytest -m slow tests/parity`. `python -m tests.parity.report` prints the table.
 """
 
+import numpy as np
 import pytest
 import torch
 
 from samkit.experiments.position_encoding import base_grid
+from samkit.models.track import mask_logits
 from tests.parity.cases import (
     PICTURES,
     PROMPTS,
@@ -79,6 +81,35 @@ def test_position_encoding(small, grid, window_tiling):
 @pytest.mark.parametrize("hint", [False, True], ids=["plain", "mask hint"])
 def test_masks(small, prompts, hint):
     assert max(compare_masks(small, PICTURES["wide"], PROMPTS[prompts], hint)) <= LIMIT
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_mask_as_a_hint_becomes_the_logits_of_the_official_video_package(small, picture):
+    """What `SAM2Base._use_mask_as_output` makes of a mask given on a frame, brought to the frame's size as
+    `SAM2VideoPredictor.add_new_mask` does. SAM v1 has no such code: there it is the same within the picture, and -10 in
+    the padding.
+    """
+    rgb = PICTURES[picture]
+    mask = np.zeros(rgb.shape[:2], bool)
+    mask[rgb.shape[0] // 5 : rgb.shape[0] // 2, rgb.shape[1] // 4 : rgb.shape[1] // 3] = True
+    encoding = small.model.encode_image(rgb)
+    (height, width), side = encoding.geometry.resized_size, small.size.side
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(mask)[None, None].float(), (height, width), mode="bilinear", antialias=True
+    )
+    whole = torch.zeros(1, 1, side, side)
+    whole[..., :height, :width] = (resized >= 0.5).float()
+    if small.family == "sam2":
+        features = [level[None] for level in encoding.features]
+        low, *_ = small.official._use_mask_as_output(features[0], [features[2], features[1]], whole)
+    else:
+        low = torch.nn.functional.interpolate(
+            whole * 20 - 10, (side // 4, side // 4), mode="bilinear", align_corners=False, antialias=True
+        )
+    assert float((mask_logits(mask, encoding.geometry) - low).abs().max()) <= 1e-5
+    hinted = small.model.predict_masks(encoding, PROMPTS["everything"], mask)
+    same = small.model.predict_masks(encoding, PROMPTS["everything"], low[0])
+    assert float((hinted.logits - same.logits).abs().max()) <= LIMIT
 
 
 @pytest.mark.parametrize("name", [*SAM1_SIZES, *SAM2_SIZES, *(f"{name} 2.0" for name in SAM2_SIZES)])

@@ -45,7 +45,7 @@ def test_a_kept_run_says_it_by_a_tag_and_an_older_one_by_its_parameters(tmp_path
     store = RunStore()
     kept = store.keep(made_up_bundle(tmp_path / "run"))
     (run,) = store.runs()
-    assert run.run_id == kept.run_id and run.tags[DIFFERS] == "lower threshold -2, jitter copies 4"
+    assert run.run_id == kept.run_id and run.tags[DIFFERS] == "jitter copies 4"
     older = {key: value for key, value in run.tags.items() if key != DIFFERS}
     assert shown_differences(run.experiment, run.params, older) == run.tags[DIFFERS]
     assert shown_differences(run.experiment, run.params, run.tags | {DIFFERS: "as kept"}) == "as kept"

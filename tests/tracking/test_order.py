@@ -16,9 +16,9 @@ from tests.tracking.conftest import MODEL, made_up_result
 
 RUNS = {
     "a": ({"predicted_iou": 0.5}, {"side": 1024}),
-    "b": ({"predicted_iou": 0.9}, {"side": 96}),
+    "b": ({"predicted_iou": 0.9, "stability_score": 0.3}, {"side": 96, "stability_offset": 2.0}),
     "c": ({}, {}),
-    "d": ({"predicted_iou": -2.0}, {"side": 512, "fit": "aspect"}),
+    "d": ({"predicted_iou": -2.0, "stability_at_2": 0.7}, {"side": 512, "fit": "aspect", "stability_offset": 2.0}),
     "e": ({"predicted_iou": 0.5}, {"side": 1024, "fit": "stretch"}),
 }
 """Name -> metrics and parameters that are set, in the order of keeping."""
@@ -64,6 +64,9 @@ def names(store: RunStore, order: Order, query: Query = Query(), size: int = 2) 
         (Order("param", "side", False), "bdeac"),
         (Order("param", "fit", False), "dcbae"),
         (Order("param", "no_such"), "edcba"),
+        # One was kept before the metric was called so.
+        (Order("metric", "stability_at_2"), "dbeca"),
+        (Order("metric", "stability_at_2", False), "bdeca"),
     ],
 )
 def test_runs_are_in_order_on_pages_of_any_size(store, order, expected):

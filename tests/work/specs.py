@@ -1,7 +1,10 @@
 """Specs for property tests: any that can be, whether or not what they refer to is there."""
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
+from samkit.experiments.steering import Action, Correction, FilmObject, Steering, Switch
 from samkit.prompts import Prompts
 from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 
@@ -29,6 +32,19 @@ priors = st.builds(
     st.none() | masks,
     st.none() | st.integers(0, 99),
     st.none() | hints,
+    st.integers(0, 3),
+)
+names = st.text("abc", max_size=3)
+film_objects = st.builds(FilmObject, names, st.sampled_from(("", "#16a0aa")))
+corrections = st.builds(
+    Correction, st.integers(0, 99), prompts, st.none() | st.integers(0, 3), st.none() | masks, st.integers(0, 3)
+)
+switches = st.builds(Switch, st.integers(0, 99), st.sampled_from(get_args(Action)))
+steerings = st.builds(
+    Steering,
+    st.lists(film_objects, max_size=2).map(tuple),
+    st.lists(corrections, max_size=2).map(tuple),
+    st.lists(switches, max_size=2).map(tuple),
 )
 run_specs = st.builds(
     RunSpec,
@@ -44,6 +60,8 @@ run_specs = st.builds(
     mask_hint=st.none() | hints,
     truth=st.none() | refs,
     truth_b=st.none() | refs,
+    banks=st.lists(st.none() | refs, max_size=2).map(tuple),
+    steering=steerings,
     device=texts,
     dtype=texts,
     threads=st.none() | st.integers(1, 99),

@@ -18,12 +18,13 @@ from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import NAMES, find_experiment
+from samkit.experiments.steering import Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import mask_to_png
 from samkit.media.rle import mask_to_rle
 from samkit.media.sample_videos import load_sample_video
 from samkit.models.sam import load_model
 from samkit.prompts import Prompts
-from samkit.work.command_line import MAX_MASK_CHARACTERS, command_line, takes_bank_file
+from samkit.work.command_line import MAX_MASK_CHARACTERS, command_line, takes_bank_file, takes_steering_file
 from samkit.work.execute import compute, spec_of
 from samkit.work.lab import Lab
 from samkit.work.sources import BANK_FILE
@@ -214,6 +215,21 @@ def test_a_frame_that_is_larger_than_the_film_is_no_frame_that_options_can_expre
     frame = replace(frame, side=640)
     spec = replace(spec, image=frame, priors=(PriorSpec(frame, POINT),))
     assert "--video roll.mp4 --video-side 640 --image roll.mp4#4 --point" in command_line(spec).replace("'", "")
+
+
+def test_what_was_done_to_a_run_is_read_from_its_own_files(tmp_path, monkeypatch):
+    """Several objects, each with its bank, corrections and switches."""
+    steering = Steering((FilmObject("cup"), FilmObject()), (Correction(3, POINT, object=1),), (Switch(4, "reset"),))
+    spec = RunSpec(FILM, Ref("nano-sam2"), image=CUP, video=Ref("sample:coin"), steering=steering)
+    assert command_line(spec).endswith("--video sample:coin --steering steering.json --out run")
+    assert takes_steering_file(spec) and not takes_bank_file(spec)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steering.json").write_bytes(steering.to_json())
+    assert read(command_line(spec), tmp_path).steering == steering
+    second = replace(spec, priors=(PriorSpec(CUP, POINT, object=1),), prompts=POINT)
+    assert "--bank none --bank memory_bank_1.safetensors --steering steering.json" in command_line(second)
+    again = read(command_line(second), tmp_path)
+    assert (again.bank, again.banks) == (None, (Ref("memory_bank_1.safetensors"),)) and takes_bank_file(second)
 
 
 def test_a_bank_alone_is_named_as_it_is():

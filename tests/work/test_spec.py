@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from samkit.errors import BadInput, PromptError
+from samkit.experiments.steering import FilmObject, Steering, Switch
 from samkit.prompts import Prompts
 from samkit.work.spec import HintSpec, PriorSpec, Ref, RunSpec
 from tests.work.specs import run_specs
@@ -80,6 +81,8 @@ OTHER = {
     "video": Ref("sample:coin"),
     "priors": (),
     "bank": None,
+    "banks": (Ref("memory_bank_1.safetensors", "45" * 32),),
+    "steering": Steering(switches=(Switch(3, "reset"),)),
     "device": "auto",
     "dtype": "float32",
     "attempt": "second",
@@ -94,6 +97,7 @@ OTHER_PRIOR = {
     "mask": {"size": [2, 3], "counts": "15"},
     "film_frame": 1,
     "mask_hint": HintSpec("logits", Ref("hint.npy", HASH)),
+    "object": 1,
 }
 
 
@@ -111,6 +115,8 @@ def test_names_texts_of_known_content_and_threads_make_no_other_run():
     elsewhere = Ref("/home/someone/coffee.png", HASH, "my cup")
     prior = replace(SPEC.priors[0], picture=elsewhere)
     assert replace(SPEC, threads=None, image=elsewhere, priors=(prior,)).id == SPEC.id
+    named, plain = (Steering((FilmObject(*own),)) for own in (("cup", "#112233"), ()))
+    assert replace(SPEC, steering=named).id == replace(SPEC, steering=plain).id
     assert {each.name for each in fields(RunSpec)} == {*OTHER, "threads"}
     assert {each.name for each in fields(PriorSpec)} == set(OTHER_PRIOR)
 

@@ -26,10 +26,10 @@ SAME_OBJECT_IOU = {"boxes": 0.5, "peaks": 0.7}
 BOX_MARGIN = 0.125
 """By how much of its width and height a region's box is made larger on each side: regions end within their object."""
 LEAST_STABILITY = 0.6
-LARGEST_SHARE = 0.4
+LARGEST_SHARE = 0.7
 """Of the picture; a mask that covers more is of the ground."""
-LEAST_INSIDE = 0.5
-"""Of a mask, in its box; one of which less lies there has run out of its object."""
+LEAST_INSIDE = 0.2
+"""Of a mask, in its box, which may be a small part of an object; one of which less lies there has run out of it."""
 HIT_IOU = 0.5
 """A mask that agrees with a true object by more than this is its mask."""
 
@@ -150,7 +150,7 @@ def ground_reason(mask: np.ndarray, stability: float, box: Box) -> str:
     left, top = int(box[0] * width), int(box[1] * height)
     right, bottom = int(np.ceil(box[2] * width)), int(np.ceil(box[3] * height))
     inside = np.count_nonzero(mask[top:bottom, left:right]) / np.count_nonzero(mask)
-    return "" if inside >= LEAST_INSIDE else "mostly outside its region's box"
+    return "" if inside >= LEAST_INSIDE else "runs far beyond its region's box"
 
 
 def same_objects(masks: Mapping[int, np.ndarray], order: Sequence[int], iou: float) -> dict[int, int]:

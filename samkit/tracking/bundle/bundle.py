@@ -3,7 +3,8 @@
 run.json                what ran, on what, with which parameters, and the SHA-256 of every other file
 inputs/                 prompts.json; image.png and image_b.png, where pictures were taken; mask_hint.png or .npy,
                         truth.png and truth_b.png, where masks came with them; for a run on a film also
-                        priors.json, prior_*.png, bank.safetensors, and the film if it is small
+                        priors.json, prior_*.png, bank.safetensors, steering.json where several objects were followed
+                        or a hand was on the run, and the film if it is small
 outputs/                mask_*.png, other pictures, arrays.npz, tables.json, files such as film.mp4 and masks.json
 """
 

@@ -4,12 +4,13 @@ memory bank it began with.
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs, Prior
+from samkit.experiments.measures.bank_file import bank_bytes
+from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, Steering
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
@@ -19,10 +20,13 @@ from samkit.media.video import MAX_BYTES, open_video
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.record import KEPT_FILM, FilmEntry, read_small_json
 
+if TYPE_CHECKING:
+    from samkit.models.memory_bank import MemoryBank
+
 MAX_KEPT_FILM_BYTES = 64 * 2**20
 """A larger film is not copied into each run on it; the run says which film it was and where it lay."""
 
-PRIORS, BANK = "inputs/priors.json", "inputs/bank.safetensors"
+PRIORS, STEERING = "inputs/priors.json", f"inputs/{STEERING_FILE}"
 
 
 def film_files(inputs: Inputs) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
@@ -59,10 +63,11 @@ def _memory_files(inputs: Inputs) -> dict[str, bytes | Path]:
             files[_prior_mask_file(index)] = mask_to_png(prior.mask)
         if prior.mask_hint is not None:
             files[_prior_hint_file(index, prior.mask_hint.kind)] = prior.mask_hint.file()
-    if inputs.bank is not None:
-        with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
-            inputs.bank.save(Path(folder) / "bank")
-            files[BANK] = (Path(folder) / "bank").read_bytes()
+    for number, bank in enumerate((inputs.bank, *inputs.banks)):
+        if bank is not None:
+            files[_bank_file(number)] = bank_bytes(bank)
+    if inputs.steering != NOT_STEERED:
+        files[STEERING] = inputs.steering.to_json()
     return files
 
 
@@ -79,6 +84,11 @@ def _prior_hint_file(index: int, kind: HintKind) -> str:
     return f"inputs/prior_{index}_hint.{'png' if kind == 'mask' else 'npy'}"
 
 
+def _bank_file(number: int) -> str:
+    """Where in a bundle the memory bank lies that the object of that number began with."""
+    return f"inputs/bank_{number}.safetensors" if number else "inputs/bank.safetensors"
+
+
 def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
     """The arguments of `Inputs` that belong to a film, as run.json names it; none without one. Raises BadInput where
     the film is not there any more.
@@ -87,20 +97,26 @@ def film_inputs(folder: Path, film: FilmEntry | None) -> dict[str, Any]:
 
 
 def memories(folder: Path) -> dict[str, Any]:
-    """The arguments of `Inputs` for what is remembered before a film: the marked pictures and the bank. Raises BadInput
-    where they can't be read.
+    """The arguments of `Inputs` for what is remembered before a film (the marked pictures and the banks), and for what
+    is done while it runs. Raises BadInput where they can't be read.
     """
     descriptions = read_small_json(folder / PRIORS, PRIORS)
     try:
         priors = tuple(_read_prior(folder, index, each) for index, each in enumerate(descriptions))
     except (KeyError, TypeError) as error:
         raise BadInput(f"The run's {PRIORS} can't be read ({error}): export the run again where it was made.") from None
-    bank = None
-    if (folder / BANK).is_file():
-        from samkit.models.memory_bank import MemoryBank
+    steering = NOT_STEERED
+    if (folder / STEERING).is_file():
+        steering = Steering.from_json(json.dumps(read_small_json(folder / STEERING, STEERING)), f"The run's {STEERING}")
+    bank, *banks = [_read_bank(folder, number) for number in range(steering.count)]
+    return {"priors": priors, "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
 
-        bank = MemoryBank.load(folder / BANK)
-    return {"priors": priors, "bank": bank}
+
+def _read_bank(folder: Path, number: int) -> "MemoryBank | None":
+    from samkit.models.memory_bank import MemoryBank
+
+    path = folder / _bank_file(number)
+    return MemoryBank.load(path) if path.is_file() else None
 
 
 def remembered(folder: Path) -> list[dict[str, str]]:
@@ -171,14 +187,17 @@ def _file_sha256(path: Path) -> str | None:
 
 
 def _describe(prior: Prior) -> dict[str, Any]:
-    return {
+    described: dict[str, Any] = {
         "name": prior.picture.name,
         "sha256": prior.picture.sha256,
         "prompts": prior.prompts.to_dict(),
         "mask_index": prior.mask_index,
         "film_frame": prior.film_frame,
         "has_mask": prior.mask is not None,
-    } | ({} if prior.mask_hint is None else {"hint_kind": prior.mask_hint.kind, "hint_name": prior.mask_hint.name})
+    }
+    if prior.mask_hint is not None:
+        described |= {"hint_kind": prior.mask_hint.kind, "hint_name": prior.mask_hint.name}
+    return described | ({"object": prior.object} if prior.object else {})
 
 
 def _read_prior(folder: Path, index: int, description: dict[str, Any]) -> Prior:
@@ -189,6 +208,7 @@ def _read_prior(folder: Path, index: int, description: dict[str, Any]) -> Prior:
         mask=mask_from_png(folder / _prior_mask_file(index)) if description["has_mask"] else None,
         film_frame=description["film_frame"],
         mask_hint=_read_prior_hint(folder, index, description),
+        object=description.get("object", 0),
     )
 
 

@@ -39,6 +39,7 @@ MAX_JSON_BYTES = {
     RUN_JSON: 4 * 2**20,
     "inputs/prompts.json": 2**20,
     "inputs/priors.json": 4 * 2**20,
+    "inputs/steering.json": 4 * 2**20,
     "outputs/tables.json": 32 * 2**20,
 }
 """Files that are read whole when a run is opened -> the most that is read of them."""

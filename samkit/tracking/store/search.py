@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PAGE = 25
 MAX_SORTED = 2_000
 """Runs that samkit itself sorts, where the store can't."""
+RENAMED = "stability"
+"""What the name of every metric holds that kept runs may have under another one; see `bundle/older.py`."""
 NO_VALUE = (None, "", "None")
 """What a run's parameter is where it has none."""
 SCANNED = 200
@@ -119,12 +121,13 @@ def search_runs(
     """One page of the runs that `query` finds, newest first unless `order` says else. Raises BadInput for a filter that
     the store can't read.
 
-    A parameter is text for the store, where 10 comes before 9. So by a parameter at most `MAX_SORTED` runs, the newest,
-    are sorted here: numbers by their size, before words; what is behind them is not listed.
+    A parameter is text for the store, where 10 comes before 9, and metrics that have another name today stand there
+    under their old one. So by those at most `MAX_SORTED` runs, the newest, are sorted here, numbers by their size and
+    before words; what is behind them is not listed.
     """
     if isinstance(page, Place):
         return _page_of_ids(store, query, page, size)
-    if order.kind == "param":
+    if order.kind == "param" or (order.kind == "metric" and RENAMED in order.name):
         return _page_of_ids(store, query, Place(_sorted_ids(store, query, order), 0), size)
     return _search(store, query, filter_string(query), _order_by(order), page, size)
 
@@ -139,21 +142,22 @@ def _order_by(order: Order) -> str:
 
 def _sorted_ids(store: RunStore, query: Query, order: Order) -> tuple[str, ...]:
     found = _search(store, query, filter_string(query), _order_by(NEWEST), None, MAX_SORTED).runs
-    having = [run for run in found if run.params.get(order.name) not in NO_VALUE]
-    lacking = [run for run in found if run.params.get(order.name) in NO_VALUE]
-    having.sort(key=lambda run: _sort_key(run.params[order.name]), reverse=order.descending)
-    if order.descending:
-        # Words stay behind numbers in both directions.
-        having.sort(key=lambda run: _sort_key(run.params[order.name])[0])
-    return tuple(run.run_id for run in [*having, *lacking])
+    keys = {run.run_id: key for run in found if (key := _sort_key(run, order)) is not None}
+    having = sorted(keys, key=keys.__getitem__, reverse=order.descending)
+    # Words stay behind numbers in both directions.
+    having.sort(key=lambda run_id: keys[run_id][0])
+    return (*having, *(run.run_id for run in found if run.run_id not in keys))
 
 
-def _sort_key(text: str) -> tuple[int, float, str]:
-    """Of a parameter's text: numbers by their size, then words by their letters."""
+def _sort_key(run: RunSummary, order: Order) -> tuple[int, float, str] | None:
+    """Numbers by their size, then words by their letters; None where the run has no value."""
+    value = run.metrics.get(order.name) if order.kind == "metric" else run.params.get(order.name)
+    if value is None or value in NO_VALUE:
+        return None
     try:
-        return 0, float(text), ""
+        return 0, float(value), ""
     except ValueError:
-        return 1, 0.0, text.lower()
+        return 1, 0.0, str(value).lower()
 
 
 def _page_of_ids(store: RunStore, query: Query, place: Place, size: int) -> RunPage:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from samkit.ui.bench.page import ExperimentPage
+from samkit.ui.controls.keys import keys
 
 TRIES = "samkit.tries"
 """How often this visitor took a first try."""
@@ -25,6 +26,7 @@ def page_header(page: ExperimentPage, try_it: Callable[[], None]) -> None:
         st.title(page.entry.title, anchor=False, width="content")
         st.html(f'<div class="samkit-question">{page.entry.question}</div>', width="content")
         about_place = st.popover("About", icon=":material/info:", type="tertiary", key=f"about_{page.name}_{tries}")
+        keys(page.name, page.arrows)
     about = page.about
     with about_place:
         st.markdown(f"{about.idea}\n\n**What to look for**\n\n{about.look_for}\n\n{about.paper}")

@@ -11,13 +11,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import streamlit as st
 
+from samkit.experiments.steering import STEERING_FILE
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.download import download_menu
 from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.controls.keys import with_key
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.work.command_line import command_line, takes_bank_file
+from samkit.work.command_line import command_line, takes_bank_file, takes_steering_file
 from samkit.work.execute import write
 from samkit.work.run_name import usual_name
 from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
@@ -43,8 +45,7 @@ def keep_bar(scene: Scene) -> None:
         icon=":material/bookmark_add:",
         type="primary",
         key=f"keep_{page.name}",
-        help="Keep this run: prompts, parameters, masks and figures (Ctrl+S)",
-        shortcut="Ctrl+S",
+        help=with_key("Keep this run: prompts, parameters, masks and figures", "keep"),
     )
     with st.popover("Command", icon=":material/terminal:", help="Command: the same run without a browser"):
         _command(side.computed.spec)
@@ -68,6 +69,8 @@ def _command(spec: RunSpec) -> None:
     st.caption("Produces the same run without a browser.")
     if takes_bank_file(spec):
         st.caption(f"It starts from this run's memories: download “Memory bank” under Files first, {BANK_FILE}.")
+    if takes_steering_file(spec):
+        st.caption(f"It does what was done to this run: download “Steering” under Files first, {STEERING_FILE}.")
     st.code(command_line(spec), language="bash", wrap_lines=True)
     pictures = (spec.image, spec.image_b, spec.video)
     uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}

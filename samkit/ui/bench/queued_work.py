@@ -99,6 +99,8 @@ def finished(job: BackgroundJob[RunT]) -> Computed | None:
     run, result = job.run, job.result
     if run is None or result is None or job.active:
         return None
-    # A run that is finished early has other parameters, and its thread has a number of threads of its own.
-    spec = replace(job.spec, params=result.params.model_dump(mode="json"), threads=result.threads)
+    # A run that is finished early has other parameters, one that was steered other inputs; and its thread has a number
+    # of threads of its own.
+    params = result.params.model_dump(mode="json")
+    spec = replace(job.spec, params=params, steering=run.inputs.steering, threads=result.threads)
     return Computed(spec, run.model, run.inputs, result)

@@ -84,12 +84,14 @@ def prompt_canvas(
     max_height: int = 460,
     frame: str = "canvas_frame",
     live: LiveLink | None = None,
+    color: tuple[int, int, int] = style.MASK_COLOR,
 ) -> None:
     """Draw the canvas with the workspace's picture and prompts.
 
     page:  of the tools and buttons around the canvas, whose keys end in it
     frame: the key of its container; another one that begins alike for a second canvas
     live:  where masks under the pointer come from, if anywhere
+    color: RGB of the mask
     """
     width, height = canvas_size(work.picture, max_width, max_height)
     key = f"canvas_{page}_{work.picture.sha256[:12]}_{width}"
@@ -137,7 +139,7 @@ def prompt_canvas(
                     "picture": picture_url(work.picture, SHOWN_PX, frame),
                     "full": picture_url(work.picture, FULL_PX, frame) if large else "",
                     "strip": page,
-                    "color": style.MASK_COLOR,
+                    "color": color,
                     "colors": {"foreground": style.FOREGROUND, "background": style.BACKGROUND, "box": style.BOX},
                     "live": link,
                 },

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from samkit.media.pictures import Picture
+from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Toggle
 from samkit.ui.parts import style
@@ -74,7 +75,7 @@ def masks_panel(
                 icon=f":material/{icon}:",
                 type="tertiary",
                 width="stretch",
-                help=MASK_HELP[index],
+                help=with_key(MASK_HELP[index], f"mask_{index}") if first else MASK_HELP[index],
                 on_click=lambda index=index: knobs.set({name: index}),
             )
 

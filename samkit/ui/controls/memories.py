@@ -11,6 +11,7 @@ from samkit.models.memory_bank import MemoryBank
 from samkit.models.sam import SamModel
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.recorded import FilmTable, Recorded
 from samkit.ui.state.workspace import Workspace
 
@@ -22,14 +23,18 @@ NOTHING_RECORDED = (
 
 
 def recorded_memories(table: FilmTable) -> None:
-    """Each memory as a thumbnail with its mask; a button forgets it."""
+    """Each memory as a thumbnail with its mask; a button forgets it. Then what was corrected on frames."""
     st.markdown(f"**Memories** · {len(table.recorded)} recorded")
-    if table.bank is not None:
+    banks = ({0: table.bank} if table.bank is not None else {}) | table.banks
+    for number, bank in sorted(banks.items()):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            bank = table.bank
-            st.caption(f":material/memory: {len(bank.prompts)} from a memory bank, {bank.sha256[:12]}")
-            st.button("Forget", on_click=table.forget_bank, icon=":material/close:", key="forget_bank", type="tertiary")
-    if not table.recorded and table.bank is None:
+            whose = f" of {plain_text(table.steering.name(number))}" if len(table.objects) > 1 else ""
+            st.caption(f":material/memory: {len(bank.prompts)} from a memory bank{whose}, {bank.sha256[:12]}")
+            key = f"forget_bank_{number}" if number else "forget_bank"
+            st.button(
+                "Forget", on_click=table.forget_bank, args=(number,), icon=":material/close:", key=key, type="tertiary"
+            )
+    if not table.recorded and not banks and not table.corrections:
         st.info(NOTHING_RECORDED, icon=":material/memory:")
         return
     numbered = list(enumerate(table.recorded))
@@ -39,18 +44,51 @@ def recorded_memories(table: FilmTable) -> None:
         for (index, memory), column in zip(numbered[start : start + MEMORIES_IN_A_ROW], columns, strict=False):
             with column:
                 _memory(table, index, memory)
+    if table.corrections:
+        _corrections(table)
+
+
+def _corrections(table: FilmTable) -> None:
+    """A button for each corrected frame goes there; the one beside it takes the correction back."""
+    several = len(table.objects) > 1
+    with st.container(horizontal=True, gap="xsmall", key="chip_corrections"):
+        st.caption("Corrected:", width="content")
+        for index, correction in enumerate(table.corrections):
+            whose = f", {plain_text(table.steering.name(correction.object))}" if several else ""
+            st.button(
+                f"frame {correction.frame}{whose}",
+                key=f"chip_correction_{correction.frame}_{correction.object}",
+                help="Go to this frame",
+                on_click=_go_to,
+                args=(table, index),
+            )
+            st.button(
+                "",
+                icon=":material/close:",
+                key=f"chip_uncorrect_{correction.frame}_{correction.object}",
+                help="Take this correction back; it counts when the film is segmented anew",
+                on_click=table.remove_correction,
+                args=(index,),
+            )
+
+
+def _go_to(table: FilmTable, index: int) -> None:
+    correction = table.corrections[index]
+    table.choose_object(correction.object)
+    table.go_to(correction.frame)
 
 
 def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
     prior = memory.prior
-    inline_image(memory.thumbnail, f"Memory {index + 1}: {prior.picture.name} with its mask", "samkit-mask")
+    whose = f" of {table.steering.name(prior.object)}" if len(table.objects) > 1 else ""
+    inline_image(memory.thumbnail, f"Memory {index + 1}{whose}: {prior.picture.name} with its mask", "samkit-thumb")
     st.button(
         f"frame {prior.film_frame} of the film" if prior.film_frame is not None else prior.picture.name,
         icon=":material/close:",
         icon_position="right",
         key=f"forget_{index}",
         type="tertiary",
-        help="Remove this memory",
+        help=f"Remove this memory{whose}",
         on_click=table.remove,
         args=(index,),
     )
@@ -85,7 +123,7 @@ def load_bank_file(table: FilmTable, model: SamModel) -> None:
         if upload is not None and table.bank_upload != upload.file_id:
             table.bank_upload = upload.file_id
             with sentences():
-                table.bank = read_bank(upload.getvalue(), model)
+                table.take_bank(read_bank(upload.getvalue(), model))
                 st.rerun(scope="fragment")
 
 

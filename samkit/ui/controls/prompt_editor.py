@@ -12,8 +12,10 @@ import streamlit as st
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
 from samkit.ui.controls.canvas import LiveLink, prompt_canvas, take_drawn
+from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
+from samkit.ui.parts import style
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -35,12 +37,14 @@ def prompt_editor(
     live: LiveLink | None = None,
     pick_picture: bool = True,
     title: str = "",
+    color: tuple[int, int, int] = style.MASK_COLOR,
 ) -> None:
     """Tools, canvas and chips, in reading order. Call inside a fragment: only that reruns.
 
     second:    for the second canvas on a page, which leaves the keyboard to the first
     no_prompt: what stands in place of the prompts while there is none
     live:      where masks under the pointer come from
+    color:     RGB of the mask on the canvas
     pick_picture: whether another picture can be chosen here
     title:     in front of the picture's name, where there are several canvases
     """
@@ -64,20 +68,27 @@ def prompt_editor(
             "",
             icon=":material/undo:",
             key=f"undo_{page}",
-            help="Undo the last change",
+            help=with_key("Undo the last change", "undo"),
             on_click=_after_what_was_drawn,
             args=(work, work.undo),
-            shortcut=None if second else "Ctrl+Z",
+        )
+        st.button(
+            "",
+            icon=":material/redo:",
+            key=f"redo_{page}",
+            help=with_key("Do again what was undone", "redo"),
+            on_click=_after_what_was_drawn,
+            args=(work, work.redo),
         )
         st.button(
             "",
             icon=":material/delete_sweep:",
             key=f"clear_{page}",
-            help="Remove all prompts",
+            help=with_key("Remove all prompts", "clear"),
             on_click=_after_what_was_drawn,
             args=(work, lambda: work.edit(Prompts())),
         )
-    prompt_canvas(work, page, frame=canvas_frame(second), live=live)
+    prompt_canvas(work, page, frame=canvas_frame(second), live=live, color=color)
     _chips(work, page, no_prompt, title)
 
 

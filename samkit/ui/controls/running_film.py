@@ -1,38 +1,48 @@
 """All four masks of a frame, of a film's run that is done or goes on."""
 
+import numpy as np
 import streamlit as st
 
-from samkit.experiments.video_priors import MASK_COUNT, FilmRun
+from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.tracks import Found
 from samkit.media.drawing import overlay
 from samkit.media.rle import rle_to_mask
 from samkit.ui.controls.masks_panel import MASK_TITLES
-from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 
 THUMB_PX = (240, 240)
 
 
 def last_frame(run: FilmRun) -> None:
-    """The frame that was segmented last, with all four masks."""
-    if run.rows:
-        frame_masks(run, run.done - 1)
+    """The frame that was segmented last, with all four masks of each object."""
+    for frame in [row["frame"] for row in run.rows[-1:]]:
+        frame_masks(run, frame)
 
 
-def frame_masks(run: FilmRun, place: int) -> None:
-    """All four masks of the frame at that place of the run, the best one framed."""
-    row, candidates = run.rows[place], run.candidates[place]
-    small = fit_within(run.video.frame(row["frame"]), *THUMB_PX)
+def frame_masks(run: FilmRun, frame: int) -> None:
+    """All four masks of each object on a frame of the film, the best one framed."""
+    found = run.on(frame)
+    if not found:
+        st.caption(f"Frame {frame} was not segmented.")
+        return
+    small = fit_within(run.video.frame(frame), *THUMB_PX)
+    for number, each in sorted(found.items()):
+        name = f"{run.steering.name(number)}, frame" if run.steering.count > 1 else "Frame"
+        _object_masks(name, small, each, run.steering.rgb(number), f"film_masks_{number}")
+
+
+def _object_masks(name: str, small: np.ndarray, found: Found, color: tuple[int, int, int], key: str) -> None:
+    row = found.row
     absent = "" if row["object_score"] > 0 else ", judged absent"
-    st.caption(f"Frame {row['frame']}: object score {row['object_score']:.1f}{absent}")
-    with st.container(key="film_masks"):
-        columns = st.columns(MASK_COUNT, gap="small")
-    for index, column in enumerate(columns):
-        mask = shrink_mask(rle_to_mask(candidates[index]), small.shape[:2])
-        best = index == row["best"]
+    given = ", corrected" if row["corrected"] else ""
+    st.caption(f"{name} {found.frame}: object score {row['object_score']:.1f}{absent}{given}")
+    with st.container(key=key):
+        columns = st.columns(4, gap="small")
+    for index, (rle, column) in enumerate(zip(found.candidates, columns, strict=False)):
+        shown = overlay(small, shrink_mask(rle_to_mask(rle), small.shape[:2]), color, alpha=0.5)
+        best, iou = index == row["best"], row[f"predicted_iou_{index}"]
         with column:
-            shown = overlay(small, mask, style.MASK_COLOR, alpha=0.5)
-            inline_image(
-                shown, f"Mask {index} of frame {row['frame']}", "samkit-mask chosen" if best else "samkit-mask"
-            )
-            title = f"{MASK_TITLES[index]} · IoU {row[f'predicted_iou_{index}']:.2f}"
+            css = "samkit-mask chosen" if best else "samkit-mask"
+            inline_image(shown, f"Mask {index} of frame {found.frame}", css)
+            title = f"{MASK_TITLES[index]} · IoU {iou:.2f}" if iou is not None else "The mask given"
             st.caption(f"**{title} · best**" if best else title)

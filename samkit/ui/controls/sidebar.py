@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.knobs import Choice, Knob, Panel
 from samkit.ui.state.labs import encoding_memory, limit_mb, part_memory
 from samkit.ui.state.store_state import store_panel
@@ -81,7 +82,12 @@ class EncodingSide(Knob):
         sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *allowed})
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step(
-            "Encoding side", "side", sides, info.native_side, format_func=text.__getitem__, help=SIDE_HELP
+            "Encoding side",
+            "side",
+            sides,
+            info.native_side,
+            format_func=text.__getitem__,
+            help=with_key(SIDE_HELP, "side"),
         )
         # A run may have named its model's native side.
         return {"side": None if side == info.native_side != knobs.base.get("side") else side}

@@ -371,4 +371,5 @@ PAGE = ExperimentPage(
     },
     figures=figures,
     try_it=try_it,
+    arrows=("block", "channel"),
 )

@@ -290,6 +290,7 @@ PAGE = ExperimentPage(
     tabs={"Passes": draw_passes, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("threshold", "repeats"),
     summary=summary,
     files=files,
 )

@@ -136,8 +136,8 @@ def cuts_sentence(cuts: list[dict[str, Any]]) -> str:
     """How large the mask is where it is cut elsewhere than at 0. cuts: as `cut_rows` gives them"""
     if any(row["of_mask"] is None for row in cuts):
         return "nothing lies above the cut at 0"
-    others = [f"{100 * row['of_mask']:.0f} % cut at {row['threshold']:g}" for row in cuts if row["threshold"]]
-    return f"the mask has {' and '.join(others)} of its area" if others else "both cuts are the model's own"
+    others = [f"cut at {row['threshold']:g} {100 * row['of_mask']:.0f} %" for row in cuts if row["threshold"]]
+    return f"of the mask's area: {', '.join(others)}" if others else "both cuts are the model's own"
 
 
 def summary(result: Result[Any]) -> str:
@@ -148,8 +148,7 @@ def summary(result: Result[Any]) -> str:
     if (wide := stability_name(params.stability_offset)) in metrics and not is_official(params.stability_offset):
         parts.append(f"{stability_label(params.stability_offset)} {metrics[wide]:.3f}")
     parts += [
-        f"{cuts_sentence(result.tables['cuts'])} (IoU of the cuts at {params.lower_threshold:g} and "
-        f"{params.upper_threshold:g}: {metrics['threshold_iou']:.3f})",
+        f"{cuts_sentence(result.tables['cuts'])} (IoU of the two cuts {metrics['threshold_iou']:.3f})",
         f"area {share_text(metrics['area_share'])} of the picture",
     ]
     if "refine_iou" in metrics:
@@ -195,6 +194,7 @@ PAGE = ExperimentPage(
     tabs={"Curves": draw_curves, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("thresholds", "input_scale"),
     summary=summary,
     encoded=lambda params, picture: rescaled(picture, params.input_scale),
 )

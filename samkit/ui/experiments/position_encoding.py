@@ -224,5 +224,6 @@ PAGE = ExperimentPage(
     tabs={"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels},
     figures=figures,
     try_it=try_it,
+    arrows=("channel",),
     summary=summary,
 )

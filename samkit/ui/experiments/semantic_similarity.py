@@ -145,7 +145,8 @@ def summary(result: Result[Any]) -> str:
     regions, measured = f"{result.value('regions'):.0f}", result.metrics
     parts = [f"{regions} region{'s' if regions != '1' else ''} above {result.params.threshold:.2f}"]
     if "true_with_region" in measured:
-        parts[0] += f", on {result.value('true_with_region'):.0f} of the {_known(result)}"
+        true = f"{result.index('known_count')} objects in the picture"
+        parts[0] += f", on {result.value('true_with_region'):.0f} of the {true}"
     if "objects" in measured:
         parts.append(objects_sentence(result))
     parts.append(f"similar: {share_text(result.value('similar_share'))} of the picture")
@@ -155,17 +156,12 @@ def summary(result: Result[Any]) -> str:
     return " · ".join([*parts, f"encoded in {result.timings['encode_ms']:.0f} ms"])
 
 
-def _known(result: Result[Any]) -> str:
-    """The true objects of a sample, such as "24 objects in the picture"."""
-    return f"{result.index('known_count')} objects in the picture"
-
-
 def objects_sentence(result: Result[Any]) -> str:
     """How many masks there are of how many regions, what became of the others, and what they hit where that is
     known.
     """
     count = f"{result.value('objects'):.0f}"
-    text = f"{count} mask{'s' if count != '1' else ''} of their own"
+    text = f"{count} mask{'s' if count != '1' else ''}"
     gone = [
         f"{result.value(f'objects_{what}'):.0f} {what}"
         for what in ("merged", "dropped")
@@ -173,7 +169,7 @@ def objects_sentence(result: Result[Any]) -> str:
     ]
     text += f" ({', '.join(gone)})" if gone else ""
     if "true_with_mask" in result.metrics:
-        text += f": {result.value('true_with_mask'):.0f} of the {_known(result)} hit"
+        text += f", hitting {result.value('true_with_mask'):.0f} of the {result.index('known_count')}"
     return text
 
 
@@ -236,6 +232,7 @@ PAGE = ExperimentPage(
     tabs={"Regions": draw_regions, "Objects": draw_objects, "Numbers": draw_masks},
     figures=figures,
     try_it=try_it,
+    arrows=("threshold", "level"),
     summary=summary,
     no_prompt="Mark one thing in the picture with a point or a box: the model then looks for others like it.",
 )

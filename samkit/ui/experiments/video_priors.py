@@ -1,15 +1,18 @@
 """The Video with image priors page: memories of pictures, and what they find in a film."""
 
 import json
+import re
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.outcome import numbered
 from samkit.experiments.inputs import Prior
 from samkit.experiments.result import Result
-from samkit.experiments.video_priors import FilmRun
-from samkit.media.film import zip_masks
+from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, FilmObject, Steering
+from samkit.media.film import zip_mask_folders
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.page import About, ExperimentPage, Scene
@@ -20,10 +23,16 @@ from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.running_film import frame_masks
 from samkit.ui.parts.downloads import Download, download_row
 from samkit.ui.parts.figures import curves_figure
-from samkit.ui.parts.film_player import film_player
 from samkit.ui.state.recorded import film_table
 from samkit.ui.state.workspace import Workspace
-from samkit.work.sources import BANK_FILE
+from samkit.work.sources import bank_file
+
+FILM_WIDTH_PX = 640
+FILES_OF_ONE = (
+    "The memory bank holds the recorded memories: a copied command that can't name them starts from it, and "
+    "`samkit.MemoryBank.load` reads it."
+)
+FILES_OF_SEVERAL = "Each object has files of its own. Where masks overlap, they stay as the model gives them."
 
 ABOUT = About(
     idea="SAM v2 follows an object with a memory of the earlier frames. Here the first memories come from pictures "
@@ -86,16 +95,10 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
     table = film_table()
     work.show_picture(load_sample("coins"), SAMPLES["coins"].prompts)
     table.show_film(load_sample_video("coin"))
-    table.recorded = []
+    table.recorded, table.objects, table.object = [], [FilmObject()], 0
     table.record_prior(Prior(load_sample("coins"), SAMPLES["coins"].prompts))
     values = {"remember": True, "skip_absent": True, "max_frames": 6, "max_pointers": 16, "mask_index": None}
     knobs.set(values | {"start": 0, "backwards": False, "some": False})
-
-
-def draw_film(scene: Scene) -> None:
-    """The film beside its charts."""
-    assert scene.inputs.video is not None
-    film_player(scene.result.files["film.mp4"], _by_frame(scene.result), scene.inputs.video.fps)
 
 
 def draw_inspect(scene: Scene) -> None:
@@ -105,7 +108,7 @@ def draw_inspect(scene: Scene) -> None:
     last, place = run.done - 1, 0
     if last:
         place = scene.knobs.slider("Frame of the run", "inspect", 0, last, 0, 1, limited=True)
-    frame_masks(run, place)
+    frame_masks(run, run.order[place])
 
 
 def draw_numbers(scene: Scene) -> None:
@@ -118,20 +121,36 @@ def draw_numbers(scene: Scene) -> None:
     st.dataframe(result.tables["frames"], hide_index=True, height=320)
     st.markdown("**Memories**")
     st.dataframe(result.tables["priors"], hide_index=True)
+    for name in ("objects", "corrections", "switches"):
+        if name in result.tables:
+            st.markdown(f"**{name.capitalize()}**")
+            st.dataframe(result.tables[name], hide_index=True)
 
 
 def score_figure(result: Result[Any]) -> go.Figure:
-    names = {"object_score": "Object score"}
-    return curves_figure(_by_frame(result), "frame", names, "object_score", "frame", "object score", {})
+    return _figure_of(result, {"object_score": "Object score"}, "object score")
 
 
 def area_figure(result: Result[Any]) -> go.Figure:
-    names = {"area_share": "Area", "predicted_iou": "Predicted IoU"}
-    return curves_figure(_by_frame(result), "frame", names, "area_share", "frame", "share", {})
+    return _figure_of(result, {"area_share": "Area", "predicted_iou": "Predicted IoU"}, "share")
 
 
-def _by_frame(result: Result[Any]) -> list[dict[str, Any]]:
-    return sorted(result.tables["frames"], key=lambda row: row["frame"])
+def _figure_of(result: Result[Any], columns: dict[str, str], y_title: str) -> go.Figure:
+    """Lines over the film, of several objects each with its own."""
+    if "objects" not in result.tables:
+        rows = sorted(result.tables["frames"], key=lambda row: row["frame"])
+        return curves_figure(rows, "frame", columns, next(iter(columns)), "frame", y_title, {})
+    by_frame: dict[int, dict[str, Any]] = {}
+    for row in result.tables["frames"]:
+        known = by_frame.setdefault(row["frame"], {"frame": row["frame"]})
+        known |= {f"{column}_{row['object']}": row[column] for column in columns}
+    names = {
+        f"{column}_{each['object']}": f"{title} of {each['name']}"
+        for each in result.tables["objects"]
+        for column, title in columns.items()
+    }
+    rows = [dict.fromkeys(names) | by_frame[frame] for frame in sorted(by_frame)]
+    return curves_figure(rows, "frame", names, next(iter(names)), "frame", y_title, {})
 
 
 def figures(result: Result[Any]) -> dict[str, go.Figure]:
@@ -139,24 +158,40 @@ def figures(result: Result[Any]) -> dict[str, go.Figure]:
 
 
 def draw_files(scene: Scene) -> None:
-    """What came out, to take away."""
-    st.caption(
-        "The memory bank holds the recorded memories: a copied command that can't name them starts from it, and "
-        "`samkit.MemoryBank.load` reads it."
-    )
-    download_row(scene.page.name, _downloads(scene.result))
+    """What came out, to take away; and the film, to play."""
+    st.caption(FILES_OF_ONE if "objects" not in scene.result.tables else f"{FILES_OF_ONE} {FILES_OF_SEVERAL}")
+    download_row(scene.page.name, _downloads(scene))
+    with st.container(width=FILM_WIDTH_PX):
+        st.video(scene.result.files["film.mp4"])
 
 
-def _downloads(result: Result[Any]) -> tuple[Download, ...]:
-    files, frames, bank = result.files, result.tables["frames"], result.arrays["memory_bank"]
-    film, masks = files["film.mp4"], files["masks.json"]
-    return (
+def _downloads(scene: Scene) -> tuple[Download, ...]:
+    result, steering = scene.result, scene.inputs.steering
+    files, frames = result.files, result.tables["frames"]
+    film, masks = files["film.mp4"], {name: content for name, content in files.items() if name.startswith("masks")}
+    folders = dict(zip(_folders(steering), masks.values(), strict=False))
+    names = [f" of {steering.name(number)}" if number else "" for number in range(steering.count)]
+    downloads = [
         Download("Film", "movie", "film.mp4", "video/mp4", lambda: film),
-        Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_masks(masks)),
-        Download("Masks, COCO RLE", "data_object", "masks.json", "application/json", lambda: masks),
-        Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)),
-        Download("Memory bank", "memory", BANK_FILE, "application/octet-stream", bank.tobytes),
-    )
+        Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_mask_folders(folders)),
+    ]
+    for (name, content), whose in zip(masks.items(), names, strict=False):
+        downloads.append(Download(f"Masks, COCO RLE{whose}", "data_object", name, "application/json", content))
+    downloads.append(Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)))
+    for number, whose in enumerate(names):
+        bank = result.arrays.get(numbered("memory_bank", number))
+        if bank is not None:
+            mime = "application/octet-stream"
+            downloads.append(Download(f"Memory bank{whose}", "memory", bank_file(number), mime, bank.tobytes))
+    if steering != NOT_STEERED:
+        downloads.append(Download("Steering", "tune", STEERING_FILE, "application/json", steering.to_json))
+    return tuple(downloads)
+
+
+def _folders(steering: Steering) -> list[str]:
+    """Of the masks of each object in a zip file; none where there is one object."""
+    names = [re.sub(r"[^\w\- ]", "_", steering.name(number)) for number in range(steering.count)]
+    return [""] if len(names) == 1 else [f"{number} {name}" for number, name in enumerate(names, start=1)]
 
 
 PAGE = ExperimentPage(
@@ -165,7 +200,8 @@ PAGE = ExperimentPage(
     table=Film(),
     knobs=KNOBS,
     views={},
-    tabs={"Film": draw_film, "Masks of a frame": draw_inspect, "Numbers": draw_numbers, "Files": draw_files},
+    tabs={"Masks of a frame": draw_inspect, "Numbers": draw_numbers, "Files": draw_files},
     figures=figures,
     try_it=try_it,
+    arrows=("inspect", "start"),
 )

@@ -324,5 +324,6 @@ PAGE = ExperimentPage(
     tabs={"Sweep": draw_sweep, "Numbers": draw_numbers},
     figures=figures,
     try_it=try_it,
+    arrows=("window_1", "window_2"),
     summary=summary,
 )

@@ -208,7 +208,7 @@ def _tiles(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> None:
                             tile, f"{comparison.bundles[each.run].name}, {what}", "samkit-compared", share=share
                         )
                 words = shown_chip(comparison, name, each) + ("" if each.mask else " no mask")
-                st.html(f'<div class="samkit-legend">{words}</div>')
+                st.html(legend_html([words]))
 
 
 def _laid_over(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> tuple[Shown, Shown] | None:

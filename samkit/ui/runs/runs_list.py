@@ -22,6 +22,8 @@ from samkit.ui.runs.tag_line import tag_line
 from samkit.ui.runs.transfer import download_zip
 from samkit.ui.state.page_links import COMPARE_PAGE, RUN_PAGE, experiment_title, page_file, page_icon
 
+FEW_COLUMNS = 5
+"""For so many there is room on a usual screen; more of them are narrower."""
 MAX_CHOSEN = 500
 """Runs that one press on "All found" chooses."""
 
@@ -57,7 +59,7 @@ def _present_page(table: RunsTable, store: RunStore) -> RunPage:
 def _grid_css(columns: int, with_figures: bool) -> str:
     """How wide the cells of all rows are, so that they stand below each other."""
     figures = f"repeat({KEY_FIGURES}, 8.6rem) " if with_figures else ""
-    own = f"repeat({columns}, 6.6rem) " if columns else ""
+    own = f"repeat({columns}, {6.6 if columns <= FEW_COLUMNS else 5.2}rem) " if columns else ""
     return f".st-key-runs_rows {{--samkit-cells: {figures}{own}7.6rem}}"
 
 

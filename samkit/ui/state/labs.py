@@ -65,7 +65,7 @@ def page_lab(
     sources = Sources(
         pictures=[picture for picture in pictures if picture is not None],
         films=[inputs.video] if inputs.video is not None else [],
-        banks=[inputs.bank] if inputs.bank is not None else [],
+        banks=[bank for bank in (inputs.bank, *inputs.banks) if bank is not None],
         load_model=lambda ref, device, dtype: model,
         **given_masks(inputs),
     )

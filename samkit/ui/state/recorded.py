@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from samkit.errors import PictureError
+from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.video_priors import FilmRun
+from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
-from samkit.media.films import FileVideo, Video
+from samkit.media.films import FileVideo, Video, frame_name
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.prompts import Prompts
-from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
 from samkit.ui.state.films import film_store, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
+from samkit.ui.state.workspace import Workspace
 from samkit.work.kept.value import FilmWork, Memory
+from samkit.work.queue import DONE
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_FILM, FIRST_PICTURE = "coin", "coins"
 """What a first visit finds: a film, and a sample picture with what the film shows."""
 THUMB_PX = (280, 200)
+MAX_DRAFTS = 200
 
 
 @dataclass(frozen=True)
@@ -41,58 +45,196 @@ class Recorded:
 class FilmTable(JobHolder[FilmRun]):
     """What lies on this visitor's table for films.
 
-    bank:        memories from a file
+    bank:        memories from a file, of the first object; banks: of others, by their numbers
+    objects:     those that are followed; object: the number of the one that prompts go to
+    corrections: what marks objects on frames of the film, in the order they were made
+    switches:    of an opened run, done again when the film is segmented anew
+    frame:       of the film, where the visitor stands; stamp: counts the times when the server moved there
+    on_film:     whether the canvas shows that frame, or the picture that all pages share
+    frame_work:  that frame as a picture with prompts
+    drafts:      (frame, object) -> prompts that mark nothing yet
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
-    drawn:       (memories recorded, whether there is a bank) when the film's part of the page was last drawn
+    was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
     """
 
     video: Video
     recorded: list[Recorded] = field(default_factory=list)
     bank: "MemoryBank | None" = None
+    banks: "dict[int, MemoryBank]" = field(default_factory=dict)
+    objects: list[FilmObject] = field(default_factory=lambda: [FilmObject()])
+    object: int = 0
+    corrections: list[Correction] = field(default_factory=list)
+    switches: tuple[Switch, ...] = ()
+    frame: int = 0
+    stamp: int = 0
+    on_film: bool = True
+    frame_work: Workspace = field(default_factory=Workspace)
+    drafts: dict[tuple[int, int], Prompts] = field(default_factory=dict)
     visited: bool = False
     changed: bool = False
-    drawn: tuple[int, bool] | None = None
+    was_active: bool = False
+    followed: bool = True
     mask_upload: str = ""
     bank_upload: str = ""
 
     @property
-    def remembered(self) -> tuple[int, bool]:
-        """(memories recorded, whether there is a bank)."""
-        return len(self.recorded), self.bank is not None
+    def run(self) -> FilmRun | None:
+        return self.job.run if self.job is not None else None
+
+    @property
+    def steering(self) -> Steering:
+        objects = tuple(self.objects) if self.objects != [FilmObject()] else ()
+        return Steering(objects, tuple(self.corrections), self.switches)
+
+    @property
+    def newest(self) -> int:
+        """The frame that the run found last; where there is none, the one where the visitor stands."""
+        latest = self.run.latest if self.run is not None else None
+        return latest[0] if latest is not None else self.frame
+
+    def anything_remembered(self, inputs: Inputs) -> bool:
+        banks = (inputs.bank, *inputs.banks)
+        return bool(inputs.priors or inputs.steering.corrections or any(bank is not None for bank in banks))
 
     def show_film(self, video: Video) -> None:
         """Another film. Memories stay; those of the film before become memories of pictures."""
         self.video, self.changed = video, True
         self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
+        self.corrections, self.switches, self.drafts = [], (), {}
         self.drop_run()
+        self.go_to(0)
+
+    def go_to(self, frame: int) -> None:
+        """Stand at a frame, because the server says so."""
+        self.rest_at(frame)
+        self.stamp += 1
+
+    def rest_at(self, frame: int) -> None:
+        """Stand at a frame, because the visitor's player rests there. What was marked on the frame before stays."""
+        self._draft()
+        self.frame, self.on_film = min(max(0, frame), self.video.length - 1), True
+        self._lay_frame()
+
+    def choose_object(self, number: int) -> None:
+        """The object that prompts go to."""
+        self._draft()
+        self.object = number
+        self._lay_frame()
+
+    def lay_frame(self) -> Workspace:
+        """The present frame as a picture with prompts."""
+        if self.frame_work.picture.name != frame_name(self.video.name, self.frame):
+            self._lay_frame()
+        return self.frame_work
+
+    def add_object(self) -> None:
+        if len(self.objects) < MAX_OBJECTS:
+            self.objects.append(FilmObject())
+            self.choose_object(len(self.objects) - 1)
+
+    def change_object(self, number: int, changed: FilmObject) -> None:
+        """Another name or colour; a run takes it over."""
+        if self.objects[number] != changed:
+            self.objects[number] = changed
+            self._tell_objects()
+
+    def remove_object(self, number: int) -> None:
+        """With its memories and corrections. A run can't let go of an object, so it goes too."""
+        self.drop_run()
+        del self.objects[number]
+
+        def without(owner: int) -> int:
+            return owner - (owner > number)
+
+        self.recorded = [
+            replace(each, prior=replace(each.prior, object=without(each.prior.object)))
+            for each in self.recorded
+            if each.prior.object != number
+        ]
+        self.corrections = [
+            replace(each, object=without(each.object)) for each in self.corrections if each.object != number
+        ]
+        banks = {0: self.bank} if self.bank is not None else {}
+        banks |= self.banks
+        banks = {without(owner): bank for owner, bank in banks.items() if owner != number}
+        self.bank = banks.pop(0, None)
+        self.banks, self.drafts = banks, {}
+        self.object = min(self.object, len(self.objects) - 1)
+        self._lay_frame()
+
+    def correct(self, correction: Correction) -> None:
+        """Mark an object on a frame; a run goes there and on from there."""
+        same = (correction.frame, correction.object)
+        self.corrections = [each for each in self.corrections if (each.frame, each.object) != same]
+        self.corrections.append(correction)
+        self.drafts.pop(same, None)
+        run = self.run
+        if run is None or self.job is None or not 0 <= run.place_of(correction.frame) < run.total:
+            return
+        self._tell_objects()
+        run.ask(correction)
+        self.job.resume()
+
+    def remove_correction(self, number: int) -> None:
+        del self.corrections[number]
+
+    def segment_from(self, frame: int) -> None:
+        """Let the run go on at a frame."""
+        if self.run is not None and self.job is not None:
+            self.run.ask(GoTo(frame))
+            self.job.resume()
+
+    def switch(self, action: Action) -> None:
+        if self.run is not None:
+            self.run.ask(action)
+
+    def _tell_objects(self) -> None:
+        run, job = self.run, self.job
+        if run is not None and job is not None and self.steering.objects != run.steering.objects:
+            run.ask(Follow(tuple(self.objects)))
+            if job.state == DONE:
+                job.resume()
 
     def record(self, prior: Prior, mask: np.ndarray) -> None:
-        prior = replace(prior, film_frame=self.video.frame_of(prior.picture))
-        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask)))
+        prior = replace(prior, film_frame=self.video.frame_of(prior.picture), object=self.object)
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask, self.steering.rgb(self.object))))
 
     def record_prior(self, prior: Prior) -> None:
         """A prior whose mask is not known yet."""
-        self.recorded.append(Recorded(prior, thumbnail(prior.picture, prior.mask)))
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, prior.mask, self.steering.rgb(prior.object))))
 
     def remove(self, index: int) -> None:
         del self.recorded[index]
+
+    def take_bank(self, bank: "MemoryBank") -> None:
+        """Of the object that prompts go to."""
+        if self.object:
+            self.banks[self.object] = bank
+        else:
+            self.bank = bank
 
     def inputs(self, picture: Picture) -> Inputs:
         """picture: what stands for the run where nothing is recorded."""
         priors = tuple(each.prior for each in self.recorded)
         first = priors[0] if priors else Prior(picture)
+        last = max(self.banks, default=0)
         return Inputs(
             image=first.picture,
             prompts=first.prompts if priors else Prompts(),
             video=self.video,
             priors=priors,
             bank=self.bank,
+            banks=tuple(self.banks.get(number) for number in range(1, last + 1)),
+            steering=self.steering,
         )
 
-    def forget_bank(self) -> None:
-        self.bank = None
+    def forget_bank(self, number: int = 0) -> None:
+        if number:
+            self.banks.pop(number, None)
+        else:
+            self.bank = None
 
     def restore(self, inputs: Inputs) -> None:
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
@@ -101,9 +243,37 @@ class FilmTable(JobHolder[FilmRun]):
         self.video = _stored(inputs.video or self.video)
         self.drop_run()
         self.bank = inputs.bank
+        self.banks = {number: bank for number, bank in enumerate(inputs.banks, start=1) if bank is not None}
+        self.objects = list(inputs.steering.objects) or [FilmObject()]
+        self.corrections, self.switches = list(inputs.steering.corrections), inputs.steering.switches
+        self.drafts, self.object = {}, 0
         self.recorded = []
         for prior in inputs.priors:
             self.record_prior(prior)
+        self.go_to(0)
+
+    def _draft(self) -> None:
+        """Remember what is marked on the present frame and marks nothing yet."""
+        if self.frame_work.picture.name == frame_name(self.video.name, self.frame):
+            place = self.frame, self.object
+            self.drafts.pop(place, None)
+            if not self.frame_work.prompts.is_empty:
+                self.drafts[place] = self.frame_work.prompts
+            while len(self.drafts) > MAX_DRAFTS:
+                del self.drafts[next(iter(self.drafts))]
+
+    def _lay_frame(self) -> None:
+        made = [each for each in self.corrections if (each.frame, each.object) == (self.frame, self.object)]
+        known = self.drafts.get((self.frame, self.object), made[-1].prompts if made else Prompts())
+        name = frame_name(self.video.name, self.frame)
+        try:
+            picture = Picture.from_array(self.video.frame(self.frame), name)
+        except PictureError:
+            # A damaged frame; the page says so, and the visitor can go elsewhere.
+            picture = Picture.from_array(np.full((*self.video.size, 3), 96, np.uint8), name)
+        if picture != self.frame_work.picture or known != self.frame_work.prompts:
+            self.frame_work.show_picture(picture, known)
+            self.frame_work.recent = []
 
 
 def film_table() -> FilmTable:
@@ -130,17 +300,20 @@ def _kept_table() -> FilmTable | None:
     film = _stored(kept.film) if kept.film is not None else load_sample_video(FIRST_FILM)
     table = FilmTable(film, bank=kept.bank, visited=True)
     table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
+    table.objects = list(kept.steering.objects) or [FilmObject()]
+    table.corrections, table.switches = list(kept.steering.corrections), kept.steering.switches
     return table
 
 
 def film_work(table: FilmTable) -> FilmWork:
     """The table as it is kept."""
-    return FilmWork(table.video, tuple(Memory(each.prior, each.thumbnail) for each in table.recorded), table.bank)
+    memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
+    return FilmWork(table.video, memories, table.bank, table.steering)
 
 
-def thumbnail(picture: Picture, mask: np.ndarray | None) -> np.ndarray:
-    """uint8 [h, w, 3]. mask: bool [H, W], or None where it is not known."""
+def thumbnail(picture: Picture, mask: np.ndarray | None, color: tuple[int, int, int]) -> np.ndarray:
+    """uint8 [h, w, 3]. mask: bool [H, W], or None where it is not known; color: its RGB."""
     small = fit_within(picture.rgb, *THUMB_PX)
     if mask is None:
         return small
-    return overlay(small, shrink_mask(mask, small.shape[:2]), style.MASK_COLOR, alpha=0.5)
+    return overlay(small, shrink_mask(mask, small.shape[:2]), color, alpha=0.5)

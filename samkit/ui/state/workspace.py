@@ -37,7 +37,8 @@ class Workspace:
     canvases:      key of each canvas that shows these prompts -> what is known of it
     restored_run:  id of the run whose link was followed last and is not followed again
     failed_link:   the link that could not be followed
-    edits:         counts the presses of undo, remove and clear that were answered
+    history:       of the prompts, oldest first; undone: what was undone of it and can be done again, the last one last
+    edits:         counts the presses of undo, redo, remove and clear that were answered
     gesture:       number of the last gesture that was taken
     opened:        page -> the whole parameters of the run that was opened there
     dtype_changes: counts the changes of the number type that did not come from its widget, after each of which that
@@ -57,6 +58,7 @@ class Workspace:
     prompts: Prompts = field(default_factory=Prompts)
     changed: int = 0
     history: list[Prompts] = field(default_factory=list)
+    undone: list[Prompts] = field(default_factory=list)
     given: Given = field(default_factory=Given)
     canvases: dict[str, CanvasSheets] = field(default_factory=dict)
     edits: int = 0
@@ -83,7 +85,7 @@ class Workspace:
         self.picture = picture
         self.given = Given(edits=self.given.edits + 1)
         self._set(prompts or Prompts())
-        self.history = []
+        self.history, self.undone = [], []
         self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
 
@@ -121,12 +123,20 @@ class Workspace:
         """Take another list of prompts; the canvases follow."""
         if prompts != self.prompts:
             self.history = [*self.history, self.prompts][-MAX_HISTORY:]
+            self.undone = []
             self._set(prompts)
 
     def undo(self) -> None:
         """Back to the prompts before the last change."""
         if self.history:
+            self.undone.append(self.prompts)
             self._set(self.history.pop())
+
+    def redo(self) -> None:
+        """Again to the prompts that were undone last, as long as nothing else was changed since."""
+        if self.undone:
+            self.history.append(self.prompts)
+            self._set(self.undone.pop())
 
     def _set(self, prompts: Prompts) -> None:
         self.prompts = prompts

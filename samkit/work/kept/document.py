@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from samkit.errors import BadInput, SamkitError
+from samkit.experiments.steering import NOT_STEERED, Steering
 from samkit.prompts import Prompts
 from samkit.work.kept.plain_values import MAX_ENTRIES, from_plain
 from samkit.work.sources import SAMPLE_PREFIX
@@ -95,13 +96,14 @@ class MemoryEntry:
 
 @dataclass(frozen=True)
 class FilmEntry:
-    """bank: memories from a file"""
+    """bank: memories from a file, of the first object; steering: the objects, and what was corrected"""
 
     __pydantic_config__ = _STRICT
 
     film: ContentRef
     memories: Annotated[tuple[MemoryEntry, ...], Field(max_length=MAX_MEMORIES)] = ()
     bank: ContentRef | None = None
+    steering: Steering = NOT_STEERED
 
 
 @dataclass(frozen=True)

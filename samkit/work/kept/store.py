@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Prior
+from samkit.experiments.steering import NOT_STEERED
 from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
@@ -147,7 +148,16 @@ class WorkStore:
             film = self._files.film(entry.film)
         except (SamkitError, OSError) as error:
             missing.append(f"The film could not be restored: {_reason(error)} Choose it again.")
-        return FilmWork(film, tuple(memories), bank), tuple(missing)
+        steering = entry.steering
+        if film is not None:
+            try:
+                steering.check(film.length)
+            except SamkitError as error:
+                missing.append(f"What was corrected could not be restored: {_reason(error)}")
+                steering = NOT_STEERED
+        count = steering.count
+        memories = [each for each in memories if each.prior.object < count]
+        return FilmWork(film, tuple(memories), bank, steering), tuple(missing)
 
     def used(self) -> int:
         """Bytes in the folder."""
@@ -241,7 +251,7 @@ class WorkStore:
                 bank = put("bank", bank_ref(work.film.bank), work.film.bank, "the memory bank")
             ref = film_ref(work.film.film)
             put("film", ref, work.film.film, f"the film {ref.name}")
-            film = FilmEntry(ref, tuple(memories), bank)
+            film = FilmEntry(ref, tuple(memories), bank, work.film.steering)
         else:
             film = work.film if isinstance(work.film, FilmEntry) else None
         return WorkDocument(
@@ -377,8 +387,8 @@ def _checked(prior: Prior) -> Prior:
         raise BadInput("its mask has another size than its picture.")
     if prior.mask_index is not None and not 0 <= prior.mask_index <= 3:
         raise BadInput("it names a mask that there is not.")
-    if prior.film_frame is not None and prior.film_frame < 0:
-        raise BadInput("it names a frame that there is not.")
+    if prior.object < 0 or (prior.film_frame is not None and prior.film_frame < 0):
+        raise BadInput("it names a frame or an object that there is not.")
     return prior
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samkit.experiments.inputs import Prior
+from samkit.experiments.steering import NOT_STEERED, Steering
 from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
@@ -27,11 +28,14 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class FilmWork:
-    """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file."""
+    """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file;
+    steering: the objects, and what was corrected.
+    """
 
     film: Video | None
     memories: tuple[Memory, ...] = ()
     bank: "MemoryBank | None" = None
+    steering: Steering = NOT_STEERED
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def _same_film(one: FilmWork | FilmEntry | None, other: FilmWork | FilmEntry | N
     return (
         one.film is other.film
         and one.bank is other.bank
+        and one.steering == other.steering
         and len(one.memories) == len(other.memories)
         and all(
             a.prior is b.prior and a.thumbnail is b.thumbnail for a, b in zip(one.memories, other.memories, strict=True)

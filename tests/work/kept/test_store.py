@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from samkit.errors import BadInput, SamkitError, StoreError
+from samkit.experiments.inputs import Prior
 from samkit.media.film import write_film
+from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.samples import load_sample
 from samkit.media.video import open_video
 from samkit.models.memory_bank import Memory as BankMemory
@@ -22,7 +25,7 @@ from samkit.work.kept.limits import DEFAULT_DAYS, DEFAULT_MB, Limits, read_limit
 from samkit.work.kept.plain_values import from_plain, to_plain
 from samkit.work.kept.saver import WorkSaver
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
-from samkit.work.kept.value import FilmWork, Side
+from samkit.work.kept.value import FilmWork, Memory, Side
 from tests.work.kept.works import PROMPTS, a_film, a_work, noise
 
 MB = 2**20
@@ -54,6 +57,34 @@ def test_a_work_comes_back_as_it_was(store):
     opened = store.open(work_id)
     assert opened.is_as(work) and opened.first.picture.name == "upload.jpg" and opened.missing == ()
     assert isinstance(opened.params["mask-stability"]["thresholds"], tuple)
+
+
+def test_masks_that_came_along_come_back(store):
+    mask = np.zeros((400, 600), bool)
+    mask[10:90, 20:80] = True
+    picture = load_sample("coffee")
+    truth = Truth(mask, np.roll(mask, 100, axis=0), "right.png")
+    logits = MaskHint(np.eye(12, dtype=np.float32), "mask 2")
+    for hint, share in ((MaskHint(mask, "brush"), None), (logits, (0.75, 1.0))):
+        name = new_id()
+        store.save(name, a_work(first=Side(picture, PROMPTS, hint, share, truth)))
+        first = store.open(name).first
+        assert (first.hint.sha256, first.hint.name, first.share) == (hint.sha256, hint.name, share)
+        assert (first.truth.sha256, first.truth.name) == (truth.sha256, "right.png")
+    prior = Prior(picture, PROMPTS, mask_hint=logits)
+    film = replace(a_film(), memories=(Memory(prior, picture.rgb[:8, :8]),))
+    store.save(name, a_work(film=film))
+    kept, missing = store.open_film(store.open(name).film)
+    assert not missing and kept.memories[0].prior.mask_hint.sha256 == logits.sha256
+
+
+def test_a_damaged_hint_is_a_sentence_and_the_rest_is_there(store):
+    name = new_id()
+    store.save(name, a_work(first=Side(load_sample("coffee"), PROMPTS, MaskHint(np.eye(12, dtype=np.float32)))))
+    (file,) = store.folder.rglob("*.npy")
+    file.write_bytes(b"nothing")
+    work = store.open(name)
+    assert work.first.prompts == PROMPTS and work.first.hint is None and "mask hint" in work.missing[0]
 
 
 def test_samples_take_no_room_and_pictures_are_kept_once(store):

@@ -1,0 +1,1 @@
+"""Objects followed through a film, frame by frame: what `samkit.experiments.video_priors` runs."""

@@ -1,0 +1,77 @@
+"""How a film is run: the parameters, and the frames they name in the order they are segmented."""
+
+from pydantic import Field
+
+from samkit.errors import ParamsError
+from samkit.experiments.params import MaskParams, knob
+
+
+class Params(MaskParams):
+    """Frames are counted from 0 in the film."""
+
+    start: int = Field(
+        default=0,
+        ge=0,
+        description="The first frame that is segmented.",
+        json_schema_extra=knob(step=1, unit="frames", label="Start at frame"),
+    )
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many frames are segmented; empty: to the film's end, or its beginning when running backwards.",
+        json_schema_extra=knob(step=1, unit="frames", label="How many"),
+    )
+    backwards: bool = Field(
+        default=False,
+        description="Runs from the start towards the film's beginning.",
+        json_schema_extra=knob(label="Backwards"),
+    )
+    mask_index: int | None = Field(
+        default=None,
+        ge=0,
+        le=3,
+        description="The mask of the prompted picture that is remembered; empty: the one of masks 1 to 3 with the "
+        "highest predicted IoU.",
+        json_schema_extra=knob(step=1, label="Mask"),
+    )
+    max_frames: int = Field(
+        default=6,
+        ge=0,
+        le=6,
+        description="How many of the last frames are used.",
+        json_schema_extra=knob(step=1, unit="frames", label="Frames used"),
+    )
+    max_pointers: int = Field(
+        default=16,
+        ge=0,
+        le=64,
+        description="How many object pointers are used, including those of the recorded memories.",
+        json_schema_extra=knob(step=1, label="Object pointers used"),
+    )
+    remember: bool = Field(
+        default=True,
+        description="Puts each frame's best mask into the frame memory; off: only the recorded memories count.",
+        json_schema_extra=knob(label="Remember frames"),
+    )
+    skip_absent: bool = Field(
+        default=True,
+        description="Frames whose object score is not above 0 are not remembered.",
+        json_schema_extra=knob(label="Forget frames without the object"),
+    )
+    reset_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="Clears the frame memory every N frames; empty: never.",
+        json_schema_extra=knob(step=1, usual=(2, 200), unit="frames", label="Reset after every"),
+    )
+
+
+def frame_order(params: Params, length: int) -> range:
+    """The film's frames in the order they are segmented. Raises ParamsError where the film is over before the start."""
+    if params.start >= length:
+        raise ParamsError(f"The film has the frames 0 to {length - 1}, so it can't start at frame {params.start}.")
+    if params.backwards:
+        last = -1 if params.count is None else max(-1, params.start - params.count)
+        return range(params.start, last, -1)
+    end = length if params.count is None else min(length, params.start + params.count)
+    return range(params.start, end)

@@ -1,0 +1,157 @@
+"""The keys of all experiment pages, said once: the tooltips, the sheet behind `?` and the script in the browser are
+made of `SHORTCUTS`.
+
+A key does what its control would do at a press, and nothing where the page has no such control. While somebody types,
+in a dialog, and with Ctrl, Alt or the command key, letters and digits are left alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+
+from samkit.ui.parts import style
+
+Does = Literal["press", "next", "focus", "lower", "higher", "hover", "sheet"]
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """
+    keys:  as a browser names them, in lower case; a combination as "ctrl+z", where Ctrl stands for the command key too
+    shown: to a person
+    text:  what it does
+    does:  press a control, choose the next one of several, focus it, move a slider, or what the script knows by itself
+    where: CSS selector of the controls, with {page} for the experiment and {canvas} for the canvas that the pointer was
+           on last
+    knob:  in its place: name of the knob; "1" and "2" stand for those that the page moves with arrow keys
+    nth:   which of the controls found, from 0; None: the only one
+    titled: whether the script gives the control a tooltip, which it has no other way to get
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    shown: str
+    text: str
+    group: str
+    does: Does
+    where: str = ""
+    knob: str = ""
+    nth: int | None = None
+    titled: bool = False
+
+
+def _tool(name: str, key: str, text: str, nth: int) -> Shortcut:
+    where = '.st-key-tool_{canvas} [role="radio"]'
+    return Shortcut(name, (key,), key.upper(), text, "Prompts", "press", where, nth=nth, titled=True)
+
+
+SHORTCUTS: tuple[Shortcut, ...] = (
+    _tool("foreground", "f", "Foreground point", 0),
+    _tool("background", "b", "Background point", 1),
+    _tool("box", "x", "Box", 2),
+    Shortcut("clear", ("c",), "C", "Remove all prompts", "Prompts", "press", ".st-key-clear_{canvas} button"),
+    Shortcut("undo", ("ctrl+z",), "Ctrl+Z", "Undo", "Prompts", "press", ".st-key-undo_{canvas} button"),
+    Shortcut(
+        "redo",
+        ("ctrl+y", "ctrl+shift+z"),
+        "Ctrl+Y or Ctrl+Shift+Z",
+        "Redo",
+        "Prompts",
+        "press",
+        ".st-key-redo_{canvas} button",
+    ),
+    *(
+        Shortcut(
+            f"mask_{index}",
+            (str(index + 1),),
+            str(index + 1),
+            f"Mask {index}",
+            "Masks",
+            "press",
+            f".st-key-mask_button_{{page}}_{index} button",
+        )
+        for index in range(4)
+    ),
+    Shortcut("hover", ("h",), "H", "Masks follow the pointer, on and off", "Masks", "hover"),
+    Shortcut(
+        "view", ("tab",), "Tab", "Next view of the main picture", "Views and knobs", "next", knob="view", titled=True
+    ),
+    Shortcut(
+        "lower", ("arrowleft",), "←", "Lower on the main slider", "Views and knobs", "lower", knob="1", titled=True
+    ),
+    Shortcut(
+        "higher", ("arrowright",), "→", "Higher on the main slider", "Views and knobs", "higher", knob="1", titled=True
+    ),
+    Shortcut(
+        "lower_second",
+        ("arrowdown",),
+        "↓",
+        "Lower on the second slider",
+        "Views and knobs",
+        "lower",
+        knob="2",
+        titled=True,
+    ),
+    Shortcut(
+        "higher_second",
+        ("arrowup",),
+        "↑",
+        "Higher on the second slider",
+        "Views and knobs",
+        "higher",
+        knob="2",
+        titled=True,
+    ),
+    Shortcut(
+        "side",
+        ("s",),
+        "S",
+        "Encoding side, for the arrow keys to move",
+        "Views and knobs",
+        "focus",
+        knob="side",
+    ),
+    Shortcut("keep", ("k", "ctrl+s"), "K or Ctrl+S", "Keep this run", "Run", "press", ".st-key-keep_{page} button"),
+    Shortcut("sheet", ("?",), "?", "This sheet", "Run", "sheet"),
+)
+_BY_NAME = {shortcut.name: shortcut for shortcut in SHORTCUTS}
+_component = st.components.v2.component(
+    "samkit_keys",
+    html=style.part("keys.html"),
+    css=style.part("keys.css"),
+    js=style.part("keys.js"),
+)
+
+
+def with_key(text: str, name: str) -> str:
+    """A control's tooltip, with the key that presses it."""
+    return f"{text} ({_BY_NAME[name].shown})"
+
+
+def keys(page: str, sliders: Sequence[str]) -> None:
+    """Listen to the keys of an experiment's page, and draw the button of their sheet.
+
+    sliders: the knobs that arrow keys move: left and right the first one, up and down the second one
+    """
+    names = {str(number): name for number, name in enumerate(sliders, start=1)}
+    with st.container(key="keys", width="content"):
+        _component(
+            data={"page": page, "shortcuts": [row for each in SHORTCUTS if (row := _row(each, names)) is not None]},
+            key=f"keys_{page}",
+        )
+
+
+def _row(shortcut: Shortcut, sliders: dict[str, str]) -> dict[str, Any] | None:
+    """The shortcut as the script takes it; None where the page has no such slider."""
+    row = {
+        name: getattr(shortcut, name) for name in ("name", "shown", "text", "group", "does", "where", "nth", "titled")
+    }
+    row["keys"] = list(shortcut.keys)
+    row["knob"] = shortcut.knob
+    if shortcut.knob.isdigit():
+        if shortcut.knob not in sliders:
+            return None
+        row["knob"] = sliders[shortcut.knob]
+    return row

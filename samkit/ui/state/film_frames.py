@@ -1,0 +1,158 @@
+"""Frames of a visitor's film for the player in the browser: a random token stands for the film, the memories and the
+run that the page shows. As with live masks, a token is worth something only while its session is connected, and keeps
+nothing alive.
+"""
+
+import secrets
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.look import look_at, look_on
+from samkit.experiments.film.tracks import Found
+from samkit.media.mask_views import film_view
+from samkit.ui.state.labs import page_lab
+
+if TYPE_CHECKING:
+    from samkit.experiments.film.params import Params
+    from samkit.experiments.inputs import Inputs
+    from samkit.models.sam import SamModel
+    from samkit.ui.state.recorded import FilmTable
+
+_KEY = "samkit.film_place"
+FILM_PATH = "/live/film"
+SHOWN_PX = 960
+"""Longest side of the frames that are sent."""
+QUALITY = 85
+Origin = Literal["run", "next", "prompts", "none"]
+"""Where the masks on a frame come from: the run; what is remembered up to the frame before; prompts alone; or there
+are none.
+"""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A frame and the objects on it, by their numbers. rgb: uint8 [H, W, 3]"""
+
+    frame: int
+    rgb: np.ndarray
+    found: Mapping[int, Found]
+    origin: Origin
+
+
+def see(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: "Params", frame: int, look: bool) -> Sight:
+    """A frame of the film, tracked with the memories so far: as the run found it; where the run comes next, with all it
+    remembers; anywhere else with prompts alone.
+
+    look: whether the model may be asked; without it only what a run has found is there
+    """
+    job, run = table.job, table.run
+    if run is not None and (found := run.on(frame)):
+        latest = run.latest
+        rgb = latest[1] if latest is not None and latest[0] == frame else table.video.frame(frame)
+        return Sight(frame, rgb, found, "run")
+    rgb = table.video.frame(frame)
+    busy = job is not None and job.active
+    if not look or busy or not table.anything_remembered(inputs):
+        return Sight(frame, rgb, {}, "none")
+    lab = page_lab(model, inputs)
+    if run is not None and run.done and frame == run.next_frame and not run.has_wishes and run.model is model:
+        banks = tuple(track.bank.copy() for track in run.tracks)
+        return Sight(frame, rgb, lab.recall(look_on, model, run.inputs, params, frame, banks), "next")
+    return Sight(frame, rgb, lab.recall(look_at, model, inputs, params, frame, lab), "prompts")
+
+
+class FilmPlace:
+    """The player of one session. draw: a frame's number, or None for the one that the run found last, and whether the
+    model may be asked -> JPEG file, frame, origin; rows: of the run so far, as plain values
+    """
+
+    def __init__(self, session_id: str):
+        self.token = secrets.token_urlsafe(24)
+        self.session_id = session_id
+        self.draw: Callable[[int | None, bool], tuple[bytes, int, Origin]] | None = None
+        self.rows: Callable[[], dict[str, Any]] | None = None
+        self.turn = threading.Lock()
+
+
+_places: "weakref.WeakValueDictionary[str, FilmPlace]" = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def film_token(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: "Params") -> str:
+    """The token of this session's player; from here on it stands for these."""
+    context = get_script_run_ctx()
+    session_id = context.session_id if context is not None else ""
+    place: FilmPlace | None = st.session_state.get(_KEY)
+    if place is None or place.session_id != session_id:
+        place = st.session_state[_KEY] = FilmPlace(session_id)
+    model_ref = weakref.ref(model)
+
+    def draw(frame: int | None, look: bool) -> tuple[bytes, int, Origin]:
+        loaded = model_ref()
+        number = table.newest if frame is None else frame
+        sight = see(table, loaded, inputs, params, number, look) if loaded is not None else None
+        if sight is None:
+            return jpeg(table.video.frame(number)), number, "none"
+        return jpeg(drawn(table, sight)), number, sight.origin
+
+    place.draw, place.rows = draw, lambda: rows_of(table.run, table.job.state if table.job is not None else "")
+    with _lock:
+        _places[place.token] = place
+    return place.token
+
+
+def find_film_place(token: str) -> FilmPlace | None:
+    """The place of that token, while its session is connected."""
+    with _lock:
+        place = _places.get(token)
+    if place is None or not runtime.exists() or not runtime.get_instance().is_active_session(place.session_id):
+        return None
+    return place
+
+
+def film_path() -> str:
+    """The path of frames on the server that runs this script, from its root on."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{FILM_PATH}" if base else FILM_PATH
+
+
+def drawn(table: "FilmTable", sight: Sight) -> np.ndarray:
+    """uint8 [h, w, 3], at most `SHOWN_PX` pixels a side: the frame with every object in its colour."""
+    layers = [(each.pixels, table.steering.rgb(number)) for number, each in sorted(sight.found.items())]
+    return film_view(sight.rgb, layers, SHOWN_PX)
+
+
+def jpeg(rgb: np.ndarray) -> bytes:
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def rows_of(run: FilmRun | None, state: str) -> dict[str, Any]:
+    """What the charts show: of each object the frames, and on each the object score, predicted IoU and area."""
+    if run is None:
+        return {"state": state, "done": 0, "tracks": []}
+    tracks = []
+    for track in tuple(run.tracks):
+        rows = track.rows
+        tracks.append(
+            {
+                "frame": [row["frame"] for row in rows],
+                "object_score": [round(row["object_score"], 2) for row in rows],
+                "predicted_iou": [
+                    None if row["predicted_iou"] is None else round(row["predicted_iou"], 3) for row in rows
+                ],
+                "area_share": [round(row["area_share"], 5) for row in rows],
+                "corrected": [row["frame"] for row in rows if row["corrected"]],
+            }
+        )
+    return {"state": state, "done": run.done, "tracks": tracks}

@@ -100,6 +100,7 @@ def test_memories_come_back_and_no_film_is_run_unasked(connected):
     table = app.session_state[kept_work.FILM_KEY]
     assert len(table.recorded) == 1
     work(app).show_picture(noise(1, side=128), Prompts([(0.5, 0.5, 1)]))
+    table.on_film = False
     app.run()
     app.button(key="record").click().run()
     work_id = saved(app)

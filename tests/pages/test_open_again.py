@@ -82,6 +82,9 @@ class Opened:
             picture_b=picture_entry(whole.image_b),
             video=None,
             dtype=dtype,
+            mask_hint=None,
+            truth=None,
+            truth_b=None,
         )
         if "video" in missing:
             record.video = FilmEntry(name="coin", sha256=whole.video.sha256, width=480, height=270, place="sample:coin")

@@ -156,7 +156,7 @@ def test_pages_agree_when_a_visitor_goes_from_one_to_another(visitor):
     visitor.click("mask-stability", *E)
     check(visitor, "mask-stability", foreground(A, C, E))
     visitor.go_to(TITLES["video-priors"], "video-priors")
-    # A first visit to this page leaves a picture with prompts of the visitor's own where it is, beside the film's frame.
+    # A first visit to this page leaves the visitor's picture with its prompts where it is, beside the film.
     visitor.page.locator(".st-key-film_on_canvas button", has_text="Picture").click()
     visitor.rest()
     check(visitor, "video-priors", foreground(A, C, E))

@@ -640,7 +640,7 @@ def test_a_run_whose_picture_is_gone_waits_for_it(app, keep, tmp_path):
     work = app.session_state["samkit.workspace"]
     assert work.prompts == Prompts(points=[(0.4, 0.4, 1)]) and app.slider(
         key="knob_mask-stability_thresholds"
-    ).value == (0.0, 4.0)
+    ).value == (-2.0, 4.0)
     work.show_picture(load_sample("chelsea"))
     assert work.prompts.is_empty
     work.show_picture(Picture(load_sample("coffee").rgb, "found again.png"))

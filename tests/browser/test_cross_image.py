@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
-from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
@@ -37,10 +36,7 @@ def test_prompt_the_second_picture_keep_and_read_back(visitor, page, home, tmp_p
         page.keyboard.press("ArrowRight")
     page.get_by_text(re.compile("IoU of the last pass with the first")).wait_for()
     settled(page)
-    page.get_by_label("Name").fill("two pictures")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
+    visitor.keep("cross-image", "two pictures")
 
     from mlflow import MlflowClient
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from samkit.media.samples import load_sample
-from tests.browser.visitor import KEEP_MS
 from tools.running_app import running_mlflow
 
 pytestmark = pytest.mark.browser
@@ -95,10 +94,7 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path)
     page.get_by_text("0.00").first.wait_for()
     settled(page)
 
-    page.get_by_label("Name").fill("browser test")
-    page.keyboard.press("Tab")
-    page.get_by_role("button", name=re.compile("Keep this run")).click()
-    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
+    visitor.keep(PAGE, "browser test")
     page.get_by_role("button", name="Copy link").click()
     shown = page.locator("code", has_text=re.compile(r"\?run=[0-9a-f]{32}$")).first
     shown.wait_for()

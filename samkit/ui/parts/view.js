@@ -11,13 +11,18 @@ class Views {
   listeners = new Map();
   space = false;
   panning = false;
+  byKeys = false;   // whether the focus was moved by keyboard last
   pinch = null;
 
   constructor() {
     document.addEventListener("wheel", event => this.wheel(event), { capture: true, passive: false });
     document.addEventListener("keydown", event => this.spaceKey(event, true), true);
     document.addEventListener("keyup", event => this.spaceKey(event, false), true);
-    document.addEventListener("pointerdown", event => this.press(event), true);
+    document.addEventListener("keydown", event => event.key === "Tab" && (this.byKeys = true), true);
+    document.addEventListener("pointerdown", event => {
+      this.byKeys = false;
+      this.press(event);
+    }, true);
     document.addEventListener("pointermove", event => this.mark(event), true);
   }
 
@@ -88,7 +93,8 @@ class Views {
     if (event.key !== " ") return;
     const target = event.composedPath()[0];
     // Of a field, or of a button that was reached by keyboard, the space bar stays its own.
-    if (down && target !== document.body && target.matches?.("input, textarea, [contenteditable], :focus-visible")) return;
+    const field = target.matches?.("input:not([type=radio], [type=checkbox]), textarea, [contenteditable]");
+    if (down && (field || (this.byKeys && target !== document.body))) return;
     const over = [...document.querySelectorAll("[data-view]")].some(each => each.matches(":hover"));
     if (down && !over) return;
     if (down) event.preventDefault();

@@ -27,7 +27,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("tracking", "compare"),),
     (("tracking.store", "MLflow, spool, search"),),
     (("tracking.bundle", "a run as a folder"),),
-    (("experiments experiments.measures", "the seven, parameters, results, and what several compute"),),
+    (("experiments experiments.film experiments.measures", "the seven, parameters, results, what several compute"),),
     (("models", "the public face"),),
     (("media", "pictures, films, masks"), ("models.network", "torch alone"), ("models.files", "checkpoints")),
     (("prompts settings words errors", "the ground"),),

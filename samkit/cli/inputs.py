@@ -22,6 +22,7 @@ INPUT_OPTIONS = {
     "video": ("--video", "--video-side"),
     "priors": ("--mask",),
     "bank": ("--bank",),
+    "banks": ("--bank",),
     "mask_hint": ("--mask",),
     "truth": ("--truth",),
     "truth_b": ("--truth-b",),

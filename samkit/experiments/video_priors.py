@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAME", "TAKES", "Params", "run"]
 
-TAKES = ("image", "prompts", "video", "priors", "bank", "steering")
+TAKES = ("image", "prompts", "video", "priors", "bank", "banks", "steering")
 
 
 def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:

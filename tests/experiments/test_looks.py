@@ -110,7 +110,7 @@ CASES = {
             {"repeats": 1, "sweep_sizes": ()},
         ],
         [{"window_sizes": None}],
-        [{"window_sizes": (8, 4, 4, 8)}, {"repeats": 3}, {"sweep_sizes": (2, 4, 8)}],
+        [{"window_sizes": (8, 4, 4, 8)}, {"repeats": 4}, {"sweep_sizes": (2, 4, 8)}],
     ),
     "position-encoding": Case(
         {"height": 20},

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from filelock import Timeout
 
@@ -16,10 +16,28 @@ PROBE_S = 0.8
 
 @dataclass(frozen=True)
 class KeepOutcome:
-    """run: None where the run went to the spool; sentence: what happened, for a person."""
+    """run: None where the run went to the spool; sentence: what happened, for a person.
+
+    later: what sending it came to, once that has ended, where the caller did not wait for it
+    """
 
     run: KeptRun | None
     sentence: str
+    later: "list[KeepOutcome | BaseException] | None" = field(default=None, compare=False)
+
+    @property
+    def under_way(self) -> bool:
+        return self.later is not None and not self.later
+
+    @property
+    def latest(self) -> "KeepOutcome":
+        """What is known by now."""
+        if not self.later:
+            return self
+        ended = self.later[0]
+        if isinstance(ended, KeepOutcome):
+            return ended
+        return KeepOutcome(None, f"The run could not be sent ({ended}). It is safe in the spool.")
 
     @property
     def kept(self) -> bool:
@@ -54,7 +72,8 @@ def keep_run(
     sender.start()
     sender.join(patience_s)
     if not ended:
-        return KeepOutcome(None, "The run store is slow to take it. The run is safe in the spool and is being sent.")
+        sentence = "The run store is slow to take it. The run is safe in the spool and is being sent."
+        return KeepOutcome(None, sentence, ended)
     if isinstance(ended[0], BaseException):
         raise ended[0]
     return ended[0]

@@ -25,6 +25,7 @@ from samkit.work.run_name import usual_name
 from samkit.work.sources import BANK_FILE, SAMPLE_PREFIX
 from samkit.work.spec import RunSpec
 
+POLL_S = 2
 PATIENCE_S = 8
 """A store that takes longer gets the run while the visitor goes on."""
 
@@ -60,8 +61,23 @@ def keep_bar(scene: Scene) -> None:
 def last_kept(scene: Scene) -> None:
     """The run that was kept last on this page, with links to it."""
     last = scene.work.last_kept.get(scene.page.name)
-    if last is not None:
-        _last_kept(scene.page, *last)
+    if last is None:
+        return
+    name, outcome = last
+    if outcome.under_way:
+        _wait_for(outcome)
+    _last_kept(scene.page, name, outcome.latest)
+
+
+def _wait_for(outcome: KeepOutcome) -> None:
+    """Look again until a slow store has taken the run, or has not."""
+
+    @st.fragment(run_every=POLL_S)
+    def poll() -> None:
+        if not outcome.under_way:
+            st.rerun()
+
+    poll()
 
 
 def _command(spec: RunSpec) -> None:

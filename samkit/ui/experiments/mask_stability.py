@@ -136,8 +136,8 @@ def cuts_sentence(cuts: list[dict[str, Any]]) -> str:
     """How large the mask is where it is cut elsewhere than at 0. cuts: as `cut_rows` gives them"""
     if any(row["of_mask"] is None for row in cuts):
         return "nothing lies above the cut at 0"
-    others = [f"cut at {row['threshold']:g} {100 * row['of_mask']:.0f} %" for row in cuts if row["threshold"]]
-    return f"of the mask's area: {', '.join(others)}" if others else "both cuts are the model's own"
+    others = [f"{100 * row['of_mask']:.0f} % at {row['threshold']:g}" for row in cuts if row["threshold"]]
+    return f"cut elsewhere, the mask's area is {' and '.join(others)}" if others else "both cuts are the model's own"
 
 
 def summary(result: Result[Any]) -> str:

@@ -234,7 +234,11 @@ class Stage {
   // Whether masks follow the pointer: as the visitor has said, else where decoding is quick.
   get hovers() {
     const said = remembered(LIVE_KEY, null);
-    return this.liveState === "on" && (said ?? (this.channel.decodeMs ?? 0) < SLOW_DECODE_MS);
+    return this.liveState === "on" && (said ?? !this.slow);
+  }
+
+  get slow() {
+    return (this.channel?.decodeMs ?? 0) >= SLOW_DECODE_MS;
   }
 
   setHovers(on) {

@@ -52,7 +52,8 @@ class Bar {
     const live = button("live"), state = stage?.liveState ?? "off", text = this.root.querySelector(".state");
     live.setAttribute("aria-pressed", Boolean(stage?.hovers));
     live.disabled = state !== "on";
-    const words = { on: "", connecting: "", off: "live masks are off" };
+    const slow = state === "on" && !stage.hovers && stage.slow;
+    const words = { on: slow ? "off: decoding is slow here" : "", connecting: "", off: "live masks are off" };
     text.textContent = this.data.live ? words[state] : "";
     text.title = state === "off"
       ? "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works." : "";

@@ -25,7 +25,7 @@ def settled(page) -> None:
 
 
 # Streamlit draws each button with a help text twice and hides one of them.
-CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_"] button')].filter(b => b.offsetParent)
+CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_mask-stability_"] button')].filter(b => b.offsetParent)
     .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
 
 
@@ -34,7 +34,7 @@ def chips(page) -> list[str]:
 
 
 def masks(page) -> list[str]:
-    return [image.get_attribute("src") for image in page.locator(".samkit-mask").all()]
+    return [image.get_attribute("src") for image in page.locator("img[data-mask]").all()]
 
 
 def open_page(page, app_url: str, query: str = "") -> None:
@@ -64,7 +64,7 @@ def test_a_frame_of_a_film_becomes_the_picture(page, app_url):
 def test_first_visit_shows_a_result(page, app_url):
     open_page(page, app_url)
     assert len(chips(page)) == 2
-    page.locator(".js-plotly-plot").nth(2).wait_for()
+    page.locator(".js-plotly-plot").nth(1).wait_for()
     assert page.get_by_text("Page not found").count() == 0
 
 

@@ -61,9 +61,9 @@ def test_a_frame_of_a_film_becomes_the_picture(page, app_url):
     assert chips(page) == [] and page.get_by_role("dialog").count() == 0
 
 
-def test_first_visit_shows_a_result(page, app_url):
-    open_page(page, app_url)
-    assert len(chips(page)) == 2
+def test_first_visit_shows_a_result(visitor, page):
+    visitor.open(PAGE)
+    assert len(visitor.chips(PAGE)) == 2
     page.locator(".js-plotly-plot").nth(1).wait_for()
     assert page.get_by_text("Page not found").count() == 0
 

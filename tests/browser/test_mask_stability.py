@@ -25,8 +25,8 @@ def settled(page) -> None:
 
 
 # Streamlit draws each button with a help text twice and hides one of them.
-CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_mask-stability_"] button')].filter(b => b.offsetParent)
-    .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
+CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_mask-stability_"] button')]
+    .filter(b => b.offsetParent).map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
 
 
 def chips(page) -> list[str]:

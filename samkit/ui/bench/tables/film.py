@@ -127,6 +127,8 @@ class Film(Table):
                 record_mask_file(_work(visit, table), table)
                 load_bank_file(table, visit.model)
             recorded_memories(table)
+        if prior is None and (table.job is None or not table.job.active):
+            _ready_to_hover(visit, table)
         return _result(visit, table, present, controls)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
@@ -243,6 +245,12 @@ def _marked(visit: Visit, table: FilmTable) -> tuple[Prior, Any] | tuple[None, N
     masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
     lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
     return Prior(work.picture, work.prompts, chosen, mask_hint=hint), masks[chosen]
+
+
+def _ready_to_hover(visit: Visit, table: FilmTable) -> None:
+    """Encode what is on the canvas as a first prompt on it will need it, so that masks follow the pointer before."""
+    picture = _work(visit, table).picture
+    _ = page_lab(visit.model, Inputs(image=picture)).encoding(visit.model, picture, **visit.encoding).value
 
 
 def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any) -> None:

@@ -22,7 +22,6 @@ from samkit.tracking.bundle.bundle import Bundle, read_bundle
 from samkit.tracking.bundle.record import ModelEntry
 from samkit.work.find_model import find_model, is_model
 from samkit.work.outcome import (
-    BANK,
     ArrayDifference,
     ReplayOutcome,
     compare_arrays,
@@ -255,7 +254,11 @@ def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_thei
             {},
             (),
             1,
-            compare_arrays(*with_bank_tensors({BANK: bank_bytes(tmp_path)}, {BANK: bank_bytes(tmp_path, **other)})),
+            compare_arrays(
+                *with_bank_tensors(
+                    {"memory_bank": bank_bytes(tmp_path)}, {"memory_bank": bank_bytes(tmp_path, **other)}
+                )
+            ),
         )
 
     assert not differences().array_differences
@@ -266,7 +269,12 @@ def test_memory_banks_are_compared_by_their_numbers_and_not_by_the_bytes_of_thei
         "memory_bank object_scores",
     }
     assert differences(frame=3).moved_arrays == ("memory_bank entries",)
-    assert compare_arrays(*with_bank_tensors({BANK: np.uint8([1, 2])}, {BANK: np.uint8([1, 3])}))[BANK].by == 1
+    assert (
+        compare_arrays(*with_bank_tensors({"memory_bank": np.uint8([1, 2])}, {"memory_bank": np.uint8([1, 3])}))[
+            "memory_bank"
+        ].by
+        == 1
+    )
 
 
 FOLDER_OF_FRAMES = "video-priors-folder-of-frames"

@@ -1,6 +1,5 @@
 """Frames of a film over HTTP: what the route answers, and to whom."""
 
-import asyncio
 import json
 
 import pytest
@@ -12,6 +11,7 @@ from samkit.errors import PictureError
 from samkit.ui.live import film as route
 from samkit.ui.live.routes import ROUTES
 from samkit.ui.state.film_frames import FilmPlace, find_film_place
+from tests.loops import in_a_thread
 
 
 class Place(FilmPlace):
@@ -44,7 +44,7 @@ def get(path: str, origin: str | None = None) -> Response:
     for each in ROUTES:
         match, more = each.matches(scope)
         if match == Match.FULL:
-            return asyncio.run(each.endpoint(Request(scope | more)))
+            return in_a_thread(each.endpoint(Request(scope | more)))
     raise AssertionError("no route")
 
 

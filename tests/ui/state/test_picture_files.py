@@ -37,11 +37,3 @@ def test_it_is_encoded_once_and_no_picture_is_held():
     del picture
     gc.collect()
     assert gone() is None
-
-
-def test_the_files_stay_within_their_bound(monkeypatch):
-    monkeypatch.setattr(picture_files, "LIMIT_BYTES", 3 * len(picture_jpeg(noise(64, 64), 100)))
-    for seed in range(1, 8):
-        picture_jpeg(noise(64, 64, seed), 100)
-    assert 1 <= len(picture_files._files) <= 3
-    assert sum(map(len, picture_files._files.values())) <= picture_files.LIMIT_BYTES

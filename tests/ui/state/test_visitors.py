@@ -18,6 +18,7 @@ from samkit.ui.parts import heap
 from samkit.ui.state import picture_files, visitors
 from samkit.ui.state.labs import encoding_memory, part_memory
 from samkit.work.memory import Memory
+from tests.loops import in_a_thread
 
 ROOT = Path(__file__).parents[3]
 
@@ -118,7 +119,7 @@ def in_a_loop(*steps) -> None:
         while visitors._timers:
             await asyncio.sleep(0)
 
-    asyncio.run(run())
+    in_a_thread(run())
 
 
 def test_a_session_ends_when_its_visitor_does_not_come_back(server):
@@ -145,7 +146,7 @@ def test_who_leaves_again_has_the_whole_time_again(server, monkeypatch):
         assert first.cancelled() and not visitors._timers["a"].cancelled()
         visitors._timers.pop("a").cancel()
 
-    asyncio.run(run())
+    in_a_thread(run())
 
 
 def test_without_a_server_nothing_happens():

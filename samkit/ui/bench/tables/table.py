@@ -90,13 +90,6 @@ def screen_rows(picture: Picture | None = None) -> Rows:
     return Rows(left, right, below, beside)
 
 
-def main_row(key: str = "row_main") -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, DeltaGenerator]:
-    """(beside, notes, main, progress) of a row with a main picture and the knobs."""
-    with st.container(key=key):
-        left, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
-    return beside, *result_places(left)
-
-
 def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
     """(notes, main, progress) from top to bottom of a place."""
     with place:

@@ -442,8 +442,14 @@ def _built(name: str, config: ModelConfig) -> SamNetwork:
 
 
 def _check_finite(name: str, weights: dict[str, Tensor]) -> None:
-    # A sum is quicker than looking at each number, and is finite only where all of them are.
-    broken = [key for key, tensor in weights.items() if not tensor.sum().isfinite() and not tensor.isfinite().all()]
+    # A sum is quicker than looking at each number, and is finite only where all of them are. numpy's, because torch's
+    # threads wait for each other at each of a thousand weights.
+    with np.errstate(over="ignore", invalid="ignore"):
+        broken = [
+            key
+            for key, tensor in weights.items()
+            if not np.isfinite(tensor.numpy().sum()) and not tensor.isfinite().all()
+        ]
     if broken:
         raise CheckpointError(
             f"{len(broken)} of the {len(weights)} weights in {name} are not finite numbers (NaN or infinite), "

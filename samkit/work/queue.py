@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from samkit.errors import SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
+from samkit.machine import refused_by_machine
 from samkit.work.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -210,11 +211,10 @@ class _Inner(Generic[RunT]):
         except SamkitError as error:
             self.error = str(error)
         except Exception as error:
-            _log.exception("unexpected error in a background job")
-            self.error = (
-                f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What "
-                "was done is kept."
-            )
+            refused = refused_by_machine(error)
+            if refused is None:
+                _log.exception("unexpected error in a background job")
+            self.error = str(refused or _unexpected(error))
         finally:
             with self._lock:
                 self.state, self.busy = end, False
@@ -243,6 +243,13 @@ class _Inner(Generic[RunT]):
 
     def _report(self, share: float, line: str) -> None:
         self.line = line
+
+
+def _unexpected(error: Exception) -> str:
+    return (
+        f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What was "
+        "done is kept."
+    )
 
 
 def _step_back() -> None:

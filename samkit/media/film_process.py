@@ -5,7 +5,6 @@ Nothing that comes from them is trusted: answers are data of limited size, and f
 memory.
 """
 
-import atexit
 import json
 import os
 import signal
@@ -24,7 +23,8 @@ import samkit
 from samkit.media.decoding.messages import MAX_LINE, MAX_PACKETS, MAX_PIXELS, PACKET
 
 PROGRAM = "samkit.media.decoding"
-MAX_IDLE_S = 60.0
+MAX_IDLE_S, WATCH_S = 60.0, 1.0
+"""Seconds after which a process that nobody asks ends, and between two looks at all of them."""
 MAX_PROCESSES = 8
 """Kept at a time, for all visitors: each holds some 30 MB and the frames of its film. More are started where all of
 these are busy.
@@ -212,7 +212,7 @@ def _keep_watch() -> None:
     """Until there is nothing to watch."""
     global _watcher
     while True:
-        time.sleep(1.0)
+        time.sleep(WATCH_S)
         with _running_lock:
             watched = list(_running)
             if not watched:
@@ -229,9 +229,3 @@ def _keep_watch() -> None:
                 with _running_lock:
                     _running.discard(each)
         del watched, each
-
-
-@atexit.register
-def _end_all() -> None:
-    for each in list(_running):
-        each.close()

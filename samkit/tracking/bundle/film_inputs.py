@@ -12,7 +12,9 @@ from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.bank_file import bank_bytes
 from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, Steering
 from samkit.media.drawing import mask_from_png, mask_to_png
-from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
+from samkit.media.folder_film import FolderVideo, frame_files
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
@@ -167,7 +169,7 @@ def _film_sha256(path: Path) -> str | None:
     try:
         if not path.is_dir():
             return _file_sha256(path)
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+        files = frame_files(path)
         digests = []
         for file in files:
             digest = _file_sha256(file)

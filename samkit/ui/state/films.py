@@ -14,7 +14,8 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import PictureError
-from samkit.media.films import FileVideo, Video
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
 from samkit.media.video import open_video
 
 FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v"]

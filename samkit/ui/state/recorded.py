@@ -11,7 +11,8 @@ from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
-from samkit.media.films import FileVideo, Video, frame_name
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video, frame_name
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video

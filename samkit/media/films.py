@@ -152,6 +152,11 @@ def _by_number(file: Path) -> tuple[list[str | int], str]:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], file.name
 
 
+def frame_files(folder: Path) -> list[Path]:
+    """The pictures of a folder of frames, in their order."""
+    return sorted(filter(_is_frame, folder.iterdir()), key=_by_number)
+
+
 class FolderVideo(Video):
     """A folder with one picture a frame."""
 
@@ -160,7 +165,7 @@ class FolderVideo(Video):
     def __init__(self, folder: Path, name: str, max_side: int | None = None):
         super().__init__()
         self.name = name
-        self.files = sorted(filter(_is_frame, folder.iterdir()), key=_by_number)
+        self.files = frame_files(folder)
         if not self.files:
             raise PictureError(
                 f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame."

@@ -3,7 +3,6 @@ kept last.
 """
 
 import json
-import tempfile
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import streamlit as st
 
 from samkit.experiments.steering import STEERING_FILE
+from samkit.scratch import scratch
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.download import download_menu
@@ -92,7 +92,7 @@ def _command(spec: RunSpec) -> None:
     uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}
     if uploaded:
         names = " and ".join(f"`{name}`" for name in sorted(uploaded))
-        st.caption(f"You uploaded {names}: put the path on your machine in its place.")
+        st.caption(f"You uploaded {plain_text(names)}: put the path on your machine in its place.")
 
 
 def _keep(scene: Scene, side: Side, name: str, note: str) -> None:
@@ -101,7 +101,7 @@ def _keep(scene: Scene, side: Side, name: str, note: str) -> None:
     extra = {"outputs/recipe.json": json.dumps(computed.spec.to_dict(), indent=1).encode()}
     for title, figure in scene.page.figures(side.result).items():
         extra[f"outputs/{title}.html"] = figure_html(figure, title)
-    with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+    with scratch("run") as folder:
         bundle = write(computed, Path(folder) / "run", name=name, note=note, extra_files=extra)
         outcome = keep_run(bundle, patience_s=PATIENCE_S)
     if outcome.run is not None:
@@ -109,13 +109,13 @@ def _keep(scene: Scene, side: Side, name: str, note: str) -> None:
         text = f"Kept **{plain_text(name)}**. [Link to it](?run={outcome.run.run_id}){link}"
         st.toast(text, icon=":material/bookmark_added:", duration="long")
     else:
-        st.toast(outcome.sentence, icon=":material/cloud_off:", duration="long")
+        st.toast(plain_text(outcome.sentence), icon=":material/cloud_off:", duration="long")
     scene.work.last_kept[scene.page.name] = name, outcome
 
 
 def _last_kept(page: ExperimentPage, name: str, outcome: KeepOutcome) -> None:
     if outcome.run is None:
-        st.warning(outcome.sentence, icon=":material/cloud_off:")
+        st.warning(plain_text(outcome.sentence), icon=":material/cloud_off:")
         return
     run_id, url = outcome.run.run_id, outcome.run.url
     with st.container(horizontal=True, vertical_alignment="center"):

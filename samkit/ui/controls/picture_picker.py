@@ -11,6 +11,7 @@ from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.frame_picker import frame_picker
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.ui.state.workspace import Workspace
 from samkit.work.memory import Memory
@@ -108,6 +109,6 @@ def _grid(work: Workspace, rows: list) -> None:
                     f'<img alt="" src="{_thumbnail(key, picture, visitor)}" '
                     f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:contain;object-position:center bottom">'
                 )
-                if st.button(title, key=key, width="stretch", type="tertiary"):
+                if st.button(plain_text(title), key=key, width="stretch", type="tertiary"):
                     work.show_picture(picture(), prompts)
                     close_dialog(work)

@@ -59,7 +59,10 @@ def run_view(run_id: str) -> None:
         with st.spinner("Fetching the run's files"):
             bundle = run_files().open(store, run)
     except SamkitError as error:
-        st.error(f"{error} Its parameters and metrics below are those of the store.", icon=":material/error:")
+        st.error(
+            f"{plain_text(str(error))} Its parameters and metrics below are those of the store.",
+            icon=":material/error:",
+        )
     progress_place = _actions(table, store, run, bundle)
     with progress_place:
         show_replay(table, run.run_id)
@@ -83,7 +86,7 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
             disabled=newer is None,
             on_click=show,
             args=(newer,),
-            help=newer.name if newer else "No newer run in this list",
+            help=plain_text(newer.name) if newer else "No newer run in this list",
         )
         st.button(
             "Older",
@@ -94,7 +97,7 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
             disabled=older is None,
             on_click=show,
             args=(older,),
-            help=older.name if older else "No older run in this list",
+            help=plain_text(older.name) if older else "No older run in this list",
         )
 
 
@@ -321,7 +324,7 @@ def _figures(bundle: Bundle) -> None:
 
 def _tables(bundle: Bundle) -> None:
     for name, rows in bundle.tables().items():
-        st.markdown(f"**{_title(name)}**")
+        st.markdown(f"**{plain_text(_title(name))}**")
         st.dataframe(rows, hide_index=True, height=min(320, _height(rows)))
 
 

@@ -210,7 +210,7 @@ def _row(table: RunsTable, run: RunSummary, columns: list[Column], with_figures:
     with st.container(key=f"run_row_{run.run_id}", gap=None):
         key = f"choose_{table.round}_{run.run_id}"
         wanted = st.checkbox(
-            f"Choose {run.name}",
+            f"Choose {plain_text(run.name)}",
             run.run_id in table.chosen,
             label_visibility="collapsed",
             key=key,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from samkit.errors import BadInput, StoreError
+from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.settings import artifacts_folder, check_tracking_uri, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
@@ -39,8 +39,6 @@ MAX_HALF_RUNS = 1_000
 BEGUN = "samkit.begun_ms"
 """The tag that says when a run was begun, or last sent."""
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-NONSENSE = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
-"""What MLflow's client, and what reads its answers, make of a server that answers something else."""
 
 
 @dataclass(frozen=True)
@@ -400,18 +398,19 @@ class store_errors:
             raise StoreError(
                 f"The run store {without_password(self._uri)} {self._what}: {without_password(reason_of(error))}"
             ) from error
-        if isinstance(error, NONSENSE) and self._uri.partition(":")[0].lower() in ("http", "https"):
+        if isinstance(error, ModuleNotFoundError):
+            raise StoreError(
+                f"The run store {without_password(self._uri)} needs the Python package {error.name}: install it "
+                "with pip."
+            ) from error
+        server = self._uri.partition(":")[0].lower() in ("http", "https")
+        if server and isinstance(error, Exception) and not isinstance(error, SamkitError):
             # Whatever answers there, a person hears what it came to; the log has where it was not understood.
             _log.warning("an answer of the run store that is none", exc_info=error)
             raise StoreError(
                 f"What answers at {without_password(self._uri)} is not an MLflow server, or not one of a release that "
                 f"is known here: its answer can't be read ({type(error).__name__}). Set MLFLOW_TRACKING_URI to the "
                 "run store."
-            ) from error
-        if isinstance(error, ModuleNotFoundError):
-            raise StoreError(
-                f"The run store {without_password(self._uri)} needs the Python package {error.name}: install it "
-                "with pip."
             ) from error
 
 

@@ -91,7 +91,7 @@ def _command(spec: RunSpec) -> None:
     pictures = (spec.image, spec.image_b, spec.video)
     uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}
     if uploaded:
-        names = " and ".join(f"`{name}`" for name in sorted(uploaded))
+        names = " and ".join(sorted(uploaded))
         st.caption(f"You uploaded {plain_text(names)}: put the path on your machine in its place.")
 
 

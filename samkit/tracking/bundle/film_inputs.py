@@ -13,6 +13,7 @@ from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.bank_file import bank_bytes
 from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, Steering
 from samkit.files import file_digest
+from samkit.limits import is_public
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.films import MAX_FRAMES, FileVideo, FolderVideo, Video, frame_files
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
@@ -172,6 +173,8 @@ def named_place(place: str) -> Path | None:
     """Where a film lies that a run names by its path, links followed; None where that is below no folder that the
     owner named. A folder that is named itself counts.
     """
+    if is_public():
+        return None
     try:
         path = Path(place)
         if not path.is_absolute():

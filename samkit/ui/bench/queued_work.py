@@ -45,8 +45,12 @@ def draw_buttons(
         on_click=start,
         args=tuple(args),
     )
+    if holder.refused:
+        st.error(plain_text(holder.refused), icon=":material/hourglass_disabled:")
     if job is None:
         return
+    if job.note:
+        st.warning(plain_text(job.note), icon=":material/timer_off:")
     paused = job.state == PAUSED
     begun = job.run is not None and job.run.done > 0
     st.button(buttons.pause, icon=":material/pause:", key=f"pause_{name}", disabled=not job.active, on_click=job.pause)

@@ -1,6 +1,7 @@
 """Choosing a model: the embedded ones, the catalogue with downloads, and checkpoints of one's own."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +13,7 @@ from samkit.models.files.folders import CHECKPOINT_SUFFIXES, extra_models_folder
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_owner_only, owner_only
 from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
 
@@ -74,14 +76,13 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
 
 @st.dialog("Choose a model", width="large", on_dismiss=dismissed)
 def _model_dialog(work: Workspace) -> None:
-    ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     entries = catalogue()
+    if not owner_only():
+        _ready(work, entries)
+        return
+    ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     with ready:
-        for entry in entries:
-            if entry.on_disk:
-                _entry_row(work, entry, "ready")
-        for path in own_checkpoints():
-            _own_row(work, path, "ready")
+        _ready(work, entries)
     with official:
         st.caption(
             "Meta's released weights, Apache-2.0. A download is resumed where it stopped and its checksum is verified."
@@ -91,6 +92,14 @@ def _model_dialog(work: Workspace) -> None:
                 _entry_row(work, entry, "official")
     with own:
         _own_tab(work)
+
+
+def _ready(work: Workspace, entries: Sequence[CatalogueEntry]) -> None:
+    for entry in entries:
+        if entry.on_disk:
+            _entry_row(work, entry, "ready")
+    for path in own_checkpoints():
+        _own_row(work, path, "ready")
 
 
 def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
@@ -148,6 +157,7 @@ def _download(entry: CatalogueEntry) -> None:
         )
 
     with sentences():
+        check_owner_only()
         download(entry, progress=progress)
         st.success(f"{entry.title} is on disk.", icon=":material/check_circle:")
         st.rerun(scope="fragment")
@@ -172,6 +182,7 @@ def _own_tab(work: Workspace) -> None:
     )
     if uploaded is not None:
         with sentences():
+            check_owner_only()
             path = _save_upload(uploaded, folders[0])
             st.success(f"{plain_text(path.name)} is saved and listed under Ready to use.")
 

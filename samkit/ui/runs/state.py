@@ -20,6 +20,7 @@ from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, NEWEST, Order, Query, Token
 from samkit.tracking.store.store import RunStore, RunSummary
+from samkit.ui.state.public import own_runs_only
 
 if TYPE_CHECKING:
     from samkit.ui.runs.columns import Column
@@ -83,7 +84,9 @@ def runs_table() -> RunsTable:
     """This visitor's."""
     if _KEY not in st.session_state:
         st.session_state[_KEY] = RunsTable(query=replace(EVERYTHING, zone=visitor_zone()))
-    return st.session_state[_KEY]
+    table: RunsTable = st.session_state[_KEY]
+    table.look_for(replace(table.query, owner=own_runs_only()))
+    return table
 
 
 def visitor_zone() -> tzinfo:

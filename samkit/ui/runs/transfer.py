@@ -14,6 +14,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.state import present_store
 from samkit.ui.state.page_links import RUN_PAGE
+from samkit.ui.state.public import check_owner_only
 from samkit.words import format_bytes
 
 MAX_EXPORTED = 100
@@ -58,6 +59,7 @@ def import_panel() -> None:
     ):
         return
     with sentences(), scratch("import") as folder:
+        check_owner_only()
         source = Path(folder) / "uploaded.zip"
         source.write_bytes(file.getbuffer())
         bundles = import_runs(source, Path(folder) / "runs", shown_name=file.name)
@@ -105,6 +107,7 @@ def spool_panel() -> None:
     st.dataframe(rows, hide_index=True)
     if st.button(f"Deliver {len(waiting)}", icon=":material/outbox:", key="deliver_waiting"):
         with sentences():
+            check_owner_only()
             bar = st.progress(0.0)
 
             def progress(done: int, total: int) -> None:

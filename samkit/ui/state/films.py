@@ -15,9 +15,11 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import PictureError
+from samkit.limits import check
 from samkit.media.films import FileVideo, Video
 from samkit.media.video import open_video
 from samkit.scratch import scratch_folder
+from samkit.ui.state.public import check_upload, present_limits
 
 FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v"]
 FILM_UPLOAD_MB = 200
@@ -148,7 +150,11 @@ def stored_film(upload: UploadedFile, max_side: int | None = None) -> Video:
     """The film of an upload, read from the store. max_side: in pixels, as in `open_video`. Raises PictureError for what
     is not a film that can be read.
     """
-    return store_and_open(upload.getvalue(), upload.name, upload.name, max_side)
+    check_upload(upload.name, upload.size, film=True)
+    video = store_and_open(upload.getvalue(), upload.name, upload.name, max_side)
+    most = present_limits().film_frames
+    check(upload.name, video.length, most, "frames", "Cut it first.")
+    return video
 
 
 def store_and_open(content: bytes | Path, file_name: str, name: str, max_side: int | None) -> Video:

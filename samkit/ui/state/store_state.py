@@ -14,6 +14,7 @@ from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import owner_only
 
 _log = logging.getLogger(__name__)
 PROBE_EVERY_S = 15
@@ -71,6 +72,8 @@ def store_panel() -> None:
         st.caption("It does not answer. Runs you keep wait in the spool and are delivered later.")
     elif not waiting:
         st.caption("It answers. No runs are waiting in the spool.")
+    if not owner_only():
+        return
     if waiting and st.button(
         f"Deliver {waiting} waiting",
         icon=":material/outbox:",

@@ -43,5 +43,9 @@ class DeviceError(SamkitError):
     """A device or dtype this machine doesn't have."""
 
 
+class MachineError(SamkitError):
+    """What the machine refused: it ran out of memory, or something is nested too deeply."""
+
+
 class Cancelled(SamkitError):
     """The person who waited for the work has cancelled it."""

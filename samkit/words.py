@@ -29,6 +29,14 @@ def share_text(share: float) -> str:
     return f"{percent:.1f} %" if percent >= 1 else f"{percent:.{1 - math.floor(math.log10(percent))}f} %"
 
 
+def time_text(seconds: float) -> str:
+    """A while, about as exactly as a person says it: "45 s", "20 min", "1 h 5 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def listed(words: Sequence[str], last: str = "and") -> str:
     """One or more words as a person lists them: "a", "a and b", "a, b and c". last: the word before the last one."""
     return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

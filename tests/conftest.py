@@ -34,6 +34,14 @@ def pytest_unconfigure(config):
     shutil.rmtree(config.samkit_test_home, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of several processes one drives the browser: two would wait for each other. A file's tests share their parts."""
+    for item in items:
+        group = "browser" if item.get_closest_marker("browser") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def browser():
     """The one Chromium of all tests: Playwright allows one at a time in a process."""

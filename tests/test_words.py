@@ -2,7 +2,7 @@
 
 import pytest
 
-from samkit.words import format_bytes, listed, nearest, share_text
+from samkit.words import format_bytes, listed, nearest, share_text, time_text
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,14 @@ def test_near_names_or_all_of_them():
     assert nearest("coin", known[:3]) == "did you mean coins?"
     assert nearest("cions", known) == "did you mean coins or coin?"
     assert nearest("zzz", known) == "there are coffee, chelsea, coins, coin."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (1223, "20 min"), (3599, "1 h 0 min"), (7500, "2 h 5 min")],
+)
+def test_a_while_is_said_as_exactly_as_one_needs_it(seconds, text):
+    assert time_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,19 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from samkit.errors import CheckpointError
+from samkit.models.check_config import check_config
+from samkit.models.files.metadata import MAX_BLOCKS, ModelMetadata, read_metadata
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.mask_decoder import MaskDecoderConfig
 from samkit.models.network.memory_side import MemoryConfig
 from samkit.models.network.vit import VitConfig
+
+Said = TypeVar("Said")
 
 OFFICIAL_HIERA: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
     (96, (1, 2, 7, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (5, 7, 9)},
@@ -81,12 +85,23 @@ class ModelConfig:
 
 def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
-    metadata = metadata or {}
+    said = read_metadata(metadata or {})
     keys = state_dict.keys()
+    read = None
     if "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:
-        return _read_sam2(state_dict, metadata)
-    if "image_encoder.patch_embed.proj.weight" in keys and "mask_decoder.iou_token.weight" in keys:
-        return _read_sam1(state_dict, metadata)
+        read = _read_sam2
+    elif "image_encoder.patch_embed.proj.weight" in keys and "mask_decoder.iou_token.weight" in keys:
+        read = _read_sam1
+    if read is not None:
+        try:
+            config = read(state_dict, said)
+        except (IndexError, ValueError, ZeroDivisionError, OverflowError) as error:
+            raise CheckpointError(
+                "The weights of this checkpoint have shapes that no Segment Anything model has: its file is damaged, "
+                "or was made by other software. Give a SAM v1, v2 or v2.1 checkpoint with the official keys."
+            ) from error
+        check_config(config)
+        return config
     some = ", ".join(list(keys)[:3]) or "none at all"
     raise CheckpointError(
         "This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and "
@@ -127,7 +142,7 @@ def official_keys(module_state: Mapping[str, Tensor], family: str) -> dict[str, 
     return renamed
 
 
-def _read_sam1(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
+def _read_sam1(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
     prefix = "image_encoder."
     try:
         channels, _, patch_size, _ = state[f"{prefix}patch_embed.proj.weight"].shape
@@ -140,27 +155,27 @@ def _read_sam1(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
     except KeyError as missing:
         raise _incomplete("SAM v1", missing) from None
     sizes = [(rows + 1) // 2 for rows, _ in tables]
-    global_blocks = metadata.get("global_blocks", [block for block, size in enumerate(sizes) if size == native_grid])
+    unwindowed = tuple(block for block, size in enumerate(sizes) if size == native_grid)
+    global_blocks = _said(metadata.global_blocks, unwindowed)
     windowed = [size for block, size in enumerate(sizes) if block not in global_blocks]
-    window_sizes = metadata.get("window_sizes", [windowed[0] if windowed else native_grid] * 4)
+    window_sizes = _said(metadata.window_sizes, (windowed[0] if windowed else native_grid,) * 4)
     encoder = VitConfig(
         channels=channels,
         depth=depth,
-        num_heads=metadata.get("num_heads", channels // tables[0][1]),
+        num_heads=_said(metadata.num_heads, channels // tables[0][1]),
         patch_size=patch_size,
         native_grid=native_grid,
-        window_sizes=tuple(window_sizes),
-        global_blocks=tuple(global_blocks),
+        window_sizes=window_sizes,
+        global_blocks=global_blocks,
         neck_channels=neck_channels,
         hidden=hidden,
         table_rows=tuple(rows for rows, _ in tables),
     )
-    return ModelConfig(
-        "sam1", metadata.get("version", "1"), metadata.get("native_side", native_grid * patch_size), encoder, decoder
-    )
+    native_side = _said(metadata.native_side, native_grid * patch_size)
+    return ModelConfig("sam1", metadata.version or "1", native_side, encoder, decoder)
 
 
-def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
+def _read_sam2(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
     prefix = "image_encoder.trunk."
     try:
         channels = state[f"{prefix}patch_embed.proj.weight"].shape[0]
@@ -193,16 +208,17 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: Mapping) -> ModelConfig:
             )
     encoder = HieraConfig(
         channels=channels,
-        num_heads=metadata.get("num_heads", known["num_heads"]),
+        num_heads=_said(metadata.num_heads, known["num_heads"]),
         blocks_per_stage=blocks_per_stage,
-        window_sizes=tuple(metadata.get("window_sizes", known["window_sizes"])),
-        global_blocks=tuple(metadata.get("global_blocks", known["global_blocks"])),
+        window_sizes=_said(metadata.window_sizes, known["window_sizes"]),
+        global_blocks=_said(metadata.global_blocks, known["global_blocks"]),
         background_size=(background_h, background_w),
         tile_size=tile,
         mlp_ratio=hidden / channels,
     )
-    version = metadata.get("version", "2.1" if "no_obj_embed_spatial" in state else "2.0")
-    return ModelConfig("sam2", version, metadata.get("native_side", DEFAULT_NATIVE_SIDE), encoder, decoder, memory)
+    version = metadata.version or ("2.1" if "no_obj_embed_spatial" in state else "2.0")
+    native_side = _said(metadata.native_side, DEFAULT_NATIVE_SIDE)
+    return ModelConfig("sam2", version, native_side, encoder, decoder, memory)
 
 
 def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict[str, Any]:
@@ -215,12 +231,12 @@ def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict[str, Any]:
     return {"num_heads": DEFAULT_NUM_HEADS, "window_sizes": DEFAULT_WINDOW_SIZES, "global_blocks": global_blocks}
 
 
-def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: Mapping, mlp_in: str) -> MaskDecoderConfig:
+def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: ModelMetadata, mlp_in: str) -> MaskDecoderConfig:
     layer = f"{prefix}transformer.layers.0."
     return MaskDecoderConfig(
         channels=state[f"{prefix}iou_token.weight"].shape[1],
         inner=state[f"{layer}cross_attn_token_to_image.q_proj.weight"].shape[0],
-        num_heads=metadata.get("decoder_heads", DEFAULT_DECODER_HEADS),
+        num_heads=_said(metadata.decoder_heads, DEFAULT_DECODER_HEADS),
         hidden=state[f"{layer}{mlp_in}.weight"].shape[0],
         depth=_count(state, rf"{prefix}transformer\.layers\.(\d+)\."),
         num_masks=state[f"{prefix}mask_tokens.weight"].shape[0],
@@ -233,7 +249,7 @@ def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: Mapping, m
     )
 
 
-def _read_memory(state: Mapping[str, Tensor], metadata: Mapping) -> MemoryConfig | None:
+def _read_memory(state: Mapping[str, Tensor], metadata: ModelMetadata) -> MemoryConfig | None:
     """None for a file of the image side alone."""
     if "memory_attention.norm.weight" not in state:
         return None
@@ -241,7 +257,7 @@ def _read_memory(state: Mapping[str, Tensor], metadata: Mapping) -> MemoryConfig
     return MemoryConfig(
         channels=state["memory_encoder.out_proj.weight"].shape[0],
         layers=_count(state, r"memory_attention\.layers\.(\d+)\."),
-        num_heads=metadata.get("memory_heads", DEFAULT_MEMORY_HEADS),
+        num_heads=_said(metadata.memory_heads, DEFAULT_MEMORY_HEADS),
         hidden=state["memory_attention.layers.0.linear1.weight"].shape[0],
         memories=state["maskmem_tpos_enc"].shape[0],
         mask_kernel=state["memory_encoder.mask_downsampler.encoder.0.weight"].shape[-1],
@@ -262,8 +278,22 @@ def _feed_forward_dims(state: Mapping[str, Tensor], prefix: str) -> tuple[int, .
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """One more than the highest number `pattern` captures among the keys."""
-    return 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+    """One more than the highest number `pattern` captures among the keys. Raises `CheckpointError` for more layers than
+    any model has, before anybody counts up to that.
+    """
+    found = [match[1] for key in state if (match := re.match(pattern, key))]
+    count = 1 + max((int(number) for number in found if len(number) < 10), default=-1)
+    if count > MAX_BLOCKS or any(len(number) >= 10 for number in found):
+        raise CheckpointError(
+            f"This checkpoint numbers its layers up to {max(found, key=len)[:20]}, and no Segment Anything model has "
+            f"more than {MAX_BLOCKS}: its file is damaged, or was made by other software."
+        )
+    return count
+
+
+def _said(said: Said | None, otherwise: Said) -> Said:
+    """What the metadata says, where it does."""
+    return otherwise if said is None else said
 
 
 def _incomplete(family: str, missing: KeyError) -> CheckpointError:

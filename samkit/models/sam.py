@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read
 from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
 from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.files.key_mismatch import describe_key_mismatch
+from samkit.models.files.metadata import read_metadata
+from samkit.models.files.own_bytes import check_room
 from samkit.models.geometry import ImageGeometry, plan_geometry, prepare_pixels
 from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.network.hiera import HieraConfig
@@ -67,9 +68,9 @@ class ModelInfo:
     def parameter_count(self) -> int:
         return sum(self.parameters.values())
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Of the checkpoint file."""
+        """Of the checkpoint file, as it was when the model was loaded."""
         return self.checkpoint.sha256
 
 
@@ -393,7 +394,7 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     path = resolve_model(ref)
     checkpoint = read_checkpoint(path)
     config = read_config(checkpoint.state_dict, checkpoint.metadata)
-    network = build_network(config)
+    network = _built(path.name, config)
     weights = module_keys(checkpoint.state_dict, config)
     mismatch = describe_key_mismatch(
         {key: tensor.shape for key, tensor in network.state_dict().items()},
@@ -403,15 +404,17 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         raise CheckpointError(
             f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}"
         )
+    # Half as wide weights take twice as much.
+    check_room(path, sum(4 * tensor.numel() for tensor in weights.values() if tensor.dtype != torch.float32))
+    weights = {key: tensor.to(torch.float32) for key, tensor in weights.items()}
+    _check_finite(path.name, weights)
     with warnings.catch_warnings():
-        network.load_state_dict(
-            {key: tensor.to(torch.float32) for key, tensor in weights.items()}, strict=True, assign=True
-        )
+        network.load_state_dict(weights, strict=True, assign=True)
     network.requires_grad_(False)
     network.to(device)
     network.image_encoder.to(DTYPES[dtype])
     info = ModelInfo(
-        name=checkpoint.metadata.get("name", path.stem),
+        name=read_metadata(checkpoint.metadata).name or path.stem,
         family=config.family,
         version=config.version,
         parameters=_count_parameters(checkpoint.state_dict),
@@ -426,6 +429,27 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         checkpoint=replace(checkpoint, state_dict={}),
     )
     return SamModel(network, info, device, dtype)
+
+
+def _built(name: str, config: ModelConfig) -> SamNetwork:
+    try:
+        return build_network(config)
+    except (RuntimeError, ValueError, OverflowError, TypeError) as error:
+        raise CheckpointError(
+            f"The weights in {name} have shapes that no Segment Anything model has: fetch it again, or give a SAM v1, "
+            "v2 or v2.1 checkpoint with the official keys."
+        ) from error
+
+
+def _check_finite(name: str, weights: dict[str, Tensor]) -> None:
+    # A sum is quicker than looking at each number, and is finite only where all of them are.
+    broken = [key for key, tensor in weights.items() if not tensor.sum().isfinite() and not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"{len(broken)} of the {len(weights)} weights in {name} are not finite numbers (NaN or infinite), "
+            f"{broken[0]} among them: the training that made it went wrong, or the file is damaged. Give an "
+            "earlier checkpoint, or fetch it again."
+        )
 
 
 def _count_parameters(state_dict: dict[str, Tensor]) -> dict[str, int]:

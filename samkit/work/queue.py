@@ -197,6 +197,11 @@ class BackgroundJob(Generic[RunT]):
     def active(self) -> bool:
         return self.state in (WAITING, RUNNING, WRITING)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was paused, and its present step is not done yet."""
+        return self.active and self._inner.stop.is_set()
+
     def pause(self) -> None:
         """Stop after the present step; `resume` goes on with the next one."""
         self._inner.stop.set()

@@ -171,7 +171,7 @@ class Sources:
 
     def _open_film(self, ref: Ref) -> Video:
         if not ref.ref.startswith(SAMPLE_PREFIX):
-            return open_video(self._path(ref), ref.name or None, max_side=ref.side)
+            return open_video(self._path(ref), ref.name or None, max_side=ref.side, own=True)
         film = load_sample_video(ref.ref.removeprefix(SAMPLE_PREFIX))
         if ref.side is not None and ref.side < max(film.size):
             raise BadInput(f"The sample film {film.name} can't be shrunk to {ref.side} pixels: leave its size out.")

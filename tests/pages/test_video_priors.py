@@ -115,9 +115,7 @@ def test_memories_are_recorded_and_forgotten(page):
     press(page, "forget_0")
     assert [each.prior.picture.name for each in table(page).recorded] == ["chelsea"]
     press(page, "forget_0")
-    assert page.button(key="run_film").disabled and any(
-        "press “Record this memory”" in info.value for info in page.info
-    )
+    assert page.button(key="run_film").disabled and any("“Record this memory”" in info.value for info in page.info)
 
 
 def test_knobs_reach_the_run(page):
@@ -285,12 +283,37 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     assert table(page).job.result.facts["frames"] == table(page).job.run.done < 36 and not page.error
 
 
-def test_another_film_keeps_the_memories(page):
+def bring(page, film) -> None:
+    """Another film, with the coin as a memory of the visitor's own."""
+    table(page).recorded = [replace(each, example=False) for each in table(page).recorded]
+    table(page).show_film(film)
+
+
+def test_another_film_keeps_the_visitors_memories_but_not_the_sample_films_own(page):
+    from samkit.media.sample_videos import load_sample_video
+
+    table(page).record_prior(Prior(load_sample("chelsea"), Prompts(points=[(0.4, 0.4, 1)])))
+    table(page).show_film(load_sample_video("cup"))
+    page.run()
+    assert table(page).job is None and knob(page, "start").max == 47
+    assert [each.prior.picture.name for each in table(page).recorded] == ["chelsea"]
+
+
+def test_what_is_marked_on_a_frame_is_followed_when_the_film_is_segmented(page):
     from samkit.media.sample_videos import load_sample_video
 
     table(page).show_film(load_sample_video("cup"))
     page.run()
-    assert table(page).job is None and len(table(page).recorded) == 1 and knob(page, "start").max == 47
+    assert page.button(key="run_film").disabled
+    short(page)
+    on_frame(page, 1)
+    press(page, "run_film")
+    wait_until_done(page)
+    assert [(each.frame, each.prompts) for each in table(page).corrections] == [(1, ON_FRAME)]
+    assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [1, 2] and not is_noted(page)
+    table(page).go_to(1)
+    page.run()
+    assert page.button(key="correct").disabled
 
 
 def test_a_kept_run_opens_again_and_replays(page, tmp_path):
@@ -433,7 +456,7 @@ def test_a_command_that_reads_the_runs_bank_says_where_that_comes_from(page, tmp
 
 def test_a_shrunk_film_is_named_with_its_size(page, tmp_path):
     film = write_film_file(tmp_path / "wide.mp4", moving_frames(3, 64, 1600))
-    table(page).show_film(open_video(film, max_side=FILM_MAX_SIDE))
+    bring(page, open_video(film, max_side=FILM_MAX_SIDE))
     run_short(page)
     assert f"--video wide.mp4 --video-side {FILM_MAX_SIDE} --image sample:coins" in copied(page)
     assert recipe(page)["video"]["side"] == FILM_MAX_SIDE
@@ -501,7 +524,7 @@ def test_another_film_has_its_own_range_start_and_frame(page):
 
 def test_a_kept_run_of_an_uploaded_film_is_opened_again(page, tmp_path):
     film = write_film_file(tmp_path / "mine.mp4", moving_frames(4, 96, 128))
-    table(page).show_film(open_video(film, max_side=FILM_MAX_SIDE))
+    bring(page, open_video(film, max_side=FILM_MAX_SIDE))
     run_short(page)
     press(page, "keep_video-priors")
     masks = masks_from_json(table(page).job.result.files["masks.json"])

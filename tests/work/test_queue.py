@@ -79,9 +79,12 @@ def test_a_job_pauses_goes_on_and_finishes_early():
     run = Run(frames=1000)
     job = background_job(lambda: run)
     wait_for(job, "running")
+    assert not job.stopping
     job.pause()
+    assert job.stopping, "its present step is not done"
     run.gate.set()
     wait_for(job, "paused")
+    assert not job.stopping
     done = run.done
     assert 0 < done < 1000 and job.result is None
     run.gate.clear()

@@ -21,6 +21,7 @@ from samkit.experiments.lab import LabLike
 from samkit.experiments.result import Result
 from samkit.experiments.steering import Action, Correction, FilmObject, Steering, Switch
 from samkit.media.films import Video
+from samkit.words import time_text
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -150,9 +151,9 @@ class FilmRun:
     def line(self) -> str:
         """How far the run is, for a person."""
         left = self.seconds_left()
-        time_left = f", {left:.0f} s left" if left is not None and not self.finished else ""
+        time_left = f", {time_text(left)} left" if left is not None and not self.finished else ""
         back = f", going back: frame {self._at + 1} again" if self._at < self.done else ""
-        return f"Frame {self.done} of {self.total}{back}{time_left}"
+        return f"{self.done} of {self.total} frames{back}{time_left}"
 
     def steps(self) -> Iterator[int]:
         """Segment the frames that are left, one at a time; gives the film's number of each. A frame that can't be

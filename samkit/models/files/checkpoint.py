@@ -1,125 +1,104 @@
-"""Read a checkpoint file into a state dict: safely (nothing in the file is ever run) and cheaply (weights stay on disk
-until they are used).
+"""Read a checkpoint file into a state dict. Nothing in the file is ever run, nothing that it says is believed, and its
+weights become this process's own.
 """
 
-import os
-import pickle
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from samkit.errors import CheckpointError
-from samkit.models.files.checkpoint_file import CheckpointFile, inspect_checkpoint_file
-from samkit.models.files.hashes import file_sha256
+from samkit.models.files.checkpoint_file import (
+    CheckpointFile,
+    inspect_checkpoint_file,
+    inspect_checkpoint_stream,
+    table_error,
+)
+from samkit.models.files.own_bytes import OwnBytes, read_own_bytes
+from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
+from samkit.models.files.stored_weights import ITEM_BYTES, OddTensor, StoredBytes, StoredTensor, WeightsTable
+from samkit.models.files.tables import CutShort, TableDamaged, legacy_table, safetensors_table, zip_table
+from samkit.words import format_bytes
 
 _WRAPPER_KEYS = ("model", "state_dict")
-_WEIGHT_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 _KEYS_SHOWN = 3
-# How torch's weights-only reader words its refusals to import, to create and to call what is not on its list.
-_REFUSED_CODE = (
-    r"GLOBAL (\w+(?:\.\w+)*)",
-    r"reduce for unrecognized function (.+)",
-    r"add_safe_globals`,? but got (.+)",
-)
+MAX_WEIGHTS = 20_000
+"""How many weights a model has at most; the largest official one has about 900."""
+_WRITTEN_OUT = 2
+"""How many times the size of their file weights may take together. Those that share numbers count once each, for each
+of them is laid out on its own before it is computed with.
+"""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one file and what the file says about them."""
+    """The weights of one file and what the file says about them.
+
+    sha256: of the very bytes that the weights are, 64 hex digits; whatever becomes of the file
+    """
 
     path: Path
     state_dict: dict[str, torch.Tensor]
-    """Floating-point CPU tensors (a batch-norm counter may be an integer). They are views of the mapped file: writing
-    to one changes a private copy of its pages and never the file. Files from before torch 1.6 are read into memory
-    instead."""
+    """Floating-point CPU tensors (a batch-norm counter may be an integer) in memory of this process."""
     metadata: dict
     """The JSON object of the safetensors metadata entry `samkit`; {} where there is none."""
     file_bytes: int
-    modified_ns: int
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file, 64 hex digits. The file is read for it once per process.
-
-        Raises CheckpointError when the file was changed or removed since it was read, because the hash would be another
-        file's.
-        """
-        try:
-            status = os.stat(self.path)
-            if (status.st_size, status.st_mtime_ns) == (self.file_bytes, self.modified_ns):
-                return file_sha256(self.path)
-        except OSError as error:
-            raise CheckpointError(
-                f"{self.path} can no longer be read ({error.strerror or error}): put it back and load the model again."
-            ) from error
-        raise CheckpointError(f"{self.path} was changed while its model was loaded: load the model again.")
+    sha256: str
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """Read `.safetensors`, `.pt` or `.pth`, whichever the content is. A state dict wrapped as {"model": ...} or
     {"state_dict": ...} is unwrapped.
 
-    Pickles are read by torch's weights-only reader and by nothing else: a file that holds more than tensors and plain
-    values is refused.
+    Pickles are read by a machine that can call nothing (pickle_machine.py): a file that holds more than tensors and
+    plain values is refused.
 
     Raises CheckpointError for whatever is no whole file of float weights. Whether they are the weights of a known model
     is not decided here.
     """
-    file = inspect_checkpoint_file(path)
-    content = _load_safetensors(file) if file.format == "safetensors" else _load_pickle(file)
+    # What is no checkpoint is refused before all of it is read.
+    path = inspect_checkpoint_file(path).path
+    try:
+        own = read_own_bytes(path)
+        file = inspect_checkpoint_stream(path, own.stream(), len(own.data))
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} can't be read ({error.strerror or error}): check its permissions and the disk."
+        ) from error
+    except MemoryError as error:
+        raise CheckpointError(
+            f"There is not enough memory for {path.name}: choose a smaller model, or end what else takes memory."
+        ) from error
+    table = _table(file, own)
+    name = file.path.name
+    tensors = _plain_weights(name, _unwrap(name, table.content), table, len(own.data))
     return Checkpoint(
         path=file.path,
-        state_dict=_float_weights(file.path.name, _unwrap(file.path.name, content)),
+        state_dict=_laid_out(tensors, table, own),
         metadata=file.metadata,
         file_bytes=file.file_bytes,
-        modified_ns=file.modified_ns,
+        sha256=own.sha256,
     )
 
 
-def _load_safetensors(file: CheckpointFile) -> dict[str, torch.Tensor]:
+def _table(file: CheckpointFile, own: OwnBytes) -> WeightsTable:
+    view = own.data.data
     try:
-        return load_file(file.path, device="cpu")
-    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise _damaged(file) from error
-
-
-def _load_pickle(file: CheckpointFile) -> object:
-    try:
-        if file.format == "torch_zip" and file.path.suffix != ".safetensors":
-            return torch.load(os.fspath(file.path), map_location="cpu", weights_only=True, mmap=True)
-        # Given a path, torch maps zips only, and trusts a `.safetensors` suffix more than the content.
-        with open(file.path, "rb") as stream:
-            return torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise anything at all
-        refused = _refusal(error)
-        if refused is None:
-            raise _damaged(file) from error
+        if file.format == "safetensors":
+            return safetensors_table(own.stream(), len(view))
+        return zip_table(own.stream(), view) if file.format == "torch_zip" else legacy_table(view)
+    except PickleRefused as error:
         raise CheckpointError(
-            f"{file.path.name} was not opened because it {refused}: ask for a .safetensors file, or one that "
+            f"{file.path.name} was not opened because it {error}: ask for a .safetensors file, or one that "
             "torch.save(model.state_dict(), ...) wrote."
         ) from error
-
-
-def _refusal(error: Exception) -> str | None:
-    """What the weights-only reader refused to do, as a predicate; None when the file is damaged instead."""
-    if not isinstance(error, pickle.UnpicklingError):
-        return None
-    for pattern in _REFUSED_CODE:
-        refused = re.search(pattern, str(error))
-        if refused:
-            return f"wants to run code on this machine ({refused.group(1)})"
-    operand = re.search(r"Unsupported operand (\d+)", str(error))
-    if operand is None:
-        return None
-    return f"uses a pickle instruction that may run code on this machine (number {operand.group(1)})"
-
-
-def _damaged(file: CheckpointFile) -> CheckpointError:
-    return CheckpointError(f"{file.path.name} is cut short or damaged, its weights can't be read: fetch it again.")
+    except TableDamaged as error:
+        raise table_error(file.path, error) from error
+    except (PickleDamaged, CutShort) as error:
+        raise CheckpointError(
+            f"{file.path.name} is cut short or damaged, its weights can't be read: fetch it again."
+        ) from error
 
 
 def _unwrap(name: str, content: object) -> dict:
@@ -136,7 +115,11 @@ def _unwrap(name: str, content: object) -> dict:
         raise CheckpointError(
             f"{name} holds no weights at all: save the model with torch.save(model.state_dict(), ...)."
         )
-    others = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))]
+    others = [
+        key
+        for key, value in content.items()
+        if not (isinstance(key, str) and isinstance(value, StoredTensor | OddTensor))
+    ]
     if others:
         raise CheckpointError(
             f"{name} holds other things than weights ({_first([f'{key}: {_kind(content[key])}' for key in others])}): "
@@ -146,28 +129,78 @@ def _unwrap(name: str, content: object) -> dict:
 
 
 def _kind(value: object) -> str:
-    return "a tensor" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+    if isinstance(value, StoredTensor | OddTensor):
+        return "a tensor"
+    return (
+        f"a {type(value).__name__}"
+        if isinstance(value, bool | int | float | str | bytes | list | tuple | dict)
+        else ("nothing" if value is None else "an object")
+    )
 
 
-def _float_weights(name: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    unfit = [f"{key}: {_unfit(tensor)}" for key, tensor in tensors.items() if _unfit(tensor)]
+def _plain_weights(name: str, values: dict, table: WeightsTable, file_bytes: int) -> dict[str, StoredTensor]:
+    """The weights, every one of them plain numbers that the file really holds."""
+    unfit = [f"{_shown(key)}: {kind}" for key, value in values.items() if (kind := _unfit(value))]
     if unfit:
         raise CheckpointError(
-            f"{len(unfit)} of the {len(tensors)} weights in {name} are not plain floating-point numbers "
+            f"{len(unfit)} of the {len(values)} weights in {name} are not plain floating-point numbers "
             f"({_first(unfit)}): give the checkpoint before it was quantised or packed."
         )
-    return {key: tensor.detach() for key, tensor in tensors.items()}
+    if len(values) > MAX_WEIGHTS:
+        raise CheckpointError(
+            f"{name} holds {len(values)} weights, and no Segment Anything model has more than {MAX_WEIGHTS}: give "
+            "another file."
+        )
+    lies = [f"{_shown(key)} {lie}" for key, value in values.items() if (lie := value.lie(_held(value.storage, table)))]
+    if lies:
+        raise CheckpointError(f"{name} is damaged, its weights are not what it says ({_first(lies)}): fetch it again.")
+    total = sum(value.nbytes for value in values.values())
+    if total > _WRITTEN_OUT * file_bytes:
+        raise CheckpointError(
+            f"{name} has {format_bytes(file_bytes)}, and its weights would take {format_bytes(total)}: it uses "
+            "the same numbers again and again, as no model does. Fetch it again, or give another file."
+        )
+    return values
 
 
-def _unfit(tensor: torch.Tensor) -> str:
+def _held(storage: StoredBytes, table: WeightsTable) -> int:
+    """How many numbers of its dtype the file has for a storage."""
+    return table.places.get(storage.key, (0, 0))[1] // ITEM_BYTES[storage.dtype]
+
+
+def _unfit(tensor: StoredTensor | OddTensor) -> str:
     """Why `tensor` can't be a weight, or "". A single integer passes: batch norms count their batches in one."""
-    if tensor.layout != torch.strided:
-        return str(tensor.layout).removeprefix("torch.")
-    if tensor.device.type != "cpu":
-        return f"without values on the {tensor.device.type} device"
-    if tensor.dtype in _WEIGHT_DTYPES or (tensor.ndim == 0 and not tensor.is_quantized):
-        return ""
-    return str(tensor.dtype).removeprefix("torch.")
+    if isinstance(tensor, OddTensor):
+        return tensor.kind
+    dtype = tensor.storage.dtype
+    single = not tensor.shape and dtype in ("int64", "int32", "int16", "int8", "uint8", "bool")
+    return "" if single or dtype in _WEIGHT_DTYPES else dtype.replace("?", "of an unknown dtype")
+
+
+def _laid_out(tensors: dict[str, StoredTensor], table: WeightsTable, own: OwnBytes) -> dict[str, torch.Tensor]:
+    """The tensors, on the process's own bytes where they lie as the processor likes them."""
+    rows: dict[tuple[str, str], torch.Tensor] = {}
+    state = {}
+    for key, tensor in tensors.items():
+        place = tensor.storage.key, tensor.storage.dtype
+        if place not in rows:
+            rows[place] = _row(tensor.storage, table, own)
+        state[key] = rows[place].as_strided(tensor.shape, tensor.strides, tensor.offset)
+    return state
+
+
+def _row(storage: StoredBytes, table: WeightsTable, own: OwnBytes) -> torch.Tensor:
+    first, _ = table.places[storage.key]
+    dtype, count = getattr(torch, storage.dtype), _held(storage, table)
+    row = own.data[first : first + count * ITEM_BYTES[storage.dtype]]
+    if first % ITEM_BYTES[storage.dtype]:
+        row = row.copy()
+    return torch.frombuffer(row, dtype=dtype)
+
+
+def _shown(key: str) -> str:
+    """A key of a file that nobody knows, in an error."""
+    return key if len(key) <= 100 else f"{key[:100]}..."
 
 
 def _first(items: list[str]) -> str:

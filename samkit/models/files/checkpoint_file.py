@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from samkit.errors import CheckpointError
+from samkit.models.files.tables import CutShort, TableDamaged, read_safetensors_header, zip_members
 
 FileFormat = Literal["safetensors", "torch_zip", "torch_legacy"]
 
@@ -24,6 +25,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 # The integer 0x1950a86a20f9469cfc6c, pickled: the first thing in each file that torch.save wrote before it wrote zips.
 _TORCH_LEGACY_MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _SAFETENSORS_MAX_HEADER = 100_000_000
+"""By which the format is known; what is read of it has a bound of its own."""
 _FETCH_AGAIN = "fetch it again"
 
 
@@ -34,7 +36,6 @@ class CheckpointFile:
     path: Path
     format: FileFormat
     file_bytes: int
-    modified_ns: int
     metadata: dict
     """The JSON object of the safetensors metadata entry `samkit`; {} where there is none, and for the other formats."""
 
@@ -53,23 +54,37 @@ def inspect_checkpoint_file(path: Path | str) -> CheckpointFile:
         if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(f"{path} is not an ordinary file: give the path of a checkpoint file.")
         with open(path, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-            size = status.st_size
-            file_format = _recognise(path, head, size)
-            metadata: dict = {}
-            if file_format == "safetensors":
-                metadata = _samkit_metadata(path, _read_safetensors_header(path, stream, size))
-            elif file_format == "torch_zip":
-                _check_torch_zip(path, stream)
+            return inspect_checkpoint_stream(path, stream, status.st_size)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"There is no file {path}: check the path.") from error
+    except ValueError as error:  # a name with a zero byte in it
+        raise CheckpointError(f"There is no file {str(path)!r}: check the path.") from error
     except OSError as error:
         raise CheckpointError(
             f"{path} can't be read ({error.strerror or error}): check its permissions and the disk."
         ) from error
-    return CheckpointFile(
-        path=path, format=file_format, file_bytes=size, modified_ns=status.st_mtime_ns, metadata=metadata
-    )
+
+
+def inspect_checkpoint_stream(path: Path, stream: BinaryIO, size: int) -> CheckpointFile:
+    """The same of its bytes. stream: of all `size` of them; path: by which it is named in errors."""
+    head = stream.read(_HEAD_BYTES)
+    file_format = _recognise(path, head, size)
+    metadata: dict = {}
+    try:
+        if file_format == "safetensors":
+            metadata = _samkit_metadata(path, read_safetensors_header(stream, size)[0])
+        elif file_format == "torch_zip":
+            _check_torch_zip(path, zip_members(stream))
+    except (CutShort, TableDamaged) as error:
+        raise table_error(path, error) from error
+    return CheckpointFile(path=path, format=file_format, file_bytes=size, metadata=metadata)
+
+
+def table_error(path: Path, error: CutShort | TableDamaged) -> CheckpointError:
+    """The error for a person, where a table of contents can't be read."""
+    if isinstance(error, CutShort):
+        return _cut_short(path, str(error))
+    return CheckpointError(f"{path.name} is damaged, its table of contents can't be read: {_FETCH_AGAIN}.")
 
 
 def _recognise(path: Path, head: bytes, size: int) -> FileFormat:
@@ -136,24 +151,6 @@ def _cut_short(path: Path, where: str) -> CheckpointError:
     )
 
 
-def _read_safetensors_header(path: Path, stream: BinaryIO, size: int) -> dict:
-    stream.seek(0)
-    header_bytes = int.from_bytes(stream.read(8), "little")
-    if 8 + header_bytes > size:
-        raise _cut_short(path, "within its table of contents")
-    try:
-        header = json.loads(stream.read(header_bytes))
-        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-        needed = 8 + header_bytes + max(ends, default=0)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path.name} is damaged, its table of contents can't be read: {_FETCH_AGAIN}."
-        ) from error
-    if needed > size:
-        raise _cut_short(path, f"after {size} of {needed} bytes")
-    return header
-
-
 def _samkit_metadata(path: Path, header: dict) -> dict:
     entries = header.get("__metadata__") or {}
     text = entries.get("samkit") if isinstance(entries, dict) else None
@@ -170,13 +167,7 @@ def _samkit_metadata(path: Path, header: dict) -> dict:
     return metadata
 
 
-def _check_torch_zip(path: Path, stream: BinaryIO) -> None:
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
-        # The list of a zip's members is its last part, so whatever is missing from the file, it is that.
-        raise _cut_short(path, "before the list of its members") from error
+def _check_torch_zip(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     names = {entry.filename.partition("/")[2] for entry in entries}
     if "constants.pkl" in names:
         raise CheckpointError(

@@ -15,7 +15,9 @@ from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, Steering
 from samkit.files import file_digest
 from samkit.limits import is_public
 from samkit.media.drawing import mask_from_png, mask_to_png
-from samkit.media.films import MAX_FRAMES, FileVideo, FolderVideo, Video, frame_files
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
+from samkit.media.folder_film import MAX_FRAMES, FolderVideo, frame_files
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
 from samkit.media.pictures import MAX_BYTES as MAX_PICTURE_BYTES
 from samkit.media.pictures import picture_to_png, read_picture

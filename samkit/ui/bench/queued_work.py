@@ -53,7 +53,14 @@ def draw_buttons(
         st.warning(plain_text(job.note), icon=":material/timer_off:")
     paused = job.state == PAUSED
     begun = job.run is not None and job.run.done > 0
-    st.button(buttons.pause, icon=":material/pause:", key=f"pause_{name}", disabled=not job.active, on_click=job.pause)
+    st.button(
+        "Pausing…" if job.stopping else buttons.pause,
+        icon=":material/pause:",
+        key=f"pause_{name}",
+        disabled=not job.active or job.stopping,
+        help="The present step is done first" if job.stopping else None,
+        on_click=job.pause,
+    )
     st.button("Go on", icon=":material/resume:", key=f"resume_{name}", disabled=not paused, on_click=job.resume)
     st.button(
         buttons.finish,

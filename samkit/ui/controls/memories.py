@@ -17,13 +17,13 @@ from samkit.ui.state.workspace import Workspace
 
 MEMORIES_IN_A_ROW = 4
 NOTHING_RECORDED = (
-    "Mark an object on the left and press “Record this memory”. Memories of other pictures, and of frames of the film, "
-    "can be added."
+    "Mark an object on a frame of the film and press “Segment”. Or mark it on other pictures: “Record this memory” "
+    "makes each of them something to look for in the film."
 )
 
 
 def recorded_memories(table: FilmTable) -> None:
-    """Each memory as a thumbnail with its mask; a button forgets it. Then what was corrected on frames."""
+    """Each memory as a thumbnail with its mask; a button forgets it. Then what was marked on frames."""
     st.markdown(f"**Memories** · {len(table.recorded)} recorded")
     banks = ({0: table.bank} if table.bank is not None else {}) | table.banks
     for number, bank in sorted(banks.items()):
@@ -52,7 +52,7 @@ def _corrections(table: FilmTable) -> None:
     """A button for each corrected frame goes there; the one beside it takes the correction back."""
     several = len(table.objects) > 1
     with st.container(horizontal=True, gap="xsmall", key="chip_corrections"):
-        st.caption("Corrected:", width="content")
+        st.caption("Marked on:", width="content")
         for index, correction in enumerate(table.corrections):
             whose = f", {plain_text(table.steering.name(correction.object))}" if several else ""
             st.button(
@@ -66,7 +66,7 @@ def _corrections(table: FilmTable) -> None:
                 "",
                 icon=":material/close:",
                 key=f"chip_uncorrect_{correction.frame}_{correction.object}",
-                help="Take this correction back; it counts when the film is segmented anew",
+                help="Take this mark back; it counts when the film is segmented anew",
                 on_click=table.remove_correction,
                 args=(index,),
             )

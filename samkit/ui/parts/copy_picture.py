@@ -2,11 +2,10 @@
 
 import base64
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
-from samkit.ui.parts.style import style_sheet
+from samkit.ui.parts.style import part
 
 LABEL = "Copy picture"
 COPIED = "Copied: paste it anywhere."
@@ -22,8 +21,8 @@ _SYMBOL = (
 _component = st.components.v2.component(
     "samkit_copy_picture",
     html=f'<button type="button">{_SYMBOL}<span></span></button><p role="status"></p>',
-    css=style_sheet("copy_picture.css"),
-    js=(Path(__file__).parent / "copy_picture.js").read_text(encoding="utf-8"),
+    css=part("copy_picture.css"),
+    js=part("copy_picture.js"),
 )
 
 

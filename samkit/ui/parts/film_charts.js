@@ -59,6 +59,7 @@ class Charts {
     for (const { figure, column, level, svg } of this.figures) {
       const values = tracks.flatMap(track => track[column]).filter(value => value !== null);
       let low = Math.min(...values, level ?? Infinity), high = Math.max(...values, level ?? -Infinity);
+      const range = high > low ? `${low.toFixed(2)} to ${high.toFixed(2)}` : low.toFixed(2);
       if (!values.length) [low, high] = [0, 1];
       if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
       const y = value => HEIGHT - 2 - (HEIGHT - 4) * (value - low) / (high - low);
@@ -81,7 +82,7 @@ class Charts {
           vector-effect="non-scaling-stroke"/>`;
       });
       svg.querySelector("g").innerHTML = dash + paths.join("");
-      figure.querySelector("span").textContent = values.length ? `${low.toFixed(2)} to ${high.toFixed(2)}` : "no run yet";
+      figure.querySelector("span").textContent = values.length ? range : "no run yet";
       const now = svg.querySelector(".now");
       for (const end of ["x1", "x2"]) now.setAttribute(end, x(frame));
       svg.setAttribute("aria-valuenow", frame);

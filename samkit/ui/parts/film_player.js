@@ -7,6 +7,7 @@ const ORIGINS = {
   prompts: "No run has come to the frame before: shown with what prompts alone find here.",
   none: "This frame is not segmented.",
 };
+const PRESSES = ["pointerdown", "mousedown", "touchstart"];
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -29,6 +30,8 @@ class Player {
     this.slider.addEventListener("input", () => this.scrub(Number(this.slider.value)));
     this.slider.addEventListener("change", () => this.rest());
     this.inside = event => this.hover(event.type === "pointerenter");
+    this.pressed = event => this.halt(event);
+    for (const type of PRESSES) window.addEventListener(type, this.pressed, true);
   }
 
   get last() { return this.data.length - 1; }
@@ -135,6 +138,17 @@ class Player {
     }, REST_MS);
   }
 
+  // A press on the picture while another frame than the page's is shown: the film rests there first, for a prompt would
+  // be set on a frame that nobody sees.
+  halt(event) {
+    if (!this.canvas?.contains(event.target) || !(this.moving || this.playing || this.follows)) return;
+    event.stopPropagation();
+    event.preventDefault();
+    [this.playing, this.follows, this.moving] = [false, false, true];
+    this.draw();
+    this.rest();
+  }
+
   pause() {
     this.playing = false;
     this.draw();
@@ -225,10 +239,11 @@ class Player {
     this.followButton.setAttribute("aria-pressed", this.follows);
     this.slider.value = this.frame;
     this.root.querySelector("output").textContent =
-      `Frame ${this.frame} of ${this.last} · ${(data.times[this.frame] ?? this.frame / data.fps).toFixed(2)} s`;
+      `Frame ${this.frame} · ${(data.times[this.frame] ?? this.frame / data.fps).toFixed(2)} s`;
     this.root.querySelector(".player").dataset.frame = this.frame;
     const where = this.root.querySelector(".where");
     where.replaceChildren(...this.figures());
+    document.body.toggleAttribute("data-samkit-film-moves", this.moving || this.playing || this.follows);
     window.dispatchEvent(new CustomEvent("samkit:film"));
   }
 
@@ -243,7 +258,7 @@ class Player {
         `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
         iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
         `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
-        ...(track.corrected.includes(this.frame) ? ["corrected"] : []),
+        ...(track.corrected.includes(this.frame) ? ["marked here"] : []),
       ].join(" · ");
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;
@@ -259,6 +274,8 @@ class Player {
     this.restore();
     this.canvas?.removeEventListener("pointerenter", this.inside);
     this.canvas?.removeEventListener("pointerleave", this.inside);
+    for (const type of PRESSES) window.removeEventListener(type, this.pressed, true);
+    document.body.removeAttribute("data-samkit-film-moves");
   }
 }
 

@@ -20,7 +20,6 @@ def part(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-style_sheet = part
 _CSS = part("style.css") + part("home.css")
 
 

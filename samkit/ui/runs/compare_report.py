@@ -10,7 +10,7 @@ from samkit import __version__
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.compare import COLORS, Comparison, Row, Shown, difference_map, iou_matrix, outlines
 from samkit.ui.parts.inline_image import data_url
-from samkit.ui.parts.style import style_sheet
+from samkit.ui.parts.style import part
 from samkit.ui.parts.tables import rows_to_csv
 from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
 from samkit.ui.runs.compare_tables import (
@@ -30,7 +30,7 @@ from samkit.ui.runs.swipe import CSS as SWIPE_CSS
 from samkit.ui.runs.swipe import swipe_html
 
 TILE_PX = 420, 320
-_PAGE_CSS, _SCRIPT = style_sheet("report.css"), style_sheet("report.js")
+_PAGE_CSS, _SCRIPT = part("report.css"), part("report.js")
 
 
 def report_html(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | None) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair
-from samkit.ui.parts.style import style_sheet
+from samkit.ui.parts.style import part
 
-CSS = style_sheet("compare.css")
+CSS = part("compare.css")
 
 
 def number_chip(index: int) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
-from samkit.ui.parts.style import style_sheet
+from samkit.ui.parts.style import part
 from samkit.ui.runs.compare_tables import CSS as TABLE_CSS
 from samkit.ui.runs.compare_view import compare_view
 from samkit.ui.runs.run_view import run_view
@@ -15,7 +15,7 @@ from samkit.ui.state.page_links import RUNS_PAGE
 from samkit.ui.state.public import owner_only
 from samkit.ui.state.store_state import require_store, store_panel
 
-_CSS = style_sheet("runs.css")
+_CSS = part("runs.css")
 
 
 def runs_page() -> None:

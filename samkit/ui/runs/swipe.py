@@ -7,12 +7,10 @@ import numpy as np
 import streamlit as st
 
 from samkit.ui.parts.inline_image import data_url
-from samkit.ui.parts.style import style_sheet
+from samkit.ui.parts.style import part
 
-CSS = style_sheet("swipe.css")
-_component = st.components.v2.component(
-    "samkit_swipe", html='<div class="place"></div>', css=CSS, js=style_sheet("swipe.js")
-)
+CSS = part("swipe.css")
+_component = st.components.v2.component("samkit_swipe", html='<div class="place"></div>', css=CSS, js=part("swipe.js"))
 
 
 def swipe_html(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> str:

@@ -6,4 +6,7 @@ puts the script's folder on the import path.
 
 from samkit.ui.router import route
 
-route()
+# Streamlit calls the script __main__ and leaves it as the process's main module, so a process that this one spawns
+# imports it again, under another name. There is no visitor there.
+if __name__ == "__main__":
+    route()

@@ -16,7 +16,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import PictureError
 from samkit.limits import check
-from samkit.media.films import FileVideo, Video
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
 from samkit.media.video import open_video
 from samkit.scratch import scratch_folder
 from samkit.ui.state.public import check_upload, present_limits

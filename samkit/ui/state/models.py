@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from samkit.errors import CheckpointError
+
 if TYPE_CHECKING:
     from samkit.models.sam import SamModel
 
@@ -11,7 +13,7 @@ MAX_LOADED = 3
 
 
 @st.cache_resource(max_entries=MAX_LOADED, show_spinner=False)
-def _load(path: str, modified_ns: int, device: str, dtype: str) -> "SamModel":
+def _load(path: str, state: tuple[str | int, ...], device: str, dtype: str) -> "SamModel":
     from samkit.models.sam import load_model
 
     return load_model(path, device=device, dtype=dtype)
@@ -22,6 +24,11 @@ def shared_model(ref: str, device: str = "auto", dtype: str = "float32") -> "Sam
     with a sentence.
     """
     from samkit.models.files.catalogue import resolve_model
+    from samkit.models.files.hashes import file_state
 
     path = resolve_model(ref)
-    return _load(str(path), path.stat().st_mtime_ns, device, dtype)
+    try:
+        state = file_state(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} can no longer be read ({error.strerror or error}): check the path.") from error
+    return _load(str(path), tuple(state), device, dtype)

@@ -11,7 +11,8 @@ from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
-from samkit.media.films import FileVideo, Video, frame_name
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video, frame_name
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.prompts import Prompts
@@ -34,10 +35,14 @@ MAX_DRAFTS = 200
 
 @dataclass(frozen=True)
 class Recorded:
-    """A prior and how it looks: uint8 [h, w, 3], the picture with its mask, small."""
+    """A prior and how it looks: uint8 [h, w, 3], the picture with its mask, small.
+
+    example: whether a first visit finds it, with the sample film that it belongs to
+    """
 
     prior: Prior
     thumbnail: np.ndarray
+    example: bool = False
 
 
 @dataclass
@@ -98,9 +103,10 @@ class FilmTable(JobHolder[FilmRun]):
         return bool(inputs.priors or inputs.steering.corrections or any(bank is not None for bank in banks))
 
     def show_film(self, video: Video) -> None:
-        """Another film. Memories stay; those of the film before become memories of pictures."""
+        """Another film. The visitor's own memories stay; those of the film before become memories of pictures."""
         self.video, self.changed = video, True
-        self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in self.recorded]
+        own = [each for each in self.recorded if not each.example]
+        self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
         self.corrections, self.switches, self.drafts = [], (), {}
         self.drop_run()
         self.go_to(0)
@@ -196,9 +202,9 @@ class FilmTable(JobHolder[FilmRun]):
             if job.state == DONE:
                 job.resume()
 
-    def record(self, prior: Prior, mask: np.ndarray) -> None:
+    def record(self, prior: Prior, mask: np.ndarray, example: bool = False) -> None:
         prior = replace(prior, film_frame=self.video.frame_of(prior.picture), object=self.object)
-        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask, self.steering.rgb(self.object))))
+        self.recorded.append(Recorded(prior, thumbnail(prior.picture, mask, self.steering.rgb(self.object)), example))
 
     def record_prior(self, prior: Prior) -> None:
         """A prior whose mask is not known yet."""

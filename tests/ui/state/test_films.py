@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from samkit.errors import PictureError
-from samkit.media.films import FileVideo
+from samkit.media.file_film import FileVideo
 from samkit.ui.state import films
 from samkit.ui.state.films import FilmStore
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import tomllib
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,7 +151,8 @@ def test_who_leaves_again_has_the_whole_time_again(server, monkeypatch):
 
 
 def test_without_a_server_nothing_happens():
-    visitors._disconnected("a")
+    with ThreadPoolExecutor(1) as no_loop_runs_here:
+        no_loop_runs_here.submit(visitors._disconnected, "a").result()
     assert not visitors._timers
 
 

@@ -43,7 +43,7 @@ from samkit.work.queue import BackgroundJob
 from samkit.work.spec import RunSpec
 
 NO_PROMPT = "Nothing is marked here: click the object, or drag a box around it."
-NO_MEMORY = "Record a memory first, or mark an object on a frame"
+NO_MEMORY = "Mark an object on a frame first, or record a memory"
 OLD_RUN = (
     ":material/info: Memories, objects, knobs, film or model have changed since this run: segment anew to see their "
     "effect."
@@ -94,7 +94,7 @@ class Film(Table):
                 color=table.steering.rgb(table.object),
             )
             player = st.container(key="film_below", gap="xsmall")
-            marked = st.container()
+            marked = st.container(key="film_marked")
         notes, main, progress = result_places(rows.right)
         strip = rows.right.container(key="film_strip", gap="xsmall")
         return FilmPlaces(rows.beside, notes, main, progress, None, player, marked, strip)
@@ -109,19 +109,20 @@ class Film(Table):
         present = shown_spec(visit.page, visit.work, setup, built)
         with places.marked:
             prior, mask = _marked(visit, table)
+        correction = _correction(table, prior, mask) if table.on_film and prior is not None else None
         sight = _look(visit, table, setup, built) if table.on_film else None
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
-                _mark_buttons(table, prior, mask)
+                _mark_buttons(table, prior, mask, correction)
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
-            missing = "" if table.anything_remembered(setup.inputs) else NO_MEMORY
+            missing = "" if correction is not None or table.anything_remembered(setup.inputs) else NO_MEMORY
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_buttons(BUTTONS, table, _start, (table, setup, present), missing)
+                draw_buttons(BUTTONS, table, _start, (table, visit, built, correction), missing)
             _steer(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):
@@ -146,6 +147,8 @@ def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenera
         if computed is None:
             follow(job)
             return None
+        if table.was_active:
+            st.rerun()  # It came to its end while the page was being drawn.
         if not _is_of(job, present):
             st.caption(OLD_RUN)
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
@@ -187,11 +190,17 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
     if work.picture.name in SAMPLES and work.prompts == SAMPLES[work.picture.name].prompts:
         work.show_picture(first, sample.prompts)
     params, prior = build_params(Params, visit.encoding), Prior(first, sample.prompts)
-    table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1])
+    table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1], example=True)
 
 
-def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
-    table.start(FilmRun, spec, setup.model, setup.inputs, "Recording the memories")
+def _start(table: FilmTable, visit: Visit, params: Params, correction: Correction | None) -> None:
+    """correction: what is marked on the present frame, which counts although nobody pressed its button"""
+    if correction is not None:
+        table.drop_run()
+        table.correct(correction)
+    inputs = table.inputs(visit.work.picture)
+    spec = shown_spec(visit.page, visit.work, Setup(visit.model, visit.work.model_ref, inputs), params)
+    table.start(FilmRun, spec, visit.model, inputs, "Recording the memories")
 
 
 def _work(visit: Visit, table: FilmTable) -> Workspace:
@@ -254,19 +263,25 @@ def _ready_to_hover(visit: Visit, table: FilmTable) -> None:
     _ = page_lab(visit.model, Inputs(image=picture)).encoding(visit.model, picture, **visit.encoding).value
 
 
-def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any) -> None:
+def _correction(table: FilmTable, prior: Prior, mask: Any) -> Correction | None:
+    """What is marked on the present frame; None where it is what an earlier correction says. mask: bool [H, W]"""
+    correction = Correction(table.frame, prior.prompts, prior.mask_index, None, table.object)
+    if prior.mask_hint is not None:
+        # A correction has no hint: the mask that was seen is taken as it is.
+        correction = Correction(table.frame, mask=mask_to_rle(mask), object=table.object)
+    return correction if correction not in table.corrections else None
+
+
+def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any, correction: Correction | None) -> None:
     """What can be made of the marked object."""
     if prior is not None:
         if table.on_film:
-            correction = Correction(table.frame, prior.prompts, prior.mask_index, None, table.object)
-            if prior.mask_hint is not None:
-                # A correction has no hint: the mask that was seen is taken as it is.
-                correction = Correction(table.frame, mask=mask_to_rle(mask), object=table.object)
             st.button(
                 "Mark from this frame on",
                 icon=":material/edit_location_alt:",
                 type="primary",
                 key="correct",
+                disabled=correction is None,
                 on_click=table.correct,
                 args=(correction,),
                 help="Corrects this frame: frames before it stay, those after it are segmented anew",

@@ -8,7 +8,7 @@ Where text goes into HTML, `html.escape` does the same; JSON, code and tables sh
 import re
 
 _MARKS = re.compile(
-    r"[\\`*\[\]<~$]"  # wherever they stand
+    r"[\\`*\[\]<~$]|(?<=\])\("  # wherever they stand
     r"|(?<![^\W_])_|_(?![^\W_])"  # at a word's edge
     r"|:(?=[A-Za-z_])|&(?=[#A-Za-z])"  # icons and colours; entities
     r"|^[#>+\-=|]"

@@ -54,7 +54,7 @@ def check_tracking_uri(uri: str) -> None:
                 f"The run store {uri[:200]!r} names no file, so runs would be lost when the app ends: set "
                 "MLFLOW_TRACKING_URI to sqlite:/// and a whole path, such as sqlite:////home/me/runs/mlflow.db."
             )
-        if any(letter in place for letter in NOT_IN_HOME) or (question and not os.environ.get("MLFLOW_TRACKING_URI")):
+        if any(letter in place for letter in NOT_IN_HOME) or (question and "?" in str(home_folder())):
             raise StoreError(
                 f"The run store {uri[:200]!r} has a ? or # in its path, which means something else there: set "
                 "SAMKIT_HOME, or MLFLOW_TRACKING_URI, to a folder without them."

@@ -11,6 +11,7 @@ from samkit.experiments.registry import ENTRIES, Entry
 from samkit.models.files.catalogue import catalogue
 from samkit.settings import tracking_uri
 from samkit.ui.controls.model_picker import model_line, model_name
+from samkit.ui.controls.owner_door import about_server
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory
 from samkit.ui.state.page_links import RUNS_PAGE, page_card, page_file, page_icon
@@ -62,6 +63,7 @@ def home_page() -> None:
                 _draw(card)
     st.space("small")
     _state_row()
+    about_server()
 
 
 def _draw(card: Card) -> None:

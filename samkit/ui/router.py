@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from samkit.experiments.registry import ENTRIES
-from samkit.ui.controls.owner_door import about_text, owner_door
+from samkit.ui.controls.owner_door import owner_door
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
@@ -29,7 +29,7 @@ def route() -> None:
         page_icon=str(ICON),
         layout="wide",
         initial_sidebar_state="auto",
-        menu_items={"About": about_text(ABOUT)},
+        menu_items={"About": ABOUT},
     )
     apply_style()
     end_toasts_with_page()

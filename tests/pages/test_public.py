@@ -70,6 +70,13 @@ def test_anothers_run_is_read_by_its_link_and_not_changed(visit, runs):
     assert [field.label for field in own.text_input] != [] and not others.text_input
 
 
+def test_home_says_what_each_limit_is(visit, monkeypatch):
+    told = " ".join(caption.value for caption in visit("home").caption)
+    assert "a film's file: 50 MB" in told and "how long one of those may run: 10 minutes" in told
+    monkeypatch.delenv("SAMKIT_PUBLIC")
+    assert not any("a film's file" in caption.value for caption in visit("home").caption)
+
+
 def test_imports_downloads_and_the_store_are_the_owners(visit):
     app = visit("runs")
     assert not {"open_import", "open_spool"} & keys(app) and not app.get("link_button")

@@ -11,16 +11,24 @@ ADDRESS = "owner"
 """Word of the address with which the owner finds the field for the secret."""
 
 
-def about_text(about: str) -> str:
-    """What the app says of itself, in Markdown, with the limits of a public server."""
+def about_server() -> None:
+    """On a public server: what that means for a visitor, and its limits. Nothing on any other."""
     limits = read_limits()
     if not limits.public:
-        return about
-    lines = "\n".join(f"- {plain_text(sentence)}" for sentence in limits.sentences())
-    return (
-        f"{about}\n\n**This server is open to the public.** Runs that you keep are yours: others see one only with its "
-        f"link. Please upload nothing that is confidential. At most:\n\n{lines}"
-    )
+        return
+    with st.container(border=True, key="about_server"):
+        st.markdown(":material/public: **About this server: it is open to the public**")
+        st.caption(
+            "Runs that you keep are yours: the list of runs shows you no others, and others see one of yours only with "
+            "its link. Please upload nothing that is confidential. Long work takes turns. At most:"
+        )
+        half = (len(limits.sentences()) + 1) // 2
+        for column, part in zip(
+            st.columns(2, gap="medium"), (limits.sentences()[:half], limits.sentences()[half:]), strict=True
+        ):
+            column.caption("\n".join(f"- {plain_text(sentence)}" for sentence in part))
+        if limits.complaint:
+            st.warning(plain_text(limits.complaint), icon=":material/settings_alert:")
 
 
 def owner_door() -> None:

@@ -22,7 +22,7 @@ SHOTS = (
     ("position_encoding", "light", SMALL_PX, ".st-key-map_channel_a canvas >> nth=0"),
     ("video_priors", "light", SMALL_PX, ".player output"),
 )
-"""(page, colour scheme, width in pixels, what is there when the page has drawn itself). What is seen without scrolling."""
+"""(page, colour scheme, width in pixels, what is there when the page has drawn itself), each without scrolling."""
 AT_REST = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning'"
 
 

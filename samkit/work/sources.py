@@ -180,7 +180,10 @@ class Sources:
     def _path(self, ref: Ref) -> Path:
         if not self._files:
             raise BadInput(f"{ref.name or ref.ref} is no longer available: upload it again.")
-        return Path(ref.ref)
+        path = Path(ref.ref)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{ref.ref[:300]} is a device or a pipe, not a file: save what comes out of it as a file.")
+        return path
 
 
 class _Hashed(Protocol):

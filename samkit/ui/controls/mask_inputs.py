@@ -101,7 +101,7 @@ def _choices(work: Workspace, page: str, role: Role) -> bool:
         help="Black and white, or a number for each object; 255 beside other numbers is not counted.",
     )
     if complaint := st.session_state.get(complaint_key):
-        st.error(complaint)
+        st.error(plain_text(complaint))
     _choose_object(work, page, role)
     with st.container(horizontal=True, gap="small"):
         st.button(

@@ -83,12 +83,12 @@ def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
     whose = f" of {table.steering.name(prior.object)}" if len(table.objects) > 1 else ""
     inline_image(memory.thumbnail, f"Memory {index + 1}{whose}: {prior.picture.name} with its mask", "samkit-thumb")
     st.button(
-        f"frame {prior.film_frame} of the film" if prior.film_frame is not None else prior.picture.name,
+        f"frame {prior.film_frame} of the film" if prior.film_frame is not None else plain_text(prior.picture.name),
         icon=":material/close:",
         icon_position="right",
         key=f"forget_{index}",
         type="tertiary",
-        help=f"Remove this memory{whose}",
+        help=f"Remove this memory{plain_text(whose)}",
         on_click=table.remove,
         args=(index,),
     )

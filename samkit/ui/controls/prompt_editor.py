@@ -16,6 +16,7 @@ from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts import style
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -109,7 +110,7 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
     height: int | Literal["content"] = CHIPS_HEIGHT_PX if prompts.count > CHIPS_IN_SIGHT else "content"
     with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}", height=height):
         picture = work.picture
-        st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
+        st.caption(f"{title}{plain_text(picture.name)} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
         mask_inputs(work, page)
         if not work.is_marked:
@@ -170,7 +171,7 @@ def _load_and_save(work: Workspace, page: str) -> None:
         )
         complaint = st.session_state.get(f"samkit.load_error.{page}")
         if loaded is not None and complaint:
-            st.error(complaint)
+            st.error(plain_text(complaint))
 
 
 def _load(work: Workspace, page: str) -> None:

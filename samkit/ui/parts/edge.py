@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from samkit.errors import SamkitError
+from samkit.ui.parts.markdown_text import plain_text
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except SamkitError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain_text(str(error)), icon=":material/error:")
     except MemoryError:
         st.error(
             "The machine ran out of memory. Choose a smaller encoding side or a smaller model, or clear the "

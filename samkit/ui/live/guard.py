@@ -6,6 +6,7 @@ holds all of it in memory before a page is asked whether it takes it.
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import net_util
 
 from samkit.limits import Limits, read_limits
 
@@ -89,4 +90,13 @@ def largest_upload(limits: Limits) -> int | None:
     return None if None in told else max(size for size in told if size is not None) * 2**20 + 2**16
 
 
+def ask_nobody() -> None:
+    """Streamlit would ask a server of Amazon's for this machine's address at its start, where no browser is opened, and
+    whenever a page of another origin comes.
+    """
+    if getattr(net_util, "_external_ip", None) is None:
+        net_util._external_ip = ""
+
+
+ask_nobody()
 MIDDLEWARE = [Middleware(Guard), Middleware(UploadGate)]

@@ -14,7 +14,9 @@ run, idle and among the others, errors, mixed pictures, films that ended, and th
 
 import argparse
 import asyncio
+import itertools
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -177,6 +179,7 @@ Known = dict[tuple[str, tuple[float, float]], np.ndarray]
 async def clicker(session: Session, picture: str, known: Known, tally: Tally, until: float, busy: bool) -> None:
     """Clicks, drags and runs of the page by turns. busy: with pauses as people make them"""
     luck = random.Random(picture)
+    await session.ask(POINTS[0], "all")  # the picture is encoded, and the channel open
     while time.perf_counter() < until:
         point = luck.choice(POINTS)
         took, logits = await session.ask(point, "all")
@@ -207,18 +210,30 @@ def differs(one: np.ndarray, other: np.ndarray) -> bool:
     return float((steps > 64).mean()) > STRAY
 
 
+def told_apart(known: Known) -> str:
+    """Whether the answers of two pictures to the same point would be taken for one."""
+    pairs = [
+        differs(known[first, point], known[second, point])
+        for first, second in itertools.combinations(PICTURES, 2)
+        for point in POINTS
+        if (first, point) in known and (second, point) in known
+    ]
+    return f"of {len(pairs)} pairs of pictures {sum(pairs)} can be told apart"
+
+
 async def filmer(session: Session, tally: Tally, until: float) -> None:
     """Marks the film as the page's first try does, and lets it be segmented until the time is over."""
     await session.run("try_video-priors")
     while time.perf_counter() < until:
         if "run_film" in session.buttons:
+            session.buttons.pop("pause_film", None)
             await session.run("run_film")
             for _ in range(15):
                 await asyncio.sleep(1.0)
                 await session.run()
                 if time.perf_counter() > until:
                     break
-            tally.films += 1
+            tally.films += "pause_film" in session.buttons
         else:
             await asyncio.sleep(1.0)
             await session.run()
@@ -260,9 +275,8 @@ async def measure(url: str, runs: dict[str, str], sessions: int, seconds: float)
         await session.close()
     print(tally.line(f"{sessions} sessions"))
     ratio = p95(tally.clicks) / p95(idle.clicks)
-    print(
-        f"p95 of a click: {ratio:.1f} times the idle one; {tally.films} films; {tally.mixed} answers of another picture"
-    )
+    print(f"p95 of a click: {ratio:.1f} times the idle one; {tally.films} films")
+    print(f"{tally.mixed} of {len(tally.clicks)} answers belong to another picture; {told_apart(known)}")
     print(f"memory: {before:.0f} MB before, {most:.0f} MB at most, {server.held().resident:.0f} MB at the end")
     print(f"{len(idle.errors + tally.errors)} errors", *sorted(set(idle.errors + tally.errors))[:10], sep="\n")
 
@@ -289,8 +303,6 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()
-    import os
-
     with tempfile.TemporaryDirectory(prefix="samkit-visitors-") as folder:
         os.environ["SAMKIT_HOME"] = folder
         runs = kept_runs(Path(folder))

@@ -16,6 +16,7 @@ import pytest
 
 from samkit.errors import BadInput, StoreError
 from samkit.settings import check_tracking_uri, tracking_uri
+from samkit.tracking.bundle import checks, film_inputs
 from samkit.tracking.bundle.archive import import_runs
 from samkit.tracking.bundle.arrays import check_arrays, check_whole, read_arrays
 from samkit.tracking.bundle.bundle import ARRAYS, read_bundle, zip_bundle
@@ -263,3 +264,22 @@ def test_an_archive_in_memory_is_taken_for_what_it_is(tmp_path):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(BadInput):
         import_runs(tmp_path / "a.zip", tmp_path / "in")
+
+
+def test_a_zip_that_is_packed_too_tightly_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run.json", "{}")
+        archive.writestr("outputs/masks.json", bytes(17 * 2**20))
+    with pytest.raises(BadInput, match="would unpack to more than 200 times its size"):
+        import_runs(tmp_path / "a.zip", tmp_path / "in")
+    assert not (tmp_path / "in").exists() or not list((tmp_path / "in").rglob("*.json"))
+
+
+def test_pictures_and_memories_have_a_bound_on_their_pixels_together(tmp_path, monkeypatch):
+    bundle = made_up_bundle(tmp_path / "run")
+    monkeypatch.setattr(checks, "MAX_PIXELS", 2 * 24 * 40)
+    with pytest.raises(BadInput, match="masks and pictures have more than"):
+        checks.check_contents(bundle, "It")
+    (bundle.path / film_inputs.PRIORS).write_text(json.dumps([{}] * 300))
+    with pytest.raises(BadInput, match="no list of at most 256 memories"):
+        film_inputs.memories(bundle.path)

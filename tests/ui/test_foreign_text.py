@@ -29,7 +29,7 @@ OURS = {
         "role.idea", "role.name", "role.title", "role.help", "role.icon", "_details(work, role)", "strokes",
     ],
     "controls/masks_panel.py": ["index"],
-    "controls/memories.py": ["bank.sha256", "content"],
+    "controls/memories.py": ["bank.sha256"],
     "controls/memory_models.py": ["what", "entry.title"],
     "controls/model_picker.py": ["entry.title", "entry.licence"],
     "controls/pair_editor.py": ["sample.title"],

@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 MAX_FILES = 2_000
 MAX_UNPACKED_BYTES = 4 * 2**30
+MAX_RATIO, LOOSE_BYTES = 200, 16 * 2**20
+"""What is larger than this is packed at most so tightly in any run."""
 UNREADABLE_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 PLOTLY = "plotly.min.js"
 """The one file of a zip that is not the run's own: what its interactive figures are drawn with where there is no
@@ -349,6 +351,11 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
             raise BadInput(
                 f"{name} is too large for a run: {entry.filename} has more than "
                 f"{MAX_JSON_BYTES[entry.filename] // 2**20} MB."
+            )
+        if entry.file_size > max(LOOSE_BYTES, MAX_RATIO * entry.compress_size):
+            raise BadInput(
+                f"{name} is not a run's archive: {entry.filename!r} would unpack to more than "
+                f"{MAX_RATIO} times its size."
             )
         if entry.external_attr >> 16 & 0o170000 == 0o120000:
             raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")

@@ -16,6 +16,9 @@ from samkit.tracking.bundle.bundle import ARRAYS, PICTURES, Bundle
 from samkit.tracking.bundle.film_inputs import memories
 from samkit.tracking.bundle.record import KEPT_FILM, PictureEntry
 
+MAX_PIXELS = 1_500_000_000
+"""Of all masks and pictures that a run made; a replay and a comparison hold them in memory."""
+
 
 def check_contents(bundle: Bundle, name: str) -> None:
     """Raises BadInput where a file is not what its name says. name: what the user calls the run's file."""
@@ -47,6 +50,12 @@ def _said(error: BaseException) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
+def _left(room: int, pixels: int) -> int:
+    if pixels > room:
+        raise BadInput(f"its masks and pictures have more than {MAX_PIXELS // 10**6} million pixels together.")
+    return room - pixels
+
+
 def _look_through(bundle: Bundle) -> None:
     record, folder = bundle.record, bundle.path
     _ = bundle.prompts
@@ -54,10 +63,12 @@ def _look_through(bundle: Bundle) -> None:
         if f"inputs/{name}.png" in record.files:
             read_picture(folder / "inputs" / f"{name}.png")
     _check_given(bundle)
+    room = MAX_PIXELS
     for mask in record.masks:
-        bundle.mask(mask)
-    for picture in bundle.images():
-        read_picture(picture)
+        room = _left(room, bundle.mask(mask).size)
+    for path in bundle.images():
+        picture = read_picture(path)
+        room = _left(room, picture.width * picture.height)
     for name, rows in bundle.tables().items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise BadInput(f"its table {name[:60]!r} is not a list of rows.")

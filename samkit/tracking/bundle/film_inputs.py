@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MAX_KEPT_FILM_BYTES = 64 * 2**20
 """A larger film is not copied into each run on it; the run says which film it was and where it lay."""
 
+MAX_PRIORS, MAX_PRIOR_PIXELS = 256, 500_000_000
 PRIORS, STEERING = "inputs/priors.json", f"inputs/{STEERING_FILE}"
 
 
@@ -110,15 +111,25 @@ def memories(folder: Path) -> dict[str, Any]:
     is done while it runs. Raises BadInput where they can't be read.
     """
     descriptions = read_small_json(folder / PRIORS, PRIORS)
+    if not isinstance(descriptions, list) or len(descriptions) > MAX_PRIORS:
+        raise BadInput(f"The run's {PRIORS} can't be read: it is no list of at most {MAX_PRIORS} memories.")
+    priors, room = [], MAX_PRIOR_PIXELS
     try:
-        priors = tuple(_read_prior(folder, index, each) for index, each in enumerate(descriptions))
+        for index, each in enumerate(descriptions):
+            priors.append(_read_prior(folder, index, each))
+            room -= priors[-1].picture.width * priors[-1].picture.height
+            if room < 0:
+                raise BadInput(
+                    f"The run's memories have more than {MAX_PRIOR_PIXELS // 10**6} million pixels together, the most "
+                    "that are read."
+                )
     except (KeyError, TypeError) as error:
         raise BadInput(f"The run's {PRIORS} can't be read ({error}): export the run again where it was made.") from None
     steering = NOT_STEERED
     if (folder / STEERING).is_file():
         steering = Steering.from_json(json.dumps(read_small_json(folder / STEERING, STEERING)), f"The run's {STEERING}")
     bank, *banks = [_read_bank(folder, number) for number in range(steering.count)]
-    return {"priors": priors, "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
+    return {"priors": tuple(priors), "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
 
 
 def _read_bank(folder: Path, number: int) -> "MemoryBank | None":

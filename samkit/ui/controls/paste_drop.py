@@ -18,6 +18,7 @@ from samkit.ui.controls.picture_picker import UPLOAD_MB, UPLOAD_TYPES
 from samkit.ui.parts import style
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import FILM_TYPES, FILM_UPLOAD_MB
+from samkit.ui.state.public import check_upload
 from samkit.ui.state.uploads import uploaded_picture
 from samkit.ui.state.workspace import Workspace
 from samkit.words import listed
@@ -83,6 +84,7 @@ def _take_file(work: Workspace, key: str, prompts: bool, take_film: Callable[[Up
         if ending == "json":
             if not prompts:
                 raise BadInput(NO_PROMPTS_HERE)
+            check_upload(upload.name, upload.size)
             loaded = Prompts.from_json(upload.getvalue())
             edit_prompts(work, loaded)
             _say(f"Took {counted(loaded)} from **{name}** in place of those that were there.", ":material/data_object:")

@@ -17,6 +17,7 @@ from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts import style
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_upload
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -168,6 +169,7 @@ def _load(work: Workspace, page: str) -> None:
     loaded, complaint = st.session_state[f"load_{page}"], None
     try:
         if loaded is not None:
+            check_upload(loaded.name, loaded.size)
             work.edit(Prompts.from_json(loaded.getvalue()))
     except SamkitError as error:
         complaint = str(error)

@@ -41,6 +41,8 @@ from samkit.ui.state.public import check_may_change, may_change, owner_only
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 
+MAX_SHOWN_FILM_BYTES = 256 * 2**20
+"""Streamlit holds a film that is shown in memory."""
 SENT_WHOLE_PX = 1400
 """Streamlit sends pictures that are to be as wide as their column with no more pixels across than about this."""
 
@@ -302,8 +304,10 @@ def _main_picture(bundle: Bundle) -> None:
         _full_size(mask_picture(bundle, shown, alone), "PNG" if alone else "JPEG")
     elif shown in pictures:
         _full_size(read_picture(pictures[shown]).rgb, "PNG")
-    else:
+    elif films[shown].stat().st_size <= MAX_SHOWN_FILM_BYTES:
         st.video(str(films[shown]))
+    else:
+        st.info("This film is too large to be shown here: download it under Files.", icon=":material/movie:")
 
 
 def _full_size(picture: np.ndarray, kind: Literal["PNG", "JPEG"]) -> None:

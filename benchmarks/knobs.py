@@ -136,6 +136,7 @@ PAGES = {
         Knob("threshold", "threshold", keys("Right")),
         Knob("smallest region", "min_area", keys("Right")),
         Knob("prototypes (k)", "prototypes", keys("Right")),
+        Knob("colours over the whole range", "own_range", ("",)),
         Knob("colours from, to", "range", keys("Right")),
         Knob("features", "features", ("raw", "projected")),
         Knob("level", "level", keys("Right", 2), families=("sam2",)),

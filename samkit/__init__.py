@@ -4,8 +4,12 @@
 samkit` stays quick.
 """
 
+import os
 from importlib import import_module
 from typing import Any
+
+# Before anything of MLflow is imported, which would tell its makers of every run that is kept.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 __version__ = "0.1.0"
 

@@ -24,6 +24,7 @@ def pytest_configure(config):
     home = Path(tempfile.mkdtemp(prefix="samkit-tests-"))
     config.samkit_test_home = home
     os.environ["SAMKIT_HOME"] = str(home)
+    os.environ["SAMKIT_FILMS"] = str(Path(__file__).parent / "data" / "schema_1")
     os.environ["SAMKIT_MODELS_DIR"] = str(home / "models")
     for name in ("SAMKIT_EXTRA_MODELS", "MLFLOW_TRACKING_URI"):
         os.environ.pop(name, None)

@@ -29,8 +29,12 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("tracking.bundle", "a run as a folder"),),
     (("experiments experiments.film experiments.measures", "the seven, parameters, results, what several compute"),),
     (("models", "the public face"),),
-    (("media", "pictures, films, masks"), ("models.network", "torch alone"), ("models.files", "checkpoints")),
-    (("prompts settings words machine errors", "the ground"),),
+    (
+        ("media media.decoding", "pictures, films, masks"),
+        ("models.network", "torch alone"),
+        ("models.files", "checkpoints"),
+    ),
+    (("prompts limits files scratch settings words machine errors", "the ground"),),
 )
 """Rooms from the top down: a row may import from those below it, and a box from none beside it. (Room or rooms, what
 they are for.)

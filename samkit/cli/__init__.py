@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _complain(str(error), EXIT_BAD_INPUT)
     except SamkitError as error:
         code = _complain(str(error), EXIT_FAILED)
+    except MemoryError:
+        code = _complain(
+            "The machine ran out of memory: choose a smaller side, a smaller model or a smaller picture.", EXIT_FAILED
+        )
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except Exception as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samkit.errors import BadInput, ParamsError, PromptError
+from samkit.files import read_small
 from samkit.words import listed
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ INPUT_OPTIONS = {
 }
 """Field of `Inputs` -> options that fill it. A mask is a memory for a film, and a hint on a picture."""
 
+MAX_JSON_BYTES = 4 * 2**20
+"""Of a file of prompts or of steering."""
 NO_BANK = "none"
 """What stands in place of a memory bank for an object that begins without one."""
 
@@ -133,10 +136,7 @@ def read_steering(file: Path | None) -> "Steering":
 
     if file is None:
         return NOT_STEERED
-    try:
-        return Steering.from_json(file.read_bytes(), str(file))
-    except OSError as error:
-        raise BadInput(f"The steering file {file} can't be read ({error.strerror}): check the path.") from error
+    return Steering.from_json(read_small(file, MAX_JSON_BYTES, "The steering file"), str(file))
 
 
 def _read_banks(files: Sequence[str], steering: "Steering") -> dict[str, Any]:
@@ -197,7 +197,7 @@ def read_mask(text: str) -> dict[str, Any]:
         return mask_to_rle(mask_from_png(Path(text)))
     try:
         rle = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             f"--mask takes a PNG file, or a mask as COCO RLE in JSON, and this is not JSON: {error}."
         ) from error
@@ -211,10 +211,7 @@ def read_prompts(points: Sequence[str], boxes: Sequence[str], file: Path | None)
 
     prompts = Prompts()
     if file is not None:
-        try:
-            prompts = Prompts.from_json(file.read_bytes())
-        except OSError as error:
-            raise PromptError(f"The prompts file {file} can't be read ({error.strerror}): check the path.") from error
+        prompts = Prompts.from_json(read_small(file, MAX_JSON_BYTES, "The prompts file"))
     more_points = [_numbers(text, "--point", "x,y or x,y,label", (2, 3)) for text in points]
     more_boxes = [_numbers(text, "--box", "x1,y1,x2,y2", (4,)) for text in boxes]
     return Prompts.from_dict(

@@ -1,7 +1,6 @@
 """`python -m samkit run` and `replay`: an experiment without a browser, and the same again."""
 
 import math
-import tempfile
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from samkit.cli.inputs import check_out_folder, make_parents, read_spec
 from samkit.cli.output import Json, print_json, print_values, say, say_progress
+from samkit.scratch import scratch
 
 if TYPE_CHECKING:
     from samkit.tracking.bundle.bundle import Bundle
@@ -183,8 +183,8 @@ def replay(
     from samkit.work.replay import open_run
     from samkit.work.replay import replay as replay_run
 
-    with tempfile.TemporaryDirectory(prefix="samkit-replay-") as folder:
-        bundle = open_run(target, Path(folder))
+    with scratch("replay") as folder:
+        bundle = open_run(target, folder)
         outcome = replay_run(bundle, model=model, device=device, progress=say_progress, tolerance=tolerance)
     if as_json:
         print_json(_outcome_values(outcome))

@@ -1,6 +1,5 @@
 """`python -m samkit runs`: the runs in the store and in the spool."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from samkit.cli.output import Json, plain_app, print_json, print_values, say
+from samkit.scratch import scratch
 
 EXIT_FAILED = 1
 
@@ -55,7 +55,7 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json
     """Everything a run's run.json says."""
     from samkit.tracking.store.store import RunStore
 
-    with tempfile.TemporaryDirectory(prefix="samkit-show-") as folder:
+    with scratch("show") as folder:
         record = RunStore().load(run_id, folder).record
     if as_json:
         print_json(record.to_dict())
@@ -77,7 +77,7 @@ def compare(run_ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_j
     from samkit.tracking.store.store import RunStore
 
     store = RunStore()
-    with tempfile.TemporaryDirectory(prefix="samkit-compare-") as folder:
+    with scratch("compare") as folder:
         unique = list(dict.fromkeys(run_ids))
         comparison = Comparison([store.load(run_id, Path(folder, run_id)) for run_id in unique])
         name = comparison.mask_names[0] if comparison.mask_names else ""
@@ -129,7 +129,7 @@ def export(
     from samkit.tracking.store.store import RunStore
 
     store = RunStore()
-    with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+    with scratch("export") as folder:
         unique = list(dict.fromkeys(run_ids))
         export_runs([store.load(run_id, Path(folder, run_id)) for run_id in unique], out)
     if as_json:
@@ -146,7 +146,7 @@ def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: 
     from samkit.tracking.bundle.archive import import_runs
     from samkit.tracking.store.keep import keep_imported
 
-    with tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
+    with scratch("import") as folder:
         outcomes = keep_imported(import_runs(source, Path(folder)))
     ids = [outcome.run.run_id for outcome in outcomes if outcome.run]
     waiting = [outcome.sentence for outcome in outcomes if not outcome.run]

@@ -124,6 +124,8 @@ def parse_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+    except RecursionError:
+        raise ParamsError(f"The value {text[:40]!r}... is nested too deeply: write it with fewer brackets.") from None
 
 
 def _shown(value: Any) -> str:

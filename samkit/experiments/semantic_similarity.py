@@ -107,9 +107,9 @@ class Params(MaskParams):
         json_schema_extra=knob(step=0.05, label="Colours to"),
     )
     own_range: bool = Field(
-        default=False,
+        default=True,
         description="The map's own least and largest similarity get the first and last colour; off: the same colours "
-        "stand for the same similarity on every map.",
+        "stand for the same similarity on every map. Off where a range is given.",
         json_schema_extra=knob(label="Colours over the map's own range"),
     )
     threshold: float = Field(
@@ -157,6 +157,13 @@ class Params(MaskParams):
         description="Colour scale of the map.",
         json_schema_extra=knob(label="Colour scale"),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_range_that_is_given_counts(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not {"range_low", "range_high"}.isdisjoint(values):
+            return {"own_range": False} | values
+        return values
 
     @model_validator(mode="after")
     def _ordered(self) -> "Params":

@@ -2,26 +2,19 @@
 used by two threads at once.
 """
 
-import hashlib
 import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 
-import cv2
 import numpy as np
 
 from samkit.errors import PictureError
-from samkit.media.pictures import Picture, read_picture
+from samkit.media.pictures import Picture
 
-MAX_SIDE = 8_192
-MAX_FRAMES = 500_000
 BACKWARD_CHUNK = 24
 """Frames read forwards and handed out backwards at a time: decoders only run forwards."""
-FOLDER_FPS = 24.0
-FRAME_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 class Video(ABC):
@@ -139,64 +132,3 @@ def shrunk_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
         return size
     height, width = (max(2, round(length * max_side / max(size) / 2) * 2) for length in size)
     return height, width
-
-
-def _is_frame(file: Path) -> bool:
-    """Not what macOS puts beside each file that it copies to another system's disk (`._0001.jpg`)."""
-    return file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".")
-
-
-def _by_number(file: Path) -> tuple[list[str | int], str]:
-    """What sorts 9.jpg before 10.jpg."""
-    parts = re.split(r"([0-9]+)", file.name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], file.name
-
-
-class FolderVideo(Video):
-    """A folder with one picture a frame."""
-
-    reader = "folder"
-
-    def __init__(self, folder: Path, name: str, max_side: int | None = None):
-        super().__init__()
-        self.name = name
-        self.files = sorted(filter(_is_frame, folder.iterdir()), key=_by_number)
-        if not self.files:
-            raise PictureError(
-                f"The folder {name} has no pictures in it: a film as a folder has one JPEG or PNG file a frame."
-            )
-        self.length, self.fps = len(self.files), FOLDER_FPS
-        self.original_size = read_picture(self.files[0]).size
-        self.size = shrunk_size(self.original_size, max_side)
-
-    def _read(self, index: int) -> np.ndarray:
-        picture = read_picture(self.files[index])
-        if picture.size != self.original_size:
-            height, width = self.original_size
-            raise PictureError(
-                f"{picture.name} is {picture.width} x {picture.height} pixels, the first frame {width} x {height}: "
-                "frames must have one size."
-            )
-        if self.size == self.original_size:
-            return picture.rgb
-        return cv2.resize(picture.rgb, self.size[::-1], interpolation=cv2.INTER_AREA)
-
-    @cached_property
-    def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        return digest.hexdigest()
-
-
-class FileVideo(Video):
-    """A film in one file."""
-
-    def __init__(self, path: Path, name: str):
-        super().__init__()
-        self.path, self.name = path, name
-
-    @cached_property
-    def sha256(self) -> str:
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()

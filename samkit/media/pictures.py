@@ -90,11 +90,13 @@ def read_picture(
     max_side: int = MAX_SIDE,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
+    grey: "GreyRange | None" = None,
 ) -> Picture:
     """A picture from a path, the bytes of a file, or an open binary file (which is read from its start).
 
     name: what to call it in sentences and runs; the file's own name when left out. max_side in pixels; max_bytes of the
           file.
+    grey: of deep greyscale, the range to take instead of the picture's own
 
     The pixels are as a person sees them: turned as the EXIF orientation says, transparent parts over white, palettes
     and CMYK as RGB, greyscale in all three channels. 16-bit colour keeps its upper 8 bits; 16-bit greyscale is divided
@@ -106,7 +108,17 @@ def read_picture(
     a cap.
     """
     name, data = picture_bytes(source, name, max_bytes)
-    return _decoded(_open(data, name, max_side, max_pixels), name)
+    return _decoded(_open(data, name, max_side, max_pixels), name, grey)
+
+
+def deep_grey_range(source: PictureSource) -> "GreyRange | None":
+    """The range of a picture in 16-bit, 32-bit or float greyscale; None for any other. Raises as `read_picture`."""
+    name, data = picture_bytes(source)
+    image = _open(data, name, MAX_SIDE, MAX_PIXELS)
+    if not _is_deep_grey(image):
+        return None
+    with _decoding(image, name):
+        return GreyRange.of(np.asarray(image))
 
 
 def picture_bytes(source: PictureSource, name: str | None = None, max_bytes: int = MAX_BYTES) -> tuple[str, bytes]:
@@ -135,10 +147,10 @@ def stored_pixels(data: bytes, name: str) -> tuple[Image.Image, np.ndarray]:
         return image, _upright(np.asarray(image), _orientation(image))
 
 
-def _decoded(image: Image.Image, name: str) -> Picture:
+def _decoded(image: Image.Image, name: str, grey: "GreyRange | None") -> Picture:
     """The picture of an opened file."""
     with _decoding(image, name):
-        return Picture(_upright(_rgb(image), _orientation(image)), name)
+        return Picture(_upright(_rgb(image, grey), _orientation(image)), name)
 
 
 @contextmanager
@@ -237,11 +249,11 @@ def _open(data: bytes, name: str, max_side: int, max_pixels: int) -> Image.Image
     return image
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def _rgb(image: Image.Image, grey: "GreyRange | None") -> np.ndarray:
     """The decoded picture as uint8 [H, W, 3]."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = _grey_to_8_bits(np.asarray(image))
-        return np.repeat(grey[..., None], 3, axis=2)
+    if _is_deep_grey(image):
+        values = np.asarray(image)
+        return np.repeat((grey or GreyRange.of(values)).to_8_bits(values)[..., None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -249,23 +261,49 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _grey_to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Integer or float greyscale [H, W] of any range as uint8, by the rules in `read_picture`. Pixels that are not
-    finite become the least that is.
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+@dataclass(frozen=True)
+class GreyRange:
+    """The least and greatest finite value of greyscale pixels, and whether all are whole numbers. What is measured over
+    several pictures shows them alike.
     """
-    if values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 2**16:
-        bits = next(bits for bits in (8, 10, 12, 14, 16) if values.max() < 2**bits)
-        table = np.arange(2**bits) * (255 / (2**bits - 1))
-        return np.rint(table).astype(np.uint8)[values]
-    values = values.astype(np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
-    values = np.where(finite, values, low)
-    if low >= 0 and high <= 1:
-        return np.rint(values * 255).astype(np.uint8)
-    # Halves keep the difference of the greatest floats finite.
-    span = high / 2 - low / 2
-    return np.rint((values / 2 - low / 2) / (span or 1) * 255).astype(np.uint8)
+
+    low: float
+    high: float
+    whole: bool
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "GreyRange":
+        """values: integer or float [H, W]"""
+        if values.dtype.kind in "iu":
+            return cls(float(values.min()), float(values.max()), True)
+        finite = values[np.isfinite(values)].astype(np.float64)
+        return (
+            cls(float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf)), False) if finite.size else _FLAT
+        )
+
+    def __or__(self, other: "GreyRange") -> "GreyRange":
+        return GreyRange(min(self.low, other.low), max(self.high, other.high), self.whole and other.whole)
+
+    def to_8_bits(self, values: np.ndarray) -> np.ndarray:
+        """uint8 [H, W] by the rules in `read_picture`. Pixels that are not finite become the least that is."""
+        if self.whole and self.low >= 0 and self.high < 2**16:
+            bits = next(bits for bits in (8, 10, 12, 14, 16) if self.high < 2**bits)
+            table = np.arange(2**bits) * (255 / (2**bits - 1))
+            return np.rint(table).astype(np.uint8)[np.clip(values, 0, 2**bits - 1)]
+        values = values.astype(np.float64)
+        values = np.clip(np.where(np.isfinite(values), values, self.low), self.low, self.high)
+        if self.low >= 0 and self.high <= 1:
+            return np.rint(values * 255).astype(np.uint8)
+        # Halves keep the difference of the greatest floats finite.
+        span = self.high / 2 - self.low / 2
+        return np.rint((values / 2 - self.low / 2) / (span or 1) * 255).astype(np.uint8)
+
+
+_FLAT = GreyRange(0.0, 0.0, False)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -11,6 +11,8 @@ from samkit.experiments.registry import ENTRIES, Entry
 from samkit.models.files.catalogue import catalogue
 from samkit.settings import tracking_uri
 from samkit.ui.controls.model_picker import model_line, model_name
+from samkit.ui.controls.owner_door import about_server
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory
 from samkit.ui.state.page_links import RUNS_PAGE, page_card, page_file, page_icon
 from samkit.ui.state.workspace import workspace
@@ -61,6 +63,7 @@ def home_page() -> None:
                 _draw(card)
     st.space("small")
     _state_row()
+    about_server()
 
 
 def _draw(card: Card) -> None:
@@ -77,14 +80,15 @@ def _state_row() -> None:
     with model, st.container(border=True, height="stretch"):
         ref, entries = workspace().model_ref, catalogue()
         ready = sum(entry.on_disk for entry in entries)
-        st.markdown(f":material/deployed_code: Model: **{model_name(ref)}**")
+        st.markdown(f":material/deployed_code: Model: **{plain_text(model_name(ref))}**")
         st.caption(
-            f"{model_line(ref)}. {ready} of {len(entries)} known models are on this machine; change it on any "
-            "experiment's page."
+            f"{plain_text(model_line(ref))}. {ready} of {len(entries)} known models are on this machine; change it "
+            "on any experiment's page."
         )
     with store, st.container(border=True, height="stretch"):
         scheme = tracking_uri().split(":", 1)[0]
-        st.markdown(f":material/database: Run store: **{'SQLite, beside the app' if scheme == 'sqlite' else scheme}**")
+        place = "SQLite, beside the app" if scheme == "sqlite" else scheme[:40]
+        st.markdown(f":material/database: Run store: **{plain_text(place)}**")
         st.caption("Runs you keep are MLflow runs: parameters, metrics, prompts and masks.")
         st.page_link(RUNS_PAGE, label="See them, compare and replay them", icon=":material/history:")
     with cache, st.container(border=True, height="stretch"):

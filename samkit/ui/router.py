@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from samkit.experiments.registry import ENTRIES
+from samkit.ui.controls.owner_door import owner_door
 from samkit.ui.parts.heap import keep_collector_short
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
@@ -64,6 +65,7 @@ def route() -> None:
         if not drawn:
             draw_notes(notes)
         with st.sidebar:
+            owner_door()
             theme_switch([each.url_path for each in pages])
     finally:
         keep_work()

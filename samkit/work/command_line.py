@@ -134,12 +134,13 @@ def _prompt_words(spec: RunSpec) -> list[str]:
 def _settings(spec: RunSpec) -> list[str]:
     """`--set name=value` for each parameter that is not as it would be anyway."""
     params_class = find_experiment(spec.experiment).Params
+    values = build_params(params_class, spec.params).model_dump(mode="json")
     defaults = params_class().model_dump(mode="json")
-    words = []
-    for name, value in build_params(params_class, spec.params).model_dump(mode="json").items():
-        if value != defaults[name]:
-            words += ["--set", f"{name}={_written(value)}"]
-    return words
+    given = {name for name, value in values.items() if value != defaults[name]}
+    # What is given may change the default of another one.
+    defaults = build_params(params_class, {name: values[name] for name in given}).model_dump(mode="json")
+    given |= {name for name, value in values.items() if value != defaults[name]}
+    return [word for name in values if name in given for word in ("--set", f"{name}={_written(values[name])}")]
 
 
 def _written(value: Any) -> str:

@@ -63,6 +63,7 @@ class Lab:
         cancelled: Callable[[], bool] | None = None,
         sources: Sources | None = None,
         user: str | None = None,
+        allow: Callable[[int], None] | None = None,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
@@ -70,6 +71,7 @@ class Lab:
         self._cancelled = cancelled
         self.sources = sources or Sources()
         self._user = user
+        self._allow = allow
 
     def encoding(
         self,
@@ -86,6 +88,8 @@ class Lab:
         key = content_key("encoding", torch.get_num_threads(), model, picture, *settings)
 
         def encode() -> ImageEncoding:
+            if self._allow is not None:
+                self._allow(side or model.info.native_side)
             return model.encode_image(
                 picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
             )
@@ -117,7 +121,7 @@ class Lab:
             if self._progress is not None:
                 self._progress(start + (end - start) * share, line)
 
-        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources, self._user)
+        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources, self._user, self._allow)
 
 
 def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:

@@ -6,9 +6,12 @@ import atexit
 import logging
 import os
 import threading
+import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from samkit.errors import SamkitError
@@ -80,24 +83,59 @@ RunT = TypeVar("RunT", bound=SteppedRun)
 
 
 class JobQueue:
-    """So many jobs at a time; the others wait for their turn. at_once: how many."""
+    """So many jobs at a time; the others wait for their turn, which goes round among those who ask: whoever has put
+    many into the queue waits longer for the next one than somebody who has put in one. at_once: how many run at a time
+    """
 
     def __init__(self, at_once: int = AT_ONCE):
-        self._slots = threading.Semaphore(at_once)
+        self._free = at_once
+        self._waiting: list[_Ticket] = []
+        self._running: Counter[str] = Counter()
+        self._served: dict[str, int] = {}
+        self._count = 0
+        self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, stop: threading.Event) -> Iterator[bool]:
+    def turn(self, stop: threading.Event, who: str = "") -> Iterator[bool]:
         """True when it is the caller's turn, which lasts until the end of the `with`; False where `stop` was set before
-        that.
+        that. who: for whom the caller works
         """
-        while not self._slots.acquire(timeout=0.2):
-            if stop.is_set():
-                yield False
-                return
+        ticket = _Ticket(who)
+        with self._changed:
+            self._waiting.append(ticket)
+            while not (mine := self._free > 0 and self._next() is ticket) and not stop.is_set():
+                self._changed.wait(0.2)
+            self._waiting.remove(ticket)
+            if mine:
+                self._free -= 1
+                self._running[who] += 1
+                self._count += 1
+                self._served[who] = self._count
+            self._changed.notify_all()
+        if not mine:
+            yield False
+            return
         try:
             yield True
         finally:
-            self._slots.release()
+            with self._changed:
+                self._free += 1
+                self._running[who] -= 1
+                if not self._running[who]:
+                    del self._running[who]
+                if not self._waiting:
+                    self._served.clear()
+                self._changed.notify_all()
+
+    def _next(self) -> "_Ticket":
+        """Of whoever has the fewest jobs running and was served longest ago; of theirs the first."""
+        order = {ticket: number for number, ticket in enumerate(self._waiting)}
+        return min(order, key=lambda each: (self._running[each.who], self._served.get(each.who, 0), order[each]))
+
+
+@dataclass(eq=False)
+class _Ticket:
+    who: str
 
 
 class BackgroundJob(Generic[RunT]):
@@ -118,12 +156,15 @@ class BackgroundJob(Generic[RunT]):
         queue: JobQueue,
         preparing: str,
         open_lab: Callable[[Progress], LabLike],
+        who: str = "",
+        limit_s: float | None = None,
     ):
         """make: makes the run in the job's thread; it may take a while. preparing: what is being done meanwhile, for a
-        person. open_lab: gives the lab in which the result is made, reporting to the progress it is handed.
+        person. open_lab: gives the lab in which the result is made, reporting to the progress it is handed. who: for
+        whom, as the queue takes it. limit_s: for so many seconds it may work in all; then it is finished where it is.
         """
         self.spec = spec
-        self._inner = _Inner(make, queue, preparing, open_lab)
+        self._inner = _Inner(make, queue, preparing, open_lab, who, limit_s)
         # Whoever is gone leaves nobody to see the result: the job stops when its holder is forgotten.
         weakref.finalize(self, self._inner.stop.set)
         self.resume()
@@ -147,6 +188,11 @@ class BackgroundJob(Generic[RunT]):
     @property
     def line(self) -> str:
         return self._inner.line
+
+    @property
+    def note(self) -> str:
+        """A sentence, where it was finished before its end."""
+        return self._inner.note
 
     @property
     def active(self) -> bool:
@@ -178,8 +224,12 @@ class _Inner(Generic[RunT]):
         queue: JobQueue,
         preparing: str,
         open_lab: Callable[[Progress], LabLike],
+        who: str = "",
+        limit_s: float | None = None,
     ):
         self.make, self.queue, self.preparing, self.open_lab = make, queue, preparing, open_lab
+        self.who, self.limit_s, self.worked_s, self.since = who, limit_s, 0.0, 0.0
+        self.note = ""
         self.state: State = WAITING
         self.run: RunT | None = None
         self.result: Any = None
@@ -204,10 +254,14 @@ class _Inner(Generic[RunT]):
     def _work(self, finish: bool) -> None:
         end = FAILED
         try:
-            with self.queue.turn(self.stop) as mine:
+            with self.queue.turn(self.stop, self.who) as mine:
                 if mine:
                     _step_back()
-                end = self._advance(finish) if mine else PAUSED
+                self.since = time.monotonic()
+                try:
+                    end = self._advance(finish) if mine else PAUSED
+                finally:
+                    self.worked_s += time.monotonic() - self.since
         except SamkitError as error:
             self.error = str(error)
         except Exception as error:
@@ -230,9 +284,12 @@ class _Inner(Generic[RunT]):
             if not finish:
                 for _ in self.run.steps():
                     self.line = self.run.line
-                    if self.stop.is_set():
+                    if self.stop.is_set() or self.over_time:
                         break
-                if not self.run.finished:
+                if not self.run.finished and self.over_time and self.run.done:
+                    self.note = f"{self._too_long()} What was done until then is here."
+                    finish = True
+                elif not self.run.finished:
                     return PAUSED
             self.state = WRITING
             result = self.run.result(self.open_lab(self._report))
@@ -241,8 +298,18 @@ class _Inner(Generic[RunT]):
                 self.result = result
                 return DONE
 
+    @property
+    def over_time(self) -> bool:
+        return self.limit_s is not None and self.worked_s + time.monotonic() - self.since > self.limit_s
+
+    def _too_long(self) -> str:
+        return f"This took longer than the {(self.limit_s or 0) / 60:g} minutes that a run may take on this server."
+
     def _report(self, share: float, line: str) -> None:
         self.line = line
+        # Work in steps ends between two of them; any other has nothing to show of a part.
+        if self.over_time and self.run is not None and not self.run.total:
+            raise SamkitError(self._too_long())
 
 
 def _unexpected(error: Exception) -> str:

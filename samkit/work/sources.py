@@ -171,7 +171,7 @@ class Sources:
 
     def _open_film(self, ref: Ref) -> Video:
         if not ref.ref.startswith(SAMPLE_PREFIX):
-            return open_video(self._path(ref), ref.name or None, max_side=ref.side)
+            return open_video(self._path(ref), ref.name or None, max_side=ref.side, own=True)
         film = load_sample_video(ref.ref.removeprefix(SAMPLE_PREFIX))
         if ref.side is not None and ref.side < max(film.size):
             raise BadInput(f"The sample film {film.name} can't be shrunk to {ref.side} pixels: leave its size out.")
@@ -180,7 +180,10 @@ class Sources:
     def _path(self, ref: Ref) -> Path:
         if not self._files:
             raise BadInput(f"{ref.name or ref.ref} is no longer available: upload it again.")
-        return Path(ref.ref)
+        path = Path(ref.ref)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{ref.ref[:300]} is a device or a pipe, not a file: save what comes out of it as a file.")
+        return path
 
 
 class _Hashed(Protocol):

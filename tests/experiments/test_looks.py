@@ -87,7 +87,7 @@ CASES = {
         {"mirrored": True, "zoom": True, "find_objects": True, "threshold": 0.5},
         [
             {"range_low": -0.5, "range_high": 0.5},
-            {"own_range": True},
+            {"own_range": False},
             {"colormap": "magma"},
             {"threshold": 0.3, "find_objects": False},
             {"min_area": 0.3},

@@ -226,7 +226,7 @@ def test_a_knob_makes_nothing_again(nano, coins, calls):
         {"threshold": 0.5},
         {"prototypes": 4},
         {"range_low": 0.0},
-        {"own_range": True},
+        {"own_range": False},
         {"colormap": "magma"},
         {"min_area": 0.01},
         {"mask_index": 0},
@@ -264,6 +264,7 @@ def test_colours_span_what_is_asked_or_the_map_itself():
     similarity = np.array([[-0.25, 0.5]])
     assert color_range(similarity, Params(range_low=0.0, range_high=0.75)) == (0.0, 0.75)
     assert color_range(similarity, Params(range_low=0.0, own_range=True)) == (-0.25, 0.5)
+    assert color_range(similarity, Params()) == (-0.25, 0.5)
 
 
 def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, lab):

@@ -57,10 +57,12 @@ def write_sound(path: Path) -> Path:
     return path
 
 
-def turn(path: Path, clockwise: int) -> Path:
-    """Write a quarter or half turn into an MP4 file's track header, as a phone that was held upright does."""
+def turn(path: Path, matrix: tuple[int, int, int, int] | int) -> Path:
+    """Write a matrix into an MP4 file's track header, that of a quarter or half turn clockwise as a phone does that was
+    held upright.
+    """
     matrices = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
-    a, b, c, d = (value * 65536 for value in matrices[clockwise])
+    a, b, c, d = (value * 65536 for value in (matrices[matrix] if isinstance(matrix, int) else matrix))
     content = bytearray(path.read_bytes())
     start = content.index(b"tkhd") + 4 + 40
     entries = (a, b, 0, c, d, 0, 0, 0, 1 << 30)

@@ -464,6 +464,7 @@ def turn_semantic_similarity(page: Page) -> None:
     page.turn("prototypes", 3)
     page.turn("threshold", 0.57)
     page.turn("min_area", 0.35)
+    page.turn("own_range", False)
     page.turn("range", (-0.35, 0.9))
     page.turn("find_objects", True)
     page.turn("mirrored", True)
@@ -632,10 +633,9 @@ def test_similarity_knobs_encode_nothing(app):
     page.turn("prototypes", 3)
     page.turn("threshold", 0.5)
     page.turn("min_area", 0.5)
-    page.turn("range", (-0.5, 0.9))
-    page.turn("own_range", True)
     assert page.params.own_range and page.knob("range").disabled
     page.turn("own_range", False)
+    page.turn("range", (-0.5, 0.9))
     page.turn("find_objects", True)
     page.press(f"mask_button_{SIMILARITY}_0")
     params = page.params

@@ -107,3 +107,27 @@ def test_a_film_kept_with_its_run_must_be_the_one_it_tells(tmp_path, never_opene
     files = {"inputs/video.mp4": {"sha256": hashlib.sha256(b"another").hexdigest(), "bytes": 7}}
     with pytest.raises(BadInput, match="missing or damaged"):
         read_bundle(placed(bundle, "inputs/video.mp4", files)).inputs()
+
+
+def test_a_film_by_its_path_is_opened_only_below_a_folder_that_the_owner_named(tmp_path, never_opened, monkeypatch):
+    """Whatever checksum a run from elsewhere tells."""
+    from samkit.settings import film_folders
+
+    bundle = kept_with(open_video(pictures(tmp_path / "films" / "own", 10)), tmp_path / "run")
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "another home"))
+    with pytest.raises(BadInput, match="a folder that SAMKIT_FILMS names"):
+        bundle.inputs()
+    monkeypatch.setenv("SAMKIT_FILMS", f"{tmp_path / 'nowhere'}:relative:{tmp_path / 'films'}")
+    assert film_folders() == (tmp_path / "nowhere", tmp_path / "films")
+    (tmp_path / "films" / "link").symlink_to(tmp_path / "outside")
+    shutil.move(tmp_path / "films" / "own", tmp_path / "outside")
+    with pytest.raises(BadInput, match="a folder that SAMKIT_FILMS names"):
+        read_bundle(placed(bundle, str(tmp_path / "films" / "link"))).inputs()
+
+
+@pytest.mark.parametrize("place", ["/proc/self/pagemap", "/proc/kmsg", "/dev/zero", "/proc/self/mem"])
+def test_files_without_an_end_are_not_read_even_where_the_owner_named_everything(tmp_path, place, monkeypatch):
+    monkeypatch.setenv("SAMKIT_FILMS", "/")
+    bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
+    with pytest.raises(BadInput, match="put the same film there"):
+        read_bundle(placed(bundle, place)).inputs()

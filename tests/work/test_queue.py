@@ -107,8 +107,8 @@ class Telling(JobQueue):
         self.over, self.go_on = threading.Event(), threading.Event()
 
     @contextmanager
-    def turn(self, stop):
-        with super().turn(stop) as mine:
+    def turn(self, stop, who=""):
+        with super().turn(stop, who) as mine:
             yield mine
         self.over.set()
         self.go_on.wait(60)
@@ -201,3 +201,41 @@ def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():
         assert counts == {"film": 2, "later": 3} and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_turns_go_round_among_those_who_wait():
+    """Whoever put in many waits longer for the next one than somebody who put in one."""
+    queue, served, nobody = JobQueue(1), [], threading.Event()
+    begin = queue.turn(nobody, "busy")
+    begin.__enter__()
+
+    def work(who):
+        with queue.turn(nobody, who):
+            served.append(who)
+
+    threads = []
+    for who in ("a", "a", "a", "b", "a", "c"):
+        threads.append(threading.Thread(target=work, args=(who,)))
+        threads[-1].start()
+        while len(queue._waiting) < len(threads):
+            time.sleep(0.001)
+    begin.__exit__(None, None, None)
+    for thread in threads:
+        thread.join(60)
+    assert served == ["a", "b", "c", "a", "a", "a"] and queue._free == 1 and not queue._served
+
+
+def test_a_run_over_its_time_ends_with_what_was_done():
+    run = Run()
+    run.gate.set()
+    job = BackgroundJob(
+        RunSpec("video-priors", Ref("nano-sam2")),
+        lambda: run,
+        JobQueue(1),
+        "Preparing",
+        lambda progress: Lab(progress=progress),
+        limit_s=0.0,
+    )
+    wait_for(job, "done")
+    assert job.result == run.rows == [0]
+    assert job.note.startswith("This took longer than the 0 minutes that a run may take on this server.")

@@ -1,6 +1,5 @@
 """What a film's run comes to: masks, pictures, figures, tables, and the film with the masks drawn in."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from samkit.experiments.result import Mask, Metric, Result, higher, neutral
 from samkit.media.drawing import overlay
 from samkit.media.film import FilmWriter, masks_to_json
 from samkit.media.mask_views import film_view
+from samkit.scratch import scratch
 
 if TYPE_CHECKING:
     from samkit.experiments.film.film_run import FilmRun
@@ -112,7 +112,7 @@ def film_result(run: "FilmRun", lab: LabLike) -> Result[Params]:
 def film_file(run: "FilmRun", lab: LabLike) -> bytes:
     """An MP4 file of the frames gone past so far, in the film's own order, with their masks drawn in."""
     passed = sorted(run.order[: run.done])
-    with tempfile.TemporaryDirectory(prefix="samkit-film-") as folder:
+    with scratch("film") as folder:
         path = Path(folder) / "film.mp4"
         frames = run.video.frames(passed[0], passed[-1] + 1)
         with FilmWriter(path, run.video.fps) as writer:

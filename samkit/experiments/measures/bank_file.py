@@ -1,8 +1,8 @@
 """A memory bank as the file that is kept with a run."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from samkit.scratch import scratch
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def bank_bytes(bank: "MemoryBank") -> bytes:
     """The safetensors file that `bank.save` writes."""
-    with tempfile.TemporaryDirectory(prefix="samkit-bank-") as folder:
-        path = Path(folder) / "bank.safetensors"
+    with scratch("bank") as folder:
+        path = folder / "bank.safetensors"
         bank.save(path)
         return path.read_bytes()

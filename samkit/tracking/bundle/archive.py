@@ -1,12 +1,12 @@
 """Runs as one zip file, to hand on: a single run is its bundle zipped, several are a zip of such zips."""
 
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from samkit.errors import BadInput, StoreError
+from samkit.scratch import scratch
 from samkit.tracking.bundle.bundle import (
     MAX_FILES,
     MAX_UNPACKED_BYTES,
@@ -30,7 +30,7 @@ def export_runs(bundles: Sequence[Bundle], target: Path) -> Path:
     _check_importable(bundles)
     if len(bundles) == 1:
         return zip_bundle(bundles[0], target)
-    with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+    with scratch("export") as folder:
         whole = Path(folder, "runs.zip")
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
             for bundle in bundles:

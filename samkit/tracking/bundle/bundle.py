@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 import uuid
 import zipfile
 import zlib
@@ -29,11 +30,13 @@ import numpy as np
 from samkit.errors import BadInput, StoreError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
+from samkit.files import file_digest, opened_regular
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
 from samkit.prompts import Prompts
 from samkit.settings import git_commit
+from samkit.tracking.bundle.arrays import read_arrays
 from samkit.tracking.bundle.document import (
     PICTURES,
     head_entries,
@@ -61,6 +64,8 @@ if TYPE_CHECKING:
 
 MAX_FILES = 2_000
 MAX_UNPACKED_BYTES = 4 * 2**30
+MAX_RATIO, LOOSE_BYTES = 200, 16 * 2**20
+"""What is larger than this is packed at most so tightly in any run."""
 UNREADABLE_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error)
 PLOTLY = "plotly.min.js"
 """The one file of a zip that is not the run's own: what its interactive figures are drawn with where there is no
@@ -170,8 +175,7 @@ class Bundle:
         path = self.path / ARRAYS
         if not path.is_file():
             return {}
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_arrays(path)
 
 
 def write_bundle(
@@ -262,9 +266,11 @@ def _file_problem(file: Path, sha256: str) -> str | None:
     if not file.is_file():
         return "is incomplete: {} is missing"
     try:
-        return None if _sha256(file) == sha256 else "is damaged: {} is not the file that was kept"
+        with opened_regular(file, sys.maxsize):
+            pass
     except OSError as error:
         return f"can't be read: {{}} ({error.strerror or error})"
+    return None if file_digest(file, sys.maxsize) == sha256 else "is damaged: {} is not the file that was kept"
 
 
 def relabel_bundle(bundle: Bundle, name: str, note: str, tags: Mapping[str, str]) -> Bundle:
@@ -345,6 +351,11 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
             raise BadInput(
                 f"{name} is too large for a run: {entry.filename} has more than "
                 f"{MAX_JSON_BYTES[entry.filename] // 2**20} MB."
+            )
+        if entry.file_size > max(LOOSE_BYTES, MAX_RATIO * entry.compress_size):
+            raise BadInput(
+                f"{name} is not a run's archive: {entry.filename!r} would unpack to more than "
+                f"{MAX_RATIO} times its size."
             )
         if entry.external_attr >> 16 & 0o170000 == 0o120000:
             raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")

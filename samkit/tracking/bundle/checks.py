@@ -3,6 +3,7 @@ once.
 """
 
 import zipfile
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from samkit.errors import BadInput, SamkitError
 from samkit.media.pictures import Picture, read_picture
 from samkit.media.video import open_video
+from samkit.tracking.bundle.arrays import check_whole
 from samkit.tracking.bundle.bundle import ARRAYS, PICTURES, Bundle
 from samkit.tracking.bundle.film_inputs import memories
 from samkit.tracking.bundle.record import KEPT_FILM, PictureEntry
 
-MAX_ARRAY_BYTES = 2 * 2**30
+MAX_PIXELS = 1_500_000_000
+"""Of all masks and pictures that a run made; a replay and a comparison hold them in memory."""
 
 
 def check_contents(bundle: Bundle, name: str) -> None:
@@ -30,10 +33,27 @@ def check_contents(bundle: Bundle, name: str) -> None:
         zipfile.BadZipFile,
         NotImplementedError,
         EOFError,
+        zlib.error,
+        RecursionError,
+        OverflowError,
+        MemoryError,
     ) as error:
         raise BadInput(
-            f"{name} can't be imported: {error} Nothing of it was kept; export it again where it was made."
+            f"{name} can't be imported: {_said(error)} Nothing of it was kept; export it again where it was made."
         ) from None
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more memory than is free here."
+    text = str(error).strip() or type(error).__name__
+    return text if text.endswith(".") else f"{text}."
+
+
+def _left(room: int, pixels: int) -> int:
+    if pixels > room:
+        raise BadInput(f"its masks and pictures have more than {MAX_PIXELS // 10**6} million pixels together.")
+    return room - pixels
 
 
 def _look_through(bundle: Bundle) -> None:
@@ -43,10 +63,12 @@ def _look_through(bundle: Bundle) -> None:
         if f"inputs/{name}.png" in record.files:
             read_picture(folder / "inputs" / f"{name}.png")
     _check_given(bundle)
+    room = MAX_PIXELS
     for mask in record.masks:
-        bundle.mask(mask)
-    for picture in bundle.images():
-        read_picture(picture)
+        room = _left(room, bundle.mask(mask).size)
+    for path in bundle.images():
+        picture = read_picture(path)
+        room = _left(room, picture.width * picture.height)
     for name, rows in bundle.tables().items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise BadInput(f"its table {name[:60]!r} is not a list of rows.")
@@ -86,12 +108,5 @@ def _check_size(what: str, mask: np.ndarray, picture: Picture | None) -> None:
 
 
 def _check_arrays(bundle: Bundle) -> None:
-    path = bundle.path / ARRAYS
-    if ARRAYS not in bundle.record.files:
-        return
-    with zipfile.ZipFile(path) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > MAX_ARRAY_BYTES:
-            raise BadInput(f"its arrays unpack to more than {MAX_ARRAY_BYTES // 2**30} GB.")
-    with np.load(path, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            _ = arrays[name]
+    if ARRAYS in bundle.record.files:
+        check_whole(bundle.path / ARRAYS)

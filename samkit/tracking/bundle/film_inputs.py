@@ -4,6 +4,7 @@ memory bank it began with.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,19 @@ from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.measures.bank_file import bank_bytes
 from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, Steering
+from samkit.files import file_digest
+from samkit.limits import is_public
 from samkit.media.drawing import mask_from_png, mask_to_png
-from samkit.media.films import FRAME_SUFFIXES, FileVideo, FolderVideo, Video
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
+from samkit.media.folder_film import MAX_FRAMES, FolderVideo, frame_files
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
+from samkit.media.pictures import MAX_BYTES as MAX_PICTURE_BYTES
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
 from samkit.media.video import MAX_BYTES, open_video
 from samkit.prompts import Prompts
+from samkit.settings import film_folders, note_film
 from samkit.tracking.bundle.record import KEPT_FILM, FilmEntry, read_small_json
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 MAX_KEPT_FILM_BYTES = 64 * 2**20
 """A larger film is not copied into each run on it; the run says which film it was and where it lay."""
 
+MAX_PRIORS, MAX_PRIOR_PIXELS = 256, 500_000_000
 PRIORS, STEERING = "inputs/priors.json", f"inputs/{STEERING_FILE}"
 
 
@@ -41,6 +49,8 @@ def film_files(inputs: Inputs) -> tuple[dict[str, bytes | Path], dict[str, Any]]
     if isinstance(video, FileVideo) and video.path.stat().st_size <= MAX_KEPT_FILM_BYTES:
         place = f"inputs/video{video.path.suffix.lower()}"
         files[place] = video.path
+    elif Path(place).is_absolute():
+        note_film(place)
     entry = {
         "name": video.name,
         "sha256": video.sha256,
@@ -101,15 +111,25 @@ def memories(folder: Path) -> dict[str, Any]:
     is done while it runs. Raises BadInput where they can't be read.
     """
     descriptions = read_small_json(folder / PRIORS, PRIORS)
+    if not isinstance(descriptions, list) or len(descriptions) > MAX_PRIORS:
+        raise BadInput(f"The run's {PRIORS} can't be read: it is no list of at most {MAX_PRIORS} memories.")
+    priors, room = [], MAX_PRIOR_PIXELS
     try:
-        priors = tuple(_read_prior(folder, index, each) for index, each in enumerate(descriptions))
+        for index, each in enumerate(descriptions):
+            priors.append(_read_prior(folder, index, each))
+            room -= priors[-1].picture.width * priors[-1].picture.height
+            if room < 0:
+                raise BadInput(
+                    f"The run's memories have more than {MAX_PRIOR_PIXELS // 10**6} million pixels together, the most "
+                    "that are read."
+                )
     except (KeyError, TypeError) as error:
         raise BadInput(f"The run's {PRIORS} can't be read ({error}): export the run again where it was made.") from None
     steering = NOT_STEERED
     if (folder / STEERING).is_file():
         steering = Steering.from_json(json.dumps(read_small_json(folder / STEERING, STEERING)), f"The run's {STEERING}")
     bank, *banks = [_read_bank(folder, number) for number in range(steering.count)]
-    return {"priors": priors, "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
+    return {"priors": tuple(priors), "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
 
 
 def _read_bank(folder: Path, number: int) -> "MemoryBank | None":
@@ -137,9 +157,9 @@ def _place(video: Video) -> str:
 
 
 def open_film(folder: Path, film: FilmEntry) -> Video:
-    """The film of a run in `folder`. Its place is untrusted, so nothing is opened before its SHA-256 is that
-    of the film the run was made with, and a place where there is nothing and one where something else lies are answered
-    alike.
+    """The film of a run in `folder`. Its place is untrusted, so it is opened only where the run keeps it, or below a
+    folder that the owner of this machine named (`samkit.settings.film_folders`), and not before its SHA-256 is that of
+    the film the run was made with. A place where there is nothing and one where something else lies are answered alike.
 
     A sample film is made here and has no place. Frames are as large as the run had them. Raises BadInput where the film
     is not there.
@@ -148,8 +168,8 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
     if place.startswith("sample:"):
         return load_sample_video(place.removeprefix("sample:"))
     inside = KEPT_FILM.fullmatch(place) is not None
-    path = folder / place if inside else Path(place)
-    if (inside or path.is_absolute()) and _film_sha256(path) == film.sha256:
+    path = folder / place if inside else named_place(place)
+    if path is not None and _film_sha256(path) == film.sha256:
         return open_video(path, film.name, max_side=size)
     if inside:
         raise BadInput(
@@ -158,32 +178,45 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
         )
     raise BadInput(
         f"The film of this run, {film.name}, is too large to be kept with it and is no longer at {place}: "
-        "put the same film there."
+        "put the same film there, in a folder that SAMKIT_FILMS names."
     )
+
+
+def named_place(place: str) -> Path | None:
+    """Where a film lies that a run names by its path, links followed; None where that is below no folder that the
+    owner named. A folder that is named itself counts.
+    """
+    if is_public():
+        return None
+    try:
+        path = Path(place)
+        if not path.is_absolute():
+            return None
+        path = path.resolve()
+        named = [folder.resolve() for folder in film_folders()]
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return path if any(path.is_relative_to(folder) for folder in named) else None
 
 
 def _film_sha256(path: Path) -> str | None:
     """The SHA-256 that a film at `path` would have, without decoding anything; None for what is not a film."""
     try:
         if not path.is_dir():
-            return _file_sha256(path)
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
-        digests = []
-        for file in files:
-            digest = _file_sha256(file)
+            return file_digest(path, MAX_BYTES)
+        with os.scandir(path) as entries:
+            if sum(1 for _ in zip(entries, range(MAX_FRAMES + 1), strict=False)) > MAX_FRAMES:
+                return None
+        digests, left = [], MAX_BYTES
+        for file in frame_files(path):
+            digest = file_digest(file, min(MAX_PICTURE_BYTES, left))
             if digest is None:
                 return None
+            left -= file.stat().st_size
             digests.append(bytes.fromhex(digest))
         return hashlib.sha256(b"".join(digests)).hexdigest() if digests else None
     except (OSError, ValueError):
         return None
-
-
-def _file_sha256(path: Path) -> str | None:
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe(prior: Prior) -> dict[str, Any]:

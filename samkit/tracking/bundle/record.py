@@ -7,6 +7,7 @@ import json
 import math
 import posixpath
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from pydantic import (
 
 from samkit.errors import BadInput, PromptError
 from samkit.experiments.result import Better, Fact, Ground, Metric
+from samkit.files import opened_regular
 from samkit.media.given_masks import HintKind
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.dates import created_ms
@@ -60,6 +62,7 @@ HINT_FILES: dict[HintKind, str] = {"mask": "inputs/mask_hint.png", "logits": "in
 KEPT_FILM = re.compile(r"inputs/video\.\w+")
 """Where a film lies that is kept with its run."""
 _KEY = re.compile(r"[/\w.\- ]+")
+_PLACE = re.compile(r"[\w.\-+,()\[\]=@~!' /]+")
 
 
 def _key(name: str) -> str:
@@ -86,8 +89,10 @@ def leads_elsewhere(relative: str) -> bool:
 
 
 def _inside(relative: str) -> str:
+    # What MLflow and web servers take for something else than a name, such as # and %2e, could be kept and never read.
     if (
         leads_elsewhere(relative)
+        or not _PLACE.fullmatch(relative)
         or posixpath.normpath(relative) != relative
         or not relative.startswith(("inputs/", "outputs/"))
     ):
@@ -359,11 +364,12 @@ def read_json(file: Path, limit: int) -> Any:
     """The content of a JSON file. Raises ValueError where it is not JSON or is larger than `limit` bytes, and OSError
     where it can't be read.
     """
-    size = file.stat().st_size
-    if size > limit:
-        raise ValueError(f"it has {size} bytes, more than the {limit} that are read")
+    with opened_regular(file, sys.maxsize) as (opened, size):
+        if size > limit:
+            raise ValueError(f"it has {size} bytes, more than the {limit} that are read")
+        written = opened.read(size)
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(written)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     problem = _problem(content)

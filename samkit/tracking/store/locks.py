@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from samkit.errors import StoreError
 from samkit.settings import home_folder
 
 LOCK_S = 120
@@ -44,7 +45,7 @@ def run_lock(uri: str, run_uuid: str) -> Iterator[None]:
             yield
         return
     place = Path(f"{sqlite_file(uri)}.locks") if scheme == "sqlite" else home_folder() / ".samkit"
-    place.mkdir(parents=True, exist_ok=True)
+    _make(place)
     with FileLock(place / f"keep-{run_uuid[:2]}.lock", timeout=LOCK_S):
         yield
 
@@ -55,12 +56,24 @@ def sqlite_file(uri: str) -> Path:
 
 def _lock_beside(file: Path, held: ExitStack) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make(file.parent)
         held.enter_context(FileLock(f"{file}.lock", timeout=LOCK_S))
     except OSError as error:
         # A store that can only be read exists already, and nobody creates it.
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not file.is_file():
             raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if folder.parent.is_dir() and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise StoreError(
+            f"The folder {folder} of the run store can't be made ({error.strerror or error}): set SAMKIT_HOME, or "
+            "MLFLOW_TRACKING_URI, to a place where this user may write."
+        ) from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
-from samkit.tracking.store.tags import WORDS
+from samkit.tracking.store.tags import OWNER, WORDS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -62,6 +62,7 @@ class Query:
     picture:      the exact name of the picture, the second picture or the film; tag: `key` or `key=value`
     since, until: days in `zone`, both included; None in `zone`: this machine's
     deleted:      only those that were deleted, instead of the others
+    owner:        only the runs of that visitor, as the tag `OWNER` has it
     """
 
     text: str = ""
@@ -73,6 +74,7 @@ class Query:
     until: date | None = None
     zone: tzinfo | None = None
     deleted: bool = False
+    owner: str | None = None
 
 
 EVERYTHING = Query()
@@ -293,6 +295,8 @@ def filter_string(query: Query) -> str:
         key, equals, value = query.tag.partition("=")
         key = f"tags.`{key.strip().replace('`', '')}`"
         clauses.append(f"{key} = {_string(value.strip())}" if equals else f"{key} ILIKE '%'")
+    if query.owner:
+        clauses.append(f"tags.`{OWNER}` = {_string(query.owner)}")
     if query.since:
         clauses.append(f"attributes.start_time >= {_milliseconds(query.since, query.zone)}")
     if query.until:

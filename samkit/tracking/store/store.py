@@ -2,6 +2,7 @@
 rerun is another thread).
 """
 
+import logging
 import os
 import re
 import shlex
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from samkit.errors import BadInput, StoreError
-from samkit.settings import artifacts_folder, tracking_uri
+from samkit.errors import BadInput, SamkitError, StoreError
+from samkit.settings import artifacts_folder, check_tracking_uri, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_log = logging.getLogger(__name__)
 EXPERIMENT_PREFIX = "samkit/"
 MAX_PARAM_CHARACTERS = 6_000
 BATCH = 100
@@ -104,18 +106,20 @@ class RunStore:
 
     @property
     def is_http(self) -> bool:
-        return urlsplit(self.uri).scheme in ("http", "https")
+        return self.uri.partition(":")[0].lower() in ("http", "https")
 
     def is_there(self) -> bool:
         """Whether there can be runs: a SQLite file is made with the first."""
+        check_tracking_uri(self.uri)
         return urlsplit(self.uri).scheme != "sqlite" or sqlite_file(self.uri).is_file()
 
     def reachable(self, timeout_s: float = 1.0, path: str = "/health") -> bool:
         """Whether the store answers a question of its own kind within `timeout_s` seconds, whatever hangs: name
         service, connection or answer.
 
-        path: what a server is asked
+        path: what a server is asked. Raises StoreError where the URI names no store.
         """
+        check_tracking_uri(self.uri)
         if urlsplit(self.uri).scheme == "sqlite":
             return True
         ask = self._asks_http(timeout_s, path) if self.is_http else self._asks_database()
@@ -263,6 +267,7 @@ class RunStore:
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             from mlflow import MlflowClient
 
+            check_tracking_uri(self.uri)
             with store_errors(self.uri):
                 if not self.reachable(2.0):
                     # MLflow itself would try again for minutes before it said so.
@@ -397,6 +402,15 @@ class store_errors:
             raise StoreError(
                 f"The run store {without_password(self._uri)} needs the Python package {error.name}: install it "
                 "with pip."
+            ) from error
+        server = self._uri.partition(":")[0].lower() in ("http", "https")
+        if server and isinstance(error, Exception) and not isinstance(error, SamkitError):
+            # Whatever answers there, a person hears what it came to; the log has where it was not understood.
+            _log.warning("an answer of the run store that is none", exc_info=error)
+            raise StoreError(
+                f"What answers at {without_password(self._uri)} is not an MLflow server, or not one of a release that "
+                f"is known here: its answer can't be read ({type(error).__name__}). Set MLFLOW_TRACKING_URI to the "
+                "run store."
             ) from error
 
 

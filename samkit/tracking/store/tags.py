@@ -22,6 +22,8 @@ from samkit.tracking.store.differences import DIFFERS, differences_text
 WORDS, THUMBNAIL, NOTE, NAME = "mlflow.samkit.words", "mlflow.samkit.thumbnail", "mlflow.note.content", "mlflow.runName"
 KEY_FIGURES = "samkit.key_figures"
 """The names of the metrics that sum a run up, with commas between."""
+OWNER = "samkit.owner"
+"""The tag that says whose a run is, on a server that many visit."""
 FACT = "samkit.fact."
 """How the tag of a fact begins; the fact's name follows."""
 MAX_KEY_FIGURES = 4
@@ -57,6 +59,8 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
     if record.note:
         tags[NOTE] = note_text(record.note)
     tags |= user_tags(record.tags)
+    if re.fullmatch("[0-9a-f]{32}", record.tags.get(OWNER, "")):
+        tags[OWNER] = record.tags[OWNER]
     tags[WORDS] = words_of(record.name, tags)
     picture = thumbnail_text(bundle)
     return tags | ({THUMBNAIL: picture} if picture else {})

@@ -27,6 +27,7 @@ from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.controls.paste_drop import paste_and_drop
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.models import shared_model
@@ -62,7 +63,7 @@ def _below_header(page: ExperimentPage, work: Workspace, knobs: KnobValues, side
     with sidebar.model:
         model_picker(work, takes_dtype=takes_picture)
     load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
-    with st.spinner(f"Loading {work.model_ref}", show_time=True):
+    with st.spinner(f"Loading {plain_text(work.model_ref)}", show_time=True):
         model = load(work.model_ref)
     if page.table.needs_memory and not can_follow(model):
         offer_models(work, model, page.table.needs_memory)
@@ -115,7 +116,7 @@ def _draw_workbench(visit: Visit) -> None:
             if places.masks is not None:
                 params |= REFINE_EDGES.draw(panel)
         if reason := table.blocked(visit):
-            places.main.info(reason, icon=":material/ads_click:")
+            places.main.info(plain_text(reason), icon=":material/ads_click:")
             with actions:
                 share_button(page)
             return
@@ -152,7 +153,7 @@ def draw_main(scene: Scene) -> None:
     scene.page.views[view](scene)
     if scene.page.summary is not None:
         for side, column in zip(scene.sides, side_columns(scene.sides, "summary", titles=False), strict=True):
-            column.caption(scene.page.summary(side.result))
+            column.caption(plain_text(scene.page.summary(side.result)))
 
 
 def draw_tabs(scene: Scene) -> None:
@@ -178,5 +179,5 @@ def side_columns(sides: Sequence[Side], name: str, titles: bool = True) -> list[
         columns = st.columns(len(sides), gap="medium")
     if titles and len(sides) > 1:
         for side, column in zip(sides, columns, strict=True):
-            column.markdown(f"**{side.title}**")
+            column.markdown(f"**{plain_text(side.title)}**")
     return columns

@@ -12,6 +12,7 @@ from samkit.ui.bench.page import Scene
 from samkit.ui.bench.taken import image_title, mask_downloads, page_downloads, picture_to_copy, taken_masks
 from samkit.ui.parts.copy_picture import copy_picture
 from samkit.ui.parts.downloads import Download, download_button
+from samkit.ui.parts.markdown_text import plain_text
 
 COLUMNS = 2
 
@@ -63,7 +64,7 @@ def _grid(title: str, key: str, downloads: Sequence[Download]) -> None:
     if not downloads:
         return
     if title:
-        st.markdown(f"**{title}**")
+        st.markdown(f"**{plain_text(title)}**")
     for start in range(0, len(downloads), COLUMNS):
         row = downloads[start : start + COLUMNS]
         for download, column in zip(row, st.columns(COLUMNS, gap="small"), strict=False):

@@ -3,7 +3,6 @@ kept last.
 """
 
 import json
-import tempfile
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 import streamlit as st
 
 from samkit.experiments.steering import STEERING_FILE
+from samkit.scratch import scratch
+from samkit.tracking.bundle.bundle import relabel_bundle
 from samkit.tracking.store.keep import KeepOutcome, keep_run
 from samkit.tracking.store.store import RunStore
 from samkit.ui.bench.download import download_menu
@@ -19,6 +20,8 @@ from samkit.ui.bench.kept_figures import figure_html
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.controls.keys import with_key
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.kept_room import check_room_for_run
+from samkit.ui.state.public import owner_only, owner_tags
 from samkit.work.command_line import command_line, takes_bank_file, takes_steering_file
 from samkit.work.execute import write
 from samkit.work.run_name import usual_name
@@ -91,8 +94,8 @@ def _command(spec: RunSpec) -> None:
     pictures = (spec.image, spec.image_b, spec.video)
     uploaded = {ref.ref for ref in pictures if ref is not None and not ref.ref.startswith(SAMPLE_PREFIX)}
     if uploaded:
-        names = " and ".join(f"`{name}`" for name in sorted(uploaded))
-        st.caption(f"You uploaded {names}: put the path on your machine in its place.")
+        names = " and ".join(sorted(uploaded))
+        st.caption(f"You uploaded {plain_text(names)}: put the path on your machine in its place.")
 
 
 def _keep(scene: Scene, side: Side, name: str, note: str) -> None:
@@ -101,21 +104,24 @@ def _keep(scene: Scene, side: Side, name: str, note: str) -> None:
     extra = {"outputs/recipe.json": json.dumps(computed.spec.to_dict(), indent=1).encode()}
     for title, figure in scene.page.figures(side.result).items():
         extra[f"outputs/{title}.html"] = figure_html(figure, title)
-    with tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+    with scratch("run") as folder:
         bundle = write(computed, Path(folder) / "run", name=name, note=note, extra_files=extra)
+        check_room_for_run(bundle)
+        if tags := owner_tags():
+            bundle = relabel_bundle(bundle, bundle.name, bundle.record.note, {**bundle.record.tags, **tags})
         outcome = keep_run(bundle, patience_s=PATIENCE_S)
     if outcome.run is not None:
-        link = f" [Open in MLflow]({outcome.run.url})" if outcome.run.url else ""
+        link = f" [Open in MLflow]({outcome.run.url})" if outcome.run.url and owner_only() else ""
         text = f"Kept **{plain_text(name)}**. [Link to it](?run={outcome.run.run_id}){link}"
         st.toast(text, icon=":material/bookmark_added:", duration="long")
     else:
-        st.toast(outcome.sentence, icon=":material/cloud_off:", duration="long")
+        st.toast(plain_text(outcome.sentence), icon=":material/cloud_off:", duration="long")
     scene.work.last_kept[scene.page.name] = name, outcome
 
 
 def _last_kept(page: ExperimentPage, name: str, outcome: KeepOutcome) -> None:
     if outcome.run is None:
-        st.warning(outcome.sentence, icon=":material/cloud_off:")
+        st.warning(plain_text(outcome.sentence), icon=":material/cloud_off:")
         return
     run_id, url = outcome.run.run_id, outcome.run.url
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -124,6 +130,8 @@ def _last_kept(page: ExperimentPage, name: str, outcome: KeepOutcome) -> None:
         with st.popover("Copy link", icon=":material/link:"):
             st.caption("Opens this page with the run's picture, prompts and parameters.")
             st.code(_full_link(page, run_id), language=None, wrap_lines=True)
+        if not owner_only():
+            return
         if url:
             st.link_button("Open in MLflow", url, icon=":material/open_in_new:")
         else:

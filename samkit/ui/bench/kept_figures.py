@@ -13,8 +13,11 @@ import streamlit as st
 from plotly.offline import get_plotlyjs_version
 
 from samkit.errors import BadInput
+from samkit.files import read_small
 from samkit.tracking.bundle.bundle import PLOTLY
+from samkit.ui.parts.plain_figures import rebuilt_figure
 
+MAX_BYTES = 32 * 2**20
 _BEGIN, _END = '<script type="application/json" id="figure-numbers">', "</script>"
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
@@ -51,14 +54,15 @@ def figure_html(figure: go.Figure, title: str) -> bytes:
 
 
 def read_figure(path: Path) -> go.Figure:
-    """The figure in a file that `figure_html` wrote. BadInput for any other."""
-    _, begin, rest = path.read_text().partition(_BEGIN)
-    numbers, end, _ = rest.partition(_END)
+    """The figure in a file that `figure_html` wrote, made anew of what may be in one. BadInput for any other file."""
     try:
+        _, begin, rest = read_small(path, MAX_BYTES, "The figure").decode().partition(_BEGIN)
+        numbers, end, _ = rest.partition(_END)
         if not (begin and end):
             raise ValueError
-        return go.Figure(json.loads(numbers))
-    except ValueError:
+        figure = json.loads(numbers)
+        return rebuilt_figure(figure["data"], figure["layout"])
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise BadInput(f"{path.name} can't be shown here: download it under Files and open it in a browser.") from None
 
 

@@ -3,7 +3,6 @@ arrives.
 """
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from samkit.experiments.registry import find_experiment
 from samkit.media.given_masks import Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
+from samkit.scratch import scratch
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.record import FilmEntry, ModelEntry, PictureEntry
 from samkit.tracking.store.store import RunStore
@@ -80,7 +80,7 @@ def _follow(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValue
                 "log has the details.",
             )
         work.failed_link = failed
-    st.error(failed.sentence, icon=":material/error:")
+    st.error(plain_text(failed.sentence), icon=":material/error:")
     with st.container(horizontal=True, gap="small"):
         st.button("Try again", on_click=_try_again, args=(work,), icon=":material/refresh:", key="open_again")
         st.button(
@@ -128,7 +128,7 @@ def opened_notes(knobs: KnobValues, values: Mapping[str, Any]) -> None:
 
 
 def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
-    with st.spinner("Opening the kept run"), tempfile.TemporaryDirectory(prefix="samkit-run-") as folder:
+    with st.spinner("Opening the kept run"), scratch("run") as folder:
         require_store(RunStore())
         bundle = RunStore().load(run_id, Path(folder) / "run", partial=True)
         if bundle.experiment != page.name:

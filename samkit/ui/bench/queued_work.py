@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.jobs import JobHolder, RunT
 from samkit.work.execute import Computed
 from samkit.work.queue import FAILED, PAUSED, BackgroundJob
@@ -40,12 +41,16 @@ def draw_buttons(
         type="primary",
         key=f"run_{name}",
         disabled=bool(missing) or (job is not None and job.active),
-        help=missing or None,
+        help=plain_text(missing) or None,
         on_click=start,
         args=tuple(args),
     )
+    if holder.refused:
+        st.error(plain_text(holder.refused), icon=":material/hourglass_disabled:")
     if job is None:
         return
+    if job.note:
+        st.warning(plain_text(job.note), icon=":material/timer_off:")
     paused = job.state == PAUSED
     begun = job.run is not None and job.run.done > 0
     st.button(
@@ -96,9 +101,9 @@ def _progress(job: BackgroundJob[RunT]) -> None:
     run, line = job.run, job.line
     if run is not None and job.state == PAUSED:
         line = f"Paused after {run.done} of {run.total}"
-    st.progress(min(1.0, run.done / max(1, run.total)) if run is not None else 0.0, text=line)
+    st.progress(min(1.0, run.done / max(1, run.total)) if run is not None else 0.0, text=plain_text(line))
     if job.state == FAILED:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain_text(job.error), icon=":material/error:")
 
 
 def finished(job: BackgroundJob[RunT]) -> Computed | None:

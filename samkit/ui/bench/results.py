@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.experiments.params import PlainParams
 from samkit.ui.bench.page import ExperimentPage
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import Computed, compute, spec_of
@@ -30,7 +31,7 @@ class ProgressBar:
         if self._bar is None and time.perf_counter() - self._since > BAR_AFTER_S:
             self._bar = self._place.progress(0.0)
         if self._bar is not None:
-            self._bar.progress(min(1.0, share), text=line)
+            self._bar.progress(min(1.0, share), text=plain_text(line))
 
     def clear(self) -> None:
         if self._bar is not None:

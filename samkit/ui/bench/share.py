@@ -23,7 +23,7 @@ def share_button(page: ExperimentPage) -> None:
             st.info(OFF, icon=":material/link_off:")
             return
         if limits.complaint:
-            st.warning(limits.complaint)
+            st.warning(plain_text(limits.complaint))
         work = present_work()
         st.markdown(f"**Whoever has the link sees**\n\n{_shown(page, work)}")
         st.caption(
@@ -49,7 +49,7 @@ def _link(page: ExperimentPage) -> None:
             on_click=share,
         )
         if holding().share_problem:
-            st.error(holding().share_problem, icon=":material/error:")
+            st.error(plain_text(holding().share_problem), icon=":material/error:")
     else:
         shared_id, problem = made
         st.code(shared_link(page, shared_id), language=None, wrap_lines=True)

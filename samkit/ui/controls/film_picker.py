@@ -31,7 +31,7 @@ def film_picker(table: FilmTable) -> None:
         if stays_open(workspace(), "change_film", pressed):
             _film_dialog(table)
     if video.warning:
-        st.warning(video.warning, icon=":material/broken_image:")
+        st.warning(plain_text(video.warning), icon=":material/broken_image:")
 
 
 def take_film(upload: UploadedFile) -> str:

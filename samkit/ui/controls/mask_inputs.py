@@ -21,6 +21,7 @@ from samkit.ui.parts import style
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within, inline_image, shrink_mask
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_upload
 from samkit.ui.state.workspace import Workspace
 
 FILE_TYPES = ["png", "webp", "npy", "bmp", "tif", "tiff", "gif", "jpg", "jpeg"]
@@ -101,7 +102,7 @@ def _choices(work: Workspace, page: str, role: Role) -> bool:
         help="Black and white, or a number for each object; 255 beside other numbers is not counted.",
     )
     if complaint := st.session_state.get(complaint_key):
-        st.error(complaint)
+        st.error(plain_text(complaint))
     _choose_object(work, page, role)
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -174,6 +175,7 @@ def _take_file(work: Workspace, role: Role, file_key: str, complaint_key: str) -
     upload, complaint = st.session_state[file_key], None
     try:
         if upload is not None:
+            check_upload(upload.name, upload.size)
             content, name = upload.getvalue(), clean_name(upload.name)
             if role is HINT and content.startswith(NPY_START) and (hint := read_hint(content, name)).kind == "logits":
                 work.given.take_hint(hint)

@@ -1,7 +1,5 @@
 """The memories that steer a film: those recorded so far, and ways to record more."""
 
-import tempfile
-
 import streamlit as st
 
 from samkit.errors import BadInput, PictureError
@@ -9,9 +7,11 @@ from samkit.experiments.inputs import Prior
 from samkit.media.drawing import mask_from_png
 from samkit.models.memory_bank import MemoryBank
 from samkit.models.sam import SamModel
+from samkit.scratch import scratch
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_upload
 from samkit.ui.state.recorded import FilmTable, Recorded
 from samkit.ui.state.workspace import Workspace
 
@@ -83,12 +83,12 @@ def _memory(table: FilmTable, index: int, memory: Recorded) -> None:
     whose = f" of {table.steering.name(prior.object)}" if len(table.objects) > 1 else ""
     inline_image(memory.thumbnail, f"Memory {index + 1}{whose}: {prior.picture.name} with its mask", "samkit-thumb")
     st.button(
-        f"frame {prior.film_frame} of the film" if prior.film_frame is not None else prior.picture.name,
+        f"frame {prior.film_frame} of the film" if prior.film_frame is not None else plain_text(prior.picture.name),
         icon=":material/close:",
         icon_position="right",
         key=f"forget_{index}",
         type="tertiary",
-        help=f"Remove this memory{whose}",
+        help=f"Remove this memory{plain_text(whose)}",
         on_click=table.remove,
         args=(index,),
     )
@@ -106,6 +106,7 @@ def record_mask_file(work: Workspace, table: FilmTable) -> None:
             return
         table.mask_upload = upload.file_id
         with sentences():
+            check_upload(upload.name, upload.size)
             mask, picture = mask_from_png(upload), work.picture
             if mask.shape != picture.size:
                 raise PictureError(
@@ -123,16 +124,17 @@ def load_bank_file(table: FilmTable, model: SamModel) -> None:
         if upload is not None and table.bank_upload != upload.file_id:
             table.bank_upload = upload.file_id
             with sentences():
+                check_upload(upload.name, upload.size, film=True)
                 table.take_bank(read_bank(upload.getvalue(), model))
                 st.rerun(scope="fragment")
 
 
 def read_bank(content: bytes, model: SamModel) -> MemoryBank:
     """The bank in a file's content. Raises BadInput where it can't be read as one, is empty, or is another model's."""
-    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
-        file.write(content)
-        file.flush()
-        bank = MemoryBank.load(file.name)
+    with scratch("bank") as folder:
+        file = folder / "bank.safetensors"
+        file.write_bytes(content)
+        bank = MemoryBank.load(file)
     if not bank.prompts:
         raise BadInput("This memory bank is empty: record a memory and save it again.")
     if bank.prompts[0].memory.model_sha256 != model.info.sha256:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from samkit.models.files.catalogue import catalogue
 from samkit.models.sam import SamModel
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
 
 OFFERED = 3
@@ -19,7 +20,7 @@ def offer_models(work: Workspace, model: SamModel, what: str) -> None:
     a memory.
     """
     lack = "a SAM v1 model, which has no memory" if model.info.family == "sam1" else "a file without the memory side"
-    st.info(f"{model.info.name} is {lack}. {what} takes a SAM v2 or v2.1 model.", icon=":material/memory:")
+    st.info(f"{plain_text(model.info.name)} is {lack}. {what} takes a SAM v2 or v2.1 model.", icon=":material/memory:")
     ready = [
         entry for entry in catalogue() if entry.on_disk and entry.family == "sam2" and entry.name != work.model_ref
     ]

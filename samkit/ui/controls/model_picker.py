@@ -1,6 +1,7 @@
 """Choosing a model: the embedded ones, the catalogue with downloads, and checkpoints of one's own."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +12,8 @@ from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, extra_models_folders, own_checkpoints
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_owner_only, owner_only
 from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
 
@@ -47,8 +50,8 @@ def model_line(ref: str) -> str:
 
 def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
     """The model in one line with a button that opens the rest. takes_dtype: off where nothing is encoded."""
-    st.markdown(f"**{model_name(work.model_ref)}**")
-    st.caption(model_line(work.model_ref))
+    st.markdown(f"**{plain_text(model_name(work.model_ref))}**")
+    st.caption(plain_text(model_line(work.model_ref)))
     pressed = st.button("Change model", icon=":material/swap_horiz:", width="stretch", key="change_model")
     if stays_open(work, "change_model", pressed):
         _model_dialog(work)
@@ -73,14 +76,13 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
 
 @st.dialog("Choose a model", width="large", on_dismiss=dismissed)
 def _model_dialog(work: Workspace) -> None:
-    ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     entries = catalogue()
+    if not owner_only():
+        _ready(work, entries)
+        return
+    ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     with ready:
-        for entry in entries:
-            if entry.on_disk:
-                _entry_row(work, entry, "ready")
-        for path in own_checkpoints():
-            _own_row(work, path, "ready")
+        _ready(work, entries)
     with official:
         st.caption(
             "Meta's released weights, Apache-2.0. A download is resumed where it stopped and its checksum is verified."
@@ -90,6 +92,14 @@ def _model_dialog(work: Workspace) -> None:
                 _entry_row(work, entry, "official")
     with own:
         _own_tab(work)
+
+
+def _ready(work: Workspace, entries: Sequence[CatalogueEntry]) -> None:
+    for entry in entries:
+        if entry.on_disk:
+            _entry_row(work, entry, "ready")
+    for path in own_checkpoints():
+        _own_row(work, path, "ready")
 
 
 def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
@@ -118,7 +128,7 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
 
 def _own_row(work: Workspace, path: Path, tab: str) -> None:
     name, size, action = st.columns([4, 2, 2], vertical_alignment="center")
-    name.markdown(f":material/folder: {path.name}")
+    name.markdown(f":material/folder: {plain_text(path.name)}")
     size.caption(format_bytes(path.stat().st_size))
     if action.button(
         "In use" if str(path) == work.model_ref else "Use",
@@ -147,6 +157,7 @@ def _download(entry: CatalogueEntry) -> None:
         )
 
     with sentences():
+        check_owner_only()
         download(entry, progress=progress)
         st.success(f"{entry.title} is on disk.", icon=":material/check_circle:")
         st.rerun(scope="fragment")
@@ -160,7 +171,7 @@ def _own_tab(work: Workspace) -> None:
             "app; they are then listed here."
         )
         return
-    st.caption(f"Checkpoints in {', '.join(map(str, folders))}")
+    st.caption(f"Checkpoints in {plain_text(', '.join(map(str, folders)))}")
     for path in own_checkpoints():
         _own_row(work, path, "own")
     uploaded = st.file_uploader(
@@ -171,8 +182,9 @@ def _own_tab(work: Workspace) -> None:
     )
     if uploaded is not None:
         with sentences():
+            check_owner_only()
             path = _save_upload(uploaded, folders[0])
-            st.success(f"{path.name} is saved and listed under Ready to use.")
+            st.success(f"{plain_text(path.name)} is saved and listed under Ready to use.")
 
 
 def _save_upload(upload: UploadedFile, folder: Path) -> Path:

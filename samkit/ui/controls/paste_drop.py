@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import BadInput, SamkitError
-from samkit.media.pictures import FORMATS_TEXT, read_picture
+from samkit.media.pictures import FORMATS_TEXT
 from samkit.prompts import Prompts
 from samkit.ui.controls.canvas import take_drawn
 from samkit.ui.controls.pasted_prompts import MAX_CHARACTERS, counted, read_pasted
@@ -18,6 +18,8 @@ from samkit.ui.controls.picture_picker import UPLOAD_MB, UPLOAD_TYPES
 from samkit.ui.parts import style
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import FILM_TYPES, FILM_UPLOAD_MB
+from samkit.ui.state.public import check_upload
+from samkit.ui.state.uploads import uploaded_picture
 from samkit.ui.state.workspace import Workspace
 from samkit.words import listed
 
@@ -82,6 +84,7 @@ def _take_file(work: Workspace, key: str, prompts: bool, take_film: Callable[[Up
         if ending == "json":
             if not prompts:
                 raise BadInput(NO_PROMPTS_HERE)
+            check_upload(upload.name, upload.size)
             loaded = Prompts.from_json(upload.getvalue())
             edit_prompts(work, loaded)
             _say(f"Took {counted(loaded)} from **{name}** in place of those that were there.", ":material/data_object:")
@@ -90,7 +93,7 @@ def _take_file(work: Workspace, key: str, prompts: bool, take_film: Callable[[Up
                 raise BadInput(FILM_ELSEWHERE)
             _say(take_film(upload), ":material/movie:")
         else:
-            picture = read_picture(upload, name=upload.name)
+            picture = uploaded_picture(upload)
             work.dialog = None
             work.show_picture(picture)
             size = f"{picture.width} × {picture.height} px"

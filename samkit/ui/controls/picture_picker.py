@@ -5,12 +5,14 @@ from functools import partial
 
 import streamlit as st
 
-from samkit.media.pictures import FORMATS_TEXT, Picture, read_picture
+from samkit.media.pictures import FORMATS_TEXT, Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.controls.frame_picker import frame_picker
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.uploads import uploaded_picture
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.ui.state.workspace import Workspace
 from samkit.work.memory import Memory
@@ -71,7 +73,7 @@ def _pictures(work: Workspace) -> None:
     )
     if uploaded is not None:
         with sentences():
-            work.show_picture(read_picture(uploaded, name=uploaded.name))
+            work.show_picture(uploaded_picture(uploaded))
             st.session_state[UPLOADS] = uploads + 1
             close_dialog(work)
     if len(work.recent) > 1:
@@ -108,6 +110,6 @@ def _grid(work: Workspace, rows: list) -> None:
                     f'<img alt="" src="{_thumbnail(key, picture, visitor)}" '
                     f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:contain;object-position:center bottom">'
                 )
-                if st.button(title, key=key, width="stretch", type="tertiary"):
+                if st.button(plain_text(title), key=key, width="stretch", type="tertiary"):
                     work.show_picture(picture(), prompts)
                     close_dialog(work)

@@ -16,6 +16,8 @@ from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts import style
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import check_upload
 from samkit.ui.state.workspace import Workspace
 
 TOOL_LABELS = {
@@ -64,30 +66,19 @@ def prompt_editor(
         )
         work.tool = tool or work.tool
         # Callbacks run before the page does, so the canvas shows the change in the same run.
-        st.button(
-            "",
-            icon=":material/undo:",
-            key=f"undo_{page}",
-            help=with_key("Undo the last change", "undo"),
-            on_click=_after_what_was_drawn,
-            args=(work, work.undo),
-        )
-        st.button(
-            "",
-            icon=":material/redo:",
-            key=f"redo_{page}",
-            help=with_key("Do again what was undone", "redo"),
-            on_click=_after_what_was_drawn,
-            args=(work, work.redo),
-        )
-        st.button(
-            "",
-            icon=":material/delete_sweep:",
-            key=f"clear_{page}",
-            help=with_key("Remove all prompts", "clear"),
-            on_click=_after_what_was_drawn,
-            args=(work, lambda: work.edit(Prompts())),
-        )
+        for name, icon, text, edit in (
+            ("undo", "undo", "Undo the last change", work.undo),
+            ("redo", "redo", "Do again what was undone", work.redo),
+            ("clear", "delete_sweep", "Remove all prompts", lambda: work.edit(Prompts())),
+        ):
+            st.button(
+                "",
+                icon=f":material/{icon}:",
+                key=f"{name}_{page}",
+                help=with_key(text, name),
+                on_click=_after_what_was_drawn,
+                args=(work, edit),
+            )
     prompt_canvas(work, page, frame=canvas_frame(second), live=live, color=color)
     _chips(work, page, no_prompt, title)
 
@@ -109,7 +100,7 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
     height: int | Literal["content"] = CHIPS_HEIGHT_PX if prompts.count > CHIPS_IN_SIGHT else "content"
     with st.container(horizontal=True, gap="xsmall", key=f"chips_{page}", height=height):
         picture = work.picture
-        st.caption(f"{title}{picture.name} · {picture.width} × {picture.height} px", width="content")
+        st.caption(f"{title}{plain_text(picture.name)} · {picture.width} × {picture.height} px", width="content")
         _load_and_save(work, page)
         mask_inputs(work, page)
         if not work.is_marked:
@@ -170,7 +161,7 @@ def _load_and_save(work: Workspace, page: str) -> None:
         )
         complaint = st.session_state.get(f"samkit.load_error.{page}")
         if loaded is not None and complaint:
-            st.error(complaint)
+            st.error(plain_text(complaint))
 
 
 def _load(work: Workspace, page: str) -> None:
@@ -178,6 +169,7 @@ def _load(work: Workspace, page: str) -> None:
     loaded, complaint = st.session_state[f"load_{page}"], None
     try:
         if loaded is not None:
+            check_upload(loaded.name, loaded.size)
             work.edit(Prompts.from_json(loaded.getvalue()))
     except SamkitError as error:
         complaint = str(error)

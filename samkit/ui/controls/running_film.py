@@ -9,6 +9,7 @@ from samkit.media.drawing import overlay
 from samkit.media.rle import rle_to_mask
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
+from samkit.ui.parts.markdown_text import plain_text
 
 THUMB_PX = (240, 240)
 
@@ -35,7 +36,7 @@ def _object_masks(name: str, small: np.ndarray, found: Found, color: tuple[int, 
     row = found.row
     absent = "" if row["object_score"] > 0 else ", judged absent"
     given = ", corrected" if row["corrected"] else ""
-    st.caption(f"{name} {found.frame}: object score {row['object_score']:.1f}{absent}{given}")
+    st.caption(f"{plain_text(name)} {found.frame}: object score {row['object_score']:.1f}{absent}{given}")
     with st.container(key=key):
         columns = st.columns(4, gap="small")
     for index, (rle, column) in enumerate(zip(found.candidates, columns, strict=False)):

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.knobs import Choice, Knob, Panel
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory, limit_mb, part_memory
 from samkit.ui.state.store_state import store_panel
 from samkit.words import format_bytes
@@ -39,13 +40,14 @@ class Sidebar:
             min(1.0, state.used / state.limit),
             text=f"Encodings kept: {state.entries}, {format_bytes(state.used)} of {format_bytes(state.limit)}",
         )
-        sentences = [limit_mb()[1]] if limit_mb()[1] else []
+        complaint = limit_mb()[1]
+        sentences = [complaint] if complaint else []
         if state.too_large:
             sentences.append(
                 f"The last encoding takes {format_bytes(state.too_large)}, more than the whole cache may hold, so "
                 "every change encodes again: choose a smaller side, or start the app with a larger SAMKIT_CACHE_MB."
             )
-        self.complaints.caption(" ".join(f":orange[{sentence}]" for sentence in sentences))
+        self.complaints.caption(" ".join(f":orange[{plain_text(sentence)}]" for sentence in sentences))
 
 
 def draw_sidebar() -> Sidebar:

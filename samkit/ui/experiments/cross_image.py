@@ -22,6 +22,7 @@ from samkit.ui.parts import style
 from samkit.ui.parts.downloads import Download
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import three_decimals
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
@@ -138,7 +139,7 @@ def draw_jitter(scene: Scene) -> None:
             # One colour bar serves both.
             figure = jitter_figure(result, name).update_traces(showscale=name == "tracked")
             st.plotly_chart(figure, key=f"jitter_{name}", config=PLOT)
-            st.caption(name.capitalize())
+            st.caption(plain_text(name.capitalize()))
     value = result.value
     st.caption(
         f"Mean IoU with the unmoved prompt's mask: {value('prompted_jitter_iou'):.3f} prompted, "
@@ -153,7 +154,7 @@ def _side_by_side(key: str, *shown: tuple[np.ndarray, str]) -> None:
     for (rgb, text), column in zip(shown, columns, strict=True):
         with column:
             inline_image(rgb, text, "samkit-figure")
-            st.caption(text)
+            st.caption(plain_text(text))
 
 
 def _covered(rgb: np.ndarray, result: Result[Any], mask: str) -> np.ndarray:

@@ -31,6 +31,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_iou_figure, sweep_ms_figure
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.swept import SweepTable, sweep_table
 from samkit.ui.state.workspace import Workspace
@@ -84,7 +85,7 @@ class Windows(Knob):
         size = padded_size(panel.model, panel.inputs, build_params(Params, panel.encoding))
         reason = refusal(panel.model, chosen, size)
         if reason:
-            st.error(f"{reason} The model's own windows are shown.", icon=":material/block:")
+            st.error(f"{plain_text(reason)} The model's own windows are shown.", icon=":material/block:")
         kept = knobs.base.get("window_sizes")
         if kept is not None and len(kept) != len(own):
             knobs.move("window_sizes", own, f"this model has {len(own)} stages, so it needs {len(own)} window sizes")

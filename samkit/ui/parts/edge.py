@@ -8,6 +8,7 @@ import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.machine import refused_by_machine
+from samkit.ui.parts.markdown_text import plain_text
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except SamkitError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain_text(str(error)), icon=":material/error:")
     except Exception as error:
         refused = refused_by_machine(error)
         if refused is not None:

@@ -1,8 +1,28 @@
-"""Names that people gave, inside Markdown."""
+"""The one place where text that is not ours is made plain: names of runs, pictures and films, and sentences that hold
+such. Streamlit reads Markdown in labels, captions, help, toasts and messages: without this a name could show a picture
+of another server or a link under other words.
 
-_MARKS = "\\`*_{}[]()#+-.!|~:$<>&="
+Where text goes into HTML, `html.escape` does the same; JSON, code and tables show text as it is.
+"""
+
+import re
+
+_MARKS = re.compile(
+    r"[\\`*\[\]<~$]|(?<=\])\("  # wherever they stand
+    r"|(?<![^\W_])_|_(?![^\W_])"  # at a word's edge
+    r"|:(?=[A-Za-z_])|&(?=[#A-Za-z])"  # icons and colours; entities
+    r"|^[#>+\-=|]"
+)
+_LIST = re.compile(r"^([0-9]{1,9})([.)])")
 
 
 def plain_text(text: str) -> str:
-    """The text as it is, on one line, whatever Streamlit's Markdown would make of it."""
-    return "".join(f"\\{letter}" if letter in _MARKS else letter for letter in " ".join(text.split()))
+    """The text as it is, on one line, whatever Streamlit's Markdown would make of it. An address in it may become a
+    link to just that address.
+    """
+    return _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", " ".join(text.split())))
+
+
+def plain_lines(text: str) -> str:
+    """The same for text of several paragraphs, which stay apart."""
+    return "\n\n".join(plain_text(part) for part in text.split("\n\n"))

@@ -46,9 +46,9 @@ class Column(NamedTuple):
 
 
 @st.cache_data(ttl=30, show_spinner=False)
-def known_columns(uri: str, experiment: str | None) -> list[Column]:
-    """Those that the latest runs have, of one experiment or of all: metrics, timings, parameters."""
-    runs = search_runs(RunStore(uri), StoreQuery(experiment=experiment), size=200).runs
+def known_columns(uri: str, experiment: str | None, owner: str | None = None) -> list[Column]:
+    """Those that the latest runs have, of one experiment and owner or of all: metrics, timings, parameters."""
+    runs = search_runs(RunStore(uri), StoreQuery(experiment=experiment, owner=owner), size=200).runs
     metrics = sorted({name for run in runs for name in run.metrics}, key=lambda name: (name.endswith("_ms"), name))
     params = sorted({name for run in runs for name in run.params})
     return [*(Column("metric", name) for name in metrics), *(Column("param", name) for name in params)]

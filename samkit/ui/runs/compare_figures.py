@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from samkit.media.drawing import overlay
 from samkit.tracking.compare import COLORS, Comparison, Row, Shown
 from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.parts.plain_figures import plain_figure_text
 from samkit.ui.runs.compare_tables import is_number_row, value_text
 
 MAX_AXES = 10
@@ -103,7 +104,7 @@ def lines_figure(comparison: Comparison) -> go.Figure | None:
         return None
     places = [_places(row) for row in rows]
     traces = [_line(comparison, index, rows, places) for index in range(len(comparison.bundles))]
-    titles = [row.name.replace("_", " ").replace(" ", "<br>", 1) for row in rows]
+    titles = [plain_figure_text(row.name.replace("_", " ")).replace(" ", "<br>", 1) for row in rows]
     x_axis = dict(
         tickvals=list(range(len(rows))),
         ticktext=titles,
@@ -169,14 +170,14 @@ def _line(
     comparison: Comparison, index: int, rows: Sequence[Row], places: Sequence[list[float | None]]
 ) -> dict[str, Any]:
     color = f"rgb{COLORS[index]}"
-    told = [f"{row.name.replace('_', ' ')}: {value_text(row.values[index])}" for row in rows]
+    told = [plain_figure_text(f"{row.name.replace('_', ' ')}: {value_text(row.values[index])}") for row in rows]
     return dict(
         type="scatter",
         x=list(range(len(rows))),
         y=[each[index] for each in places],
         mode="lines+markers",
         connectgaps=False,
-        name=f"{index + 1} {comparison.bundles[index].name[:40]}",
+        name=plain_figure_text(f"{index + 1} {comparison.bundles[index].name[:40]}"),
         line=dict(color=color, width=2.5, dash=DASHES[index % len(DASHES)]),
         marker=dict(size=9, symbol=SYMBOLS[index % len(SYMBOLS)]),
         text=told,
@@ -197,7 +198,7 @@ def _ticks(at: int, row: Row) -> list[dict[str, Any]]:
     # Numbers stand beyond the ends of their axis, so that no line crosses them.
     beyond = {0.0: "top", 1.0: "bottom"} if is_number_row(row) else {}
     return [
-        dict(x=at, y=place, text=text[:18], showarrow=False, font=dict(size=11))
+        dict(x=at, y=place, text=plain_figure_text(text[:18]), showarrow=False, font=dict(size=11))
         | (
             dict(yanchor=beyond[place], yshift=-7 if place == 0 else 7)
             if place in beyond

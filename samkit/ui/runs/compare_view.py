@@ -133,7 +133,7 @@ def _fetch(run_ids: list[str]) -> list[tuple[str, Bundle]]:
         try:
             fetched.append((run_id, run_files().open(store, read_run(store, run_id))))
         except SamkitError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain_text(str(error)), icon=":material/error:")
     place.empty()
     return fetched
 
@@ -173,7 +173,7 @@ def _masks(comparison: Comparison) -> Choice:
     lacking = [str(index + 1) for index in range(len(comparison.bundles)) if index not in {each.run for each in shown}]
     if lacking:
         runs = "Run" if len(lacking) == 1 else "Runs"
-        st.caption(f"{runs} {', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no such mask.")
+        st.caption(f"{runs} {plain_text(', '.join(lacking))} {'has' if len(lacking) == 1 else 'have'} no such mask.")
     return Choice(name, _laid_over(comparison, name, shown))
 
 
@@ -339,7 +339,7 @@ def _side_by_side(comparison: Comparison, everything: bool) -> None:
         st.caption("All parameters are the same.")
     if comparison.metrics:
         st.html(rows_table(comparison.metrics, count, "metric"))
-        st.caption(best_sentence(comparison))
+        st.caption(plain_text(best_sentence(comparison)))
 
 
 def _table(comparison: Comparison) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from samkit.tracking.store.edit import delete_run
+from samkit.tracking.store.edit import delete_run, read_run
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.state import present_store, runs_table
+from samkit.ui.state.public import check_may_change
 
 NAMED = 6
 
@@ -38,6 +39,7 @@ def _question(names: dict[str, str]) -> None:
         with sentences():
             store, table = present_store(), runs_table()
             for run_id in names:
+                check_may_change(read_run(store, run_id).tags)
                 delete_run(store, run_id)
                 table.chosen.pop(run_id, None)
             table.redraw()

@@ -12,6 +12,7 @@ from samkit.ui.runs.runs_list import list_view
 from samkit.ui.runs.state import present_store
 from samkit.ui.runs.transfer import import_panel, spool_panel
 from samkit.ui.state.page_links import RUNS_PAGE
+from samkit.ui.state.public import owner_only
 from samkit.ui.state.store_state import require_store, store_panel
 
 _CSS = part("runs.css")
@@ -67,6 +68,9 @@ def _frame() -> None:
 def _sidebar() -> None:
     with st.sidebar:
         store_panel()
+        if not owner_only():
+            st.caption("You see the runs that you kept. Whoever has the link to a run can open it.")
+            return
         _mlflow(present_store())
         st.divider()
         if st.button("Import runs", icon=":material/unarchive:", width="stretch", key="open_import"):

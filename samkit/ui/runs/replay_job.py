@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.ui.state.jobs import job_queue, short_queue
+from samkit.ui.state.jobs import enter_queue, in_queue, job_queue, short_queue
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.public import check_side
 from samkit.ui.state.visitors import visitor_id
 from samkit.work.kept_run import spec_of_bundle
 from samkit.work.queue import BackgroundJob
@@ -80,13 +81,18 @@ class ReplayJob:
         """
         self._watch = watch = _Watch()
         inputs = bundle.inputs()
-        self._job = BackgroundJob(
+        check_side(bundle.params.get("side"))
+        who, limit_s = enter_queue()
+        self._job: BackgroundJob[_ReplayRun] = BackgroundJob(
             spec_of_bundle(bundle, inputs),
             lambda: _ReplayRun(bundle, model, inputs),
             job_queue() if bundle.record.video is not None else short_queue(),
             "Reading the run",
             lambda progress: watch.open_lab(model, progress),
+            who,
+            limit_s,
         )
+        in_queue(who, self._job)
         weakref.finalize(self, watch.cancel.set)
 
     @property

@@ -4,6 +4,7 @@ import streamlit as st
 
 from samkit.errors import CheckpointError
 from samkit.tracking.bundle.bundle import Bundle
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.replay_job import ReplayJob
 from samkit.ui.runs.state import RunsTable
 from samkit.ui.state.models import shared_model
@@ -34,7 +35,7 @@ def start_replay(table: RunsTable, run_id: str, bundle: Bundle) -> None:
             f"The run's model, {record.model.name}, is not on this machine: download it or add its checkpoint with "
             "Change in the sidebar of any experiment, and replay again."
         )
-    with st.spinner(f"Loading {kept_model.ref}", show_time=True):
+    with st.spinner(f"Loading {plain_text(kept_model.ref)}", show_time=True):
         model = shared_model(kept_model.ref, replay_device(record.device), record.dtype)
     job = table.replaying[run_id] = ReplayJob(bundle, model)
     with st.spinner("Replaying"):
@@ -50,14 +51,14 @@ def show_replay(table: RunsTable, run_id: str) -> None:
         table.replays[run_id] = job.outcome
         del table.replaying[run_id]
     elif job is not None:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain_text(job.error), icon=":material/error:")
     replay_outcome(table.replays.get(run_id))
 
 
 @st.fragment(run_every=POLL_S)
 def _under_way(job: ReplayJob, table: RunsTable, run_id: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(job.share, text=job.line)
+        st.progress(job.share, text=plain_text(job.line))
         if st.button("Cancel", icon=":material/close:", key="cancel_replay"):
             table.drop_replay(run_id)
     if not job.active or run_id not in table.replaying:
@@ -68,7 +69,7 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
     if outcome is None:
         return
     lines = (*outcome.mask_differences, *outcome.array_sentences)[:MAX_LINES]
-    text = f"Replayed: {outcome.sentence}\n\n" + "\n".join(f"- {line}" for line in lines)
+    text = f"Replayed: {plain_text(outcome.sentence)}\n\n" + "\n".join(f"- {plain_text(line)}" for line in lines)
     if outcome.identical:
         st.success(text, icon=":material/verified:")
     else:
@@ -87,7 +88,7 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
         ]
         st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
     for line in outcome.surroundings:
-        st.caption(line)
+        st.caption(plain_text(line))
 
 
 def _shown(value: object) -> str:

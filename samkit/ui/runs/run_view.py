@@ -37,9 +37,12 @@ from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table
 from samkit.ui.runs.tag_line import read_tag_line, tag_line
 from samkit.ui.runs.transfer import download_zip
 from samkit.ui.state.page_links import COMPARE_PAGE, RUNS_PAGE, experiment_title, page_file, page_icon
+from samkit.ui.state.public import check_may_change, may_change, owner_only
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 
+MAX_SHOWN_FILM_BYTES = 256 * 2**20
+"""Streamlit holds a film that is shown in memory."""
 SENT_WHOLE_PX = 1400
 """Streamlit sends pictures that are to be as wide as their column with no more pixels across than about this."""
 
@@ -59,7 +62,10 @@ def run_view(run_id: str) -> None:
         with st.spinner("Fetching the run's files"):
             bundle = run_files().open(store, run)
     except SamkitError as error:
-        st.error(f"{error} Its parameters and metrics below are those of the store.", icon=":material/error:")
+        st.error(
+            f"{plain_text(str(error))} Its parameters and metrics below are those of the store.",
+            icon=":material/error:",
+        )
     progress_place = _actions(table, store, run, bundle)
     with progress_place:
         show_replay(table, run.run_id)
@@ -83,7 +89,7 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
             disabled=newer is None,
             on_click=show,
             args=(newer,),
-            help=newer.name if newer else "No newer run in this list",
+            help=plain_text(newer.name) if newer else "No newer run in this list",
         )
         st.button(
             "Older",
@@ -94,7 +100,7 @@ def _top(table: RunsTable, store: RunStore, run: RunSummary) -> None:
             disabled=older is None,
             on_click=show,
             args=(older,),
-            help=older.name if older else "No older run in this list",
+            help=plain_text(older.name) if older else "No older run in this list",
         )
 
 
@@ -123,10 +129,13 @@ def _actions(table: RunsTable, store: RunStore, run: RunSummary, bundle: Bundle 
             st.page_link(page_file(entry), label=label, icon=page_icon(entry), query_params={"run": run.run_id})
         pressed = replay_button(disabled=bundle is None or entry is None)
         download_zip(store, [run.run_id], "Export", "export_run")
-        with st.popover("Edit", icon=":material/edit:"):
-            _edit(store, run, bundle)
-        _mlflow_link(store, run)
-        _delete_or_restore(store, run)
+        if may_change(run.tags):
+            with st.popover("Edit", icon=":material/edit:"):
+                _edit(store, run, bundle)
+        if owner_only():
+            _mlflow_link(store, run)
+        if may_change(run.tags):
+            _delete_or_restore(store, run)
         _choose(table, run)
     place = st.container()
     if pressed and bundle is not None:
@@ -150,6 +159,7 @@ def _delete_or_restore(store: RunStore, run: RunSummary) -> None:
 
 def _change(change: Callable[[RunStore, str], None], store: RunStore, run: RunSummary) -> None:
     with sentences():
+        check_may_change(run.tags)
         change(store, run.run_id)
 
 
@@ -204,6 +214,7 @@ def _edit(store: RunStore, run: RunSummary, bundle: Bundle | None) -> None:
             note = st.text_area("Note", note_before, max_chars=MAX_TAG_CHARACTERS)
         if st.form_submit_button("Save", type="primary", icon=":material/save:"):
             with sentences():
+                check_may_change(run.tags)
                 if name != name_before:
                     rename_run(store, run.run_id, name)
                 if note != note_before:
@@ -293,8 +304,10 @@ def _main_picture(bundle: Bundle) -> None:
         _full_size(mask_picture(bundle, shown, alone), "PNG" if alone else "JPEG")
     elif shown in pictures:
         _full_size(read_picture(pictures[shown]).rgb, "PNG")
-    else:
+    elif films[shown].stat().st_size <= MAX_SHOWN_FILM_BYTES:
         st.video(str(films[shown]))
+    else:
+        st.info("This film is too large to be shown here: download it under Files.", icon=":material/movie:")
 
 
 def _full_size(picture: np.ndarray, kind: Literal["PNG", "JPEG"]) -> None:
@@ -321,7 +334,7 @@ def _figures(bundle: Bundle) -> None:
 
 def _tables(bundle: Bundle) -> None:
     for name, rows in bundle.tables().items():
-        st.markdown(f"**{_title(name)}**")
+        st.markdown(f"**{plain_text(_title(name))}**")
         st.dataframe(rows, hide_index=True, height=min(320, _height(rows)))
 
 

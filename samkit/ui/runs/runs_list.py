@@ -8,7 +8,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.differences import shown_differences
-from samkit.tracking.store.edit import restore_run
+from samkit.tracking.store.edit import read_run, restore_run
 from samkit.tracking.store.search import EVERYTHING, Order, RunPage, Token, search_runs
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.tracking.store.tags import NOTE, THUMBNAIL
@@ -21,6 +21,7 @@ from samkit.ui.runs.state import RunsTable, present_store, runs_table
 from samkit.ui.runs.tag_line import tag_line
 from samkit.ui.runs.transfer import download_zip
 from samkit.ui.state.page_links import COMPARE_PAGE, RUN_PAGE, experiment_title, page_file, page_icon
+from samkit.ui.state.public import check_may_change
 
 FEW_COLUMNS = 5
 """For so many there is room on a usual screen; more of them are narrower."""
@@ -64,7 +65,7 @@ def _grid_css(columns: int, with_figures: bool) -> str:
 
 
 def _nothing(table: RunsTable) -> None:
-    if replace(table.query, zone=None) != EVERYTHING:
+    if replace(table.query, zone=None, owner=None) != EVERYTHING:
         st.info("No runs match.", icon=":material/search_off:")
         st.button("Show all runs", on_click=forget_query)
         return
@@ -154,6 +155,7 @@ def _restore() -> None:
     table, store = runs_table(), present_store()
     with sentences():
         for run_id in table.chosen:
+            check_may_change(read_run(store, run_id).tags)
             restore_run(store, run_id)
         st.toast(f"Restored {runs_text(len(table.chosen))}.")
         table.clear()
@@ -210,7 +212,7 @@ def _row(table: RunsTable, run: RunSummary, columns: list[Column], with_figures:
     with st.container(key=f"run_row_{run.run_id}", gap=None):
         key = f"choose_{table.round}_{run.run_id}"
         wanted = st.checkbox(
-            f"Choose {run.name}",
+            f"Choose {plain_text(run.name)}",
             run.run_id in table.chosen,
             label_visibility="collapsed",
             key=key,

@@ -55,7 +55,7 @@ def search_row(table: RunsTable, store: RunStore) -> None:
             with st.popover(f"Filters ({used})" if used else "Filters", icon=":material/filter_list:"):
                 filtered = _filters(query, store)
             table.look_for(replace(filtered, text=text.strip(), experiment=experiment))
-            known = known_columns(store.uri, experiment)
+            known = known_columns(store.uri, experiment, query.owner)
             _order_choice(table, known)
             with st.popover("Columns", icon=":material/view_column:"):
                 _columns_choice(table, known)
@@ -114,7 +114,7 @@ def _take_columns() -> None:
 
 def _filters(query: Query, store: RunStore) -> Query:
     """The query as the filters in the popover say it."""
-    models, pictures = _seen(store.uri)
+    models, pictures = _seen(store.uri, query.owner)
     model = _choice("Model", "model", query.model, models)
     picture = _choice("Picture", "picture", query.picture, pictures)
     tag = st.text_input("Tag", placeholder="keeper, or figure=3", key=_seeded("tag", query.tag or ""))
@@ -148,9 +148,9 @@ def _choice(label: str, name: str, value: str | None, options: list[str]) -> str
 
 
 @st.cache_data(ttl=30, show_spinner=False)
-def _seen(uri: str) -> tuple[list[str], list[str]]:
+def _seen(uri: str, owner: str | None) -> tuple[list[str], list[str]]:
     """Models and pictures of the latest runs."""
-    tags = [run.tags for run in search_runs(RunStore(uri), size=200).runs]
+    tags = [run.tags for run in search_runs(RunStore(uri), Query(owner=owner), size=200).runs]
 
     def names(*keys: str) -> list[str]:
         return sorted({each[key] for each in tags for key in keys if key in each})
@@ -162,4 +162,4 @@ def forget_query() -> None:
     for key in [key for key in st.session_state if str(key).startswith(SEARCH_KEY)]:
         del st.session_state[key]
     table = runs_table()
-    table.look_for(replace(EVERYTHING, zone=table.query.zone))
+    table.look_for(replace(EVERYTHING, zone=table.query.zone, owner=table.query.owner))

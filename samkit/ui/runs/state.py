@@ -3,25 +3,24 @@ files that were fetched.
 """
 
 import shutil
-import tempfile
 import threading
+import uuid
 import weakref
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from filelock import FileLock, Timeout
 
+from samkit.scratch import scratch_folder
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, NEWEST, Order, Query, Token
 from samkit.tracking.store.store import RunStore, RunSummary
+from samkit.ui.state.public import own_runs_only
 
 if TYPE_CHECKING:
     from samkit.ui.runs.columns import Column
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from samkit.work.replay import ReplayOutcome
 
 FILES_KEPT_BYTES = 2 * 2**30
-FILES_FOLDER, IN_USE = "samkit-run-files-", "in_use.lock"
-"""Names of the folder of fetched runs, and of the file in it that the process which uses it holds locked."""
 _KEY = "samkit.runs"
 
 
@@ -87,7 +84,9 @@ def runs_table() -> RunsTable:
     """This visitor's."""
     if _KEY not in st.session_state:
         st.session_state[_KEY] = RunsTable(query=replace(EVERYTHING, zone=visitor_zone()))
-    return st.session_state[_KEY]
+    table: RunsTable = st.session_state[_KEY]
+    table.look_for(replace(table.query, owner=own_runs_only()))
+    return table
 
 
 def visitor_zone() -> tzinfo:
@@ -119,7 +118,8 @@ class RunFiles:
     """
 
     def __init__(self, limit_bytes: int = FILES_KEPT_BYTES):
-        self._folder = _temporary_folder(self)
+        self._folder = scratch_folder("run-files")
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._limit = limit_bytes
         self._fetched: OrderedDict[str, tuple[Bundle, int]] = OrderedDict()
         self._fetching: dict[str, tuple[threading.Lock, int]] = {}
@@ -159,7 +159,8 @@ class RunFiles:
 
     def _fetch(self, store: RunStore, run_id: str, key: str) -> Bundle:
         # A folder of its own each time: the one that was fetched before may still be in use.
-        place = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=self._folder))
+        place = self._folder / f"{key}-{uuid.uuid4().hex[:8]}"
+        place.mkdir(parents=True)
         try:
             bundle = store.load(run_id, place / "run")
         except BaseException:
@@ -182,23 +183,6 @@ class RunFiles:
         while len(self._fetched) > MAX_COMPARED and sum(size for _, size in self._fetched.values()) > self._limit:
             dropped.append(self._fetched.popitem(last=False)[1][0])
         return dropped
-
-
-def _temporary_folder(owner: object) -> Path:
-    """A folder that goes with its owner, or with the process; those that killed processes left go first."""
-    for left in Path(tempfile.gettempdir()).glob(f"{FILES_FOLDER}*/{IN_USE}"):
-        with suppress(OSError, Timeout), FileLock(left, timeout=0):
-            shutil.rmtree(left.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=FILES_FOLDER))
-    lock = FileLock(folder / IN_USE, thread_local=False)
-    lock.acquire()
-    weakref.finalize(owner, _remove, folder, lock)
-    return folder
-
-
-def _remove(folder: Path, lock: FileLock) -> None:
-    lock.release()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,18 +1,20 @@
 """Runs leave as a zip file and come in from one; and those that wait for the store."""
 
-import tempfile
 from pathlib import Path
 
 import streamlit as st
 
 from samkit.errors import SamkitError
+from samkit.scratch import scratch
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.store.keep import keep_imported
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.runs.state import present_store
 from samkit.ui.state.page_links import RUN_PAGE
+from samkit.ui.state.public import check_owner_only
 from samkit.words import format_bytes
 
 MAX_EXPORTED = 100
@@ -22,7 +24,7 @@ def download_zip(store: RunStore, run_ids: list[str], label: str, key: str) -> N
     """A button that gives the runs as one zip file. It is made when the button is pressed."""
 
     def pack() -> bytes:
-        with tempfile.TemporaryDirectory(prefix="samkit-export-") as folder:
+        with scratch("export") as folder:
             bundles = [store.load(run_id, Path(folder, run_id)) for run_id in run_ids]
             return export_runs(bundles, Path(folder, "runs.zip")).read_bytes()
 
@@ -56,14 +58,15 @@ def import_panel() -> None:
         or file is None
     ):
         return
-    with sentences(), tempfile.TemporaryDirectory(prefix="samkit-import-") as folder:
+    with sentences(), scratch("import") as folder:
+        check_owner_only()
         source = Path(folder) / "uploaded.zip"
         source.write_bytes(file.getbuffer())
         bundles = import_runs(source, Path(folder) / "runs", shown_name=file.name)
         bar = st.progress(0.0)
 
         def progress(number: int, total: int) -> None:
-            bar.progress(number / total, text=f"Run {number + 1} of {total}: {bundles[number].name}")
+            bar.progress(number / total, text=f"Run {number + 1} of {total}: {plain_text(bundles[number].name)}")
 
         outcomes = keep_imported(bundles, present_store(), progress=progress)
         bar.empty()
@@ -71,13 +74,13 @@ def import_panel() -> None:
             (bundle.name, outcome.run.run_id) for bundle, outcome in zip(bundles, outcomes, strict=True) if outcome.run
         ]
         for sentence in dict.fromkeys(outcome.sentence for outcome in outcomes if not outcome.run):
-            st.warning(sentence)
+            st.warning(plain_text(sentence))
         if kept:
             existed = sum(outcome.run.existed for outcome in outcomes if outcome.run)
             skipped = f", {existed} already here" if existed else ""
             st.success(f"{len(kept) - existed} imported{skipped}.", icon=":material/check_circle:")
         for name, run_id in kept[:20]:
-            st.page_link(RUN_PAGE, label=name, query_params={"id": run_id}, icon=":material/history:")
+            st.page_link(RUN_PAGE, label=plain_text(name), query_params={"id": run_id}, icon=":material/history:")
 
 
 def spool_panel() -> None:
@@ -104,6 +107,7 @@ def spool_panel() -> None:
     st.dataframe(rows, hide_index=True)
     if st.button(f"Deliver {len(waiting)}", icon=":material/outbox:", key="deliver_waiting"):
         with sentences():
+            check_owner_only()
             bar = st.progress(0.0)
 
             def progress(done: int, total: int) -> None:
@@ -111,7 +115,7 @@ def spool_panel() -> None:
 
             delivery = spool.deliver(store, progress)
             for sentence in delivery.set_aside:
-                st.warning(sentence)
+                st.warning(plain_text(sentence))
             if delivery.problem:
                 raise SamkitError(delivery.problem)
             st.toast(f"Delivered {len(delivery.delivered)}.", icon=":material/outbox:")

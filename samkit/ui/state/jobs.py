@@ -2,16 +2,19 @@
 has on a page.
 """
 
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import streamlit as st
 
+from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.public import check_side, owner_name, present_limits
 from samkit.ui.state.visitors import visitor_id
 from samkit.work.queue import BackgroundJob, JobQueue, SteppedRun
 from samkit.work.spec import RunSpec
@@ -34,10 +37,40 @@ def short_queue() -> JobQueue:
     return JobQueue()
 
 
+_jobs: "weakref.WeakKeyDictionary[BackgroundJob[Any], str]" = weakref.WeakKeyDictionary()
+"""Jobs of all visitors -> whose each is, where that counts."""
+
+
+def enter_queue() -> tuple[str, float | None]:
+    """(for whom the next job is, how many seconds it may take). Raises BadInput where this visitor, or all together,
+    have as many in the queue as may be.
+    """
+    limits = present_limits()
+    who = owner_name() if limits.public else ""
+    active = [name for job, name in list(_jobs.items()) if job.active]
+    if limits.jobs_visitor is not None and active.count(who) >= limits.jobs_visitor:
+        raise BadInput(
+            f"You have as many long runs waiting or under way as a visitor may have here ({active.count(who)}): wait "
+            "until one has ended, or cancel it."
+        )
+    if limits.jobs_all is not None and len(active) >= limits.jobs_all:
+        raise BadInput("As many long runs wait on this server as there is room for: try again in some minutes.")
+    return who, limits.job_minutes * 60.0 if limits.job_minutes is not None else None
+
+
+def in_queue(who: str, job: "BackgroundJob[Any]") -> None:
+    """The job counts as that visitor's."""
+    _jobs[job] = who
+
+
 class JobHolder(Generic[RunT]):
-    """Holds a visitor's long run on one page. job: None where there is none."""
+    """Holds a visitor's long run on one page. job: None where there is none.
+
+    refused: why the last one was not taken
+    """
 
     job: BackgroundJob[RunT] | None = None
+    refused: str = ""
 
     def start(
         self,
@@ -53,13 +86,22 @@ class JobHolder(Generic[RunT]):
         preparing: what is being done meanwhile, for a person
         """
         self.drop_run()
+        self.refused = ""
+        try:
+            check_side(spec.params.get("side"))
+            who, limit_s = enter_queue()
+        except BadInput as error:
+            self.refused = str(error)
+            return
         visitor = visitor_id()
 
         def make() -> RunT:
             params: Any = build_params(find_experiment(spec.experiment).Params, spec.params)
             return run_class(model, inputs, params, page_lab(model, inputs, visitor=visitor))
 
-        self.job = BackgroundJob(spec, make, job_queue(), preparing, partial(page_lab, model, inputs, visitor=visitor))
+        open_lab = partial(page_lab, model, inputs, visitor=visitor)
+        self.job = BackgroundJob(spec, make, job_queue(), preparing, open_lab, who, limit_s)
+        in_queue(who, self.job)
 
     def drop_run(self) -> None:
         if self.job is not None:

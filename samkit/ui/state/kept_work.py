@@ -20,6 +20,7 @@ from samkit.experiments.registry import NAMES, find_experiment
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
 from samkit.settings import works_folder
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.browser_memory import browser_name, remember_work
 from samkit.ui.state.picture_pair import PAIR_KEY, picture_pair
 from samkit.ui.state.workspace import TOOL_NAMES, Workspace, has_workspace, workspace
@@ -353,6 +354,6 @@ def draw_notes(place: DeltaGenerator) -> bool:
     if not held.notes:
         return False
     with place, st.container(key="kept_work_notes", horizontal=True, vertical_alignment="center"):
-        st.info(" ".join(dict.fromkeys(held.notes)), icon=":material/history:")
+        st.info(plain_text(" ".join(dict.fromkeys(held.notes))), icon=":material/history:")
         st.button("OK", key="kept_work_read", type="tertiary", on_click=held.notes.clear)
     return True

@@ -10,6 +10,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import Progress
+from samkit.ui.state.public import encoding_allowance
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.work.memory import Memory
 
@@ -50,11 +51,13 @@ def page_lab(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     visitor: str | None = None,
+    allow: Callable[[int], None] | None = None,
 ) -> "Lab":
     """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
     content.
 
     visitor: whose run it is, for threads of their own; default: of the session that is being drawn
+    allow:   called before a picture is encoded, with its side; default: what the visitor of that session may
     """
     from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
@@ -69,7 +72,9 @@ def page_lab(
         load_model=lambda ref, device, dtype: model,
         **given_masks(inputs),
     )
-    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources, visitor or visitor_id())
+    if allow is None and visitor is None:
+        allow = encoding_allowance()
+    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources, visitor or visitor_id(), allow)
 
 
 def let_go_of(visitor: str) -> None:

@@ -11,13 +11,13 @@ from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
-from samkit.media.films import FileVideo, Video, frame_name
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video, frame_name
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
-from samkit.media.video import open_video
 from samkit.prompts import Prompts
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
-from samkit.ui.state.films import film_store, use_film
+from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
 from samkit.ui.state.workspace import Workspace
@@ -294,7 +294,7 @@ def _stored(video: Video) -> Video:
     """A film that lies in a folder that goes, from the store of films."""
     if not isinstance(video, FileVideo):
         return video
-    return open_video(film_store().put(video.path, video.path.name), video.name, max_side=max(video.size))
+    return store_and_open(video.path, video.path.name, video.name, max(video.size))
 
 
 def _kept_table() -> FilmTable | None:

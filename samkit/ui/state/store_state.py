@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from samkit.errors import SamkitError, StoreError
+from samkit.scratch import remove_abandoned
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.public import owner_only
 
 _log = logging.getLogger(__name__)
 PROBE_EVERY_S = 15
@@ -45,7 +48,10 @@ def require_store(store: RunStore) -> None:
 
 def store_place(uri: str) -> str:
     """The store's URI for people: the kind and the host or file, never a password."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "no address"
     if parts.scheme == "sqlite":
         return f"SQLite, {parts.path.rsplit('/', 1)[-1]}"
     return f"{parts.scheme}, {parts.netloc.rsplit('@', 1)[-1]}"
@@ -54,15 +60,20 @@ def store_place(uri: str) -> str:
 def store_panel() -> None:
     """For the sidebar."""
     store, spool = RunStore(), Spool()
-    answers = store_answers(store.uri)
-    st.markdown(
-        f"{':material/database:' if answers else ':material/cloud_off:'} Run store: **{store_place(store.uri)}**"
-    )
+    try:
+        answers = store_answers(store.uri)
+    except StoreError as error:
+        st.warning(plain_text(str(error)), icon=":material/cloud_off:")
+        return
+    icon = ":material/database:" if answers else ":material/cloud_off:"
+    st.markdown(f"{icon} Run store: **{plain_text(store_place(store.uri))}**")
     waiting = len(spool.waiting())
     if not answers:
         st.caption("It does not answer. Runs you keep wait in the spool and are delivered later.")
     elif not waiting:
         st.caption("It answers. No runs are waiting in the spool.")
+    if not owner_only():
+        return
     if waiting and st.button(
         f"Deliver {waiting} waiting",
         icon=":material/outbox:",
@@ -73,8 +84,8 @@ def store_panel() -> None:
         with sentences():
             delivery = spool.deliver(store, _counting_bar())
             for sentence in delivery.set_aside:
-                st.warning(sentence)
-            st.toast(delivery.problem or f"Delivered {len(delivery.delivered)}.", icon=":material/outbox:")
+                st.warning(plain_text(sentence))
+            st.toast(plain_text(delivery.problem or f"Delivered {len(delivery.delivered)}."), icon=":material/outbox:")
             st.rerun()
 
 
@@ -96,6 +107,7 @@ def deliver_at_start() -> None:
 
 def mend_store(settle_s: float = SETTLE_S) -> None:
     """settle_s: how long to leave the machine to its first visitor before the store is looked through."""
+    remove_abandoned()
     spool, store = Spool(), RunStore()
     try:
         if spool.waiting():

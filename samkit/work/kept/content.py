@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samkit.errors import BadInput
-from samkit.media.films import FileVideo, Video
+from samkit.media.file_film import FileVideo
+from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, picture_to_png, read_picture
 from samkit.media.video import open_video

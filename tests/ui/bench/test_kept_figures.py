@@ -33,7 +33,39 @@ def test_a_figure_is_small_and_comes_back(tmp_path):
     assert kept.stat().st_size < 20_000
     again = read_figure(kept)
     assert json.loads(again.to_json())["data"] == json.loads(FIGURE.to_json())["data"]
-    assert again.layout.title.text == "a </script> in a title"
+    assert again.layout.title.text == "a &lt;/script> in a title"
+
+
+HOSTILE = go.Figure(
+    [
+        go.Scatter(
+            x=[1, 2], y=[3, 4], name='<a href="http://evil.example/">log in</a> <b>x</b>', meta="http://evil.example"
+        ),
+        go.Image(source="http://evil.example/i.png"),
+        go.Scattermap(lat=[1], lon=[2]),
+        go.Choropleth(geojson="http://evil.example/g.json", locations=["a"], z=[1]),
+    ],
+    dict(
+        title="<img src=http://evil.example/t.png>",
+        images=[dict(source="http://evil.example/l.png")],
+        map=dict(style="http://evil.example/style.json"),
+        annotations=[dict(text='<a href="http://evil.example/">click</a>', x=1, y=1)],
+        shapes=[dict(type="line", x0=1, x1=1, y0=0, y1=1, label=dict(text="http://evil.example"))],
+        xaxis=dict(title="<a href='http://evil.example'>x</a><br>px"),
+        template=dict(layout=dict(images=[dict(source="http://evil.example/d.png")])),
+    ),
+)
+
+
+def test_a_figure_from_elsewhere_is_rebuilt_of_what_charts_are_made_of(tmp_path):
+    """No images, no maps, no annotations, no links."""
+    (tmp_path / "x.html").write_bytes(figure_html(HOSTILE, "x"))
+    figure = read_figure(tmp_path / "x.html")
+    assert [trace.type for trace in figure.data] == ["scatter"]
+    assert not figure.layout.images and not figure.layout.annotations and figure.layout.shapes[0].type == "line"
+    written = figure.to_json().replace("\\u003c", "<")
+    assert "<a" not in written and "<img" not in written and "source" not in written and "style.json" not in written
+    assert figure.data[0].name.endswith("<b>x</b>") and figure.layout.xaxis.title.text.endswith("<br>px")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ def until(condition) -> None:
 
 
 def bundle(video=None):
-    return SimpleNamespace(record=SimpleNamespace(video=video), inputs=lambda: None)
+    return SimpleNamespace(record=SimpleNamespace(video=video), inputs=lambda: None, params={})
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +70,9 @@ def test_it_ends_at_its_next_report(long, end):
 def test_a_film_waits_for_its_turn_and_a_picture_does_not(monkeypatch):
     monkeypatch.setattr(replay_job, "replay", lambda run, **how: "an outcome")
     queue = job_queue()
-    held = [queue._slots.acquire(timeout=60) for _ in range(queue._slots._value)]
-    try:
+    with ExitStack() as held:
+        for _ in range(queue._free):
+            assert held.enter_context(queue.turn(threading.Event(), "others"))
         film, picture = ReplayJob(bundle("a film"), None), ReplayJob(bundle(), None)
         picture.wait(60)
         assert picture.outcome == "an outcome"
@@ -78,6 +80,3 @@ def test_a_film_waits_for_its_turn_and_a_picture_does_not(monkeypatch):
         film.cancel()
         film.wait(60)
         assert not film.active and film.outcome is None
-    finally:
-        for _ in held:
-            queue._slots.release()

@@ -14,9 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from samkit import scratch
 from samkit.errors import StoreError
 from samkit.tracking.compare import MAX_COMPARED
-from samkit.ui.runs.state import FILES_FOLDER, IN_USE, RunFiles
+from samkit.ui.runs.state import RunFiles
 
 SCRIPT = """
     import sys, time
@@ -126,7 +127,7 @@ def test_the_folder_goes_with_the_process(tmp_path):
         env=dict(os.environ),
     )
     folder = Path(process.stdout.strip())
-    assert folder.name.startswith(FILES_FOLDER) and folder.parent == tmp_path and not folder.exists()
+    assert folder.parent.parent == tmp_path and not folder.parent.exists()
 
 
 def test_what_a_killed_process_left_goes_when_the_next_one_starts(tmp_path):
@@ -134,12 +135,14 @@ def test_what_a_killed_process_left_goes_when_the_next_one_starts(tmp_path):
         [sys.executable, "-c", textwrap.dedent(SCRIPT), "stay"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     folder = Path(process.stdout.readline().strip())
-    RunFiles()
+    scratch.remove_abandoned()
     assert folder.is_dir(), "it is in use"
     process.kill()
     process.wait()
-    others = tmp_path / f"{FILES_FOLDER}other"
+    others, older = tmp_path / f"{scratch.PREFIX}other", tmp_path / "samkit-films-older"
     others.mkdir()
-    kept = RunFiles()
-    assert not folder.exists() and others.is_dir(), "one without the file that is locked is not known"
-    assert (kept._folder / IN_USE).is_file()
+    older.mkdir()
+    os.utime(older, (0, 0))
+    scratch.remove_abandoned()
+    assert not folder.exists() and others.is_dir(), "one without the file that is locked may be just being made"
+    assert not older.exists(), "earlier versions locked nothing"

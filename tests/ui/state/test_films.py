@@ -1,6 +1,7 @@
 """Films that visitors uploaded, on the server's disk."""
 
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from samkit.errors import PictureError
-from samkit.media.films import FileVideo
+from samkit.media.file_film import FileVideo
 from samkit.ui.state import films
 from samkit.ui.state.films import FilmStore
 
@@ -30,7 +31,7 @@ def test_uploads_are_stored_once_and_the_oldest_go(tmp_path, monkeypatch):
 
 
 def files_of(store: FilmStore) -> list[Path]:
-    return list(Path(store._folder.name).iterdir())
+    return list(store.folder.iterdir())
 
 
 def test_one_film_put_by_six_at_once_is_whole_for_each_of_them():
@@ -86,7 +87,7 @@ def test_a_file_that_goes_while_the_oldest_are_looked_for_is_no_error(monkeypatc
 def test_what_is_being_written_is_left_alone(monkeypatch):
     store = FilmStore()
     monkeypatch.setattr(films, "MAX_STORED_BYTES", 50)
-    part = Path(store._folder.name) / f"another{films.PART}"
+    part = store.folder / f"another{films.PART}"
     part.write_bytes(bytes(100))
     os.utime(part, (0, 0))
     store.put(b"a" * 100, "film.mp4")
@@ -114,3 +115,24 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_part(monkeypatch):
     with pytest.raises(PictureError, match="No space left on device"):
         store.put(FILM, "film.mp4")
     assert files_of(store) == []
+
+
+def test_a_film_that_somebody_has_is_never_evicted_and_the_newcomer_hears_why(monkeypatch):
+    store, holders = FilmStore(), [FilmHolder(), FilmHolder()]
+    monkeypatch.setattr(films, "MAX_STORED_BYTES", 250)
+    held = [store.put(content * 100, "film.mp4", holder) for content, holder in zip((b"a", b"b"), holders, strict=True)]
+    with pytest.raises(PictureError, match="no more room beside the films that visitors are using"):
+        store.put(b"c" * 100, "new.mp4", FilmHolder())
+    assert sorted(files_of(store)) == sorted(held)
+    holders.pop()
+    assert store.put(b"c" * 100, "new.mp4").is_file() and held[0].is_file() and not held[1].exists()
+
+
+class FilmHolder:
+    """Whoever has a film open."""
+
+
+def test_a_folder_that_was_deleted_while_the_app_runs_is_made_again():
+    store = FilmStore()
+    shutil.rmtree(store.folder)
+    assert store.put(FILM, "film.mp4").read_bytes() == FILM

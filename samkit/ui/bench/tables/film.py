@@ -33,6 +33,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
 from samkit.ui.state.given import found_mask
 from samkit.ui.state.labs import page_lab
@@ -228,7 +229,7 @@ def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight
     try:
         sight = see(table, visit.model, setup.inputs, params, table.frame, look=True)
     except SamkitError as error:
-        st.warning(str(error), icon=":material/broken_image:")
+        st.warning(plain_text(str(error)), icon=":material/broken_image:")
         return None
     work = table.frame_work
     if not work.is_marked:

@@ -13,6 +13,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
@@ -49,7 +50,7 @@ class Sides(Table):
                     picture = work.picture
                     small = fit_within(picture.rgb, *SHOWN_PX)
                     picture_view(small, f"The picture, {picture.name}", view_name(picture))
-                    st.caption(f"{picture.name} · {picture.width} × {picture.height} px")
+                    st.caption(f"{plain_text(picture.name)} · {picture.width} × {picture.height} px")
                 return Places(beside, *result_places(right))
             if self.takes_picture:
                 _tools(work, kind)
@@ -62,7 +63,7 @@ class Sides(Table):
             return [first, Setup(visit.model, work.model_ref, Inputs(image=picture_pair(work).b.picture), "B")]
         ref = visit.knobs.get(MODEL_B)
         if kind == MODELS and ref in _other_models(work):
-            with st.spinner(f"Loading {ref}", show_time=True):
+            with st.spinner(f"Loading {plain_text(ref)}", show_time=True):
                 return [first, Setup(visit.load(ref), ref, first.inputs, "B")]
         return [first]
 
@@ -96,4 +97,7 @@ def _tools(work: Workspace, kind: str) -> None:
             if kind != ALONE:
                 with st.container(width=64):
                     inline_image(fit_within(each.picture.rgb, *THUMB_PX), each.picture.name, "samkit-thumb")
-                st.caption(f"{each.picture.name} · {each.picture.width} × {each.picture.height} px", width="content")
+                st.caption(
+                    f"{plain_text(each.picture.name)} · {each.picture.width} × {each.picture.height} px",
+                    width="content",
+                )

@@ -17,6 +17,7 @@ from samkit.ui.bench.results import shown_result
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import adapt_knobs
 from samkit.ui.controls.sidebar import Sidebar
+from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
 
 
@@ -141,7 +142,9 @@ class Table(ABC):
                 if not sides:
                     raise
                 name = setup.model.info.name
-                places.main.warning(f"{name} can't be shown beside it: {error}", icon=":material/compare:")
+                places.main.warning(
+                    f"{plain_text(name)} can't be shown beside it: {plain_text(str(error))}", icon=":material/compare:"
+                )
         return Scene(visit.page, visit.work, visit.knobs, tuple(sides))
 
     def draw_masks(self, scene: Scene, place: DeltaGenerator) -> None:  # noqa: B027 (some experiments have none)

@@ -1,0 +1,53 @@
+"""Files whose path somebody else wrote: only regular ones are opened, and no more is read than they were large."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from samkit.errors import BadInput
+
+CHUNK = 2**20
+
+
+@contextmanager
+def opened_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """(the file, its bytes). Raises OSError where it can't be opened, and where it is a device, a pipe or a folder, or
+    larger than `limit` bytes. Nothing waits: a pipe without a writer would.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path.name} is a device, a pipe or a folder, not a file")
+        if status.st_size > limit:
+            raise OSError(f"{path.name} has {status.st_size:,} bytes, more than the {limit:,} that are read")
+        yield file, status.st_size
+
+
+def read_small(path: Path, limit: int, what: str) -> bytes:
+    """The content of a file of at most `limit` bytes. Raises BadInput with a sentence. what: how it calls the file"""
+    try:
+        with opened_regular(path, limit) as (file, size):
+            return file.read(size)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{what} {str(path)[:300]} can't be read ({reason}): check the path.") from error
+
+
+def file_digest(path: Path, limit: int) -> str | None:
+    """SHA-256 in hex of a regular file of at most `limit` bytes; None for anything else. A file that goes on for ever
+    is read only as far as its size says.
+    """
+    digest = hashlib.sha256()
+    try:
+        with opened_regular(path, limit) as (file, left):
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                digest.update(chunk)
+                left -= len(chunk)
+    except (OSError, ValueError):
+        return None
+    return digest.hexdigest()

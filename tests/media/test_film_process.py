@@ -1,0 +1,154 @@
+"""A film's process may die, hang or lie: its own film ends in a sentence, and nothing else does."""
+
+import gc
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samkit.errors import PictureError
+from samkit.media import film_process, film_reader
+from samkit.media.film_process import FilmProcess, ReaderFailed
+from samkit.media.video import open_video
+from tests.media.films import moving_frames, write_film_file
+
+FRAMES = moving_frames(12)
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_film_file(tmp_path_factory.mktemp("films") / "moving.mp4", FRAMES)
+
+
+def process_of(film) -> int:
+    return film._file._process._process.pid
+
+
+def test_a_process_that_died_between_two_frames_is_not_noticed(path):
+    with open_video(path) as film, open_video(path) as other:
+        frames = list(film.frames())
+        for _ in range(3):
+            os.kill(process_of(film), signal.SIGKILL)
+            film._file._process._process.wait()
+            assert np.array_equal(film.frame(7), frames[7])
+        assert np.array_equal(other.frame(7), frames[7])
+
+
+@LINUX
+def test_a_process_that_hangs_is_ended_and_tried_once_more(path, monkeypatch):
+    monkeypatch.setattr(film_process, "PATIENCE", 0.0)
+    monkeypatch.setattr(film_process, "WATCH_S", 0.05)
+    film = open_video_patiently(path, monkeypatch)
+    expected = film.frame(3)
+    monkeypatch.setattr(film_process, "PATIENCE", 0.0)
+    for _ in range(film_reader.MAX_FAILURES):
+        film._file.start()
+        os.kill(process_of(film), signal.SIGSTOP)
+        with pytest.raises(PictureError, match="takes more time or memory than a film may"):
+            film.frame(4)
+    with pytest.raises(PictureError, match="has ended the program that reads it 2 times"):
+        film.frame(4)
+    monkeypatch.setattr(film_process, "PATIENCE", 4.0)
+    with open_video(path) as again:
+        assert np.array_equal(again.frame(3), expected), "the film opened anew is another try"
+
+
+def open_video_patiently(path, monkeypatch):
+    monkeypatch.setattr(film_process, "PATIENCE", 4.0)
+    return open_video(path)
+
+
+ANSWERS = {
+    "no JSON": b"frames!\n",
+    "no object": b"[1, 2]\n",
+    "nothing": b"",
+    "no size": b"{}\n",
+    "a negative size": b'{"bytes": -1}\n',
+    "a huge size": b'{"bytes": 99999999999}\n',
+    "a size in words": b'{"bytes": "7"}\n',
+    "true": b'{"bytes": true}\n',
+    "cut short": b'{"bytes": 10}\nabc',
+    "deep": b'{"bytes": ' + b"[" * 50_000 + b"\n",
+    "long": b'{"bytes": 0, "x": "' + b"x" * 200_000 + b'"}\n',
+    "a pickle": b"cos\nsystem\n(S'touch /tmp/owned'\ntR.",
+    "no film": b'{"bytes": 0, "format": 7, "codec": null, "unit": [1, 0], "promised": -3}\n',
+    "infinite": b'{"bytes": 0, "format": "mov", "codec": "h264", "unit": [1e999, 1], "promised": 0}\n',
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_what_a_process_says_is_not_believed(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(film_process, "PROGRAM", "tests.media.lying_program")
+    (tmp_path / "film.mp4").write_bytes(answer or b" ")
+    with pytest.raises(PictureError, match=r"film\.mp4 (ended the program|has no frames in it)"):
+        open_video(tmp_path / "film.mp4")
+
+
+@pytest.mark.parametrize("row", [0, 287, 2**40, 1.5])
+def test_a_frame_of_another_size_is_none(tmp_path, monkeypatch, row):
+    monkeypatch.setattr(film_process, "PROGRAM", "tests.media.lying_program")
+    (tmp_path / "film").write_bytes(b'{"bytes": 0, "row": %s}\n' % str(row).encode())
+    with pytest.raises(ReaderFailed):
+        FilmProcess(tmp_path / "film").ask_frame("frame", 5.0, (64, 96))
+
+
+@LINUX
+def test_the_process_knows_no_secret_and_may_take_little(path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_SECRET", "hidden")
+    with open_video(path) as film:
+        film.frame(0)
+        place = Path(f"/proc/{process_of(film)}")
+        assert b"hidden" not in (place / "environ").read_bytes()
+        limits = {line[:26].strip(): line[26:].split()[0] for line in (place / "limits").read_text().splitlines()}
+        assert int(limits["Max address space"]) < 2**30
+        assert int(limits["Max open files"]) <= 16 and limits["Max core file size"] == "0"
+        modules = (place / "maps").read_text()
+        assert "torch" not in modules and "numpy" not in modules
+
+
+@LINUX
+def test_processes_end_with_their_films_and_when_nobody_asks(path, monkeypatch):
+    film = open_video(path)
+    first = process_of(film)
+    film.close()
+    assert not Path(f"/proc/{first}").exists()
+    with pytest.raises(PictureError, match="was closed"):
+        film.frame(0)
+    film = open_video(path)
+    forgotten = process_of(film)
+    del film
+    gc.collect()
+    assert not Path(f"/proc/{forgotten}").exists()
+    monkeypatch.setattr(film_process, "MAX_IDLE_S", 0.0)
+    monkeypatch.setattr(film_process, "WATCH_S", 0.05)
+    film = open_video(path)
+    idle = film._file._process
+    until = time.monotonic() + 30
+    while idle.alive and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not idle.alive
+    assert film.frame(5).shape == (64, 96, 3), "and it is started anew"
+
+
+def test_the_one_that_was_not_asked_for_longest_gives_way(path, monkeypatch):
+    monkeypatch.setattr(film_process, "MAX_PROCESSES", 2)
+    films = [open_video(path) for _ in range(3)]
+    assert [film._file._process.alive for film in films][1:] == [True, True]
+    assert not films[0]._file._process.alive
+    assert np.array_equal(films[0].frame(2), films[2].frame(2))
+    for film in films:
+        film.close()
+
+
+def test_a_file_that_was_changed_after_it_was_opened_is_not_mixed_in(tmp_path):
+    path = write_film_file(tmp_path / "film.mp4", FRAMES)
+    film = open_video(path)
+    film._file._process.close()
+    write_film_file(path, FRAMES[::-1][:6])
+    with pytest.raises(PictureError, match="was changed after it was opened"):
+        film.frame(0)

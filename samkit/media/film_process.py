@@ -6,6 +6,7 @@ memory.
 """
 
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -31,6 +32,8 @@ these are busy.
 """
 PATIENCE = 4.0
 """Seconds that an answer may take, for each second that it may compute: others compute too."""
+MAX_PADDING = 4_096
+"""Bytes after each row of pixels."""
 MAX_BYTES = MAX_PACKETS * PACKET.size
 """Of an answer, without a frame."""
 
@@ -47,7 +50,8 @@ class FilmProcess:
     """A process that reads the film at `path`. One thread at a time may ask; others wait."""
 
     def __init__(self, path: Path, with_decord: bool = False):
-        self._buffer = os.memfd_create("film", os.MFD_CLOEXEC) if hasattr(os, "memfd_create") else -1
+        self._buffer = _new_buffer()
+        self._map: mmap.mmap | None = None
         readers = "decord" if with_decord else "pyav"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", PROGRAM, str(path.absolute()), str(self._buffer), readers],
@@ -84,16 +88,14 @@ class FilmProcess:
         """uint8 [H, W, 3] of the (height, width) that was asked for; None where there is no such frame."""
         height, width = size
         with self._asking(seconds):
+            if self._map is None and self._buffer >= 0:
+                self._map = _mapped(self._buffer, height * (3 * width + MAX_PADDING))
             answer, content = self._ask(do, seconds, more, MAX_PIXELS * 4)
             if "refused" in answer:
                 return None
-            row = whole(answer, "row", 3 * width, 3 * width + 4096)
-            if self._buffer >= 0:
-                pixels = np.empty(height * row, np.uint8)
-                self._copy_frame(pixels.data)
-            else:
-                pixels = np.frombuffer(content, np.uint8, height * row)
-            return pixels.reshape(height, row)[:, : 3 * width].reshape(height, width, 3)
+            row = whole(answer, "row", 3 * width, 3 * width + MAX_PADDING)
+            pixels = np.frombuffer(content if self._map is None else self._map, np.uint8, height * row)
+            return np.array(pixels.reshape(height, row)[:, : 3 * width].reshape(height, width, 3))
 
     def end_if_idle(self) -> bool:
         """End the process unless it is busy just then."""
@@ -127,14 +129,6 @@ class FilmProcess:
             raise ValueError("cut short")
         return answer, content
 
-    def _copy_frame(self, into: memoryview) -> None:
-        done = 0
-        while done < len(into):
-            count = os.preadv(self._buffer, [into[done:]], done)
-            if count == 0:
-                raise ValueError("cut short")
-            done += count
-
     def failed(self) -> ReaderFailed:
         """What went wrong; ends the process."""
         with suppress(subprocess.TimeoutExpired):
@@ -162,6 +156,22 @@ class _Asking:
                 raise self._process.failed() from error
         finally:
             self._lock.release()
+
+
+def _new_buffer() -> int:
+    """An empty file in memory; -1 where there are none, and frames come with the answers."""
+    if not hasattr(os, "memfd_create"):
+        return -1
+    return os.memfd_create("film", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+
+def _mapped(buffer: int, size: int) -> mmap.mmap:
+    """The file in memory, which from here on has that size for good: reading what was cut off would end the server."""
+    import fcntl
+
+    os.ftruncate(buffer, size)
+    fcntl.fcntl(buffer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return mmap.mmap(buffer, size)
 
 
 def whole(answer: dict[str, Any], name: str, least: int, most: int) -> int:

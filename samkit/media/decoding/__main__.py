@@ -1,14 +1,18 @@
 """Answers questions on one film, from stdin to stdout, until stdin ends.
 
-Arguments: the film's path; the number of an open file that takes frames, -1 to send them after the answer; "decord" to
-have that too.
+Arguments: the film's path; the number of an open file in memory that takes frames, as large as the first one asked for,
+-1 to send them after the answer; "decord" to have that too.
 """
 
 import json
+import mmap
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
+
+import av
+from av.video.plane import VideoPlane
 
 from samkit.media.decoding import limits
 from samkit.media.decoding.decord_reader import DecordReader
@@ -28,11 +32,16 @@ class Program:
         self._more = DECORD_BYTES if with_decord else 0
         limits.allow_memory(self._more)
         self._path, self._buffer = path, buffer
+        self._map: mmap.mmap | None = None
         self._decord: DecordReader | None = None
         if with_decord:
             import decord  # noqa: F401 (while its files may still be opened)
         self._pyav = PyavReader(path)
         self._opened = False
+        self._size: tuple[int, int] | None = None
+        """(width, height) of the frames that are read one after the other; None where they are read otherwise."""
+        self._ahead: tuple[int, VideoPlane] | None = None
+        """The next frame and its stamp, where it was decoded ahead."""
         limits.give_up_the_rest(DECORD_FILES if with_decord else 0)
         self.does: dict[str, Callable[..., Answer]] = {
             "open": self.open,
@@ -61,8 +70,20 @@ class Program:
         if not self._opened:
             self.open()
         self._pyav.by_dts = by_dts
-        rgb = self._pyav.frame(**place).reformat(width=width, height=height, format="rgb24").planes[0]
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == place["stamp"]:
+            rgb = ahead[1]
+        else:
+            rgb = _converted(self._pyav.frame(**place), width, height)
+        self._size = (width, height) if place["run_on"] else None
         return self._sent(memoryview(rgb), rgb.line_size)
+
+    def look_ahead(self) -> None:
+        """Where frames are read one after the other, have the next one ready before somebody waits for it."""
+        if self._size is not None and self._ahead is None:
+            frame = self._pyav.next_frame()
+            if frame is not None and frame.pts is not None:
+                self._ahead = frame.pts, _converted(frame, *self._size)
 
     def decord_times(self) -> Answer:
         return {}, self._by_decord().times().tobytes()
@@ -81,10 +102,14 @@ class Program:
         """row: bytes from one row of pixels to the next"""
         if self._buffer < 0:
             return {"row": row}, pixels
-        done = 0
-        while done < len(pixels):
-            done += os.pwrite(self._buffer, pixels[done:], done)
+        if self._map is None:
+            self._map = mmap.mmap(self._buffer, 0)
+        self._map[: len(pixels)] = pixels
         return {"row": row}, b""
+
+
+def _converted(frame: av.VideoFrame, width: int, height: int) -> VideoPlane:
+    return frame.reformat(width=width, height=height, format="rgb24").planes[0]
 
 
 def main() -> None:
@@ -105,6 +130,7 @@ def main() -> None:
             if program is None:
                 program = Program(path, int(buffer), more == "decord")
             say(*program.does[question.pop("do")](**question))
+            program.look_ahead()
         except Refused as refused:
             say({"refused": refused.kind} | refused.facts)
         except MemoryError:

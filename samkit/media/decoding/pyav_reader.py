@@ -132,6 +132,14 @@ class PyavReader:
             raise Refused("damaged")
         return frame
 
+    def next_frame(self) -> av.VideoFrame | None:
+        """The frame after the last one; None where it does not come."""
+        try:
+            return next(self._frames, None) if self._frames is not None else None
+        except av.FFmpegError:
+            self._frames = None
+            return None
+
     def _run_to(self, stamp: int, dts: int, strict: bool = False) -> av.VideoFrame | None:
         """None where that frame does not come. strict: an error of the decoder is one of the film."""
         self._until = dts

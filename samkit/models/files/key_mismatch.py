@@ -21,8 +21,8 @@ def describe_key_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping
     prefix = _wrapper_prefix(expected, actual)
     if prefix:
         return (
-            f'Every key begins with "{prefix[:_LONGEST]}", which a training wrapper put there: save the wrapped model\'s own '
-            "state_dict()."
+            f'Every key begins with "{prefix[:_LONGEST]}", which a training wrapper put there: save the wrapped '
+            "model's own state_dict()."
         )
     parts = []
     if missing:

@@ -4,6 +4,7 @@ another one, such as SAMKIT_LIMIT_FILM_MB=20.
 """
 
 import os
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,15 +70,18 @@ def is_public() -> bool:
 
 def read_limits() -> Limits:
     """As the environment says them. A setting that is no number counts as not set."""
-    public, complaints = is_public(), []
+    names = [name for name, field in Limits.model_fields.items() if _extra(field)]
+    return _read(is_public(), tuple((name, os.environ.get(f"{PREFIX}{name.upper()}", "").strip()) for name in names))
+
+
+@lru_cache(maxsize=8)
+def _read(public: bool, settings: tuple[tuple[str, str], ...]) -> Limits:
+    complaints = []
     values: dict[str, Any] = {"public": public}
-    for name, field in Limits.model_fields.items():
-        if not (extra := _extra(field)):
-            continue
-        default = extra["public"] if public else None
-        setting = os.environ.get(f"{PREFIX}{name.upper()}", "").strip()
+    for name, setting in settings:
+        default = _extra(Limits.model_fields[name])["public"] if public else None
         try:
-            values[name] = Limits.model_validate({name: setting or default}).model_dump()[name]
+            values[name] = getattr(Limits.model_validate({name: setting or default}), name)
         except ValidationError:
             values[name] = default
             complaints.append(f"{PREFIX}{name.upper()} must be a positive whole number; it is {setting[:40]!r}.")

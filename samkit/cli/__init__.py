@@ -13,6 +13,7 @@ import typer
 from samkit.cli import models, run, runs
 from samkit.cli.output import plain_app, say
 from samkit.errors import BadInput, SamkitError
+from samkit.machine import refused_by_machine
 
 PROGRAM = "python -m samkit"
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -48,6 +49,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         )
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
+    except Exception as error:
+        refused = refused_by_machine(error)
+        if refused is None:
+            raise
+        code = _complain(str(refused), EXIT_FAILED)
     if code == EXIT_INTERRUPTED:
         # Typer itself turns most interrupts into this code, and says nothing.
         say("Interrupted.")

@@ -17,7 +17,7 @@ from samkit.errors import EncodingError
 
 Fit = Literal["native", "stretch", "aspect"]
 FITS: tuple[str, ...] = ("native", "stretch", "aspect")
-MIN_SIDE = 32
+MIN_SIDE, MAX_SIDE = 32, 16384
 
 SAM1_MEAN, SAM1_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SAM2_MEAN, SAM2_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -45,11 +45,13 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
     """side: the longest side of the model's input in pixels. Raises `EncodingError` where the model can't run it."""
     if fit not in FITS:
         raise EncodingError(f"The fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
-    if isinstance(side, bool) or not isinstance(side, int) or side < MIN_SIDE or side % side_step:
-        near = max(MIN_SIDE, round(side / side_step) * side_step) if isinstance(side, int | float) else MIN_SIDE
+    if isinstance(side, bool) or not isinstance(side, int) or not MIN_SIDE <= side <= MAX_SIDE or side % side_step:
+        near = MIN_SIDE
+        if isinstance(side, int | float) and side > MIN_SIDE:
+            near = MAX_SIDE if side > MAX_SIDE else round(side / side_step) * side_step
         raise EncodingError(
-            f"The side {side} can't be encoded: this model takes multiples of {side_step} from {MIN_SIDE} pixels "
-            f"on; the nearest is {near}."
+            f"The side {str(side)[:20]} can't be encoded: this model takes multiples of {side_step} from {MIN_SIDE} to "
+            f"{MAX_SIDE} pixels; the nearest is {near}."
         )
     height, width = original_size
     scale = side / max(height, width)

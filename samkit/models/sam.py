@@ -7,7 +7,7 @@ grid's size alone. So one model may serve any number of threads at once, each wi
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,13 +16,21 @@ import torch
 from torch import Tensor
 
 from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
+from samkit.machine import machine_errors, memory_at_hand
 from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read_config
 from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
+from samkit.models.encoding_cost import (
+    MAX_MULTIPLICATIONS,
+    EncodingCost,
+    check_encoding,
+    encoding_cost,
+    tracking_work,
+)
 from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.files.key_mismatch import describe_key_mismatch
 from samkit.models.files.metadata import read_metadata
 from samkit.models.files.own_bytes import check_room
-from samkit.models.geometry import ImageGeometry, plan_geometry, prepare_pixels
+from samkit.models.geometry import MIN_SIDE, ImageGeometry, plan_geometry, prepare_pixels
 from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
@@ -117,11 +125,14 @@ class SamModel:
         side = self.info.native_side if side is None else side
         geometry = plan_geometry((rgb.shape[0], rgb.shape[1]), self.info.family, side, fit, self.info.side_step)
         windows = self.check_windows(window_sizes, geometry.padded_size)
+        self._check_cost(geometry, side, fit, windows, keep_blocks)
         self._pack_once()
         blocks: list[Tensor] | None = [] if keep_blocks else None
         with torch.no_grad():
             pixels = prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype])
-            features, raw = self.network.encode(pixels, windows, blocks)
+            with machine_errors():
+                features, raw = self.network.encode(pixels, windows, blocks)
+            _check_numbers(features, self.dtype)
         return ImageEncoding(
             features=tuple(level[0].permute(2, 0, 1) for level in features),
             raw=tuple(level[0].permute(2, 0, 1) for level in raw),
@@ -148,7 +159,9 @@ class SamModel:
         with torch.no_grad():
             points, labels = self._prompt_points(prompts, geometry)
             hint = None if mask_hint is None else self._hint(mask_hint, encoding)
-            decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
+            with machine_errors():
+                decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
+            _check_numbers([decoded.logits, decoded.iou], self.dtype)
         score = decoded.object_score
         return MaskPrediction(
             logits=decoded.logits[0],
@@ -199,7 +212,18 @@ class SamModel:
             else:
                 points, labels = self._prompt_points(prompts, encoding.geometry)
             hint = None if mask_hint is None else self._hint(mask_hint, encoding)
-            return track_frame(self.network, encoding, bank, points, labels, hint)
+            height, width = encoding.features[0].shape[1:]
+            remembered = sum(maps.shape[0] * maps.shape[1] for maps, _ in bank.maps())
+            work = tracking_work(self.config, height * width, remembered)
+            if self.device == "cpu" and work > MAX_MULTIPLICATIONS:
+                raise EncodingError(
+                    f"Following an object at a side of {encoding.settings.side} pixels would take about "
+                    f"{work / MAX_MULTIPLICATIONS * 10:.0f} minutes a frame on two cores: choose a smaller side."
+                )
+            with machine_errors():
+                prediction = track_frame(self.network, encoding, bank, points, labels, hint)
+            _check_numbers([prediction.logits, prediction.iou], self.dtype)
+            return prediction
 
     def track_video(
         self,
@@ -330,6 +354,25 @@ class SamModel:
             )
         return hint
 
+    def _check_cost(
+        self, geometry: ImageGeometry, side: int, fit: str, windows: tuple[int, ...], keep_blocks: bool
+    ) -> None:
+        """Raises `EncodingError` where the encoding would take more than this machine has."""
+        step = self.info.side_step
+
+        def cost_of(other: int) -> EncodingCost:
+            planned = plan_geometry(geometry.original_size, self.info.family, max(other, MIN_SIDE), fit, step)
+            item_bytes = DTYPES[self.dtype].itemsize
+            return encoding_cost(
+                self.config, planned.padded_size, windows, keep_blocks=keep_blocks, item_bytes=item_bytes
+            )
+
+        if self.device.startswith("cuda"):
+            free: int | None = torch.cuda.mem_get_info(torch.device(self.device))[0]
+        else:
+            free = memory_at_hand()
+        check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
+
     def _pack_once(self) -> None:
         """Lay the weights out for oneDNN before the first encoding, once, so that loading stays cheap."""
         if self._packed:
@@ -431,6 +474,16 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
     return SamModel(network, info, device, dtype)
 
 
+def _check_numbers(maps: Sequence[Tensor], dtype: str) -> None:
+    """Raises `EncodingError` where a network gave what is no number: with weights that are out of all measure, or in a
+    dtype that can't hold what comes in between.
+    """
+    if all(bool(each.sum(dtype=torch.float32).isfinite()) or bool(each.isfinite().all()) for each in maps):
+        return
+    advice = "use float32 or bfloat16" if dtype == "float16" else "its weights are damaged; choose another model"
+    raise EncodingError(f"This model gives no finite numbers (NaN or infinite) for this picture in {dtype}: {advice}.")
+
+
 def _built(name: str, config: ModelConfig) -> SamNetwork:
     try:
         return build_network(config)
@@ -442,8 +495,14 @@ def _built(name: str, config: ModelConfig) -> SamNetwork:
 
 
 def _check_finite(name: str, weights: dict[str, Tensor]) -> None:
-    # A sum is quicker than looking at each number, and is finite only where all of them are.
-    broken = [key for key, tensor in weights.items() if not tensor.sum().isfinite() and not tensor.isfinite().all()]
+    # A sum is quicker than looking at each number, and is finite only where all of them are. numpy's, because torch's
+    # threads wait for each other at each of a thousand weights.
+    with np.errstate(over="ignore", invalid="ignore"):
+        broken = [
+            key
+            for key, tensor in weights.items()
+            if not np.isfinite(tensor.numpy().sum()) and not tensor.isfinite().all()
+        ]
     if broken:
         raise CheckpointError(
             f"{len(broken)} of the {len(weights)} weights in {name} are not finite numbers (NaN or infinite), "

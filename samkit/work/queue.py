@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from samkit.errors import SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
+from samkit.machine import refused_by_machine
 from samkit.work.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -264,11 +265,10 @@ class _Inner(Generic[RunT]):
         except SamkitError as error:
             self.error = str(error)
         except Exception as error:
-            _log.exception("unexpected error in a background job")
-            self.error = (
-                f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What "
-                "was done is kept."
-            )
+            refused = refused_by_machine(error)
+            if refused is None:
+                _log.exception("unexpected error in a background job")
+            self.error = str(refused or _unexpected(error))
         finally:
             with self._lock:
                 self.state, self.busy = end, False
@@ -310,6 +310,13 @@ class _Inner(Generic[RunT]):
         # Work in steps ends between two of them; any other has nothing to show of a part.
         if self.over_time and self.run is not None and not self.run.total:
             raise SamkitError(self._too_long())
+
+
+def _unexpected(error: Exception) -> str:
+    return (
+        f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. What was "
+        "done is kept."
+    )
 
 
 def _step_back() -> None:

@@ -123,6 +123,7 @@ def test_block_norms(page, app_url, home, tmp_path, model):
     blocks = model.encode_image(load_sample("coffee").rgb, keep_blocks=True).blocks
     norms = [tokens.norm(dim=-1).numpy() for tokens in blocks]
     np.testing.assert_allclose(hover(page, "block_map_a", 3, 11, *norms[4].shape), (3, 11, norms[4][3, 11]), rtol=1e-3)
+    assert page.evaluate("samkitViews.marked.size") == 1, "the token's place is marked on the picture"
     press_keys(page, NORMS, "outlier_factor", "Home")
     pick_colormap(page, NORMS, "magma")
 

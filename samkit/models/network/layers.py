@@ -28,6 +28,17 @@ class ModuleList(nn.ModuleList, Generic[AnyModule]):
         def __iter__(self) -> Iterator[AnyModule]: ...
 
 
+class Embedding(nn.Embedding):
+    """`nn.Embedding` that is not filled on the meta device, where that would import torch's compiler, which takes
+    longer than loading a model.
+    """
+
+    def reset_parameters(self) -> None:
+        """Random values, where there is memory for them."""
+        if self.weight.device.type != "meta":
+            super().reset_parameters()
+
+
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of a map. The official code's `LayerNorm2d`: same parameters, same epsilon."""
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, FeedForward, ModuleList, deconvolve_2x
+from samkit.models.network.layers import ChannelNorm, Embedding, FeedForward, ModuleList, deconvolve_2x
 from samkit.models.network.two_way_transformer import TwoWayTransformer
 
 
@@ -52,8 +52,8 @@ class MaskDecoder(nn.Module):
         self.config = config
         channels = config.channels
         self.transformer = TwoWayTransformer(channels, config.inner, config.num_heads, config.hidden, config.depth)
-        self.iou_token = nn.Embedding(1, channels)
-        self.mask_tokens = nn.Embedding(config.num_masks, channels)
+        self.iou_token = Embedding(1, channels)
+        self.mask_tokens = Embedding(config.num_masks, channels)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(channels, channels // 4, kernel_size=2, stride=2),
             ChannelNorm(channels // 4),
@@ -69,7 +69,7 @@ class MaskDecoder(nn.Module):
             self.conv_s0 = nn.Conv2d(channels, channels // 8, kernel_size=1)
             self.conv_s1 = nn.Conv2d(channels, channels // 4, kernel_size=1)
         if config.object_score_dims:
-            self.obj_score_token = nn.Embedding(1, channels)
+            self.obj_score_token = Embedding(1, channels)
             self.pred_obj_score_head = FeedForward(config.object_score_dims)
 
     def forward(

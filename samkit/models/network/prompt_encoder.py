@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, ModuleList
+from samkit.models.network.layers import ChannelNorm, Embedding, ModuleList
 
 PADDING, BACKGROUND, FOREGROUND, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 0, 1, 2, 3
 
@@ -43,9 +43,9 @@ class PromptEncoder(nn.Module):
     def __init__(self, channels: int, mask_channels: int = 16):
         super().__init__()
         self.pe_layer = FourierPositions(channels)
-        self.point_embeddings: ModuleList[nn.Embedding] = ModuleList(nn.Embedding(1, channels) for _ in range(4))
-        self.not_a_point_embed = nn.Embedding(1, channels)
-        self.no_mask_embed = nn.Embedding(1, channels)
+        self.point_embeddings: ModuleList[Embedding] = ModuleList(Embedding(1, channels) for _ in range(4))
+        self.not_a_point_embed = Embedding(1, channels)
+        self.no_mask_embed = Embedding(1, channels)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, mask_channels // 4, kernel_size=2, stride=2),
             ChannelNorm(mask_channels // 4),

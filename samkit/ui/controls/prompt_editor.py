@@ -66,30 +66,19 @@ def prompt_editor(
         )
         work.tool = tool or work.tool
         # Callbacks run before the page does, so the canvas shows the change in the same run.
-        st.button(
-            "",
-            icon=":material/undo:",
-            key=f"undo_{page}",
-            help=with_key("Undo the last change", "undo"),
-            on_click=_after_what_was_drawn,
-            args=(work, work.undo),
-        )
-        st.button(
-            "",
-            icon=":material/redo:",
-            key=f"redo_{page}",
-            help=with_key("Do again what was undone", "redo"),
-            on_click=_after_what_was_drawn,
-            args=(work, work.redo),
-        )
-        st.button(
-            "",
-            icon=":material/delete_sweep:",
-            key=f"clear_{page}",
-            help=with_key("Remove all prompts", "clear"),
-            on_click=_after_what_was_drawn,
-            args=(work, lambda: work.edit(Prompts())),
-        )
+        for name, icon, text, edit in (
+            ("undo", "undo", "Undo the last change", work.undo),
+            ("redo", "redo", "Do again what was undone", work.redo),
+            ("clear", "delete_sweep", "Remove all prompts", lambda: work.edit(Prompts())),
+        ):
+            st.button(
+                "",
+                icon=f":material/{icon}:",
+                key=f"{name}_{page}",
+                help=with_key(text, name),
+                on_click=_after_what_was_drawn,
+                args=(work, edit),
+            )
     prompt_canvas(work, page, frame=canvas_frame(second), live=live, color=color)
     _chips(work, page, no_prompt, title)
 

@@ -9,7 +9,6 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from samkit.media.pictures import Picture, array_to_png
 from samkit.models.geometry import plan_geometry
 from samkit.models.sam import ModelInfo
 from samkit.ui.controls.knob_values import KnobValues
+from samkit.ui.parts import style
 from samkit.ui.parts.picture_view import view_name
 
 TILE_PX = 118
@@ -31,12 +31,12 @@ SAVED_PX = 512
 """A map's longest side in its PNG, about."""
 AUTOMATIC, FIXED = "Automatic", "Fixed"
 
-_folder = Path(__file__).parents[1] / "parts"
 _component = st.components.v2.component(
     "samkit_token_map",
     html='<div class="maps"></div>',
-    css=(_folder / "token_map.css").read_text(),
-    js=(_folder / "token_map.js").read_text(),
+    css=style.part("token_map.css"),
+    # A page without a canvas has nobody else who brings the zoom.
+    js="\n".join(style.part(name) for name in ("view.js", "token_map.js")),
 )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samkit.errors import SamkitError
+from samkit.machine import refused_by_machine
 from samkit.prompts import Prompts
 from samkit.ui.live.messages import ALL, MASK_COUNT, ONE, Question, answer, refusal, wait
 from samkit.ui.state.live_work import Standing, remember_decode_time
@@ -71,6 +72,8 @@ def _answered(question: Question, standing: Standing) -> str | bytes:
     except SamkitError as error:
         return refusal(question.n, str(error))
     except Exception as error:
+        if (refused := refused_by_machine(error)) is not None:
+            return refusal(question.n, str(refused))
         # Its kind alone: what it says may hold what a visitor has drawn.
         _log.error("A live question ended with %s.", type(error).__name__)
         return refusal(question.n, "These masks could not be computed; the page itself may tell why.")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from samkit.errors import SamkitError
+from samkit.machine import refused_by_machine
 from samkit.ui.parts.markdown_text import plain_text
 
 _log = logging.getLogger(__name__)
@@ -21,13 +22,11 @@ def sentences() -> Iterator[None]:
         yield
     except SamkitError as error:
         st.error(plain_text(str(error)), icon=":material/error:")
-    except MemoryError:
-        st.error(
-            "The machine ran out of memory. Choose a smaller encoding side or a smaller model, or clear the "
-            "encoding cache in the sidebar.",
-            icon=":material/memory:",
-        )
     except Exception as error:
+        refused = refused_by_machine(error)
+        if refused is not None:
+            st.error(str(refused), icon=":material/memory:")
+            return
         _log.exception("unexpected error on a page")
         st.error(
             f"Something went wrong inside the app ({type(error).__name__}); the server's log has the details. Your "

@@ -45,6 +45,8 @@ function followSlider(key, repaint) {
 }
 
 const followers = new WeakMap();
+// Root of each large map on the page -> its view's name, for places that are marked on all of them.
+const maps = window.samkitMaps ??= new Map();
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -73,6 +75,8 @@ export default function (component) {
     whole.style.height = `${100 * map.high_part}%`;
     if (!tiles) {
       frame.dataset.view = map.view;
+      frame.dataset.map = "one";
+      maps.set(root, map.view);
       frame.style.width = `min(100%, calc(var(--picture-max, 460px) * ${map.ratio}))`;
       for (const part of ["x", "y", "z", "mx", "my", "mo"]) {
         frame.style.setProperty(`--v${part}`, `var(--v${map.view}-${part}, ${part === "z" ? 1 : 0})`);
@@ -145,4 +149,5 @@ export default function (component) {
     root.querySelector(".bar").lastChild.textContent = `${number(high)} ${data.unit}`;
   });
   if (follower) followers.set(root, follower);
+  return () => maps.delete(root);
 }

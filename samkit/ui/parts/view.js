@@ -13,6 +13,7 @@ class Views {
   panning = false;
   byKeys = false;   // whether the focus was moved by keyboard last
   pinch = null;
+  marked = new Set();   // names of the pictures that show a marked place
 
   constructor() {
     document.addEventListener("wheel", event => this.wheel(event), { capture: true, passive: false });
@@ -171,13 +172,19 @@ class Views {
     return (this.pinch?.fingers.size ?? 0) > 1;
   }
 
-  // The place under the pointer is marked on all other pictures of the same thing.
+  // The place under the pointer is marked on all other pictures of the same thing; from a map of tokens also on the maps
+  // beside it, which may be of another picture.
   mark(event) {
     const hit = event.pointerType === "mouse" ? this.found(event) : null;
-    const name = hit && !hit.frame.dataset.canvas ? hit.name : null;
-    if (this.marked && this.marked !== name) this.showMark(this.marked, null);
-    this.marked = name;
-    if (name) this.showMark(name, this.inside(name, ...hit.at));
+    const own = hit && !hit.frame.dataset.canvas ? [hit.name] : [];
+    const beside = hit?.frame.dataset.map ? [...(window.samkitMaps?.values() ?? [])] : [];
+    const names = new Set([...own, ...beside]);
+    for (const name of this.marked) if (!names.has(name)) this.showMark(name, null);
+    this.marked = names;
+    if (names.size) {
+      const place = this.inside(hit.name, ...hit.at);
+      for (const name of names) this.showMark(name, place);
+    }
   }
 }
 

@@ -51,7 +51,7 @@ def test_a_server_that_is_visited_asks_nobody(tmp_path, monkeypatch):
     command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
 
     async def visit(url: str) -> None:
-        for page, query in (("", ""), ("runs", ""), ("kept_run", f"id={run_id}")):
+        for page, query in (("", ""), ("kept_run", f"id={run_id}")):
             session = Session(url, page, query)
             await session.open()
             assert not session.errors

@@ -1,0 +1,138 @@
+"""What an encoding will take, before it is begun: memory and multiplications, by the encoder's widths and the size of
+its input. Tests compare the estimate of memory with what a process really takes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from samkit.errors import EncodingError
+from samkit.models.config import ModelConfig
+from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.relative_attention import SCORE_STRIP
+from samkit.models.network.vit import VitConfig
+from samkit.words import format_bytes
+
+MAX_MULTIPLICATIONS = 4 * 10**13
+"""Of one encoding or one tracked frame on a CPU: some ten minutes on two cores. ViT-H at its native side takes 7% of
+it.
+"""
+SPARE_SHARE = 0.9
+"""How much of the memory at hand an encoding may take."""
+PICTURE_BYTES = 60
+"""Of each pixel of the input, while it is resized and normalised."""
+FIXED_BYTES = 32_000_000
+SCATTERED = 1.2
+"""What the allocator holds beyond what is used."""
+COPIES = 6
+"""Of a map in a block without windows: what goes in, normed, queries, keys, values, what comes out."""
+
+
+@dataclass(frozen=True)
+class EncodingCost:
+    """memory: peak in bytes, with that of the prompts decoded on it; multiplications: of the encoder alone."""
+
+    memory: int
+    multiplications: int
+
+
+def encoding_cost(
+    config: ModelConfig,
+    padded_size: tuple[int, int],
+    window_sizes: tuple[int, ...],
+    *,
+    keep_blocks: bool = False,
+    item_bytes: int = 4,
+) -> EncodingCost:
+    """padded_size: (height, width) in pixels; item_bytes: of the encoder's dtype."""
+    pixels = padded_size[0] * padded_size[1]
+    encoder, decoder = config.encoder, config.decoder
+    blocks = _blocks(encoder, pixels, window_sizes)
+    work = sum(
+        tokens * channels * (12 * channels + 2 * (tokens if window == 0 else window * window))
+        for tokens, channels, window in blocks
+    )
+    low = pixels // encoder.feature_stride**2
+    if isinstance(encoder, VitConfig):
+        tokens, channels = blocks[0][:2]
+        grid = (padded_size[0] + padded_size[1]) // encoder.patch_size
+        held = tokens * channels
+        # What relative positions add to the scores, and a strip of the scores themselves.
+        within = (COPIES + 1) * held + encoder.num_heads * tokens * grid + SCORE_STRIP * tokens
+        tables = len(encoder.global_blocks) * grid * grid // 2 * (channels // encoder.num_heads)
+        peak = held + within + tables
+        levels = low * decoder.channels
+    else:
+        held = sum({channels: tokens * channels for tokens, channels, _ in blocks}.values())
+        whole = [tokens * channels for tokens, channels, window in blocks if window == 0]
+        # An odd window can't be pooled in strips.
+        odd = [
+            4 * tokens * channels
+            for stage, (tokens, channels) in enumerate(_stages(encoder, pixels)[:-1])
+            if window_sizes[stage] % 2
+        ]
+        peak = held + COPIES * max([*whole, *odd, 0])
+        levels = low * decoder.channels * (3 if decoder.high_resolution else 1)
+        # The neck makes the finest level at full width before it narrows it.
+        peak = max(peak, held + 16 * low * decoder.channels if decoder.high_resolution else held)
+    kept = max(held, sum(tokens * channels for tokens, channels, _ in blocks)) if keep_blocks else held
+    decoding = 4 * 20 * low * decoder.channels
+    memory = item_bytes * (kept + levels) + max(item_bytes * (peak - held), decoding) + PICTURE_BYTES * pixels
+    return EncodingCost(FIXED_BYTES + int(SCATTERED * memory), work)
+
+
+def tracking_work(config: ModelConfig, tokens: int, remembered: int) -> int:
+    """Multiplications of one frame's memory attention. tokens: of its lowest level; remembered: of all memories."""
+    memory = config.memory
+    if memory is None:
+        return 0
+    return (
+        memory.layers
+        * tokens
+        * (2 * tokens * config.decoder.channels + remembered * (config.decoder.channels + memory.channels))
+    )
+
+
+def check_encoding(
+    cost_of: Callable[[int], EncodingCost], side: int, step: int, free: int | None, on_processor: bool
+) -> None:
+    """Raise `EncodingError` where a side takes more than this machine has, with the largest one that doesn't.
+
+    cost_of: of a side, a multiple of `step`; free: bytes of memory, None where nobody knows
+    """
+    cost = cost_of(side)
+    if (reason := _excess(cost, free, on_processor)) is None:
+        return
+    fits, too_large = 0, side // step
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        if _excess(cost_of(middle * step), free, on_processor) is None:
+            fits = middle
+        else:
+            too_large = middle
+    advice = f"choose a side of {fits * step} or less" if fits else "choose a smaller model, or end what takes memory"
+    raise EncodingError(f"Encoding at a side of {side} pixels would take {reason}: {advice}.")
+
+
+def _excess(cost: EncodingCost, free: int | None, on_processor: bool) -> str | None:
+    if free is not None and cost.memory > SPARE_SHARE * free:
+        return f"about {format_bytes(cost.memory)} of memory, and {format_bytes(free)} are free here"
+    if on_processor and cost.multiplications > MAX_MULTIPLICATIONS:
+        return f"about {cost.multiplications / MAX_MULTIPLICATIONS * 10:.0f} minutes on two cores, and 10 are allowed"
+    return None
+
+
+def _blocks(encoder: VitConfig | HieraConfig, pixels: int, window_sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """(tokens, channels, window) of each block; window 0: all tokens look at all."""
+    stages = [
+        stage
+        for stage, count in zip(_stages(encoder, pixels), encoder.blocks_per_stage, strict=True)
+        for _ in range(count)
+    ]
+    return [(*stage, window) for stage, window in zip(stages, encoder.block_windows(window_sizes), strict=True)]
+
+
+def _stages(encoder: VitConfig | HieraConfig, pixels: int) -> list[tuple[int, int]]:
+    """(tokens, channels) of each stage."""
+    first = max(1, pixels // encoder.patch_size**2)
+    quarter = 4 if isinstance(encoder, HieraConfig) else 1
+    return [(max(1, first // quarter**stage), channels) for stage, channels in enumerate(encoder.channels_per_stage)]

@@ -257,7 +257,11 @@ async def measure(url: str, runs: dict[str, str], sessions: int, seconds: float)
         film = number % 3 == 2
         session = Session(url, "video_priors" if film else "mask_stability", "" if film else f"run={runs[picture]}")
         made.append((session, picture, film))
-    await asyncio.gather(*(session.open() for session, *_ in made))
+    begun = time.perf_counter()
+    opened = await asyncio.gather(*(session.open() for session, *_ in made), return_exceptions=True)
+    tally.errors += [f"{type(each).__name__} while opening" for each in opened if each is not None]
+    made = [each for each, error in zip(made, opened, strict=True) if error is None]
+    print(f"{len(made)} sessions open after {time.perf_counter() - begun:.0f} s", flush=True)
     until = time.perf_counter() + seconds
     work = [
         asyncio.create_task(

@@ -226,7 +226,7 @@ def _kind(value: Any) -> str:
 
 
 def _listed(keys: list[str]) -> str:
-    return " and ".join(f"'{key}'" for key in keys[:3]) + (" and more" if len(keys) > 3 else "")
+    return " and ".join(f"'{key[:40]}'" for key in keys[:3]) + (" and more" if len(keys) > 3 else "")
 
 
 def _without(rows: tuple, index: int, name: str) -> tuple:

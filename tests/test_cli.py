@@ -723,3 +723,22 @@ def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_m
 def test_every_field_of_inputs_has_an_option_and_is_read_by_an_experiment():
     fields = set(Inputs.__dataclass_fields__)
     assert fields == set(INPUT_OPTIONS) == {field for name in NAMES for field in find_experiment(name).TAKES}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "ran out of memory"),
+        (RecursionError(), "nested too deeply"),
+    ],
+)
+def test_what_the_machine_refuses_is_a_sentence(monkeypatch, capsys, error, words):
+    def refuse(**options):
+        raise error
+
+    monkeypatch.setattr("samkit.cli.app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "list"])
+    assert ended.value.code == 1
+    assert words in capsys.readouterr().err

@@ -12,6 +12,7 @@ Which pixels are the object's follows from how the file is stored:
 
 from dataclasses import dataclass
 from io import BytesIO
+from tokenize import TokenError
 
 import numpy as np
 from PIL import Image
@@ -108,7 +109,8 @@ def read_array(data: bytes, name: str) -> np.ndarray:
         return np.load(file, allow_pickle=False).reshape(plane)
     except PictureError:
         raise
-    except (ValueError, EOFError, OSError, MemoryError, TypeError, SyntaxError) as error:
+    # numpy reads the head of an array by Python's own tokens.
+    except (ValueError, EOFError, OSError, MemoryError, TypeError, SyntaxError, TokenError) as error:
         raise PictureError(f"{name} is damaged: numpy can't read it. Save it again with numpy.save.") from error
 
 

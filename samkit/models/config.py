@@ -102,7 +102,7 @@ def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = Non
             ) from error
         check_config(config)
         return config
-    some = ", ".join(list(keys)[:3]) or "none at all"
+    some = ", ".join(key[:100] for key in list(keys)[:3]) or "none at all"
     raise CheckpointError(
         "This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and "
         f"v2 (image_encoder.trunk...) are missing; it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or "

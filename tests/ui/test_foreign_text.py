@@ -34,7 +34,7 @@ OURS = {
     "controls/model_picker.py": ["entry.title", "entry.licence"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
-    "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)"],
+    "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],
     "controls/running_film.py": ["frame"],
     "experiments/block_norms.py": [
         "shown_block(side.result)", "result.tables", "params.channel", "outlier_block(result)",

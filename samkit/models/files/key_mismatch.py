@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 _KEYS_SHOWN = 3
+_LONGEST = 160
 
 
 def describe_key_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping[str, Sequence[int]]) -> str | None:
@@ -20,8 +21,8 @@ def describe_key_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping
     prefix = _wrapper_prefix(expected, actual)
     if prefix:
         return (
-            f'Every key begins with "{prefix}", which a training wrapper put there: save the wrapped model\'s own '
-            "state_dict()."
+            f'Every key begins with "{prefix[:_LONGEST]}", which a training wrapper put there: save the wrapped '
+            "model's own state_dict()."
         )
     parts = []
     if missing:
@@ -45,7 +46,7 @@ def _wrapper_prefix(expected: Mapping[str, Sequence[int]], actual: Mapping[str, 
 
 
 def _first(items: Sequence[str]) -> str:
-    shown = ", ".join(items[:_KEYS_SHOWN])
+    shown = ", ".join(item if len(item) <= _LONGEST else f"{item[:_LONGEST]}..." for item in items[:_KEYS_SHOWN])
     return shown if len(items) <= _KEYS_SHOWN else f"{shown} and {len(items) - _KEYS_SHOWN} more"
 
 

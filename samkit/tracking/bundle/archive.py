@@ -85,7 +85,9 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
                 min((entry.header_offset for entry in archive.infolist()), default=0) != 0
             ):  # the end of a run inside, taken for the end of the file
                 raise zipfile.BadZipFile("it is cut off")
-            entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
+            entries = [
+                entry for entry in archive.infolist() if not entry.filename.endswith("/") and entry.filename != PLOTLY
+            ]
             inner = [entry for entry in entries if entry.filename.endswith(".zip") and "/" not in entry.filename]
             if not inner:
                 bundle = unzip_bundle(source, folder / "run", name)

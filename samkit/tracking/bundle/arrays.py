@@ -6,6 +6,7 @@ import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -59,7 +60,10 @@ def _heads(path: Path) -> Iterator[tuple[str, int, int]]:
             with packed.open(entry) as file:
                 major, _ = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-                shape, _, dtype = read(file)
+                try:
+                    shape, _, dtype = read(file)
+                except (TokenError, SyntaxError, RecursionError) as error:  # numpy reads it by Python's own tokens
+                    raise ValueError(f"the head of {entry.filename[:60]!r} can't be read") from error
                 if dtype.hasobject or len(shape) > MAX_DIMENSIONS or any(length < 0 for length in shape):
                     raise BadInput(f"its array {entry.filename[:60]!r} is none of numbers.")
                 yield entry.filename, math.prod(shape) * dtype.itemsize, entry.file_size - file.tell()

@@ -321,7 +321,9 @@ def unzip_bundle(
     name = shown_name or source.name
     try:
         with zipfile.ZipFile(source) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir() and entry.filename != PLOTLY]
+            entries = [
+                entry for entry in archive.infolist() if not entry.filename.endswith("/") and entry.filename != PLOTLY
+            ]
             _check_entries(entries, name, room)
             for entry in entries:
                 target = folder / entry.filename

@@ -25,7 +25,7 @@ def sentences() -> Iterator[None]:
     except Exception as error:
         refused = refused_by_machine(error)
         if refused is not None:
-            st.error(str(refused), icon=":material/memory:")
+            st.error(plain_text(str(refused)), icon=":material/memory:")
             return
         _log.exception("unexpected error on a page")
         st.error(

@@ -92,7 +92,7 @@ def _read_inputs(written: Written) -> dict[str, Any]:
     """The fields of a spec that refer to its inputs. Without a picture, prompts or mask are on the film's first
     frame; a bank or a mask needs a film.
     """
-    from samkit.work.sources import frame_text, side_of
+    from samkit.work.sources import frame_in, frame_text, side_of
     from samkit.work.spec import Ref
 
     image = written["--image"]
@@ -109,7 +109,7 @@ def _read_inputs(written: Written) -> dict[str, Any]:
         "image_b": Ref(written["--image-b"]) if written["--image-b"] else None,
         "prompts": prompts,
         "video": film,
-        "priors": _read_priors(written, picture, prompts) if film else (),
+        "priors": _read_priors(written, picture, prompts, frame_in(picture.ref, film)) if film else (),
         **_read_banks(written["--bank"] or [], read_steering(written["--steering"])),
     }
 
@@ -176,11 +176,14 @@ def _check_together(written: Written, marked: bool) -> None:
         )
 
 
-def _read_priors(written: Written, picture: "Ref", prompts: "Prompts") -> tuple["PriorSpec", ...]:
-    """What is remembered before a film begins, where it is more than prompts on a picture of its own."""
+def _read_priors(
+    written: Written, picture: "Ref", prompts: "Prompts", film_frame: int | None
+) -> tuple["PriorSpec", ...]:
+    """What is remembered before a film begins, where it is more than prompts on a picture of its own. film_frame: which
+    frame of the film the picture is
+    """
     from samkit.work.spec import PriorSpec
 
-    film_frame = None if written["--image"] is not None else 0
     if written["--mask"] is not None:
         return (PriorSpec(picture, mask=read_mask(written["--mask"]), film_frame=film_frame),)
     if film_frame is not None and not prompts.is_empty:

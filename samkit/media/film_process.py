@@ -21,7 +21,13 @@ from typing import IO, Any, cast
 import numpy as np
 
 import samkit
-from samkit.media.decoding.messages import MAX_LINE, MAX_PACKETS, MAX_PIXELS, PACKET
+from samkit.media.decoding.messages import (
+    BUFFER_BYTES,
+    MAX_LINE,
+    MAX_PACKETS,
+    MAX_PADDING,
+    PACKET,
+)
 
 PROGRAM = "samkit.media.decoding"
 MAX_IDLE_S, WATCH_S = 60.0, 1.0
@@ -32,8 +38,6 @@ these are busy.
 """
 PATIENCE = 4.0
 """Seconds that an answer may take, for each second that it may compute: others compute too."""
-MAX_PADDING = 4_096
-"""Bytes after each row of pixels."""
 MAX_BYTES = MAX_PACKETS * PACKET.size
 """Of an answer, without a frame."""
 
@@ -51,7 +55,7 @@ class FilmProcess:
 
     def __init__(self, path: Path, with_decord: bool = False):
         self._buffer = _new_buffer()
-        self._map: mmap.mmap | None = None
+        self._map = mmap.mmap(self._buffer, BUFFER_BYTES) if self._buffer >= 0 else None
         readers = "decord" if with_decord else "pyav"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", PROGRAM, str(path.absolute()), str(self._buffer), readers],
@@ -88,9 +92,7 @@ class FilmProcess:
         """uint8 [H, W, 3] of the (height, width) that was asked for; None where there is no such frame."""
         height, width = size
         with self._asking(seconds):
-            if self._map is None and self._buffer >= 0:
-                self._map = _mapped(self._buffer, height * (3 * width + MAX_PADDING))
-            answer, content = self._ask(do, seconds, more, MAX_PIXELS * 4)
+            answer, content = self._ask(do, seconds, more, BUFFER_BYTES)
             if "refused" in answer:
                 return None
             row = whole(answer, "row", 3 * width, 3 * width + MAX_PADDING)
@@ -159,19 +161,17 @@ class _Asking:
 
 
 def _new_buffer() -> int:
-    """An empty file in memory; -1 where there are none, and frames come with the answers."""
+    """A file in memory that keeps its size for good, for reading what was cut off would end the server; -1 where there
+    are none, and frames come with the answers.
+    """
     if not hasattr(os, "memfd_create"):
         return -1
-    return os.memfd_create("film", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-
-
-def _mapped(buffer: int, size: int) -> mmap.mmap:
-    """The file in memory, which from here on has that size for good: reading what was cut off would end the server."""
     import fcntl
 
-    os.ftruncate(buffer, size)
+    buffer = os.memfd_create("film", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(buffer, BUFFER_BYTES)
     fcntl.fcntl(buffer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return mmap.mmap(buffer, size)
+    return buffer
 
 
 def whole(answer: dict[str, Any], name: str, least: int, most: int) -> int:

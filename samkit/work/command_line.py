@@ -8,7 +8,7 @@ from typing import Any
 from samkit.experiments.params import build_params, parse_value
 from samkit.experiments.registry import find_experiment
 from samkit.experiments.steering import NOT_STEERED, STEERING_FILE
-from samkit.work.sources import BANK_FILE, bank_file, frame_text, side_of
+from samkit.work.sources import BANK_FILE, bank_file, frame_in, side_of
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 
 OUT_FOLDER = "run"
@@ -103,18 +103,21 @@ def _marked_picture_words(spec: RunSpec, video: Ref) -> list[str] | None:
     if spec.image is not None and spec.image.side != side_of(spec.image.ref, video):
         return None
     if not spec.priors and spec.image is not None:
+        if frame_in(spec.image.ref, video) is not None:
+            return None
         return ["--image", spec.image.ref, *_prompt_words(spec)]
     prior = spec.priors[0]
     several = prior.object or len(spec.priors) > 1
     if several or prior.mask_hint is not None or not _is_of_the_run(prior, spec):
         return None
-    from_film = prior.film_frame == 0 and prior.picture.ref == frame_text(video.ref, 0)
-    image = [] if from_film else ["--image", prior.picture.ref]
+    if prior.film_frame != frame_in(prior.picture.ref, video):
+        return None
+    image = [] if prior.film_frame == 0 else ["--image", prior.picture.ref]
     if prior.mask is None:
-        return _prompt_words(spec) if from_film else None
+        return [*image, *_prompt_words(spec)] if prior.film_frame is not None else None
     mask = json.dumps(prior.mask)
-    expressible = (from_film or prior.film_frame is None) and len(mask) <= MAX_MASK_CHARACTERS
-    return [*image, "--mask", mask] if expressible and spec.prompts.is_empty else None
+    expressible = len(mask) <= MAX_MASK_CHARACTERS and spec.prompts.is_empty
+    return [*image, "--mask", mask] if expressible else None
 
 
 def _is_of_the_run(prior: PriorSpec, spec: RunSpec) -> bool:

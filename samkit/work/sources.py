@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SAMPLE_PREFIX = "sample:"
 BANK_FILE = "memory_bank.safetensors"
 """What a memory bank's file is called where it has no name of its own."""
-FRAME_REF = re.compile(r"(.+)#(\d{1,9})")
+FRAME_REF = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
 """FILM#12: a frame of a film."""
 GivenT = TypeVar("GivenT", MaskHint, Truth)
 MASK_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".npy")
@@ -236,10 +236,15 @@ def frame_text(film: str, index: int) -> str:
     return f"{film}#{index}"
 
 
+def frame_in(picture: str, film: Ref) -> int | None:
+    """Which frame of the film a picture is that is given beside it; None for a picture from elsewhere."""
+    frame = FRAME_REF.fullmatch(picture)
+    return int(frame[2]) if frame and frame[1] == film.ref else None
+
+
 def side_of(picture: str, film: Ref) -> int | None:
     """The side at which a picture is read that is given beside a film: the film's, where it is a frame of that."""
-    frame = FRAME_REF.fullmatch(picture)
-    return film.side if frame and frame[1] == film.ref else None
+    return film.side if frame_in(picture, film) is not None else None
 
 
 def read_rle(text: str) -> np.ndarray:

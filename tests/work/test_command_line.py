@@ -97,11 +97,15 @@ def film_inputs(draw) -> dict:
     """What the command line makes of a film and of what is remembered before it begins."""
     video, side = draw(words), draw(st.none() | st.sampled_from([2, 480, 1280]))
     first, elsewhere, prompts = Ref(f"{video}#0", side=side), draw(refs), draw(marks)
+    number = draw(st.integers(0, 99))
+    later = Ref(f"{video}#{number}", side=side)
     mask = mask_to_rle(draw(grids))
     ways = [
         {"image": first},
         {"image": first, "prompts": prompts, "priors": (PriorSpec(first, prompts, film_frame=0),)},
         {"image": first, "priors": (PriorSpec(first, mask=mask, film_frame=0),)},
+        {"image": later, "prompts": prompts, "priors": (PriorSpec(later, prompts, film_frame=number),)},
+        {"image": later, "priors": (PriorSpec(later, mask=mask, film_frame=number),)},
         {"image": elsewhere, "prompts": prompts},
         {"image": elsewhere, "priors": (PriorSpec(elsewhere, mask=mask),)},
     ]
@@ -177,7 +181,8 @@ LARGE_MASK = {"size": [1, 1], "counts": "0" * MAX_MASK_CHARACTERS}
     [
         (PriorSpec(CUP, POINT), PriorSpec(FRAME, POINT, film_frame=0)),
         (PriorSpec(FRAME, POINT, mask_index=1, film_frame=0),),
-        (PriorSpec(Ref("sample:coin#3"), POINT, film_frame=3),),
+        (PriorSpec(Ref("sample:coin#3"), POINT, film_frame=4),),
+        (PriorSpec(Ref("sample:coin#3"), POINT),),
         (PriorSpec(CUP, mask=LARGE_MASK),),
     ],
 )
@@ -185,6 +190,16 @@ def test_memories_that_no_options_can_express_are_in_the_runs_bank(priors):
     spec = RunSpec(FILM, Ref("nano-sam2"), prompts=priors[0].prompts, image=priors[0].picture, priors=priors)
     spec = replace(spec, video=Ref("sample:coin"), bank=Ref("mine.safetensors"))
     assert f"--video sample:coin --bank {BANK_FILE} --out" in command_line(spec) and takes_bank_file(spec)
+
+
+def test_a_frame_of_the_film_is_remembered_as_that_frame(tmp_path):
+    """As the page does it; not as a picture from elsewhere, which counts otherwise among the memories."""
+    for number in (0, 12):
+        frame = Ref(f"sample:coin#{number}")
+        command = f"run {FILM} --model nano-sam2 --video sample:coin --image {frame.ref} --point 0.5,0.5 --out run"
+        spec = read(f"python -m samkit {command}", tmp_path)
+        assert spec.priors == (PriorSpec(frame, POINT, film_frame=number),)
+        assert read(command_line(spec), tmp_path) == spec and not takes_bank_file(spec)
 
 
 @pytest.mark.parametrize("mask_index", [None, 2])
@@ -213,7 +228,7 @@ def test_a_frame_that_is_larger_than_the_film_is_no_frame_that_options_can_expre
     spec = RunSpec(FILM, Ref("nano-sam2"), prompts=POINT, image=frame, video=film, priors=(PriorSpec(frame, POINT),))
     assert f"--video roll.mp4 --video-side 640 --bank {BANK_FILE} --out" in command_line(spec)
     frame = replace(frame, side=640)
-    spec = replace(spec, image=frame, priors=(PriorSpec(frame, POINT),))
+    spec = replace(spec, image=frame, priors=(PriorSpec(frame, POINT, film_frame=4),))
     assert "--video roll.mp4 --video-side 640 --image roll.mp4#4 --point" in command_line(spec).replace("'", "")
 
 

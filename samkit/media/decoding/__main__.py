@@ -1,7 +1,7 @@
 """Answers questions on one film, from stdin to stdout, until stdin ends.
 
-Arguments: the film's path; the number of an open file in memory that takes frames, as large as the first one asked for,
--1 to send them after the answer; "decord" to have that too.
+Arguments: the film's path; the number of an open file in memory that takes frames, -1 to send them after the answer;
+"decord" to have that too.
 """
 
 import json
@@ -16,7 +16,7 @@ from av.video.plane import VideoPlane
 
 from samkit.media.decoding import limits
 from samkit.media.decoding.decord_reader import DecordReader
-from samkit.media.decoding.messages import MAX_LINE, NUMBER
+from samkit.media.decoding.messages import BUFFER_BYTES, MAX_LINE, NUMBER
 from samkit.media.decoding.pyav_reader import PyavReader, Refused
 
 DECORD_BYTES = 2**30
@@ -31,8 +31,8 @@ class Program:
     def __init__(self, path: str, buffer: int, with_decord: bool):
         self._more = DECORD_BYTES if with_decord else 0
         limits.allow_memory(self._more)
-        self._path, self._buffer = path, buffer
-        self._map: mmap.mmap | None = None
+        self._path = path
+        self._map = mmap.mmap(buffer, BUFFER_BYTES) if buffer >= 0 else None
         self._decord: DecordReader | None = None
         if with_decord:
             import decord  # noqa: F401 (while its files may still be opened)
@@ -100,10 +100,8 @@ class Program:
 
     def _sent(self, pixels: memoryview, row: int) -> Answer:
         """row: bytes from one row of pixels to the next"""
-        if self._buffer < 0:
-            return {"row": row}, pixels
         if self._map is None:
-            self._map = mmap.mmap(self._buffer, 0)
+            return {"row": row}, pixels
         self._map[: len(pixels)] = pixels
         return {"row": row}, b""
 
@@ -113,9 +111,13 @@ def _converted(frame: av.VideoFrame, width: int, height: int) -> VideoPlane:
 
 
 def main() -> None:
-    path, buffer, more = sys.argv[1:4]
+    path, given, more = sys.argv[1:4]
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    # Under the lowest number that is free: `limits` lets no number be used that is not.
+    buffer = os.dup(int(given)) if int(given) >= 0 else -1
+    if buffer >= 0:
+        os.close(int(given))
 
     def say(answer: dict[str, Any], content: bytes | memoryview = b"") -> None:
         answers.write(json.dumps(answer | {"bytes": len(content)}).encode() + b"\n")
@@ -128,7 +130,7 @@ def main() -> None:
         limits.allow_seconds(question.pop("seconds"))
         try:
             if program is None:
-                program = Program(path, int(buffer), more == "decord")
+                program = Program(path, buffer, more == "decord")
             say(*program.does[question.pop("do")](**question))
             program.look_ahead()
         except Refused as refused:

@@ -3,13 +3,16 @@
 import os
 import time
 
+from samkit.media.decoding.messages import BUFFER_BYTES
+
 try:
     import resource
 except ImportError:
     resource = None  # type: ignore[assignment]
 
-BASE_BYTES = 640 * 2**20
-"""Address space for the interpreter, FFmpeg and the index of a film. 120 MB of it are mapped at the start."""
+BASE_BYTES = 640 * 2**20 + BUFFER_BYTES
+"""Address space for the interpreter, FFmpeg, the index of a film, and the memory through which frames go."""
+MAX_FILES = 256
 HELD_FRAMES = 24
 """Frames that a decoder holds at most, with those that are being converted."""
 
@@ -18,17 +21,21 @@ def give_up_the_rest(files: int) -> None:
     """From here on only so many files are opened, none is written, and nothing is left where the process dies."""
     if resource is None:
         return
-    opened = max(int(number) for number in os.listdir("/dev/fd")) + 1 if os.path.isdir("/dev/fd") else 64
+    opened = 1 + max(filter(_is_open, range(MAX_FILES)))
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, MAX_WRITTEN),
+        (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, opened + files),
     ):
         resource.setrlimit(limit, (value, value))
 
 
-MAX_WRITTEN = 8_192 * 8_192 * 4
-"""Bytes of the buffer through which frames go: it counts as a file."""
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def allow_memory(more: int, pixels: int = 0) -> None:

@@ -13,6 +13,10 @@ MAX_PACKETS = 500_000
 MAX_SIDE = 8_192
 MAX_PIXELS = 36_000_000
 """Of a frame; 8K has 33 million."""
+MAX_PADDING = 256
+"""Bytes after each row of pixels."""
+BUFFER_BYTES = 3 * MAX_PIXELS + MAX_SIDE * MAX_PADDING
+"""Of the memory through which frames go: as much as the largest needs. What no frame touches takes no memory."""
 
 PACKET = struct.Struct("<qqqB")
 """A packet of the film: when it is shown and decoded, where it lies in the file (units of the stream, bytes), flags."""

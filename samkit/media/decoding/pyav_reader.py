@@ -9,6 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import av
+
+# PyAV would import the following where a film needs them. By then no file can be opened.
+import av.audio.codeccontext
+import av.audio.stream
+import av.sidedata.motionvectors
+import av.subtitles.codeccontext
+import av.subtitles.stream
 from av.container import InputContainer
 from av.stream import Disposition
 

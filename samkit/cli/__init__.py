@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 
 import typer
 
-from samkit.cli import models, run, runs
+from samkit.cli import models, run, runs, sweep
 from samkit.cli.output import plain_app, say
 from samkit.errors import BadInput, SamkitError
 from samkit.machine import refused_by_machine
@@ -28,6 +28,7 @@ app.add_typer(models.app, name="models")
 app.command()(run.run)
 app.command()(run.replay)
 app.add_typer(runs.app, name="runs")
+app.add_typer(sweep.app, name="sweep")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

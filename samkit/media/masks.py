@@ -46,11 +46,17 @@ def innermost_point(mask: np.ndarray) -> tuple[int, int] | None:
     """(x, y) of the pixel farthest from the mask's edge, the picture's border counted as one; None for an empty
     mask.
     """
+    point = deepest_point(mask)
+    return None if point is None else point[:2]
+
+
+def deepest_point(mask: np.ndarray) -> tuple[int, int, float] | None:
+    """`innermost_point` with its distance from the mask's edge in pixels."""
     if not mask.any():
         return None
     distance = cv2.distanceTransform(np.pad(_as_uint8(mask), 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     y, x = np.unravel_index(np.argmax(distance), mask.shape)
-    return int(x), int(y)
+    return int(x), int(y), float(distance[y, x])
 
 
 def contours(mask: np.ndarray) -> list[np.ndarray]:

@@ -1,0 +1,289 @@
+"""`python -m samkit sweep`: an experiment over models, pictures, prompts and parameters."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from samkit.cli.output import Json, plain_app, print_json, say
+from samkit.words import format_bytes, time_text
+
+if TYPE_CHECKING:
+    from samkit.work.sweep.results import SweepFolder
+    from samkit.work.sweep.run import Progress
+
+EXIT_FAILED, EXIT_STOPPED = 1, 130
+MAX_REASONS = 10
+"""Failed cells that are listed."""
+SHOWN = (
+    "metric.true_iou",
+    "metric.true_boundary_f_measure",
+    "metric.predicted_iou",
+    "time.encode_ms",
+    "time.decode_ms",
+)
+"""Columns of `sweep show`, where the experiment has them; else its first metrics."""
+
+
+class _SpecOrCommand(TyperGroup):
+    """`sweep SPEC.yaml` is `sweep start SPEC.yaml`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        asks_for_help = not args or args[0] == "--help"
+        if not asks_for_help and args[0] not in self.commands:
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+app = plain_app("Sweeps: `sweep SPEC.yaml` runs one; list, show, resume and cancel them, and take out their table.")
+app.info.cls = _SpecOrCommand
+app.info.no_args_is_help = True
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Of the sweep, its beginning, or latest.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Processes that compute; default: one for every two cores.")
+]
+
+
+@app.command("start")
+def start(
+    spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="What is swept over what.")],
+    workers: Workers = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many cells there are and what they will take; run none.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the sweep that a YAML file describes. `start` may be left out. Exit code 1 where cells failed."""
+    from samkit.work.sweep.cases import find_cases
+    from samkit.work.sweep.cells import make_cells
+    from samkit.work.sweep.results import new_sweep
+    from samkit.work.sweep.spec import read_spec
+
+    spec = read_spec(spec_file)
+    cases = find_cases(spec.pictures, spec.seed)
+    cells = make_cells(spec, cases)
+    count = workers or _usual_workers(spec.threads)
+    if dry_run:
+        _say_estimate(spec, cells, count, as_json)
+        return
+    sweep = new_sweep(spec, cases)
+    say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
+    _run(sweep, cells, count, as_json)
+
+
+@app.command("resume")
+def resume(
+    sweep_id: Id,
+    workers: Workers = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Also compute the cells that failed once more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the cells that are missing."""
+    from samkit.work.sweep.results import find_sweep
+
+    sweep = find_sweep(sweep_id)
+    cells = sweep.missing(failed_too=failed) if failed else None
+    _run(sweep, cells, workers or _usual_workers(sweep.spec.threads), as_json)
+
+
+@app.command("cancel")
+def cancel(sweep_id: Id) -> None:
+    """Ask the process that runs the sweep to stop; `resume` goes on with it later."""
+    from samkit.work.sweep.results import find_sweep
+
+    sweep = find_sweep(sweep_id)
+    if not sweep.is_running:
+        say(f"The sweep {sweep.id} is not running.")
+        return
+    sweep.cancel()
+    say(f"The sweep {sweep.id} ends within seconds. What it computed is kept.")
+
+
+@app.command("list")
+def list_sweeps(as_json: Json = False) -> None:
+    """The sweeps in SAMKIT_HOME, the latest first."""
+    from samkit.errors import BadInput
+    from samkit.work.sweep.results import find_sweep, sweep_names
+
+    listed = []
+    for name in sweep_names():
+        try:
+            sweep = find_sweep(name)
+            outcomes = sweep.outcomes()
+            row: dict[str, Any] = {
+                "id": name,
+                "name": sweep.spec.name,
+                "experiment": sweep.spec.experiment,
+                "created": sweep.created,
+            }
+            cells = len(sweep.cells)
+            listed.append(row | {"state": sweep.state(outcomes), "cells": cells, "computed": len(outcomes)})
+        except BadInput as error:
+            say(str(error))
+    if as_json:
+        print_json({"sweeps": listed})
+        return
+    for row in listed:
+        print(
+            f"{row['id']}  {row['state']:<9}  {row['computed']:>7} of {row['cells']:<7}  {row['experiment']:<16}  "
+            f"{row['name']}"
+        )
+
+
+@app.command("show")
+def show(
+    sweep_id: Id,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric or time to show, such as true_iou or encode_ms. Repeatable.")
+    ] = None,
+    by_size: Annotated[bool, typer.Option("--by-size", help="Also for small, medium and large objects.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Where a sweep stands, and the means of its metrics for each setting with 95 % intervals."""
+    from samkit.errors import BadInput
+    from samkit.words import nearest
+    from samkit.work.sweep.results import find_sweep
+    from samkit.work.sweep.summary import counts, metric_names, summarize, swept_columns
+    from samkit.work.sweep.table import rows
+
+    sweep = find_sweep(sweep_id)
+    table = rows(sweep)
+    columns, names = swept_columns(sweep.spec), metric_names(table)
+    wanted = [next((name for name in names if name.partition(".")[2] == text), "") for text in metric or ()]
+    if "" in wanted and metric and names:
+        missing = metric[wanted.index("")]
+        raise BadInput(f"No cell has {missing}: {nearest(missing, [name.partition('.')[2] for name in names])}")
+    shown = wanted or [name for name in SHOWN if name in names] or names[:5]
+    summaries = summarize(table, columns, sweep.spec.seed, by_size or as_json)
+    found = counts(sweep)
+    if as_json:
+        settings = [
+            {
+                "setting": each.setting,
+                "size": each.size or "all",
+                "failed": each.failed,
+                "means": {name: vars(mean) for name, mean in each.means.items() if not metric or name in wanted},
+            }
+            for each in summaries
+        ]
+        print_json({"id": sweep.id, "state": sweep.state(), **found, "settings": settings})
+        return
+    print(f"{sweep.id}  {sweep.state()}  {_said_counts(found)}")
+    lines = [[column.partition(".")[2] or column for column in columns] + ["objects", "cells"]]
+    lines[0] += [name.partition(".")[2] for name in shown]
+    for each in summaries:
+        values = [_text(each.setting[column]) for column in columns]
+        cells = max((mean.cells for mean in each.means.values()), default=0)
+        means = [each.means[name].text if name in each.means else "-" for name in shown]
+        lines.append([*values, each.size or "all", str(cells), *means])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("   ".join(map(str.ljust, line, widths)).rstrip())
+    _say_failures(table)
+
+
+@app.command("table")
+def table(
+    sweep_id: Id,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .parquet or .csv.")],
+    as_json: Json = False,
+) -> None:
+    """Write a row for each cell: what it is, its metrics and times."""
+    from samkit.work.sweep.results import find_sweep
+    from samkit.work.sweep.table import rows, write_table
+
+    found = rows(find_sweep(sweep_id))
+    write_table(found, out)
+    if as_json:
+        print_json({"table": str(out), "rows": len(found)})
+    else:
+        print(out)
+
+
+def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, workers: int, as_json: bool) -> None:
+    from samkit.work.sweep.local import LocalEngine
+    from samkit.work.sweep.run import run_sweep
+    from samkit.work.sweep.summary import counts
+    from samkit.work.sweep.table import rows
+
+    engine = LocalEngine(sweep.path, sweep.spec.keep, workers, sweep.spec.threads)
+    with _ending_as_interrupted():
+        try:
+            run_sweep(sweep, engine, cells, _say_progress)
+        except KeyboardInterrupt:
+            say(f"Stopped. `python -m samkit sweep resume {sweep.id}` goes on where it was.")
+            raise typer.Exit(EXIT_STOPPED) from None
+    found, state = counts(sweep), sweep.state()
+    if as_json:
+        print_json({"id": sweep.id, "state": state, "path": str(sweep.path), **found})
+    else:
+        say(_said_counts(found))
+        _say_failures(rows(sweep))
+        print(sweep.id)
+    if found["failed"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _ending_as_interrupted() -> Iterator[None]:
+    """A process that is asked to end ends as by Ctrl-C, with its workers."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _usual_workers(threads: int | None) -> int:
+    from samkit.work.sweep.local import cores
+
+    return max(1, cores() // (threads or 2))
+
+
+def _say_progress(progress: "Progress") -> None:
+    left = f", {time_text(progress.left_s)} left" if progress.left_s is not None else ""
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    say(
+        f"{progress.done:,} of {progress.total:,} cells{failed}, {progress.rate:.2g} a second{left}, "
+        f"{progress.encoded:,} encodings"
+    )
+
+
+def _say_estimate(spec: Any, cells: list[Any], workers: int, as_json: bool) -> None:
+    from samkit.work.sweep.estimate import estimate
+
+    found = estimate(spec, cells, workers)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    print(
+        f"{found.cells:,} cells, {found.encodings:,} encodings, each made once. With {found.workers} workers of "
+        f"{found.threads} threads about {time_text(found.seconds)}, and {format_bytes(found.bytes)} on disk."
+    )
+    if found.groups < found.workers:
+        say(f"Only {found.groups} of the workers have something to do: cells that share a picture stay together.")
+
+
+def _said_counts(found: dict[str, Any]) -> str:
+    parts = [f"{found['done']:,} of {found['cells']:,} cells done"]
+    parts += [f"{found[name]:,} {name}" for name in ("failed", "missing") if found[name]]
+    return f"{', '.join(parts)}; {found['encodings']:,} encodings made, {found['different_encodings']:,} different"
+
+
+def _say_failures(table: list[dict[str, Any]]) -> None:
+    failed = [row for row in table if row["status"] == "failed"]
+    for row in failed[:MAX_REASONS]:
+        say(f"{row['cell']}  {row['case']}: {row['reason']}")
+    if len(failed) > MAX_REASONS:
+        say(f"and {len(failed) - MAX_REASONS} more; `sweep table` lists all.")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return "-" if value is None else str(value)

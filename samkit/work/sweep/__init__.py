@@ -1,0 +1,1 @@
+"""Sweeps: one experiment over models, pictures, prompts and parameters, judged against the truth."""

@@ -1,0 +1,191 @@
+"""The cells of a sweep: each case with each model, prompt, combination of parameters and repeat; and the order in which
+nothing is encoded twice.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from samkit.errors import BadInput, ParamsError
+from samkit.experiments.params import build_params
+from samkit.experiments.registry import find_experiment
+from samkit.prompts import Prompts
+from samkit.work.spec import Ref, RunSpec
+from samkit.work.sweep.cases import Case
+from samkit.work.sweep.grid import combinations
+from samkit.work.sweep.spec import PromptRule, SweepSpec
+
+MAX_CELLS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    prompts: None where they follow from the truth, by `rule`
+    params:  as they were written; what is left out has the experiment's default
+    """
+
+    experiment: str
+    case: Case
+    model: str
+    rule: PromptRule
+    prompts: Prompts | None
+    params: dict[str, Any] = field(hash=False)
+    repeat: int
+    device: str
+    dtype: str
+    seed: int
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits that follow from what is computed: the same in every sweep that asks for the same."""
+        case = self.case
+        content: dict[str, Any] = {
+            "experiment": self.experiment,
+            "picture": case.picture and case.picture.identity,
+            "truth": case.truth and case.truth.identity,
+            "model": self.model,
+            "prompts": self.rule.model_dump(mode="json", exclude_defaults=True, exclude={"loaded", "file"}),
+            "params": self.params,
+            "device": self.device,
+            "dtype": self.dtype,
+        }
+        if self.prompts is not None:
+            content["prompts"] = self.prompts.to_dict()
+        if self.rule.is_random:
+            content |= {"repeat": self.repeat, "seed": self.seed}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def run_spec(self, prompts: Prompts, threads: int | None = None) -> RunSpec:
+        """The run by itself, with the prompts that were found for it."""
+        takes = find_experiment(self.experiment).TAKES
+        return RunSpec(
+            self.experiment,
+            Ref(self.model),
+            params=self.params,
+            prompts=prompts if "prompts" in takes else Prompts(),
+            image=self.case.picture,
+            truth=self.case.truth if "truth" in takes else None,
+            device=self.device,
+            dtype=self.dtype,
+            threads=threads,
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that may share an encoding; one worker computes them all, one after the other."""
+
+    cells: tuple[Cell, ...]
+
+
+def make_cells(spec: SweepSpec, cases: Iterable[Case]) -> list[Cell]:
+    """All cells, each once. Raises BadInput for prompts that a case can't have, for parameters that don't go together,
+    and for too many.
+    """
+    experiment = find_experiment(spec.experiment)
+    cases = list(cases)
+    params = list(itertools.islice(combinations(spec.params, spec.zip), MAX_CELLS + 1))
+    repeats = sum(spec.repeats if rule.is_random else 1 for rule in spec.prompts)
+    count = len(params) * len(cases) * len(spec.models) * repeats
+    if count > MAX_CELLS:
+        raise BadInput(f"This sweep has {count:,} cells or more; at most {MAX_CELLS:,} are run at once: take less.")
+    for values in params:
+        try:
+            build_params(experiment.Params, values)
+        except ParamsError as error:
+            raise ParamsError(f"The parameters {json.dumps(values)} don't go together: {error}") from error
+    takes_prompts = "prompts" in experiment.TAKES
+    rules = spec.prompts if takes_prompts else (PromptRule(),)
+    rules_and_files = [(rule, _loaded(rule)) for rule in rules]
+    cells = {}
+    for model, case, (rule, written) in itertools.product(spec.models, cases, rules_and_files):
+        prompts = _prompts(rule, case, written) if takes_prompts else Prompts()
+        for values, repeat in itertools.product(params, range(spec.repeats if rule.is_random else 1)):
+            cell = Cell(experiment.NAME, case, model, rule, prompts, values, repeat, spec.device, spec.dtype, spec.seed)
+            cells[cell.id] = cell
+    return list(cells.values())
+
+
+def in_groups(cells: Iterable[Cell]) -> Iterator[Group]:
+    """The cells in the order in which they are best computed: model by model, so that each is loaded once, and picture
+    by picture, so that what is shared is still at hand.
+    """
+    ordered: dict[tuple[Any, ...], list[Cell]] = {}
+    models: dict[str, int] = {}
+    for cell in cells:
+        key = (models.setdefault(cell.model, len(models)), *sharing(cell)[1:3])
+        ordered.setdefault(key, []).append(cell)
+    for key in sorted(ordered, key=lambda key: key[0]):
+        yield Group(tuple(sorted(ordered[key], key=lambda cell: json.dumps(sharing(cell)[3:]))))
+
+
+def sharing(cell: Cell) -> tuple[Any, ...]:
+    """(model, picture, side and fit, windows): what an encoding follows from. Cells that agree in all share it."""
+    picture = cell.case.picture.ref if cell.case.picture is not None else ""
+    params = cell.params
+    input_side = (params.get("side"), params.get("fit"), params.get("input_scale"))
+    return cell.model, picture, input_side, params.get("window_sizes")
+
+
+def _prompts(rule: PromptRule, case: Case, written: Prompts | Mapping[str, Prompts] | None) -> Prompts | None:
+    if rule.truth is not None:
+        if case.truth is None:
+            raise BadInput(f"{case.name} has no true mask for prompts from the truth: add masks: to its source.")
+        return None
+    if isinstance(written, Prompts):
+        return written
+    if written is not None:
+        names = (case.picture.name, Path(case.picture.ref).name) if case.picture else ()
+        found = next((written[name] for name in names if name in written), None)
+        if found is None:
+            raise BadInput(f"There are no prompts for {case.name} in {rule.label}: add them under the picture's name.")
+        return found
+    if rule.points or rule.boxes:
+        return Prompts(rule.points, rule.boxes)
+    if rule.given and case.given.is_empty:
+        raise BadInput(
+            f"{case.name} brings no prompts along: say which with prompts:, such as none, or truth: box where it has a "
+            "mask."
+        )
+    return case.given if rule.given else Prompts()
+
+
+def _loaded(rule: PromptRule) -> Prompts | dict[str, Prompts] | None:
+    """The prompts of the rule's file: for all pictures, or for each by its name."""
+    if rule.loaded is None:
+        return None
+    if rule.loaded.keys() & {"points", "boxes", "fg_points", "bg_points"}:
+        return Prompts.from_dict(rule.loaded)
+    return {name: Prompts.from_dict(prompts) for name, prompts in rule.loaded.items()}
+
+
+def cell_row(cell: Cell) -> dict[str, Any]:
+    """What a table says of a cell before it is computed."""
+    return {
+        "cell": cell.id,
+        "model": cell.model,
+        "picture": cell.case.picture.name or cell.case.picture.ref if cell.case.picture else "",
+        "case": cell.case.name,
+        "prompts": cell.rule.label,
+        "repeat": cell.repeat,
+        **{f"param.{name}": value for name, value in cell.params.items()},
+    }
+
+
+def case_dict(case: Case) -> dict[str, Any]:
+    """A case as JSON values."""
+    return asdict(case) | {"given": case.given.to_dict()}
+
+
+def case_from(values: Mapping[str, Any]) -> Case:
+    """What `case_dict` gave."""
+    picture, truth = (Ref(**values[name]) if values[name] else None for name in ("picture", "truth"))
+    return Case(values["name"], picture, truth, Prompts.from_dict(values["given"]))

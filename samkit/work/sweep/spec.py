@@ -1,0 +1,299 @@
+"""A sweep as one YAML file: what is swept over what, by hand in a few lines, and every mistake with its line."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from samkit.errors import BadInput, SamkitError
+from samkit.experiments.params import build_params
+from samkit.experiments.registry import find_experiment
+from samkit.files import read_small
+from samkit.words import listed, nearest
+from samkit.work.sweep.grid import values_of
+from samkit.work.sweep.yaml_lines import Lines, read_yaml
+
+MAX_SPEC_BYTES, MAX_PROMPT_FILE = 2**20, 64 * 2**20
+Keep = Literal["metrics", "masks", "all"]
+FromTruth = Literal["box", "inside", "points", "clicks"]
+RANDOM = ("points",)
+"""Prompts that are drawn by chance, whether or not they are moved."""
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str | Mapping) else tuple(value) if isinstance(value, list) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PictureSource(_Part):
+    """Pictures with or without masks; one of samples, files, coco and davis.
+
+    samples:   names of sample pictures
+    files:     paths or globs, from the spec's folder
+    masks:     with files: a folder with a mask of the same name for each picture, in the same folders as below the
+               glob's first star
+    coco:      an annotation file of COCO; images: the folder of its pictures
+    davis:     a folder with JPEGImages/NAME/ and Annotations/NAME/; every annotated frame is a picture
+    sequences: of davis; empty: all
+    objects:   whether each object of a mask is a case of its own, or all together are one
+    limit:     so many pictures at most, chosen by the sweep's seed
+    """
+
+    samples: Texts = ()
+    files: Texts = ()
+    masks: str | None = None
+    coco: str | None = None
+    images: str | None = None
+    davis: str | None = None
+    sequences: Texts = ()
+    objects: Literal["each", "together"] = "each"
+    limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "PictureSource":
+        kinds = [name for name in ("samples", "files", "coco", "davis") if getattr(self, name)]
+        if len(kinds) != 1:
+            raise ValueError("give one of samples, files, coco or davis" + (", not several" if kinds else ""))
+        belongs = {"masks": "files", "images": "coco", "sequences": "davis"}
+        for name, kind in belongs.items():
+            if getattr(self, name) and kind not in kinds:
+                raise ValueError(f"{name} goes with {kind}, not with {kinds[0]}")
+        return self
+
+
+class PromptRule(_Part):
+    """What marks the object.
+
+    given:  the sample's own prompts, or the points and boxes written here
+    file:   a JSON file of prompts for all pictures, or of prompts by the picture's file name; loaded: what is in it,
+            so that a sweep needs the file no more
+    truth:  from the true mask: its tight box; its innermost pixel; `count` random pixels; or `count` clicks, each
+            where the mask so far is most wrong
+    jitter: how far prompts from the truth are moved by chance, as a standard deviation in per cent: a box's edges of
+            its own width and height, a point of the picture's longer side
+    """
+
+    given: bool = False
+    points: tuple[tuple[float, float, int], ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    file: str | None = None
+    loaded: dict[str, Any] | None = Field(default=None, repr=False)
+    truth: FromTruth | None = None
+    count: int = Field(default=1, ge=1, le=64)
+    jitter: float = Field(default=0.0, ge=0, le=100, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PromptRule":
+        kinds = [bool(self.given or self.points or self.boxes), self.file is not None, self.truth is not None]
+        if sum(kinds) > 1:
+            raise ValueError("give prompts, a file of them, or truth, not several")
+        if self.jitter and self.truth not in ("box", "inside"):
+            raise ValueError("jitter moves a box or the innermost pixel: give truth: box or truth: inside")
+        if self.count > 1 and self.truth not in ("points", "clicks"):
+            raise ValueError("count is how many points or clicks: give truth: points or truth: clicks")
+        return self
+
+    @property
+    def is_random(self) -> bool:
+        """Whether another repeat gives other prompts."""
+        return self.truth in RANDOM or self.jitter > 0
+
+    @property
+    def label(self) -> str:
+        """A short name for tables, such as "box, moved by 5 %"."""
+        if self.truth is not None:
+            counted = f"{self.count} {self.truth}" if self.truth in ("points", "clicks") else self.truth
+            return counted + (f", moved by {self.jitter:g} %" if self.jitter else "")
+        if self.file is not None:
+            return Path(self.file).name
+        if self.points or self.boxes:
+            return f"{len(self.points)} points, {len(self.boxes)} boxes"
+        return "given" if self.given else "none"
+
+
+def _as_rule(value: Any) -> Any:
+    if value is None or value == "none":
+        return {}
+    return {"given": True} if value == "given" else value
+
+
+def _as_rules(value: Any) -> Any:
+    return [_as_rule(each) for each in (value if isinstance(value, list) else [value])]
+
+
+def _as_sources(value: Any) -> Any:
+    return [{"samples": each} if isinstance(each, str) else each for each in _as_tuple(value)]
+
+
+class SweepSpec(_Part):
+    """All that a sweep is.
+
+    pictures: none for an experiment on a model alone
+    prompts:  several are swept over
+    params:   of the experiment; a list is swept over, and lists of several parameters are combined in every way. A
+              range is written {from: 256, to: 1024, step: 256}
+    zip:      groups of parameters whose lists go along together, of one length each
+    repeats:  how often prompts that are drawn by chance are drawn anew
+    threads:  that torch computes with in each worker; empty: all cores, divided among the workers
+    keep:     of each cell its metrics, also its chosen mask, or the whole run as a folder
+    """
+
+    name: str = ""
+    experiment: str
+    models: Texts = Field(min_length=1)
+    pictures: Annotated[tuple[PictureSource, ...], BeforeValidator(_as_sources)] = ()
+    prompts: Annotated[tuple[PromptRule, ...], BeforeValidator(_as_rules)] = (PromptRule(given=True),)
+    params: dict[str, Any] = Field(default_factory=dict)
+    zip: tuple[dict[str, Any], ...] = ()
+    repeats: int = Field(default=1, ge=1, le=10_000)
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    seed: int = Field(default=0, ge=0)
+    keep: Keep = "metrics"
+
+
+PARTS: dict[str, type[BaseModel]] = {"pictures": PictureSource, "prompts": PromptRule}
+
+
+def read_spec(path: Path) -> SweepSpec:
+    """The spec in a YAML file. Paths in it go from the file's own folder, and are absolute in what is given back.
+    Raises BadInput with the line.
+    """
+    data = read_small(path, MAX_SPEC_BYTES, "The spec")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"The spec {path} is not a text in UTF-8: save it as one.") from error
+    return with_folder(spec_from_text(text), path.absolute().parent)
+
+
+def spec_from_text(text: str) -> SweepSpec:
+    """The spec that a YAML text says. Raises BadInput with the line for an unknown name and a wrong value."""
+    values, lines = read_yaml(text)
+    if not isinstance(values, dict):
+        raise BadInput("A sweep is written as names and values, beginning with experiment: and models:.")
+    try:
+        spec = SweepSpec(**{str(name): value for name, value in values.items()})
+    except ValidationError as error:
+        raise _wrong(error, values, lines) from None
+    check_spec(spec, lines)
+    return spec
+
+
+def check_spec(spec: SweepSpec, lines: Lines) -> None:
+    """Raises BadInput with the line where experiment, prompts and parameters don't go together."""
+    try:
+        experiment = find_experiment(spec.experiment)
+    except BadInput as error:
+        raise lines.wrong(("experiment",), str(error)) from None
+    taken = experiment.TAKES
+    if "video" in taken or ("image_b" in taken and experiment.NAME != "semantic-similarity"):
+        raise lines.wrong(
+            ("experiment",), f"{experiment.NAME} needs a film or two pictures, which a sweep can't give it."
+        )
+    if "image" in taken and not spec.pictures:
+        raise lines.wrong(("experiment",), f"{experiment.NAME} needs pictures: add pictures: with samples or files.")
+    if "image" not in taken and spec.pictures:
+        raise lines.wrong(("pictures",), f"{experiment.NAME} looks at the model alone: leave pictures: out.")
+    for index, rule in enumerate(spec.prompts):
+        if rule.truth is not None and "prompts" not in taken:
+            raise lines.wrong(("prompts", index), f"{experiment.NAME} takes no prompts: leave them out.")
+    if spec.repeats > 1 and not any(rule.is_random for rule in spec.prompts):
+        raise lines.wrong(
+            ("repeats",), "a repeat draws prompts anew, and these are the same each time: give jitter or truth: points."
+        )
+    _check_params(spec, experiment.Params, lines)
+
+
+def _check_params(spec: SweepSpec, params_class: type[Any], lines: Lines) -> None:
+    """Every value by itself; what does not go together is found when the cells are made."""
+    seen: set[str] = set()
+    groups = [(("params",), spec.params), *((("zip", index), group) for index, group in enumerate(spec.zip))]
+    for place, group in groups:
+        lengths = set()
+        for name, written in group.items():
+            if name not in params_class.model_fields:
+                near = nearest(name, params_class.model_fields)
+                raise lines.wrong((*place, name), f"there is no parameter {name:.60}; {near}")
+            if name in seen:
+                raise lines.wrong((*place, name), f"{name} is swept twice: give it once.")
+            seen.add(name)
+            try:
+                values = values_of(written)
+                for value in values:
+                    build_params(params_class, {name: value})
+            except SamkitError as error:
+                sentence = str(error)
+                if isinstance(written, list):
+                    sentence += (
+                        " A list is swept over; a value that is itself a list stands in a second pair of brackets."
+                    )
+                raise lines.wrong((*place, name), sentence) from None
+            lengths.add(len(values))
+        if place[0] == "zip" and len(lengths) > 1:
+            counts = listed([str(length) for length in sorted(lengths)])
+            raise lines.wrong(place, f"the lists of a zip group go along together, and these have {counts} values.")
+
+
+def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
+    """The spec with its paths made absolute from `folder`. A model is a path where it ends as a checkpoint does."""
+
+    def placed(text: str | None) -> str | None:
+        return None if text is None else str(folder / Path(text).expanduser())
+
+    pictures = tuple(
+        source.model_copy(
+            update={name: placed(getattr(source, name)) for name in ("masks", "coco", "images", "davis")}
+            | {"files": tuple(str(placed(text)) for text in source.files)}
+        )
+        for source in spec.pictures
+    )
+    prompts = tuple(
+        rule if rule.file is None else rule.model_copy(update={"loaded": _json_file(folder / rule.file)})
+        for rule in spec.prompts
+    )
+    models = tuple(
+        str(placed(model)) if model.endswith((".pt", ".pth", ".safetensors")) else model for model in spec.models
+    )
+    return spec.model_copy(update={"pictures": pictures, "prompts": prompts, "models": models})
+
+
+def _json_file(path: Path) -> dict[str, Any]:
+    data = read_small(path, MAX_PROMPT_FILE, "The prompts file")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"The prompts file {path} is not JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise BadInput(f"The prompts file {path} must hold an object: prompts, or prompts by the picture's name.")
+    return document
+
+
+def _wrong(error: ValidationError, values: dict[str, Any], lines: Lines) -> BadInput:
+    """The first mistake as a sentence with its line."""
+    # Of a name that was mistyped both are said, that it is unknown and that the right one is missing.
+    first = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+    # What may be written as one or as a list has a place of its own only in the list.
+    place = [part for part in first["loc"] if isinstance(part, str | int)]
+    written = tuple(
+        part
+        for at, part in enumerate(place)
+        if not (at == 1 and part == 0 and not isinstance(values.get(str(place[0])), list))
+    )
+    name = str(place[-1]) if place else ""
+    if first["type"] == "extra_forbidden":
+        known = PARTS.get(str(place[0]), SweepSpec) if len(place) > 1 else SweepSpec
+        return lines.wrong(written, f"there is no setting {name:.60}; {nearest(name, known.model_fields)}")
+    if first["type"] == "missing":
+        return lines.wrong(written[:-1], f"{name} is missing: add {name}: to the spec.")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    return lines.wrong(written, f"{' '.join(map(str, written)) or 'the spec'}: {message}.")

@@ -1,0 +1,49 @@
+"""A tiny model, tiny pictures with masks, and a spec of a sweep over them."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from samkit.work.sweep.cases import find_cases
+from samkit.work.sweep.results import SweepFolder, new_sweep
+from samkit.work.sweep.spec import SweepSpec, spec_from_text, with_folder
+from tests.random_models import SMALL_SAM1, save_random_model
+
+SPEC = """
+experiment: mask-stability
+models: tiny.safetensors
+pictures: {files: photos/*.png, masks: masks}
+prompts: [{truth: box}, {truth: inside}]
+params: {mask_index: [null, 0]}
+device: cpu
+threads: 1
+"""
+CELLS = 2 * 3 * 2
+"""Prompts x objects x values of mask_index."""
+
+
+def make_files(folder: Path) -> Path:
+    """Two pictures with three objects in all, and a model, in `folder`."""
+    chance = np.random.default_rng(0)
+    for name in ("photos", "masks"):
+        (folder / name).mkdir()
+    for number, objects in enumerate((1, 2)):
+        picture = chance.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / "photos" / f"{number}.png")
+        mask = np.zeros((40, 60), np.uint8)
+        mask[5:35, 4:30] = 1
+        if objects == 2:
+            mask[10:30, 35:55] = 2
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    save_random_model(folder / "tiny.safetensors", SMALL_SAM1)
+    return folder
+
+
+def spec(folder: Path, text: str = SPEC) -> SweepSpec:
+    return with_folder(spec_from_text(text), folder)
+
+
+def sweep(folder: Path, text: str = SPEC) -> SweepFolder:
+    made = spec(folder, text)
+    return new_sweep(made, find_cases(made.pictures, made.seed))

@@ -1,6 +1,6 @@
 """Long work that goes on in the background: its buttons, its progress, and what it came to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -30,10 +30,10 @@ class Buttons:
     finish: str
 
 
-def draw_buttons(
-    buttons: Buttons, holder: JobHolder[RunT], start: Callable[..., None], args: Sequence[object], missing: str = ""
-) -> None:
-    """Run, pause, go on, finish and cancel, in the present row. missing: what to do before anything can be run."""
+def draw_buttons(buttons: Buttons, holder: JobHolder[RunT], missing: str = "") -> None:
+    """Run, pause, go on, finish and cancel, in the present row. The page starts what `holder` was asked for. missing:
+    what to do before anything can be run.
+    """
     job, name = holder.job, buttons.name
     st.button(
         buttons.run if job is None else buttons.again,
@@ -42,8 +42,7 @@ def draw_buttons(
         key=f"run_{name}",
         disabled=bool(missing) or (job is not None and job.active),
         help=plain_text(missing) or None,
-        on_click=start,
-        args=tuple(args),
+        on_click=holder.ask,
     )
     if holder.refused:
         st.error(plain_text(holder.refused), icon=":material/hourglass_disabled:")

@@ -225,10 +225,10 @@ def draw_sweep(scene: Scene) -> None:
     """Start, follow and stop a sweep; then its chart and table."""
     knobs, result = scene.knobs, scene.result
     table = sweep_table()
-    job = table.job
     shown = swept_scene(_panel(scene))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
         _sweep_tools(scene, table)
+    job = table.job
     swept = finished(job) if job is not None else None
     if job is not None and swept is None:
         if other := differing(table.scene, shown):
@@ -266,7 +266,9 @@ def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help="Of each size, for the median and range of its time")
     swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes, "sweep_repeats": turns}
     values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
-    draw_buttons(BUTTONS, table, _start, (scene, build_params(Params, values)))
+    if table.was_asked():
+        _start(scene, build_params(Params, values))
+    draw_buttons(BUTTONS, table)
 
 
 def _start(scene: Scene, params: Params) -> None:

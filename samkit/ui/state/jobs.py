@@ -66,11 +66,23 @@ def in_queue(who: str, job: "BackgroundJob[Any]") -> None:
 class JobHolder(Generic[RunT]):
     """Holds a visitor's long run on one page. job: None where there is none.
 
-    refused: why the last one was not taken
+    refused: why the last one was not taken; asked: whether the visitor wants one and none was started yet
     """
 
     job: BackgroundJob[RunT] | None = None
     refused: str = ""
+    asked: bool = False
+
+    def ask(self) -> None:
+        """A run is wanted. It starts when the page has read its knobs: what a button knows is what the page showed, and
+        a slider may have moved since.
+        """
+        self.asked = True
+
+    def was_asked(self) -> bool:
+        """Whether a run is to be started; true once."""
+        asked, self.asked = self.asked, False
+        return asked
 
     def start(
         self,

@@ -106,10 +106,14 @@ class Film(Table):
         assert isinstance(places, FilmPlaces)
         table, (setup,) = film_table(), self.setups(visit)
         built = visit.knobs.params(Params, params)
-        present = shown_spec(visit.page, visit.work, setup, built)
         with places.marked:
             prior, mask = _marked(visit, table)
         correction = _correction(table, prior, mask) if table.on_film and prior is not None else None
+        missing = "" if correction is not None or table.anything_remembered(setup.inputs) else NO_MEMORY
+        if table.was_asked() and not missing:
+            _start(table, visit, built, correction)
+            (setup,), correction = self.setups(visit), None
+        present = shown_spec(visit.page, visit.work, setup, built)
         sight = _look(visit, table, setup, built) if table.on_film else None
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
@@ -120,9 +124,8 @@ class Film(Table):
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
-            missing = "" if correction is not None or table.anything_remembered(setup.inputs) else NO_MEMORY
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_buttons(BUTTONS, table, _start, (table, visit, built, correction), missing)
+                draw_buttons(BUTTONS, table, missing)
             _steer(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):
@@ -201,6 +204,7 @@ def _start(table: FilmTable, visit: Visit, params: Params, correction: Correctio
     inputs = table.inputs(visit.work.picture)
     spec = shown_spec(visit.page, visit.work, Setup(visit.model, visit.work.model_ref, inputs), params)
     table.start(FilmRun, spec, visit.model, inputs, "Recording the memories")
+    table.was_active, table.followed = True, True
 
 
 def _work(visit: Visit, table: FilmTable) -> Workspace:

@@ -205,7 +205,7 @@ def check_spec(spec: SweepSpec, lines: Lines) -> None:
     if "image" not in taken and spec.pictures:
         raise lines.wrong(("pictures",), f"{experiment.NAME} looks at the model alone: leave pictures: out.")
     for index, rule in enumerate(spec.prompts):
-        if rule.truth is not None and "prompts" not in taken:
+        if rule.label not in ("none", "given") and "prompts" not in taken:
             raise lines.wrong(("prompts", index), f"{experiment.NAME} takes no prompts: leave them out.")
     if spec.repeats > 1 and not any(rule.is_random for rule in spec.prompts):
         raise lines.wrong(

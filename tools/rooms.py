@@ -22,7 +22,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("ui.controls", "knobs, canvas, pickers, maps"),),
     (("ui.state", "what a visitor has"),),
     (("ui.parts", "figures, tables, style"),),
-    (("work.kept", "what visitors work on, kept for reloads and links"),),
+    (("work.kept", "what visitors work on, kept for reloads and links"), ("work.sweep", "one experiment over many")),
     (("work", "a run as a spec, its lab, the queue, replay"),),
     (("tracking", "compare"),),
     (("tracking.store", "MLflow, spool, search"),),

@@ -72,7 +72,7 @@ def keep_run(
     sender.start()
     sender.join(patience_s)
     if not ended:
-        sentence = "The run store is slow to take it. The run is safe in the spool and is being sent."
+        sentence = "The run is safe here and on its way to the run store, which takes a while the first time."
         return KeepOutcome(None, sentence, ended)
     if isinstance(ended[0], BaseException):
         raise ended[0]

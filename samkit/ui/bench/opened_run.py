@@ -324,8 +324,8 @@ def _missing_sentence(key: str, entry: Entry) -> str:
         )
     if isinstance(entry, FilmEntry):
         return (
-            f"The run's film {name} is missing. Choose it again with Film to restore the parameters. Its memories are "
-            "not shown."
+            f"The run's film '{name}' is missing. Choose it again with Film to restore the parameters. Its memories "
+            "are not shown."
         )
     button = "Picture" if key == "picture" else "the second Picture button"
     size = f"{entry.width or '?'} × {entry.height or '?'} px" if isinstance(entry, PictureEntry) else ""

@@ -43,7 +43,13 @@ def picture_picker(work: Workspace, key: str = "change_picture") -> None:
         _picture_dialog(work)
 
 
-@st.dialog("Choose a picture", width="large", on_dismiss=dismissed)
+def _closed() -> None:
+    """Whoever opens the dialog again finds no file in it that was refused before."""
+    st.session_state[UPLOADS] = st.session_state.get(UPLOADS, 0) + 1
+    dismissed()
+
+
+@st.dialog("Choose a picture", width="large", on_dismiss=_closed)
 def _picture_dialog(work: Workspace) -> None:
     kind = st.segmented_control(
         "Choose from",

@@ -14,13 +14,16 @@ _MARKS = re.compile(
     r"|^[#>+\-=|]"
 )
 _LIST = re.compile(r"^([0-9]{1,9})([.)])")
+_LINK = re.compile(r"https?:(?=//)|www(?=\.)|(?<=\S)@(?=\w)", re.IGNORECASE)
+"""What the start of an address is known by, which becomes a link without any mark."""
+_WORD_JOINER = "\u2060"
+"""Takes no room, and parts an address from what makes it one."""
 
 
 def plain_text(text: str) -> str:
-    """The text as it is, on one line, whatever Streamlit's Markdown would make of it. An address in it may become a
-    link to just that address.
-    """
-    return _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", " ".join(text.split())))
+    """The text as it is, on one line, whatever Streamlit's Markdown would make of it: no address in it is a link."""
+    parted = _LINK.sub(rf"\g<0>{_WORD_JOINER}", " ".join(text.split()))
+    return _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", parted))
 
 
 def plain_lines(text: str) -> str:

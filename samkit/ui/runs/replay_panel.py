@@ -69,7 +69,7 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
     if outcome is None:
         return
     lines = (*outcome.mask_differences, *outcome.array_sentences)[:MAX_LINES]
-    text = f"Replayed: {plain_text(outcome.sentence)}\n\n" + "\n".join(f"- {plain_text(line)}" for line in lines)
+    text = f"**Replayed.** {plain_text(outcome.sentence)}\n\n" + "\n".join(f"- {plain_text(line)}" for line in lines)
     if outcome.identical:
         st.success(text, icon=":material/verified:")
     else:

@@ -22,7 +22,7 @@ from samkit.media.video import open_video
 from samkit.scratch import scratch_folder
 from samkit.ui.state.public import check_upload, present_limits
 
-FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v"]
+FILM_TYPES = ["mp4", "mov", "mkv", "webm", "avi", "m4v", "ts", "mts", "m2ts", "mpg", "mpeg", "flv"]
 FILM_UPLOAD_MB = 200
 MAX_STORED_BYTES = 2 * 2**30
 PART = ".part"
@@ -143,7 +143,7 @@ def film_store() -> FilmStore:
 
 def film_uploader(key: str) -> UploadedFile | None:
     """A visitor's own film, as `stored_film` takes it."""
-    label = f"Your own: MP4, MOV, MKV, WebM or AVI, up to {FILM_UPLOAD_MB} MB"
+    label = f"Your own: MP4, MOV, MKV, WebM, AVI, MPEG or FLV, up to {FILM_UPLOAD_MB} MB"
     return st.file_uploader(label, type=FILM_TYPES, key=key, max_upload_size=FILM_UPLOAD_MB)
 
 

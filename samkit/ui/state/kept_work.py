@@ -142,7 +142,7 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
         held.copied = True
     else:
         if not is_id(asked):
-            raise NotKept("This is not the address of a kept work, so the page starts anew.")
+            raise NotKept("Nothing is kept under this address, so the page starts anew.")
         assert asked is not None
         saver().flush(asked)
         work = store.open(asked)

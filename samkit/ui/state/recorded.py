@@ -22,7 +22,7 @@ from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
 from samkit.ui.state.workspace import Workspace
 from samkit.work.kept.value import FilmWork, Memory
-from samkit.work.queue import DONE
+from samkit.work.queue import DONE, PAUSED
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -170,7 +170,7 @@ class FilmTable(JobHolder[FilmRun]):
         self._lay_frame()
 
     def correct(self, correction: Correction) -> None:
-        """Mark an object on a frame; a run goes there and on from there."""
+        """Mark an object on a frame; a run goes there and on from there, a paused one once it goes on."""
         same = (correction.frame, correction.object)
         self.corrections = [each for each in self.corrections if (each.frame, each.object) != same]
         self.corrections.append(correction)
@@ -180,7 +180,8 @@ class FilmTable(JobHolder[FilmRun]):
             return
         self._tell_objects()
         run.ask(correction)
-        self.job.resume()
+        if self.job.state != PAUSED:
+            self.job.resume()
 
     def remove_correction(self, number: int) -> None:
         del self.corrections[number]

@@ -356,7 +356,7 @@ class WorkStore:
 
     def _path(self, shelf: Shelf, work_id: str) -> Path:
         if not is_id(work_id):
-            raise NotKept("This is not the address of a kept work, so the page starts anew.")
+            raise NotKept("Nothing is kept under this address, so the page starts anew.")
         return self.folder / shelf / f"{work_id}.json"
 
     def _documents(self) -> Iterator[_Document]:

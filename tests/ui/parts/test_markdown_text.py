@@ -8,7 +8,7 @@ from samkit.ui.parts.markdown_text import plain_lines, plain_text
 def test_marks_are_escaped_and_lines_joined():
     assert (
         plain_text("# a [b](http://c)\n:red[d] **e** $f$ <g>")
-        == r"\# a \[b\]\(http://c) \:red\[d\] \*\*e\*\* \$f\$ \<g>"
+        == "\\# a \\[b\\]\\(http:\u2060//c) \\:red\\[d\\] \\*\\*e\\*\\* \\$f\\$ \\<g>"
     )
     assert plain_text("coffee cup 7") == "coffee cup 7"
 
@@ -33,6 +33,9 @@ def test_sentences_stay_as_they_are(sentence):
         ("&lt;b&gt;", r"\&lt;b\&gt;"),
         (":material/home:", r"\:material/home:"),
         (r"\*", r"\\\*"),
+        ("HTTPS://a.b", "HTTPS:\u2060//a.b"),
+        ("www.a.b", "www\u2060.a.b"),
+        ("me@a.b", "me@\u2060a.b"),
     ],
 )
 def test_each_kind_of_mark(text, plain):

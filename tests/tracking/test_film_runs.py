@@ -115,13 +115,13 @@ def test_a_film_by_its_path_is_opened_only_below_a_folder_that_the_owner_named(t
 
     bundle = kept_with(open_video(pictures(tmp_path / "films" / "own", 10)), tmp_path / "run")
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "another home"))
-    with pytest.raises(BadInput, match="a folder that SAMKIT_FILMS names"):
+    with pytest.raises(BadInput, match="in a folder that SAMKIT_FILMS"):
         bundle.inputs()
     monkeypatch.setenv("SAMKIT_FILMS", f"{tmp_path / 'nowhere'}:relative:{tmp_path / 'films'}")
     assert film_folders() == (tmp_path / "nowhere", tmp_path / "films")
     (tmp_path / "films" / "link").symlink_to(tmp_path / "outside")
     shutil.move(tmp_path / "films" / "own", tmp_path / "outside")
-    with pytest.raises(BadInput, match="a folder that SAMKIT_FILMS names"):
+    with pytest.raises(BadInput, match="in a folder that SAMKIT_FILMS"):
         read_bundle(placed(bundle, str(tmp_path / "films" / "link"))).inputs()
 
 

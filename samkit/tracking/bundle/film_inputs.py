@@ -177,8 +177,9 @@ def open_film(folder: Path, film: FilmEntry) -> Video:
             "was made."
         )
     raise BadInput(
-        f"The film of this run, '{film.name}', lies outside of it, at '{place}', and can't be taken from there: it has "
-        "gone or changed, or its folder is none of those that SAMKIT_FILMS names."
+        f"The film of this run, '{film.name}', lies outside of it, at '{place}', and can't be taken from there: it is "
+        "gone or changed, or may not be read. If it is yours, put the same film there, in a folder that SAMKIT_FILMS "
+        "names."
     )
 
 

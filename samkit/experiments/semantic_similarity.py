@@ -109,7 +109,7 @@ class Params(MaskParams):
     own_range: bool = Field(
         default=True,
         description="The map's own least and largest similarity get the first and last colour; off: the same colours "
-        "stand for the same similarity on every map. Off where a range is given.",
+        "stand for the same similarity on every map, as where a range is given.",
         json_schema_extra=knob(label="Colours over the map's own range"),
     )
     threshold: float = Field(

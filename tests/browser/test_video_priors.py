@@ -41,6 +41,7 @@ def at_frame(page, frame: int) -> None:
     """The player has come to that frame, and the page with it."""
     page.locator(f'.player[data-frame="{frame}"]').wait_for()
     page.get_by_text(f"coin, frame {frame} ·").wait_for()
+    page.locator("body:not([data-samkit-film-moves])").wait_for(state="attached")
 
 
 def download(page, label: str, path: Path) -> Path:

@@ -429,7 +429,7 @@ def test_parameters_of_a_film_that_comes_later(opened):
     short = next(sample for sample in map(load_sample_video, SAMPLE_VIDEOS) if sample.sha256 != film.sha256)
     app.session_state["samkit.film_table"].show_film(short)
     opened.open("video-priors", {"start": film.length - 1, "max_frames": 2}, app=app, missing=["video"])
-    assert "The run's film coin is missing" in text_of(app) and opened.params.max_frames == 2
+    assert "The run's film 'coin' is missing" in text_of(app) and opened.params.max_frames == 2
     next(slider for slider in app.slider if "max_frames" in slider.key).set_value(5).run()
     app.session_state["samkit.film_table"].show_film(film)
     app.run()

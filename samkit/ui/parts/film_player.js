@@ -141,7 +141,8 @@ class Player {
   // A press on the picture while another frame than the page's is shown: the film rests there first, for a prompt would
   // be set on a frame that nobody sees.
   halt(event) {
-    if (!this.canvas?.contains(event.target) || !(this.moving || this.playing || this.follows)) return;
+    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame);
+    if (!elsewhere || !this.canvas?.contains(event.target)) return;
     event.stopPropagation();
     event.preventDefault();
     [this.playing, this.follows, this.moving] = [false, false, true];

@@ -1,6 +1,5 @@
 """What the pages may fetch."""
 
-import asyncio
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -9,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samkit.ui.live.guard import MIDDLEWARE, POLICY
+from tests.loops import in_a_thread
 from tests.pages.app import MAIN
 
 
@@ -26,7 +26,7 @@ def answer(path: str) -> dict[bytes, bytes]:
     routes = [Route("/", lambda request: Response("x")), Route("/own", lambda request: Response("x", headers=own))]
     app = Starlette(routes=routes, middleware=MIDDLEWARE)
     scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
-    asyncio.run(app(scope, receive, send))
+    in_a_thread(app(scope, receive, send))
     return dict(sent[0]["headers"])
 
 
@@ -66,7 +66,7 @@ def upload(size: int, monkeypatch, told: bool, public: bool = True) -> int | Non
     app = Starlette(routes=[Route(path, take, methods=["PUT"])], middleware=MIDDLEWARE)
     headers = [(b"content-length", str(size).encode())] if told else []
     scope = {"type": "http", "method": "PUT", "path": path, "headers": headers, "query_string": b"", "root_path": ""}
-    asyncio.run(app(scope, receive, send))
+    in_a_thread(app(scope, receive, send))
     return sent[0]["status"]
 
 

@@ -1,12 +1,12 @@
 """The app asks no other machine for anything: a real server, a visitor who opens pages, and every look-up recorded."""
 
-import asyncio
 import json
 import sys
 import textwrap
 
 from benchmarks.visitors import Session
 from samkit.tracking.store.keep import keep_run
+from tests.loops import in_a_thread
 from tests.tracking.conftest import made_up_bundle
 from tools.running_app import free_port, running
 
@@ -59,7 +59,7 @@ def test_a_server_that_is_visited_asks_nobody(tmp_path, monkeypatch):
 
     url = f"http://127.0.0.1:{port}"
     with running(command, f"{url}/_stcore/health", environment, tmp_path / "log"):
-        asyncio.run(visit(url))
+        in_a_thread(visit(url))
     told = [json.loads(line) for line in asked.read_text().splitlines()] if asked.exists() else []
     assert told == []
     assert f":{port}" in (tmp_path / "log").read_text()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,8 @@ def test_a_killed_or_interrupted_command_is_resumed(folder, tmp_path, how):
     process = subprocess.Popen(
         command(str(folder / f"many{how}.yaml"), "--workers", "1"),
         cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        # Whatever runs the tests in the background may ignore it, and a child inherits that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     for line in process.stderr:
         if line[0] in "123456789":

@@ -133,8 +133,10 @@ class Player {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (this.playing || this.follows) return;
-      if (this.frame !== this.data.frame || !this.data.shown) this.send("rest", this.frame);
-      else this.restore();
+      if (this.frame !== this.data.frame || !this.data.shown) return this.send("rest", this.frame);
+      this.moving = false;
+      this.restore();
+      this.draw();
     }, REST_MS);
   }
 

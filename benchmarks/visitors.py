@@ -295,10 +295,10 @@ def kept_runs(home: Path) -> dict[str, str]:
     for picture in PICTURES:
         words = ["run", "mask-stability", "--model", MODEL, "--image", f"sample:{picture}", "--point", "0.5,0.5"]
         more = ["--keep", "--json", "--out", str(home / picture)]
-        told = subprocess.run(
+        printed = subprocess.run(
             [sys.executable, "-m", "samkit", *words, *more], capture_output=True, text=True, check=True
         ).stdout
-        runs[picture] = json.loads(told)["kept"]["run_id"]
+        runs[picture] = json.loads(printed)["kept"]["run_id"]
     return runs
 
 

@@ -16,8 +16,8 @@ def memory_at_hand() -> int | None:
     """Bytes that this process can still take without anything being ended for it: what the system has free, no more
     than its container and its own limits leave. None where nothing tells.
     """
-    told = (_free_memory(), _container_memory(), _own_limit())
-    return min((count for count in told if count is not None), default=None)
+    bounds = (_free_memory(), _container_memory(), _own_limit())
+    return min((count for count in bounds if count is not None), default=None)
 
 
 def refused_by_machine(error: BaseException) -> SamkitError | None:

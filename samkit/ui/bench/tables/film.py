@@ -110,10 +110,15 @@ class Film(Table):
             prior, mask = _marked(visit, table)
         correction = _correction(table, prior, mask) if table.on_film and prior is not None else None
         missing = "" if correction is not None or table.anything_remembered(setup.inputs) else NO_MEMORY
-        if table.was_asked() and not missing:
-            _start(table, visit, built, correction)
+        starts = table.was_asked() and not missing
+        if starts and correction is not None:
+            # What is marked on the present frame counts although nobody pressed its button.
+            table.drop_run()
+            table.correct(correction)
             (setup,), correction = self.setups(visit), None
         present = shown_spec(visit.page, visit.work, setup, built)
+        if starts:
+            _start(table, setup, present)
         sight = _look(visit, table, setup, built) if table.on_film else None
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
@@ -196,14 +201,8 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
     table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1], example=True)
 
 
-def _start(table: FilmTable, visit: Visit, params: Params, correction: Correction | None) -> None:
-    """correction: what is marked on the present frame, which counts although nobody pressed its button"""
-    if correction is not None:
-        table.drop_run()
-        table.correct(correction)
-    inputs = table.inputs(visit.work.picture)
-    spec = shown_spec(visit.page, visit.work, Setup(visit.model, visit.work.model_ref, inputs), params)
-    table.start(FilmRun, spec, visit.model, inputs, "Recording the memories")
+def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
+    table.start(FilmRun, spec, setup.model, setup.inputs, "Recording the memories")
     table.was_active, table.followed = True, True
 
 

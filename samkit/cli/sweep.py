@@ -20,11 +20,15 @@ EXIT_FAILED, EXIT_STOPPED = 1, 130
 MAX_REASONS = 10
 """Failed cells that are listed."""
 SHOWN = (
+    "metric.J_and_F",
+    "metric.J",
+    "metric.F",
     "metric.true_iou",
     "metric.true_boundary_f_measure",
     "metric.predicted_iou",
     "time.encode_ms",
     "time.decode_ms",
+    "time.frame_ms",
 )
 """Columns of `sweep show`, where the experiment has them; else its first metrics."""
 
@@ -59,13 +63,13 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Run the sweep that a YAML file describes. `start` may be left out. Exit code 1 where cells failed."""
-    from samkit.work.sweep.cases import find_cases
+    from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.cells import make_cells
     from samkit.work.sweep.results import new_sweep
     from samkit.work.sweep.spec import read_spec
 
     spec = read_spec(spec_file)
-    cases = find_cases(spec.pictures, spec.seed)
+    cases = all_cases(spec)
     cells = make_cells(spec, cases)
     count = workers or _usual_workers(spec.threads)
     if dry_run:

@@ -16,6 +16,7 @@ HIGHER = (
 )  # fmt: skip
 """How the names of metrics begin of which more is better."""
 LOWER = ("predicted_iou_error", "drift", "bfloat16_")
+OF_FILMS = ("J_and_F", "J", "F")
 MAX_VALUE_CHARACTERS = 60
 
 
@@ -35,7 +36,7 @@ def better_end(column: str) -> Literal["higher", "lower", None]:
     kind, _, name = column.partition(".")
     if kind == "time" or name.startswith(LOWER):
         return "lower"
-    return "higher" if name.startswith(HIGHER) else None
+    return "higher" if name in OF_FILMS or name.startswith(HIGHER) else None
 
 
 def title(column: str) -> str:

@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from samkit import __version__
 from samkit.words import time_text
 from samkit.work.sources import Sources
@@ -17,7 +19,7 @@ from samkit.work.sweep.report.charts import COLORS, Series, chart, legend
 from samkit.work.sweep.report.figures import better_end, main_names, setting_text, slim, title, value_text
 from samkit.work.sweep.report.worst import failures, judging_metric, worst_cases, worst_html
 from samkit.work.sweep.results import SweepFolder
-from samkit.work.sweep.spec import PictureSource, SweepSpec
+from samkit.work.sweep.spec import SweepSpec
 from samkit.work.sweep.summary import Mean, SettingSummary, counts, metric_names, summarize, swept_columns
 from samkit.work.sweep.table import Row, rows
 
@@ -94,7 +96,7 @@ def _swept(spec: SweepSpec, table: Sequence[Row]) -> list[str]:
     prompts = dict.fromkeys(str(row["prompts"]) for row in table)
     lines: list[tuple[str, str]] = [
         ("models", _listed(spec.models)),
-        ("pictures", "; ".join(map(_source_text, spec.pictures)) or "none: the model alone"),
+        *_sources_lines(spec),
         ("prompts", _listed(list(prompts))),
     ]
     if spec.repeats > 1:
@@ -118,14 +120,19 @@ def _listed(values: Sequence[Any]) -> str:
     return between.join(texts) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _source_text(source: PictureSource) -> str:
-    kinds = {"samples": source.samples, "files": source.files, "coco": (source.coco,), "davis": (source.davis,)}
-    found = ((kind, [value for value in values if value]) for kind, values in kinds.items() if any(values))
-    kind, values = next(found, ("others", []))
-    said = f"{kind}: {_listed(values)}" + (f", with masks from {source.masks}" if source.masks else "")
-    said += f", sequences {_listed(source.sequences)}" if source.sequences else ""
-    said += ", all objects of a picture together" if source.objects == "together" else ""
-    return said + (f", {source.limit:,} of them by chance" if source.limit is not None else "")
+def _sources_lines(spec: SweepSpec) -> list[tuple[str, str]]:
+    kinds: dict[str, Sequence[BaseModel]] = {"pictures": spec.pictures, "films": spec.films, "pairs": spec.pairs}
+    lines = [(kind, "; ".join(map(_source_text, sources))) for kind, sources in kinds.items() if sources]
+    return lines or [("pictures", "none: the model alone")]
+
+
+def _source_text(source: BaseModel) -> str:
+    """What was written of a source, such as "files: photos/*.jpg, masks: masks"."""
+    said = []
+    for name, value in source.model_dump(mode="json", exclude_defaults=True).items():
+        rows = [" and ".join((row["first"], row["second"])) for row in value] if name == "rows" else value
+        said.append(f"{name}: {_listed(rows) if isinstance(rows, list) else value_text(rows)}")
+    return ", ".join(said)
 
 
 def _failures(table: Sequence[Row]) -> list[str]:

@@ -16,6 +16,7 @@ from samkit.media.given_masks import Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.work.sources import Sources
+from samkit.work.spec import Ref
 from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.compute import mask_file, run_folder
 from samkit.work.sweep.report.figures import better_end, setting_text, title, value_text
@@ -83,19 +84,28 @@ def worst_html(sweep: SweepFolder, cases: Sequence[Case], metric: str, columns: 
 
 
 def _tiles(sweep: SweepFolder, cell: Cell, row: Row, sources: Sources) -> str:
-    if cell.case.picture is None:
+    """The marked picture with its prompts; of a pair the other picture too; truth and mask lie on the last one."""
+    case = cell.case
+    marked = case.second if cell.marks_second else case.picture
+    other, truth_ref = (case.picture, case.truth) if cell.marks_second else (case.second, case.second_truth)
+    if case.second is None:
+        other, truth_ref = None, case.truth
+    if marked is None:
         return ""
     try:
-        picture = sources.picture(cell.case.picture)
+        looked_at = sources.picture(marked)
+        tiles = [_tile(_with_prompts(_small(looked_at.rgb), _prompts(row)), "picture and prompts")]
+        if other is not None:
+            looked_at = sources.picture(other)
+            tiles.append(_tile(_small(looked_at.rgb), "the other picture"))
     except SamkitError as error:
         return f'<p class="quiet">The picture can’t be shown. {escape(str(error))}</p>'
-    truth = _truth(cell, picture, sources)
+    truth = _truth(truth_ref, looked_at, sources)
     mask = _mask(sweep, cell.id)
-    if mask is not None and mask.shape != picture.size:
+    if mask is not None and mask.shape != looked_at.size:
         mask = None
-    rgb = _small(picture.rgb)
+    rgb = _small(looked_at.rgb)
     small_truth = None if truth is None else _small_mask(truth.mask, rgb)
-    tiles = [_tile(_with_prompts(rgb, _prompts(row)), "picture and prompts")]
     if small_truth is not None:
         tiles.append(_tile(overlay(rgb, small_truth, TRUTH_COLOR, alpha=0.5), "truth"))
     if mask is not None:
@@ -106,18 +116,19 @@ def _tiles(sweep: SweepFolder, cell: Cell, row: Row, sources: Sources) -> str:
     return "".join(tiles)
 
 
-def _truth(cell: Cell, picture: Picture, sources: Sources) -> Truth | None:
-    if cell.case.truth is None:
+def _truth(ref: Ref | None, picture: Picture, sources: Sources) -> Truth | None:
+    if ref is None:
         return None
     try:
-        return sources.truth(cell.case.truth, picture)
+        return sources.truth(ref, picture)
     except SamkitError:
         return None
 
 
 def _mask(sweep: SweepFolder, cell: str) -> np.ndarray | None:
     """bool [H, W] of the picture; None where it was not kept."""
-    for file in (mask_file(sweep.path, cell), run_folder(sweep.path, cell) / "outputs" / "mask_chosen.png"):
+    outputs = run_folder(sweep.path, cell) / "outputs"
+    for file in (mask_file(sweep.path, cell), outputs / "mask_chosen.png", outputs / "mask_tracked.png"):
         if file.is_file():
             with suppress(SamkitError):
                 return mask_from_png(file)

@@ -35,8 +35,8 @@ OFFICIAL_HIERA: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
 UNUSED_OF_TINY_VIT = re.compile(
     r"^image_encoder\.(norm_head|head)\.|\.num_batches_tracked$|\.attention_bias_idxs$|\.attn\.ab$"
 )
-"""Entries of MobileSAM's files that segmenting has no use for: TinyViT's classifier, counters of its training, and tables
-that follow from the window's size.
+"""Entries of MobileSAM's files that segmenting has no use for: TinyViT's classifier, counters of its training, and
+tables that follow from the window's size.
 """
 TINY_VIT_STAGES = 4
 CONVOLUTION_WINDOW = 7

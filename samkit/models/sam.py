@@ -374,8 +374,8 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Fold norms into convolutions and lay weights out for oneDNN (on a CPU) before the first encoding, once, so that
-        loading stays cheap.
+        """Before the first encoding, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN.
         """
         if self._packed:
             return

@@ -26,8 +26,8 @@ class ImageEncoder(nn.Module):
 class SamNetwork(nn.Module):
     """All weights; differentiable.
 
-    v1: `image_encoder` is a `Vit`, MobileSAM's a `TinyVit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent memory; `memory` is the
-        memory side, where the file has one.
+    v1: `image_encoder` is a `Vit`, MobileSAM's a `TinyVit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent
+        memory; `memory` is the memory side, where the file has one.
     """
 
     image_encoder: Vit | TinyVit | ImageEncoder
@@ -63,8 +63,8 @@ class SamNetwork(nn.Module):
         return encoder.neck(stages, *high), stages[::-1]
 
     def position_encoding(self, height: int, width: int, window_tiling: bool, dtype: torch.dtype) -> Tensor:
-        """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile. A `TinyVit`
-        adds nothing: its heads' biases, by distance, stand here.
+        """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile. A
+        `TinyVit` adds nothing: its heads' biases, by distance, stand here.
         """
         encoder = self.image_encoder
         if isinstance(encoder, TinyVit):

@@ -88,8 +88,8 @@ def official_mobile_sam(size: MobileSize, seed: int = 0) -> Sam:
 
 
 def encoder_at(model: Sam, size: MobileSize, side: int, windows: tuple[int, ...] | None = None) -> TinyViT:
-    """The encoder with its weights at another side or other windows, where the biases are stretched as TinyViT's authors
-    stretch them for fine-tuning (`load_pretrained` of their repository: bicubic).
+    """The encoder with its weights at another side or other windows, where the biases are stretched as TinyViT's
+    authors stretch them for fine-tuning (`load_pretrained` of their repository: bicubic).
     """
     other = tiny_vit(replace(size, side=side, windows=windows or size.windows))
     state = dict(model.image_encoder.state_dict())

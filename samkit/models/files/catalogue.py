@@ -1,5 +1,5 @@
-"""The checkpoints samkit knows by name: the embedded ones, the eleven official files and MobileSAM's. Knows no torch and
-touches no network.
+"""The checkpoints samkit knows by name: the embedded ones, the eleven official files and MobileSAM's. Knows no torch
+and touches no network.
 """
 
 import difflib

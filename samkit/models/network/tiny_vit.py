@@ -22,8 +22,8 @@ from samkit.models.network.windows import ceil_to, join_strips, join_windows, pa
 STRIP_TOKENS = 2048
 """About how many tokens go through a block at a time."""
 MERGE_STRIDES = (2, 2, 1)
-"""By how much the map shrinks after each stage but the last. TinyViT itself shrinks it a third time; MobileSAM does not,
-so that there are as many tokens as SAM's decoder takes.
+"""By how much the map shrinks after each stage but the last. TinyViT itself shrinks it a third time; MobileSAM does
+not, so that there are as many tokens as SAM's decoder takes.
 """
 CONVOLUTION = 3
 """Side of what a block without attention looks at, in tokens."""

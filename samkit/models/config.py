@@ -85,6 +85,11 @@ class ModelConfig:
         return self.encoder.patch_size
 
     @property
+    def convolution_stages(self) -> tuple[int, ...]:
+        """Stages, counted from 1, that are made of convolutions and so have no windows."""
+        return (1,) if self.encoder.convolution_blocks else ()
+
+    @property
     def side_step(self) -> int:
         """Sides the encoder can run are multiples of this: one token of its coarsest map."""
         return self.encoder.side_step

@@ -78,10 +78,11 @@ def _listed(text: str, info: ParamInfo, length: int) -> Any:
     return numbers * length if len(numbers) == 1 else numbers
 
 
-def values_field(params_class: type[PlainParams], name: str, present: Any, length: int | None, key: str) -> Any:
-    """Draw the field of one parameter; what a spec has for it. Raises BadInput with a sentence.
+def values_field(params_class: type[PlainParams], name: str, length: int | None, key: str) -> Any:
+    """Draw the field of one parameter; what a spec has for it, None as long as nothing is written. Raises BadInput
+    with a sentence.
 
-    present: where the parameter stands on the page; length: of its values, where these are lists
+    length: of its values, where these are lists
     """
     info = param_info(params_class, name)
     options: Sequence[Any] = info.options or ((False, True) if isinstance(info.default, bool) else ())
@@ -101,7 +102,7 @@ def values_field(params_class: type[PlainParams], name: str, present: Any, lengt
         max_chars=2000,
     )
     if not text.strip():
-        return [present if not isinstance(present, tuple) else list(present)]
+        return None
     return written_values(text, info, listed)
 
 

@@ -8,14 +8,20 @@ from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.work.sweep.summary import metric_names, swept_columns
 from samkit.work.sweep.table import Row
 
-WORDS = {"true_iou": "IoU with the truth", "true_iou_best": "best IoU of four", "picture": "picture", "size": "size"}
+WORDS = {
+    "true_iou": "IoU with the truth",
+    "true_iou_best": "best IoU of four",
+    "true_boundary_f_measure": "boundary F",
+    "true_area_px": "true area (px)",
+}
+"""Names that need more than their own words."""
 NOTHING = "nothing"
 
 
 def title(column: str) -> str:
     """What a column is called."""
     kind, _, name = column.rpartition(".")
-    text = WORDS.get(name, name.removesuffix("_ms").replace("_", " "))
+    text = WORDS.get(name, name.removesuffix("_ms").replace("_", " ").replace("iou", "IoU"))
     text += " (ms)" if name.endswith("_ms") else ""
     return text if kind != "fact" else f"{text} (fact)"
 
@@ -35,7 +41,7 @@ def value_text(column: str, value: Any) -> str:
 
 def axes(looked: LookedAt) -> list[str]:
     """By which cells can be told apart, what was swept first."""
-    found = swept_columns(looked.sweep.spec)
+    found = sorted(swept_columns(looked.sweep.spec), key=lambda column: not column.startswith("param."))
     for column in ("size", "picture"):
         if len({row.get(column) for row in looked.rows if row.get(column)}) > 1:
             found.append(column)

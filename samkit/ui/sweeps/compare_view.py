@@ -115,7 +115,7 @@ def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
         return f"{text}. An interval takes more than one picture."
     text += f"; 95 % interval {mean.low:+.4g} to {mean.high:+.4g}. "
     if mean.low <= 0 <= mean.high:
-        return text + "It holds 0: they can't be told apart so."
+        return text + "It holds 0, so they can't be told apart."
     return text + ("B is better." if better * mean.value > 0 else "B is worse.")
 
 

@@ -37,9 +37,7 @@ def best_sentence(looked: LookedAt, found: Sequence[SettingSummary], metric: str
     if best.low is None or best.high is None or following.low is None or following.high is None:
         return text + "."
     overlap = best.low <= following.high and following.low <= best.high
-    return text + (
-        ". Its interval overlaps with that of the next one: they can't be told apart so." if overlap else "."
-    )
+    return text + (". Its interval overlaps with the next one's, so they can't be told apart." if overlap else ".")
 
 
 def _setting_text(each: SettingSummary) -> str:

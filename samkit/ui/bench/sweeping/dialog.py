@@ -111,8 +111,8 @@ def _chosen(scene: Scene) -> Draft:
         params,
         **pictures,
         **prompts,
-        keep=keep,
-        name=name or f"{entry.title} of {_count_text(models, params)}",
+        keep=keep or "masks",  # type: ignore[arg-type]  # a list of these
+        name=name or f"{entry.title}: {_count_text(models, params)}",
         device=work.device,
         dtype=work.dtype,
         threads=app_workers()[1],
@@ -143,9 +143,9 @@ def _params(scene: Scene) -> dict[str, Any]:
         with sentences():
             length = len(scene.model.info.window_sizes) if is_listed(params_class, name) else None
             key = f"sweep_values_{scene.page.name}_{name}"
-            values[name] = values_field(params_class, name, getattr(present, name), length, key)
-    if missing := [name for name in chosen if name not in values]:
-        raise BadInput(f"Write the values of {plain_text(labels[missing[0]])} first.")
+            values[name] = values_field(params_class, name, length, key)
+    if missing := [name for name in chosen if values.get(name) is None]:
+        raise BadInput(f"Write down the values of {plain_text(labels[missing[0]])}.")
     if not chosen:
         st.caption("Without a knob only models, pictures and prompts differ.")
     own = present.model_dump(mode="json")

@@ -133,12 +133,13 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
         rule, more = _given_rule(choices)
         rules = [rule, *rules[1:]]
         files |= more
+    _check_prompts(rules, cases)
     spec = SweepSpec(
         name=choices.name,
         experiment=choices.experiment,
         models=choices.models,
-        pictures=tuple(sources),
-        prompts=tuple(rules),
+        pictures=list(sources),  # type: ignore[arg-type]  # as a text gives them
+        prompts=list(rules),  # type: ignore[arg-type]
         params=dict(choices.params),
         repeats=choices.repeats if any(rule.is_random for rule in rules) else 1,
         device=choices.device,
@@ -147,6 +148,21 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
         keep=choices.keep,
     )
     return Draft(spec, files, tuple(cases))
+
+
+def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case]) -> None:
+    for case in cases:
+        if case.truth is None and any(rule.truth is not None for rule in rules):
+            raise BadInput(
+                f"{case.name} has no true mask, from which the chosen prompts follow: leave it out, or give it one "
+                "with Truth on the page."
+            )
+        known = [rule.loaded or {} for rule in rules if rule.given or rule.file is not None]
+        name = case.picture.name if case.picture is not None else ""
+        if any(name not in prompts for prompts in known) and case.given.is_empty:
+            raise BadInput(
+                f"{case.name} brings no prompts along: choose prompts that follow from its true mask, or leave it out."
+            )
 
 
 def _rules(choices: Choices) -> list[PromptRule]:

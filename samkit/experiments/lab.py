@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+
 from samkit.media.pictures import Picture
 
 if TYPE_CHECKING:
+    from samkit.media.films import Video
     from samkit.models.encoding import ImageEncoding
     from samkit.models.sam import SamModel
 
@@ -49,6 +52,20 @@ class LabLike(Protocol):
         keep_blocks: bool = False,
     ) -> LazyEncoding:
         """The picture's encoding with these settings, as `SamModel.encode_image` takes them; made at most once."""
+        ...
+
+    def frame_encoding(
+        self, model: "SamModel", video: "Video", frame: int, rgb: np.ndarray, *, side: int | None, fit: str
+    ) -> "ImageEncoding":
+        """The encoding of a frame of a film, uint8 [H, W, 3]. Most labs make it anew each time: a film has more frames
+        than a memory holds.
+        """
+        ...
+
+    def other_model(self, ref: str, sha256: str | None, like: "SamModel") -> "SamModel":
+        """A second model, for an experiment that compares two: by what a parameter calls it, on the device and in the
+        dtype of the first. sha256: of its file, where that is known. Raises CheckpointError where it can't be found.
+        """
         ...
 
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:

@@ -5,6 +5,7 @@ import streamlit as st
 from samkit.errors import BadInput, SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
+from samkit.media.rle import mask_to_rle
 from samkit.prompts import Prompts
 from samkit.ui.bench.opened_run import forget_pending, restore_params
 from samkit.ui.bench.page import ExperimentPage
@@ -13,7 +14,9 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.page_links import CELL
 from samkit.ui.state.sweeps import live_table
 from samkit.ui.state.workspace import Workspace
+from samkit.work.execute import open_inputs
 from samkit.work.sources import Sources
+from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.results import find_sweep
 
 
@@ -47,10 +50,14 @@ def _open(asked: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) 
     work.model_ref, work.device = cell.model, cell.device
     work.take_dtype(cell.dtype)
     if cell.case.picture is not None:
-        sources = Sources()
-        picture = sources.picture(cell.case.picture)
-        truth = sources.truth(cell.case.truth, picture) if cell.case.truth is not None else None
-        inputs = Inputs(image=picture, prompts=prompts or Prompts(), truth=truth)
-        page.table.show(work, knobs, inputs, params)
+        page.table.show(work, knobs, _inputs(cell, prompts or Prompts()), params)
     restore_params(page, knobs, params)
     st.toast(f"Opened the cell **{plain_text(cell.case.name)}**", icon=":material/stacked_line_chart:")
+
+
+def _inputs(cell: Cell, prompts: Prompts) -> Inputs:
+    """All that the cell's run takes, from where the sweep found it."""
+    sources, mask = Sources(), None
+    if cell.rule.truth == "mask" and cell.case.truth is not None and cell.case.picture is not None:
+        mask = mask_to_rle(sources.truth(cell.case.truth, sources.picture(cell.case.picture)).mask)
+    return open_inputs(cell.run_spec(prompts, mask=mask), sources)

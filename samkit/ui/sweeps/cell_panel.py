@@ -61,12 +61,7 @@ def _ways(looked: LookedAt, cell: Cell, outcome: Outcome | None, side: str) -> N
             icon=":material/open_in_new:",
             query_params={CELL: f"{looked.sweep.id}.{cell.id}"},
         )
-        if (
-            outcome is not None
-            and outcome.status == "done"
-            and kept_mask(looked, cell) is None
-            and "prompts" in (entry.experiment.TAKES)
-        ):
+        if outcome is not None and outcome.status == "done" and _can_be_shown(looked, cell):
             st.button(
                 "Show the mask",
                 icon=":material/auto_awesome:",
@@ -78,6 +73,12 @@ def _ways(looked: LookedAt, cell: Cell, outcome: Outcome | None, side: str) -> N
             )
     if (problem := st.session_state.get(f"{COMPUTED}.problem")) and problem[0] == cell.id:
         st.warning(plain_text(problem[1]), icon=":material/error:")
+
+
+def _can_be_shown(looked: LookedAt, cell: Cell) -> bool:
+    """Whether a mask that was not kept can be computed again on the spot."""
+    alone = cell.case.film is None and cell.case.second is None
+    return alone and "prompts" in find_entry(cell.experiment).experiment.TAKES and kept_mask(looked, cell) is None
 
 
 def _draw_picture(looked: LookedAt, cell: Cell, outcome: Outcome | None) -> None:
@@ -105,24 +106,26 @@ def kept_mask(looked: LookedAt, cell: Cell) -> np.ndarray | None:
 
 def _run_masks(folder: Path, cell: str) -> list[Path]:
     """Of a run that was kept whole."""
-    return sorted(run_folder(folder, cell).glob("**/mask_chosen.png"))
+    return [run_folder(folder, cell) / "outputs" / f"mask_{name}.png" for name in ("chosen", "tracked")]
 
 
 def _picture(folder: str, cell_id: str, cell: Cell, outcome: Outcome | None, mask: np.ndarray | None) -> np.ndarray:
     """uint8 [h, w, 3]: mask filled, truth as an outline, prompts."""
-    sources = Sources()
-    assert cell.case.picture is not None
-    picture = sources.picture(cell.case.picture)
+    sources, case = Sources(), cell.case
+    # Of a pair the mask lies on the picture that has no prompts.
+    of_first = case.second is None or cell.marks_second
+    ref, truth_ref = (case.picture, case.truth) if of_first else (case.second, case.second_truth)
+    assert ref is not None
+    picture = sources.picture(ref)
     rgb = fit_within(picture.rgb, *DRAWN_PX)
     size = fit_within_size(picture.height, picture.width, max(rgb.shape[:2]))
     size = (rgb.shape[0], rgb.shape[1]) if size != rgb.shape[:2] else size
     drawn = rgb
     if mask is not None and mask.shape == picture.size:
         drawn = overlay(rgb, shrink_mask(mask, size), style.MASK_COLOR)
-    if cell.case.truth is not None:
-        truth = sources.truth(cell.case.truth, picture)
-        drawn = outlined(drawn, shrink_mask(truth.mask, size), TRUE_COLOR)
-    return _with_prompts(drawn, _used(cell, outcome))
+    if truth_ref is not None:
+        drawn = outlined(drawn, shrink_mask(sources.truth(truth_ref, picture).mask, size), TRUE_COLOR)
+    return _with_prompts(drawn, _used(cell, outcome)) if case.second is None else drawn
 
 
 def _used(cell: Cell, outcome: Outcome | None) -> Prompts:

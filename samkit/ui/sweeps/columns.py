@@ -5,25 +5,12 @@ from typing import Any
 
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.sweeps.looked_at import LookedAt
+from samkit.work.sweep.report.figures import title
 from samkit.work.sweep.summary import metric_names, swept_columns
 from samkit.work.sweep.table import Row
 
-WORDS = {
-    "true_iou": "IoU with the truth",
-    "true_iou_best": "best IoU of four",
-    "true_boundary_f_measure": "boundary F",
-    "true_area_px": "true area (px)",
-}
-"""Names that need more than their own words."""
+__all__ = ["NOTHING", "axes", "is_numeric", "metrics", "quantities", "title", "trimmed", "value_text"]
 NOTHING = "nothing"
-
-
-def title(column: str) -> str:
-    """What a column is called."""
-    kind, _, name = column.rpartition(".")
-    text = WORDS.get(name, name.removesuffix("_ms").replace("_", " ").replace("iou", "IoU"))
-    text += " (ms)" if name.endswith("_ms") else ""
-    return text if kind != "fact" else f"{text} (fact)"
 
 
 def value_text(column: str, value: Any) -> str:
@@ -74,7 +61,7 @@ def is_numeric(column: str, values: Iterable[Any]) -> bool:
 
 def trimmed(rows: Sequence[Row], columns: Sequence[str], metric: str) -> list[Row]:
     """Rows with what a summary of one metric looks at: far fewer values, far faster. Lists become texts."""
-    names = ("picture", "status", "size")
+    names = ("picture", "group", "status", "size")
     return [
         {name: row.get(name) for name in names}
         | {name: row.get(name) for name in columns}

@@ -14,14 +14,8 @@ from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
 from samkit.work.sweep.live_table import opened_sweep
-from samkit.work.sweep.paired import (
-    Pair,
-    PictureDifference,
-    by_picture,
-    is_lower_better,
-    mean_difference,
-    pairs,
-)
+from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, pairs
+from samkit.work.sweep.report.figures import better_end
 from samkit.work.sweep.results import find_sweep
 from samkit.work.sweep.summary import SIZES, Mean
 
@@ -56,7 +50,7 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
         return
     mean = mean_difference(found, first.sweep.spec.seed)
     assert mean is not None
-    pictures, better = by_picture(found), -1 if is_lower_better(metric) else 1
+    pictures, better = by_picture(found), -1 if better_end(metric) == "lower" else 1
     st.markdown(_sentence(found, mean, metric, better))
     with st.container(key="row_sweep_charts"):
         left, middle, right = st.columns([1.3, 1, 1], gap="small")

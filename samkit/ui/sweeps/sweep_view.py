@@ -18,6 +18,7 @@ from samkit.ui.sweeps.looked_at import LookedAt, look_at
 from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.ui.sweeps.tables import csv_of, draw_cells, draw_failures, draw_settings, draw_sizes, draw_worst
 from samkit.work.sweep.live_table import opened_sweep
+from samkit.work.sweep.report.page import make_report
 from samkit.work.sweep.results import SweepFolder, find_sweep, sweeps_folder
 from samkit.work.sweep.spec_text import spec_text
 
@@ -58,6 +59,17 @@ def _head(looked: LookedAt, now: Standing) -> None:
             icon=":material/table_view:",
             key="sweep_csv",
             on_click="ignore",
+        )
+        st.download_button(
+            "Report",
+            partial(make_report, sweep),
+            f"{sweep.id}.html",
+            "text/html",
+            icon=":material/article:",
+            key="sweep_report",
+            on_click="ignore",
+            help="One HTML file that needs no network",
+            disabled=not looked.computed,
         )
         _compare(sweep)
         with st.popover("Spec", icon=":material/data_object:"):

@@ -11,7 +11,7 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.sweeps.charts import Shown
 from samkit.ui.sweeps.columns import metrics, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
-from samkit.work.sweep.paired import is_lower_better
+from samkit.work.sweep.report.figures import better_end
 from samkit.work.sweep.summary import SIZES, SettingSummary, summarize, swept_columns
 from samkit.work.sweep.table import write_table
 
@@ -24,7 +24,7 @@ def settings_of(looked: LookedAt, metric: str) -> list[SettingSummary]:
     columns = swept_columns(looked.sweep.spec)
     done = [row for row in looked.rows if row["status"] == "done"]
     found = summarize(trimmed(done, columns, metric), columns, looked.sweep.spec.seed, by_size=False) if done else []
-    sign = 1 if is_lower_better(metric) else -1
+    sign = 1 if better_end(metric) == "lower" else -1
     return sorted((each for each in found if metric in each.means), key=lambda each: sign * each.means[metric].value)
 
 
@@ -94,7 +94,7 @@ def draw_sizes(looked: LookedAt, shown: Shown) -> None:
 
 def draw_worst(looked: LookedAt, shown: Shown) -> None:
     """Pictures by the mean of the metric, the worst first."""
-    lower = is_lower_better(shown.metric)
+    lower = better_end(shown.metric) == "lower"
     pictures: dict[str, list[int]] = {}
     for index, row in enumerate(looked.rows):
         if row.get(shown.metric) is not None:

@@ -10,14 +10,6 @@ import numpy as np
 from samkit.work.sweep.summary import Mean, summarize
 from samkit.work.sweep.table import Row
 
-FALLS = ("_error", "_ms", "drift", "_distance", "_shift")
-"""Ends of the names of metrics of which less is better."""
-
-
-def is_lower_better(metric: str) -> bool:
-    """metric: as a column of the table"""
-    return metric.startswith("time.") or metric.endswith(FALLS)
-
 
 @dataclass(frozen=True)
 class Pair:

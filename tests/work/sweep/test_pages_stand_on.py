@@ -3,7 +3,7 @@
 import pytest
 
 from samkit.work.sweep.live_table import LiveTable, cell_count, opened_sweep, tally
-from samkit.work.sweep.paired import by_picture, is_lower_better, mean_difference, pairs
+from samkit.work.sweep.paired import by_picture, mean_difference, pairs
 from samkit.work.sweep.results import OUTCOMES
 from samkit.work.sweep.spec import spec_from_text
 from samkit.work.sweep.spec_text import spec_text
@@ -50,13 +50,6 @@ def test_two_models_of_one_sweep_can_be_compared():
     both = rows(made_up_sweep("both", "nano-sam1, nano-sam2"))
     found = pairs(both, both, "metric.true_iou", ("nano-sam1", "nano-sam2"))
     assert len(found) == CELLS and all(both[pair.index_b]["model"] == "nano-sam2" for pair in found)
-
-
-@pytest.mark.parametrize(
-    ("metric", "lower"), [("time.encode_ms", True), ("metric.predicted_iou_error", True), ("metric.true_iou", False)]
-)
-def test_it_is_known_of_which_metrics_less_is_better(metric, lower):
-    assert is_lower_better(metric) == lower
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from samkit.work.sweep.cases import Case, find_cases
 from samkit.work.sweep.spec import Keep, PictureSource
 
 NAME = "sweep_this"
+PICTURE_INPUTS = {"image", "prompts", "mask_hint", "truth"}
+"""What experiments on one picture, or on a model alone, take."""
 FRAMES = (4, 30)
 """Of each sample film, frames that are offered as pictures with their truth."""
 KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
@@ -38,7 +40,7 @@ MAX_FOUND = 20_000
 def can_be_swept(entry: Entry) -> bool:
     """Whether a sweep can give the experiment all that it takes."""
     taken = entry.experiment.TAKES
-    return "video" not in taken and ("image_b" not in taken or entry.name == "semantic-similarity")
+    return set(taken) <= PICTURE_INPUTS or entry.name == "semantic-similarity"
 
 
 def sweep_button(scene: Scene) -> None:

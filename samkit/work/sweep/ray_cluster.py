@@ -1,5 +1,6 @@
 """Joining a Ray cluster, or starting Ray on this machine alone, and what there is room for."""
 
+import logging
 import os
 import signal
 import socket
@@ -7,7 +8,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from samkit.errors import BadInput
@@ -62,7 +62,9 @@ def _check_address(address: str) -> None:
         )
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise BadInput(f"{address[:200]} is no address of a cluster: write HOST:PORT, as `ray start` prints it, or auto.")
+        raise BadInput(
+            f"{address[:200]} is no address of a cluster: write HOST:PORT, as `ray start` prints it, or auto."
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
     except (OSError, UnicodeError) as error:
@@ -98,7 +100,7 @@ def _join(address: str) -> None:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             configure_logging=True,
             runtime_env={"py_modules": [str(samkit_folder())], "excludes": ["**/__pycache__/**"], "env_vars": _env()},
             **options,
@@ -137,8 +139,8 @@ def _sentence(address: str, error: str) -> str:
     if address == HERE:
         return f"Ray could not be started on this machine ({reason})."
     return (
-        f"The Ray cluster at {address} could not be joined ({reason}). The machine where a sweep runs must belong to the "
-        f"cluster: run `ray start --address {address} --num-cpus 0` here first."
+        f"The Ray cluster at {address} could not be joined ({reason}). The machine where a sweep runs must belong to "
+        f"the cluster: run `ray start --address {address} --num-cpus 0` here first."
     )
 
 

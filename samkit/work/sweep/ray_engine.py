@@ -53,8 +53,8 @@ class _Hand:
 
 
 class RayEngine:
-    """Actors on a Ray cluster. One that is lost, alone or with its node, costs the cell that it was computing one retry;
-    then the cell has failed, and the others go on.
+    """Actors on a Ray cluster. One that is lost, alone or with its node, costs the cell that it was computing one
+    retry; then the cell has failed, and the others go on.
 
     address: as for `connected`; workers, threads: None: as many as there is room for, see `room`
     say:     is told in a sentence what a person should know
@@ -148,7 +148,7 @@ class _Hands:
     def _started(self) -> _Hand:
         import ray
 
-        kind = ray.remote(RayWorker).options(
+        kind: Any = ray.remote(RayWorker).options(
             num_cpus=self._room.cpus, num_gpus=self._room.gpus, max_restarts=0, max_task_retries=0
         )
         actor = kind.remote(self._settings)
@@ -224,9 +224,7 @@ class _Hands:
         tries = self._tries[left[0].id] = self._tries.get(left[0].id, 0) + 1
         if tries >= TRIES:
             cell = left.popleft()
-            yield Reply(
-                Outcome(cell.id, "failed", f"{tries} workers were lost on this cell ({why}).", tries=tries), {}
-            )
+            yield Reply(Outcome(cell.id, "failed", f"{tries} workers were lost on this cell ({why}).", tries=tries), {})
         else:
             self._say(f"A worker was lost ({why}). Its cell is tried once more.")
         if left:

@@ -34,9 +34,9 @@ class Parcel:
 
 
 def paths_of(cell: Cell) -> dict[str, Path]:
-    """The files and folders that the cell names, by the text that names each, whether or not they are there. Samples and
-    models that come with samkit, which every machine has, are left out; so are models of the catalogue that are not on
-    this machine.
+    """The files and folders that the cell names, by the text that names each, whether or not they are there. Samples
+    and models that come with samkit, which every machine has, are left out; so are models of the catalogue that are
+    not on this machine.
     """
     found = {}
     for text in _texts(cell.case):
@@ -158,11 +158,11 @@ def put_back(folder: Path, files: dict[str, bytes]) -> None:
         for name, content in files.items():
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             (part / name).write_bytes(content)
-        for name in whole:
-            place = folder / name
+        for unit in whole:
+            place = folder / unit
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
                 shutil.rmtree(place)
-            os.replace(part / name, place)
+            os.replace(part / unit, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)

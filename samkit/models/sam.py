@@ -90,7 +90,7 @@ class SamModel:
         self.info = info
         self.device = device
         self.dtype = dtype
-        self._packed = device != "cpu"
+        self._packed = False
         self._pack_lock = threading.Lock()
 
     @property
@@ -374,7 +374,9 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Lay the weights out for oneDNN before the first encoding, once, so that loading stays cheap."""
+        """Before the first encoding, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN.
+        """
         if self._packed:
             return
         with self._pack_lock:

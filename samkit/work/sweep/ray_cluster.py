@@ -39,11 +39,11 @@ def connected(address: str | None = None) -> Iterator[None]:
         raise BadInput(
             "The package ray is not installed: run `pip install -r requirements-ray.txt`, or leave --engine out."
         ) from None
+    wanted = address or os.environ.get("RAY_ADDRESS", "").strip() or HERE
+    _check_address(wanted)
     if ray.is_initialized():
         yield
         return
-    wanted = address or os.environ.get("RAY_ADDRESS", "").strip() or HERE
-    _check_address(wanted)
     with _own_signals():
         _join(wanted)
     try:

@@ -18,6 +18,9 @@ from samkit.work.sweep.ray_worker import samkit_folder
 HERE = "local"
 """The address of a Ray of our own on this machine."""
 ANSWER_S = 5.0
+HTTP2_HEAD, HTTP2_SETTINGS = 9, 4
+"""Bytes of a frame's head, and the type of the frame that comes first."""
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, HTTP2_SETTINGS, 0, 0, 0, 0, 0])
 USUAL_THREADS = 2
 MAX_TEMP_PATH = 36
 """Characters: Ray's sockets lie some 65 further down, and a socket's path has at most 107."""
@@ -66,12 +69,24 @@ def _check_address(address: str) -> None:
             f"{address[:200]} is no address of a cluster: write HOST:PORT, as `ray start` prints it, or auto."
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as opened:
+            answers = os.environ.get("RAY_USE_TLS", "0") != "0" or _is_grpc(opened)
     except (OSError, UnicodeError) as error:
         raise BadInput(
             f"No Ray cluster answers at {address[:200]} ({getattr(error, 'strerror', None) or error}): check the "
             "address, and whether `ray start --head` still runs there."
         ) from error
+    if not answers:
+        raise BadInput(f"What answers at {address[:200]} is no Ray cluster: give the port that `ray start` prints.")
+
+
+def _is_grpc(opened: socket.socket) -> bool:
+    """Whether the other end speaks the protocol that Ray's head does: Ray itself would try for minutes."""
+    opened.sendall(HTTP2_HELLO)
+    answer = b""
+    while len(answer) < HTTP2_HEAD and (more := opened.recv(HTTP2_HEAD - len(answer))):
+        answer += more
+    return len(answer) == HTTP2_HEAD and answer[3] == HTTP2_SETTINGS
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -286,6 +287,22 @@ def free_port():
 def test_a_wrong_address_is_answered_with_a_sentence(address, sentence):
     with pytest.raises(BadInput, match=sentence), connected(address):
         pass
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_what_answers_but_is_no_cluster_is_not_tried_for_minutes(answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with server.accept()[0] as opened:
+                opened.recv(100)
+                opened.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(BadInput, match="is no Ray cluster"), connected(f"127.0.0.1:{server.getsockname()[1]}"):
+            pass
+        thread.join()
 
 
 def test_without_ray_or_with_another_one(monkeypatch):

@@ -79,7 +79,7 @@ def stop(process: subprocess.Popen) -> None:
 
 @contextmanager
 def running_app(home: Path) -> Iterator[str]:
-    """The app with `home` as its SAMKIT_HOME; gives its URL."""
+    """The app with `home` as its SAMKIT_HOME; gives its URL. The server's process id is in `home`/app.pid."""
     port = free_port()
     options = [
         "--server.port",
@@ -92,7 +92,9 @@ def running_app(home: Path) -> Iterator[str]:
         "127.0.0.1",
     ]
     command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
-    with running(command, f"http://127.0.0.1:{port}/_stcore/health", {"SAMKIT_HOME": str(home)}, home / "app.log"):
+    health = f"http://127.0.0.1:{port}/_stcore/health"
+    with running(command, health, {"SAMKIT_HOME": str(home)}, home / "app.log") as process:
+        (home / "app.pid").write_text(str(process.pid))
         yield f"http://127.0.0.1:{port}"
 
 

@@ -20,11 +20,15 @@ EXIT_FAILED, EXIT_STOPPED = 1, 130
 MAX_REASONS = 10
 """Failed cells that are listed."""
 SHOWN = (
+    "metric.J_and_F",
+    "metric.J",
+    "metric.F",
     "metric.true_iou",
     "metric.true_boundary_f_measure",
     "metric.predicted_iou",
     "time.encode_ms",
     "time.decode_ms",
+    "time.frame_ms",
 )
 """Columns of `sweep show`, where the experiment has them; else its first metrics."""
 
@@ -39,7 +43,7 @@ class _SpecOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = plain_app("Sweeps: `sweep SPEC.yaml` runs one; list, show, resume and cancel them, and take out their table.")
+app = plain_app("Sweeps: `sweep SPEC.yaml` runs one; list, show, resume and cancel them, take out table and report.")
 app.info.cls = _SpecOrCommand
 app.info.no_args_is_help = True
 
@@ -59,13 +63,13 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Run the sweep that a YAML file describes. `start` may be left out. Exit code 1 where cells failed."""
-    from samkit.work.sweep.cases import find_cases
+    from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.cells import make_cells
     from samkit.work.sweep.results import new_sweep
     from samkit.work.sweep.spec import read_spec
 
     spec = read_spec(spec_file)
-    cases = find_cases(spec.pictures, spec.seed)
+    cases = all_cases(spec)
     cells = make_cells(spec, cases)
     count = workers or _usual_workers(spec.threads)
     if dry_run:
@@ -201,6 +205,33 @@ def table(
     write_table(found, out)
     if as_json:
         print_json({"table": str(out), "rows": len(found)})
+    else:
+        print(out)
+
+
+@app.command("report")
+def report(
+    sweep_id: Id,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write one HTML file that needs no network: what was swept, means with intervals, charts, worst pictures."""
+    from samkit.errors import StoreError
+    from samkit.work.sweep.report.page import make_report
+    from samkit.work.sweep.results import find_sweep
+
+    text = make_report(find_sweep(sweep_id))
+    part = out.with_name(f"{out.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"The report {out} can't be written ({error.strerror or error}): take another place."
+        ) from error
+    if as_json:
+        print_json({"report": str(out), "bytes": len(text.encode())})
     else:
         print(out)
 

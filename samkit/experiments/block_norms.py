@@ -67,19 +67,31 @@ class Params(ExperimentParams):
 @dataclass(frozen=True)
 class BlockKind:
     """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global
-    attention.
+    attention; convolution: it has no attention.
     """
 
     index: int
     stage: int
     window: int
+    convolution: bool = False
+
+    @property
+    def attention(self) -> str:
+        """How far a token sees, in words."""
+        if self.convolution:
+            return "convolution"
+        return f"window {self.window}" if self.window else "global"
 
 
 def block_kinds(model: "SamModel", window_sizes: Sequence[int]) -> list[BlockKind]:
     """What each block of a model is, run with these window sizes (one a stage)."""
     stages = [stage for stage, count in enumerate(model.info.blocks_per_stage, start=1) for _ in range(count)]
-    windows = model.config.encoder.block_windows(tuple(window_sizes))
-    return [BlockKind(index, stage, window) for index, (stage, window) in enumerate(zip(stages, windows, strict=True))]
+    encoder = model.config.encoder
+    windows = encoder.block_windows(tuple(window_sizes))
+    return [
+        BlockKind(index, stage, window, index in encoder.convolution_blocks)
+        for index, (stage, window) in enumerate(zip(stages, windows, strict=True))
+    ]
 
 
 def token_norms(tokens: Tensor) -> np.ndarray:
@@ -113,7 +125,7 @@ def block_rows(
         row = {
             "block": kind.index,
             "stage": kind.stage,
-            "attention": f"window {kind.window}" if kind.window else "global",
+            "attention": kind.attention,
         }
         row |= {"height": values.shape[0], "width": values.shape[1], "channels": channels}
         row |= {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}

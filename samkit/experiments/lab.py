@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+
 from samkit.media.pictures import Picture
 
 if TYPE_CHECKING:
+    from samkit.media.films import Video
     from samkit.models.encoding import ImageEncoding
     from samkit.models.sam import SamModel
 
@@ -49,6 +52,14 @@ class LabLike(Protocol):
         keep_blocks: bool = False,
     ) -> LazyEncoding:
         """The picture's encoding with these settings, as `SamModel.encode_image` takes them; made at most once."""
+        ...
+
+    def frame_encoding(
+        self, model: "SamModel", video: "Video", frame: int, rgb: np.ndarray, *, side: int | None, fit: str
+    ) -> "ImageEncoding":
+        """The encoding of a frame of a film, uint8 [H, W, 3]. Most labs make it anew each time: a film has more frames
+        than a memory holds.
+        """
         ...
 
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:

@@ -15,6 +15,7 @@ import torch
 
 from samkit.errors import Cancelled
 from samkit.experiments.lab import Progress
+from samkit.media.films import Video
 from samkit.media.pictures import Picture
 from samkit.models.encoding import ImageEncoding
 from samkit.models.sam import SamModel
@@ -49,6 +50,7 @@ class Lab:
     progress:  is told how far the work is
     cancelled: asked at every report; the work ends with `Cancelled` where it says yes
     sources:   opens what a spec refers to; default: samples and files
+    frames:    where encodings of films' frames are kept; default: nowhere
     user:      on whose behalf all this is remembered, as in `Memory.get`
     """
 
@@ -64,6 +66,7 @@ class Lab:
         sources: Sources | None = None,
         user: str | None = None,
         allow: Callable[[int], None] | None = None,
+        frames: Memory | None = None,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
@@ -72,6 +75,7 @@ class Lab:
         self.sources = sources or Sources()
         self._user = user
         self._allow = allow
+        self._frames = frames
 
     def encoding(
         self,
@@ -101,6 +105,18 @@ class Lab:
 
         return LazyEncoding(key, make)
 
+    def frame_encoding(
+        self, model: SamModel, video: Video, frame: int, rgb: np.ndarray, *, side: int | None, fit: str
+    ) -> ImageEncoding:
+        def encode() -> ImageEncoding:
+            return model.encode_image(rgb, side=side, fit=fit, film=True)
+
+        if self._frames is None:
+            return encode()
+        settings = side or model.info.native_side, fit
+        key = content_key("frame", torch.get_num_threads(), model, video, frame, *settings)
+        return self._frames.get(key, encode, self._user)
+
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
         key = _step_key(function, arguments)
         value = self._parts.get(key, lambda: function(*arguments), self._user)
@@ -121,7 +137,9 @@ class Lab:
             if self._progress is not None:
                 self._progress(start + (end - start) * share, line)
 
-        return Lab(self._encodings, self._parts, progress, self._cancelled, self.sources, self._user, self._allow)
+        return Lab(
+            self._encodings, self._parts, progress, self._cancelled, self.sources, self._user, self._allow, self._frames
+        )
 
 
 def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:

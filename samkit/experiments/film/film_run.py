@@ -215,7 +215,9 @@ class FilmRun:
         tracked = [track for track in others if looks and track.bank.prompts]
         found: dict[int, Found] = {}
         if tracked:
-            encoding = self.model.encode_image(rgb, side=self.params.side, fit=self.params.fit, film=True)
+            encoding = self.lab.frame_encoding(
+                self.model, self.video, frame, rgb, side=self.params.side, fit=self.params.fit
+            )
             store = self._is_on("store", self._at, self.params.remember)
             for track in tracked:
                 found[track.number] = track_object(

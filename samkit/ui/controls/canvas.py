@@ -2,7 +2,7 @@
 
 The list of prompts is the truth. What a canvas is handed is a numbered sheet, and what it reports is taken for that
 sheet (`samkit.ui.state.sheets`). At its side a script in the browser sees to the order of things: it has each drawing
-reported at once, and keeps a press back while an edit or another tool is on its way to the canvas. It also draws what
+reported at once, and keeps a press back while an edit is on its way to the canvas. It also draws what
 is seen (`stage.js`), and sends what the canvas can't do as gestures (`samkit.ui.state.gestures`).
 """
 

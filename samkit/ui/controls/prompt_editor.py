@@ -28,7 +28,7 @@ TOOL_LABELS = {
 CHIPS_IN_SIGHT = 12
 CHIPS_HEIGHT_PX = 110
 """Of more chips the others are reached by scrolling."""
-NO_PROMPT = "No prompt yet: click the picture, or drag a box. Until then the masks are the model's own guess."
+NO_PROMPT = "No prompt yet: click the picture, or choose Box and drag. Until then the masks are the model's own guess."
 
 
 def prompt_editor(

@@ -1,8 +1,9 @@
 // The browser's side of the prompt canvas: the hands. It keeps the order of what a visitor does:
 // - What was drawn is sent when the mouse button goes up and the live masks of it are painted, and in any case before
 //   whatever the visitor does next. (The canvas by itself would wait for 200 ms.)
-// - While an edit or another tool is on its way to the canvas, a press on it is kept back, and done when the canvas has
-//   it. A link to another page is kept back while a drawing is on its way.
+// - While an edit is on its way to the canvas, a press on it is kept back, and done when the canvas has it. A link to
+//   another page is kept back while a drawing is on its way.
+// - A press is of the tool that was chosen when it was made. Where the canvas has another one, it becomes a gesture.
 // - Where the browser built a canvas again with a sheet that it had already, the server is told: what was drawn on that
 //   sheet is gone from it.
 // What the canvas can't do (moving, the right button, touch, drawing on an enlarged picture) is sent as gestures: each
@@ -31,7 +32,7 @@ const rounded = shape => shape.map(value => Math.round(value * 1e6) / 1e6);
 class BrowserSide {
   kept = [];
   pressing = false;
-  drawing = null;    // the place of a press that the canvas has
+  drawing = null;    // a press that the canvas has: its place, and whether it draws a box
   gesture = null;    // one that this script sees to
   asked = null;
   timer = null;
@@ -101,7 +102,11 @@ class BrowserSide {
     return event.composedPath()[0] === this.part(".upper-canvas");
   }
 
-  // The tool that is chosen, also where the canvas does not have it yet.
+  // The tool that an event is of: the one that is chosen, also where the canvas does not have it yet.
+  toolOf(event) {
+    return event.samkitTool ?? (event.shiftKey ? BACKGROUND_TOOL : this.tool);
+  }
+
   get tool() {
     const tools = [...document.querySelectorAll(`.st-key-tool_${this.data.page} [role="radio"]`)];
     const chosen = tools.findIndex(each => each.getAttribute("aria-checked") === "true");
@@ -110,7 +115,6 @@ class BrowserSide {
 
   // Whether the canvas is about to change.
   waits() {
-    if (this.tool !== this.data.tool) return true;
     if (this.part(".dc-scroll")?.style.maxHeight !== `${this.data.arrival}px`) return true;
     if (this.asked && !appRuns() && performance.now() - this.asked.at > UNANSWERED_MS) this.asked = null;
     return this.asked !== null;
@@ -236,9 +240,9 @@ class BrowserSide {
       return;
     }
     stage.selected = null;
-    const tool = event.shiftKey ? BACKGROUND_TOOL : this.tool;
-    const own = event.shiftKey || views.state(this.data.view).z > 1;
-    if (own) {
+    const tool = this.toolOf(event);
+    // While a gesture is under way others follow: the server takes what was drawn before them.
+    if (event.shiftKey || tool !== this.data.tool || this.ops.length || views.state(this.data.view).z > 1) {
       this.stop(event);
       this.gesture = { kind: tool === BOX_TOOL ? "box" : "point", at, tool };
       if (tool === BOX_TOOL) return;
@@ -246,12 +250,12 @@ class BrowserSide {
       this.gesture = null;
       return;
     }
-    this.drawing = at;
+    this.drawing = { at, boxed: tool === BOX_TOOL };
     if (tool !== BOX_TOOL) stage.pend([{ add: rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]) }]);
     else stage.leave();
   }
 
-  boxTo(event, from = this.drawing ?? this.gesture.at) {
+  boxTo(event, from = (this.drawing ?? this.gesture).at) {
     const [x, y] = this.placeOf(event).map(clamp), [u, v] = from.map(clamp);
     return [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
   }
@@ -269,7 +273,7 @@ class BrowserSide {
     }
     if (this.gesture) return this.followGesture(event);
     if (!this.drawing) return;
-    const { stage } = this, boxed = this.data.tool === BOX_TOOL;
+    const { stage } = this, { boxed } = this.drawing;
     if (boxed && event.type === "mouseup" && !event.samkitReplayed) {
       this.stop(event);
       const { clientX, clientY } = event;
@@ -353,7 +357,7 @@ class BrowserSide {
     if (this.gesture || this.drawing || this.pressing || event.buttons) return;
     const at = this.placeOf(event), hit = this.hit(at), canvas = this.part(".upper-canvas");
     canvas.parentElement.style.cursor = canvas.style.cursor = views.space ? "grab" : hit ? "move" : "crosshair";
-    const tool = event.shiftKey ? BACKGROUND_TOOL : this.tool;
+    const tool = this.toolOf(event);
     if (hit || tool === BOX_TOOL) return stage.leave();
     stage.hover(rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]));
   }
@@ -407,7 +411,8 @@ class BrowserSide {
     const canvas = this.part(".upper-canvas");
     if (!canvas) return;
     const [x, y] = this.placeOf(event);
-    this.kept.push({ type: event.type, x, y, button: event.button, shiftKey: event.shiftKey });
+    const { type, button, shiftKey } = event;
+    this.kept.push({ type, x, y, button, shiftKey, tool: this.toolOf(event) });
     if (this.timer !== null) return;
     canvas.dataset.kept = "";
     const since = performance.now();
@@ -426,17 +431,18 @@ class BrowserSide {
     const box = canvas.getBoundingClientRect();
     const stillDown = this.pressing;
     this.pressing = false;
-    for (const { type, x, y, button, shiftKey } of kept) {
+    for (const { type, x, y, button, shiftKey, tool } of kept) {
       const place = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
       const buttons = { button, shiftKey, buttons: type === "mouseup" ? 0 : BUTTONS[button] ?? 1 };
-      this.dispatch(type, { ...place, ...buttons });
+      this.dispatch(type, { ...place, ...buttons }, tool);
     }
     if (!stillDown) this.stage.drawPrompts();
   }
 
-  dispatch(type, init) {
+  dispatch(type, init, tool) {
     const event = new MouseEvent(type, { ...init, bubbles: true, composed: true, cancelable: true });
     event.samkitReplayed = true;
+    event.samkitTool = tool;
     this.part(".upper-canvas")?.dispatchEvent(event);
   }
 

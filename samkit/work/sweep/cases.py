@@ -1,10 +1,9 @@
-"""What a sweep is run on, one object on one picture at a time: found in samples, files, COCO and DAVIS folders."""
+"""What a sweep is run on, one object at a time: on pictures in samples, files, COCO and DAVIS folders; films and pairs
+have files of their own.
+"""
 
-import glob
 import json
-import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,31 +19,29 @@ from samkit.prompts import Prompts
 from samkit.words import nearest
 from samkit.work.sources import FRAME_REF, SAMPLE_PREFIX
 from samkit.work.spec import Ref
+from samkit.work.sweep.case import Case
+from samkit.work.sweep.film_cases import film_cases
+from samkit.work.sweep.found_files import PICTURES, davis_sequences, fixed_part, found_pictures, limited, masks_of
+from samkit.work.sweep.pair_cases import pair_cases
 from samkit.work.sweep.sample_truth import filled_ellipse
-from samkit.work.sweep.spec import PictureSource
+from samkit.work.sweep.spec import PictureSource, SweepSpec
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-MASKS = (".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".npy")
+__all__ = ["Case", "all_cases", "find_cases"]
+
 MAX_COCO_BYTES = 2**30
-
-
-@dataclass(frozen=True)
-class Case:
-    """An object on a picture.
-
-    picture: what opens it; truth: what opens the right mask of the object, as `RunSpec.truth`; None where nobody said
-    name:    for a person: the picture, and which of its objects
-    given:   the picture's own prompts; empty where it has none
-    """
-
-    name: str
-    picture: Ref | None
-    truth: Ref | None = None
-    given: Prompts = Prompts()
 
 
 ObjectsOf = Callable[[], list[Case]]
 """All cases of one picture; reads its masks."""
+
+
+def all_cases(spec: SweepSpec) -> list[Case]:
+    """All cases of a sweep: pictures, films and pairs, or the model alone. Raises BadInput for a source that leads to
+    nothing.
+    """
+    cases = find_cases(spec.pictures, spec.seed) if spec.pictures else []
+    cases += film_cases(spec.films, spec.seed) + pair_cases(spec.pairs, spec.seed)
+    return cases or find_cases((), spec.seed)
 
 
 def find_cases(sources: tuple[PictureSource, ...], seed: int) -> list[Case]:
@@ -55,10 +52,7 @@ def find_cases(sources: tuple[PictureSource, ...], seed: int) -> list[Case]:
         return [Case("the model alone", None)]
     cases: list[Case] = []
     for source in sources:
-        pictures = list(_pictures(source))
-        if source.limit is not None and source.limit < len(pictures):
-            chosen = sorted(random.Random(seed).sample(range(len(pictures)), source.limit))
-            pictures = [pictures[index] for index in chosen]
+        pictures = limited(list(_pictures(source)), source.limit, seed)
         found = [case for objects in pictures for case in objects()]
         if not found:
             raise BadInput(f"There are pictures in {_said(source)}, but no object on any of them.")
@@ -106,37 +100,10 @@ def _sample(name: str, each: bool) -> list[Case]:
 
 def _files(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
     for pattern in source.files:
-        is_glob = glob.has_magic(pattern)
-        paths = sorted(map(Path, glob.iglob(pattern, recursive=True))) if is_glob else [Path(pattern)]
-        if is_glob:
-            paths = [path for path in paths if path.suffix.lower() in PICTURES and path.is_file()]
-        if not paths or not paths[0].is_file():
-            raise BadInput(f"There is no picture {pattern}: check the path, which goes from the spec's own folder.")
-        root = _fixed_part(pattern)
-        for path in paths:
-            masks = _masks_of(path, root, Path(source.masks)) if source.masks else None
+        root = fixed_part(pattern)
+        for path in found_pictures(pattern):
+            masks = masks_of(path, root, Path(source.masks)) if source.masks else None
             yield partial(_masked, path, masks, str(path.relative_to(root)), each)
-
-
-def _fixed_part(pattern: str) -> Path:
-    """The folder of a glob before its first star; of a plain path its own folder."""
-    parts = Path(pattern).parts
-    fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return Path(*parts[:fixed])
-
-
-def _masks_of(picture: Path, root: Path, folder: Path) -> list[Path]:
-    """The mask of the picture's name, and further layers of it: photo.png, photo_1.png, photo_2.png ..."""
-    place = folder / picture.relative_to(root).parent
-    found = []
-    for stem in (picture.stem, *(f"{picture.stem}_{layer}" for layer in range(1, 1000))):
-        of_another = stem != picture.stem and picture.with_name(f"{stem}{picture.suffix}").is_file()
-        files = [place / f"{stem}{suffix}" for suffix in MASKS]
-        file = next((file for file in files if file != picture and file.is_file()), None)
-        if file is None or of_another:
-            break
-        found.append(file)
-    return found
 
 
 def _masked(picture: Path, masks: list[Path] | None, name: str, each: bool) -> list[Case]:
@@ -199,16 +166,8 @@ def _coco_picture(folder: Path, image: dict[str, Any], annotations: list[dict[st
 
 
 def _davis(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
-    root = Path(str(source.davis))
-    pictures, masks = root / "JPEGImages", root / "Annotations"
-    if (pictures / "480p").is_dir():
-        pictures, masks = pictures / "480p", masks / "480p"
-    names = sorted(folder.name for folder in masks.iterdir() if folder.is_dir()) if masks.is_dir() else []
-    if not names:
-        raise BadInput(f"{root} has no folder Annotations with a folder for each film, as DAVIS has.")
-    for name in source.sequences or names:
-        if name not in names:
-            raise BadInput(f"There is no sequence {name:.60} in {root}: {nearest(name, names)}")
+    pictures, masks, names = davis_sequences(Path(str(source.davis)), source.sequences)
+    for name in names:
         for mask in sorted((masks / name).glob("*.png")):
             picture = next(
                 (file for end in PICTURES if (file := pictures / name / f"{mask.stem}{end}").is_file()), None

@@ -15,12 +15,16 @@ from samkit.errors import BadInput, ParamsError
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.prompts import Prompts
-from samkit.work.spec import Ref, RunSpec
-from samkit.work.sweep.cases import Case
+from samkit.work.spec import PriorSpec, Ref, RunSpec
+from samkit.work.sweep.case import Case
 from samkit.work.sweep.grid import combinations
 from samkit.work.sweep.spec import PromptRule, SweepSpec
 
 MAX_CELLS = 1_000_000
+REFS, OTHERS = ("picture", "truth", "film", "second", "second_truth"), ("frame", "frame_masks", "number", "group")
+"""Of a case."""
+CHAIN = 16
+"""Pairs of a chain that one worker computes; a picture where it is cut is encoded once more."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Cell:
             "device": self.device,
             "dtype": self.dtype,
         }
+        if case.film is not None:
+            masks = {"masks": case.frame_masks, "number": case.number}
+            content["film"] = {**case.film.identity, "frame": case.frame, **masks}
+        if case.second is not None:
+            content["second"] = {**case.second.identity, "truth": case.second_truth and case.second_truth.identity}
         if self.prompts is not None:
             content["prompts"] = self.prompts.to_dict()
         if self.rule.is_random:
@@ -63,20 +72,41 @@ class Cell:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def run_spec(self, prompts: Prompts, threads: int | None = None) -> RunSpec:
-        """The run by itself, with the prompts that were found for it."""
-        takes = find_experiment(self.experiment).TAKES
+    def run_spec(self, prompts: Prompts, threads: int | None = None, mask: dict[str, Any] | None = None) -> RunSpec:
+        """The run by itself, with the prompts that were found for it. mask: of the marked frame of a film, as COCO RLE,
+        in place of prompts
+        """
+        takes, case = find_experiment(self.experiment).TAKES, self.case
+        params: dict[str, Any] = self.params
+        priors: tuple[PriorSpec, ...] = ()
+        if case.film is not None and case.picture is not None:
+            prior = PriorSpec(case.picture, prompts, params.get("mask_index"), mask, case.frame)
+            params, priors = ({"start": case.frame} if case.frame else {}) | params, (prior,)
         return RunSpec(
             self.experiment,
             Ref(self.model),
-            params=self.params,
+            params=params,
             prompts=prompts if "prompts" in takes else Prompts(),
-            image=self.case.picture,
-            truth=self.case.truth if "truth" in takes else None,
+            image=case.picture,
+            image_b=case.second,
+            video=case.film,
+            priors=priors,
+            truth=case.truth if "truth" in takes else None,
+            truth_b=case.second_truth if "truth_b" in takes else None,
             device=self.device,
             dtype=self.dtype,
             threads=threads,
         )
+
+    @property
+    def marks_second(self) -> bool:
+        """Whether the prompts lie on the second picture of a pair."""
+        return self.case.second is not None and self.params.get("prompt_on") == "b"
+
+    @property
+    def marked_truth(self) -> Ref | None:
+        """The right mask on the picture that the prompts lie on."""
+        return self.case.second_truth if self.marks_second else self.case.truth
 
 
 @dataclass(frozen=True)
@@ -120,16 +150,43 @@ def in_groups(cells: Iterable[Cell]) -> Iterator[Group]:
     """
     ordered: dict[tuple[Any, ...], list[Cell]] = {}
     models: dict[str, int] = {}
+    cells = list(cells)
+    chains = _chains(cells)
     for cell in cells:
-        key = (models.setdefault(cell.model, len(models)), *sharing(cell)[1:3])
+        _, picture, side = sharing(cell)[:3]
+        key = (models.setdefault(cell.model, len(models)), chains.get(picture, picture), side)
         ordered.setdefault(key, []).append(cell)
     for key in sorted(ordered, key=lambda key: key[0]):
+        # Pairs have no windows of their own, and stay in order: the second picture of one is the first of the next.
         yield Group(tuple(sorted(ordered[key], key=lambda cell: json.dumps(sharing(cell)[3:]))))
 
 
+def _chains(cells: Iterable[Cell]) -> dict[str, str]:
+    """picture -> the first picture of its chain: of pairs that share pictures, the first one's second picture the
+    second one's first, and so on. A long chain is cut, so that several workers have something to do.
+    """
+    links: dict[str, str] = {}
+    for cell in cells:
+        if cell.case.second is not None and cell.case.picture is not None:
+            links.setdefault(cell.case.picture.ref, cell.case.second.ref)
+    seconds = set(links.values())
+    chains: dict[str, str] = {}
+    for first in (*(ref for ref in links if ref not in seconds), *links):
+        start, at, length = first, first, 0
+        while at in links and at not in chains:
+            if length and length % CHAIN == 0:
+                start = at
+            chains[at] = start
+            at, length = links[at], length + 1
+    return chains
+
+
 def sharing(cell: Cell) -> tuple[Any, ...]:
-    """(model, picture, side and fit, windows): what an encoding follows from. Cells that agree in all share it."""
-    picture = cell.case.picture.ref if cell.case.picture is not None else ""
+    """(model, picture or film, side and fit, windows): what an encoding follows from. Cells that agree in all share
+    it.
+    """
+    what = cell.case.film or cell.case.picture
+    picture = what.ref if what is not None else ""
     params = cell.params
     input_side = (params.get("side"), params.get("fit"), params.get("input_scale"))
     return cell.model, picture, input_side, params.get("window_sizes")
@@ -137,7 +194,7 @@ def sharing(cell: Cell) -> tuple[Any, ...]:
 
 def _prompts(rule: PromptRule, case: Case, written: Prompts | Mapping[str, Prompts] | None) -> Prompts | None:
     if rule.truth is not None:
-        if case.truth is None:
+        if case.truth is None and case.second_truth is None:
             raise BadInput(f"{case.name} has no true mask for prompts from the truth: add masks: to its source.")
         return None
     if isinstance(written, Prompts):
@@ -172,10 +229,11 @@ def cell_row(cell: Cell) -> dict[str, Any]:
     return {
         "cell": cell.id,
         "model": cell.model,
-        "picture": cell.case.picture.name or cell.case.picture.ref if cell.case.picture else "",
+        "picture": cell.case.where,
         "case": cell.case.name,
         "prompts": cell.rule.label,
         "repeat": cell.repeat,
+        **({"group": cell.case.group} if cell.case.group else {}),
         **{f"param.{name}": value for name, value in cell.params.items()},
     }
 
@@ -187,5 +245,7 @@ def case_dict(case: Case) -> dict[str, Any]:
 
 def case_from(values: Mapping[str, Any]) -> Case:
     """What `case_dict` gave."""
-    picture, truth = (Ref(**values[name]) if values[name] else None for name in ("picture", "truth"))
-    return Case(values["name"], picture, truth, Prompts.from_dict(values["given"]))
+    refs: dict[str, Any] = {name: Ref(**values[name]) for name in REFS if values.get(name)}
+    others: dict[str, Any] = {name: values[name] for name in OTHERS if name in values}
+    given = Prompts.from_dict(values["given"])
+    return Case(values["name"], refs.pop("picture", None), given=given, **refs, **others)

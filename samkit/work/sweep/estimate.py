@@ -40,6 +40,9 @@ def estimate(spec: SweepSpec, cells: list[Cell], workers: int) -> Estimate:
         own = [cell for cell in cells if cell.model == model]
         tried = _tried(own[0], spec, threads)
         wanted = len({key for cell in own for key in _encodings(cell, tried.own)})
+        if own[0].case.film is not None:
+            # As if all films were as long as the first one, and none too long for its encodings to be kept.
+            wanted *= tried.encodings
         encodings += wanted
         # A cell that makes several encodings shares the time of these among them.
         each = max(0.0, tried.with_encodings - tried.without) / max(1, tried.encodings)
@@ -68,7 +71,8 @@ def _encodings(cell: Cell, own: tuple[int, tuple[int, ...]]) -> set[str]:
         return set()
     model, picture, (side, *others), windows = sharing(cell)
     keys = {tuple(windows or own[1])} | ({own[1]} if cell.experiment == "window-size" else set())
-    return {repr((model, picture, side or own[0], others, key)) for key in keys}
+    pictures = (picture,) if cell.case.second is None else (picture, cell.case.second.ref)
+    return {repr((model, each, side or own[0], others, key)) for key in keys for each in pictures}
 
 
 def _tried(cell: Cell, spec: SweepSpec, threads: int) -> _Tried:
@@ -83,5 +87,5 @@ def _tried(cell: Cell, spec: SweepSpec, threads: int) -> _Tried:
         again = computer.outcome(cell)
         computer.forget_parts()
         without = min(again.seconds, computer.outcome(cell).seconds)
-        info = computer.computed(cell)[0].model.info
+        info = computer.computed(cell).run.model.info
     return _Tried(again.seconds, without, len(again.encoded), kept, (info.native_side, tuple(info.window_sizes)))

@@ -1,82 +1,37 @@
 """A sweep as one YAML file: what is swept over what, by hand in a few lines, and every mistake with its line."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from samkit.errors import BadInput, SamkitError
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.files import read_small
 from samkit.words import listed, nearest
+from samkit.work.sources import SAMPLE_PREFIX
 from samkit.work.sweep.grid import values_of
+from samkit.work.sweep.spec_sources import FilmSource, PairRow, PairSource, Part, PictureSource, Texts, as_tuple
 from samkit.work.sweep.yaml_lines import Lines, read_yaml
 
 MAX_SPEC_BYTES, MAX_PROMPT_FILE = 2**20, 64 * 2**20
 Keep = Literal["metrics", "masks", "all"]
-FromTruth = Literal["box", "inside", "points", "clicks"]
+FromTruth = Literal["box", "inside", "points", "clicks", "mask"]
+PartT = TypeVar("PartT", bound=Part)
 RANDOM = ("points",)
 """Prompts that are drawn by chance, whether or not they are moved."""
 
 
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str | Mapping) else tuple(value) if isinstance(value, list) else value
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PictureSource(_Part):
-    """Pictures with or without masks; one of samples, files, coco and davis.
-
-    samples:   names of sample pictures
-    files:     paths or globs, from the spec's folder
-    masks:     with files: a folder with a mask of the same name for each picture, in the same folders as below the
-               glob's first star
-    coco:      an annotation file of COCO; images: the folder of its pictures
-    davis:     a folder with JPEGImages/NAME/ and Annotations/NAME/; every annotated frame is a picture
-    sequences: of davis; empty: all
-    objects:   whether each object of a mask is a case of its own, or all together are one
-    limit:     so many pictures at most, chosen by the sweep's seed
-    """
-
-    samples: Texts = ()
-    files: Texts = ()
-    masks: str | None = None
-    coco: str | None = None
-    images: str | None = None
-    davis: str | None = None
-    sequences: Texts = ()
-    objects: Literal["each", "together"] = "each"
-    limit: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "PictureSource":
-        kinds = [name for name in ("samples", "files", "coco", "davis") if getattr(self, name)]
-        if len(kinds) != 1:
-            raise ValueError("give one of samples, files, coco or davis" + (", not several" if kinds else ""))
-        belongs = {"masks": "files", "images": "coco", "sequences": "davis"}
-        for name, kind in belongs.items():
-            if getattr(self, name) and kind not in kinds:
-                raise ValueError(f"{name} goes with {kind}, not with {kinds[0]}")
-        return self
-
-
-class PromptRule(_Part):
+class PromptRule(Part):
     """What marks the object.
 
     given:  the sample's own prompts, or the points and boxes written here
     file:   a JSON file of prompts for all pictures, or of prompts by the picture's file name; loaded: what is in it,
             so that a sweep needs the file no more
-    truth:  from the true mask: its tight box; its innermost pixel; `count` random pixels; or `count` clicks, each
-            where the mask so far is most wrong
+    truth:  from the true mask: its tight box; its innermost pixel; `count` random pixels; `count` clicks, each where
+            the mask so far is most wrong; or, for a film, the mask itself
     jitter: how far prompts from the truth are moved by chance, as a standard deviation in per cent: a box's edges of
             its own width and height, a point of the picture's longer side
     """
@@ -130,13 +85,13 @@ def _as_rules(value: Any) -> Any:
 
 
 def _as_sources(value: Any) -> Any:
-    return [{"samples": each} if isinstance(each, str) else each for each in _as_tuple(value)]
+    return [{"samples": each} if isinstance(each, str) else each for each in as_tuple(value)]
 
 
-class SweepSpec(_Part):
+class SweepSpec(Part):
     """All that a sweep is.
 
-    pictures: none for an experiment on a model alone
+    pictures, films, pairs: what the experiment takes; none of them for an experiment on a model alone
     prompts:  several are swept over
     params:   of the experiment; a list is swept over, and lists of several parameters are combined in every way. A
               range is written {from: 256, to: 1024, step: 256}
@@ -150,6 +105,8 @@ class SweepSpec(_Part):
     experiment: str
     models: Texts = Field(min_length=1)
     pictures: Annotated[tuple[PictureSource, ...], BeforeValidator(_as_sources)] = ()
+    films: Annotated[tuple[FilmSource, ...], BeforeValidator(_as_sources)] = ()
+    pairs: Annotated[tuple[PairSource, ...], BeforeValidator(as_tuple)] = ()
     prompts: Annotated[tuple[PromptRule, ...], BeforeValidator(_as_rules)] = (PromptRule(given=True),)
     params: dict[str, Any] = Field(default_factory=dict)
     zip: tuple[dict[str, Any], ...] = ()
@@ -161,7 +118,28 @@ class SweepSpec(_Part):
     keep: Keep = "metrics"
 
 
-PARTS: dict[str, type[BaseModel]] = {"pictures": PictureSource, "prompts": PromptRule}
+PARTS: dict[str, type[BaseModel]] = {
+    "pictures": PictureSource,
+    "films": FilmSource,
+    "pairs": PairSource,
+    "prompts": PromptRule,
+}
+KINDS = {
+    "pictures": "with samples or files",
+    "films": "with samples, files or davis",
+    "pairs": "with rows or files",
+}
+"""What experiments are run on, as a spec names it, and how each is given."""
+
+
+def kinds_taken(takes: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Which of `KINDS` an experiment can be swept over, by what it takes."""
+    if "video" in takes:
+        return ("films",)
+    if "image_b" in takes:
+        # The only one to which the second picture is something beside the first.
+        return ("pictures", "pairs") if name == "semantic-similarity" else ("pairs",)
+    return ("pictures",) if "image" in takes else ()
 
 
 def read_spec(path: Path) -> SweepSpec:
@@ -196,22 +174,29 @@ def check_spec(spec: SweepSpec, lines: Lines) -> None:
     except BadInput as error:
         raise lines.wrong(("experiment",), str(error)) from None
     taken = experiment.TAKES
-    if "video" in taken or ("image_b" in taken and experiment.NAME != "semantic-similarity"):
-        raise lines.wrong(
-            ("experiment",), f"{experiment.NAME} needs a film or two pictures, which a sweep can't give it."
-        )
-    if "image" in taken and not spec.pictures:
-        raise lines.wrong(("experiment",), f"{experiment.NAME} needs pictures: add pictures: with samples or files.")
-    if "image" not in taken and spec.pictures:
-        raise lines.wrong(("pictures",), f"{experiment.NAME} looks at the model alone: leave pictures: out.")
+    _check_kinds(spec, kinds_taken(taken, experiment.NAME), lines)
     for index, rule in enumerate(spec.prompts):
         if rule.label not in ("none", "given") and "prompts" not in taken:
             raise lines.wrong(("prompts", index), f"{experiment.NAME} takes no prompts: leave them out.")
+        if rule.label == "none" and not spec.pictures and "prompts" in taken:
+            raise lines.wrong(("prompts", index), "without a prompt there is nothing to follow: give truth: box.")
+        if rule.truth == "mask" and "priors" not in taken:
+            raise lines.wrong(("prompts", index), f"{experiment.NAME} takes no mask as a prompt; films do.")
     if spec.repeats > 1 and not any(rule.is_random for rule in spec.prompts):
         raise lines.wrong(
             ("repeats",), "a repeat draws prompts anew, and these are the same each time: give jitter or truth: points."
         )
     _check_params(spec, experiment.Params, lines)
+
+
+def _check_kinds(spec: SweepSpec, kinds: tuple[str, ...], lines: Lines) -> None:
+    for kind in KINDS:
+        if getattr(spec, kind) and kind not in kinds:
+            wanted = f"runs on {kinds[0]}: give these" if kinds else "looks at the model alone"
+            raise lines.wrong((kind,), f"{spec.experiment} {wanted}; leave {kind}: out.")
+    if kinds and not any(getattr(spec, kind) for kind in kinds):
+        sentence = f"{spec.experiment} needs {kinds[0]}: add {kinds[0]}: {KINDS[kinds[0]]}."
+        raise lines.wrong(("experiment",), sentence)
 
 
 def _check_params(spec: SweepSpec, params_class: type[Any], lines: Lines) -> None:
@@ -250,12 +235,27 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
     def placed(text: str | None) -> str | None:
         return None if text is None else str(folder / Path(text).expanduser())
 
-    pictures = tuple(
-        source.model_copy(
-            update={name: placed(getattr(source, name)) for name in ("masks", "coco", "images", "davis")}
-            | {"files": tuple(str(placed(text)) for text in source.files)}
+    def placed_source(source: PartT) -> PartT:
+        update: dict[str, Any] = {
+            name: placed(getattr(source, name))
+            for name in ("masks", "coco", "images", "davis")
+            if name in type(source).model_fields
+        }
+        if "files" in type(source).model_fields:
+            update["files"] = tuple(str(placed(text)) for text in source.files)  # type: ignore[attr-defined]
+        return source.model_copy(update=update)
+
+    def placed_row(row: PairRow) -> PairRow:
+        first, second = (
+            text if text.startswith(SAMPLE_PREFIX) else str(placed(text)) for text in (row.first, row.second)
         )
-        for source in spec.pictures
+        masks = None if row.masks is None else (str(placed(row.masks[0])), str(placed(row.masks[1])))
+        return PairRow(first=first, second=second, masks=masks)
+
+    pictures, films = (tuple(map(placed_source, sources)) for sources in (spec.pictures, spec.films))
+    pairs = tuple(
+        source.model_copy(update={"rows": tuple(map(placed_row, source.rows))})
+        for source in map(placed_source, spec.pairs)
     )
     prompts = tuple(
         rule if rule.file is None else rule.model_copy(update={"loaded": _json_file(folder / rule.file)})
@@ -264,7 +264,9 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
     models = tuple(
         str(placed(model)) if model.endswith((".pt", ".pth", ".safetensors")) else model for model in spec.models
     )
-    return spec.model_copy(update={"pictures": pictures, "prompts": prompts, "models": models})
+    return spec.model_copy(
+        update={"pictures": pictures, "films": films, "pairs": pairs, "prompts": prompts, "models": models}
+    )
 
 
 def _json_file(path: Path) -> dict[str, Any]:

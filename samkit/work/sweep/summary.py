@@ -1,7 +1,8 @@
 """What a sweep says: means of its metrics for each setting, with bootstrap intervals, and by the size of the objects.
 
 Objects on one picture are alike, so whole pictures are drawn anew and not objects: an interval that took them for
-independent would be too narrow. All settings are given the same draws of pictures.
+independent would be too narrow. So it is with whole films, and with the pairs of one folder. All settings are given the
+same draws of pictures.
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ SHARE = 0.95
 """Of the draws that lie in an interval."""
 SIZES = ("small", "medium", "large")
 FIRST = (
+    "J_and_F", "J", "F",
     "true_iou", "true_iou_best", "predicted_iou_error", "true_boundary_f_measure", "predicted_iou", "stability_score"
 )  # fmt: skip
 """The metrics that are shown first."""
@@ -65,7 +67,7 @@ def summarize(table: Sequence[Row], columns: Sequence[str], seed: int, by_size: 
     """One for each setting in the order of the table; where objects of several sizes are known, then one for each of
     these.
     """
-    pictures = list(dict.fromkeys(str(row["picture"]) for row in table))
+    pictures = list(dict.fromkeys(map(_drawn, table)))
     place = {name: index for index, name in enumerate(pictures)}
     draws = _draws(len(pictures), seed)
     settings: dict[str, list[Row]] = {}
@@ -80,6 +82,11 @@ def summarize(table: Sequence[Row], columns: Sequence[str], seed: int, by_size: 
             failed = sum(row["status"] == "failed" for row in of_size)
             summaries.append(SettingSummary(setting, size, _means(of_size, place, draws), failed))
     return summaries
+
+
+def _drawn(row: Row) -> str:
+    """What is drawn anew as a whole: a picture, a film, or the pairs of a folder."""
+    return str(row.get("group") or row["picture"])
 
 
 def metric_names(table: Iterable[Row]) -> list[str]:
@@ -99,7 +106,7 @@ def _means(rows: list[Row], place: dict[str, int], draws: np.ndarray) -> dict[st
     means = {}
     done = [row for row in rows if row["status"] == "done"]
     for name in metric_names(done):
-        with_value = [(place[str(row["picture"])], float(row[name])) for row in done if row.get(name) is not None]
+        with_value = [(place[_drawn(row)], float(row[name])) for row in done if row.get(name) is not None]
         where, values = (np.array(part) for part in zip(*with_value, strict=True))
         sums = np.bincount(where, values, minlength=draws.shape[1])
         counts = np.bincount(where, minlength=draws.shape[1])

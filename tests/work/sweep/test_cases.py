@@ -13,7 +13,7 @@ from samkit.media.given_masks import Truth
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.prompts import BACKGROUND, FOREGROUND
 from samkit.work.sources import Sources
-from samkit.work.sweep.cases import find_cases
+from samkit.work.sweep.cases import all_cases, find_cases
 from samkit.work.sweep.cells import case_dict, case_from, in_groups, make_cells, sharing
 from samkit.work.sweep.marks import correcting_click, draw, prompts_from_truth
 from samkit.work.sweep.spec import PictureSource, PromptRule, read_spec
@@ -97,7 +97,7 @@ def test_samples_bring_their_truth_and_prompts():
 
 def test_cells_of_one_picture_and_encoding_stay_together(folder):
     made = spec(folder)
-    cells = make_cells(made, find_cases(made.pictures, 0))
+    cells = make_cells(made, all_cases(made))
     assert len({cell.id for cell in cells}) == len(cells) == CELLS
     groups = list(in_groups(cells))
     assert len(groups) == 2
@@ -136,5 +136,5 @@ def test_a_click_goes_where_the_mask_is_most_wrong():
 )
 def test_the_specs_that_come_along_have_cells(file):
     made = read_spec(file)
-    cells = make_cells(made, find_cases(made.pictures, made.seed))
+    cells = make_cells(made, all_cases(made))
     assert len(cells) > 10 and all(cell.case.truth is not None for cell in cells)

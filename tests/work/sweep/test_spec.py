@@ -39,7 +39,7 @@ def test_what_is_written_short_is_understood():
         ("  side:", "  window_sizes:", 'Line 7: "window_sizes" is there twice, first on line 6'),
         ("models: nano-sam1", "models: [", "is not YAML"),
         ("models: nano-sam1", "models: &a nano-sam1\nname: *a", "Line 3: write *a out"),
-        ("window-size", "video-priors", "Line 1: video-priors needs a film or two pictures"),
+        ("window-size", "video-priors", "Line 3: video-priors runs on films: give these; leave pictures: out"),
         ("experiment: window-size", "experiment: block-norms", "Line 4: block-norms takes no prompts"),
         ("jitter: 5}]", "}]\nrepeats: 3", "Line 5: a repeat draws prompts anew"),
         ("params:", "zip: [{mask_index: [0, 1], repeats: [1]}]\nparams:", "Line 5: the lists of a zip group"),

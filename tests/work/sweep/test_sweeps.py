@@ -61,7 +61,7 @@ def test_two_workers_give_what_single_runs_give(folder):
     lab = Lab()
     computer = CellComputer(WorkerSettings(str(made.path), "metrics", 1))
     for cell in made.cells:
-        run, _ = computer.computed(cell)
+        run = computer.computed(cell).run
         single = compute(cell.run_spec(run.spec.prompts, 1), lab)
         outcome = outcomes[cell.id]
         assert outcome.run == single.spec.id

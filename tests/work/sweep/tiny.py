@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from samkit.work.sweep.cases import find_cases
+from samkit.work.sweep.cases import all_cases
 from samkit.work.sweep.results import SweepFolder, new_sweep
 from samkit.work.sweep.spec import SweepSpec, spec_from_text, with_folder
 from tests.random_models import SMALL_SAM1, save_random_model
@@ -46,4 +46,4 @@ def spec(folder: Path, text: str = SPEC) -> SweepSpec:
 
 def sweep(folder: Path, text: str = SPEC) -> SweepFolder:
     made = spec(folder, text)
-    return new_sweep(made, find_cases(made.pictures, made.seed))
+    return new_sweep(made, all_cases(made))

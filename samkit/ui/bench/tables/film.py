@@ -42,7 +42,7 @@ from samkit.ui.state.workspace import Workspace
 from samkit.work.queue import BackgroundJob
 from samkit.work.spec import RunSpec
 
-NO_PROMPT = "Nothing is marked here: click the object, or drag a box around it."
+NO_PROMPT = "Nothing is marked here: click the object, or choose Box and drag around it."
 NO_MEMORY = "Mark an object on a frame first, or record a memory"
 OLD_RUN = (
     ":material/info: Memories, objects, knobs, film or model have changed since this run: segment anew to see their "

@@ -20,9 +20,7 @@ from samkit.ui.controls.prompt_editor import canvas_frame
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
-NO_PROMPT = (
-    "Click something in one of the pictures, or drag a box around it: the model then looks for it in the other one."
-)
+NO_PROMPT = "Click something in one picture, or choose Box and drag around it: the model looks for it in the other one."
 
 
 class Pair(Table):

@@ -1,0 +1,227 @@
+"""Sweeps over films and over pairs of pictures: where they come from, what they are judged by, and that nothing is
+encoded twice.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from samkit.errors import BadInput
+from samkit.media.film import masks_to_json
+from samkit.media.films import shrunk_size
+from samkit.media.rle import mask_to_rle
+from samkit.media.sample_videos import load_sample_video
+from samkit.work.execute import compute
+from samkit.work.lab import Lab
+from samkit.work.sources import Sources
+from samkit.work.sweep.cases import all_cases
+from samkit.work.sweep.cells import case_dict, case_from, in_groups, make_cells
+from samkit.work.sweep.compute import CellComputer, WorkerSettings, film_masks_file, mask_file
+from samkit.work.sweep.film_truth import FilmTruth, film_metrics
+from samkit.work.sweep.spec import spec_from_text, with_folder
+from samkit.work.sweep.summary import summarize
+from tests.random_models import SMALL_SAM2, save_random_model
+from tests.work.sweep.tiny import spec
+
+FILM = """
+experiment: video-priors
+models: tiny.safetensors
+films: {davis: davis}
+prompts: [{truth: box}, {truth: mask}]
+params: {max_frames: [0, 6]}
+device: cpu
+threads: 1
+"""
+PAIRS = """
+experiment: cross-image
+models: tiny.safetensors
+pairs: {files: davis/JPEGImages/*/*.png, masks: davis/Annotations}
+prompts: {truth: box}
+params: {prompt_on: [a, b]}
+device: cpu
+threads: 1
+"""
+FRAMES = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A film of five frames with two objects, the second of which is gone at its end; as DAVIS has them."""
+    folder = tmp_path_factory.mktemp("films")
+    chance = np.random.default_rng(0)
+    for kind in ("JPEGImages", "Annotations"):
+        (folder / "davis" / kind / "bear").mkdir(parents=True)
+    for frame in range(FRAMES):
+        picture = chance.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        mask = np.zeros((40, 60), np.uint8)
+        mask[5:35, 4 + frame : 30 + frame] = 1
+        if frame < 3:
+            mask[10:30, 40:55] = 2
+        Image.fromarray(picture).save(folder / "davis" / "JPEGImages" / "bear" / f"{frame:05}.png")
+        Image.fromarray(mask).save(folder / "davis" / "Annotations" / "bear" / f"{frame:05}.png")
+    save_random_model(folder / "tiny.safetensors", SMALL_SAM2)
+    return folder
+
+
+def computed(folder, text, tmp_path, keep="masks"):
+    """(cells, the computer, their outcomes)"""
+    made = spec(folder, text)
+    cells = make_cells(made, all_cases(made))
+    computer = CellComputer(WorkerSettings(str(tmp_path), keep, 1))
+    return cells, computer, [computer.outcome(cell) for group in in_groups(cells) for cell in group.cells]
+
+
+def test_films_are_run_as_single_runs_are_and_share_encodings(folder, tmp_path):
+    cells, computer, outcomes = computed(folder, FILM, tmp_path)
+    assert [cell.case.name for cell in cells[::4]] == ["bear, object 1", "bear, object 2"]
+    assert [outcome.reason for outcome in outcomes] == [""] * 8
+    made = [key for outcome in outcomes for key in outcome.encoded]
+    # Each frame once, and the first one once more as a picture.
+    assert len(made) == len(set(made)) == FRAMES + 1
+    for outcome in outcomes:
+        assert outcome.metrics["judged_frames"] == FRAMES - 2
+        assert 0 <= outcome.metrics["J_and_F"] <= 1
+        assert film_masks_file(tmp_path, outcome.cell).is_file()
+    by_id = {outcome.cell: outcome for outcome in outcomes}
+    masked = next(cell for cell in cells if cell.rule.truth == "mask")
+    run = computer.computed(masked).run
+    single = compute(run.spec, Lab())
+    own = {name: metric.value for name, metric in single.result.metrics.items()}
+    assert {name: by_id[masked.id].metrics[name] for name in own} == own
+    assert single.spec.id == by_id[masked.id].run
+    assert json.loads(single.result.files["masks.json"]) == json.loads(
+        film_masks_file(tmp_path, masked.id).read_bytes()
+    )
+    assert by_id[cells[0].id].prompts["boxes"] == [[4 / 60, 5 / 40, 30 / 60, 35 / 40]]
+
+
+def test_j_and_f_leave_out_the_first_and_the_last_frame(folder):
+    (case, _) = all_cases(spec(folder, FILM))
+    film = Sources().film(case.film)
+    truth = FilmTruth(case, film)
+    assert truth.frames == tuple(range(FRAMES))
+
+    def file(masks):
+        return masks_to_json([{"frame": at, "rle": mask_to_rle(mask)} for at, mask in masks.items()])
+
+    right = {frame: truth.on(frame).mask for frame in truth.frames}
+    assert film_metrics(file(right), truth) == {"J": 1.0, "F": 1.0, "J_and_F": 1.0, "judged_frames": 3.0}
+    # What is wrong on the first and the last frame counts for nothing.
+    edges = {0: ~right[0], FRAMES - 1: ~right[FRAMES - 1]}
+    assert film_metrics(file(right | edges), truth)["J_and_F"] == 1.0
+    empty = np.zeros((40, 60), bool)
+    assert film_metrics(file(right | {2: empty}), truth)["J"] == pytest.approx(2 / 3)
+    # Of a part of the film its own first and last frame are left out.
+    assert film_metrics(file({frame: right[frame] for frame in (0, 1, 2)}), truth)["judged_frames"] == 1
+    assert film_metrics(file({frame: right[frame] for frame in (0, 1)}), truth) == {}
+
+
+def test_an_object_that_is_gone_is_right_where_nothing_is_found(folder):
+    (_, second) = all_cases(spec(folder, FILM))
+    truth = FilmTruth(second, Sources().film(second.film))
+    assert not truth.on(4).mask.any()
+    assert truth.on(4).iou(np.zeros((40, 60), bool)) == 1.0
+
+
+def test_films_by_glob_with_a_mask_of_the_first_frame_or_of_all(folder):
+    def found(films, prompts="{truth: box}"):
+        text = FILM.replace("{davis: davis}", films).replace("[{truth: box}, {truth: mask}]", prompts)
+        made = spec(folder, text)
+        return all_cases(made)
+
+    assert all_cases(spec(folder, FILM))[0].frame_masks.endswith("bear")
+    every = found("{files: davis/JPEGImages/*, masks: davis/Annotations}")
+    assert [(case.name, case.frame) for case in every] == [("bear, object 1", 0), ("bear, object 2", 0)]
+    (folder / "first").mkdir(exist_ok=True)
+    (folder / "first" / "bear.png").write_bytes((folder / "davis/Annotations/bear/00000.png").read_bytes())
+    (one,) = found("{files: davis/JPEGImages/bear, masks: first, objects: together}")
+    assert one.truth.ref.endswith("bear.png") and one.frame_masks == ""
+    (bare,) = found("{files: davis/JPEGImages/b*}", "{points: [[0.5, 0.5, 1]]}")
+    assert bare.truth is None
+    with pytest.raises(BadInput, match="There is no film"):
+        found("{files: nowhere/*.mp4}")
+    with pytest.raises(BadInput, match="did you mean bear"):
+        found("{davis: davis, sequences: beer}")
+    with pytest.raises(BadInput, match="no object is marked"):
+        found("{files: davis/JPEGImages/bear, masks: davis}")
+
+
+def test_sample_films_bring_their_truth():
+    made = spec_from_text("experiment: video-priors\nmodels: nano-sam2\nfilms: [coin, cup]\nprompts: {truth: box}\n")
+    cases = all_cases(made)
+    assert [case.name for case in cases] == ["coin", "cup"]
+    assert all(case_from(json.loads(json.dumps(case_dict(case)))) == case for case in cases)
+    film = load_sample_video("coin")
+    assert FilmTruth(cases[0], film).frames == tuple(range(film.length))
+    assert shrunk_size(film.size, None) == film.size
+
+
+def test_pairs_are_neighbours_and_share_encodings(folder, tmp_path):
+    cells, computer, outcomes = computed(folder, PAIRS, tmp_path)
+    assert [cell.case.name for cell in cells[::2]] == [
+        f"bear/0000{at}.png -> bear/0000{at + 1}.png" for at in range(FRAMES - 1)
+    ]
+    assert [outcome.reason for outcome in outcomes] == [""] * len(cells)
+    made = [key for outcome in outcomes for key in outcome.encoded]
+    assert len(made) == len(set(made)) == FRAMES
+    by_id = {outcome.cell: outcome for outcome in outcomes}
+    forth, back = cells[:2]
+    assert by_id[forth.id].prompts["boxes"] == [[4 / 60, 5 / 40, 55 / 60, 35 / 40]]
+    assert by_id[back.id].prompts["boxes"] == [[5 / 60, 5 / 40, 55 / 60, 35 / 40]]
+    run = computer.computed(forth).run
+    own = {name: metric.value for name, metric in compute(run.spec, Lab()).result.metrics.items()}
+    assert {name: by_id[forth.id].metrics[name] for name in own} == own
+    assert {"true_iou", "prompted_true_iou", "predicted_iou_error"} <= by_id[forth.id].metrics.keys()
+    assert mask_file(tmp_path, forth.id).is_file()
+
+
+def test_pairs_by_rows_and_by_numbers(folder):
+    def found(pairs):
+        return all_cases(
+            spec(folder, PAIRS.replace("{files: davis/JPEGImages/*/*.png, masks: davis/Annotations}", pairs))
+        )
+
+    each = found("{files: davis/JPEGImages/*/*.png, masks: davis/Annotations, objects: each}")
+    assert len(each) == 4 + 2 and each[1].truth.ref.endswith("00000.png#2")
+    row = "{rows: {first: 'sample:coin#0', second: 'sample:coin#9'}}"
+    assert found(row)[0].truth is not None and found(row)[0].second_truth is not None
+    with pytest.raises(BadInput, match="There is no picture"):
+        found("{rows: [{first: a.jpg, second: b.jpg}]}")
+    with pytest.raises(BadInput, match="There is no pair"):
+        found("{files: davis/JPEGImages/bear/00000.png}")
+
+
+def test_clicks_correct_the_frame_that_is_marked(folder, tmp_path):
+    for text in (FILM.replace("[{truth: box}, {truth: mask}]", "{truth: clicks, count: 2}"),
+                 PAIRS.replace("{truth: box}", "{truth: clicks, count: 2}")):  # fmt: skip
+        _, _, outcomes = computed(folder, text, tmp_path)
+        assert all(len(outcome.prompts["points"]) == 2 for outcome in outcomes)
+
+
+def test_films_are_redrawn_whole():
+    rows = [
+        {"picture": film, "status": "done", "metric.J": value}
+        for film, values in {"a": (0.0, 0.0), "b": (1.0, 1.0)}.items()
+        for value in values
+    ]
+    assert summarize(rows, [], 0)[0].means["metric.J"].pictures == 2
+    grouped = [row | {"group": "one folder"} for row in rows]
+    assert summarize(grouped, [], 0)[0].means["metric.J"].pictures == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("films: {davis: davis}", "pictures: coffee", "Line 4: video-priors runs on films"),
+        ("films: {davis: davis}", "films: {davis: davis, mask: m}", "Line 4: there is no setting mask"),
+        ("films: {davis: davis}", "name: x", "Line 2: video-priors needs films"),
+        ("[{truth: box}, {truth: mask}]", "none", "there is nothing to follow"),
+        ("video-priors", "cross-image", "Line 4: cross-image runs on pairs"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_its_line(tmp_path, old, new, sentence):
+    assert old in FILM
+    with pytest.raises(BadInput, match=sentence):
+        with_folder(spec_from_text(FILM.replace(old, new)), tmp_path)

@@ -81,7 +81,8 @@ def load_weights(ref: str | Path) -> LoadedWeights:
         source = _Source(checkpoint, base.own, source.said.or_else(base.said), (*base.told, *source.told))
         if is_adapter(checkpoint.state_dict):
             name = f"{name} on {base_name}"
-    config = _config(path.name, state, source.said)
+    layout = checkpoint.layout
+    config = _config(path.name, state, source.said, whole=bool(base_ref) or (layout is not None and layout.whole))
     if source.said != source.own:
         changed = _differences(state, config, source.own)
         if changed:
@@ -171,14 +172,11 @@ def _with_base(path: Path, source: _Source, base: _Source, base_name: str) -> tu
     )
 
 
-def _config(name: str, state: Mapping[str, Tensor], said: ModelMetadata) -> ModelConfig:
-    try:
-        return read_config(state, said)
-    except CheckpointError as error:
-        known = what_it_is(name, state.keys())
-        if known is None:
-            raise
-        raise CheckpointError(known) from error
+def _config(name: str, state: Mapping[str, Tensor], said: ModelMetadata, whole: bool) -> ModelConfig:
+    known = what_it_is(name, state.keys(), whole and any("mask_decoder." in key for key in state))
+    if known is not None:
+        raise CheckpointError(known)
+    return read_config(state, said)
 
 
 def _differences(state: Mapping[str, Tensor], config: ModelConfig, own: ModelMetadata) -> dict[str, object]:

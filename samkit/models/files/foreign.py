@@ -18,7 +18,8 @@ def _part(what: str, example: str = "sam_vit_b") -> str:
     return f"holds {what}: name the model that it belongs to, as {{file}}#base={example} or {{file}}#base=PATH."
 
 
-_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
+_Kinds = tuple[tuple[tuple[str, ...], str], ...]
+_PROJECTS: _Kinds = (
     ((r"(^|\.)detector\.backbone\.|(^|\.)detector_model\.",), f"is a SAM 3 checkpoint: {_READABLE}"),
     ((r"image_encoder\.features\.\d+\.",), _encoder("EdgeSAM or RepViT-SAM", "RepViT")),
     ((r"image_encoder\.backbone\.(input_stem|stages)\.",), _encoder("EfficientViT-SAM", "EfficientViT")),
@@ -28,11 +29,13 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
         (r"prompt_encoder\.invalid_points\.|final_output_upscaling_layers\.",),
         _encoder("EfficientSAM", "a plain ViT without windows"),
     ),
-    ((r"image_encoder\.patch_embed\.seq\.0\.c\.",), _encoder("MobileSAM or TinySAM", "TinyViT")),
     (
-        (r"image_encoder\.trunk\.patch_embed\.proj\.weight", r"image_encoder\.trunk\.blocks\.0\.(ls1|attn\.qkv)"),
+        (r"image_encoder\.trunk\.patch_embed\.proj\.weight", "!pos_embed_window"),
         _encoder("EfficientTAM, or another SAM v2 with a plain ViT", "ViT"),
     ),
+)
+"""Patterns that must all be found among the keys (with a ! in front: that none may have) -> whose model it is."""
+_OTHERS: _Kinds = (
     (
         (r"lora_A\.|lora_B\.|lora_embedding_",),
         "is a LoRA adapter, which changes a model and is none itself: name the model that it was trained on, as "
@@ -60,7 +63,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((r"down_blocks\.|up_blocks\.",), f"is a diffusion model, {_NO_SAM}"),
     ((r"^(cls_token|mask_token)$",), f"is a vision transformer of another kind (such as DINO or MAE), {_NO_SAM}"),
 )
-"""Patterns that must all be found among the keys -> what the file is."""
+"""The same where no whole model is there."""
 _SAM3_TRACKER = re.compile(r"(^|\.)(tracker|tracker_model)\.")
 _HQ = (
     "hf_token|hf_mlp|compress_vit_feat|embedding_encoder|embedding_maskfeature|hq_token|hq_mask_mlp|"
@@ -74,10 +77,13 @@ _EXTRAS = (
 )
 
 
-def what_it_is(name: str, keys: Collection[str]) -> str | None:
-    """A sentence that names what the file is, or None where nothing tells. name: of the file."""
-    for patterns, sentence in _KINDS:
-        if all(any(re.search(pattern, key) for key in keys) for pattern in patterns):
+def what_it_is(name: str, keys: Collection[str], whole: bool = False) -> str | None:
+    """A sentence that names what the file is, or None where nothing tells.
+
+    name: of the file; whole: whether it has the names of a whole Segment Anything model, so that it is no part of one
+    """
+    for patterns, sentence in _PROJECTS if whole else (*_PROJECTS, *_OTHERS):
+        if all(_found(pattern.removeprefix("!"), keys) != pattern.startswith("!") for pattern in patterns):
             if "SAM 3" in sentence and not any(_SAM3_TRACKER.search(key) for key in keys):
                 sentence = sentence.replace("checkpoint", "detector without the tracker, which has no mask decoder", 1)
             return f"{name} {sentence.replace('{file}', name)}"
@@ -93,3 +99,7 @@ def what_extras_are(keys: Iterable[str]) -> str:
     """ "SAM-HQ's own head", or "" where nothing tells."""
     names = dict.fromkeys(next((name for pattern, name in _EXTRAS if re.search(pattern, key)), "") for key in keys)
     return " and ".join(name for name in names if name) if "" not in names else ""
+
+
+def _found(pattern: str, keys: Collection[str]) -> bool:
+    return any(re.search(pattern, key) for key in keys)

@@ -29,7 +29,9 @@ _ANCHORS_OF_PARTS = {
 _WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Names that torch itself puts between others, at any depth."""
 _WRAPPER = re.compile(rf"(?:(?<=\.)|^)(?:{'|'.join(_WRAPPERS)})\.")
-_BUFFERS = re.compile(r"(?:^|\.)(?:pixel_mean|pixel_std|image_mean|image_std|_metadata)$")
+_BUFFERS = re.compile(
+    r"(?:^|\.)(?:pixel_mean|pixel_std|image_mean|image_std|attention_bias_idxs|relative_position_index)$"
+)
 """Constants that samkit has itself."""
 _LAST = ("ema", "teacher", "average", "avg", "swa", "old", "target")
 MAX_PREFIX = 120

@@ -121,7 +121,11 @@ def foreign(*keys: str) -> Callable[[Path], str]:
 
 
 ROWS = (
-    Row("a plain state dict", lambda f: saved(f, sam1()), "sam1"),
+    Row(
+        "a plain state dict",
+        lambda f: saved(f, sam1()),
+        "sam1",
+    ),
     Row(
         '`{"model": ...}` with optimizer, epoch and loss',
         lambda f: saved(f, {"model": sam2(), "optimizer": {"state": {}}, "epoch": 3, "loss": 0.5}, "sam2"),
@@ -134,8 +138,18 @@ ROWS = (
         "sam1",
         "model_state_dict",
     ),
-    Row('`{"net": ...}`', lambda f: saved(f, {"net": sam1()}), "sam1", '"net"'),
-    Row('`{"ema": ...}` alone', lambda f: saved(f, {"ema": sam1()}), "sam1", '"ema"'),
+    Row(
+        '`{"net": ...}`',
+        lambda f: saved(f, {"net": sam1()}),
+        "sam1",
+        '"net"',
+    ),
+    Row(
+        '`{"ema": ...}` alone',
+        lambda f: saved(f, {"ema": sam1()}),
+        "sam1",
+        '"ema"',
+    ),
     Row(
         '`{"ema": ..., "model": ...}`: the model',
         lambda f: saved(f, {"ema": other(sam1()), "model": sam1()}),
@@ -154,7 +168,12 @@ ROWS = (
         "sam1",
         "decoder_state",
     ),
-    Row("`module.` (DataParallel)", lambda f: saved(f, under("module.", sam1())), "sam1", '"module."'),
+    Row(
+        "`module.` (DataParallel)",
+        lambda f: saved(f, under("module.", sam1())),
+        "sam1",
+        '"module."',
+    ),
     Row(
         "`model.` and `state_dict` (Lightning)",
         lambda f: saved(
@@ -163,7 +182,12 @@ ROWS = (
         "sam2",
         '"model."',
     ),
-    Row("`sam.`", lambda f: saved(f, under("sam.", sam1())), "sam1", '"sam."'),
+    Row(
+        "`sam.`",
+        lambda f: saved(f, under("sam.", sam1())),
+        "sam1",
+        '"sam."',
+    ),
     Row(
         "`_orig_mod.` (torch.compile)", lambda f: saved(f, under("_orig_mod.", sam2()), "sam2"), "sam2", '"_orig_mod."'
     ),
@@ -199,10 +223,30 @@ ROWS = (
         "sam1",
         "pixel_mean",
     ),
-    Row("SAM-HQ", lambda f: saved(f, sam1() | HQ), "sam1", "SAM-HQ"),
-    Row("HQ-SAM 2", lambda f: saved(f, sam2() | under("sam_", HQ), "sam2"), "sam2", "SAM-HQ"),
-    Row("RobustSAM", lambda f: saved(f, sam1() | ROBUST), "sam1", "RobustSAM"),
-    Row("other weights beside a whole model", lambda f: saved(f, sam1() | extra("head.weight")), "sam1", "may differ"),
+    Row(
+        "SAM-HQ",
+        lambda f: saved(f, sam1() | HQ),
+        "sam1",
+        "SAM-HQ",
+    ),
+    Row(
+        "HQ-SAM 2",
+        lambda f: saved(f, sam2() | under("sam_", HQ), "sam2"),
+        "sam2",
+        "SAM-HQ",
+    ),
+    Row(
+        "RobustSAM",
+        lambda f: saved(f, sam1() | ROBUST),
+        "sam1",
+        "RobustSAM",
+    ),
+    Row(
+        "other weights beside a whole model",
+        lambda f: saved(f, sam1() | extra("head.weight")),
+        "sam1",
+        "may differ",
+    ),
     Row(
         "a decoder alone, with `#base=`",
         lambda f: with_base(f, only(other(sam1()), "mask_decoder.")),
@@ -224,7 +268,13 @@ ROWS = (
         "sam2",
         same=False,
     ),
-    Row("safetensors in parts with an index, by its folder", in_parts, "sam1", "2 files", same=False),
+    Row(
+        "safetensors in parts with an index, by its folder",
+        in_parts,
+        "sam1",
+        "2 files",
+        same=False,
+    ),
     Row(
         "a decoder alone",
         lambda f: saved(f, only(sam1(), "mask_decoder.")),
@@ -252,7 +302,12 @@ ROWS = (
         None,
         "LoRA adapter",
     ),
-    Row("EdgeSAM", foreign("image_encoder.features.0.0.c.weight", "mask_decoder.iou_token.weight"), None, "EdgeSAM"),
+    Row(
+        "EdgeSAM",
+        foreign("image_encoder.features.0.0.c.weight", "mask_decoder.iou_token.weight"),
+        None,
+        "EdgeSAM",
+    ),
     Row(
         "EfficientSAM",
         foreign(
@@ -266,15 +321,30 @@ ROWS = (
     Row(
         "EfficientViT-SAM", foreign("image_encoder.backbone.input_stem.op_list.0.conv.weight"), None, "EfficientViT-SAM"
     ),
-    Row("EdgeTAM", foreign("image_encoder.trunk.body.stem.conv1.weight", "spatial_perceiver.latents"), None, "EdgeTAM"),
+    Row(
+        "EdgeTAM",
+        foreign("image_encoder.trunk.body.stem.conv1.weight", "spatial_perceiver.latents"),
+        None,
+        "EdgeTAM",
+    ),
     Row(
         "SAM 3 without its tracker",
         foreign("detector.backbone.vision_backbone.trunk.patch_embed.proj.weight"),
         None,
         "without the tracker",
     ),
-    Row("CLIP", foreign("logit_scale", "visual.conv1.weight"), None, "CLIP"),
-    Row("a U-Net or anything else", foreign("encoder.conv.weight"), None, "not a Segment Anything model"),
+    Row(
+        "CLIP",
+        foreign("logit_scale", "visual.conv1.weight"),
+        None,
+        "CLIP",
+    ),
+    Row(
+        "a U-Net or anything else",
+        foreign("encoder.conv.weight"),
+        None,
+        "not a Segment Anything model",
+    ),
 )
 
 

@@ -27,38 +27,56 @@ def is_model(ref: str, model: ModelEntry) -> bool:
     from samkit.models.files.catalogue import catalogue
     from samkit.models.files.reference import split_reference
 
-    entry = next((entry for entry in catalogue() if entry.name == ref), None)
-    if entry is not None:
-        return entry.on_disk and entry.sha256 == model.sha256
     place, choices = split_reference(ref)
+    entry = next((entry for entry in catalogue() if entry.name == place), None)
+    if entry is not None:
+        return entry.on_disk and entry.sha256 == _file(model) and choices == _choices(model)
     return Path(place).exists() and _hash(Path(place)) == _file(model) and choices == _choices(model)
 
 
 def find_model(model: ModelEntry) -> FoundModel:
-    """Where the checkpoint of a run is: by its hash in the catalogue and in the own folders, then by its name there.
+    """Where the checkpoint of a run is, as `find_checkpoint`, with what was chosen of it."""
+    from samkit.models.files.reference import with_choices
+
+    found = find_checkpoint(model.name, _file(model))
+    choices = _choices(model)
+    if found.ref is None or not found.same:
+        return found
+    return FoundModel(with_choices(found.ref, choices), bool(choices.base) or not _took_base(model))
+
+
+def find_checkpoint(name: str, sha256: str | None) -> FoundModel:
+    """By its hash in the catalogue and in the own folders, then by its name there.
 
     A name is only ever compared with names, so a run.json can't have any other file opened. Raises CheckpointError
     where a folder of own checkpoints can't be read.
     """
     from samkit.models.files.catalogue import catalogue
     from samkit.models.files.folders import own_checkpoints
-    from samkit.models.files.reference import with_choices
 
     entries = [entry for entry in catalogue() if entry.on_disk]
-    known = next((entry.name for entry in entries if entry.sha256 == model.sha256), None)
+    known = next((entry.name for entry in entries if entry.sha256 == sha256), None)
     if known:
         return FoundModel(known, True)
     # Large files take seconds to hash, so one of the right name comes first.
-    own = sorted(own_checkpoints(), key=lambda path: path.stem != model.name)
-    same = next((path for path in own if _hash(path) == _file(model)), None)
+    own = sorted(own_checkpoints(), key=lambda path: path.stem != name)
+    same = next((path for path in own if _hash(path) == sha256), None) if sha256 is not None else None
     if same:
-        choices = _choices(model)
-        return FoundModel(with_choices(str(same), choices), not choices.base)
+        return FoundModel(str(same), True)
     named = [
-        *(entry.name for entry in entries if entry.name == model.name),
-        *(str(path) for path in own if path.stem == model.name),
+        *(entry.name for entry in entries if entry.name == name),
+        *(str(path) for path in own if name in (path.stem, path.name)),
     ]
     return FoundModel(named[0] if named else None, False)
+
+
+def _took_base(model: ModelEntry) -> bool:
+    """Whether another model had a part in it."""
+    from samkit.models.files.reference import split_reference
+
+    with suppress(CheckpointError):
+        return bool(split_reference(model.ref or "")[1].base)
+    return False
 
 
 def _file(model: ModelEntry) -> str:

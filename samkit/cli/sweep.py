@@ -43,7 +43,7 @@ class _SpecOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = plain_app("Sweeps: `sweep SPEC.yaml` runs one; list, show, resume and cancel them, and take out their table.")
+app = plain_app("Sweeps: `sweep SPEC.yaml` runs one; list, show, resume and cancel them, take out table and report.")
 app.info.cls = _SpecOrCommand
 app.info.no_args_is_help = True
 
@@ -205,6 +205,33 @@ def table(
     write_table(found, out)
     if as_json:
         print_json({"table": str(out), "rows": len(found)})
+    else:
+        print(out)
+
+
+@app.command("report")
+def report(
+    sweep_id: Id,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write one HTML file that needs no network: what was swept, means with intervals, charts, worst pictures."""
+    from samkit.errors import StoreError
+    from samkit.work.sweep.report.page import make_report
+    from samkit.work.sweep.results import find_sweep
+
+    text = make_report(find_sweep(sweep_id))
+    part = out.with_name(f"{out.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"The report {out} can't be written ({error.strerror or error}): take another place."
+        ) from error
+    if as_json:
+        print_json({"report": str(out), "bytes": len(text.encode())})
     else:
         print(out)
 

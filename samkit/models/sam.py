@@ -90,7 +90,7 @@ class SamModel:
         self.info = info
         self.device = device
         self.dtype = dtype
-        self._packed = device != "cpu"
+        self._packed = False
         self._pack_lock = threading.Lock()
 
     @property
@@ -286,8 +286,8 @@ class SamModel:
             return self.network.position_encoding(height, width, window_tiling, DTYPES[dtype]).float().clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
-        """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height,
-        width) pixels can't run them.
+        """The window sizes to run with; of a stage that is made of convolutions, the model's own. Raises
+        `EncodingError` with the reason if an input of `padded_size` (height, width) pixels can't run them.
         """
         if window_sizes is None:
             return self.info.window_sizes
@@ -300,7 +300,8 @@ class SamModel:
                 raise EncodingError(f"The window size {window} is not a whole number from 1 to {MAX_WINDOW}.")
         if isinstance(self.config.encoder, HieraConfig):
             _check_pooling(self.config.encoder, windows, padded_size)
-        return windows
+        own, unused = self.info.window_sizes, self.config.convolution_stages
+        return tuple(own[stage - 1] if stage in unused else size for stage, size in enumerate(windows, start=1))
 
     def _prompt_points(self, prompts: Prompts, geometry: ImageGeometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
@@ -374,7 +375,9 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Lay the weights out for oneDNN before the first encoding, once, so that loading stays cheap."""
+        """Before the first encoding, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN.
+        """
         if self._packed:
             return
         with self._pack_lock:

@@ -138,7 +138,7 @@ class Sources:
         path, number = self._path(ref), None
         numbered = FRAME_REF.fullmatch(ref.ref)
         if numbered and not path.exists():
-            path, number = Path(numbered[1]), int(numbered[2])
+            path, number = self._path(replace(ref, ref=numbered[1])), int(numbered[2])
         return read(path, None, number)
 
     def model(self, ref: Ref, device: str = "auto", dtype: str = "float32") -> "SamModel":

@@ -1,5 +1,5 @@
-"""The checkpoints samkit knows by name: the embedded ones and the eleven official files. Knows no torch and touches no
-network.
+"""The checkpoints samkit knows by name: the embedded ones, the eleven official files and MobileSAM's. Knows no torch
+and touches no network.
 """
 
 import difflib
@@ -78,8 +78,8 @@ class CatalogueEntry:
 
 
 def catalogue() -> tuple[CatalogueEntry, ...]:
-    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large."""
-    return (*(_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors"))), *_OFFICIAL)
+    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large; then MobileSAM."""
+    return (*(_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors"))), *_OFFICIAL, _MOBILE_SAM)
 
 
 def find_entry(name: str) -> CatalogueEntry:
@@ -298,4 +298,20 @@ _OFFICIAL = (
         2564550879,
         "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
     ),
+)
+
+# Its authors publish no hash. Size and hash are those that users of the file have pinned, all of them the same: among
+# others the copies at huggingface.co/dhkim2810/MobileSAM, of one of its authors, and a dozen programs on GitHub.
+_MOBILE_SAM = CatalogueEntry(
+    name="mobile_sam",
+    title="MobileSAM",
+    family="sam1",
+    version="1",
+    filename="mobile_sam.pt",
+    file_bytes=40728226,
+    sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    licence="Apache-2.0",
+    url="https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/"
+    "mobile_sam.pt",
+    aliases=("mobilesam", "vit_t", "sam_vit_t"),
 )

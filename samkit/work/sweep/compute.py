@@ -5,7 +5,7 @@ its workers do this.
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,11 +72,23 @@ class CountingMemory(Memory):
         return super().get(key, counted, user)
 
 
+Place = Callable[[str], str]
+"""Where a file or folder lies on this machine that a cell names by its path where the sweep was started; other texts,
+such as a model's name, are given back as they are. Raises BadInput for one that could not be read there.
+"""
+
+
+def same_place(path: str) -> str:
+    """On the machine where the sweep was started."""
+    return path
+
+
 class _CellSources(Sources):
     """Opens each picture, truth and model once for all cells that follow each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place) -> None:
         super().__init__(load_model=self._load_once)
+        self._place = place
         self._pictures_open: dict[Ref, Picture] = {}
         self._truths_open: dict[tuple[Ref, str], Truth] = {}
         self._film_open: tuple[Ref, Video] | None = None
@@ -97,6 +109,9 @@ class _CellSources(Sources):
         key = ref, picture.sha256
         return _kept(self._truths_open, key, lambda: super(_CellSources, self).truth(ref, picture))
 
+    def _path(self, ref: Ref) -> Path:
+        return super()._path(replace(ref, ref=self._place(ref.ref)))
+
     def _load_once(self, ref: str, device: str, dtype: str) -> "SamModel":
         from samkit.work.sources import load_from_disk
 
@@ -104,7 +119,7 @@ class _CellSources(Sources):
         if self._model is None or self._model[0] != key:
             # The last one goes before the next one comes: two may be more than the memory holds.
             self._model = None
-            self._model = key, load_from_disk(ref, device, dtype)
+            self._model = key, load_from_disk(self._place(ref), device, dtype)
         return self._model[1]
 
 
@@ -122,11 +137,14 @@ def _kept(memory: dict[K, T], key: K, make: Callable[[], T]) -> T:
 
 
 class CellComputer:
-    """Computes cells. A cell that can't be computed has an outcome too: failed, with a sentence."""
+    """Computes cells. A cell that can't be computed has an outcome too: failed, with a sentence.
 
-    def __init__(self, settings: WorkerSettings):
+    place: where files lie, for a worker on another machine
+    """
+
+    def __init__(self, settings: WorkerSettings, place: Place = same_place):
         self._settings = settings
-        self._sources = _CellSources()
+        self._sources = _CellSources(place)
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
         self._lab = Lab(self._encodings, self._parts, sources=self._sources, frames=self._encodings)
@@ -141,7 +159,7 @@ class CellComputer:
         except Cancelled:
             raise
         except Exception as error:
-            reason = _sentence(error)
+            reason = reason_of(error)
             return Outcome(cell.id, "failed", reason, encoded=self._made(), seconds=time.perf_counter() - start)
         return done(time.perf_counter() - start)
 
@@ -287,7 +305,8 @@ def run_folder(folder: Path, cell: str) -> Path:
     return folder / "runs" / cell[:2] / cell
 
 
-def _sentence(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a cell failed, as a sentence."""
     known = error if isinstance(error, SamkitError) else refused_by_machine(error)
     if known is not None:
         return str(known)

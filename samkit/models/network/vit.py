@@ -8,6 +8,7 @@ computed depends on where it runs: see relative_attention.py.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +45,9 @@ class VitConfig:
     neck_channels: int = 256
     hidden: int = 3072
     table_rows: tuple[int, ...] = ()
+
+    convolution_blocks: ClassVar[tuple[int, ...]] = ()
+    """Indices of the blocks without attention."""
 
     @property
     def side_step(self) -> int:

@@ -13,7 +13,7 @@ from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEPS_PAGE
 from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, shown_sweeps
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.charts import Shown, choose_shown, draw_heat, draw_means, draw_points
-from samkit.ui.sweeps.delete_dialog import ask_to_delete
+from samkit.ui.sweeps.delete_dialog import delete_button
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
 from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.ui.sweeps.tables import csv_of, draw_cells, draw_failures, draw_settings, draw_sizes, draw_worst
@@ -75,14 +75,8 @@ def _head(looked: LookedAt, now: Standing) -> None:
         with st.popover("Spec", icon=":material/data_object:"):
             st.caption("The same sweep from the command line: python -m samkit sweep sweep.yaml")
             st.code(spec_text(sweep.spec), language="yaml")
-        if is_own(sweep) and st.button(
-            "Delete",
-            icon=":material/delete:",
-            key="delete_sweep",
-            disabled=now.active,
-            help="Cancel it first" if now.active else None,
-        ):
-            ask_to_delete([sweep])
+        if is_own(sweep):
+            delete_button(sweep, now.active, "delete_sweep")
 
 
 def _own_actions(sweep: SweepFolder, now: Standing) -> None:

@@ -11,7 +11,7 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEP_PAGE, experiment_title, page_file, page_icon
 from samkit.ui.state.sweeps import cancel_sweep, resume_sweep, shown_sweeps
-from samkit.ui.sweeps.delete_dialog import ask_to_delete
+from samkit.ui.sweeps.delete_dialog import delete_button
 from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.results import SweepFolder, sweeps_folder
@@ -133,14 +133,7 @@ def _row_buttons(sweep: SweepFolder, now: Standing) -> None:
             on_click=_do,
             args=(sweep, True),
         )
-    if st.button(
-        "Delete",
-        icon=":material/delete:",
-        key=f"delete_{sweep.id}",
-        type="tertiary",
-        disabled=now.active,
-    ):
-        ask_to_delete([sweep])
+    delete_button(sweep, now.active, f"delete_{sweep.id}", quiet=True)
 
 
 def _do(sweep: SweepFolder, goes_on: bool) -> None:

@@ -22,11 +22,19 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("ui.runs", "kept runs: list, compare"),
         ("ui.sweeps", "list, charts, two compared"),
     ),
-    (("ui.bench ui.bench.tables ui.bench.sweeping", "the one skeleton of the seven pages, and what lies on its table"),),
+    (
+        (
+            "ui.bench ui.bench.tables ui.bench.sweeping",
+            "the one skeleton of the seven pages, and what lies on its table",
+        ),
+    ),
     (("ui.controls", "knobs, canvas, pickers, maps"),),
     (("ui.state", "what a visitor has"),),
     (("ui.parts", "figures, tables, style"),),
-    (("work.kept", "what visitors work on, kept for reloads and links"), ("work.sweep work.sweep.report", "one experiment over many")),
+    (
+        ("work.kept", "what visitors work on, kept for reloads and links"),
+        ("work.sweep work.sweep.report", "one experiment over many"),
+    ),
     (("work", "a run as a spec, its lab, the queue, replay"),),
     (("tracking", "compare"),),
     (("tracking.store", "MLflow, spool, search"),),

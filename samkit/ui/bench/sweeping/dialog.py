@@ -105,7 +105,8 @@ def _chosen(scene: Scene) -> Draft:
             key="sweep_keep",
             help="Metrics: a line for each. Masks: also the chosen mask, a few kB. Whole runs: all files of each run.",
         )
-        name = st.text_input("Name", placeholder=entry.title, max_chars=100, key="sweep_name")
+        usual = f"{entry.title}: {_count_text(models, params)}"
+        name = st.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
     others = pictures.pop("others", ())
     choices = Choices(
         entry.name,
@@ -114,7 +115,7 @@ def _chosen(scene: Scene) -> Draft:
         **pictures,
         **prompts,
         keep=keep or "masks",  # type: ignore[arg-type]  # a list of these
-        name=name or f"{entry.title}: {_count_text(models, params)}",
+        name=name or usual,
         device=work.device,
         dtype=work.dtype,
         threads=app_workers()[1],

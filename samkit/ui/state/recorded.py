@@ -98,6 +98,12 @@ class FilmTable(JobHolder[FilmRun]):
         latest = self.run.latest if self.run is not None else None
         return latest[0] if latest is not None else self.frame
 
+    def apart(self) -> "FilmTable":
+        """The same on a table of its own, without the run."""
+        lists = {name: list(getattr(self, name)) for name in ("recorded", "objects", "corrections")}
+        maps = {name: dict(getattr(self, name)) for name in ("banks", "drafts")}
+        return replace(self, frame_work=Workspace(), **lists, **maps)
+
     def anything_remembered(self, inputs: Inputs) -> bool:
         banks = (inputs.bank, *inputs.banks)
         return bool(inputs.priors or inputs.steering.corrections or any(bank is not None for bank in banks))

@@ -100,9 +100,15 @@ class FilmTable(JobHolder[FilmRun]):
 
     def apart(self) -> "FilmTable":
         """The same on a table of its own, without the run."""
-        lists = {name: list(getattr(self, name)) for name in ("recorded", "objects", "corrections")}
-        maps = {name: dict(getattr(self, name)) for name in ("banks", "drafts")}
-        return replace(self, frame_work=Workspace(), **lists, **maps)
+        return replace(
+            self,
+            recorded=list(self.recorded),
+            banks=dict(self.banks),
+            objects=list(self.objects),
+            corrections=list(self.corrections),
+            frame_work=Workspace(),
+            drafts=dict(self.drafts),
+        )
 
     def anything_remembered(self, inputs: Inputs) -> bool:
         banks = (inputs.bank, *inputs.banks)

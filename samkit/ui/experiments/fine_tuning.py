@@ -1,4 +1,4 @@
-"""The page What fine-tuning changed: the model in the sidebar beside the one it was trained from."""
+"""The Fine-tuning page: the model in the sidebar beside the one it was trained from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

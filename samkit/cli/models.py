@@ -71,7 +71,10 @@ def download_model(name: str, as_json: Json = False) -> None:
 
 @app.command("info")
 def model_info(ref: str, as_json: Json = False) -> None:
-    """What is inside a model: a catalogue name, or the path of a .pt, .pth or .safetensors file."""
+    """What is inside a model, and what was done to its file: a catalogue name, or the path of a file or folder.
+
+    Choices stand behind a #: model.pt#ema, adapter#base=sam_vit_b, model.pt#side=512&windows=8,4,14,7.
+    """
     from samkit.models.sam import load_model
 
     info = load_model(ref, device="cpu").info
@@ -90,10 +93,17 @@ def model_info(ref: str, as_json: Json = False) -> None:
     values = {name: getattr(info, name) for name in (*fields, "global_blocks", "parameters", "parameter_count")} | {
         "path": str(info.path)
     }
+    values["changes"] = list(info.changes)
+    if info.file_sha256 != info.sha256:
+        values["file_sha256"] = info.file_sha256
     if as_json:
         print_json(values)
-    else:
-        print_values(values)
+        return
+    print_values({name: value for name, value in values.items() if name != "changes"})
+    for number, change in enumerate(info.changes, start=1):
+        print(f"{'what was done' if number == 1 else '':<22}{change}")
+    for name in info.checkpoint.others:
+        print(f"{'also in the file':<22}{ref}#{name}")
 
 
 @app.command("diff")

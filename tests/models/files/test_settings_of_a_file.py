@@ -1,4 +1,4 @@
-"""A native side and windows of a file of one's own: from a JSON beside it, behind its name, or remembered by its hash."""
+"""A native side and windows of one file: from a JSON beside it, behind its name, or remembered by its hash."""
 
 import json
 import warnings

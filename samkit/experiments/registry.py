@@ -110,7 +110,7 @@ ENTRIES = (
     Entry(
         "fine-tuning",
         "What fine-tuning changed",
-        "Which weights did training change, and what does that do to a picture?",
+        "What did training change, and does it show?",
         "Compare a model with the one it was trained from: weights part by part, features block by block, masks.",
         "difference",
         "SAM v1, v2, v2.1",

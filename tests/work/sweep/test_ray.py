@@ -35,6 +35,8 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # The memory that other tests take is no reason to end a worker.
     "RAY_memory_monitor_refresh_ms": "0",
+    # Workers would wait for every other process of the machine, such as another test.
+    "RAY_worker_niceness": "0",
 }
 MANY = SPEC.replace("prompts:", "repeats: 6\nprompts:").replace("{truth: inside}", "{truth: points, count: 2}")
 

@@ -7,6 +7,7 @@ const FULL_ABOVE = 1.3;  // of the smaller picture's own size: then the larger o
 const LOOK_KEY = "samkit.mask";
 const LIVE_KEY = "samkit.live";
 const SLOW_DECODE_MS = 100;
+const LOOK_AGAIN_MS = 3000;  // where decoding was slow, perhaps beside a run of the server
 const PENDING_MS = 8000;
 const ALL_MASKS = [0, 1, 2, 3];
 const SMALL_GRID = 128;  // of logits a side: then all masks are sent for a hovering pointer, and a click has them at once
@@ -252,7 +253,7 @@ class Stage {
 
   // extra: a point or box under the pointer, or null where a prompt is being moved
   hover(extra) {
-    if (!this.hovers) return;
+    if (!this.hovers) return this.lookAgain(extra);
     const asked = performance.now();
     const shapes = [...this.shapes(), ...(extra ? [extra] : [])];
     this.wanted = true;
@@ -263,6 +264,14 @@ class Stage {
       this.drawMask();
       this.painted("hover", asked, extra);
     });
+  }
+
+  // Whether decoding is quick by now.
+  lookAgain(extra) {
+    const now = performance.now();
+    if (this.liveState !== "on" || remembered(LIVE_KEY, null) !== null || now < (this.looksAgainAt ?? 0)) return;
+    this.looksAgainAt = now + LOOK_AGAIN_MS;
+    this.channel.ask({ ...asPrompts([...this.shapes(), ...(extra ? [extra] : [])]), masks: "one" }, () => this.tell());
   }
 
   // The pointer has left: the page's own mask is seen again.

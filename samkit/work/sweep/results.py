@@ -43,6 +43,8 @@ class Outcome:
     prompts: that it was run with, as JSON values
     encoded: a key for each encoding that was made for it; empty where others had made them
     seconds: of computing; tries: how many workers it took
+    kept:    whether what is kept beside it could be written. One that could not is never written down itself: it ends
+             the sweep, and its cell is computed once there is room
     """
 
     cell: str
@@ -56,10 +58,12 @@ class Outcome:
     encoded: tuple[str, ...] = ()
     seconds: float = 0.0
     tries: int = 1
+    kept: bool = True
 
     def line(self) -> bytes:
         """As it stands in the file, with the line's end."""
         values = {name: value for name, value in asdict(self).items() if value not in ("", {}, ())}
+        del values["kept"]
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
@@ -164,6 +168,8 @@ class OutcomeFile:
 
     def add(self, outcome: Outcome) -> None:
         """Raises StoreError where the disk takes no more; what half a line was written is taken back."""
+        if not outcome.kept:
+            raise _no_room(outcome.reason)
         before = self._file.seek(0, os.SEEK_END)
         try:
             self._file.write(outcome.line())
@@ -171,10 +177,7 @@ class OutcomeFile:
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(before)
-            raise StoreError(
-                f"An outcome can't be written ({error.strerror or error}). All before it are kept: make room and "
-                "resume the sweep."
-            ) from error
+            raise _no_room(f"An outcome can't be written ({error.strerror or error})") from error
 
     def _drop_torn_end(self) -> None:
         """What was appended to half a line would be lost with it."""
@@ -188,6 +191,10 @@ class OutcomeFile:
                 return
             end = start
         self._file.truncate(0)
+
+
+def _no_room(what: str) -> StoreError:
+    return StoreError(f"{what.rstrip('.')}. The sweep ends here, and all before is kept: make room and resume it.")
 
 
 def sweeps_folder() -> Path:

@@ -3,15 +3,18 @@
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 import samkit
 from samkit.experiments import (
     block_norms,
     cross_image,
+    fine_tuning,
     mask_stability,
     position_encoding,
     semantic_similarity,
@@ -129,6 +132,23 @@ def semantic_similarity_card(model: SamModel) -> np.ndarray:
     return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
 
 
+def fine_tuning_card(model: SamModel) -> np.ndarray:
+    """uint8 [H, W, 3]: the cat, and how far its tokens are from those of a model with one block moved a little."""
+    other = samkit.load_model(model.info.path, device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for weight in other.network.image_encoder.trunk.blocks[6].parameters():
+        weight += 0.3 * weight.std() * torch.randn(weight.shape, generator=generator)
+    picture, prompts = load_sample("chelsea"), SAMPLES["chelsea"].prompts
+    lab = Lab(other_model=lambda ref, sha256, like: other)
+    # The moved one's file is the first model's, so a lab would take one's encoding for the other's.
+    other.info = replace(other.info, checkpoint=replace(other.info.checkpoint, sha256="0" * 64))
+    result = fine_tuning.run(model, Inputs(picture, prompts), fine_tuning.Params(other_model="moved"), lab)
+    values = result.arrays["drift_map"]
+    drift = color_map(values, *np.quantile(values, [0.01, 0.99]), "viridis")
+    drift = cv2.resize(drift, picture.rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return np.hstack([fill(each, (SIZE[0] // 2, SIZE[1])) for each in (result.images["masks"], drift)])
+
+
 def runs_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the cup's masks of two runs, what both have and what only one of them has."""
     picture, masks = load_sample("coffee"), []
@@ -158,6 +178,7 @@ MAKERS = {
     "position-encoding": position_encoding_card,
     "window-size": window_size_card,
     "semantic-similarity": semantic_similarity_card,
+    "fine-tuning": fine_tuning_card,
     "runs": runs_card,
 }
 

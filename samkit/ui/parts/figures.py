@@ -199,6 +199,25 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
     return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
+def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str) -> go.Figure:
+    """A bar a row, those of one group in its colour and under its name. group, x, y: columns."""
+    groups = list(dict.fromkeys(row[group] for row in rows))
+    bars = [
+        dict(
+            type="bar",
+            x=[[name] * len(own), [row[x] for row in own]],
+            y=[row[y] for row in own],
+            name=name,
+            marker=dict(color=LINES[index % len(LINES)][0]),
+            hovertemplate=f"{name}, %{{x}}: %{{y:.4g}}<extra></extra>",
+            showlegend=False,
+        )
+        for index, name in enumerate(groups)
+        for own in [[row for row in rows if row[group] == name]]
+    ]
+    return _figure(bars, 360, bargap=0.2, yaxis=dict(title=dict(text=y_title), rangemode="tozero"))
+
+
 def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
     """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
     the chosen one's true IoU. default: the size that is marked.

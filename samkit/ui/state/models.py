@@ -32,3 +32,10 @@ def shared_model(ref: str, device: str = "auto", dtype: str = "float32") -> "Sam
     except OSError as error:
         raise CheckpointError(f"{path} can no longer be read ({error.strerror or error}): check the path.") from error
     return _load(str(path), tuple(state), device, dtype)
+
+
+def shared_other(ref: str, sha256: str | None, like: "SamModel") -> "SamModel":
+    """A second model by its hash or its name, shared as the first is. Raises CheckpointError where it isn't here."""
+    from samkit.work.other_model import find_other
+
+    return find_other(ref, sha256, like, shared_model)

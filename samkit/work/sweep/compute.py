@@ -109,6 +109,11 @@ class _CellSources(Sources):
         key = ref, picture.sha256
         return _kept(self._truths_open, key, lambda: super(_CellSources, self).truth(ref, picture))
 
+    def placed(self, case: Case) -> Case:
+        """With the film, and the folder of its masks, where they lie on this machine."""
+        film = case.film and replace(case.film, ref=self._place(case.film.ref))
+        return replace(case, film=film, frame_masks=self._place(case.frame_masks))
+
     def _path(self, ref: Ref) -> Path:
         return super()._path(replace(ref, ref=self._place(ref.ref)))
 
@@ -176,7 +181,7 @@ class CellComputer:
         if cell.case.second is not None:
             looked_for = self._opened(*self._looked_for(cell.case, cell.marks_second))
         video = run.inputs.video
-        frames = FilmTruth(cell.case, video) if video is not None else None
+        frames = FilmTruth(self._sources.placed(cell.case), video) if video is not None else None
         return Judged(run, prompts, looked_for and looked_for[1], frames)
 
     def _looked_for(self, case: Case, marks_second: bool) -> tuple[Ref | None, Ref | None]:

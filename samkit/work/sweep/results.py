@@ -99,6 +99,11 @@ class SweepFolder:
     def id(self) -> str:
         return self.path.name
 
+    @property
+    def case_count(self) -> int:
+        """How many objects on pictures there are."""
+        return len(self._cases)
+
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells, in the spec's order."""

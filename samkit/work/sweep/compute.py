@@ -167,6 +167,8 @@ class CellComputer:
                 done = self._done(cell)
         except Cancelled:
             raise
+        except _NotKept as error:
+            return Outcome(cell.id, "failed", str(error), encoded=self._made(), kept=False)
         except Exception as error:
             reason = reason_of(error)
             return Outcome(cell.id, "failed", reason, encoded=self._made(), seconds=time.perf_counter() - start)

@@ -8,6 +8,8 @@ two, so that a process may be killed at any byte.
     lock            held by the process that runs it
 """
 
+import errno
+import io
 import json
 import os
 import secrets
@@ -18,7 +20,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -158,7 +160,8 @@ class SweepFolder:
         try:
             with FileLock(self.path / LOCK, timeout=0):
                 (self.path / CANCEL).unlink(missing_ok=True)
-                with open(self.path / OUTCOMES, "ab+") as file:
+                # Without a buffer: one would hold on to half a line that found no room, and write it later.
+                with open(self.path / OUTCOMES, "ab+", buffering=0) as file:
                     yield OutcomeFile(file)
         except Timeout:
             raise BadInput(f"The sweep {self.id} is being run by another process: wait, or cancel it first.") from None
@@ -167,7 +170,7 @@ class SweepFolder:
 class OutcomeFile:
     """Where outcomes are appended, one write for each."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: io.FileIO):
         self._file = file
         self._drop_torn_end()
 
@@ -176,9 +179,10 @@ class OutcomeFile:
         if not outcome.kept:
             raise _no_room(outcome.reason)
         before = self._file.seek(0, os.SEEK_END)
+        line = outcome.line()
         try:
-            self._file.write(outcome.line())
-            self._file.flush()
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(before)

@@ -136,7 +136,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
         metrics=_metrics(changes, drift.features, drift.rows, rows, chosen)
         | {"iou_other": neutral(mask_iou(masks[chosen], other_masks[other_chosen]), key=True)}
         | right,
-        facts=_facts(changes, other) | {"mask_index": chosen, "other_mask_index": other_chosen},
+        facts=_facts(changes, model, other) | {"mask_index": chosen, "other_mask_index": other_chosen},
         tables={
             "parts": changes.part_rows(),
             "weights": changes.weight_rows(),
@@ -165,7 +165,7 @@ def _metrics(
     return metrics | {f"iou_other_{index}": neutral(row["iou_other"]) for index, row in enumerate(masks)}
 
 
-def _facts(changes: WeightChanges, other: "SamModel") -> dict[str, Fact]:
+def _facts(changes: WeightChanges, model: "SamModel", other: "SamModel") -> dict[str, Fact]:
     parts = sorted(changes.part_rows(), key=lambda row: -row["relative_change"])
     most = f"{parts[0]['part']}, {parts[0]['group']}" if parts and parts[0]["changed"] else ""
     return {
@@ -174,6 +174,7 @@ def _facts(changes: WeightChanges, other: "SamModel") -> dict[str, Fact]:
         "rounding_only": changes.rounding,
         "most_changed": most,
         "only_in_one": len(changes.only_before) + len(changes.only_after),
-        "other_name": other.info.name,
+        # What was trained on often carries the name of what it was trained from.
+        "other_name": other.info.name if other.info.name != model.info.name else other.info.path.stem,
         "other_sha256": other.info.sha256,
     }

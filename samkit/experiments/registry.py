@@ -109,8 +109,8 @@ ENTRIES = (
     ),
     Entry(
         "fine-tuning",
-        "What fine-tuning changed",
-        "Which weights did training change, and what does that do to a picture?",
+        "Fine-tuning",
+        "What did training change, and what does that do to a picture?",
         "Compare a model with the one it was trained from: weights part by part, features block by block, masks.",
         "difference",
         "SAM v1, v2, v2.1",

@@ -118,7 +118,7 @@ def _source(path: Path, choices: Choices) -> _Source:
         if checkpoint.layout is not None and checkpoint.layout.named_by == "transformers":
             by_config = said_by_config(located, checkpoint.layout.family)
         for other, where in (
-            (by_config, "config.json beside the file says"),
+            (by_config, "the config.json beside the file says"),
             (said_beside(located), "the JSON beside the file says"),
             (remembered(checkpoint.sha256), "it is remembered here that"),
         ):

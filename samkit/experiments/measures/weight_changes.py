@@ -21,14 +21,24 @@ _STAGE_BLOCK = re.compile(r"image_encoder\.layers\.(\d+)\.blocks\.(\d+)\.")
 _STAGE_END = re.compile(r"image_encoder\.layers\.(\d+)\.downsample\.")
 _LAYER = re.compile(r"(?:mask_decoder\.transformer|memory\.memory_attention)\.layers\.(\d+)\.")
 _NAMES = {
-    "patch_embed": "patch embedding",
-    "pos_embed": "position table",
-    "pos_embed_window": "position table",
-    "neck": "neck",
-    "transformer": "transformer",
-    "memory_attention": "memory attention",
-    "memory_encoder": "memory encoder",
+    "patch embedding": ("patch_embed",),
+    "position table": ("pos_embed", "pos_embed_window"),
+    "neck": ("neck",),
+    "positions": ("pe_layer",),
+    "points": ("point_embeddings", "not_a_point_embed"),
+    "mask hint": ("mask_downscaling", "no_mask_embed"),
+    "tokens": ("iou_token", "mask_tokens", "obj_score_token"),
+    "transformer": ("transformer",),
+    "upscaling": ("output_upscaling", "conv_s0", "conv_s1"),
+    "hypernetworks": ("output_hypernetworks_mlps",),
+    "IoU head": ("iou_prediction_head",),
+    "object score head": ("pred_obj_score_head",),
+    "attention": ("memory_attention",),
+    "memory encoder": ("memory_encoder",),
+    "object pointer": ("obj_ptr_proj", "obj_ptr_tpos_proj", "no_obj_ptr"),
 }
+_GROUPS = {first: name for name, firsts in _NAMES.items() for first in firsts}
+_ORDER = (*PARTS.values(), MEMORY)
 SHOWN = 3
 
 
@@ -86,9 +96,9 @@ class WeightChanges:
         return bool(self.changed) and all(weight.rounding for weight in self.changed)
 
     def part_rows(self) -> list[dict[str, Any]]:
-        """One row a group for a table, in the models' order."""
+        """One row a group for a table: image encoder first, and within a part in the models' order."""
         groups: dict[tuple[str, str], list[WeightChange]] = {}
-        for weight in self.weights:
+        for weight in sorted(self.weights, key=lambda weight: _ORDER.index(weight.part)):
             groups.setdefault((weight.part, weight.group), []).append(weight)
         return [
             {
@@ -201,4 +211,4 @@ def _group(name: str, starts: list[int]) -> str:
         return f"{'attention' if _part(name) == MEMORY else 'transformer'} layer {match[1]}"
     inner = name.removeprefix("memory.").removeprefix("image_encoder.trunk.").removeprefix("image_encoder.")
     first = inner.removeprefix("mask_decoder.").removeprefix("prompt_encoder.").partition(".")[0]
-    return _NAMES.get(first, "others")
+    return _GROUPS.get(first, "others")

@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from samkit.errors import CheckpointError
+from samkit.models.files.beside import ADAPTER_CONFIG as CONFIG
 from samkit.models.files.key_layout import Layout, apply_layout
 from samkit.models.files.locate import Located, read_small_json
 
-CONFIG = "adapter_config.json"
 MAX_RANK = 1024
 _PREFIX = "base_model.model."
 _PAIR = re.compile(r"(.+)\.lora_(A|B)(?:\.[\w-]{1,40})?\.weight$")

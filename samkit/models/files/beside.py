@@ -10,6 +10,8 @@ from samkit.models.files.locate import Located, read_small_json
 from samkit.models.files.metadata import ModelMetadata, read_metadata
 
 CONFIG = "config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+"""What peft writes beside an adapter."""
 _KINDS = {"sam": "sam1", "sam_hq": "sam1", "sam2": "sam2", "sam2_video": "sam2"}
 """transformers' model types -> the family."""
 

@@ -1,4 +1,4 @@
-"""The page What fine-tuning changed: the model in the sidebar beside the one it was trained from."""
+"""The Fine-tuning page: the model in the sidebar beside the one it was trained from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -202,8 +202,9 @@ def draw_blocks(scene: Scene) -> None:
     with right:
         st.markdown("**Norms** of each block's tokens, in both models")
         st.plotly_chart(norms_figure(result), key="block_norms_chart", config=PLOT)
-    names = "drift", "cosine", "max_norm", "median_norm", "other_max_norm", "other_median_norm"
-    table_with_csv(result.tables["blocks"], "drift_blocks", three_decimals(*names))
+    decimals = three_decimals("max_norm", "median_norm", "other_max_norm", "other_median_norm")
+    decimals |= {name: st.column_config.NumberColumn(format="%.6f") for name in ("drift", "cosine")}
+    table_with_csv(result.tables["blocks"], "drift_blocks", decimals)
 
 
 def draw_numbers(scene: Scene) -> None:

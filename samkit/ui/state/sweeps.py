@@ -32,8 +32,8 @@ from samkit.work.sweep.spec import SweepSpec
 _log = logging.getLogger(__name__)
 TURN_S = 60.0
 """After so long a sweep lets others have a turn, where somebody waits."""
-PATIENCE_S = 3.0
-"""How long a sweep waits for its lock: whoever only looks whether it is running holds that for a moment."""
+REMEMBERED = 20
+"""Runs that have ended, for what they said."""
 OWNER, INPUTS = "owner", "inputs-"
 """A file in a sweep's folder; the beginning of the names of folders with pictures that visitors gave."""
 WAITING: State = "waiting"
@@ -119,15 +119,8 @@ class SweepRun:
         engine = LocalEngine(self.sweep.path, spec.keep, workers, spec.threads or threads, NICE)
         try:
             wanted = self._wanted()
-            give_up = time.monotonic() + PATIENCE_S
-            while wanted:
-                try:
-                    run_sweep(self.sweep, _Turn(engine, self), wanted)
-                    break
-                except BadInput:
-                    if time.monotonic() > give_up or self._seen:
-                        raise
-                    time.sleep(0.05)
+            if wanted:
+                run_sweep(self.sweep, _Turn(engine, self), wanted)
         finally:
             self._worked_s += time.monotonic() - self._since
         if self.sweep.is_cancelled or not wanted:
@@ -185,6 +178,8 @@ class Sweeps:
             run = SweepRun(sweep, job_queue(), who, limit_s, failed_too)
             in_queue(who, run)
             self._runs[sweep.id] = run
+            for old in [name for name, each in self._runs.items() if not each.active][:-REMEMBERED]:
+                del self._runs[old]
             return run
 
     def forget(self, sweep_id: str) -> None:

@@ -36,7 +36,7 @@ def choose_shown(looked: LookedAt) -> Shown | None:
         return None
     across, placed = axes(looked), quantities(looked)
     key = looked.sweep.id
-    with st.container(key="row_sweep_choices"):
+    with st.container(key="sweep_choices"):
         places = st.columns([1.35, 1, 1, 1, 1.35], gap="small")
     metric = places[0].selectbox("Metric", names, format_func=title, key=f"metric_{key}")
     x = places[1].selectbox("Over", across, format_func=title, key=f"x_{key}")
@@ -135,21 +135,20 @@ def draw_points(looked: LookedAt, shown: Shown) -> None:
 
 def cell_points(looked: LookedAt, shown: Shown) -> tuple[list[Points], tuple[float, float] | None]:
     """(groups by colour, where the chosen cell is)."""
-    groups: dict[str, tuple[str, list[int]]] = {}
+    groups: dict[str, tuple[Any, list[int]]] = {}
     for number, row in enumerate(looked.rows):
         if row.get(shown.metric) is not None and row.get(shown.point_x) is not None:
             value = row.get(shown.color) if shown.color else None
-            name = value_text(shown.color, value) if shown.color else "cells"
-            groups.setdefault(repr(value), (name, []))[1].append(number)
+            groups.setdefault(repr(value), (value, []))[1].append(number)
     drawn = [
         Points(
-            name,
+            value_text(shown.color, value) if shown.color else "cells",
             [float(looked.rows[at][shown.point_x]) for at in numbers],
             [float(looked.rows[at][shown.metric]) for at in numbers],
             [looked.rows[at]["case"] for at in numbers],
             numbers,
         )
-        for name, numbers in list(groups.values())[:MAX_SERIES]
+        for value, numbers in list(groups.values())[:MAX_SERIES]
     ]
     row = looked.rows[looked.chosen] if looked.chosen is not None else {}
     at = row.get(shown.point_x), row.get(shown.metric)

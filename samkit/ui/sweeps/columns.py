@@ -1,24 +1,26 @@
 """The columns of a sweep's table, for people: what can stand on an axis, and how its values are called."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.work.sweep.report.figures import title
-from samkit.work.sweep.summary import metric_names, swept_columns
+from samkit.work.sweep.summary import Mean, metric_names, swept_columns
 from samkit.work.sweep.table import Row
 
-__all__ = ["NOTHING", "axes", "is_numeric", "metrics", "quantities", "title", "trimmed", "value_text"]
+__all__ = ["NOTHING", "axes", "is_numeric", "mean_text", "metrics", "quantities", "title", "trimmed", "value_text"]
 NOTHING = "nothing"
 
 
 def value_text(column: str, value: Any) -> str:
     """A value of that column."""
     if column == "model":
-        return model_name(str(value))
+        return _model_title(str(value))
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
+        # The same everywhere, such as in all stages.
+        return str(value[0]) if value and len(set(map(str, value))) == 1 else " ".join(map(str, value))
     if value is None:
         return "own" if column.startswith("param.") else "none"
     if isinstance(value, bool):
@@ -52,6 +54,19 @@ def quantities(looked: LookedAt) -> list[str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@lru_cache(maxsize=256)
+def _model_title(ref: str) -> str:
+    """Looked up once: a table asks for each of its rows."""
+    return model_name(ref)
+
+
+def mean_text(mean: Mean) -> str:
+    """As short as a table has room for: "0.770 [0.751, 0.788]"."""
+    if mean.low is None or mean.high is None:
+        return f"{mean.value:.3g}"
+    return f"{mean.value:.3g} [{mean.low:.3g}, {mean.high:.3g}]"
 
 
 def is_numeric(column: str, values: Iterable[Any]) -> bool:

@@ -34,7 +34,7 @@ def sweep_view(sweep_id: str) -> None:
     looked, now = look_at(sweep), standing(sweep)
     _head(looked, now)
     _follow(looked, now)
-    _body(looked)
+    _body(looked, now.active)
 
 
 def _head(looked: LookedAt, now: Standing) -> None:
@@ -150,10 +150,11 @@ def _follow(looked: LookedAt, drawn: Standing) -> None:
 
 
 @st.fragment
-def _body(looked: LookedAt) -> None:
+def _body(looked: LookedAt, active: bool) -> None:
     with sentences():
         if not looked.computed:
-            st.info("The first cells will show here.", icon=":material/hourglass_top:")
+            sentence = "The first cells will show here." if active else "No cell was computed yet: press Resume."
+            st.info(sentence, icon=":material/hourglass_top:")
             return
         shown = choose_shown(looked)
         if shown is None:

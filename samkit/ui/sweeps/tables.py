@@ -9,14 +9,14 @@ import streamlit as st
 from samkit.scratch import scratch
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.sweeps.charts import Shown
-from samkit.ui.sweeps.columns import metrics, title, trimmed, value_text
+from samkit.ui.sweeps.columns import mean_text, metrics, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.work.sweep.report.figures import better_end
 from samkit.work.sweep.summary import SIZES, SettingSummary, summarize, swept_columns
 from samkit.work.sweep.table import write_table
 
 MORE_METRICS = 4
-TABLE_PX, MAX_ROWS, MAX_WORST = 290, 2_000, 200
+TABLE_PX, MAX_ROWS, MAX_WORST, MAX_SETTINGS = 290, 2_000, 200, 40
 
 
 def settings_of(looked: LookedAt, metric: str) -> list[SettingSummary]:
@@ -28,12 +28,26 @@ def settings_of(looked: LookedAt, metric: str) -> list[SettingSummary]:
     return sorted((each for each in found if metric in each.means), key=lambda each: sign * each.means[metric].value)
 
 
+def _others_of(looked: LookedAt, shown: list[SettingSummary], names: list[str]) -> dict[str, SettingSummary]:
+    """Other metrics of these settings."""
+    columns = swept_columns(looked.sweep.spec)
+    wanted = {repr(each.setting) for each in shown}
+    rows = [
+        {name: row.get(name) for name in ("picture", "group", "status", *columns)}
+        | {name: row[name] for name in names if row.get(name) is not None}
+        for row in looked.rows
+        if row["status"] == "done" and repr({column: row.get(column) for column in columns}) in wanted
+    ]
+    found = summarize(rows, columns, looked.sweep.spec.seed, by_size=False) if rows else []
+    return {repr(each.setting): each for each in found}
+
+
 def best_sentence(looked: LookedAt, found: Sequence[SettingSummary], metric: str) -> str:
     """Which setting is best, and whether it can be told from the next one."""
     if len(found) < 2:
         return ""
     best, following = (each.means[metric] for each in found[:2])
-    text = f"**Best {plain_text(title(metric))}:** {_setting_text(found[0])}, {best.text}"
+    text = f"**Best {plain_text(title(metric))}:** {_setting_text(found[0])}, {mean_text(best)}"
     if best.low is None or best.high is None or following.low is None or following.high is None:
         return text + "."
     overlap = best.low <= following.high and following.low <= best.high
@@ -48,18 +62,20 @@ def draw_settings(looked: LookedAt, shown: Shown) -> None:
     """Best settings first, with the metrics that people ask for first."""
     found = settings_of(looked, shown.metric)
     names = [shown.metric, *(name for name in metrics(looked) if name != shown.metric)][: 1 + MORE_METRICS]
-    others = {name: {repr(each.setting): each for each in settings_of(looked, name)} for name in names[1:]}
+    others = _others_of(looked, found[:MAX_SETTINGS], names[1:])
     rows = []
-    for each in found:
+    for each in found[:MAX_SETTINGS]:
         row: dict[str, Any] = {title(name): value_text(name, value) for name, value in each.setting.items()}
         row["cells"] = each.means[shown.metric].cells
-        row[title(shown.metric)] = each.means[shown.metric].text
-        for name, of_name in others.items():
-            mean = of_name.get(repr(each.setting))
-            row[title(name)] = mean.means[name].text if mean else "–"
+        row[title(shown.metric)] = mean_text(each.means[shown.metric])
+        more = others.get(repr(each.setting))
+        for name in names[1:]:
+            row[title(name)] = mean_text(more.means[name]) if more is not None and name in more.means else "–"
         rows.append(row)
     if sentence := best_sentence(looked, found, shown.metric):
         st.markdown(sentence)
+    if len(found) > MAX_SETTINGS:
+        st.caption(f"The best {MAX_SETTINGS} of {len(found):,} settings.")
     st.dataframe(rows, hide_index=True, height=_height(rows), key=f"settings_{looked.sweep.id}")
 
 
@@ -83,7 +99,7 @@ def draw_sizes(looked: LookedAt, shown: Shown) -> None:
         for size in present or [alone]:
             of_size = by_size.get(size if present else "", {}).get(key)
             mean = of_size.means.get(shown.metric) if of_size else None
-            row[size] = f"{mean.text} ({mean.cells})" if mean else "–"
+            row[size] = f"{mean_text(mean)} ({mean.cells})" if mean else "–"
         rows.append(row)
     st.caption(
         f"{title(shown.metric)}, 95 % intervals, and how many cells. Small objects have less than 32² pixels, large "

@@ -26,6 +26,7 @@ from samkit.prompts import Prompts
 from samkit.work.execute import Computed, compute, write
 from samkit.work.lab import ENCODINGS_BYTES, PARTS_BYTES, Lab
 from samkit.work.memory import Memory
+from samkit.work.other_model import find_other
 from samkit.work.sources import Sources
 from samkit.work.spec import Ref
 from samkit.work.sweep.case import Case
@@ -156,7 +157,9 @@ class CellComputer:
         self._sources = _CellSources(place)
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
-        self._lab = Lab(self._encodings, self._parts, sources=self._sources, frames=self._encodings)
+        self._lab = Lab(
+            self._encodings, self._parts, sources=self._sources, frames=self._encodings, other_model=find_other
+        )
 
     def outcome(self, cell: Cell) -> Outcome:
         """Raises only what ends the process."""

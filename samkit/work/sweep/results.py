@@ -32,6 +32,7 @@ from samkit.work.sweep.spec import SweepSpec
 
 SWEEP, OUTCOMES, CANCEL, LOCK = "sweep.json", "outcomes.jsonl", "cancel", "lock"
 FORMAT = 1
+LOOKING_S = 0.5
 State = Literal["running", "done", "cancelled", "stopped"]
 
 
@@ -158,7 +159,8 @@ class SweepFolder:
     def running(self) -> Iterator["OutcomeFile"]:
         """For the one process that runs it. Raises BadInput where another one does."""
         try:
-            with FileLock(self.path / LOCK, timeout=0):
+            # Whoever only looks whether it is running holds the lock for a moment.
+            with FileLock(self.path / LOCK, timeout=LOOKING_S):
                 (self.path / CANCEL).unlink(missing_ok=True)
                 # Without a buffer: one would hold on to half a line that found no room, and write it later.
                 with open(self.path / OUTCOMES, "ab+", buffering=0) as file:

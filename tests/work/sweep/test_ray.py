@@ -35,6 +35,8 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # The memory that other tests take is no reason to end a worker.
     "RAY_memory_monitor_refresh_ms": "0",
+    # Workers would wait for every other process of the machine, such as another test.
+    "RAY_worker_niceness": "0",
 }
 MANY = SPEC.replace("prompts:", "repeats: 6\nprompts:").replace("{truth: inside}", "{truth: points, count: 2}")
 
@@ -195,7 +197,8 @@ def test_an_interrupted_command_loses_nothing(cluster, folder, tmp_path):
     said += rest.splitlines()
     *others, stopped, _ = said
     assert others[0].startswith("Sweep ") and stopped.startswith("Stopped.")
-    assert all(" cells" in line for line in others), "nothing of Ray's own"
+    # On a busy machine it takes a minute until a worker is there, which is said, too.
+    assert all(" cells" in line or line.startswith("No worker") for line in others), "nothing of Ray's own"
     made = find_sweep("latest")
     assert 0 < len(made.outcomes()) < len(made.cells) and made.state() == "stopped"
 

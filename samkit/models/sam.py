@@ -161,6 +161,7 @@ class SamModel:
 
         A hint alone is a prompt too, as it is to the official predictors, which then pass no point to the decoder.
         """
+        self._pack_once()
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
@@ -190,6 +191,7 @@ class SamModel:
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if isinstance(prediction, MaskPrediction):
                 return remember_prediction(
@@ -213,6 +215,7 @@ class SamModel:
         `decoded_logits` has what the decoder computed.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
                 points, labels = no_points(torch.device(self.device))
@@ -382,8 +385,9 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Before the first encoding, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
-        weights out for oneDNN.
+        """Before the first step, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN. Whichever step that is, for packed layers give other last digits: a model decodes what
+        another one of the same file encoded as it decodes its own.
         """
         if self._packed:
             return

@@ -4,12 +4,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
 from samkit.cli.output import Json, plain_app, print_json, say
+from samkit.cli.sweep_engines import Engines, engines
 from samkit.words import format_bytes, time_text
 
 if TYPE_CHECKING:
@@ -49,7 +50,25 @@ app.info.no_args_is_help = True
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the sweep, its beginning, or latest.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Processes that compute; default: one for every two cores.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="That compute; default: one for every two cores, or on a cluster one for each GPU.",
+    ),
+]
+
+
+EngineName = Annotated[
+    Literal["local", "ray"], typer.Option(help="Processes on this machine, or workers on a Ray cluster (docs/ray.md).")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster, or auto for the one that runs on this machine. Default: what RAY_ADDRESS "
+        "says, else a Ray on this machine alone.",
+    ),
 ]
 
 
@@ -57,6 +76,8 @@ Workers = Annotated[
 def start(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="What is swept over what.")],
     workers: Workers = None,
+    engine: EngineName = "local",
+    address: Address = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many cells there are and what they will take; run none.")
     ] = False,
@@ -71,19 +92,21 @@ def start(
     spec = read_spec(spec_file)
     cases = all_cases(spec)
     cells = make_cells(spec, cases)
-    count = workers or _usual_workers(spec.threads)
-    if dry_run:
-        _say_estimate(spec, cells, count, as_json)
-        return
-    sweep = new_sweep(spec, cases)
-    say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
-    _run(sweep, cells, count, as_json)
+    with engines(engine, address, workers) as chosen:
+        if dry_run:
+            _say_estimate(chosen.with_threads(spec), cells, chosen.workers(spec), as_json)
+            return
+        sweep = new_sweep(spec, cases)
+        say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
+        _run(sweep, cells, chosen, as_json)
 
 
 @app.command("resume")
 def resume(
     sweep_id: Id,
     workers: Workers = None,
+    engine: EngineName = "local",
+    address: Address = None,
     failed: Annotated[bool, typer.Option("--failed", help="Also compute the cells that failed once more.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +115,8 @@ def resume(
 
     sweep = find_sweep(sweep_id)
     cells = sweep.missing(failed_too=failed) if failed else None
-    _run(sweep, cells, workers or _usual_workers(sweep.spec.threads), as_json)
+    with engines(engine, address, workers) as chosen:
+        _run(sweep, cells, chosen, as_json)
 
 
 @app.command("cancel")
@@ -236,16 +260,14 @@ def report(
         print(out)
 
 
-def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, workers: int, as_json: bool) -> None:
-    from samkit.work.sweep.local import LocalEngine
+def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, engines: Engines, as_json: bool) -> None:
     from samkit.work.sweep.run import run_sweep
     from samkit.work.sweep.summary import counts
     from samkit.work.sweep.table import rows
 
-    engine = LocalEngine(sweep.path, sweep.spec.keep, workers, sweep.spec.threads)
     with _ending_as_interrupted():
         try:
-            run_sweep(sweep, engine, cells, _say_progress)
+            run_sweep(sweep, engines.engine(sweep), cells, _say_progress)
         except KeyboardInterrupt:
             say(f"Stopped. `python -m samkit sweep resume {sweep.id}` goes on where it was.")
             raise typer.Exit(EXIT_STOPPED) from None
@@ -268,12 +290,6 @@ def _ending_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _usual_workers(threads: int | None) -> int:
-    from samkit.work.sweep.local import cores
-
-    return max(1, cores() // (threads or 2))
 
 
 def _say_progress(progress: "Progress") -> None:

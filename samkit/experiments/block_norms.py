@@ -19,6 +19,7 @@ from torch import Tensor
 from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.measures.block_kinds import BlockKind, block_kinds, token_norms
 from samkit.experiments.measures.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
 from samkit.experiments.params import ExperimentParams, knob
 from samkit.experiments.result import Metric, Result, neutral
@@ -62,41 +63,6 @@ class Params(ExperimentParams):
         description="Colour scale of the maps.",
         json_schema_extra=knob(label="Colour scale"),
     )
-
-
-@dataclass(frozen=True)
-class BlockKind:
-    """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global
-    attention; convolution: it has no attention.
-    """
-
-    index: int
-    stage: int
-    window: int
-    convolution: bool = False
-
-    @property
-    def attention(self) -> str:
-        """How far a token sees, in words."""
-        if self.convolution:
-            return "convolution"
-        return f"window {self.window}" if self.window else "global"
-
-
-def block_kinds(model: "SamModel", window_sizes: Sequence[int]) -> list[BlockKind]:
-    """What each block of a model is, run with these window sizes (one a stage)."""
-    stages = [stage for stage, count in enumerate(model.info.blocks_per_stage, start=1) for _ in range(count)]
-    encoder = model.config.encoder
-    windows = encoder.block_windows(tuple(window_sizes))
-    return [
-        BlockKind(index, stage, window, index in encoder.convolution_blocks)
-        for index, (stage, window) in enumerate(zip(stages, windows, strict=True))
-    ]
-
-
-def token_norms(tokens: Tensor) -> np.ndarray:
-    """L2 norm over the channels: [h, w, C] -> float32 [h, w]."""
-    return tokens.float().norm(dim=-1).cpu().numpy()
 
 
 def channel_map(tokens: Tensor, channel: int) -> np.ndarray:

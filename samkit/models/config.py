@@ -100,9 +100,9 @@ class ModelConfig:
         return self.encoder.feature_stride
 
 
-def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = None) -> ModelConfig:
+def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
-    said = read_metadata(metadata or {})
+    said = metadata if isinstance(metadata, ModelMetadata) else read_metadata(metadata or {})
     keys = state_dict.keys()
     read = None
     if "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:

@@ -18,6 +18,8 @@ from samkit.models.files.folders import (
     own_checkpoints,
 )
 from samkit.models.files.hashes import file_sha256
+from samkit.models.files.locate import holds_checkpoint
+from samkit.models.files.reference import split_reference
 from samkit.words import format_bytes
 
 State = Literal["embedded", "on disk", "partial", "absent"]
@@ -110,14 +112,14 @@ def resolve_model(ref: str | Path) -> Path:
     Raises CheckpointError: unknown name, missing file, a catalogue model that is not, or only partly, downloaded (with
     the command that fetches it).
     """
-    text = str(ref)
+    text, _ = split_reference(ref)
     path = Path(text).expanduser()
     if isinstance(ref, Path) or path.suffix.lower() in CHECKPOINT_SUFFIXES or "/" in text or "\\" in text:
         return _own_file(path)
     try:
         entry = find_entry(text)
     except CheckpointError:
-        if path.is_file():
+        if path.is_file() or (path.is_dir() and holds_checkpoint(path)):
             return path
         for own in own_checkpoints() if extra_models_folders() else ():
             if text in (own.name, own.stem):

@@ -253,9 +253,9 @@ class _Hands:
         silent = time.monotonic() - self._no_answer_since
         if all(hand.hello is not None for hand in self._hands) and silent > self._tell_after:
             self._tell_after += SILENCE_AGAIN_S
-            wanted = f"{self._room.cpus:g} CPUs" + (f" and {self._room.gpus:g} GPUs" if self._room.gpus else "")
+            wanted = f"CPU: {self._room.cpus:g}" + (f", GPU: {self._room.gpus:g}" if self._room.gpus else "")
             self._say(
-                f"No worker has come up on the cluster for {silent:.0f} s. Each needs {wanted} that nobody else uses. "
+                f"No worker has come up on the cluster for {silent:.0f} s. Each needs room of its own ({wanted}). "
                 "The sweep waits; Ctrl-C ends it, and `sweep resume` goes on later."
             )
 

@@ -16,6 +16,7 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.work.sweep import ray_engine
+from samkit.work.sweep.cells import in_groups
 from samkit.work.sweep.compute import CellComputer, WorkerSettings
 from samkit.work.sweep.local import LocalEngine
 from samkit.work.sweep.ray_cluster import Room, connected, room_on
@@ -134,7 +135,7 @@ def deadly(*cells):
 
 def test_a_cell_on_which_workers_die_is_retried_and_fails_alone(cluster, folder, monkeypatch):
     made = sweep(folder)
-    victim = made.cells[-1]
+    victim = list(in_groups(made.cells))[-1].cells[-1]
     monkeypatch.setattr(ray_engine, "RayWorker", deadly(victim.id))
     run_sweep(made, on_ray(made, workers=1))
     outcomes = made.outcomes()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samkit.errors import BadInput
+from samkit.settings import note_film
 from samkit.work.sweep.cells import Cell, in_groups
 from samkit.work.sweep.compute import WorkerSettings, reason_of
 from samkit.work.sweep.local import TICK_S, TRIES
@@ -76,6 +77,12 @@ class RayEngine:
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Outcome | None]:
         """See `Engine.run`. Raises BadInput where the cluster can't be joined, or no worker comes up on it."""
+        cells = list(cells)
+        if self._keep == "all":
+            # As a worker on this machine does where it keeps a run.
+            for film in {cell.case.film.ref for cell in cells if cell.case.film is not None}:
+                if Path(film).is_absolute():
+                    note_film(film)
         with connected(self._address):
             given = room(*self._asked)
             settings = WorkerSettings("", self._keep, given.threads)

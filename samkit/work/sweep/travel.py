@@ -132,6 +132,12 @@ class Unpacked:
             held -= size
             shutil.rmtree(place.parent, ignore_errors=True)
 
+    def as_named(self, text: str) -> str:
+        """A text with the paths on this machine replaced by those that the cells name."""
+        for named, (place, _) in self._places.items():
+            text = text.replace(str(place), named)
+        return text
+
     def place(self, text: str) -> str:
         """As `samkit.work.sweep.compute.Place`."""
         if text in self._missing:

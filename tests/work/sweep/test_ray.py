@@ -231,7 +231,9 @@ def test_what_is_not_sent_is_not_found_under_its_path_either(tmp_path):
     assert not Path(unpacked.place(str(tmp_path / "here.png"))).exists()
     assert unpacked.place("nano-sam1") == "nano-sam1"
     unpacked.add("/far/film", packed(tmp_path / "film"))
-    assert (Path(unpacked.place("/far/film")) / "1.jpg").read_bytes() == b"x"
+    film = Path(unpacked.place("/far/film"))
+    assert (film / "1.jpg").read_bytes() == b"x"
+    assert unpacked.as_named(f"{film}/1.jpg is no picture.") == "/far/film/1.jpg is no picture."
     with pytest.raises(BadInput, match="can't be read on the machine where the sweep runs"):
         packed(tmp_path / "nowhere.png")
     unpacked.add_missing("/far/lost.png", "It was lost.")

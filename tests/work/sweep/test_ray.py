@@ -1,5 +1,6 @@
 """Sweeps on a real Ray cluster of two nodes on this machine."""
 
+import json
 import os
 import shutil
 import signal
@@ -234,6 +235,9 @@ def test_what_is_not_sent_is_not_found_under_its_path_either(tmp_path):
     film = Path(unpacked.place("/far/film"))
     assert (film / "1.jpg").read_bytes() == b"x"
     assert unpacked.as_named(f"{film}/1.jpg is no picture.") == "/far/film/1.jpg is no picture."
+    unpacked.add("/far/höhle", packed(tmp_path / "film"))
+    in_json = json.dumps({"place": unpacked.place("/far/höhle")})
+    assert json.loads(unpacked.as_named(in_json)) == {"place": "/far/höhle"}
     with pytest.raises(BadInput, match="can't be read on the machine where the sweep runs"):
         packed(tmp_path / "nowhere.png")
     unpacked.add_missing("/far/lost.png", "It was lost.")

@@ -10,12 +10,24 @@ import torch
 
 from tests.parity.official import SAM1_SIZES, SAM2_SIZES, official_sam1, official_sam2
 
-MODELS = {"vit_b": "sam1", "vit_l": "sam1", "tiny": "sam2", "small": "sam2", "base_plus": "sam2", "large": "sam2"}
+MODELS = {
+    "vit_b": "sam1",
+    "vit_l": "sam1",
+    "mobile_sam": "sam1",
+    "tiny": "sam2",
+    "small": "sam2",
+    "base_plus": "sam2",
+    "large": "sam2",
+}
 POINT_XY = (0.4, 0.5)
 
 
 def official_model(model: str) -> torch.nn.Module:
     """The official package's model of that size with random weights."""
+    if model == "mobile_sam":
+        from tests.parity.mobile_sam import MOBILE_SAM, official_mobile_sam
+
+        return official_mobile_sam(MOBILE_SAM)
     return official_sam1(SAM1_SIZES[model]) if MODELS[model] == "sam1" else official_sam2(SAM2_SIZES[model])
 
 
@@ -40,7 +52,9 @@ class Samkit:
 
 
 class Official:
-    """segment-anything or sam2 from pixels that are already resized, so it is timed for less work than samkit."""
+    """segment-anything, sam2 or mobilesam-mirror from pixels that are already resized, so it is timed for less work
+    than samkit.
+    """
 
     def __init__(self, model: str, side: int, dtype: str):
         self.name, self.side, self.dtype = model, side, dtype

@@ -44,6 +44,7 @@ SETUP = f"""() => {{
     }});
     bench.numbers = () => [...document.querySelectorAll({NUMBERS!r})].map(each => each.innerText).join();
     bench.pictures = () => deep(document.querySelector({MAIN!r}));
+    bench.look = each => each.src ?? each.toDataURL();
     // Milliseconds from the next event of that type until `look` says yes.
     bench.after = (type, look) => new Promise(done => {{
         let since = null;
@@ -62,10 +63,10 @@ CLICK_WATCH = """() => {
     bench.server = bench.after('mouseup', () => bench.numbers() !== before);
 }"""
 KNOB_WATCH = """() => {
-    const { bench } = window, known = new Map(bench.pictures().map(each => [each, each.src]));
+    const { bench } = window, known = new Map(bench.pictures().map(each => [each, bench.look(each)]));
     bench.main = bench.after('keydown', () => {
         const now = bench.pictures();
-        return now.length && now.some(each => !known.has(each) || known.get(each) !== each.src);
+        return now.length && now.some(each => !known.has(each) || known.get(each) !== bench.look(each));
     });
 }"""
 OTHER_VISITOR = f"""() => {{

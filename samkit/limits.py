@@ -44,6 +44,8 @@ class Limits(BaseModel):
     jobs_visitor: Number = _limit(1, "films, sweeps and replays of a visitor that wait or run: {}")
     jobs_all: Number = _limit(24, "films, sweeps and replays of all visitors that wait or run: {}")
     job_minutes: Number = _limit(10, "how long one of those may run: {} minutes")
+    sweep_cells: Number = _limit(400, "a sweep: {} cells")
+    sweeps_visitor: Number = _limit(10, "sweeps that a visitor has: {}")
     runs_visitor: Number = _limit(40, "runs that a visitor keeps: {}")
     run_mb: Number = _limit(50, "one kept run: {} MB")
     runs_all_mb: Number = _limit(2000, "all kept runs together: {} MB")

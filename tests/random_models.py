@@ -12,6 +12,7 @@ from samkit.models.config import ModelConfig, official_keys
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.mask_decoder import MaskDecoderConfig
 from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 from samkit.models.sam_network import build_network
 
@@ -43,7 +44,23 @@ SMALL_SAM2 = ModelConfig(
     MaskDecoderConfig(**SMALL_DECODER, iou_sigmoid=True, high_resolution=True, object_score_dims=(32, 32, 32, 1)),
     MemoryConfig(channels=16, layers=1, hidden=32, fuser_hidden=64, fuser_layers=1, pointer_dims=(32, 32, 32, 32)),
 )
+SMALL_MOBILE_SAM = ModelConfig(
+    "sam1",
+    "1",
+    128,
+    TinyVitConfig(
+        channels_per_stage=(8, 16, 24, 32),
+        blocks_per_stage=(1, 1, 2, 1),
+        heads_per_stage=(1, 2, 3, 4),
+        window_sizes=(7, 3, 5, 3),
+        native_windows=(7, 3, 5, 3),
+        neck_channels=32,
+        conv_hidden=32,
+    ),
+    MaskDecoderConfig(**SMALL_DECODER),
+)
 SMALL_MODELS = {"sam1": SMALL_SAM1, "sam2": SMALL_SAM2}
+"""One of each family."""
 
 
 def random_state(config: ModelConfig, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -53,7 +70,9 @@ def random_state(config: ModelConfig, seed: int = 0) -> dict[str, torch.Tensor]:
     for key, tensor in build_network(config).state_dict().items():
         values = torch.randn(tensor.shape, generator=generator)
         fan_in = tensor[0].numel() if tensor.ndim > 1 else 1
-        if key.endswith("norm.weight") or (".norm" in key and key.endswith("weight")):
+        if key.endswith("running_var"):
+            values = 0.5 + values.abs()
+        elif key.endswith(("norm.weight", "bn.weight")) or (".norm" in key and key.endswith("weight")):
             values = 1 + 0.1 * values
         elif tensor.ndim == 1:
             values = 0.1 * values

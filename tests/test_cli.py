@@ -100,7 +100,7 @@ def test_models_are_listed_with_their_state():
     rows = json.loads(samkit("models", "list", "--json").stdout)["models"]
     states = {row["name"]: row["state"] for row in rows}
     assert states["nano-sam2"] == "embedded" and states["sam_vit_h_4b8939"] == "absent"
-    assert len([row for row in rows if row["url"]]) == 11
+    assert len([row for row in rows if row["url"]]) == 12
     plain = samkit("models").stdout
     assert all(name in plain for name in states) and plain == samkit("models", "list").stdout
 

@@ -3,15 +3,18 @@
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 import samkit
 from samkit.experiments import (
     block_norms,
     cross_image,
+    fine_tuning,
     mask_stability,
     position_encoding,
     semantic_similarity,
@@ -129,6 +132,23 @@ def semantic_similarity_card(model: SamModel) -> np.ndarray:
     return fill(cv2.resize(result.images["objects"], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), SIZE)
 
 
+def fine_tuning_card(model: SamModel) -> np.ndarray:
+    """uint8 [H, W, 3]: the cat, and how far its tokens are from those of a model with one block moved a little."""
+    other = samkit.load_model(model.info.path, device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for weight in other.network.image_encoder.trunk.blocks[6].parameters():
+        weight += 0.3 * weight.std() * torch.randn(weight.shape, generator=generator)
+    picture, prompts = load_sample("chelsea"), SAMPLES["chelsea"].prompts
+    lab = Lab(other_model=lambda ref, sha256, like: other)
+    # The moved one's file is the first model's, so a lab would take one's encoding for the other's.
+    other.info = replace(other.info, checkpoint=replace(other.info.checkpoint, sha256="0" * 64))
+    result = fine_tuning.run(model, Inputs(picture, prompts), fine_tuning.Params(other_model="moved"), lab)
+    values = result.arrays["drift_map"]
+    drift = color_map(values, *np.quantile(values, [0.01, 0.99]), "viridis")
+    drift = cv2.resize(drift, picture.rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return np.hstack([fill(each, (SIZE[0] // 2, SIZE[1])) for each in (result.images["masks"], drift)])
+
+
 def runs_card(model: SamModel) -> np.ndarray:
     """uint8 [H, W, 3]: the cup's masks of two runs, what both have and what only one of them has."""
     picture, masks = load_sample("coffee"), []
@@ -140,6 +160,23 @@ def runs_card(model: SamModel) -> np.ndarray:
     for part, color in ((first & second, MASK_COLOR), (first & ~second, FIRST), (second & ~first, SECOND)):
         rgb = overlay(rgb, part, color, alpha=0.6, contour=False)
     return fill(rgb, SIZE)
+
+
+def sweeps_card(model: SamModel) -> np.ndarray:
+    """uint8 [H, W, 3]: three pictures at four encoding sides, each with its mask."""
+    rows, lab = [], Lab()
+    for film, frame in (("cup", 4), ("cat", 4), ("coin", 30)):
+        opened = load_sample_video(film)
+        y, x = np.nonzero(opened.mask(frame))
+        height, width = opened.size
+        box = (x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height)
+        inputs, tiles = Inputs(opened.picture(frame), Prompts(boxes=[box])), []
+        for side in (64, 128, 256, 384):
+            result = mask_stability.run(model, inputs, mask_stability.Params(side=side), lab)
+            shown = overlay(inputs.picture.rgb, result.masks["mask_chosen"].pixels, MASK_COLOR)
+            tiles.append(fill(shown, (SIZE[0] // 4, SIZE[1] // 3)))
+        rows.append(np.hstack(tiles))
+    return np.vstack(rows)
 
 
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -158,7 +195,9 @@ MAKERS = {
     "position-encoding": position_encoding_card,
     "window-size": window_size_card,
     "semantic-similarity": semantic_similarity_card,
+    "fine-tuning": fine_tuning_card,
     "runs": runs_card,
+    "sweeps": sweeps_card,
 }
 
 

@@ -17,12 +17,24 @@ PACKAGE = Path(__file__).parents[1] / "samkit"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "rooms.svg"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("ui ui.script", "router, home"), ("ui.live", "masks under the pointer"), ("cli", "options to a spec")),
-    (("ui.experiments", "what is each page's own"), ("ui.runs", "kept runs: list, compare, report")),
-    (("ui.bench ui.bench.tables", "the one skeleton of the seven pages, and what lies on its table"),),
+    (
+        ("ui.experiments", "what is each page's own"),
+        ("ui.runs", "kept runs: list, compare"),
+        ("ui.sweeps", "list, charts, two compared"),
+    ),
+    (
+        (
+            "ui.bench ui.bench.tables ui.bench.sweeping",
+            "the one skeleton of the seven pages, and what lies on its table",
+        ),
+    ),
     (("ui.controls", "knobs, canvas, pickers, maps"),),
     (("ui.state", "what a visitor has"),),
     (("ui.parts", "figures, tables, style"),),
-    (("work.kept", "what visitors work on, kept for reloads and links"), ("work.sweep", "one experiment over many")),
+    (
+        ("work.kept", "what visitors work on, kept for reloads and links"),
+        ("work.sweep work.sweep.report", "one experiment over many"),
+    ),
     (("work", "a run as a spec, its lab, the queue, replay"),),
     (("tracking", "compare"),),
     (("tracking.store", "MLflow, spool, search"),),

@@ -1,10 +1,18 @@
 """`python -m samkit models`: the checkpoints."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from samkit.cli.output import Json, plain_app, print_json, print_values, say
 
-app = plain_app("Checkpoints: list them, download one, show what is inside.")
+if TYPE_CHECKING:
+    from samkit.experiments.measures.weight_changes import WeightChanges
+
+EXIT_DIFFERS = 1
+WEIGHTS_SHOWN = 10
+
+app = plain_app("Checkpoints: list them, download one, show what is inside, and what training changed.")
 
 
 @app.callback(invoke_without_command=True)
@@ -63,7 +71,10 @@ def download_model(name: str, as_json: Json = False) -> None:
 
 @app.command("info")
 def model_info(ref: str, as_json: Json = False) -> None:
-    """What is inside a model: a catalogue name, or the path of a .pt, .pth or .safetensors file."""
+    """What is inside a model, and what was done to its file: a catalogue name, or the path of a file or folder.
+
+    Choices stand behind a #: model.pt#ema, adapter#base=sam_vit_b, model.pt#side=512&windows=8,4,14,7.
+    """
     from samkit.models.sam import load_model
 
     info = load_model(ref, device="cpu").info
@@ -82,7 +93,73 @@ def model_info(ref: str, as_json: Json = False) -> None:
     values = {name: getattr(info, name) for name in (*fields, "global_blocks", "parameters", "parameter_count")} | {
         "path": str(info.path)
     }
+    values["changes"] = list(info.changes)
+    if info.file_sha256 != info.sha256:
+        values["file_sha256"] = info.file_sha256
     if as_json:
         print_json(values)
+        return
+    print_values({name: value for name, value in values.items() if name != "changes"})
+    for number, change in enumerate(info.changes, start=1):
+        print(f"{'what was done' if number == 1 else '':<22}{change}")
+    for name in info.checkpoint.others:
+        print(f"{'also in the file':<22}{ref}#{name}")
+
+
+@app.command("diff")
+def diff_models(before: str, after: str, as_json: Json = False) -> None:
+    """Which weights differ between two models of one architecture, such as one and what it became by fine-tuning.
+
+    Each is a catalogue name or the path of a file. Exit code 0: no weight differs; 1: some do. What that does to a
+    picture, `python -m samkit run fine-tuning --model AFTER --set other_model=BEFORE` tells.
+    """
+    from samkit.experiments.measures.weight_changes import compare_models
+    from samkit.models.sam import load_model
+
+    changes = compare_models(load_model(after, device="cpu"), load_model(before, device="cpu"))
+    if as_json:
+        print_json(
+            {
+                "weights": len(changes.weights),
+                "changed_weights": len(changes.changed),
+                "changed_share": changes.changed_share,
+                "relative_change": changes.relative,
+                "rounding_only": changes.rounding,
+                "only_before": list(changes.only_before),
+                "only_after": list(changes.only_after),
+                "parts": changes.part_rows(),
+                "changed": changes.weight_rows(),
+            }
+        )
     else:
-        print_values(values)
+        _print_changes(changes)
+    if changes.changed or changes.only_before or changes.only_after:
+        raise typer.Exit(EXIT_DIFFERS)
+
+
+def _print_changes(changes: "WeightChanges") -> None:
+    if not changes.changed:
+        print(f"None of the {len(changes.weights)} weights differs.")
+    else:
+        print(
+            f"{len(changes.changed)} of {len(changes.weights)} weights differ, {changes.changed_share:.1%} of all "
+            f"numbers; relative change {changes.relative:.3%}."
+        )
+    if changes.rounding:
+        print("All of it is rounding to half precision.")
+    for name, keys in (("first", changes.only_before), ("second", changes.only_after)):
+        if keys:
+            print(f"Only the {name} model has {len(keys)} weights: {', '.join(keys[:3])}{', ...' if keys[3:] else ''}")
+    if not changes.changed:
+        return
+    print(f"\n{'part':<16}{'where':<22}{'weights that differ':>20}{'relative change':>18}")
+    for row in changes.part_rows():
+        if row["changed"]:
+            count = f"{row['changed']} of {row['weights']}"
+            print(f"{row['part']:<16}{row['group']:<22}{count:>20}{row['relative_change']:>18.3%}")
+    rows = changes.weight_rows()
+    print(f"\n{'most changed':<58}{'relative change':>18}")
+    for row in rows[:WEIGHTS_SHOWN]:
+        print(f"{row['weight']:<58}{row['relative_change']:>18.3%}")
+    if rows[WEIGHTS_SHOWN:]:
+        print(f"and {len(rows) - WEIGHTS_SHOWN} more; --json gives all")

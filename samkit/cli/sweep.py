@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
 from samkit.cli.output import Json, plain_app, print_json, say
+from samkit.cli.sweep_engines import Engines, engines
 from samkit.words import format_bytes, time_text
 
 if TYPE_CHECKING:
@@ -54,7 +55,25 @@ Send = Annotated[
     bool, typer.Option("--store/--no-store", help="Whether to put the sweep into the run store, MLflow, at its end.")
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Processes that compute; default: one for every two cores.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="That compute; default: one for every two cores, or on a cluster one for each GPU.",
+    ),
+]
+
+
+EngineName = Annotated[
+    Literal["local", "ray"], typer.Option(help="Processes on this machine, or workers on a Ray cluster (docs/ray.md).")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster, or auto for the one that runs on this machine. Default: what RAY_ADDRESS "
+        "says, else a Ray on this machine alone.",
+    ),
 ]
 
 
@@ -62,6 +81,8 @@ Workers = Annotated[
 def start(
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="What is swept over what.")],
     workers: Workers = None,
+    engine: EngineName = "local",
+    address: Address = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many cells there are and what they will take; run none.")
     ] = False,
@@ -78,21 +99,23 @@ def start(
     spec = read_spec(spec_file)
     cases = all_cases(spec)
     cells = make_cells(spec, cases)
-    count = workers or _usual_workers(spec.threads)
-    if dry_run:
-        _say_estimate(spec, cells, count, as_json)
-        return
-    sweep = new_sweep(spec, cases)
-    say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
-    if send:
-        want_kept(sweep)
-    _run(sweep, cells, count, as_json)
+    with engines(engine, address, workers) as chosen:
+        if dry_run:
+            _say_estimate(chosen.with_threads(spec), cells, chosen.workers(spec), as_json)
+            return
+        sweep = new_sweep(spec, cases)
+        say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
+        if send:
+            want_kept(sweep)
+        _run(sweep, cells, chosen, as_json)
 
 
 @app.command("resume")
 def resume(
     sweep_id: Id,
     workers: Workers = None,
+    engine: EngineName = "local",
+    address: Address = None,
     failed: Annotated[bool, typer.Option("--failed", help="Also compute the cells that failed once more.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -101,7 +124,8 @@ def resume(
 
     sweep = find_sweep(sweep_id)
     cells = sweep.missing(failed_too=failed) if failed else None
-    _run(sweep, cells, workers or _usual_workers(sweep.spec.threads), as_json)
+    with engines(engine, address, workers) as chosen:
+        _run(sweep, cells, chosen, as_json)
 
 
 @app.command("cancel")
@@ -259,17 +283,15 @@ def report(
         print(out)
 
 
-def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, workers: int, as_json: bool) -> None:
+def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, engines: Engines, as_json: bool) -> None:
     from samkit.work.sweep.keeping import is_wanted
-    from samkit.work.sweep.local import LocalEngine
     from samkit.work.sweep.run import run_sweep
     from samkit.work.sweep.summary import counts
     from samkit.work.sweep.table import rows
 
-    engine = LocalEngine(sweep.path, sweep.spec.keep, workers, sweep.spec.threads)
     with _ending_as_interrupted():
         try:
-            run_sweep(sweep, engine, cells, _say_progress)
+            run_sweep(sweep, engines.engine(sweep), cells, _say_progress)
         except KeyboardInterrupt:
             say(f"Stopped. `python -m samkit sweep resume {sweep.id}` goes on where it was.")
             raise typer.Exit(EXIT_STOPPED) from None
@@ -311,12 +333,6 @@ def _ending_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _usual_workers(threads: int | None) -> int:
-    from samkit.work.sweep.local import cores
-
-    return max(1, cores() // (threads or 2))
 
 
 def _say_progress(progress: "Progress") -> None:

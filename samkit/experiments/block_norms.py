@@ -19,6 +19,7 @@ from torch import Tensor
 from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, LazyEncoding
+from samkit.experiments.measures.block_kinds import BlockKind, block_kinds, token_norms
 from samkit.experiments.measures.block_similarity import cka_matrix, common_grid, cosine_matrix, successive_similarity
 from samkit.experiments.params import ExperimentParams, knob
 from samkit.experiments.result import Metric, Result, neutral
@@ -64,29 +65,6 @@ class Params(ExperimentParams):
     )
 
 
-@dataclass(frozen=True)
-class BlockKind:
-    """stage: from 1, in SAM v1 one of four equal groups; window: side of its attention windows in tokens, 0 for global
-    attention.
-    """
-
-    index: int
-    stage: int
-    window: int
-
-
-def block_kinds(model: "SamModel", window_sizes: Sequence[int]) -> list[BlockKind]:
-    """What each block of a model is, run with these window sizes (one a stage)."""
-    stages = [stage for stage, count in enumerate(model.info.blocks_per_stage, start=1) for _ in range(count)]
-    windows = model.config.encoder.block_windows(tuple(window_sizes))
-    return [BlockKind(index, stage, window) for index, (stage, window) in enumerate(zip(stages, windows, strict=True))]
-
-
-def token_norms(tokens: Tensor) -> np.ndarray:
-    """L2 norm over the channels: [h, w, C] -> float32 [h, w]."""
-    return tokens.float().norm(dim=-1).cpu().numpy()
-
-
 def channel_map(tokens: Tensor, channel: int) -> np.ndarray:
     """One channel: [h, w, C] -> float32 [h, w]. Raises ParamsError for a channel the block doesn't have."""
     if channel >= tokens.shape[-1]:
@@ -113,7 +91,7 @@ def block_rows(
         row = {
             "block": kind.index,
             "stage": kind.stage,
-            "attention": f"window {kind.window}" if kind.window else "global",
+            "attention": kind.attention,
         }
         row |= {"height": values.shape[0], "width": values.shape[1], "channels": channels}
         row |= {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}

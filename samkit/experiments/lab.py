@@ -62,6 +62,12 @@ class LabLike(Protocol):
         """
         ...
 
+    def other_model(self, ref: str, sha256: str | None, like: "SamModel") -> "SamModel":
+        """A second model, for an experiment that compares two: by what a parameter calls it, on the device and in the
+        dtype of the first. sha256: of its file, where that is known. Raises CheckpointError where it can't be found.
+        """
+        ...
+
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
         """`function(*arguments)`, or what it gave when it was last called with the same.
 

@@ -1,7 +1,9 @@
 """ViT position encoding: what the encoder adds to its tokens so that they know where they are, on any grid.
 
 SAM v1 has one learned table, SAM v2 a coarse one plus a small one that is repeated window by window; both are stretched
-to the grid at hand. Nothing is encoded: a model is all that is looked at.
+to the grid at hand. MobileSAM has none: each head of its attention has a learned bias for each distance between two
+tokens of a window, and these stand in for a table here, with distances as places and heads as channels. Nothing is
+encoded: a model is all that is looked at.
 """
 
 import time
@@ -19,6 +21,7 @@ from samkit.experiments.lab import LabLike
 from samkit.experiments.params import PlainParams, knob
 from samkit.experiments.result import Metric, Result, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
+from samkit.models.network.tiny_vit import TinyVitConfig
 
 if TYPE_CHECKING:
     from samkit.models.sam import SamModel
@@ -77,8 +80,36 @@ class Params(PlainParams):
     )
 
 
+def attention_heads(model: "SamModel") -> list[tuple[int, int]]:
+    """(block, head) of each channel where a model has attention biases in place of a table; else empty."""
+    encoder = model.config.encoder
+    if not isinstance(encoder, TinyVitConfig):
+        return []
+    heads = [
+        count
+        for count, blocks in zip(encoder.heads_per_stage, encoder.blocks_per_stage, strict=True)
+        for _ in range(blocks)
+    ]
+    return [
+        (block, head)
+        for block, count in enumerate(heads)
+        if block not in encoder.convolution_blocks
+        for head in range(count)
+    ]
+
+
+def channel_count(model: "SamModel") -> int:
+    """Channels of the position encoding: those of the encoder's first map, or heads."""
+    return len(attention_heads(model)) or model.info.channels_per_stage[0]
+
+
 def base_grid(model: "SamModel") -> int:
-    """Tokens along a side of the encoder's first map at the model's native side."""
+    """Tokens along a side of the encoder's first map at the model's native side; of attention biases, along a side of
+    the largest window.
+    """
+    encoder = model.config.encoder
+    if isinstance(encoder, TinyVitConfig):
+        return max(encoder.native_windows[1:])
     return model.info.native_side // model.info.patch_size
 
 
@@ -194,7 +225,7 @@ def check_grid(model: "SamModel", params: Params) -> tuple[int, int]:
     for name, place, length in (("row", params.row, height), ("column", params.column, width)):
         if place is not None and place >= length:
             raise ParamsError(f"This grid has the {name}s 0 to {length - 1}; there is no {name} {place}.")
-    channels = model.info.channels_per_stage[0]
+    channels = channel_count(model)
     if params.channel >= channels:
         raise ParamsError(
             f"This model's position encoding has the channels 0 to {channels - 1}; there is no channel "
@@ -211,7 +242,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     metrics: mean_norm, component_1 to component_3 (shares of the variance), frequency (median over the channels of the
              strongest one, cycles per side), mean_frequency (mean over the channels), bfloat16_error (relative L2),
              bfloat16_max (of a token)
-    facts:   height, width, channels, row and column of the compared token
+    facts:   height, width, channels, row and column of the compared token (or distance)
     tables:  channels
     Raises ParamsError for a grid, token or channel the model doesn't have.
     """
@@ -245,7 +276,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
             "row": row,
             "column": column,
         },
-        tables={"channels": channel_rows(measures)},
+        tables={"channels": channel_rows(measures, attention_heads(model))},
         timings={"measure_ms": 1000 * (time.perf_counter() - start)},
     )
 
@@ -263,8 +294,11 @@ def _metrics(measures: PositionMeasures) -> dict[str, Metric]:
     }
 
 
-def channel_rows(measures: PositionMeasures) -> list[dict[str, Any]]:
-    """One row a channel for a table; frequencies in cycles per side of the grid."""
+def channel_rows(measures: PositionMeasures, heads: list[tuple[int, int]] | None = None) -> list[dict[str, Any]]:
+    """One row a channel for a table; frequencies in cycles per side of the grid. heads: (block, head) of each, where
+    they are heads.
+    """
+    named = [{"block": block, "head": head} for block, head in heads or ()] or [{} for _ in measures.vertical]
     spread = (
         measures.encoding.std(dim=(1, 2)).tolist()
         if measures.encoding[0].numel() > 1
@@ -276,6 +310,7 @@ def channel_rows(measures: PositionMeasures) -> list[dict[str, Any]]:
     return [
         {
             "channel": index,
+            **named[index],
             "frequency": float(np.hypot(down, across)),
             "vertical": down,
             "horizontal": across,

@@ -107,6 +107,14 @@ ENTRIES = (
         "movie",
         "SAM v2, v2.1",
     ),
+    Entry(
+        "fine-tuning",
+        "Fine-tuning",
+        "What did training change, and what does that do to a picture?",
+        "Compare a model with the one it was trained from: weights part by part, features block by block, masks.",
+        "difference",
+        "SAM v1, v2, v2.1",
+    ),
 )
 """In the order of the pages."""
 

@@ -174,6 +174,14 @@ def swept_windows(own: Sequence[int], stage: int, size: int) -> Windows:
     return (size,) * len(own) if stage == 0 else (*own[: stage - 1], size, *own[stage:])
 
 
+def check_swept_stage(model: "SamModel", stage: int) -> None:
+    """Raises ParamsError for a stage (from 1) without windows."""
+    if stage in model.config.convolution_stages:
+        raise ParamsError(
+            f"Stage {stage} of this model is made of convolutions and has no windows: sweep another stage, or all."
+        )
+
+
 def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Result[Params]:
     """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
 
@@ -189,6 +197,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
     Raises ParamsError for windows that can't be run, with the reason and those that could.
     """
+    if params.sweep_sizes:
+        check_swept_stage(model, params.sweep_stage)
     result = _compare(model, inputs, params, lab.span(0.0, 0.7) if params.sweep_sizes else lab)
     if params.sweep_sizes:
         sweep = WindowSweep(model, inputs, params, lab)

@@ -11,7 +11,7 @@ import numpy as np
 from samkit.errors import PictureError
 from samkit.media.decoding.messages import MAX_PACKETS, MAX_SIDE, UNKNOWN
 from samkit.media.film_index import FilmIndex, Unordered, index_by_decoding, index_by_packets, read_packets
-from samkit.media.film_process import whole
+from samkit.media.film_process import count_in
 from samkit.media.film_reader import FilmReader, damaged
 from samkit.media.films import Video, shrunk_size
 from samkit.media.turn import Turn
@@ -57,11 +57,11 @@ class FileVideo(Video):
         facts, _ = self._file.ask("open", self._opening_s)
         try:
             self._container, self._codec = str(facts["format"]), str(facts["codec"])
-            unit_s, promised = _unit_s(facts["unit"]), whole(facts, "promised", 0, 2**63)
+            unit_s, promised = _unit_s(facts["unit"]), count_in(facts, "promised", 0, 2**63)
             answer, table = self._file.ask("packets", self._opening_s)
             packets, broken = read_packets(table), answer["broken"] is True
             self._index, first, broken = self._checked_index(packets, unit_s, broken)
-            stored = whole(first, "height", 1, MAX_SIDE), whole(first, "width", 1, MAX_SIDE)
+            stored = count_in(first, "height", 1, MAX_SIDE), count_in(first, "width", 1, MAX_SIDE)
             self._turn = Turn.from_matrix([float(number) for number in first["matrix"]])
             self.fps = _fps(float(facts["rate"]), self._index.times)
         except (KeyError, TypeError, ValueError, OverflowError) as error:

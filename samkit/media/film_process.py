@@ -5,6 +5,7 @@ Nothing that comes from them is trusted: answers are data of limited size, and f
 memory.
 """
 
+import hashlib
 import json
 import mmap
 import os
@@ -21,6 +22,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 import samkit
+from samkit.media import decoding
 from samkit.media.decoding.messages import (
     BUFFER_BYTES,
     MAX_LINE,
@@ -42,6 +44,23 @@ MAX_BYTES = MAX_PACKETS * PACKET.size
 """Of an answer, without a frame."""
 
 
+def code_on_disk() -> str:
+    """A hash of the program's files, as a process that is started would read them."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(decoding.__file__).parent.glob("*.py")):
+        with suppress(OSError):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+CODE = code_on_disk()
+"""As it was when this server was started: it understands no other."""
+
+
+class CodeChanged(Exception):
+    """The files of the program are not those that this server was started with."""
+
+
 class ReaderFailed(Exception):
     """The process died, took too long, or answered nonsense. too_much: it took more time or memory than it may."""
 
@@ -51,9 +70,13 @@ class ReaderFailed(Exception):
 
 
 class FilmProcess:
-    """A process that reads the film at `path`. One thread at a time may ask; others wait."""
+    """A process that reads the film at `path`. One thread at a time may ask; others wait. Starting it raises
+    CodeChanged, or OSError where it can't be started.
+    """
 
     def __init__(self, path: Path, with_decord: bool = False):
+        if code_on_disk() != CODE:
+            raise CodeChanged
         self._buffer = _new_buffer()
         self._map = mmap.mmap(self._buffer, BUFFER_BYTES) if self._buffer >= 0 else None
         readers = "decord" if with_decord else "pyav"
@@ -93,10 +116,13 @@ class FilmProcess:
         height, width = size
         with self._asking(seconds):
             answer, content = self._ask(do, seconds, more, BUFFER_BYTES)
+            if answer.get("refused") == "too much":
+                raise ReaderFailed(too_much=True)
             if "refused" in answer:
                 return None
-            row = whole(answer, "row", 3 * width, 3 * width + MAX_PADDING)
-            pixels = np.frombuffer(content if self._map is None else self._map, np.uint8, height * row)
+            row = count_in(answer, "row", 3 * width, 3 * width + MAX_PADDING)
+            at = count_in(answer, "at", 0, BUFFER_BYTES - height * row)
+            pixels = np.frombuffer(content if self._map is None else self._map, np.uint8, height * row, at)
             return np.array(pixels.reshape(height, row)[:, : 3 * width].reshape(height, width, 3))
 
     def end_if_idle(self) -> bool:
@@ -126,7 +152,7 @@ class FilmProcess:
         answer = json.loads(line)
         if not isinstance(answer, dict):
             raise ValueError("not an answer")
-        content = self._answers.read(whole(answer, "bytes", 0, most))
+        content = self._answers.read(count_in(answer, "bytes", 0, most))
         if len(content) != answer["bytes"]:
             raise ValueError("cut short")
         return answer, content
@@ -174,7 +200,7 @@ def _new_buffer() -> int:
     return buffer
 
 
-def whole(answer: dict[str, Any], name: str, least: int, most: int) -> int:
+def count_in(answer: dict[str, Any], name: str, least: int, most: int) -> int:
     """A whole number of an answer. Raises ValueError where it is none, or out of bounds."""
     value = answer.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:

@@ -10,7 +10,7 @@ import numpy as np
 
 from samkit.errors import PictureError
 from samkit.media.decoding.messages import CODECS, MAX_PACKETS, MAX_SIDE
-from samkit.media.film_process import FilmProcess, ReaderFailed
+from samkit.media.film_process import CodeChanged, FilmProcess, ReaderFailed
 from samkit.words import listed
 
 MAX_BYTES = 4 * 2**30
@@ -91,6 +91,8 @@ class FilmReader:
                 raise PictureError(f"The file of {self.name} was changed after it was opened. Open it again.")
             try:
                 self._process = FilmProcess(self.path, self.with_decord)
+            except CodeChanged:
+                raise self._other_code() from None
             except OSError as error:
                 raise PictureError(
                     f"{self.name} can't be read just now: no program could be started for it ({error.strerror}). Try "
@@ -139,7 +141,15 @@ class FilmReader:
                 return self._too_much()
             case "not a film":
                 return self._no_film()
-        return damaged(name)
+            case "damaged":
+                return damaged(name)
+        return self._other_code()
+
+    def _other_code(self) -> PictureError:
+        return PictureError(
+            f"{self.name} can't be read: this server's code has changed since it was started. Restart it (in the "
+            "window where it runs: Ctrl+C, then the command it was started with)."
+        )
 
     def _no_film(self) -> PictureError:
         with self.path.open("rb") as file:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from samkit.errors import CheckpointError
 from samkit.models.files.metadata import MAX_BLOCKS, MAX_FILE_WINDOW, MAX_HEADS, MAX_NATIVE_SIDE, MIN_NATIVE_SIDE
 from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.tiny_vit import TinyVitConfig
 
 if TYPE_CHECKING:
     from samkit.models.config import ModelConfig
@@ -51,6 +52,22 @@ def _encoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
             (
                 f"position tables of {_listed(encoder.background_size)} and {encoder.tile_size}",
                 all(1 <= side <= MAX_GRID for side in (*encoder.background_size, encoder.tile_size)),
+            ),
+        ]
+    elif isinstance(encoder, TinyVitConfig):
+        rules += [
+            ("a stage without blocks", all(count >= 1 for count in encoder.blocks_per_stage)),
+            (
+                f"{_listed(encoder.channels_per_stage)} channels don't divide into {_listed(encoder.heads_per_stage)} "
+                "heads",
+                all(
+                    heads <= MAX_HEADS and _divides(heads, channels)
+                    for heads, channels in zip(encoder.heads_per_stage, encoder.channels_per_stage, strict=True)
+                ),
+            ),
+            (
+                f"tables of biases for windows of {_listed(encoder.native_windows)}",
+                all(1 <= window <= MAX_FILE_WINDOW for window in encoder.native_windows),
             ),
         ]
     else:

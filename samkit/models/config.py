@@ -4,6 +4,7 @@ What shapes can't tell comes, in this order, from the safetensors metadata entry
 (known by their widths and block counts), and from the defaults below with a warning that names them.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from samkit.models.files.metadata import MAX_BLOCKS, ModelMetadata, read_metadat
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.mask_decoder import MaskDecoderConfig
 from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 
 Said = TypeVar("Said")
@@ -29,6 +31,16 @@ OFFICIAL_HIERA: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
     (144, (2, 6, 36, 4)): {"num_heads": 2, "window_sizes": (8, 4, 16, 8), "global_blocks": (23, 33, 43)},
 }
 """(channels, blocks per stage) of tiny, small, base+ and large -> what their shapes don't tell."""
+
+UNUSED_OF_TINY_VIT = re.compile(
+    r"^image_encoder\.(norm_head|head)\.|\.num_batches_tracked$|\.attention_bias_idxs$|\.attn\.ab$"
+)
+"""Entries of MobileSAM's files that segmenting has no use for: TinyViT's classifier, counters of its training, and
+tables that follow from the window's size.
+"""
+TINY_VIT_STAGES = 4
+CONVOLUTION_WINDOW = 7
+"""What the official code says of the stage that has no windows."""
 
 DEFAULT_WINDOW_SIZES = (8, 4, 14, 7)
 DEFAULT_NUM_HEADS = 1
@@ -63,7 +75,7 @@ class ModelConfig:
     family: str
     version: str
     native_side: int
-    encoder: VitConfig | HieraConfig
+    encoder: VitConfig | TinyVitConfig | HieraConfig
     decoder: MaskDecoderConfig
     memory: MemoryConfig | None = None
 
@@ -71,6 +83,11 @@ class ModelConfig:
     def patch_size(self) -> int:
         """Pixels of the input that one token of the first block covers, along a side."""
         return self.encoder.patch_size
+
+    @property
+    def convolution_stages(self) -> tuple[int, ...]:
+        """Stages, counted from 1, that are made of convolutions and so have no windows."""
+        return (1,) if self.encoder.convolution_blocks else ()
 
     @property
     def side_step(self) -> int:
@@ -83,15 +100,17 @@ class ModelConfig:
         return self.encoder.feature_stride
 
 
-def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | None = None) -> ModelConfig:
+def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
-    said = read_metadata(metadata or {})
+    said = metadata if isinstance(metadata, ModelMetadata) else read_metadata(metadata or {})
     keys = state_dict.keys()
     read = None
     if "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:
         read = _read_sam2
     elif "image_encoder.patch_embed.proj.weight" in keys and "mask_decoder.iou_token.weight" in keys:
         read = _read_sam1
+    elif "image_encoder.patch_embed.seq.0.c.weight" in keys and "mask_decoder.iou_token.weight" in keys:
+        read = _read_mobile_sam
     if read is not None:
         try:
             config = read(state_dict, said)
@@ -116,6 +135,8 @@ def module_keys(state_dict: Mapping[str, Tensor], config: ModelConfig) -> dict[s
     """
     renamed = {}
     for key, tensor in state_dict.items():
+        if isinstance(config.encoder, TinyVitConfig) and UNUSED_OF_TINY_VIT.search(key):
+            continue
         if config.family == "sam1":
             key = re.sub(r"\.mlp\.lin([12])\.", lambda match: f".mlp.layers.{int(match[1]) - 1}.", key)
         elif key.startswith(MEMORY_PREFIXES):
@@ -172,6 +193,39 @@ def _read_sam1(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelCon
         table_rows=tuple(rows for rows, _ in tables),
     )
     native_side = _said(metadata.native_side, native_grid * patch_size)
+    return ModelConfig("sam1", metadata.version or "1", native_side, encoder, decoder)
+
+
+def _read_mobile_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+    prefix = "image_encoder."
+    try:
+        blocks_per_stage = tuple(
+            _count(state, rf"{prefix.replace('.', '[.]')}layers\.{stage}\.blocks\.(\d+)\.")
+            for stage in range(TINY_VIT_STAGES)
+        )
+        if 0 in blocks_per_stage:
+            raise KeyError(f"{prefix}layers.{blocks_per_stage.index(0)}.blocks.0.")
+        conv_hidden, channels = state[f"{prefix}layers.0.blocks.0.conv1.c.weight"].shape[:2]
+        biases = [
+            state[f"{prefix}layers.{stage}.blocks.0.attn.attention_biases"].shape for stage in range(1, TINY_VIT_STAGES)
+        ]
+        widths = [state[f"{prefix}layers.{stage}.blocks.0.mlp.fc1.weight"].shape for stage in range(1, TINY_VIT_STAGES)]
+        neck_channels = state[f"{prefix}neck.0.weight"].shape[0]
+        decoder = _read_decoder(state, "mask_decoder.", metadata, mlp_in="mlp.lin1")
+    except KeyError as missing:
+        raise _incomplete("MobileSAM", missing) from None
+    windows = (CONVOLUTION_WINDOW, *(math.isqrt(distances) for _, distances in biases))
+    encoder = TinyVitConfig(
+        channels_per_stage=(channels, *(inside for _, inside in widths)),
+        blocks_per_stage=blocks_per_stage,
+        heads_per_stage=(1, *(heads for heads, _ in biases)),
+        window_sizes=_said(metadata.window_sizes, windows),
+        native_windows=windows,
+        neck_channels=neck_channels,
+        conv_hidden=conv_hidden,
+        mlp_ratio=widths[0][0] / widths[0][1],
+    )
+    native_side = _said(metadata.native_side, DEFAULT_NATIVE_SIDE)
     return ModelConfig("sam1", metadata.version or "1", native_side, encoder, decoder)
 
 

@@ -9,8 +9,11 @@ from samkit.errors import EncodingError
 from samkit.models.config import ModelConfig
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.relative_attention import SCORE_STRIP
+from samkit.models.network.tiny_vit import STRIP_TOKENS, TinyVitConfig
 from samkit.models.network.vit import VitConfig
 from samkit.words import format_bytes
+
+Encoder = VitConfig | TinyVitConfig | HieraConfig
 
 MAX_MULTIPLICATIONS = 4 * 10**13
 """Of one encoding or one tracked frame on a CPU: some ten minutes on two cores. ViT-H at its native side takes 7% of
@@ -60,6 +63,13 @@ def encoding_cost(
         within = (COPIES + 1) * held + encoder.num_heads * tokens * grid + SCORE_STRIP * tokens
         tables = len(encoder.global_blocks) * grid * grid // 2 * (channels // encoder.num_heads)
         peak = held + within + tables
+        levels = low * decoder.channels
+    elif isinstance(encoder, TinyVitConfig):
+        sizes = [tokens * channels for tokens, channels, _ in blocks]
+        # What goes in, what comes out, and what attention hands to the convolution; a strip of what is widest; biases.
+        held = max(sizes)
+        pairs = [heads * window**4 for heads, window in zip(encoder.heads_per_stage[1:], window_sizes[1:], strict=True)]
+        peak = 3 * held + STRIP_TOKENS * 8 * max(encoder.channels_per_stage) + 2 * max(pairs)
         levels = low * decoder.channels
     else:
         held = sum({channels: tokens * channels for tokens, channels, _ in blocks}.values())
@@ -121,7 +131,7 @@ def _excess(cost: EncodingCost, free: int | None, on_processor: bool) -> str | N
     return None
 
 
-def _blocks(encoder: VitConfig | HieraConfig, pixels: int, window_sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
+def _blocks(encoder: Encoder, pixels: int, window_sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:
     """(tokens, channels, window) of each block; window 0: all tokens look at all."""
     stages = [
         stage
@@ -131,8 +141,11 @@ def _blocks(encoder: VitConfig | HieraConfig, pixels: int, window_sizes: tuple[i
     return [(*stage, window) for stage, window in zip(stages, encoder.block_windows(window_sizes), strict=True)]
 
 
-def _stages(encoder: VitConfig | HieraConfig, pixels: int) -> list[tuple[int, int]]:
+def _stages(encoder: Encoder, pixels: int) -> list[tuple[int, int]]:
     """(tokens, channels) of each stage."""
     first = max(1, pixels // encoder.patch_size**2)
-    quarter = 4 if isinstance(encoder, HieraConfig) else 1
-    return [(max(1, first // quarter**stage), channels) for stage, channels in enumerate(encoder.channels_per_stage)]
+    # How much smaller the map is than the first stage's.
+    shrunk = {VitConfig: (1, 1, 1, 1), HieraConfig: (1, 4, 16, 64), TinyVitConfig: (1, 4, 16, 16)}[type(encoder)]
+    return [
+        (max(1, first // times), channels) for times, channels in zip(shrunk, encoder.channels_per_stage, strict=True)
+    ]

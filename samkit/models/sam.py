@@ -6,18 +6,18 @@ grid's size alone. So one model may serve any number of threads at once, each wi
 
 import threading
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from samkit.errors import BadInput, CheckpointError, DeviceError, EncodingError
+from samkit.errors import BadInput, DeviceError, EncodingError
 from samkit.machine import machine_errors, memory_at_hand
-from samkit.models.config import MEMORY_PREFIXES, ModelConfig, module_keys, read_config
+from samkit.models.config import MEMORY_PREFIXES, ModelConfig
 from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction, TrackedFrame
 from samkit.models.encoding_cost import (
     MAX_MULTIPLICATIONS,
@@ -26,17 +26,15 @@ from samkit.models.encoding_cost import (
     encoding_cost,
     tracking_work,
 )
-from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
-from samkit.models.files.key_mismatch import describe_key_mismatch
-from samkit.models.files.metadata import read_metadata
-from samkit.models.files.own_bytes import check_room
+from samkit.models.files.checkpoint import Checkpoint
 from samkit.models.geometry import MIN_SIDE, ImageGeometry, plan_geometry, prepare_pixels
+from samkit.models.loading import load_weights
 from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
 from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
 from samkit.models.network.windows import ceil_to
-from samkit.models.sam_network import SamNetwork, build_network
+from samkit.models.sam_network import SamNetwork
 from samkit.models.track import (
     encoding_features,
     mask_logits,
@@ -70,7 +68,11 @@ class ModelInfo:
     global_blocks: tuple[int, ...]
     path: Path
     checkpoint: Checkpoint = field(repr=False)
-    """The file without its weights, for its hash."""
+    """The file without its weights, for its hash and what was done to it."""
+    file_sha256: str = ""
+    """Of the checkpoint file alone."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """`native_side` and `window_sizes` as JSON values, where others than the file said them."""
 
     @property
     def parameter_count(self) -> int:
@@ -78,8 +80,13 @@ class ModelInfo:
 
     @property
     def sha256(self) -> str:
-        """Of the checkpoint file, as it was when the model was loaded."""
+        """Of what the model was made of: its file's where nothing else has a say, see loading.py."""
         return self.checkpoint.sha256
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was done to the file's weights, a sentence each; empty for an official file as it is."""
+        return self.checkpoint.changes
 
 
 class SamModel:
@@ -90,7 +97,7 @@ class SamModel:
         self.info = info
         self.device = device
         self.dtype = dtype
-        self._packed = device != "cpu"
+        self._packed = False
         self._pack_lock = threading.Lock()
 
     @property
@@ -154,6 +161,7 @@ class SamModel:
 
         A hint alone is a prompt too, as it is to the official predictors, which then pass no point to the decoder.
         """
+        self._pack_once()
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
@@ -183,6 +191,7 @@ class SamModel:
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if isinstance(prediction, MaskPrediction):
                 return remember_prediction(
@@ -206,6 +215,7 @@ class SamModel:
         `decoded_logits` has what the decoder computed.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
                 points, labels = no_points(torch.device(self.device))
@@ -286,8 +296,8 @@ class SamModel:
             return self.network.position_encoding(height, width, window_tiling, DTYPES[dtype]).float().clone()
 
     def check_windows(self, window_sizes: tuple[int, ...] | None, padded_size: tuple[int, int]) -> tuple[int, ...]:
-        """The window sizes to run with. Raises `EncodingError` with the reason if an input of `padded_size` (height,
-        width) pixels can't run them.
+        """The window sizes to run with; of a stage that is made of convolutions, the model's own. Raises
+        `EncodingError` with the reason if an input of `padded_size` (height, width) pixels can't run them.
         """
         if window_sizes is None:
             return self.info.window_sizes
@@ -300,7 +310,8 @@ class SamModel:
                 raise EncodingError(f"The window size {window} is not a whole number from 1 to {MAX_WINDOW}.")
         if isinstance(self.config.encoder, HieraConfig):
             _check_pooling(self.config.encoder, windows, padded_size)
-        return windows
+        own, unused = self.info.window_sizes, self.config.convolution_stages
+        return tuple(own[stage - 1] if stage in unused else size for stage, size in enumerate(windows, start=1))
 
     def _prompt_points(self, prompts: Prompts, geometry: ImageGeometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
@@ -374,7 +385,10 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Lay the weights out for oneDNN before the first encoding, once, so that loading stays cheap."""
+        """Before the first step, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN. Whichever step that is, for packed layers give other last digits: a model decodes what
+        another one of the same file encoded as it decodes its own.
+        """
         if self._packed:
             return
         with self._pack_lock:
@@ -421,46 +435,27 @@ def resolve_device(device: str) -> str:
 
 
 def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32") -> SamModel:
-    """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a .pt, .pth or .safetensors
-    file.
+    """Load a model by catalogue name ("nano-sam2", "sam2.1_hiera_tiny") or by the path of a file or folder, with
+    choices behind a # (`model.pt#ema`, `adapter#base=sam_vit_b`; see files/reference.py).
 
     device: "auto" (CUDA, then MPS, then CPU) or a torch device
     dtype:  of the image encoder: "float32", "bfloat16" or "float16"
 
     Raises `CheckpointError` or `DeviceError` with a sentence that says what to do.
     """
-    from samkit.models.files.catalogue import resolve_model
-
     if dtype not in DTYPES:
         raise DeviceError(f'The dtype "{dtype}" is unknown; use one of {", ".join(DTYPES)}.')
     device = resolve_device(device)
-    path = resolve_model(ref)
-    checkpoint = read_checkpoint(path)
-    config = read_config(checkpoint.state_dict, checkpoint.metadata)
-    network = _built(path.name, config)
-    weights = module_keys(checkpoint.state_dict, config)
-    mismatch = describe_key_mismatch(
-        {key: tensor.shape for key, tensor in network.state_dict().items()},
-        {key: tensor.shape for key, tensor in weights.items()},
-    )
-    if mismatch:
-        raise CheckpointError(
-            f"{path.name} does not fit the {'SAM v1' if config.family == 'sam1' else 'SAM v2'} architecture: {mismatch}"
-        )
-    # Half as wide weights take twice as much.
-    check_room(path, sum(4 * tensor.numel() for tensor in weights.values() if tensor.dtype != torch.float32))
-    weights = {key: tensor.to(torch.float32) for key, tensor in weights.items()}
-    _check_finite(path.name, weights)
-    with warnings.catch_warnings():
-        network.load_state_dict(weights, strict=True, assign=True)
+    loaded = load_weights(ref)
+    network, config = loaded.network, loaded.config
     network.requires_grad_(False)
     network.to(device)
     network.image_encoder.to(DTYPES[dtype])
     info = ModelInfo(
-        name=read_metadata(checkpoint.metadata).name or path.stem,
+        name=loaded.name,
         family=config.family,
         version=config.version,
-        parameters=_count_parameters(checkpoint.state_dict),
+        parameters=_count_parameters(loaded.official),
         native_side=config.native_side,
         patch_size=config.patch_size,
         side_step=config.side_step,
@@ -468,8 +463,10 @@ def load_model(ref: str | Path, *, device: str = "auto", dtype: str = "float32")
         channels_per_stage=config.encoder.channels_per_stage,
         window_sizes=config.encoder.window_sizes,
         global_blocks=config.encoder.global_blocks,
-        path=path,
-        checkpoint=replace(checkpoint, state_dict={}),
+        path=loaded.checkpoint.path,
+        checkpoint=loaded.checkpoint,
+        file_sha256=loaded.file_sha256,
+        settings=loaded.settings,
     )
     return SamModel(network, info, device, dtype)
 
@@ -484,40 +481,13 @@ def _check_numbers(maps: Sequence[Tensor], dtype: str) -> None:
     raise EncodingError(f"This model gives no finite numbers (NaN or infinite) for this picture in {dtype}: {advice}.")
 
 
-def _built(name: str, config: ModelConfig) -> SamNetwork:
-    try:
-        return build_network(config)
-    except (RuntimeError, ValueError, OverflowError, TypeError) as error:
-        raise CheckpointError(
-            f"The weights in {name} have shapes that no Segment Anything model has: fetch it again, or give a SAM v1, "
-            "v2 or v2.1 checkpoint with the official keys."
-        ) from error
-
-
-def _check_finite(name: str, weights: dict[str, Tensor]) -> None:
-    # A sum is quicker than looking at each number, and is finite only where all of them are. numpy's, because torch's
-    # threads wait for each other at each of a thousand weights.
-    with np.errstate(over="ignore", invalid="ignore"):
-        broken = [
-            key
-            for key, tensor in weights.items()
-            if not np.isfinite(tensor.numpy().sum()) and not tensor.isfinite().all()
-        ]
-    if broken:
-        raise CheckpointError(
-            f"{len(broken)} of the {len(weights)} weights in {name} are not finite numbers (NaN or infinite), "
-            f"{broken[0]} among them: the training that made it went wrong, or the file is damaged. Give an "
-            "earlier checkpoint, or fetch it again."
-        )
-
-
-def _count_parameters(state_dict: dict[str, Tensor]) -> dict[str, int]:
+def _count_parameters(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     parts = {"image encoder": 0, "prompt encoder": 0, "mask decoder": 0, "memory": 0}
-    for key, tensor in state_dict.items():
+    for key, shape in shapes.items():
         name = key.removeprefix("sam_")
         part = next((part for part in parts if name.startswith(part.replace(" ", "_") + ".")), None)
         if part is None and (key.startswith(MEMORY_PREFIXES) or key == "no_mem_embed"):
             part = "memory"
         if part:
-            parts[part] += tensor.numel()
+            parts[part] += prod(shape)
     return {part: count for part, count in parts.items() if count}

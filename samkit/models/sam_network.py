@@ -10,6 +10,7 @@ from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_
 from samkit.models.network.memory_side import MemorySide
 from samkit.models.network.prompt_encoder import PromptEncoder
 from samkit.models.network.table_cache import TableCache
+from samkit.models.network.tiny_vit import TinyVit, TinyVitConfig
 from samkit.models.network.vit import Vit, VitConfig
 
 
@@ -25,11 +26,11 @@ class ImageEncoder(nn.Module):
 class SamNetwork(nn.Module):
     """All weights; differentiable.
 
-    v1: `image_encoder` is a `Vit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent memory; `memory` is the
-        memory side, where the file has one.
+    v1: `image_encoder` is a `Vit`, MobileSAM's a `TinyVit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent
+        memory; `memory` is the memory side, where the file has one.
     """
 
-    image_encoder: Vit | ImageEncoder
+    image_encoder: Vit | TinyVit | ImageEncoder
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -38,6 +39,8 @@ class SamNetwork(nn.Module):
         self.mask_decoder = MaskDecoder(config.decoder)
         if isinstance(config.encoder, VitConfig):
             self.image_encoder = Vit(config.encoder)
+        elif isinstance(config.encoder, TinyVitConfig):
+            self.image_encoder = TinyVit(config.encoder)
         else:
             self.image_encoder = ImageEncoder(config.encoder, config.decoder.channels)
             self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, config.decoder.channels))
@@ -50,7 +53,7 @@ class SamNetwork(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Normalised pixels [B, 3, H, W] -> (features, raw), each [B, h, w, C], coarsest first."""
         encoder = self.image_encoder
-        if isinstance(encoder, Vit):
+        if isinstance(encoder, Vit | TinyVit):
             raw = encoder(pixels_bchw, window_sizes, blocks)
             features = encoder.neck(raw.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             return [features], [raw]
@@ -60,8 +63,12 @@ class SamNetwork(nn.Module):
         return encoder.neck(stages, *high), stages[::-1]
 
     def position_encoding(self, height: int, width: int, window_tiling: bool, dtype: torch.dtype) -> Tensor:
-        """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile."""
+        """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile. A
+        `TinyVit` adds nothing: its heads' biases, by distance, stand here.
+        """
         encoder = self.image_encoder
+        if isinstance(encoder, TinyVit):
+            return encoder.bias_tables(height, width, dtype)
         if isinstance(encoder, Vit):
             return encoder.position_encoding(height, width, dtype)
         return encoder.trunk.position_encoding(height, width, window_tiling, dtype)

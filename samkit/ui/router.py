@@ -11,13 +11,24 @@ from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.parts.toasts import end_toasts_with_page
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
-from samkit.ui.state.page_links import COMPARE_PAGE, HOME_PAGE, RUN_PAGE, RUNS_PAGE, page_file, page_icon
+from samkit.ui.state.page_links import (
+    COMPARE_PAGE,
+    COMPARE_SWEEPS_PAGE,
+    HOME_PAGE,
+    RUN_PAGE,
+    RUNS_PAGE,
+    SWEEP_PAGE,
+    SWEEPS_PAGE,
+    page_file,
+    page_icon,
+)
 from samkit.ui.state.store_state import deliver_at_start
 from samkit.ui.state.visitors import notice_visitor
 
 ICON = Path(__file__).parent / "parts" / "icon.svg"
 """A symbol's name would be fetched from the web."""
 HISTORY = ":material/history:"
+SWEPT = ":material/stacked_line_chart:"
 ABOUT = "A workbench for looking inside Segment Anything models."
 """Streamlit's menu, whose theme switch is needed, is there only where it has something to say of the app."""
 
@@ -51,6 +62,15 @@ def route() -> None:
             title="Compare runs",
             icon=":material/compare_arrows:",
             url_path="compare",
+            visibility="hidden",
+        ),
+        st.Page(SWEEPS_PAGE, title="Sweeps", icon=SWEPT, url_path="sweeps"),
+        st.Page(SWEEP_PAGE, title="A sweep", icon=SWEPT, url_path="sweep", visibility="hidden"),
+        st.Page(
+            COMPARE_SWEEPS_PAGE,
+            title="Compare two sweeps",
+            icon=":material/compare_arrows:",
+            url_path="two_sweeps",
             visibility="hidden",
         ),
     ]

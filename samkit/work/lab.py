@@ -21,6 +21,7 @@ from samkit.models.encoding import ImageEncoding
 from samkit.models.sam import SamModel
 from samkit.work.content_key import content_key
 from samkit.work.memory import Memory
+from samkit.work.other_model import OtherModel, open_other
 from samkit.work.sources import Sources
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Lab:
     cancelled: asked at every report; the work ends with `Cancelled` where it says yes
     sources:   opens what a spec refers to; default: samples and files
     frames:    where encodings of films' frames are kept; default: nowhere
+    other_model: finds a second model; default: whatever its owner names
     user:      on whose behalf all this is remembered, as in `Memory.get`
     """
 
@@ -67,6 +69,7 @@ class Lab:
         user: str | None = None,
         allow: Callable[[int], None] | None = None,
         frames: Memory | None = None,
+        other_model: OtherModel = open_other,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
@@ -76,6 +79,7 @@ class Lab:
         self._user = user
         self._allow = allow
         self._frames = frames
+        self._other_model = other_model
 
     def encoding(
         self,
@@ -117,6 +121,9 @@ class Lab:
         key = content_key("frame", torch.get_num_threads(), model, video, frame, *settings)
         return self._frames.get(key, encode, self._user)
 
+    def other_model(self, ref: str, sha256: str | None, like: SamModel) -> SamModel:
+        return self._other_model(ref, sha256, like)
+
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
         key = _step_key(function, arguments)
         value = self._parts.get(key, lambda: function(*arguments), self._user)
@@ -138,7 +145,15 @@ class Lab:
                 self._progress(start + (end - start) * share, line)
 
         return Lab(
-            self._encodings, self._parts, progress, self._cancelled, self.sources, self._user, self._allow, self._frames
+            self._encodings,
+            self._parts,
+            progress,
+            self._cancelled,
+            self.sources,
+            self._user,
+            self._allow,
+            self._frames,
+            self._other_model,
         )
 
 

@@ -89,18 +89,19 @@ class JobQueue:
 
     def __init__(self, at_once: int = AT_ONCE):
         self._free = at_once
-        self._waiting: list[_Ticket] = []
+        self._waiting: list[Ticket] = []
         self._running: Counter[str] = Counter()
         self._served: dict[str, int] = {}
         self._count = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, stop: threading.Event, who: str = "") -> Iterator[bool]:
+    def turn(self, stop: threading.Event, who: str = "", ticket: "Ticket | None" = None) -> Iterator[bool]:
         """True when it is the caller's turn, which lasts until the end of the `with`; False where `stop` was set before
-        that. who: for whom the caller works
+        that. who: for whom the caller works; ticket: by which `place` finds it, in place of `who`
         """
-        ticket = _Ticket(who)
+        ticket = ticket or Ticket(who)
+        who = ticket.who
         with self._changed:
             self._waiting.append(ticket)
             while not (mine := self._free > 0 and self._next() is ticket) and not stop.is_set():
@@ -127,14 +128,38 @@ class JobQueue:
                     self._served.clear()
                 self._changed.notify_all()
 
-    def _next(self) -> "_Ticket":
+    def place(self, ticket: "Ticket") -> int | None:
+        """How many turns it is until this one's, as things stand; 1 for the next. None for one that doesn't wait."""
+        with self._changed:
+            if ticket not in self._waiting:
+                return None
+            waiting, served = self._waiting, dict(self._served)
+            try:
+                for place in range(1, len(waiting) + 1):
+                    following = self._next()
+                    if following is ticket:
+                        return place
+                    self._waiting = [each for each in self._waiting if each is not following]
+                    self._served[following.who] = self._count + place
+            finally:
+                self._waiting, self._served = waiting, served
+        return None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
+    def _next(self) -> "Ticket":
         """Of whoever has the fewest jobs running and was served longest ago; of theirs the first."""
         order = {ticket: number for number, ticket in enumerate(self._waiting)}
         return min(order, key=lambda each: (self._running[each.who], self._served.get(each.who, 0), order[each]))
 
 
 @dataclass(eq=False)
-class _Ticket:
+class Ticket:
+    """A place in a queue. who: for whom"""
+
     who: str
 
 

@@ -22,6 +22,7 @@ from samkit.tracking.store.store import RUN_ID, RunStore
 from samkit.work.execute import Computed, compute
 from samkit.work.find_model import find_model
 from samkit.work.kept_run import sources_of, spec_of_bundle
+from samkit.work.other_model import find_other
 from samkit.work.outcome import (
     TOLERANCE,
     ReplayOutcome,
@@ -106,7 +107,7 @@ def replay(
     inputs, record = bundle.inputs(), bundle.record
     text, load_model = _model_to_load(record.model, model)
     spec = replace(spec_of_bundle(bundle, inputs), model=Ref(text), device=device or replay_device(record.device))
-    computed = compute(spec, Lab(progress=progress, sources=sources_of(inputs, load_model)))
+    computed = compute(spec, Lab(progress=progress, sources=sources_of(inputs, load_model), other_model=find_other))
     return _outcome(bundle, computed, tolerance)
 
 

@@ -3,10 +3,6 @@ the shapes on the canvas and the kept run's prompts are the same ones, and what 
 """
 
 import json
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +10,7 @@ import pytest
 
 from samkit.prompts import MAX_PROMPTS, Prompts
 from tests.browser.canvas_pixels import what_differs
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, standing_still
 
 pytestmark = pytest.mark.browser
 
@@ -64,17 +60,6 @@ def kept_prompts(home: Path, run_id: str, folder: Path) -> Prompts:
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     path = Path(client.download_artifacts(run_id, "inputs/prompts.json", str(folder)))
     return Prompts.from_dict(json.loads(path.read_text()))
-
-
-@contextmanager
-def standing_still(home: Path) -> Iterator[None]:
-    """The app's server answers nothing until the block ends."""
-    server = int((home / "app.pid").read_text())
-    os.kill(server, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server, signal.SIGCONT)
 
 
 def open_empty(visitor: Visitor, where: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, standing_still
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +17,10 @@ IN_SIGHT = """selector => [...document.querySelectorAll(selector)].filter(each =
     const inside = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
     return [inside, box.width, box.height];
 })"""
+MAP = """() => {
+    const hosts = [...document.querySelectorAll('.st-key-main_view [data-testid="stBidiComponentIsolated"]')];
+    return hosts.map(each => each.shadowRoot?.querySelector('.whole canvas')).find(Boolean)?.toDataURL();
+}"""
 MASK = """frame => {
     const stage = samkitStages.get(frame), { mask } = stage;
     const { data } = mask.getContext('2d').getImageData(0, 0, mask.width, mask.height);
@@ -99,6 +103,28 @@ def test_a_mask_follows_the_pointer_and_nothing_changes_until_the_click(visitor,
     painted = visitor.page.evaluate("painted.filter(each => each.kind === 'click').map(each => each.frame)")
     assert painted == [frame_of(where)]
     assert len(visitor.chips(where)) == (1 if where == "cross-image-b" else len(chips) + 1)
+
+
+def test_a_click_paints_what_the_pointer_showed_and_a_map_follows_its_slider_without_the_server(visitor, home):
+    visitor.page.add_init_script(LISTEN)
+    visitor.open("mask-stability")
+    visitor.page.wait_for_function(LIVE, arg="canvas_frame")
+    # The first answer says how large the grid is; then the pointer is sent all masks.
+    for place in ((0.1, 0.8), (0.1, 0.9)):
+        visitor.page.evaluate("painted.length = 0")
+        visitor.page.mouse.move(*visitor._place("mask-stability", *place))
+        visitor.page.wait_for_function("painted.some(each => each.kind === 'hover')")
+    shown = mask_share(visitor, "mask-stability")
+    thresholds = visitor.page.locator(".st-key-knob_mask-stability_thresholds input").nth(1)
+    thresholds.scroll_into_view_if_needed()
+    with standing_still(home):
+        visitor.press_canvas("mask-stability", 0.1, 0.9)
+        visitor.page.wait_for_function("painted.some(each => each.kind === 'click')")
+        assert mask_share(visitor, "mask-stability") == pytest.approx(shown, abs=0.02)
+        map_before = visitor.page.evaluate(MAP)
+        thresholds.press("ArrowRight")
+        visitor.page.wait_for_function(f"before => ({MAP})() !== before", arg=map_before)
+    visitor.rest()
 
 
 def test_a_box_shows_its_mask_while_it_is_dragged(visitor):

@@ -1,7 +1,11 @@
 """A visitor of the app in a real Chromium: what they do to prompts with mouse and keyboard, and what they see."""
 
+import os
 import re
+import signal
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -22,6 +26,17 @@ CHIPS = """page => [...document.querySelectorAll(`[class*="st-key-chip_${page}_"
 DRAWN = "canvas => canvas.parentElement.querySelector('canvas.lower-canvas').toDataURL()"
 AT_REST = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')
     && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
+
+
+@contextmanager
+def standing_still(home: Path) -> Iterator[None]:
+    """The app's server answers nothing until the block ends."""
+    server = int((home / "app.pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server, signal.SIGCONT)
 
 
 class Visitor:

@@ -117,6 +117,11 @@ CASES = {
         [{"channel": 3}, {"row": 0, "column": 0}, {"colormap": "magma"}],
         works=[{"height": 10}, {"window_tiling": False}],
     ),
+    "fine-tuning": Case(
+        {},
+        [{"colormap": "magma"}, {"mask_index": 0}, {"refine_edges": True}],
+        works=[{"side": 64}, {"fit": "aspect"}],
+    ),
     "video-priors": Case({"count": 3}, [{}], works=[{"start": 2}, {"remember": False}, {"refine_edges": True}]),
 }
 

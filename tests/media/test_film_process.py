@@ -13,6 +13,8 @@ import pytest
 
 from samkit.errors import PictureError
 from samkit.media import film_process, film_reader
+from samkit.media.decoding.messages import BUFFER_BYTES
+from samkit.media.decoding.shelf import Shelf
 from samkit.media.film_process import FilmProcess, ReaderFailed
 from samkit.media.video import open_video
 from tests.media.films import moving_frames, write_film_file
@@ -64,6 +66,40 @@ def open_video_patiently(path, monkeypatch):
     return open_video(path)
 
 
+def test_frames_that_were_read_ahead_are_the_right_ones(tmp_path):
+    """Runs, skips, jumps back and stays, as a player asks for them."""
+    path = write_film_file(tmp_path / "film.mp4", moving_frames(40), gop=10)
+    with open_video(path) as film:
+        frames = list(film.frames())
+        assert len({frame.tobytes() for frame in frames}) == 40
+        number, steps = 0, np.random.default_rng(0).choice([1, 1, 1, 2, 3, 5, 0, -1, -4], 120)
+        for step in steps:
+            number = int(np.clip(number + step, 0, 39))
+            assert np.array_equal(film.frame(number), frames[number]), number
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory that two processes share")
+def test_reading_ahead_takes_so_much_memory_and_spares_the_frame_in_use():
+    buffer = os.memfd_create("film")
+    os.ftruncate(buffer, BUFFER_BYTES)
+    shelf = Shelf(buffer)
+    for size, ahead in ((1000, 3), (30 * 2**20, 1), (40 * 2**20, 0)):
+        pixels = memoryview(bytes(size))
+        shelf.clear(size)
+        in_use = shelf.lay(pixels, 10)[0]["at"]
+        places = {in_use}
+        for stamp in range(20):
+            while shelf.has_room:
+                shelf.lay_ahead(len(places) + stamp, pixels, 10)
+                places |= {given["at"] for _, (given, _) in shelf._ahead}
+            assert in_use not in [given["at"] for _, (given, _) in shelf._ahead]
+            assert len(shelf._ahead) == ahead
+            if ahead:
+                in_use = shelf.taken(shelf._ahead[0][0])[0]["at"]
+        assert len(places) == ahead + 1 and max(places) + size <= BUFFER_BYTES
+    os.close(buffer)
+
+
 ANSWERS = {
     "no JSON": b"frames!\n",
     "no object": b"[1, 2]\n",
@@ -90,10 +126,10 @@ def test_what_a_process_says_is_not_believed(tmp_path, monkeypatch, answer):
         open_video(tmp_path / "film.mp4")
 
 
-@pytest.mark.parametrize("row", [0, 287, 2**40, 1.5])
-def test_a_frame_of_another_size_is_none(tmp_path, monkeypatch, row):
+@pytest.mark.parametrize("row, at", [(0, 0), (287, 0), (2**40, 0), (1.5, 0), (288, -1), (288, 2**27), (288, '"a"')])
+def test_a_frame_of_another_size_is_none(tmp_path, monkeypatch, row, at):
     monkeypatch.setattr(film_process, "PROGRAM", "tests.media.lying_program")
-    (tmp_path / "film").write_bytes(b'{"bytes": 0, "row": %s}\n' % str(row).encode())
+    (tmp_path / "film").write_bytes(f'{{"bytes": 0, "row": {row}, "at": {at}}}\n'.encode())
     with pytest.raises(ReaderFailed):
         FilmProcess(tmp_path / "film").ask_frame("frame", 5.0, (64, 96))
 
@@ -145,6 +181,22 @@ def test_the_one_that_was_not_asked_for_longest_gives_way(path, monkeypatch):
     assert np.array_equal(films[0].frame(2), films[2].frame(2))
     for film in films:
         film.close()
+
+
+def test_a_server_whose_code_was_changed_says_so_and_not_that_films_are_damaged(path, monkeypatch):
+    film = open_video(path)
+    film._file._process.close()
+    monkeypatch.setattr(film_process, "CODE", "another")
+    for again in (lambda: film.frame(0), lambda: open_video(path)):
+        with pytest.raises(PictureError, match="code has changed since it was started. Restart it"):
+            again()
+
+
+def test_a_refusal_that_is_not_known_is_not_damage(tmp_path, monkeypatch):
+    monkeypatch.setattr(film_process, "PROGRAM", "tests.media.lying_program")
+    (tmp_path / "film.mp4").write_bytes(b'{"bytes": 0, "refused": "of tomorrow"}\n')
+    with pytest.raises(PictureError, match="code has changed since it was started. Restart it"):
+        open_video(tmp_path / "film.mp4")
 
 
 def test_a_file_that_was_changed_after_it_was_opened_is_not_mixed_in(tmp_path):

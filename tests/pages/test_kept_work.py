@@ -117,6 +117,22 @@ def test_memories_come_back_and_no_film_is_run_unasked(connected):
     assert len(kept_work.saver().store.open_film(kept_work.saver().store.open(saved(other)).film)[0].memories) == 2
 
 
+def test_a_films_run_goes_on_over_a_reload(connected):
+    app = visit("video-priors")
+    app.button(key="run_film").click().run()
+    job = app.session_state[kept_work.FILM_KEY].job
+    assert job is not None
+    again = visit("video-priors", work=saved(app))
+    assert again.session_state[kept_work.FILM_KEY].job is job
+    # The tab of before wakes up: the run stays with the one that goes on.
+    connected |= {each.session_state["test.session"] for each in (again, app)}
+    app.run()
+    asleep = app.session_state[kept_work.FILM_KEY]
+    assert asleep.job is None and asleep.recorded == again.session_state[kept_work.FILM_KEY].recorded
+    assert again.session_state[kept_work.FILM_KEY].job is job
+    job.pause()
+
+
 def test_both_pictures_of_a_pair_come_back(connected):
     app = visit("cross-image")
     app.button(key="swap_cross-image").click().run()

@@ -38,12 +38,13 @@ from samkit.ui.runs import replay_job, replay_panel
 from samkit.ui.runs.columns import Column
 from samkit.ui.state import store_state
 from samkit.work.lab import Lab
+from tests.made_up_model import made_up_info
 from tests.pages.app import new_app, page_path
 from tests.tracking.conftest import patience_of
 from tests.tracking.schema_1 import old_run
 
 LIST, RUN, COMPARE = page_path("runs"), page_path("kept_run"), page_path("compare")
-INFO = type("Info", (), dict(name="nano-sam2", family="sam2", version="2.1", sha256="0" * 64))()
+INFO = made_up_info("nano-sam2", "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -476,7 +477,7 @@ def test_a_replay_that_fails_says_so_until_the_next_one(app, keep, monkeypatch):
 
 
 def test_a_run_of_a_model_that_is_not_here_is_not_replayed(app, keep):
-    stranger = type("Info", (), dict(name="somebody's", family="sam2", version="2.1", sha256="1" * 64))()
+    stranger = made_up_info("somebody's", "1" * 64)
     opened(app, RUN, id=keep("strange", info=stranger))
     press(app, "replay_run")
     assert [error.value for error in app.error if "somebody's, is not on this machine" in error.value]

@@ -186,6 +186,9 @@ def _differences(ours, theirs) -> list[float]:
 @contextmanager
 def _official_at(pair: Pair, side: int | None, windows: tuple[int, ...] | None):
     """The official model set to another side or other windows for a while, as far as its own code can run them."""
+    if not side and not windows:
+        yield pair.official
+        return
     trunk = pair.official.image_encoder if pair.family == "sam1" else pair.official.image_encoder.trunk
     before = [block.window_size for block in trunk.blocks]
     if windows:

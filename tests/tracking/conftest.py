@@ -7,7 +7,6 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,9 +18,10 @@ from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle, write_bundle
 from samkit.tracking.bundle.record import parse_record
+from tests.made_up_model import made_up_info
 from tools.running_app import free_port, running_mlflow
 
-MODEL = SimpleNamespace(name="made-up", family="sam2", version="2.1", sha256="ab" * 32)
+MODEL = made_up_info()
 
 
 def made_up_result(seed: int = 0) -> tuple[Result, Inputs]:

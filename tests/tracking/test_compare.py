@@ -22,10 +22,11 @@ from samkit.tracking.compare import (
     iou_matrix,
     outlines,
 )
+from tests.made_up_model import made_up_info
 
 RNG = np.random.default_rng(3)
 SIZE = 40, 61
-MODEL = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
+MODEL = made_up_info("m", "0" * 64)
 
 
 def picture(seed: int, size=SIZE) -> Picture:

@@ -32,7 +32,6 @@ REFUSALS = (
     "only sound",
     "codec",
     "size",
-    "no frames",
     "too many",
     "too much",
     "damaged",

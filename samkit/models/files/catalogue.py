@@ -1,5 +1,5 @@
-"""The checkpoints samkit knows by name: the embedded ones and the eleven official files. Knows no torch and touches no
-network.
+"""The checkpoints samkit knows by name: the embedded ones, the eleven official files and MobileSAM's. Knows no torch
+and touches no network.
 """
 
 import difflib
@@ -18,6 +18,8 @@ from samkit.models.files.folders import (
     own_checkpoints,
 )
 from samkit.models.files.hashes import file_sha256
+from samkit.models.files.locate import holds_checkpoint
+from samkit.models.files.reference import split_reference
 from samkit.words import format_bytes
 
 State = Literal["embedded", "on disk", "partial", "absent"]
@@ -78,8 +80,8 @@ class CatalogueEntry:
 
 
 def catalogue() -> tuple[CatalogueEntry, ...]:
-    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large."""
-    return (*(_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors"))), *_OFFICIAL)
+    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large; then MobileSAM."""
+    return (*(_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors"))), *_OFFICIAL, _MOBILE_SAM)
 
 
 def find_entry(name: str) -> CatalogueEntry:
@@ -110,14 +112,14 @@ def resolve_model(ref: str | Path) -> Path:
     Raises CheckpointError: unknown name, missing file, a catalogue model that is not, or only partly, downloaded (with
     the command that fetches it).
     """
-    text = str(ref)
+    text, _ = split_reference(ref)
     path = Path(text).expanduser()
     if isinstance(ref, Path) or path.suffix.lower() in CHECKPOINT_SUFFIXES or "/" in text or "\\" in text:
         return _own_file(path)
     try:
         entry = find_entry(text)
     except CheckpointError:
-        if path.is_file():
+        if path.is_file() or (path.is_dir() and holds_checkpoint(path)):
             return path
         for own in own_checkpoints() if extra_models_folders() else ():
             if text in (own.name, own.stem):
@@ -298,4 +300,20 @@ _OFFICIAL = (
         2564550879,
         "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
     ),
+)
+
+# Its authors publish no hash. Size and hash are those that users of the file have pinned, all of them the same: among
+# others the copies at huggingface.co/dhkim2810/MobileSAM, of one of its authors, and a dozen programs on GitHub.
+_MOBILE_SAM = CatalogueEntry(
+    name="mobile_sam",
+    title="MobileSAM",
+    family="sam1",
+    version="1",
+    filename="mobile_sam.pt",
+    file_bytes=40728226,
+    sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    licence="Apache-2.0",
+    url="https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/"
+    "mobile_sam.pt",
+    aliases=("mobilesam", "vit_t", "sam_vit_t"),
 )

@@ -2,27 +2,36 @@
 weights become this process's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from samkit.errors import CheckpointError
+from samkit.models.files.adapter import is_adapter
 from samkit.models.files.checkpoint_file import (
     CheckpointFile,
     inspect_checkpoint_file,
     inspect_checkpoint_stream,
     table_error,
 )
-from samkit.models.files.own_bytes import OwnBytes, read_own_bytes
+from samkit.models.files.foreign import optimizer_alone
+from samkit.models.files.hashes import sha256_of_parts
+from samkit.models.files.key_layout import Layout, NamedKeys, apply_layout, comes_last, find_layouts
+from samkit.models.files.locate import Located, locate
+from samkit.models.files.own_bytes import OwnBytes, check_room, read_own_bytes
+from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
 from samkit.models.files.stored_weights import ITEM_BYTES, OddTensor, StoredBytes, StoredTensor, WeightsTable
 from samkit.models.files.tables import CutShort, TableDamaged, legacy_table, safetensors_table, zip_table
+from samkit.models.files.told import renamed, unwrapped
+from samkit.models.files.transformers_keys import POINT_TABLE
 from samkit.words import format_bytes
 
-_WRAPPER_KEYS = ("model", "state_dict")
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 _KEYS_SHOWN = 3
+MAX_POINTS = 16
 MAX_WEIGHTS = 20_000
 """How many weights a model has at most; the largest official one has about 900."""
 _WRITTEN_OUT = 2
@@ -33,9 +42,13 @@ of them is laid out on its own before it is computed with.
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one file and what the file says about them.
+    """The weights of one file, under the official names, and what the file says about them.
 
-    sha256: of the very bytes that the weights are, 64 hex digits; whatever becomes of the file
+    sha256:   of the very bytes that the weights are, 64 hex digits; whatever becomes of the file. Of a file in parts:
+              of the hashes of its parts
+    changes:  what was done to the file's weights, a sentence each; empty for the plain files of the official packages
+    layout:   how the file names its weights; None where it is no known model
+    others:   names of other models in the file, for `#NAME`
     """
 
     path: Path
@@ -45,11 +58,24 @@ class Checkpoint:
     """The JSON object of the safetensors metadata entry `samkit`; {} where there is none."""
     file_bytes: int
     sha256: str
+    changes: tuple[str, ...] = ()
+    layout: Layout | None = None
+    others: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read `.safetensors`, `.pt` or `.pth`, whichever the content is. A state dict wrapped as {"model": ...} or
-    {"state_dict": ...} is unwrapped.
+@dataclass(frozen=True)
+class _Opened:
+    file: CheckpointFile
+    own: OwnBytes
+    table: WeightsTable
+
+
+def read_checkpoint(path: Path | str, part: str = "") -> Checkpoint:
+    """Read `.safetensors`, `.pt`, `.pth` or `.bin`, whichever the content is; a folder that transformers saved to; or a
+    file in parts by its index. A state dict that a trainer wrapped is unwrapped, prefixes are taken off, and
+    transformers' names become the official ones: `changes` says what was done.
+
+    part: the name of the weights to take where the file holds several; "" for the likeliest
 
     Pickles are read by a machine that can call nothing (pickle_machine.py): a file that holds more than tensors and
     plain values is refused.
@@ -57,6 +83,70 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     Raises CheckpointError for whatever is no whole file of float weights. Whether they are the weights of a known model
     is not decided here.
     """
+    located = locate(Path(path).expanduser())
+    if len(located.files) > 1:
+        return _read_parts(located)
+    opened = _open(located.files[0])
+    name = opened.file.path.name
+    content = opened.table.content
+    if part == "" and optimizer_alone(content):
+        raise CheckpointError(f"{name} is the state of an optimizer alone: give the file with the model's weights.")
+    chosen, layout, others = _choose(name, find_parts(content), part, content)
+    named = _named(chosen.weights, layout)
+    stored = {key: chosen.weights[key] for key in named.names}
+    tensors = _laid_out(_plain_weights(name, stored, opened.table, len(opened.own.data)), opened.table, opened.own)
+    return Checkpoint(
+        path=located.path,
+        state_dict=_official(tensors, named.names),
+        metadata=opened.file.metadata,
+        file_bytes=opened.file.file_bytes,
+        sha256=opened.own.sha256,
+        changes=(*unwrapped(chosen, others, content), *renamed(named, layout)),
+        layout=layout,
+        others=others,
+    )
+
+
+def _read_parts(located: Located) -> Checkpoint:
+    name = located.path.name
+    try:
+        check_room(located.path, sum(file.stat().st_size for file in located.files))
+    except OSError as error:
+        raise CheckpointError(
+            f"A part of {name} can't be read ({error.strerror or error}): check its permissions and the disk."
+        ) from error
+    opened = [_open(file) for file in located.files]
+    contents: list[dict[str, Stored]] = []
+    for each in opened:
+        content = each.table.content
+        if not isinstance(content, dict) or not all(
+            isinstance(key, str) and isinstance(value, Stored) for key, value in content.items()
+        ):
+            raise CheckpointError(f"{each.file.path.name}, a part of {name}, holds other things than weights.")
+        contents.append(content)
+    keys = [key for content in contents for key in content]
+    if len(set(keys)) != len(keys):
+        raise CheckpointError(f"The parts of {name} hold the same weights twice: fetch them again.")
+    layout = next(iter(find_layouts(keys)), None)
+    named = _named(dict.fromkeys(keys), layout)
+    tensors: dict[str, torch.Tensor] = {}
+    for each, content in zip(opened, contents, strict=True):
+        stored = {key: value for key, value in content.items() if key in named.names}
+        if stored:
+            plain = _plain_weights(each.file.path.name, stored, each.table, len(each.own.data))
+            tensors |= _laid_out(plain, each.table, each.own)
+    return Checkpoint(
+        path=located.path,
+        state_dict=_official(tensors, named.names),
+        metadata={},
+        file_bytes=sum(each.file.file_bytes for each in opened),
+        sha256=sha256_of_parts([each.own.sha256 for each in opened]),
+        changes=(f"The weights come from {len(opened)} files.", *renamed(named, layout)),
+        layout=layout,
+    )
+
+
+def _open(path: Path) -> _Opened:
     # What is no checkpoint is refused before all of it is read.
     path = inspect_checkpoint_file(path).path
     try:
@@ -70,16 +160,72 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(
             f"There is not enough memory for {path.name}: choose a smaller model, or end what else takes memory."
         ) from error
-    table = _table(file, own)
-    name = file.path.name
-    tensors = _plain_weights(name, _unwrap(name, table.content), table, len(own.data))
-    return Checkpoint(
-        path=file.path,
-        state_dict=_laid_out(tensors, table, own),
-        metadata=file.metadata,
-        file_bytes=file.file_bytes,
-        sha256=own.sha256,
+    return _Opened(file, own, _table(file, own))
+
+
+def _choose(name: str, parts: list[Part], wanted: str, content: object) -> tuple[Part, Layout | None, tuple[str, ...]]:
+    """(the part, how it names its weights, names of the other models in the file)."""
+    models = [(part, layout) for part in parts if not is_adapter(part.weights) for layout in find_layouts(part.weights)]
+    models.sort(key=lambda each: (not each[1].whole, comes_last(each[0].name) or comes_last(each[1].prefix)))
+    if models:
+        models = [each for each in models if each[1].whole == models[0][1].whole]
+    if wanted:
+        fits = [each for each in models if wanted in _names(*each)]
+        if not fits:
+            there = ", ".join(f'"{_name(*each)[:60]}"' for each in models if _name(*each)) or "only one model"
+            raise CheckpointError(f'{name} holds no model under the name "{wanted[:60]}": it has {there}.')
+        models = [*fits, *(each for each in models if each not in fits)]
+    if models:
+        part, layout = models[0]
+        others = dict.fromkeys(_name(*each) for each in models[1:])
+        return part, layout, tuple(other for other in others if other and other != _name(part, layout))
+    usual = [part for part in parts if part.name in ("", "model", "state_dict")]
+    if not usual and not parts:
+        raise _no_weights(name, content)
+    return (usual or parts)[0], None, ()
+
+
+def _names(part: Part, layout: Layout) -> tuple[str, ...]:
+    return _name(part, layout), part.name, layout.name
+
+
+def _name(part: Part, layout: Layout) -> str:
+    return "/".join(word for word in (part.name, layout.name) if word)
+
+
+def _no_weights(name: str, content: object) -> CheckpointError:
+    if not isinstance(content, dict):
+        return CheckpointError(
+            f"{name} holds {_kind(content)}, not a state dict: save the model with torch.save(model.state_dict(), ...)."
+        )
+    if not content or any(content.get(key) == {} for key in ("model", "state_dict")):
+        return CheckpointError(
+            f"{name} holds no weights at all: save the model with torch.save(model.state_dict(), ...)."
+        )
+    described = [f"{_shown(str(key))}: {_kind(value)}" for key, value in content.items()]
+    return CheckpointError(
+        f"{name} holds other things than weights ({_first(described)}): save the state dict alone, or as "
+        '{"model": state_dict}.'
     )
+
+
+def _named(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
+    if layout is None:
+        return NamedKeys({key: key for key in keys}, (), ())
+    return apply_layout(keys, layout)
+
+
+def _official(tensors: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """The weights under their official names. transformers' table of v2's four point embeddings is taken apart."""
+    official: dict[str, torch.Tensor] = {}
+    for key, tensor in tensors.items():
+        name = names[key]
+        if name == POINT_TABLE and tensor.ndim == 2 and len(tensor) <= MAX_POINTS:
+            for index, row in enumerate(tensor):
+                official[f"sam_prompt_encoder.point_embeddings.{index}.weight"] = row[None]
+        else:
+            official[name] = tensor
+    return official
 
 
 def _table(file: CheckpointFile, own: OwnBytes) -> WeightsTable:
@@ -99,33 +245,6 @@ def _table(file: CheckpointFile, own: OwnBytes) -> WeightsTable:
         raise CheckpointError(
             f"{file.path.name} is cut short or damaged, its weights can't be read: fetch it again."
         ) from error
-
-
-def _unwrap(name: str, content: object) -> dict:
-    if isinstance(content, dict):
-        for key in _WRAPPER_KEYS:
-            if isinstance(content.get(key), dict):
-                content = content[key]
-                break
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"{name} holds {_kind(content)}, not a state dict: save the model with torch.save(model.state_dict(), ...)."
-        )
-    if not content:
-        raise CheckpointError(
-            f"{name} holds no weights at all: save the model with torch.save(model.state_dict(), ...)."
-        )
-    others = [
-        key
-        for key, value in content.items()
-        if not (isinstance(key, str) and isinstance(value, StoredTensor | OddTensor))
-    ]
-    if others:
-        raise CheckpointError(
-            f"{name} holds other things than weights ({_first([f'{key}: {_kind(content[key])}' for key in others])}): "
-            'save the state dict alone, or as {"model": state_dict}.'
-        )
-    return content
 
 
 def _kind(value: object) -> str:
@@ -194,7 +313,8 @@ def _row(storage: StoredBytes, table: WeightsTable, own: OwnBytes) -> torch.Tens
     dtype, count = getattr(torch, storage.dtype), _held(storage, table)
     row = own.data[first : first + count * ITEM_BYTES[storage.dtype]]
     if first % ITEM_BYTES[storage.dtype]:
-        row = row.copy()
+        # Into memory that begins where torch's own does: last digits follow from where numbers lie.
+        return torch.frombuffer(row.copy(), dtype=dtype).clone()
     return torch.frombuffer(row, dtype=dtype)
 
 

@@ -3,11 +3,25 @@ their choice.
 """
 
 import os
+import re
 from pathlib import Path
 
 from samkit.errors import CheckpointError
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+SAVED_NAMES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+)
+"""What transformers and peft call their files, in the order in which they look for them."""
+SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(\.safetensors|\.bin)$")
+"""One of the files that a large checkpoint is saved in."""
+_NO_MODELS = ("training_args.bin", "optimizer.bin", "scheduler.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+"""What trainers put beside a model."""
 
 
 def assets_folder() -> Path:
@@ -30,8 +44,8 @@ def extra_models_folders() -> tuple[Path, ...]:
 
 
 def own_checkpoints(folder: Path | str | None = None) -> tuple[Path, ...]:
-    """The checkpoint files directly in `folder` (default: in every folder of `extra_models_folders()`), by name. Their
-    content is not looked at.
+    """The checkpoint files directly in `folder` (default: in every folder of `extra_models_folders()`), and the folders
+    there that transformers or peft saved to, by name. Their content is not looked at.
 
     Raises CheckpointError when a folder is not there.
     """
@@ -45,9 +59,12 @@ def own_checkpoints(folder: Path | str | None = None) -> tuple[Path, ...]:
                 f"The folder of own checkpoints {place} can't be read ({error.strerror}): create it, or set "
                 "SAMKIT_EXTRA_MODELS to another folder."
             ) from error
-        checkpoints += [
-            path
-            for path in inside
-            if path.suffix.lower() in CHECKPOINT_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        ]
+        checkpoints += [path for path in inside if not path.name.startswith(".") and _is_checkpoint(path)]
     return tuple(checkpoints)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    if path.is_dir():
+        return any((path / name).is_file() for name in SAVED_NAMES)
+    named = path.suffix.lower() in CHECKPOINT_SUFFIXES or path.name in SAVED_NAMES
+    return named and path.name not in _NO_MODELS and not SHARD.match(path.name) and path.is_file()

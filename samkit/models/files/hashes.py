@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,17 @@ def file_sha256(path: Path) -> str:
     if before == after:
         remember_state(before, digest)
     return digest
+
+
+def located_sha256(files: Sequence[Path]) -> str:
+    """Of a checkpoint in one file: that file's. Of one in parts: of the hashes of its parts, a line each."""
+    hashes = [file_sha256(file) for file in files]
+    return hashes[0] if len(hashes) == 1 else sha256_of_parts(hashes)
+
+
+def sha256_of_parts(hashes: Sequence[str]) -> str:
+    """hashes: 64 hex digits each, in the order of the files' names."""
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def remember_sha256(path: Path, digest: str) -> None:

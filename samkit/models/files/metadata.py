@@ -42,9 +42,25 @@ class ModelMetadata:
     def __contains__(self, name: str) -> bool:
         return getattr(self, name) is not None
 
+    def or_else(self, other: "ModelMetadata | None") -> "ModelMetadata":
+        """What this says and, where it is silent, what the other says."""
+        if other is None:
+            return self
+        return ModelMetadata(
+            **{
+                field.name: getattr(other, field.name)
+                if getattr(self, field.name) is None
+                else getattr(self, field.name)
+                for field in fields(ModelMetadata)
+            }
+        )
 
-def read_metadata(values: Mapping[str, Any]) -> ModelMetadata:
-    """Raises `CheckpointError` that names the first entry which is not what it may be, and what it may be."""
+
+def read_metadata(values: Mapping[str, Any], path: str | None = None) -> ModelMetadata:
+    """Raises `CheckpointError` that names the first entry which is not what it may be, and what it may be.
+
+    path: of the file beside the checkpoint that says so; None for the checkpoint's own metadata
+    """
     checked: dict[str, Any] = {}
     for field in fields(ModelMetadata):
         value = values.get(field.name)
@@ -54,9 +70,10 @@ def read_metadata(values: Mapping[str, Any]) -> ModelMetadata:
         value = tuple(value) if isinstance(value, list) else value
         if not fits(value):
             said = repr(values[field.name])[:60]
+            who = f"{path} says" if path else "The checkpoint's metadata says"
+            what = "it" if path else "the metadata entry `samkit`"
             raise CheckpointError(
-                f"The checkpoint's metadata says {field.name} {said}, and it takes {wanted}: write the metadata entry "
-                "`samkit` again, or leave it out."
+                f"{who} {field.name} {said}, and it takes {wanted}: write {what} again, or leave it out."
             )
         checked[field.name] = value
     return ModelMetadata(**checked)

@@ -78,9 +78,69 @@ _HARMLESS = frozenset(
         "__builtin__.set",
         "__builtin__.bytearray",
         "__builtin__.complex",
+        "builtins.slice",
+        "builtins.range",
+        "builtins.frozenset",
+        "builtins.object",
+        "builtins.dict",
+        "builtins.list",
+        "builtins.int",
+        "builtins.str",
+        "builtins.float",
+        "builtins.bool",
+        "__builtin__.object",
+        "__builtin__.dict",
+        "__builtin__.list",
+        "collections.deque",
+        "copyreg._reconstructor",
+        "copy_reg._reconstructor",
+        "argparse.Namespace",
+        "types.SimpleNamespace",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "uuid.UUID",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "typing.Any",
+        "typing.Union",
+        *(
+            f"{module}.{kind}"
+            for module in ("pathlib", "pathlib._local")
+            for kind in ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
+        ),
+        "numpy.dtype",
+        "numpy.ndarray",
+        *(
+            f"numpy.{core}.multiarray.{kind}"
+            for core in ("core", "_core")
+            for kind in ("scalar", "_reconstruct", "_frombuffer")
+        ),
+        *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+        "pytorch_lightning.utilities.parsing.AttributeDict",
+        "lightning.pytorch.utilities.parsing.AttributeDict",
+        "lightning_fabric.utilities.data.AttributeDict",
+        "lightning.fabric.utilities.data.AttributeDict",
+        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+        "omegaconf.dictconfig.DictConfig",
+        "omegaconf.listconfig.ListConfig",
+        "omegaconf.base.ContainerMetadata",
+        "omegaconf.base.Metadata",
+        "omegaconf.nodes.AnyNode",
+        "omegaconf.nodes.StringNode",
+        "omegaconf.nodes.IntegerNode",
+        "omegaconf.nodes.FloatNode",
+        "omegaconf.nodes.BooleanNode",
+        "transformers.trainer_utils.IntervalStrategy",
+        "transformers.trainer_utils.SchedulerType",
+        "yacs.config.CfgNode",
+        "easydict.EasyDict",
+        "addict.addict.Dict",
     }
 )
-"""Values that lie beside weights, such as an optimizer's. They are not made, only noted."""
+"""Values that lie beside weights, such as an optimizer's or a trainer's settings. They are not made, only noted."""
 
 
 class _Name(str):

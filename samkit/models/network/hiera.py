@@ -43,6 +43,8 @@ class HieraConfig:
     """Pixels that one feature of the decoder's lowest level covers, along a side."""
     side_step: ClassVar[int] = 32
     """Sides that can be run are multiples of this: one token of the coarsest map."""
+    convolution_blocks: ClassVar[tuple[int, ...]] = ()
+    """Indices of the blocks without attention."""
 
     @property
     def stage_starts(self) -> tuple[int, ...]:

@@ -89,3 +89,13 @@ def deconvolve_2x(layer: nn.ConvTranspose2d, tokens: Tensor) -> Tensor:
     weight = weight_in_out_2_2.permute(2, 3, 1, 0).flatten(0, 2)
     opened = F.linear(tokens, weight)
     return opened.unflatten(-1, (4, -1)) + layer.bias
+
+
+def feature_neck(channels: int, channels_out: int) -> nn.Sequential:
+    """v1's neck: [B, C, h, w] of an image encoder -> the features that the decoder takes, [B, C', h, w]."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels_out, kernel_size=1, bias=False),
+        ChannelNorm(channels_out),
+        nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1, bias=False),
+        ChannelNorm(channels_out),
+    )

@@ -109,7 +109,7 @@ def fixed_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
 
 
 def pack_linears(module: nn.Module) -> None:
-    """Pack every `Linear` below `module`."""
+    """Pack every `Linear` below `module`, and every other layer that can be."""
     for layer in module.modules():
-        if isinstance(layer, Linear):
-            layer.pack()
+        if callable(pack := getattr(layer, "pack", None)):
+            pack()

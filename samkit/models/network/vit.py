@@ -8,12 +8,13 @@ computed depends on where it runs: see relative_attention.py.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, FeedForward, ModuleList
+from samkit.models.network.layers import FeedForward, ModuleList, feature_neck
 from samkit.models.network.linear import Linear
 from samkit.models.network.relative_attention import attend
 from samkit.models.network.table_cache import TableCache
@@ -44,6 +45,9 @@ class VitConfig:
     neck_channels: int = 256
     hidden: int = 3072
     table_rows: tuple[int, ...] = ()
+
+    convolution_blocks: ClassVar[tuple[int, ...]] = ()
+    """Indices of the blocks without attention."""
 
     @property
     def side_step(self) -> int:
@@ -177,12 +181,7 @@ class Vit(nn.Module):
         self.blocks: ModuleList[VitBlock] = ModuleList(
             VitBlock(config.channels, config.num_heads, config.hidden, rows) for rows in config.table_rows
         )
-        self.neck = nn.Sequential(
-            nn.Conv2d(config.channels, config.neck_channels, kernel_size=1, bias=False),
-            ChannelNorm(config.neck_channels),
-            nn.Conv2d(config.neck_channels, config.neck_channels, kernel_size=3, padding=1, bias=False),
-            ChannelNorm(config.neck_channels),
-        )
+        self.neck = feature_neck(config.channels, config.neck_channels)
         self._tables = TableCache()
 
     def position_encoding(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:

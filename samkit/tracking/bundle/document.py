@@ -49,8 +49,22 @@ def input_entries(inputs: Inputs, model_info: "ModelInfo") -> dict[str, Any]:
         }
         for field, picture in pictures_of(inputs).items()
     }
-    model = {name: getattr(model_info, name) for name in ("name", "family", "version", "sha256")}
-    return {"model": model, **pictures, **_given_entries(inputs), "prompts": inputs.prompts.to_dict()}
+    return {
+        "model": _model_entry(model_info),
+        **pictures,
+        **_given_entries(inputs),
+        "prompts": inputs.prompts.to_dict(),
+    }
+
+
+def _model_entry(info: "ModelInfo") -> dict[str, Any]:
+    """What `ModelEntry` holds. What a plain file of the official packages doesn't have is left out."""
+    entry: dict[str, Any] = {name: getattr(info, name) for name in ("name", "family", "version", "sha256")}
+    if info.file_sha256 != info.sha256:
+        entry["file_sha256"] = info.file_sha256
+    if info.changes:
+        entry["changes"] = list(info.changes)
+    return entry | dict(info.settings)
 
 
 def _given_entries(inputs: Inputs) -> dict[str, Any]:

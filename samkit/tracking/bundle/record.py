@@ -125,13 +125,21 @@ class _Entry(BaseModel):
 
 
 class ModelEntry(_Entry):
-    """ref: catalogue name or path that the model was loaded by."""
+    """ref:         catalogue name or path that the model was loaded by
+    sha256:      of all that the model was made of; file_sha256: of its checkpoint file, where that is not the same
+    changes:     what was done to the file's weights, a sentence each
+    native_side, window_sizes: what others than the file said of it, in pixels and in tokens
+    """
 
     name: Text
     sha256: Word
     family: Word = ""
     version: Word = ""
     ref: Text | None = None
+    file_sha256: Word | None = None
+    changes: Annotated[list[Text], Field(max_length=50)] = []
+    native_side: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    window_sizes: Annotated[list[Annotated[int, Field(ge=1, le=1_000)]], Field(max_length=16)] | None = None
 
 
 class PictureEntry(_Entry):

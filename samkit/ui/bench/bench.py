@@ -14,9 +14,11 @@ import streamlit as st
 
 from samkit.ui.bench.header import page_header
 from samkit.ui.bench.keep import keep_bar, last_kept
+from samkit.ui.bench.opened_cell import open_cell_from_link
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.share import share_button
+from samkit.ui.bench.sweeping.dialog import sweep_button
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.film_picker import take_film
 from samkit.ui.controls.knob_values import KnobValues
@@ -53,6 +55,7 @@ def show_page(page: ExperimentPage) -> None:
     with sentences():
         sidebar = draw_sidebar()
         page.table.refresh(work, knobs)
+        open_cell_from_link(page, work, knobs)
         if restore_from_link(page, work, knobs):
             _below_header(page, work, knobs, sidebar)
 
@@ -136,6 +139,7 @@ def _draw_workbench(visit: Visit) -> None:
             draw_main(scene)
         with actions:
             keep_bar(scene)
+            sweep_button(scene)
             share_button(page)
         draw_tabs(scene)
         last_kept(scene)

@@ -152,7 +152,7 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues)
             f"{', '.join(DTYPES)}: it is shown with {work.dtype}."
         )
     missing += _take_model(record.model, work)
-    _restore(page, knobs, params)
+    restore_params(page, knobs, params)
     if missing:
         parts = {"model": record.model, "video": record.video, "picture": record.picture, "picture_b": record.picture_b}
         entries = {key: entry for key, entry in parts.items() if entry is not None}
@@ -191,7 +191,7 @@ def _params_of(bundle: Bundle) -> dict[str, Any]:
         ) from None
 
 
-def _restore(page: ExperimentPage, knobs: KnobValues, params: Mapping[str, Any]) -> None:
+def restore_params(page: ExperimentPage, knobs: KnobValues, params: Mapping[str, Any]) -> None:
     """Put every knob of the page where it makes these parameters."""
     everywhere = [*(ENCODING_KNOBS if "side" in params else ()), *([REFINE_EDGES] if "refine_edges" in params else [])]
     knobs.restore(params, restore_knobs([*everywhere, *page.knobs], params))
@@ -264,7 +264,7 @@ def _take_arrived(page: ExperimentPage, pending: PendingRun, work: Workspace, kn
     if "model" in arrived and isinstance(model, ModelEntry) and not is_model(work.model_ref, model):
         work.model_ref = find_model(model).ref or work.model_ref
     _place_prompts(pending, work)
-    _restore(page, knobs, pending.params)
+    restore_params(page, knobs, pending.params)
     missing = tuple(key for key in pending.missing if key not in arrived)
     work.pending = replace(pending, missing=missing) if missing else None
     names = " and ".join(plain_text(pending.entries[key].name) for key in arrived)

@@ -58,7 +58,7 @@ def channel_count(model: SamModel, block: int | None) -> int:
 
 
 def block_name(kind: BlockKind) -> str:
-    return f"{kind.index} · stage {kind.stage} · {f'window {kind.window}' if kind.window else 'global'}"
+    return f"{kind.index} · stage {kind.stage} · {kind.attention}"
 
 
 def _block_names(panel: Panel) -> Any:
@@ -191,6 +191,8 @@ def _draw_all(side: Side, knobs: KnobValues) -> None:
 
 def tile_attention(row: dict[str, Any]) -> str:
     """ "w8" or "g"."""
+    if row["attention"] == "convolution":
+        return "c"
     return "g" if row["attention"] == "global" else f"w{row['attention'].removeprefix('window ')}"
 
 

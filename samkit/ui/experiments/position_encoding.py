@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.errors import SamkitError
-from samkit.experiments.position_encoding import MIN_GRID, base_grid
+from samkit.experiments.position_encoding import MIN_GRID, attention_heads, base_grid, channel_count
 from samkit.experiments.result import Result
 from samkit.models.sam import SamModel
 from samkit.ui.bench.bench import side_columns
@@ -25,7 +25,8 @@ from samkit.ui.state.workspace import Workspace
 ABOUT = About(
     idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the "
     "tokens. SAM v1 has one table for its base grid; SAM v2 adds a coarse table and a small one that repeats "
-    "window by window. For any other grid the tables are stretched.",
+    "window by window. For any other grid the tables are stretched. MobileSAM adds nothing to its tokens: each head "
+    "of its attention has a learned bias for each distance between two tokens of a window, and the page shows these.",
     paper="v1: [Segment Anything](https://arxiv.org/abs/2304.02643); v2: [Hiera with absolute "
     "win](https://arxiv.org/abs/2311.05613), which found that stretching needs the repeated part.",
     look_for="- Directions: colours that change smoothly tell places apart everywhere.\n"
@@ -49,7 +50,7 @@ def _grid_length(name: str, panel: Panel) -> int:
 
 
 def _last_channel(params: dict[str, Any], model: SamModel) -> int:
-    return model.info.channels_per_stage[0] - 1
+    return channel_count(model) - 1
 
 
 def _largest_grid(params: dict[str, Any], model: SamModel) -> int:
@@ -65,6 +66,21 @@ def _grid_knob(name: str) -> Steps:
     return Steps(name, options=_grid_sizes, default=lambda panel: base_grid(panel.model), limit=_largest_grid)
 
 
+def _no_second_table(panel: Panel) -> str:
+    if attention_heads(panel.model):
+        return "This model has no table"
+    return "" if panel.model.info.family == "sam2" else "SAM v1 has only one table"
+
+
+def channel_name(model: SamModel, channel: int) -> str:
+    heads = attention_heads(model)
+    return f"{channel} · block {heads[channel][0]}, head {heads[channel][1]}" if heads else str(channel)
+
+
+def _channel_names(panel: Panel) -> Any:
+    return lambda channel: channel_name(panel.model, channel)
+
+
 KNOBS = (
     Switched(
         "stretch_grid",
@@ -75,9 +91,14 @@ KNOBS = (
     ),
     Toggle(
         "window_tiling",
-        impossible=lambda panel: "" if panel.model.info.family == "sam2" else "SAM v1 has only one table",
+        impossible=_no_second_table,
     ),
-    Steps("channel", options=lambda panel: range(panel.model.info.channels_per_stage[0]), limit=_last_channel),
+    Steps(
+        "channel",
+        options=lambda panel: range(channel_count(panel.model)),
+        text=_channel_names,
+        limit=_last_channel,
+    ),
     Quiet("row", length=lambda panel: _grid_length("height", panel), limit=_last_place("height")),
     Quiet("column", length=lambda panel: _grid_length("width", panel), limit=_last_place("width")),
     ColourScale(),
@@ -101,6 +122,20 @@ def summary(result: Result[Any]) -> str:
     )
 
 
+def _say_biases(side: Side) -> None:
+    """What is seen where there is no table."""
+    if not attention_heads(side.model):
+        return
+    windows = sorted(set(side.model.info.window_sizes[1:]))
+    st.info(
+        "This model adds nothing to its tokens. Instead, each attention head has a learned bias for each distance "
+        "between two tokens of a window. Top left is a token and itself, to the right are tokens further along the "
+        f"row, downwards further along the column. Its windows are {' and '.join(map(str, windows))} tokens wide; "
+        "biases of other windows than the grid are stretched to it. A channel is one head of one block.",
+        icon=":material/info:",
+    )
+
+
 def draw_norm_and_channel(scene: Scene) -> None:
     for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
         with column:
@@ -109,13 +144,14 @@ def draw_norm_and_channel(scene: Scene) -> None:
 
 def _draw_norm_and_channel(side: Side, knobs: KnobValues, stacked: bool) -> None:
     params, arrays = side.result.params, side.result.arrays
+    _say_biases(side)
     with st.container(key=side.key("row_maps")):
         left, right = (st.container(), st.container()) if stacked else st.columns(2, gap="small")
     with left:
         st.markdown("L2 norm over the channels")
         map_view(knobs, side.key("norm"), TokenMap("Norm", arrays["norm"]), unit="", colormap=params.colormap)
     with right:
-        title = f"Channel {params.channel}"
+        title = f"Channel {channel_name(side.model, params.channel)}"
         st.markdown(title)
         map_view(knobs, side.key("channel"), TokenMap(title, arrays["channel"]), unit="", colormap=params.colormap)
 
@@ -124,6 +160,7 @@ def draw_directions(scene: Scene) -> None:
     for side, column in zip(scene.sides, side_columns(scene.sides, "main"), strict=True):
         with column:
             result = side.result
+            _say_biases(side)
             shown = TokenMap("Directions", result.images["components"])
             map_view(scene.knobs, side.key("directions"), shown, unit="", colormap=result.params.colormap)
             shares = [100 * result.value(f"component_{index}") for index in (1, 2, 3)]
@@ -141,6 +178,7 @@ def draw_similarity(scene: Scene) -> None:
 
 def _draw_similarity(side: Side, knobs: KnobValues) -> None:
     result = side.result
+    _say_biases(side)
     place = result.index("row"), result.index("column")
 
     def choose(picked: Picked) -> None:

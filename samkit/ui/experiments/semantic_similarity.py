@@ -59,7 +59,7 @@ def _levels(panel: Panel) -> range:
 
 def _level_text(panel: Panel) -> Any:
     info = panel.model.info
-    strides = STRIDES.get((info.family, panel.value("features")), (info.patch_size,))
+    strides = STRIDES.get((info.family, panel.value("features")), (panel.model.config.feature_stride,))
     return lambda level: f"{level} · 1/{strides[level]} of the side"
 
 

@@ -56,6 +56,8 @@ ABOUT = About(
     look_for="- The mask may stay while the encoding drifts: the decoder tolerates a lot.\n"
     "- Which stage is most sensitive? Sweep them one by one.\n"
     "- SAM v2's first stages take only even windows, because the next stage halves them.\n"
+    "- MobileSAM's first stage is made of convolutions, so it has no window; the others' learned biases are stretched "
+    "to another window.\n"
     "- Encode times vary: look at the median of several repeats, and whether the ranges overlap.",
     try_label="Try it: the cat, wider windows in stages 2 and 3",
 )
@@ -71,7 +73,9 @@ class Windows(Knob):
         for stage, (window, blocks) in enumerate(zip(own, info.blocks_per_stage, strict=True), start=1):
             # The text is the same whatever the other stages' windows are: the browser knows a slider's value by it.
             text = {size: f"{size}, default" if size == window else str(size) for size in range(1, MAX_WINDOW + 1)}
-            label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · default {window}"
+            unused = stage in panel.model.config.convolution_stages
+            kind = "convolutions, no windows" if unused else f"default {window}"
+            label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · {kind}"
             knobs.step(
                 label,
                 f"window_{stage}",
@@ -79,6 +83,7 @@ class Windows(Knob):
                 window,
                 format_func=text.__getitem__,
                 help="Side of the windows, in tokens; global blocks have none",
+                disabled=unused,
             )
         chosen = tuple(int(knobs.get(f"window_{stage}")) for stage in range(1, STAGES + 1))
         _default_button(knobs, own, chosen)
@@ -258,7 +263,8 @@ def _panel(scene: Scene) -> Panel:
 
 def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     knobs, params = scene.knobs, scene.result.params
-    stages = [ALL_STAGES, *map(str, range(1, STAGES + 1))]
+    unused = scene.model.config.convolution_stages
+    stages = [ALL_STAGES, *(str(stage) for stage in range(1, STAGES + 1) if stage not in unused)]
     stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
     common = ", ".join(map(str, COMMON_SIZES))
     every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")

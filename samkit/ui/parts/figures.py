@@ -14,6 +14,8 @@ from samkit.media.colormaps import Colormap, colormap_table
 PLOT = {"displaylogo": False}
 """What every chart on a page is configured with."""
 LONE_PX = 7
+SMALLEST_BAR = 0.01
+"""Share of the largest bar's height below which a bar can't be told from none."""
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
@@ -197,6 +199,31 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
         hovertemplate=hover,
     )
     return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
+
+
+def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str) -> go.Figure:
+    """A bar a row, those of one group in its colour and under its name. group, x, y: columns. Where the largest would
+    leave the smallest invisible, the axis is logarithmic.
+    """
+    values = [row[y] for row in rows if row[y] > 0]
+    wide = bool(values) and min(values) < SMALLEST_BAR * max(values)
+    y_axis = {"type": "log", "exponentformat": "power"} if wide else {"rangemode": "tozero"}
+    groups = list(dict.fromkeys(row[group] for row in rows))
+    bars = [
+        dict(
+            type="bar",
+            x=[[name] * len(own), [row[x] for row in own]],
+            y=[row[y] for row in own],
+            name=name,
+            marker=dict(color=LINES[index % len(LINES)][0]),
+            hovertemplate=f"{name}, %{{x}}: %{{y:.4g}}<extra></extra>",
+            showlegend=False,
+        )
+        for index, name in enumerate(groups)
+        for own in [[row for row in rows if row[group] == name]]
+    ]
+    x_axis = dict(dividercolor="rgba(128,128,128,.5)", type="multicategory")
+    return _figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
 
 
 def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:

@@ -1,11 +1,15 @@
 """Pictures sent inside the page's own message: no second request per picture, so a redraw does not flicker."""
 
 import base64
+from functools import lru_cache
 from html import escape
 
 import cv2
 import numpy as np
 import streamlit as st
+
+MASKS_REMEMBERED = 48
+"""As pictures: a page that is drawn again shows most of its masks as they were."""
 
 
 def fit_within(rgb: np.ndarray, max_width: int, max_height: int) -> np.ndarray:
@@ -25,15 +29,24 @@ def fit_within_size(height: int, width: int, longest_px: int) -> tuple[int, int]
 
 def gray_png_url(mask: np.ndarray) -> str:
     """bool [H, W] as a PNG in an address: white where it is true."""
-    encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
-    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()
+    return _mask_png_url(np.packbits(mask).tobytes(), mask.shape, None)
 
 
 def tinted_png_url(mask: np.ndarray, color: tuple[int, int, int], alpha: float) -> str:
     """bool [H, W] as a PNG in an address: the colour where it is true, clear elsewhere."""
-    bgra = np.zeros((*mask.shape, 4), np.uint8)
-    bgra[mask] = (*color[::-1], round(255 * alpha))
-    encoded = cv2.imencode(".png", bgra, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+    return _mask_png_url(np.packbits(mask).tobytes(), mask.shape, (*color[::-1], round(255 * alpha)))
+
+
+@lru_cache(MASKS_REMEMBERED)
+def _mask_png_url(bits: bytes, shape: tuple[int, int], bgra: tuple[int, int, int, int] | None) -> str:
+    """bits: the mask's pixels, eight in a byte, which tell masks apart; bgra: None for white on black"""
+    mask = np.unpackbits(np.frombuffer(bits, np.uint8), count=shape[0] * shape[1]).reshape(shape)
+    if bgra is None:
+        pixels = mask * np.uint8(255)
+    else:
+        pixels = np.zeros((*shape, 4), np.uint8)
+        pixels[mask.astype(bool)] = bgra
+    encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
     return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 

@@ -78,6 +78,15 @@ class LiveChannel {
     this.next();
   }
 
+  // The answer to the question under way is wanted by this one too, if it is the one that was asked.
+  join(isAsked, answer) {
+    if (!this.asked || !isAsked(this.asked.question)) return false;
+    this.waiting?.answer?.(null);
+    this.waiting = null;
+    this.asked.answer = answer;
+    return true;
+  }
+
   // What waits to be asked is not wanted any more.
   forget() {
     this.waiting?.answer?.(null);

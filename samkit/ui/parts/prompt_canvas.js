@@ -355,7 +355,9 @@ class BrowserSide {
       return;
     }
     if (this.gesture || this.drawing || this.pressing || event.buttons) return;
-    const at = this.placeOf(event), hit = this.hit(at), canvas = this.part(".upper-canvas");
+    // A pointer moves by parts of a pixel, and a click has whole ones: the mask is that of a click.
+    const whole = { clientX: Math.floor(event.clientX), clientY: Math.floor(event.clientY) };
+    const at = this.placeOf(whole), hit = this.hit(at), canvas = this.part(".upper-canvas");
     canvas.parentElement.style.cursor = canvas.style.cursor = views.space ? "grab" : hit ? "move" : "crosshair";
     const tool = this.toolOf(event);
     if (hit || tool === BOX_TOOL) return stage.leave();

@@ -32,15 +32,16 @@ function outline(map, tokens, color) {
   return `${border}<path d="${path}" stroke="${color}" stroke-width="1.5"/>`;
 }
 
-// A slider with two ends whose values are the map's limits: the map follows it before the page has run.
+// A slider with two ends whose values are the map's limits: the map follows it before the page has run. What an end says
+// for screen readers is written when its value is there.
 function followSlider(key, repaint) {
   const knob = key && document.querySelector(`[class*="st-key-${CSS.escape(key)}"]`);
   if (!knob) return null;
   const observer = new MutationObserver(() => {
-    const ends = [...knob.querySelectorAll('[role="slider"]')].map(end => Number(end.getAttribute("aria-valuenow")));
+    const ends = [...knob.querySelectorAll('input[type="range"]')].map(end => Number(end.value));
     if (ends.length === 2 && ends[0] < ends[1]) repaint(...ends);
   });
-  observer.observe(knob, { subtree: true, attributes: true, attributeFilter: ["aria-valuenow"] });
+  observer.observe(knob, { subtree: true, attributes: true, attributeFilter: ["aria-valuetext"] });
   return observer;
 }
 

@@ -249,10 +249,23 @@ def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
     if bundle.tables():
         tabs["Tables"] = lambda: _tables(bundle)
     return tabs | {
+        "Model": lambda: _model(bundle),
         "Files": lambda: _files(bundle),
         "Timings": lambda: tables.timings_table(bundle.record.timings),
         "run.json": lambda: st.json(_short_document(bundle), expanded=1),
     }
+
+
+def _model(bundle: Bundle) -> None:
+    """What the run was made with, and what was done to the model's file."""
+    model = bundle.record.model
+    said = {"model": model.name, "family": f"{model.family} {model.version}", "SHA-256": model.sha256}
+    if model.file_sha256:
+        said["SHA-256 of its file"] = model.file_sha256
+    rows = [{"": name, "value": value} for name, value in said.items()]
+    st.dataframe(rows, hide_index=True, key="run_model")
+    for change in model.changes:
+        st.markdown(f"- {plain_text(change)}")
 
 
 def _numbers(run: RunSummary, bundle: Bundle | None) -> None:

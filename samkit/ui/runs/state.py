@@ -8,9 +8,7 @@ import uuid
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -20,6 +18,7 @@ from samkit.tracking.bundle.dates import shown_time
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.search import EVERYTHING, NEWEST, Order, Query, Token
 from samkit.tracking.store.store import RunStore, RunSummary
+from samkit.ui.state.clock import visitor_zone
 from samkit.ui.state.public import own_runs_only
 
 if TYPE_CHECKING:
@@ -87,14 +86,6 @@ def runs_table() -> RunsTable:
     table: RunsTable = st.session_state[_KEY]
     table.look_for(replace(table.query, owner=own_runs_only()))
     return table
-
-
-def visitor_zone() -> tzinfo:
-    """The time zone of the visitor's browser."""
-    try:
-        return ZoneInfo(st.context.timezone or "UTC")
-    except (KeyError, ValueError):
-        return UTC
 
 
 def when(created_ms: int) -> str:

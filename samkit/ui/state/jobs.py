@@ -5,7 +5,7 @@ has on a page.
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import streamlit as st
 
@@ -37,7 +37,14 @@ def short_queue() -> JobQueue:
     return JobQueue()
 
 
-_jobs: "weakref.WeakKeyDictionary[BackgroundJob[Any], str]" = weakref.WeakKeyDictionary()
+class LongWork(Protocol):
+    """active: whether it waits or is under way"""
+
+    @property
+    def active(self) -> bool: ...
+
+
+_jobs: "weakref.WeakKeyDictionary[LongWork, str]" = weakref.WeakKeyDictionary()
 """Jobs of all visitors -> whose each is, where that counts."""
 
 
@@ -58,7 +65,7 @@ def enter_queue() -> tuple[str, float | None]:
     return who, limits.job_minutes * 60.0 if limits.job_minutes is not None else None
 
 
-def in_queue(who: str, job: "BackgroundJob[Any]") -> None:
+def in_queue(who: str, job: LongWork) -> None:
     """The job counts as that visitor's."""
     _jobs[job] = who
 

@@ -6,6 +6,7 @@ opens `?shared=ID` get a copy under an id of their own, so that nobody writes ov
 
 import hashlib
 import logging
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ WORK, SHARED = "work", "shared"
 _KEY = "samkit.kept_work"
 FILM_KEY = "samkit.film_table"
 """Where the session has its film, once the film's page was visited."""
+_film_tables: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
+"""Work -> its film with what runs on it, as long as a session has it."""
 COPIED = "You have a copy of your own of the work behind this link: what you change stays yours."
 
 
@@ -157,6 +160,14 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
             held.copied = True
         else:
             held.work_id = asked
+            _go_on_with_film(held)
+
+
+def _go_on_with_film(held: Holding) -> None:
+    """After a reload: the film is still here as the session before has left it, with the run that goes on."""
+    table = _film_tables.get(str(held.work_id))
+    if table is not None:
+        st.session_state[FILM_KEY], held.film = table, None
 
 
 def _put_on_table(work: Work) -> None:
@@ -253,8 +264,13 @@ def keep_work() -> None:
         if not holders().is_held_by(held.work_id, session_id()) and not holders().take(held.work_id, session_id()):
             if not is_connected(session_id()):
                 return  # the page was reloaded, and goes on in another session
+            if FILM_KEY in st.session_state:
+                # Another session goes on with the film that lay here.
+                st.session_state[FILM_KEY] = st.session_state[FILM_KEY].apart()
             _hold_new(held)
             st.query_params[WORK] = str(held.work_id)
+        if FILM_KEY in st.session_state:
+            _film_tables[str(held.work_id)] = st.session_state[FILM_KEY]
         work = present_work()
         if not work.is_as(held.last):
             held.last, held.shared = work, None

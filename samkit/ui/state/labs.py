@@ -10,6 +10,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import Progress
+from samkit.ui.state.models import shared_other
 from samkit.ui.state.public import encoding_allowance
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
 from samkit.work.memory import Memory
@@ -74,7 +75,16 @@ def page_lab(
     )
     if allow is None and visitor is None:
         allow = encoding_allowance()
-    return Lab(encoding_memory(), part_memory(), progress, cancelled, sources, visitor or visitor_id(), allow)
+    return Lab(
+        encoding_memory(),
+        part_memory(),
+        progress,
+        cancelled,
+        sources,
+        visitor or visitor_id(),
+        allow,
+        other_model=shared_other,
+    )
 
 
 def let_go_of(visitor: str) -> None:

@@ -13,6 +13,10 @@ HOME_PAGE, RUNS_PAGE, RUN_PAGE, COMPARE_PAGE = (
     str(PAGES / f"{name}.py") for name in ("home", "runs", "kept_run", "compare")
 )
 """Home; the list of kept runs; one run, `?id=RUN_ID`; several side by side, `?runs=RUN_ID,RUN_ID`."""
+SWEEPS_PAGE, SWEEP_PAGE, COMPARE_SWEEPS_PAGE = (str(PAGES / f"{name}.py") for name in ("sweeps", "sweep", "two_sweeps"))
+"""The list of sweeps; one, `?id=SWEEP`; two on the same cells, `?a=SWEEP&b=SWEEP`."""
+CELL = "cell"
+"""Word of an experiment page's address: `?cell=SWEEP.CELL` opens a cell of a sweep."""
 
 
 def page_file(entry: Entry) -> str:

@@ -98,6 +98,18 @@ class FilmTable(JobHolder[FilmRun]):
         latest = self.run.latest if self.run is not None else None
         return latest[0] if latest is not None else self.frame
 
+    def apart(self) -> "FilmTable":
+        """The same on a table of its own, without the run."""
+        return replace(
+            self,
+            recorded=list(self.recorded),
+            banks=dict(self.banks),
+            objects=list(self.objects),
+            corrections=list(self.corrections),
+            frame_work=Workspace(),
+            drafts=dict(self.drafts),
+        )
+
     def anything_remembered(self, inputs: Inputs) -> bool:
         banks = (inputs.bank, *inputs.banks)
         return bool(inputs.priors or inputs.steering.corrections or any(bank is not None for bank in banks))

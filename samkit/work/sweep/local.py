@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -53,17 +54,18 @@ class LocalEngine:
     cell has failed, and the others go on.
 
     threads: that torch computes with in each; None: the cores are divided among the workers
+    nice:    how far below everything else the workers stand in line for the processor
     """
 
-    def __init__(self, folder: Path, keep: Keep, workers: int, threads: int | None = None):
-        self._workers = workers
+    def __init__(self, folder: Path, keep: Keep, workers: int, threads: int | None = None, nice: int = 0):
+        self._workers, self._nice = workers, nice
         self._settings = WorkerSettings(str(folder), keep, threads or share_threads(workers))
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Outcome | None]:
         """See `Engine.run`."""
         line = _Line(in_groups(cells))
         outcomes: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
-        workers = [_Worker(self._settings, line, outcomes) for _ in range(min(self._workers, len(line)))]
+        workers = [_Worker(self._settings, line, outcomes, self._nice) for _ in range(min(self._workers, len(line)))]
         at_work = len(workers)
         try:
             while at_work:
@@ -110,8 +112,8 @@ class _Line:
 class _Worker:
     """A process, and the thread that hands it groups. The process is started anew where it died."""
 
-    def __init__(self, settings: WorkerSettings, line: _Line, outcomes: "queue.SimpleQueue[Any]"):
-        self._settings, self._line, self._outcomes = settings, line, outcomes
+    def __init__(self, settings: WorkerSettings, line: _Line, outcomes: "queue.SimpleQueue[Any]", nice: int):
+        self._settings, self._line, self._outcomes, self._nice = settings, line, outcomes, nice
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._lock = threading.Lock()
@@ -170,6 +172,10 @@ class _Worker:
                     stdout=subprocess.PIPE,
                     env=_environment(),
                 )
+                if self._nice:
+                    # Before it has threads, which take after the one that starts them.
+                    with suppress(AttributeError, OSError):
+                        os.setpriority(os.PRIO_PROCESS, self._process.pid, self._nice)
                 send(cast("IO[bytes]", self._process.stdin), self._settings)
             return self._process
 

@@ -16,10 +16,11 @@ def rows(sweep: SweepFolder) -> list[Row]:
     computed yet has the status "missing".
     """
     outcomes = sweep.outcomes()
-    return [_row(cell, outcomes.get(cell.id)) for cell in sweep.cells]
+    return [row_of(cell, outcomes.get(cell.id)) for cell in sweep.cells]
 
 
-def _row(cell: Cell, outcome: Outcome | None) -> Row:
+def row_of(cell: Cell, outcome: Outcome | None) -> Row:
+    """One of `rows`."""
     row = cell_row(cell)
     if outcome is None:
         return row | {"status": "missing"}

@@ -194,7 +194,8 @@ def test_a_pickle_that_wants_to_run_code_does_not(tmp_path, options, suffix):
 
 def test_the_refusal_names_the_code(tmp_path):
     assert "system" in refusal(write(tmp_path / "evil.pt", RunsCode(tmp_path / "code_was_run")))
-    assert "Path" in refusal(write(tmp_path / "unusual.pt", {"model": weights(), "made_with": Path("recipe.yaml")}))
+    unusual = {"model": weights(), "made_by": torch.nn.Linear(1, 1)}
+    assert "Linear" in refusal(write(tmp_path / "unusual.pt", unusual))
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -303,7 +304,6 @@ def test_zips_that_are_no_checkpoint(tmp_path):
         ({}, "no weights at all"),
         ({"model": {}}, "no weights at all"),
         ({"epoch": 3, "loss": 0.5}, "epoch: a int"),
-        ({"weight": torch.ones(3), "epoch": 3}, "epoch: a int"),
         ({0: torch.ones(3)}, "other things than weights"),
         ({"model": [torch.ones(3)]}, "model: a list"),
         ({"weight": torch.ones(3, dtype=torch.int8), "scale": torch.ones(3)}, "weight: int8"),

@@ -15,8 +15,9 @@ from samkit.media.samples import load_sample
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import write_bundle
 from samkit.ui.bench.kept_figures import figure_html, read_figure
+from tests.made_up_model import made_up_info
 
-INFO = type("Info", (), dict(name="m", family="sam2", version="2.1", sha256="0" * 64))()
+INFO = made_up_info("m", "0" * 64)
 FIGURE = go.Figure(
     go.Heatmap(z=np.arange(12, dtype=np.float32).reshape(3, 4)), layout=dict(title="a </script> in a title")
 )

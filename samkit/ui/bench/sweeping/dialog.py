@@ -1,0 +1,292 @@
+"""*Sweep this*: values of knobs, pictures and models are chosen in a dialog that says what they come to; then the sweep
+goes into the queue.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from samkit.errors import BadInput
+from samkit.experiments.param_info import param_info
+from samkit.experiments.registry import Entry
+from samkit.media.sample_videos import SAMPLE_VIDEOS
+from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES
+from samkit.models.files.catalogue import catalogue
+from samkit.models.files.folders import own_checkpoints
+from samkit.prompts import Prompts
+from samkit.ui.bench.page import Scene
+from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choices, Draft, Pace, Price, make_draft, price
+from samkit.ui.controls.dialogs import dismissed, stays_open
+from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, values_field
+from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.public import owner_only
+from samkit.ui.state.sweeps import app_workers, check_allowed, start_sweep
+from samkit.words import time_text
+from samkit.work.sweep.cases import Case, find_cases
+from samkit.work.sweep.spec import Keep, PictureSource
+
+NAME = "sweep_this"
+SWEPT_INPUTS = {"image", "image_b", "prompts", "mask_hint", "truth", "truth_b"}
+"""What experiments on a picture, on two, or on a model alone take."""
+FRAMES = (4, 30)
+"""Of each sample film, frames that are offered as pictures with their truth."""
+KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
+MAX_FOUND = 20_000
+
+
+def can_be_swept(entry: Entry) -> bool:
+    """Whether a sweep can give the experiment all that it takes."""
+    return set(entry.experiment.TAKES) <= SWEPT_INPUTS
+
+
+def sweep_button(scene: Scene) -> None:
+    """The button that opens the dialog, in the present row; nothing where the experiment can't be swept."""
+    if not can_be_swept(scene.page.entry):
+        return
+    pressed = st.button(
+        "Sweep this…",
+        icon=":material/stacked_line_chart:",
+        key="open_sweep",
+        help="Sweep this: many values, pictures and models, one run for each",
+    )
+    if stays_open(scene.work, NAME, pressed):
+        _dialog(scene)
+
+
+@st.dialog("Sweep this", width="large", on_dismiss=dismissed)
+def _dialog(scene: Scene) -> None:
+    with sentences():
+        draft = _chosen(scene)
+        check_allowed(draft.spec, 0)
+        workers, _ = app_workers()
+        found = price(draft, _pace(scene), workers)
+        check_allowed(draft.spec, found.cells)
+        st.markdown(_price_text(found))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button("Start", icon=":material/play_arrow:", type="primary", key="start_sweep"):
+                _start(scene, draft, found)
+            _take_home(draft)
+        with st.expander("The same as YAML", icon=":material/data_object:"):
+            st.caption("Save it as sweep.yaml, then: python -m samkit sweep sweep.yaml")
+            st.code(draft.text, language="yaml")
+
+
+def _start(scene: Scene, draft: Draft, found: Price) -> None:
+    spec, cases = draft.placed()
+    sweep = start_sweep(spec, cases, found.cells)
+    scene.work.dialog = None
+    st.switch_page(SWEEP_PAGE, query_params={"id": sweep.id})
+
+
+def _chosen(scene: Scene) -> Draft:
+    entry, work = scene.page.entry, scene.work
+    taken = entry.experiment.TAKES
+    left, right = st.columns([1.15, 1], gap="large")
+    with left:
+        params = _params(scene)
+    with right:
+        refs = [each.name for each in catalogue() if each.on_disk] + [str(path) for path in own_checkpoints()]
+        refs = list(dict.fromkeys([*refs, work.model_ref]))
+        models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
+        if not models:
+            raise BadInput("Choose at least one model.")
+        pictures: dict[str, Any] = {}
+        if scene.page.table.two_canvases:
+            pictures = _pair(scene)
+        elif "image" in taken:
+            pictures = _pictures(scene)
+        prompts = _prompts(scene) if "prompts" in taken else {"takes_prompts": False}
+        keep = st.segmented_control(
+            "Keep of each cell",
+            list(KEEP_TEXTS),
+            default="masks" if "prompts" in taken else "metrics",
+            format_func=KEEP_TEXTS.__getitem__,
+            required=True,
+            key="sweep_keep",
+            help="Metrics: a line for each. Masks: also the chosen mask, a few kB. Whole runs: all files of each run.",
+        )
+        usual = f"{entry.title}: {_count_text(models, params)}"
+        name = st.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
+    others = pictures.pop("others", ())
+    choices = Choices(
+        entry.name,
+        tuple(models),
+        params,
+        **pictures,
+        **prompts,
+        keep=keep or "masks",  # type: ignore[arg-type]  # a list of these
+        name=name or usual,
+        device=work.device,
+        dtype=work.dtype,
+        threads=app_workers()[1],
+    )
+    return make_draft(choices, others)
+
+
+def _count_text(models: list[str], params: dict[str, Any]) -> str:
+    swept = [name.replace("_", " ") for name, value in params.items() if isinstance(value, list | dict)]
+    return ", ".join([*swept, *([f"{len(models)} models"] if len(models) > 1 else [])]) or model_name(models[0])
+
+
+def _params(scene: Scene) -> dict[str, Any]:
+    """What is swept, and where the page's other knobs stand."""
+    params_class, present = scene.page.entry.experiment.Params, scene.result.params
+    offered = swept_params(params_class)
+    labels = {name: param_info(params_class, name).label for name in offered}
+    chosen = st.multiselect(
+        "Knobs",
+        offered,
+        format_func=lambda name: plain_text(labels[name]),
+        key=f"sweep_knobs_{scene.page.name}",
+        placeholder="Choose what varies",
+        help="Several are combined in every way",
+    )
+    values: dict[str, Any] = {}
+    for name in chosen:
+        with sentences():
+            length = len(scene.model.info.window_sizes) if is_listed(params_class, name) else None
+            key = f"sweep_values_{scene.page.name}_{name}"
+            values[name] = values_field(params_class, name, length, key)
+    if missing := [name for name in chosen if values.get(name) is None]:
+        raise BadInput(f"Write down the values of {plain_text(labels[missing[0]])}.")
+    if not chosen:
+        st.caption("Without a knob only models, pictures and prompts differ.")
+    own = present.model_dump(mode="json")
+    fixed = {
+        name: value
+        for name, value in own.items()
+        if name not in (*LEFT_OUT, *values) and value != getattr(params_class(), name)
+    }
+    if fixed:
+        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fixed.items())
+        st.caption(f"As on the page: {plain_text(told)}.")
+    # A list would be swept over.
+    kept = {name: [value] if isinstance(value, list) else value for name, value in fixed.items()}
+    return kept | values
+
+
+def _pictures(scene: Scene) -> dict[str, Any]:
+    inputs = scene.inputs
+    at_hand = AtHand(inputs.picture, inputs.prompts, inputs.truth)
+    told = f"{plain_text(inputs.picture.name)}, from the page" + (", with its truth" if inputs.truth else "")
+    wanted = st.checkbox(told, True, key="sweep_at_hand")
+    offered = [*SAMPLES, *(f"{film}#{frame}" for film in SAMPLE_VIDEOS for frame in FRAMES)]
+    samples = st.multiselect(
+        "Samples",
+        [name for name in offered if name != at_hand.sample or not wanted],
+        format_func=_sample_text,
+        key="sweep_samples",
+        placeholder="More pictures",
+    )
+    found: dict[str, Any] = {"at_hand": at_hand if wanted else None, "samples": tuple(samples)}
+    if owner_only():
+        with st.expander("Pictures on this machine", icon=":material/folder:"):
+            found |= _on_disk()
+    if not wanted and not samples and found.get("source") is None:
+        raise BadInput("Choose at least one picture.")
+    if inputs.mask_hint is not None:
+        st.caption("The mask hint of the page is no part of a sweep.")
+    return found
+
+
+def _pair(scene: Scene) -> dict[str, Any]:
+    inputs = scene.inputs
+    assert inputs.image_b is not None
+    truths = inputs.truth is not None and inputs.truth_b is not None
+    names = f"{inputs.picture.name} and {inputs.image_b.name}"
+    st.markdown(f"{plain_text(names)}, from the page{', with their truths' if truths else ''}")
+    second = AtHand(inputs.image_b, Prompts(), inputs.truth_b)
+    return {"at_hand": AtHand(inputs.picture, inputs.prompts, inputs.truth), "second": second}
+
+
+def _sample_text(name: str) -> str:
+    truth = name in SAMPLE_OBJECTS or "#" in name
+    return f"{SAMPLES[name].title if name in SAMPLES else name}{' · with truth' if truth else ''}"
+
+
+def _on_disk() -> dict[str, Any]:
+    files = st.text_input(
+        "Files", placeholder="/data/photos/**/*.jpg", key="sweep_files", help="A path, or one with * for many"
+    )
+    masks = st.text_input(
+        "Their true masks", placeholder="/data/masks", key="sweep_masks", help="A folder with a mask of the same name"
+    )
+    if not files.strip():
+        return {}
+    source = PictureSource(
+        files=(str(Path(files.strip()).expanduser()),),
+        masks=str(Path(masks.strip()).expanduser()) if masks.strip() else None,
+    )
+    if not Path(source.files[0]).is_absolute():
+        raise BadInput("Give the whole path of the files, beginning with /.")
+    cases = _found(source)
+    st.caption(f"{len(cases):,} objects." if masks.strip() else f"{len(cases):,} pictures.")
+    return {"source": source, "others": tuple(cases)}
+
+
+@st.cache_data(ttl=120, max_entries=8, show_spinner="Looking for pictures and masks")
+def _found(source: PictureSource) -> list[Case]:
+    return find_cases((source,), 0)
+
+
+def _prompts(scene: Scene) -> dict[str, Any]:
+    prompts = st.multiselect(
+        "Prompts",
+        [AS_GIVEN, *TRUTH_RULES],
+        [AS_GIVEN],
+        key="sweep_prompts",
+        help="As they are: those on the page, and the samples' own. The others follow from a picture's true mask.",
+    )
+    repeats = 1
+    if any(TRUTH_RULES[name].is_random for name in prompts if name != AS_GIVEN):
+        repeats = st.number_input(
+            "Repeats", 1, 100, 3, key="sweep_repeats_drawn", help="How often prompts are moved by chance"
+        )
+    return {"prompts": tuple(prompts), "repeats": int(repeats)}
+
+
+def _pace(scene: Scene) -> Pace | None:
+    timings = scene.result.timings
+    if not timings:
+        return None
+    encode = timings.get("encode_ms", 0.0) + timings.get("default_encode_ms", 0.0)
+    both = 2 if "default_encode_ms" in timings else 1
+    other = sum(value for name, value in timings.items() if name not in ("encode_ms", "default_encode_ms"))
+    side = getattr(scene.result.params, "side", None) or scene.model.info.native_side
+    return Pace(encode / both, other, side)
+
+
+def _price_text(found: Price) -> str:
+    cells = f"**{found.cells:,} cell{'s' if found.cells != 1 else ''}**"
+    encodings = f", {found.encodings:,} encoding{'s' if found.encodings != 1 else ''}" if found.encodings else ""
+    if found.seconds is None:
+        return f"{cells}{encodings}."
+    return f"{cells}{encodings}, about {time_text(max(1.0, found.seconds))}, going by the run on this page."
+
+
+def _take_home(draft: Draft) -> None:
+    if draft.files:
+        st.download_button(
+            "Spec and files",
+            draft.zipped,
+            "sweep.zip",
+            "application/zip",
+            icon=":material/download:",
+            key="sweep_yaml",
+            on_click="ignore",
+            help="sweep.yaml, with the picture and prompts that it names",
+        )
+        return
+    st.download_button(
+        "YAML",
+        draft.text,
+        "sweep.yaml",
+        "application/yaml",
+        icon=":material/download:",
+        key="sweep_yaml",
+        on_click="ignore",
+    )

@@ -1,0 +1,236 @@
+"""Plotly figures of a sweep: means with their intervals, a heat map of two parameters, cells as points, differences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from samkit.ui.parts.figures import LINES
+from samkit.ui.parts.plain_figures import plain_figure_text
+
+COLORS = ("#0b8f8c", "#c0622f", "#7b5ea7", "#3d7edb", "#c2417c", "#7a8a1e", "#7a8288", "#b58900", "#5b9e3f", "#a0522d")
+"""Of series, readable on light and dark."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+GRID = "rgba(128,128,128,.25)"
+MANY = 2_000
+"""From so many points on they are drawn by WebGL."""
+LABEL_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its points from left to right. low, high: ends of intervals, None where there is none; cells: of each
+
+    facet: the number of the small chart that it is in
+    """
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[float]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    cells: Sequence[int]
+    facet: int = 0
+
+
+def label(text: str) -> str:
+    """Text of somebody's in a figure."""
+    short = text if len(text) <= LABEL_CHARACTERS else f"…{text[-LABEL_CHARACTERS:]}"
+    return plain_figure_text(short)
+
+
+def means_figure(
+    series: Sequence[Series], x_title: str, y_title: str, facets: Sequence[str] = ("",), height: int = 330
+) -> go.Figure:
+    """Means over a parameter, with intervals. x: numbers, or texts in their order. facets: titles of the small charts,
+    which share their axes' ends.
+    """
+    is_text = any(isinstance(x, str) for each in series for x in each.x)
+    names = list(dict.fromkeys(each.name for each in series))
+    many, shown = len(names) > 1, set[str]()
+    traces: list[dict[str, Any]] = []
+    for each in series:
+        number = names.index(each.name)
+        color = COLORS[number % len(COLORS)] if many else LINES[1][0]
+        axis = "" if each.facet == 0 else str(each.facet + 1)
+        traces.append(
+            dict(
+                type="scatter",
+                x=[label(x) if isinstance(x, str) else x for x in each.x],
+                y=list(each.y),
+                name=label(each.name),
+                legendgroup=each.name,
+                showlegend=many and each.name not in shown,
+                mode="lines+markers",
+                line=dict(color=color, width=2, dash=DASHES[number // len(COLORS) % len(DASHES)]),
+                marker=dict(size=7, color=color),
+                error_y=_bars(each, color),
+                customdata=[_told(each, at) for at in range(len(each.x))],
+                hovertemplate="%{x}: %{y:.4g} %{customdata}<extra>" + (label(each.name) if many else "") + "</extra>",
+                xaxis=f"x{axis}",
+                yaxis=f"y{axis}",
+            )
+        )
+        shown.add(each.name)
+    ends = [
+        value
+        for each in series
+        for value in (*each.y, *(end for end in (*each.low, *each.high) if end is not None))
+        if value == value
+    ]
+    room = 0.06 * ((max(ends) - min(ends)) or abs(max(ends)) or 1) if ends else 1
+    span = [min(ends) - room, max(ends) + room] if ends else None
+    layout: dict[str, Any] = {}
+    notes = []
+    width = 1 / max(1, len(facets))
+    for at, title in enumerate(facets):
+        axis, gap = "" if at == 0 else str(at + 1), 0.02 if len(facets) > 1 else 0.0
+        domain = [at * width + (gap if at else 0), (at + 1) * width - (gap if at + 1 < len(facets) else 0)]
+        layout[f"xaxis{axis}"] = dict(
+            domain=domain, anchor=f"y{axis}", gridcolor=GRID, zeroline=False, title=dict(text=x_title)
+        ) | (dict(type="category") if is_text else {})
+        layout[f"yaxis{axis}"] = dict(
+            anchor=f"x{axis}", gridcolor=GRID, zeroline=False, range=span, showticklabels=at == 0
+        ) | (dict(title=dict(text=y_title)) if at == 0 else dict(matches="y"))
+        if title:
+            notes.append(
+                dict(
+                    x=sum(domain) / 2,
+                    y=1,
+                    xref="paper",
+                    yref="paper",
+                    yanchor="bottom",
+                    showarrow=False,
+                    text=label(title),
+                    font=dict(size=11),
+                )
+            )
+    top = 26 if notes else 8
+    return _figure(traces, height, annotations=notes, margin=dict(l=8, r=8, t=top, b=8), **layout)
+
+
+def _bars(series: Series, color: str) -> dict[str, Any]:
+    up = [None if high is None else high - y for y, high in zip(series.y, series.high, strict=True)]
+    down = [None if low is None else y - low for y, low in zip(series.y, series.low, strict=True)]
+    return dict(type="data", symmetric=False, array=up, arrayminus=down, color=color, thickness=1.3, width=4)
+
+
+def _told(series: Series, at: int) -> str:
+    low, high, cells = series.low[at], series.high[at], series.cells[at]
+    between = "" if low is None or high is None else f"[{low:.4g}, {high:.4g}] "
+    return f"{between}of {cells:,} cell{'s' if cells != 1 else ''}"
+
+
+def heat_figure(
+    x: Sequence[str], y: Sequence[str], values: Sequence[Sequence[float | None]], titles: tuple[str, str, str]
+) -> go.Figure:
+    """A mean for each pair of values. values: by rows, as y; titles: of x, y and the mean"""
+    cells = dict(
+        type="heatmap",
+        x=[label(text) for text in x],
+        y=[label(text) for text in y],
+        z=[list(row) for row in values],
+        colorscale="Viridis",
+        texttemplate="%{z:.3g}" if len(x) * len(y) <= 120 else None,
+        hovertemplate=f"{titles[0]} %{{x}}<br>{titles[1]} %{{y}}<br>{titles[2]} %{{z:.4g}}<extra></extra>",
+        colorbar=dict(title=dict(text=titles[2], side="right"), thickness=12, outlinewidth=0),
+        xgap=1,
+        ygap=1,
+    )
+    return _figure(
+        [cells],
+        330,
+        xaxis=dict(type="category", title=dict(text=titles[0])),
+        yaxis=dict(type="category", title=dict(text=titles[1])),
+    )
+
+
+@dataclass(frozen=True)
+class Points:
+    """Cells of one colour. texts: what each is; numbers: which each is, for whoever clicks"""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    texts: Sequence[str]
+    numbers: Sequence[int]
+
+
+def points_figure(
+    groups: Sequence[Points], x_title: str, y_title: str, chosen: tuple[float, float] | None = None, height: int = 330
+) -> go.Figure:
+    """A point for each cell; `chosen` is ringed."""
+    count = sum(len(each.x) for each in groups)
+    kind = "scattergl" if count > MANY else "scatter"
+    size, opacity = (7, 0.75) if count < 300 else (5, 0.5)
+    traces: list[dict[str, Any]] = [
+        dict(
+            type=kind,
+            x=list(each.x),
+            y=list(each.y),
+            text=[label(text) for text in each.texts],
+            customdata=list(each.numbers),
+            name=label(each.name),
+            showlegend=len(groups) > 1,
+            mode="markers",
+            marker=dict(color=COLORS[at % len(COLORS)], size=size, opacity=opacity),
+            hovertemplate="%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+        )
+        for at, each in enumerate(groups)
+    ]
+    if chosen is not None:
+        ring = dict(symbol="circle-open", size=15, color="#d9372c", line=dict(width=2.5))
+        mark = dict(type=kind, x=[chosen[0]], y=[chosen[1]], mode="markers", marker=ring)
+        traces.append(mark | dict(showlegend=False, hoverinfo="skip"))
+    axis = dict(gridcolor=GRID, zeroline=False)
+    return _figure(
+        traces,
+        height,
+        xaxis=axis | dict(title=dict(text=x_title)),
+        yaxis=axis | dict(title=dict(text=y_title)),
+        hovermode="closest",
+        clickmode="event+select",
+        dragmode="zoom",
+    )
+
+
+def differences_figure(names: Sequence[str], differences: Sequence[float], y_title: str, better: int) -> go.Figure:
+    """A bar for each picture, from the one that fell most to the one that rose most. better: 1 where more is better,
+    -1 where less is, for the colours.
+    """
+    colors = ["#0b8f8c" if better * value >= 0 else "#c0622f" for value in differences]
+    bars = dict(
+        type="bar",
+        x=list(range(1, len(names) + 1)),
+        y=list(differences),
+        text=[label(name) for name in names],
+        textposition="none",
+        marker=dict(color=colors, line=dict(width=0)),
+        hovertemplate="%{text}<br>%{y:+.4g}<extra></extra>",
+    )
+    return _figure(
+        [bars],
+        330,
+        bargap=0.05 if len(names) < 400 else 0,
+        xaxis=dict(title=dict(text="pictures, by their difference"), gridcolor=GRID),
+        yaxis=dict(title=dict(text=y_title), gridcolor=GRID, zerolinecolor="rgba(128,128,128,.7)"),
+        clickmode="event+select",
+        dragmode="zoom",
+    )
+
+
+def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
+    clear = "rgba(0,0,0,0)"
+    legend = dict(orientation="h", y=-0.22, yanchor="top", font=dict(size=11))
+    return go.Figure(
+        traces,
+        dict(
+            height=height,
+            margin=dict(l=8, r=8, t=8, b=8),
+            paper_bgcolor=clear,
+            plot_bgcolor=clear,
+            legend=legend,
+        )
+        | layout,
+    )

@@ -1,0 +1,1 @@
+"""The pages of sweeps: the list, one sweep, and two side by side."""

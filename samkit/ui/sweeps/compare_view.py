@@ -1,0 +1,176 @@
+"""Two sweeps on the same cells, such as of a base model and its fine-tune: paired differences."""
+
+from typing import Any
+
+import streamlit as st
+
+from samkit.errors import BadInput
+from samkit.ui.controls.model_picker import model_name
+from samkit.ui.parts.figures import PLOT
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.sweep_figures import differences_figure
+from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.sweeps import seen_sweep
+from samkit.ui.sweeps.cell_panel import draw_cell
+from samkit.ui.sweeps.columns import metrics, title
+from samkit.ui.sweeps.looked_at import LookedAt, look_at
+from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, pairs
+from samkit.work.sweep.report.figures import better_end
+from samkit.work.sweep.summary import SIZES, Mean
+
+MAX_MOST = 40
+PICKED = "samkit.compared_pair"
+
+
+def compare_view(first_id: str, second_id: str) -> None:
+    first, second = (look_at(seen_sweep(name)) for name in (first_id, second_id))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
+        st.title("Compare two sweeps", anchor=False, width="content")
+        st.html('<div class="samkit-question">What did the change do, picture by picture?</div>', width="content")
+    _compare(first, second)
+
+
+@st.fragment
+def _compare(first: LookedAt, second: LookedAt) -> None:
+    common = [name for name in metrics(first) if name in metrics(second)]
+    if not common:
+        raise BadInput("These sweeps have no metric in common yet: wait until both have computed cells.")
+    with st.container(key="row_compared_sweeps"):
+        places = st.columns([1, 1, 1], gap="small")
+    models = _model_of(first, "A", places[0], 0), _model_of(second, "B", places[1], -1)
+    metric = places[2].selectbox("Metric", common, format_func=title, key="compared_metric")
+    found = pairs(first.rows, second.rows, metric, models)
+    if not found:
+        st.info(
+            "No cell is the same in both: they are paired by picture, object, prompts, repeat and parameters; the "
+            "model may differ.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    mean = mean_difference(found, first.sweep.spec.seed)
+    assert mean is not None
+    pictures, better = by_picture(found), -1 if better_end(metric) == "lower" else 1
+    st.markdown(_sentence(found, mean, metric, better))
+    with st.container(key="row_sweep_charts"):
+        left, middle, right = st.columns([1.3, 1, 1], gap="small")
+    with left:
+        st.markdown("**Each picture**: click one to see its cell")
+        _draw_differences(pictures, metric, better)
+    pair = _picked(pictures, better)
+    for looked, place, letter, index in (
+        (first, middle, "A", pair.index_a),
+        (second, right, "B", pair.index_b),
+    ):
+        looked.choose(index)
+        with place:
+            st.caption(f"{letter}: {plain_text(_side_name(looked, models[0 if letter == 'A' else 1]))}")
+            draw_cell(looked, metric, f"{letter}_")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Better by most**")
+        _most(sorted(pictures, key=lambda each: -better * each.difference), metric, "better", better)
+    with right:
+        st.markdown("**Worse by most**")
+        _most(sorted(pictures, key=lambda each: better * each.difference), metric, "worse", -better)
+    _sizes(found, first.sweep.spec.seed)
+
+
+def _side_name(looked: LookedAt, model: str) -> str:
+    name = looked.sweep.spec.name or looked.sweep.id
+    return f"{name}, {model_name(model)}" if model else name
+
+
+def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
+    """Which model of that sweep is compared; "" where it has one."""
+    models, name = looked.sweep.spec.models, plain_text(looked.sweep.spec.name or looked.sweep.id)
+    with place:
+        st.page_link(SWEEP_PAGE, label=f"{letter}: {name}", query_params={"id": looked.sweep.id})
+        if len(models) == 1:
+            st.caption(plain_text(model_name(models[0])))
+            return ""
+        return st.selectbox(
+            "Model",
+            models,
+            len(models) + usual if usual < 0 else usual,
+            format_func=model_name,
+            key=f"compared_model_{letter}",
+            label_visibility="collapsed",
+        )
+
+
+def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
+    a, b = sum(pair.a for pair in found) / len(found), sum(pair.b for pair in found) / len(found)
+    text = (
+        f"**{title(metric)}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
+        f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
+    )
+    if mean.low is None or mean.high is None:
+        return f"{text}. An interval takes more than one picture."
+    text += f"; 95 % interval {mean.low:+.4g} to {mean.high:+.4g}. "
+    if mean.low <= 0 <= mean.high:
+        return text + "It holds 0, so they can't be told apart."
+    return text + ("B is better." if better * mean.value > 0 else "B is worse.")
+
+
+def _draw_differences(pictures: list[PictureDifference], metric: str, better: int) -> None:
+    key = "compared_differences"
+
+    def clicked() -> None:
+        event: Any = st.session_state.get(key)
+        for point in event.selection.points if event else ():
+            st.session_state[PICKED] = pictures[int(point["point_index"])].picture
+
+    figure = differences_figure(
+        [each.picture for each in pictures],
+        [each.difference for each in pictures],
+        f"B − A, {title(metric)}",
+        better,
+    )
+    st.plotly_chart(figure, key=key, config=PLOT, on_select=clicked, selection_mode="points")
+
+
+def _picked(pictures: list[PictureDifference], better: int) -> Pair:
+    """Of the chosen picture; at first of the one that got worse most."""
+    name = st.session_state.get(PICKED)
+    worst = min(pictures, key=lambda each: better * each.difference)
+    return next((each for each in pictures if each.picture == name), worst).widest
+
+
+def _most(order: list[PictureDifference], metric: str, name: str, sign: int) -> None:
+    shown = [each for each in order if sign * each.difference > 0][:MAX_MOST]
+    if not shown:
+        st.caption("None.")
+        return
+    key = f"compared_{name}"
+
+    def clicked() -> None:
+        event: Any = st.session_state.get(key)
+        for row in event.selection.rows if event else ():
+            st.session_state[PICKED] = shown[row].picture
+
+    rows = [
+        {"picture": each.picture, "A": each.a, "B": each.b, "B − A": each.difference, "cells": each.cells}
+        for each in shown
+    ]
+    decimals = {column: st.column_config.NumberColumn(format="%.3f") for column in ("A", "B", "B − A")}
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=min(290, 38 + 35 * len(rows)),
+        key=key,
+        column_config=decimals,
+        on_select=clicked,
+        selection_mode="single-row",
+    )
+
+
+def _sizes(found: list[Pair], seed: int) -> None:
+    parts = []
+    for size in SIZES:
+        mean = mean_difference(found, seed, size)
+        if mean is not None:
+            low, high = mean.low, mean.high
+            between = "" if low is None or high is None else f" [{low:+.3g}, {high:+.3g}]"
+            parts.append(f"{size} {mean.value:+.3g}{between} ({mean.cells} cells)")
+    if parts:
+        st.caption(f"By size of the object: {'; '.join(parts)}.")

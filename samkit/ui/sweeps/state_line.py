@@ -1,0 +1,59 @@
+"""How far a sweep is, in words: for the list and for its own page."""
+
+from dataclasses import dataclass
+
+from samkit.ui.state.sweeps import RUNNING, WAITING, pace, server_sweeps, sweep_state
+from samkit.words import time_text
+from samkit.work.sweep.live_table import cell_count, tally
+from samkit.work.sweep.results import SweepFolder
+
+ICONS = {
+    "waiting": ":material/hourglass_top:",
+    "running": ":material/play_circle:",
+    "done": ":material/check_circle:",
+    "cancelled": ":material/cancel:",
+    "stopped": ":material/pause_circle:",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a sweep stands. rate: cells a second, None as long as nobody knows; place: in the queue, 1 for the next"""
+
+    state: str
+    cells: int
+    computed: int
+    failed: int
+    rate: float | None = None
+    place: int | None = None
+    error: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in (WAITING, RUNNING)
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.computed / max(1, self.cells))
+
+    @property
+    def text(self) -> str:
+        """Such as "12 of 40 cells, 1 failed, 2.1 a second, 14 s left"."""
+        parts = [f"{self.computed:,} of {self.cells:,} cells" if self.state != "done" else f"{self.cells:,} cells"]
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        if self.state == WAITING and self.place is not None:
+            parts.append("next in the queue" if self.place == 1 else f"number {self.place} in the queue")
+        elif self.state == RUNNING and self.rate:
+            parts += [f"{self.rate:.2g} a second", f"{time_text((self.cells - self.computed) / self.rate)} left"]
+        return ", ".join(parts)
+
+
+def standing(sweep: SweepFolder) -> Standing:
+    """As it is at this moment."""
+    cells, counted, run = cell_count(sweep), tally(sweep.path), server_sweeps().get(sweep.id)
+    state = sweep_state(sweep, cells)
+    rate = pace().rate(sweep.id, counted.computed) if state == RUNNING else None
+    place = run.place if run is not None and state == WAITING else None
+    error = (run.error or run.note) if run is not None and not run.active else ""
+    return Standing(state, cells, counted.computed, counted.failed, rate, place, error)

@@ -1,0 +1,129 @@
+"""Pages of sweeps, without a browser: started from an experiment's page, listed, looked at, compared, opened again."""
+
+import pytest
+
+from samkit.ui.state import sweeps
+from samkit.work.sweep.compute import CellComputer, WorkerSettings
+from samkit.work.sweep.results import find_sweep, sweep_names
+from samkit.work.sweep.spec import spec_from_text
+from tests.pages.app import last_result, new_app, page_path
+from tests.work.sweep.made_up import made_up_sweep
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
+
+
+class HereEngine:
+    """Computes in this process, in place of processes of its own. until: how many cells it gives before it waits to be
+    ended.
+    """
+
+    until: int | None = None
+
+    def __init__(self, folder, keep, workers, threads=None, nice=0):
+        self._computer = CellComputer(WorkerSettings(str(folder), keep, 1))
+
+    def run(self, cells):
+        for number, cell in enumerate(cells):
+            while self.until is not None and number >= self.until:
+                yield None
+            yield self._computer.outcome(cell)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr(sweeps, "LocalEngine", HereEngine)
+    return HereEngine
+
+
+def visit(page: str, **query: str):
+    app = new_app()
+    app.run()
+    app.switch_page(page_path(page))
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app) -> str:
+    return " ".join(element.value for kind in ("markdown", "caption", "info", "error") for element in app.get(kind))
+
+
+def keys(app) -> set[str]:
+    return {element.key for element in app.button if element.key}
+
+
+def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
+    app = visit("mask-stability")
+    app.button(key="open_sweep").click().run()
+    assert "**1 cell**, 1 encoding" in texts(app)
+    app.multiselect(key="sweep_knobs_mask-stability").set_value(["mask_index"]).run()
+    assert "Write down the values of Mask." in texts(app), "not a cell before it is clear what is asked for"
+    app.text_input(key="sweep_values_mask-stability_mask_index").set_value("0 to 1").run()
+    app.text_input(key="sweep_name").set_value("Which mask").run()
+    assert "**2 cells**, 1 encoding" in texts(app)
+    written = next(code.value for code in app.code if "experiment:" in code.value)
+    assert spec_from_text(written).params == {"mask_index": {"from": 0, "to": 1, "step": 1}}
+    app.button(key="start_sweep").click().run()
+    sweep = find_sweep("latest")
+    sweeps.server_sweeps().get(sweep.id).join()
+    assert sweep.state() == "done" and sweep.spec.name == "Which mask" and len(sweep.outcomes()) == 2
+    assert app.title[0].value == "Which mask" and not app.error
+
+    cell = sweep.cells[0]
+    app = visit("mask-stability", cell=f"{sweep.id}.{cell.id}")
+    assert (
+        not app.error
+        and last_result().params.mask_index == 0
+        and app.session_state["samkit.workspace"].prompts == (cell.prompts)
+    )
+
+
+def test_a_sweep_is_cancelled_and_goes_on(here, monkeypatch):
+    monkeypatch.setattr(here, "until", 1)
+    sweep = made_up_sweep("goes on", computed=9)
+    app = visit("sweep", id=sweep.id)
+    assert "Stopped: 9 of 12 cells" in app.get("progress")[0].proto.text
+    app.button(key="resume_sweep_page").click().run()
+    run = sweeps.server_sweeps().get(sweep.id)
+    assert run.active and "cancel_sweep" in keys(app) and app.button(key="delete_sweep").disabled
+    app.button(key="cancel_sweep").click().run()
+    run.join()
+    assert sweep.state() == "cancelled" and len(sweep.outcomes()) in (9, 10)
+    monkeypatch.setattr(here, "until", None)
+    app.run()
+    app.button(key="resume_sweep_page").click().run()
+    sweeps.server_sweeps().get(sweep.id).join()
+    assert sweep.state() == "done"
+
+
+def test_a_cell_is_looked_at_among_charts_and_tables():
+    sweep = made_up_sweep("charts", models="nano-sam1, nano-sam2", failed=2)
+    app = visit("sweep", id=sweep.id)
+    assert "**Best true IoU:** model Nano SAM 1, prompts inside, side 512" in texts(app) or "side 512" in texts(app)
+    assert len(app.get("plotly_chart")) == 2 and "Click a point" in texts(app)
+    app.session_state[f"samkit.sweep_cell.{sweep.id}"] = sweep.cells[5].id
+    app.run()
+    assert f"**{sweep.cells[5].case.name}**" in texts(app)
+    for tab in ("Worst pictures", "By size", "Heat map", "Failures (2)", "Cells"):
+        app.get("button_group")[-1].set_value(tab).run()
+        assert not app.exception and not app.error, tab
+    app.selectbox(key=f"metric_{sweep.id}").set_value("time.encode_ms").run()
+    assert not app.error
+
+
+def test_sweeps_are_listed_compared_and_deleted_after_a_question():
+    base, tuned = made_up_sweep("base"), made_up_sweep("tuned", "nano-sam1", better=0.02)
+    app = visit("sweeps")
+    names = [element.proto.label for element in app.get("page_link")]
+    assert {"**base**", "**tuned**"} <= set(names)
+    app = visit("two_sweeps", a=base.id, b=tuned.id)
+    assert "+0.02" in texts(app) and "B is better." in texts(app) and not app.error
+    app = visit("sweeps")
+    app.button(key=f"delete_{base.id}").click().run()
+    app.button(key="confirm_delete_sweep").click().run()
+    assert sweep_names() == [tuned.id]

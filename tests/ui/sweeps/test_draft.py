@@ -1,0 +1,120 @@
+"""A sweep that is being thought of: what it asks for, what goes along, what it will take."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from samkit.errors import BadInput
+from samkit.experiments.param_info import param_info
+from samkit.experiments.registry import find_experiment
+from samkit.media.given_masks import Truth
+from samkit.media.pictures import Picture
+from samkit.media.samples import SAMPLES, load_sample
+from samkit.prompts import Prompts
+from samkit.ui.bench.sweeping.draft import AS_GIVEN, AtHand, Choices, Pace, make_draft, price
+from samkit.ui.controls.swept_values import written_values
+from samkit.work.sources import Sources
+from samkit.work.sweep.cells import make_cells
+from samkit.work.sweep.spec import spec_from_text
+
+PROMPTS = Prompts([(0.5, 0.5, 1)])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
+
+
+def picture() -> Picture:
+    return Picture(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8), "my photo.jpg")
+
+
+def choices(**more) -> Choices:
+    usual = {"experiment": "mask-stability", "models": ("nano-sam2",), "params": {"side": [256, 512]}, "name": "n"}
+    return Choices(**(usual | more))
+
+
+def test_a_picture_of_ones_own_goes_along_with_prompts_and_truth():
+    mask = np.zeros((20, 30), bool)
+    mask[5:15, 5:15] = True
+    at_hand = AtHand(picture(), PROMPTS, Truth(mask))
+    draft = make_draft(choices(at_hand=at_hand, prompts=(AS_GIVEN, "true box")))
+    assert set(draft.files) == {"my-photo.png", "masks/my-photo.png"} and price(draft, None, 1).cells == 4
+    archive = zipfile.ZipFile(io.BytesIO(draft.zipped()))
+    assert {"sweep.yaml", "my-photo.png"} <= set(archive.namelist())
+    spec, cases = draft.placed()
+    (case,) = cases
+    opened = Sources().picture(case.picture)
+    assert opened.sha256 == picture().sha256, "pixel for pixel"
+    assert np.array_equal(Sources().truth(case.truth, opened).mask, mask)
+    given = next(cell for cell in make_cells(spec, cases) if cell.prompts is not None)
+    assert given.prompts == PROMPTS
+
+
+def test_a_sample_with_its_own_prompts_needs_no_file():
+    at_hand = AtHand(load_sample("coffee"), SAMPLES["coffee"].prompts)
+    draft = make_draft(choices(at_hand=at_hand, samples=("chelsea",)))
+    assert not draft.files and spec_from_text(draft.text) == draft.spec
+    assert [cell.prompts for cell in make_cells(*draft.placed())][::2] == [
+        SAMPLES[name].prompts for name in ("coffee", "chelsea")
+    ]
+
+
+def test_prompts_of_the_page_are_not_put_on_other_pictures():
+    draft = make_draft(choices(at_hand=AtHand(load_sample("coffee"), PROMPTS), samples=("chelsea",)))
+    spec, cases = draft.placed()
+    found = {cell.case.name: cell.prompts for cell in make_cells(spec, cases)}
+    assert found == {"coffee": PROMPTS, "chelsea": SAMPLES["chelsea"].prompts}
+
+
+def test_all_coins_are_objects_where_prompts_follow_from_the_truth():
+    assert price(make_draft(choices(samples=("coins",), prompts=("true box",))), None, 1).cells == 24 * 2
+    with pytest.raises(BadInput, match="coffee has no true mask"):
+        make_draft(choices(samples=("coffee",), prompts=("true box",)))
+    with pytest.raises(BadInput, match="coin#4 brings no prompts along"):
+        make_draft(choices(samples=("coin#4",)))
+
+
+def test_the_price_counts_each_encoding_once():
+    wanted = choices(samples=("coffee",), params={"side": [256, 512], "mask_index": [0, 1, 2]})
+    found = price(make_draft(wanted), Pace(encode_ms=1000, other_ms=100, side=512), workers=1)
+    assert (found.cells, found.encodings) == (6, 2) and found.seconds == pytest.approx(1.25 + 0.6)
+    windows = choices(experiment="window-size", samples=("coffee",), params={"window_sizes": [[8] * 4, [14] * 4]})
+    assert price(make_draft(windows), None, 1).encodings == 3, "and the model's own"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "length", "values"),
+    [
+        ("256, 512", "side", None, [256, 512]),
+        ("own 512", "side", None, [None, 512]),
+        ("256 to 1024 step 256", "side", None, {"from": 256, "to": 1024, "step": 256}),
+        ("-2..2 by 0.5", "lower_threshold", None, {"from": -2.0, "to": 2.0, "step": 0.5}),
+        ("8, 14; 8 4 8 4", "mask_index", 4, [[8] * 4, [14] * 4, [8, 4, 8, 4]]),
+    ],
+)
+def test_values_are_written_as_people_write_them(text, name, length, values):
+    params = find_experiment("mask-stability").Params
+    assert written_values(text, param_info(params, name), length) == values
+
+
+@pytest.mark.parametrize("text", ["", "wide", "1.5"])
+def test_what_is_no_value_is_refused_with_an_example(text):
+    with pytest.raises(BadInput, match="such as|at least one"):
+        written_values(text, param_info(find_experiment("mask-stability").Params, "side"))
+
+
+def test_a_pair_of_pictures_goes_along_and_both_are_encoded():
+    mask = np.zeros((20, 30), bool)
+    mask[5:15, 5:15] = True
+    pair = {"at_hand": AtHand(picture(), PROMPTS, Truth(mask)), "second": AtHand(picture(), Prompts(), Truth(mask))}
+    draft = make_draft(choices(experiment="cross-image", **pair, prompts=(AS_GIVEN, "true box")))
+    assert len(draft.files) == 4 and (price(draft, None, 1).cells, price(draft, None, 1).encodings) == (4, 4)
+    _, (case,) = draft.placed()
+    assert spec_from_text(draft.text) == draft.spec and case.second_truth is not None
+    assert Sources().picture(case.second).sha256 == picture().sha256
+    samples = {"at_hand": AtHand(load_sample("coffee"), PROMPTS), "second": AtHand(load_sample("chelsea"), Prompts())}
+    draft = make_draft(choices(experiment="cross-image", **samples))
+    assert not draft.files and len(make_cells(*draft.placed())) == 2

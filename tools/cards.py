@@ -162,6 +162,23 @@ def runs_card(model: SamModel) -> np.ndarray:
     return fill(rgb, SIZE)
 
 
+def sweeps_card(model: SamModel) -> np.ndarray:
+    """uint8 [H, W, 3]: three pictures at four encoding sides, each with its mask."""
+    rows, lab = [], Lab()
+    for film, frame in (("cup", 4), ("cat", 4), ("coin", 30)):
+        opened = load_sample_video(film)
+        y, x = np.nonzero(opened.mask(frame))
+        height, width = opened.size
+        box = (x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height)
+        inputs, tiles = Inputs(opened.picture(frame), Prompts(boxes=[box])), []
+        for side in (64, 128, 256, 384):
+            result = mask_stability.run(model, inputs, mask_stability.Params(side=side), lab)
+            shown = overlay(inputs.picture.rgb, result.masks["mask_chosen"].pixels, MASK_COLOR)
+            tiles.append(fill(shown, (SIZE[0] // 4, SIZE[1] // 3)))
+        rows.append(np.hstack(tiles))
+    return np.vstack(rows)
+
+
 def fill(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of the picture, at (width, height)."""
     scale = max(size[0] / rgb.shape[1], size[1] / rgb.shape[0])
@@ -180,6 +197,7 @@ MAKERS = {
     "semantic-similarity": semantic_similarity_card,
     "fine-tuning": fine_tuning_card,
     "runs": runs_card,
+    "sweeps": sweeps_card,
 }
 
 

@@ -22,6 +22,7 @@ from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction
 from samkit.models.encoding_cost import (
     MAX_MULTIPLICATIONS,
     EncodingCost,
+    block_seconds,
     check_encoding,
     encoding_cost,
     tracking_work,
@@ -150,6 +151,25 @@ class SamModel:
             encode_ms=1000 * (time.perf_counter() - start),
         )
 
+    def block_seconds(
+        self, size: tuple[int, int], *, side: int | None, fit: str, window_sizes: tuple[int, ...] | None = None
+    ) -> list[float]:
+        """About how long each block of `encode_image` will take on two cores of a CPU, in the order in which they run;
+        [] on another device, and for what can't be encoded.
+
+        size: of the picture, (height, width); the rest as `encode_image` takes it
+        """
+        if self.device != "cpu":
+            return []
+        try:
+            geometry = plan_geometry(
+                size, self.info.family, self.info.native_side if side is None else side, fit, self.info.side_step
+            )
+            windows = self.check_windows(window_sizes, geometry.padded_size)
+        except EncodingError:
+            return []
+        return block_seconds(self.config, geometry.padded_size, windows)
+
     def predict_masks(
         self, encoding: ImageEncoding, prompts: Prompts, mask_hint: np.ndarray | Tensor | None = None
     ) -> MaskPrediction:
@@ -161,6 +181,7 @@ class SamModel:
 
         A hint alone is a prompt too, as it is to the official predictors, which then pass no point to the decoder.
         """
+        self._pack_once()
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
@@ -190,6 +211,7 @@ class SamModel:
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if isinstance(prediction, MaskPrediction):
                 return remember_prediction(
@@ -213,6 +235,7 @@ class SamModel:
         `decoded_logits` has what the decoder computed.
         """
         self._check_memory()
+        self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
                 points, labels = no_points(torch.device(self.device))
@@ -382,8 +405,9 @@ class SamModel:
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
 
     def _pack_once(self) -> None:
-        """Before the first encoding, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
-        weights out for oneDNN.
+        """Before the first step, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay
+        weights out for oneDNN. Whichever step that is, for packed layers give other last digits: a model decodes what
+        another one of the same file encoded as it decodes its own.
         """
         if self._packed:
             return

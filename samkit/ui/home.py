@@ -14,7 +14,7 @@ from samkit.ui.controls.model_picker import model_line, model_name
 from samkit.ui.controls.owner_door import about_server
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory
-from samkit.ui.state.page_links import RUNS_PAGE, page_card, page_file, page_icon
+from samkit.ui.state.page_links import RUNS_PAGE, SWEEPS_PAGE, page_card, page_file, page_icon
 from samkit.ui.state.workspace import workspace
 from samkit.words import format_bytes
 
@@ -46,6 +46,14 @@ RUNS = Card(
     ":material/history:",
     page_card("runs"),
 )
+SWEEPS = Card(
+    "Sweeps",
+    "Which value, model or prompt is best, and by how much?",
+    "Run an experiment over many values, pictures and models, and chart what came out, with intervals.",
+    SWEEPS_PAGE,
+    ":material/stacked_line_chart:",
+    page_card("sweeps"),
+)
 
 
 def home_page() -> None:
@@ -54,7 +62,7 @@ def home_page() -> None:
         "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to "
         "the mask. Keep the run, compare it with others later, and replay it to the pixel."
     )
-    cards = [*(Card.of(entry) for entry in ENTRIES), RUNS]
+    cards = [*(Card.of(entry) for entry in ENTRIES), RUNS, SWEEPS]
     for start in range(0, len(cards), CARDS_IN_A_ROW):
         with st.container(key=f"row_cards_{start}"):
             columns = st.columns(CARDS_IN_A_ROW, gap="small")

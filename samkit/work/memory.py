@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+PLAIN = frozenset({float, int, str, bool, type(None)})
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,9 @@ def bytes_of(value: Any) -> int:
 
 
 def _bytes_of(value: Any, seen: set[int]) -> int:
+    # First what tables are full of: thousands of them, which ask for no closer look.
+    if type(value) in PLAIN:
+        return sys.getsizeof(value)
     if id(value) in seen:
         return 0
     seen.add(id(value))

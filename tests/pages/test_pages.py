@@ -46,7 +46,7 @@ def test_home_shows_the_experiments_and_the_state(app):
     text = " ".join(element.value for element in app.markdown)
     assert "Which part of a mask is safe?" in text and "nano" in text.lower() and "SQLite" in text
     cards = [link.proto.label for link in app.get("page_link") if link.proto.label.startswith("**")]
-    assert len(cards) == 9 and cards[-1] == "**Runs**"
+    assert len(cards) == 10 and cards[-2:] == ["**Runs**", "**Sweeps**"]
 
 
 def test_home_loads_neither_torch_nor_mlflow(tmp_path):

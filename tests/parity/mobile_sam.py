@@ -1,10 +1,15 @@
 """MobileSAM's own package with random weights: the oracle of its parity tests."""
 
+import json
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
+import samkit
+from tests.parity.cases import PICTURES, Pair
 from tests.parity.official import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 with warnings.catch_warnings():
@@ -101,3 +106,62 @@ def encoder_at(model: Sam, size: MobileSize, side: int, windows: tuple[int, ...]
         state[key] = torch.nn.functional.interpolate(table, (new, new), mode="bicubic").flatten(2)[0]
     other.load_state_dict(state)
     return other.train().eval()
+
+
+def load_mobile_pair(size: MobileSize, folder: Path) -> Pair:
+    """Saved as its users have it: the whole state dict, the classifier's head and the counters of training with it. A
+    shrunken one's file says its side.
+    """
+    official = official_mobile_sam(size)
+    if size.side == MOBILE_SAM.side:
+        path = folder / "mobile_sam.pt"
+        torch.save(official.state_dict(), path)
+    else:
+        path = folder / "mobile_sam.safetensors"
+        save_file(official.state_dict(), path, metadata={"samkit": json.dumps({"native_side": size.side})})
+    return Pair("sam1", size, official, samkit.load_model(path, device="cpu"))
+
+
+def official_blocks(pair: Pair, pixels: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Every block's output as [h, w, C], taken with hooks; and the features."""
+    taken: list[torch.Tensor] = []
+    encoder = pair.official.image_encoder
+    blocks = [block for layer in encoder.layers for block in layer.blocks]
+    hooks = [block.register_forward_hook(lambda module, inputs, output: taken.append(output[0])) for block in blocks]
+    with torch.no_grad():
+        features = encoder(pixels)[0]
+    for hook in hooks:
+        hook.remove()
+    maps = []
+    for output in taken:
+        side = round(output[0].numel() ** 0.5) if output.ndim == 3 else round(len(output) ** 0.5)
+        maps.append(output.permute(1, 2, 0) if output.ndim == 3 else output.view(side, side, -1))
+    return maps, features
+
+
+def our_pixels(pair: Pair, picture: str, side: int) -> torch.Tensor:
+    """As the official package resizes and normalises them."""
+    from segment_anything.utils.transforms import ResizeLongestSide
+
+    pair.official.image_encoder.img_size = side
+    resized = torch.as_tensor(ResizeLongestSide(side).apply_image(PICTURES[picture]))
+    pixels = pair.official.preprocess(resized.permute(2, 0, 1)[None].contiguous())
+    pair.official.image_encoder.img_size = pair.size.side
+    return pixels
+
+
+def every_block(pair: Pair, picture: str) -> list[float]:
+    """Largest differences."""
+    encoding = pair.model.encode_image(PICTURES[picture], keep_blocks=True)
+    blocks, features = official_blocks(pair, our_pixels(pair, picture, pair.size.side))
+    assert [tuple(block.shape) for block in encoding.blocks] == [tuple(block.shape) for block in blocks]
+    pairs = [*zip(encoding.blocks, blocks, strict=True), (encoding.features[0], features)]
+    return [float((ours - theirs).abs().max()) for ours, theirs in pairs]
+
+
+def elsewhere(pair: Pair, picture: str, side: int, windows: tuple[int, ...] | None = None) -> float:
+    """Largest difference of the features at another side or other windows."""
+    ours = pair.model.encode_image(PICTURES[picture], side=side, window_sizes=windows)
+    with torch.no_grad():
+        theirs = encoder_at(pair.official, pair.size, side, windows)(our_pixels(pair, picture, side))
+    return float((ours.features[0] - theirs[0]).abs().max())

@@ -2,6 +2,7 @@
 
 python -m tests.parity.report                          # the shrunken sizes
 python -m tests.parity.report vit_b tiny "tiny 2.0"     # official sizes, a minute or two each
+python -m tests.parity.report mobile_sam               # MobileSAM against its own package
 python -m tests.parity.report --video tiny              # following an object instead: 20 frames (9 at official sizes:
 20 minutes)
 """
@@ -20,6 +21,7 @@ from tests.parity.cases import (
     compare_positions,
     load_pair,
 )
+from tests.parity.mobile_sam import MOBILE_SAM, elsewhere, every_block, load_mobile_pair
 from tests.parity.official import SMALL_SAM1_SIZES, SMALL_SAM2_SIZES
 from tests.parity.video_cases import CASES, absent_pair, load_video_pair, make_film
 
@@ -45,6 +47,17 @@ def rows(name: str, folder: Path):
     )
 
 
+def mobile_rows(folder: Path):
+    """(case, max difference) of MobileSAM."""
+    pair = load_mobile_pair(MOBILE_SAM, folder)
+    yield "features, native, wide picture", compare_features(pair, PICTURES["wide"])
+    yield "features, side 768 px", [elsewhere(pair, "tall", 768)]
+    yield "features, windows 7 8 16 10", [elsewhere(pair, "wide", 1024, (7, 8, 16, 10))]
+    yield "tokens of every block", every_block(pair, "wide")
+    for prompts in PROMPTS:
+        yield f"masks, IoU: {prompts}", compare_masks(pair, PICTURES["wide"], PROMPTS[prompts], hint=False)
+
+
 def print_video_rows(name: str, folder: Path) -> None:
     """Largest differences of the logits, the object scores and the pointers, for each way to begin."""
     film = make_film(folder / f"film of {name}", frames=20 if name in SMALL_SAM2_SIZES else 9)
@@ -68,7 +81,8 @@ def main() -> None:
                 print_video_rows(name, Path(folder))
             return
         for name in names or [*SMALL_SAM1_SIZES, *SMALL_SAM2_SIZES]:
-            for case, figures in rows(name, Path(folder)):
+            table = mobile_rows(Path(folder)) if name == "mobile_sam" else rows(name, Path(folder))
+            for case, figures in table:
                 print(f"{name:16} {case:48} {max(figures):.1e}", flush=True)
 
 

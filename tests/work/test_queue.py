@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from samkit.errors import PictureError
 from samkit.work.lab import Lab
-from samkit.work.queue import BackgroundJob, JobQueue, _step_back, stop_all
+from samkit.work.queue import BackgroundJob, JobQueue, Ticket, _step_back, stop_all
 from samkit.work.spec import Ref, RunSpec
 
 
@@ -239,3 +239,26 @@ def test_a_run_over_its_time_ends_with_what_was_done():
     wait_for(job, "done")
     assert job.result == run.rows == [0]
     assert job.note.startswith("This took longer than the 0 minutes that a run may take on this server.")
+
+
+def test_whoever_waits_knows_how_many_turns_it_is_until_theirs():
+    queue, stop, tickets = JobQueue(1), threading.Event(), [Ticket(who) for who in ("anna", "anna", "bert")]
+
+    def wait(ticket):
+        with queue.turn(stop, ticket=ticket):
+            pass
+
+    with queue.turn(threading.Event(), "anna") as mine:
+        assert mine and not queue.is_wanted
+        threads = [threading.Thread(target=wait, args=(ticket,)) for ticket in tickets]
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            end = time.monotonic() + 60
+            while len(queue._waiting) < number and time.monotonic() < end:
+                time.sleep(0.005)
+        assert [queue.place(ticket) for ticket in tickets] == [2, 3, 1] and queue.is_wanted
+        assert queue.place(Ticket("anna")) is None, "one that does not wait"
+        assert [queue.place(ticket) for ticket in tickets] == [2, 3, 1], "asking changes nothing"
+        stop.set()
+        for thread in threads:
+            thread.join(60)

@@ -314,7 +314,8 @@ def _row(storage: StoredBytes, table: WeightsTable, own: OwnBytes) -> torch.Tens
     dtype, count = getattr(torch, storage.dtype), _held(storage, table)
     row = own.data[first : first + count * ITEM_BYTES[storage.dtype]]
     if first % ITEM_BYTES[storage.dtype]:
-        row = row.copy()
+        # Into memory that begins where torch's own does: last digits follow from where numbers lie.
+        return torch.frombuffer(row.copy(), dtype=dtype).clone()
     return torch.frombuffer(row, dtype=dtype)
 
 

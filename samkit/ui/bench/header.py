@@ -24,7 +24,9 @@ def page_header(page: ExperimentPage, try_it: Callable[[], None]) -> None:
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
         st.title(page.entry.title, anchor=False, width="content")
-        st.html(f'<div class="samkit-question">{page.entry.question}</div>', width="content")
+        st.html(
+            f'<div class="samkit-question" title="{page.entry.question}">{page.entry.question}</div>', width="content"
+        )
         about_place = st.popover("About", icon=":material/info:", type="tertiary", key=f"about_{page.name}_{tries}")
         keys(page.name, page.arrows)
     about = page.about

@@ -52,15 +52,17 @@ def draw_buttons(buttons: Buttons, holder: JobHolder[RunT], missing: str = "") -
         st.warning(plain_text(job.note), icon=":material/timer_off:")
     paused = job.state == PAUSED
     begun = job.run is not None and job.run.done > 0
-    st.button(
-        "Pausing…" if job.stopping else buttons.pause,
-        icon=":material/pause:",
-        key=f"pause_{name}",
-        disabled=not job.active or job.stopping,
-        help="The present step is done first" if job.stopping else None,
-        on_click=job.pause,
-    )
-    st.button("Go on", icon=":material/resume:", key=f"resume_{name}", disabled=not paused, on_click=job.resume)
+    if paused:
+        st.button("Go on", icon=":material/resume:", key=f"resume_{name}", on_click=job.resume)
+    else:
+        st.button(
+            "Pausing…" if job.stopping else buttons.pause,
+            icon=":material/pause:",
+            key=f"pause_{name}",
+            disabled=not job.active or job.stopping,
+            help="The present step is done first" if job.stopping else None,
+            on_click=job.pause,
+        )
     st.button(
         buttons.finish,
         icon=":material/stop:",

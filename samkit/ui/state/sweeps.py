@@ -25,15 +25,15 @@ from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.grid import values_of
 from samkit.work.sweep.live_table import LiveTable, opened_sweep, tally
 from samkit.work.sweep.local import Engine, LocalEngine, cores
-from samkit.work.sweep.results import Outcome, SweepFolder, new_sweep, sweep_names, sweeps_folder
+from samkit.work.sweep.results import Outcome, SweepFolder, find_sweep, new_sweep, sweep_names, sweeps_folder
 from samkit.work.sweep.run import run_sweep
 from samkit.work.sweep.spec import SweepSpec
 
 _log = logging.getLogger(__name__)
 TURN_S = 60.0
 """After so long a sweep lets others have a turn, where somebody waits."""
-PATIENCE_S = 3.0
-"""How long a sweep waits for its lock: whoever only looks whether it is running holds that for a moment."""
+REMEMBERED = 20
+"""Runs that have ended, for what they said."""
 OWNER, INPUTS = "owner", "inputs-"
 """A file in a sweep's folder; the beginning of the names of folders with pictures that visitors gave."""
 WAITING: State = "waiting"
@@ -119,15 +119,8 @@ class SweepRun:
         engine = LocalEngine(self.sweep.path, spec.keep, workers, spec.threads or threads, NICE)
         try:
             wanted = self._wanted()
-            give_up = time.monotonic() + PATIENCE_S
-            while wanted:
-                try:
-                    run_sweep(self.sweep, _Turn(engine, self), wanted)
-                    break
-                except BadInput:
-                    if time.monotonic() > give_up or self._seen:
-                        raise
-                    time.sleep(0.05)
+            if wanted:
+                run_sweep(self.sweep, _Turn(engine, self), wanted)
         finally:
             self._worked_s += time.monotonic() - self._since
         if self.sweep.is_cancelled or not wanted:
@@ -185,6 +178,8 @@ class Sweeps:
             run = SweepRun(sweep, job_queue(), who, limit_s, failed_too)
             in_queue(who, run)
             self._runs[sweep.id] = run
+            for old in [name for name, each in self._runs.items() if not each.active][:-REMEMBERED]:
+                del self._runs[old]
             return run
 
     def forget(self, sweep_id: str) -> None:
@@ -281,6 +276,16 @@ def shown_sweeps() -> list[str]:
     return names if owner is None else [name for name in names if _is_owner(sweeps_folder() / name, owner)]
 
 
+def seen_sweep(name: str) -> SweepFolder:
+    """The sweep of that id, for this visitor to look at: an id is easily guessed, so others' are not shown. Raises
+    BadInput.
+    """
+    owner = own_runs_only()
+    if owner is not None and name not in shown_sweeps():
+        raise BadInput("There is no such sweep of yours: on a public server each visitor sees their own.")
+    return opened_sweep(find_sweep(name).path)
+
+
 def is_own(sweep: SweepFolder) -> bool:
     """Whether this visitor may go on with it, cancel and delete it."""
     owner = own_runs_only()
@@ -289,7 +294,7 @@ def is_own(sweep: SweepFolder) -> bool:
 
 def check_own(sweep: SweepFolder) -> None:
     if not is_own(sweep):
-        raise SamkitError("This sweep is another visitor's: it can be looked at here, and changed only by them.")
+        raise SamkitError("This sweep is another visitor's.")
 
 
 def _is_owner(folder: Path, owner: str) -> bool:

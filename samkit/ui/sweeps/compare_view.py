@@ -10,13 +10,12 @@ from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure
 from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
-from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, pairs
 from samkit.work.sweep.report.figures import better_end
-from samkit.work.sweep.results import find_sweep
 from samkit.work.sweep.summary import SIZES, Mean
 
 MAX_MOST = 40
@@ -24,7 +23,7 @@ PICKED = "samkit.compared_pair"
 
 
 def compare_view(first_id: str, second_id: str) -> None:
-    first, second = (look_at(opened_sweep(find_sweep(name).path)) for name in (first_id, second_id))
+    first, second = (look_at(seen_sweep(name)) for name in (first_id, second_id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
         st.title("Compare two sweeps", anchor=False, width="content")
         st.html('<div class="samkit-question">What did the change do, picture by picture?</div>', width="content")

@@ -10,7 +10,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEPS_PAGE
-from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, shown_sweeps
+from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, seen_sweep, shown_sweeps
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.charts import Shown, choose_shown, draw_heat, draw_means, draw_points
 from samkit.ui.sweeps.delete_dialog import delete_button
@@ -19,7 +19,7 @@ from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.ui.sweeps.tables import csv_of, draw_cells, draw_failures, draw_settings, draw_sizes, draw_worst
 from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.report.page import make_report
-from samkit.work.sweep.results import SweepFolder, find_sweep, sweeps_folder
+from samkit.work.sweep.results import SweepFolder, sweeps_folder
 from samkit.work.sweep.spec_text import spec_text
 
 POLL_S = 1.0
@@ -30,11 +30,11 @@ MAX_OFFERED = 50
 
 
 def sweep_view(sweep_id: str) -> None:
-    sweep = opened_sweep(find_sweep(sweep_id).path)
+    sweep = seen_sweep(sweep_id)
     looked, now = look_at(sweep), standing(sweep)
     _head(looked, now)
     _follow(looked, now)
-    _body(looked)
+    _body(looked, now.active)
 
 
 def _head(looked: LookedAt, now: Standing) -> None:
@@ -150,10 +150,11 @@ def _follow(looked: LookedAt, drawn: Standing) -> None:
 
 
 @st.fragment
-def _body(looked: LookedAt) -> None:
+def _body(looked: LookedAt, active: bool) -> None:
     with sentences():
         if not looked.computed:
-            st.info("The first cells will show here.", icon=":material/hourglass_top:")
+            sentence = "The first cells will show here." if active else "No cell was computed yet: press Resume."
+            st.info(sentence, icon=":material/hourglass_top:")
             return
         shown = choose_shown(looked)
         if shown is None:

@@ -17,7 +17,7 @@ from samkit.experiments.registry import find_experiment
 from samkit.prompts import Prompts
 from samkit.work.spec import PriorSpec, Ref, RunSpec
 from samkit.work.sweep.case import Case
-from samkit.work.sweep.grid import combinations
+from samkit.work.sweep.grid import combinations, count_combinations
 from samkit.work.sweep.spec import PromptRule, SweepSpec
 
 MAX_CELLS = 1_000_000
@@ -122,11 +122,11 @@ def make_cells(spec: SweepSpec, cases: Iterable[Case]) -> list[Cell]:
     """
     experiment = find_experiment(spec.experiment)
     cases = list(cases)
-    params = list(itertools.islice(combinations(spec.params, spec.zip), MAX_CELLS + 1))
     repeats = sum(spec.repeats if rule.is_random else 1 for rule in spec.prompts)
-    count = len(params) * len(cases) * len(spec.models) * repeats
+    count = count_combinations(spec.params, spec.zip) * len(cases) * len(spec.models) * repeats
     if count > MAX_CELLS:
-        raise BadInput(f"This sweep has {count:,} cells or more; at most {MAX_CELLS:,} are run at once: take less.")
+        raise BadInput(f"This sweep has {count:,} cells; at most {MAX_CELLS:,} are run at once: take less.")
+    params = list(combinations(spec.params, spec.zip))
     for values in params:
         try:
             build_params(experiment.Params, values)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from samkit.errors import BadInput, Cancelled, SamkitError
+from samkit.errors import BadInput, Cancelled, SamkitError, StoreError
 from samkit.experiments.measures.predicted_masks import chosen_index, predict
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
@@ -26,6 +26,7 @@ from samkit.prompts import Prompts
 from samkit.work.execute import Computed, compute, write
 from samkit.work.lab import ENCODINGS_BYTES, PARTS_BYTES, Lab
 from samkit.work.memory import Memory
+from samkit.work.other_model import find_other
 from samkit.work.sources import Sources
 from samkit.work.spec import Ref
 from samkit.work.sweep.case import Case
@@ -141,6 +142,10 @@ def _kept(memory: dict[K, T], key: K, make: Callable[[], T]) -> T:
     return memory[key]
 
 
+class _NotKept(Exception):
+    """What is kept of a cell finds no room. The next cells would find none either."""
+
+
 class CellComputer:
     """Computes cells. A cell that can't be computed has an outcome too: failed, with a sentence.
 
@@ -152,7 +157,9 @@ class CellComputer:
         self._sources = _CellSources(place)
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
-        self._lab = Lab(self._encodings, self._parts, sources=self._sources, frames=self._encodings)
+        self._lab = Lab(
+            self._encodings, self._parts, sources=self._sources, frames=self._encodings, other_model=find_other
+        )
 
     def outcome(self, cell: Cell) -> Outcome:
         """Raises only what ends the process."""
@@ -163,6 +170,8 @@ class CellComputer:
                 done = self._done(cell)
         except Cancelled:
             raise
+        except _NotKept as error:
+            return Outcome(cell.id, "failed", str(error), encoded=self._made(), kept=False)
         except Exception as error:
             reason = reason_of(error)
             return Outcome(cell.id, "failed", reason, encoded=self._made(), seconds=time.perf_counter() - start)
@@ -252,16 +261,21 @@ class CellComputer:
     def _keep(self, cell: Cell, run: Computed) -> None:
         """What is kept beside the outcome is there before it: whole, or not at all."""
         folder = Path(self._settings.folder)
-        if self._settings.keep == "masks":
-            if "masks.json" in run.result.files:
-                _write_whole(film_masks_file(folder, cell.id), run.result.files["masks.json"])
-            elif (mask := chosen_mask(run.result)) is not None:
-                _write_whole(mask_file(folder, cell.id), mask_png(mask.pixels))
-        elif self._settings.keep == "all":
-            place = run_folder(folder, cell.id)
-            if not (place / "run.json").exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                write(run, place)
+        try:
+            if self._settings.keep == "masks":
+                if "masks.json" in run.result.files:
+                    _write_whole(film_masks_file(folder, cell.id), run.result.files["masks.json"])
+                elif (mask := chosen_mask(run.result)) is not None:
+                    _write_whole(mask_file(folder, cell.id), mask_png(mask.pixels))
+            elif self._settings.keep == "all":
+                place = run_folder(folder, cell.id)
+                if not (place / "run.json").exists():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    write(run, place)
+        except OSError as error:
+            raise _NotKept(f"What is kept of a cell can't be written ({error.strerror or error})") from error
+        except StoreError as error:
+            raise _NotKept(str(error)) from error
 
     def _made(self) -> tuple[str, ...]:
         """A short key for each encoding that was made for this cell."""
@@ -316,5 +330,5 @@ def reason_of(error: Exception) -> str:
     if known is not None:
         return str(known)
     if isinstance(error, OSError):
-        return f"What is kept of it can't be written ({error.strerror or error}): make room and resume with --failed."
+        return f"A file can't be read or written ({error.strerror or error})."
     return f"Something went wrong inside samkit ({type(error).__name__}: {str(error)[:200]})."

@@ -50,6 +50,13 @@ def combinations(params: Mapping[str, Any], groups: Sequence[Mapping[str, Any]])
         yield {name: value for part in chosen for name, value in part.items()}
 
 
+def count_combinations(params: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> int:
+    """How many `combinations` gives, without making them."""
+    lengths = [len(values_of(written)) for written in params.values()]
+    lengths += [len(values_of(next(iter(group.values())))) for group in groups if group]
+    return math.prod(lengths)
+
+
 def swept_names(params: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> list[str]:
     """The parameters that have more than one value."""
     return [name for part in (params, *groups) for name, written in part.items() if len(values_of(written)) > 1]

@@ -107,6 +107,8 @@ def _join(address: str) -> None:
 
     options: dict[str, Any] = {}
     if address == HERE:
+        # Else everything else on the machine goes before the sweep.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         folder = process_folder() / "r"
         options = {"num_cpus": cores(), "include_dashboard": False}
         if len(str(folder)) <= MAX_TEMP_PATH:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samkit.errors import BadInput
+from samkit.settings import note_film
 from samkit.work.sweep.cells import Cell, in_groups
 from samkit.work.sweep.compute import WorkerSettings, reason_of
 from samkit.work.sweep.local import TICK_S, TRIES
@@ -21,7 +22,8 @@ AHEAD = 2
 """Cells that a worker holds: one that it computes, and the next one, so that it does not wait for it."""
 FAILED_STARTS = 3
 """Workers in a row that may not come up."""
-NO_ROOM_S, NO_ROOM_AGAIN_S = 15.0, 300.0
+SILENCE_S, SILENCE_AGAIN_S = 60.0, 300.0
+"""Without a worker, until a person is told."""
 CLOSING_S = 2.0
 MODELS = 2
 """That stay in the object store at the same time."""
@@ -75,6 +77,12 @@ class RayEngine:
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Outcome | None]:
         """See `Engine.run`. Raises BadInput where the cluster can't be joined, or no worker comes up on it."""
+        cells = list(cells)
+        if self._keep == "all":
+            # As a worker on this machine does where it keeps a run.
+            for film in {cell.case.film.ref for cell in cells if cell.case.film is not None}:
+                if Path(film).is_absolute():
+                    note_film(film)
         with connected(self._address):
             given = room(*self._asked)
             settings = WorkerSettings("", self._keep, given.threads)
@@ -107,7 +115,7 @@ class _Hands:
         self._failed_starts = 0
         self._last_trouble = ""
         self._no_answer_since = time.monotonic()
-        self._tell_after = NO_ROOM_S
+        self._tell_after = SILENCE_S
         self._versions = versions()
 
     def replies(self) -> Iterator[Reply | None]:
@@ -119,7 +127,7 @@ class _Hands:
             asked = {hand.waits_for: hand for hand in self._hands if hand.waits_for is not None}
             ready, _ = ray.wait(list(asked), num_returns=1, timeout=TICK_S)
             if not ready:
-                self._tell_of_no_room()
+                self._tell_of_silence()
                 yield None
             for ref in ready:
                 yield from self._answered(asked[ref], ref)
@@ -191,7 +199,7 @@ class _Hands:
         except (ray.exceptions.RayError, SystemError) as error:
             yield from self._lost(hand, _why(error))
             return
-        self._no_answer_since, self._tell_after = time.monotonic(), NO_ROOM_S
+        self._no_answer_since, self._tell_after = time.monotonic(), SILENCE_S
         if hand.hello is not None:
             hand.hello = None
             self._greeted(hand, value)
@@ -248,14 +256,14 @@ class _Hands:
                     f"No worker can be started on the cluster ({why}). What was computed is kept: mend it, and resume."
                 )
 
-    def _tell_of_no_room(self) -> None:
+    def _tell_of_silence(self) -> None:
         silent = time.monotonic() - self._no_answer_since
         if all(hand.hello is not None for hand in self._hands) and silent > self._tell_after:
-            self._tell_after += NO_ROOM_AGAIN_S
-            wanted = f"{self._room.cpus:g} CPUs" + (f" and {self._room.gpus:g} GPUs" if self._room.gpus else "")
+            self._tell_after += SILENCE_AGAIN_S
+            wanted = f"CPU: {self._room.cpus:g}" + (f", GPU: {self._room.gpus:g}" if self._room.gpus else "")
             self._say(
-                f"The cluster has had no room for a worker ({wanted}) for {silent:.0f} s. The sweep waits for it; "
-                "Ctrl-C ends it, and `sweep resume` goes on later."
+                f"No worker has come up on the cluster for {silent:.0f} s. Each needs room of its own ({wanted}). "
+                "The sweep waits; Ctrl-C ends it, and `sweep resume` goes on later."
             )
 
 

@@ -8,6 +8,8 @@ two, so that a process may be killed at any byte.
     lock            held by the process that runs it
 """
 
+import errno
+import io
 import json
 import os
 import secrets
@@ -18,7 +20,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -30,6 +32,7 @@ from samkit.work.sweep.spec import SweepSpec
 
 SWEEP, OUTCOMES, CANCEL, LOCK = "sweep.json", "outcomes.jsonl", "cancel", "lock"
 FORMAT = 1
+LOOKING_S = 0.5
 State = Literal["running", "done", "cancelled", "stopped"]
 
 
@@ -43,6 +46,8 @@ class Outcome:
     prompts: that it was run with, as JSON values
     encoded: a key for each encoding that was made for it; empty where others had made them
     seconds: of computing; tries: how many workers it took
+    kept:    whether what is kept beside it could be written. One that could not is never written down itself: it ends
+             the sweep, and its cell is computed once there is room
     """
 
     cell: str
@@ -56,10 +61,12 @@ class Outcome:
     encoded: tuple[str, ...] = ()
     seconds: float = 0.0
     tries: int = 1
+    kept: bool = True
 
     def line(self) -> bytes:
         """As it stands in the file, with the line's end."""
         values = {name: value for name, value in asdict(self).items() if value not in ("", {}, ())}
+        del values["kept"]
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
@@ -152,9 +159,11 @@ class SweepFolder:
     def running(self) -> Iterator["OutcomeFile"]:
         """For the one process that runs it. Raises BadInput where another one does."""
         try:
-            with FileLock(self.path / LOCK, timeout=0):
+            # Whoever only looks whether it is running holds the lock for a moment.
+            with FileLock(self.path / LOCK, timeout=LOOKING_S):
                 (self.path / CANCEL).unlink(missing_ok=True)
-                with open(self.path / OUTCOMES, "ab+") as file:
+                # Without a buffer: one would hold on to half a line that found no room, and write it later.
+                with open(self.path / OUTCOMES, "ab+", buffering=0) as file:
                     yield OutcomeFile(file)
         except Timeout:
             raise BadInput(f"The sweep {self.id} is being run by another process: wait, or cancel it first.") from None
@@ -163,23 +172,23 @@ class SweepFolder:
 class OutcomeFile:
     """Where outcomes are appended, one write for each."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: io.FileIO):
         self._file = file
         self._drop_torn_end()
 
     def add(self, outcome: Outcome) -> None:
         """Raises StoreError where the disk takes no more; what half a line was written is taken back."""
+        if not outcome.kept:
+            raise _no_room(outcome.reason)
         before = self._file.seek(0, os.SEEK_END)
+        line = outcome.line()
         try:
-            self._file.write(outcome.line())
-            self._file.flush()
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(before)
-            raise StoreError(
-                f"An outcome can't be written ({error.strerror or error}). All before it are kept: make room and "
-                "resume the sweep."
-            ) from error
+            raise _no_room(f"An outcome can't be written ({error.strerror or error})") from error
 
     def _drop_torn_end(self) -> None:
         """What was appended to half a line would be lost with it."""
@@ -193,6 +202,10 @@ class OutcomeFile:
                 return
             end = start
         self._file.truncate(0)
+
+
+def _no_room(what: str) -> StoreError:
+    return StoreError(f"{what.rstrip('.')}. The sweep ends here, and all before is kept: make room and resume it.")
 
 
 def sweeps_folder() -> Path:

@@ -35,7 +35,12 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
     aliases, of which a few lines can mean more than any memory holds.
     """
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            # Here and not later: what is deep takes the time of its length squared to read.
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise BadInput(f"Line {event.start_mark.line + 1}: this is nested too deeply.")
             if isinstance(event, yaml.AliasEvent):
                 raise BadInput(
                     f"Line {event.start_mark.line + 1}: write *{event.anchor} out, for aliases are not read."
@@ -53,8 +58,6 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
 
 def _places(node: Any, place: Place) -> Iterator[tuple[Place, int]]:
     """Of a key the line that it is on, of an entry of a list its own."""
-    if len(place) > MAX_DEPTH:
-        raise BadInput(f"Line {node.start_mark.line + 1}: this is nested too deeply.")
     if isinstance(node, yaml.MappingNode):
         known: dict[str, int] = {}
         for key, value in node.value:

@@ -104,3 +104,17 @@ def test_values_are_written_as_people_write_them(text, name, length, values):
 def test_what_is_no_value_is_refused_with_an_example(text):
     with pytest.raises(BadInput, match="such as|at least one"):
         written_values(text, param_info(find_experiment("mask-stability").Params, "side"))
+
+
+def test_a_pair_of_pictures_goes_along_and_both_are_encoded():
+    mask = np.zeros((20, 30), bool)
+    mask[5:15, 5:15] = True
+    pair = {"at_hand": AtHand(picture(), PROMPTS, Truth(mask)), "second": AtHand(picture(), Prompts(), Truth(mask))}
+    draft = make_draft(choices(experiment="cross-image", **pair, prompts=(AS_GIVEN, "true box")))
+    assert len(draft.files) == 4 and (price(draft, None, 1).cells, price(draft, None, 1).encodings) == (4, 4)
+    _, (case,) = draft.placed()
+    assert spec_from_text(draft.text) == draft.spec and case.second_truth is not None
+    assert Sources().picture(case.second).sha256 == picture().sha256
+    samples = {"at_hand": AtHand(load_sample("coffee"), PROMPTS), "second": AtHand(load_sample("chelsea"), Prompts())}
+    draft = make_draft(choices(experiment="cross-image", **samples))
+    assert not draft.files and len(make_cells(*draft.placed())) == 2

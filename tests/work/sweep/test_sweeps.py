@@ -4,10 +4,12 @@ import csv
 import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,12 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from samkit.errors import BadInput
+from samkit.errors import BadInput, StoreError
 from samkit.media.mask_files import read_mask_file
+from samkit.tracking.bundle.bundle import read_bundle
 from samkit.work.execute import compute
 from samkit.work.lab import Lab
-from samkit.work.sweep.compute import CellComputer, WorkerSettings, mask_file
+from samkit.work.sweep.compute import CellComputer, WorkerSettings, mask_file, run_folder
 from samkit.work.sweep.local import LocalEngine
 from samkit.work.sweep.results import OUTCOMES, Outcome, find_sweep, read_outcome
 from samkit.work.sweep.run import run_sweep
@@ -66,7 +69,7 @@ def test_two_workers_give_what_single_runs_give(folder):
         outcome = outcomes[cell.id]
         assert outcome.run == single.spec.id
         own = {name: metric.value for name, metric in single.result.metrics.items()}
-        assert {name: outcome.metrics[name] for name in own} == pytest.approx(own, rel=1e-5, abs=1e-5)
+        assert {name: outcome.metrics[name] for name in own} == own
         kept = read_mask_file(mask_file(made.path, cell.id)).mask()
         assert np.array_equal(kept, single.result.masks["mask_chosen"].pixels)
 
@@ -83,6 +86,79 @@ def test_resuming_computes_what_is_missing_and_nothing_twice(folder):
     assert len(lines) == CELLS and all(read_outcome(line) for line in lines)
     assert find_sweep("latest").state() == "done"
     assert run_sweep(made, HereEngine(made)).total == 0
+
+
+@pytest.mark.parametrize(
+    ("experiment", "prompts"),
+    [("window-size", "prompts: {truth: box}"), ("block-norms", "")],
+)
+def test_metrics_are_the_same_to_the_bit_however_a_cell_was_computed(folder, experiment, prompts):
+    """By a worker, by another one after the sweep was resumed, and by itself."""
+    made = sweep(
+        folder,
+        f"experiment: {experiment}\nmodels: tiny.safetensors\npictures: {{files: photos/*.png, masks: masks}}\n"
+        f"{prompts}\ndevice: cpu\nthreads: 1\n",
+    )
+    run_sweep(made, HereEngine(made, most=1))
+    run_sweep(made, LocalEngine(made.path, "metrics", workers=1, threads=1))
+    outcomes, computer = made.outcomes(), CellComputer(WorkerSettings(str(made.path), "metrics", 1))
+    assert len(outcomes) == len(made.cells) and {outcome.status for outcome in outcomes.values()} == {"done"}
+    for cell in made.cells:
+        single = compute(cell.run_spec(computer.computed(cell).prompts, 1), Lab())
+        own = {name: metric.value for name, metric in single.result.metrics.items()}
+        # As text, in which every digit counts and what is no number is equal to itself.
+        assert repr({name: outcomes[cell.id].metrics[name] for name in own}) == repr(own)
+
+
+def test_whole_runs_are_kept_and_a_resumed_sweep_leaves_them(folder):
+    made = sweep(folder, SPEC + "keep: all\n")
+    run_sweep(made, HereEngine(made, most=3))
+    written = {path: path.stat().st_mtime_ns for path in made.path.glob("runs/*/*/run.json")}
+    assert len(written) == 3
+    run_sweep(made, HereEngine(made))
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert len(list(made.path.glob("runs/*/*/run.json"))) == CELLS
+    for cell, outcome in made.outcomes().items():
+        kept = read_bundle(run_folder(made.path, cell))
+        assert kept.run_uuid == outcome.run
+        metrics = {name: metric.value for name, metric in kept.record.metrics.items()}
+        assert {name: outcome.metrics[name] for name in metrics} == metrics
+    # A process that died between the run and its outcome leaves a run that is not written twice.
+    (made.path / OUTCOMES).write_bytes(b"")
+    run_sweep(made, HereEngine(made))
+    assert made.state() == "done" and {path: path.stat().st_mtime_ns for path in written} == written
+
+
+@contextmanager
+def files_of_at_most(size):
+    """No file may be longer than so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("keep", "room"), [("metrics", 1500), ("masks", 100), ("all", 2000)])
+def test_a_full_disk_ends_a_sweep_and_resuming_goes_on(folder, keep, room):
+    made = sweep(folder, SPEC + f"keep: {keep}\n")
+    with files_of_at_most(room), pytest.raises(StoreError, match="all before is kept: make room and resume"):
+        run_sweep(made, HereEngine(made))
+    before = made.outcomes()
+    assert made.state() == "stopped" and len(before) < CELLS and (keep != "metrics" or before)
+    assert [outcome.reason for outcome in before.values() if outcome.status == "failed"] == []
+    assert not list(made.path.rglob("*.part"))
+    run_sweep(made, HereEngine(made))
+    lines = [read_outcome(line) for line in (made.path / OUTCOMES).read_bytes().splitlines()]
+    assert sorted(line.cell for line in lines) == sorted(cell.id for cell in made.cells)
+    assert {line.status for line in lines} == {"done"}
+    kept = {
+        "metrics": 0,
+        "masks": len(list(made.path.glob("masks/*/*.png"))),
+        "all": len(list(made.path.glob("runs/*/*"))),
+    }
+    assert kept[keep] == (0 if keep == "metrics" else CELLS)
 
 
 def test_a_file_torn_at_any_byte_is_read_up_to_there(folder):
@@ -153,7 +229,7 @@ def test_a_killed_or_interrupted_command_is_resumed(folder, tmp_path, how):
     (folder / f"many{how}.yaml").write_text(many)
     root, environment = Path(__file__).parents[3], os.environ | {"SAMKIT_HOME": str(tmp_path)}
     process = subprocess.Popen(
-        command(str(folder / f"many{how}.yaml"), "--workers", "1"),
+        command(str(folder / f"many{how}.yaml"), "--workers", "1", "--no-store"),
         cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         # Whatever runs the tests in the background may ignore it, and a child inherits that.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),

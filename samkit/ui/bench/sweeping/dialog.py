@@ -14,6 +14,7 @@ from samkit.media.sample_videos import SAMPLE_VIDEOS
 from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
+from samkit.prompts import Prompts
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choices, Draft, Pace, Price, make_draft, price
 from samkit.ui.controls.dialogs import dismissed, stays_open
@@ -22,15 +23,15 @@ from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, v
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.page_links import SWEEP_PAGE
-from samkit.ui.state.public import owner_only
+from samkit.ui.state.public import owner_only, present_limits
 from samkit.ui.state.sweeps import app_workers, check_allowed, start_sweep
 from samkit.words import time_text
 from samkit.work.sweep.cases import Case, find_cases
 from samkit.work.sweep.spec import Keep, PictureSource
 
 NAME = "sweep_this"
-PICTURE_INPUTS = {"image", "prompts", "mask_hint", "truth"}
-"""What experiments on one picture, or on a model alone, take."""
+SWEPT_INPUTS = {"image", "image_b", "prompts", "mask_hint", "truth", "truth_b"}
+"""What experiments on a picture, on two, or on a model alone take."""
 FRAMES = (4, 30)
 """Of each sample film, frames that are offered as pictures with their truth."""
 KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
@@ -39,8 +40,7 @@ MAX_FOUND = 20_000
 
 def can_be_swept(entry: Entry) -> bool:
     """Whether a sweep can give the experiment all that it takes."""
-    taken = entry.experiment.TAKES
-    return set(taken) <= PICTURE_INPUTS or entry.name == "semantic-similarity"
+    return set(entry.experiment.TAKES) <= SWEPT_INPUTS
 
 
 def sweep_button(scene: Scene) -> None:
@@ -94,11 +94,15 @@ def _chosen(scene: Scene) -> Draft:
         models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
         if not models:
             raise BadInput("Choose at least one model.")
-        pictures: dict[str, Any] = _pictures(scene) if "image" in taken else {}
+        pictures: dict[str, Any] = {}
+        if scene.page.table.two_canvases:
+            pictures = _pair(scene)
+        elif "image" in taken:
+            pictures = _pictures(scene)
         prompts = _prompts(scene) if "prompts" in taken else {"takes_prompts": False}
         keep = st.segmented_control(
             "Keep of each cell",
-            list(KEEP_TEXTS),
+            [kind for kind in KEEP_TEXTS if kind != "all" or not present_limits().public],
             default="masks" if "prompts" in taken else "metrics",
             format_func=KEEP_TEXTS.__getitem__,
             required=True,
@@ -187,6 +191,16 @@ def _pictures(scene: Scene) -> dict[str, Any]:
     if inputs.mask_hint is not None:
         st.caption("The mask hint of the page is no part of a sweep.")
     return found
+
+
+def _pair(scene: Scene) -> dict[str, Any]:
+    inputs = scene.inputs
+    assert inputs.image_b is not None
+    truths = inputs.truth is not None and inputs.truth_b is not None
+    names = f"{inputs.picture.name} and {inputs.image_b.name}"
+    st.markdown(f"{plain_text(names)}, from the page{', with their truths' if truths else ''}")
+    second = AtHand(inputs.image_b, Prompts(), inputs.truth_b)
+    return {"at_hand": AtHand(inputs.picture, inputs.prompts, inputs.truth), "second": second}
 
 
 def _sample_text(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from samkit.prompts import Prompts
 from samkit.ui.state.sweeps import INPUTS
 from samkit.work.sources import SAMPLE_PREFIX, picture_ref
 from samkit.work.spec import Ref
-from samkit.work.sweep.cases import Case, find_cases
+from samkit.work.sweep.cases import Case, all_cases, find_cases
 from samkit.work.sweep.cells import Cell, in_groups, make_cells, sharing
 from samkit.work.sweep.results import sweeps_folder
 from samkit.work.sweep.spec import Keep, PictureSource, PromptRule, SweepSpec, with_folder
+from samkit.work.sweep.spec_sources import PairRow, PairSource
 from samkit.work.sweep.spec_text import spec_text
 
 MASKS, PROMPTS_FILE, SPEC_FILE = "masks", "prompts.json", "sweep.yaml"
@@ -59,7 +60,8 @@ class AtHand:
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen. at_hand: None where the picture on the page is left out, or the experiment takes none
+    """What was chosen. at_hand: None where the picture on the page is left out, or the experiment takes none;
+    second: the other picture of a pair
 
     params: of the spec; prompts: names of `TRUTH_RULES`, and `AS_GIVEN`; source: pictures on this machine's disk
     """
@@ -68,6 +70,7 @@ class Choices:
     models: tuple[str, ...]
     params: Mapping[str, Any]
     at_hand: AtHand | None = None
+    second: AtHand | None = None
     samples: tuple[str, ...] = ()
     source: PictureSource | None = None
     prompts: tuple[str, ...] = (AS_GIVEN,)
@@ -106,7 +109,7 @@ class Draft:
         """(the spec with its files where it finds them, its cases). Raises StoreError where they can't be written."""
         if not self.files:
             spec = with_folder(self.spec, Path.cwd())
-            return spec, find_cases(spec.pictures, spec.seed)
+            return spec, all_cases(spec)
         folder = sweeps_folder() / f"{INPUTS}{secrets.token_hex(8)}"
         try:
             for name, data in self.files.items():
@@ -116,7 +119,7 @@ class Draft:
         except OSError as error:
             raise StoreError(f"The sweep's pictures can't be written ({error.strerror or error}).") from error
         spec = with_folder(self.spec, folder)
-        return spec, find_cases(spec.pictures, spec.seed)
+        return spec, all_cases(spec)
 
 
 def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
@@ -125,7 +128,13 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
     """
     rules = _rules(choices)
     truth_only = all(rule.truth is not None for rule in rules)
-    sources, files, cases = _pictures(choices, "each" if truth_only else "together")
+    pairs: list[PairSource] = []
+    if choices.second is not None:
+        sources: list[PictureSource] = []
+        pair, files, cases = _pair(choices)
+        pairs.append(pair)
+    else:
+        sources, files, cases = _pictures(choices, "each" if truth_only else "together")
     if choices.source is not None:
         sources.append(choices.source)
         cases += others
@@ -139,6 +148,7 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
         experiment=choices.experiment,
         models=choices.models,
         pictures=list(sources),  # type: ignore[arg-type]  # as a text gives them
+        pairs=pairs,  # type: ignore[arg-type]
         prompts=list(rules),  # type: ignore[arg-type]
         params=dict(choices.params),
         repeats=choices.repeats if any(rule.is_random for rule in rules) else 1,
@@ -198,6 +208,32 @@ def _pictures(choices: Choices, objects: Any) -> tuple[list[PictureSource], dict
     return sources, files, cases
 
 
+def _pair(choices: Choices) -> tuple[PairSource, dict[str, bytes], list[Case]]:
+    """The two pictures on the page. Their true masks go along where both have one."""
+    assert choices.at_hand is not None and choices.second is not None
+    sides = {"first": choices.at_hand, "second": choices.second}
+    both = all(side.truth is not None for side in sides.values())
+    files: dict[str, bytes] = {}
+    texts: list[str] = []
+    masks: list[str] = []
+    for folder, side in sides.items():
+        place = f"{folder}/{side.file}"
+        if both and side.truth is not None:
+            masks.append(f"{MASKS}/{folder}.png")
+            files[masks[-1]] = side.truth.file()
+        sample = "" if both else replace(side, truth=None).sample
+        if not sample:
+            files[place] = array_to_png(side.picture.rgb)
+        texts.append(f"{SAMPLE_PREFIX}{sample}" if sample else place)
+    if choices.at_hand.prompts.is_empty and AS_GIVEN in choices.prompts:
+        raise BadInput("Mark the object on the page first, or choose prompts that follow from its true mask.")
+    source = PairSource(rows=(PairRow(first=texts[0], second=texts[1], masks=(masks[0], masks[1]) if both else None),))
+    truths = (Ref(masks[0]), Ref(masks[1])) if both else (None, None)
+    name = f"{choices.at_hand.picture.name} -> {choices.second.picture.name}"
+    case = Case(name, Ref(texts[0]), truths[0], second=Ref(texts[1]), second_truth=truths[1])
+    return source, files, [case]
+
+
 def _given_rule(choices: Choices) -> tuple[PromptRule, dict[str, bytes]]:
     """The prompts that pictures have: (the rule, the file that it reads)."""
     at_hand = choices.at_hand
@@ -249,6 +285,8 @@ def _encodings(cell: Cell) -> list[str]:
     if cell.case.picture is None:
         return []
     *shared, windows = sharing(cell)
+    if cell.case.second is not None:
+        return [repr((*shared, windows)), repr((shared[0], cell.case.second.ref, *shared[2:], windows))]
     # window-size compares with the model's own windows, which it encodes too.
     both = [windows, None] if cell.experiment == "window-size" else [windows]
     return [repr((*shared, each)) for each in both]

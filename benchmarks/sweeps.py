@@ -1,0 +1,309 @@
+"""What a sweep costs beside its encodings and decodings, and what it costs to hold many cells.
+
+    python -m benchmarks.sweeps                  # overhead with one and two workers, about four minutes on two cores
+    python -m benchmarks.sweeps --cells 100000   # writing, reading, means and tables of made-up outcomes
+    python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in a random ViT-B at 1024 px
+
+Overhead: the same prompts on the same pictures, by a loop that encodes and decodes and does nothing else, and by a
+sweep. They take turns, each in as many processes of one thread; what a process does once, such as importing torch and
+loading the model, is left out of both. Run it on an idle machine.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FRAMES = {"coin": (0, 3, 6, 9, 12, 20, 23, 26, 29, 32), "cup": (0, 4, 8, 12, 16, 20, 30, 34, 38, 42)}
+SPEC = """
+experiment: {experiment}
+models: {model}
+pictures: [{pictures}]
+prompts: [{{truth: box}}, {{truth: inside}}]
+threads: 1
+"""
+WINDOWS = """
+experiment: window-size
+models: {model}
+pictures: ["coin#4", "cup#4", "cat#4"]
+prompts: {{truth: box}}
+params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--models", nargs="+", default=["nano-sam1", "nano-sam2"])
+    parser.add_argument("--experiment", default="mask-stability")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cells", type=int, help="Measure made-up outcomes of so many cells instead.")
+    parser.add_argument(
+        "--windows", action="store_true", help="Run the sweep over windows with a random ViT-B instead."
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["SAMKIT_HOME"] = home
+        print(_machine())
+        if arguments.cells:
+            _print_many(arguments.cells)
+        elif arguments.windows:
+            _print_windows(Path(home))
+        else:
+            for model in arguments.models:
+                _print_overhead(model, arguments.experiment, arguments.rounds)
+
+
+def _machine() -> str:
+    import platform
+
+    import torch
+
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{platform.processor() or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{os.cpu_count()} cores, load {loads}; torch {torch.__version__}"
+    )
+
+
+# Overhead
+
+
+def _print_overhead(model: str, experiment: str, rounds: int) -> None:
+    for workers in (1, 2):
+        ratios: dict[str, list[float]] = {"runs": [], "sweep": []}
+        rates = []
+        for _ in range(rounds):
+            alone = _alone(model, workers, _encode_and_decode)
+            runs = _alone(model, workers, _run, experiment)
+            sweep = _sweep(model, workers, experiment)
+            ratios["runs"].append(alone / runs)
+            ratios["sweep"].append(alone / sweep)
+            rates.append((alone, runs, sweep))
+        medians = [statistics.median(column) for column in zip(*rates, strict=True)]
+        spread = {
+            name: f"{statistics.median(each):.3f} ({min(each):.3f} to {max(each):.3f})" for name, each in ratios.items()
+        }
+        print(
+            f"{model}, {experiment}, {workers} workers: cells a second {medians[0]:.2f} encoding and decoding alone, "
+            f"{medians[1]:.2f} as runs in a loop, {medians[2]:.2f} as a sweep; times as long as alone: runs "
+            f"{spread['runs']}, sweep {spread['sweep']}",
+            flush=True,
+        )
+
+
+def _spec(model: str, experiment: str) -> Any:
+    from samkit.work.sweep.spec import spec_from_text
+
+    pictures = ", ".join(f'"{film}#{frame}"' for film, frames in FRAMES.items() for frame in frames)
+    return spec_from_text(SPEC.format(experiment=experiment, model=model, pictures=pictures))
+
+
+def _cells(model: str, experiment: str) -> list[Any]:
+    from samkit.work.sweep.cases import all_cases
+    from samkit.work.sweep.cells import make_cells
+
+    spec = _spec(model, experiment)
+    return make_cells(spec, all_cases(spec))
+
+
+def _sweep(model: str, workers: int, experiment: str) -> float:
+    """Cells a second, from when every worker has done a picture on."""
+    from samkit.work.sweep.cases import all_cases
+    from samkit.work.sweep.local import LocalEngine
+    from samkit.work.sweep.results import new_sweep
+    from samkit.work.sweep.run import run_sweep
+
+    spec = _spec(model, experiment)
+    made = new_sweep(spec, all_cases(spec))
+    engine, arrivals = LocalEngine(made.path, "metrics", workers, 1), []
+
+    class Timed:
+        def run(self, cells: Any) -> Any:
+            for outcome in engine.run(cells):
+                if outcome is not None:
+                    assert outcome.status == "done", outcome.reason
+                    arrivals.append(time.perf_counter())
+                yield outcome
+
+    run_sweep(made, Timed())
+    return _rate(arrivals, workers)
+
+
+def _rate(arrivals: list[float], workers: int) -> float:
+    """Of all but the first two pictures of each worker, of two cells each."""
+    arrivals = sorted(arrivals)
+    first = 4 * workers
+    return (len(arrivals) - first) / (arrivals[-1] - arrivals[first - 1])
+
+
+def _alone(model: str, workers: int, work: Any, *more: Any) -> float:
+    """Cells a second of so many processes, each with a share of the pictures."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers) as pool:
+        shares = pool.starmap(work, [(model, workers, number, *more) for number in range(workers)], chunksize=1)
+    return _rate([moment for share in shares for moment in share], workers)
+
+
+def _own_groups(model: str, experiment: str, workers: int, number: int) -> list[Any]:
+    from samkit.work.sweep.cells import in_groups
+
+    return list(in_groups(_cells(model, experiment)))[number::workers]
+
+
+def _encode_and_decode(model: str, workers: int, number: int) -> list[float]:
+    """When each cell was done."""
+    import torch
+
+    import samkit
+    from samkit.work.sources import Sources
+    from samkit.work.sweep.marks import draw, prompts_from_truth
+
+    torch.set_num_threads(1)
+    loaded, sources = samkit.load_model(model, device="cpu"), Sources()
+    todo = []
+    for group in _own_groups(model, "mask-stability", workers, number):
+        picture = sources.picture(group.cells[0].case.picture)
+        truth = sources.truth(group.cells[0].case.truth, picture)
+        todo.append((picture, [prompts_from_truth(c.rule, truth, draw(0, ""), _no_mask) for c in group.cells]))
+    moments = []
+    _wait_for_others(loaded, todo[0][0])
+    for picture, prompts in todo:
+        encoding = loaded.encode_image(picture.rgb)
+        for each in prompts:
+            loaded.predict_masks(encoding, each)
+            moments.append(time.perf_counter())
+    return moments
+
+
+def _no_mask(prompts: Any) -> Any:
+    raise AssertionError(f"no clicks are corrected here: {prompts}")
+
+
+def _wait_for_others(loaded: Any, picture: Any) -> None:
+    """Give the other processes time to load: only what runs beside each other is to be compared."""
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        loaded.encode_image(picture.rgb)
+
+
+def _run(model: str, workers: int, number: int, experiment: str) -> list[float]:
+    """The same as single runs in a loop, with everything that the experiment measures."""
+    import torch
+
+    from samkit.work.sweep.compute import CellComputer, WorkerSettings
+
+    torch.set_num_threads(1)
+    moments = []
+    with tempfile.TemporaryDirectory() as folder:
+        computer = CellComputer(WorkerSettings(folder, "metrics", 1))
+        groups = _own_groups(model, experiment, workers, number)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            computer.forget_all()
+            computer.outcome(groups[0].cells[0])
+        computer.forget_all()
+        for group in groups:
+            for cell in group.cells:
+                computer.computed(cell)
+                moments.append(time.perf_counter())
+    return moments
+
+
+# Many cells
+
+
+@dataclass(frozen=True)
+class _Timed:
+    name: str
+    seconds: float
+
+
+def _print_many(count: int) -> None:
+    import json
+    import resource
+
+    from samkit.work.sweep.cases import all_cases
+    from samkit.work.sweep.cells import make_cells
+    from samkit.work.sweep.results import OUTCOMES, Outcome, new_sweep
+    from samkit.work.sweep.spec import spec_from_text
+    from samkit.work.sweep.summary import summarize, swept_columns
+    from samkit.work.sweep.table import rows, write_table
+
+    repeats = max(1, count // (24 * 2 * 2))
+    spec = spec_from_text(
+        "experiment: mask-stability\nmodels: [nano-sam1, nano-sam2]\npictures: coins\n"
+        "prompts: [{truth: box, jitter: 5}, {truth: inside, jitter: 5}]\n" + f"repeats: {min(repeats, 10_000)}\n"
+    )
+    cases = all_cases(spec)
+    steps = []
+
+    def timed(name: str, work: Any) -> Any:
+        start = time.perf_counter()
+        value = work()
+        steps.append(_Timed(name, time.perf_counter() - start))
+        return value
+
+    sweep = timed("making the sweep", lambda: new_sweep(spec, cases))
+    cells = timed("making the cells", lambda: make_cells(spec, cases))
+    metrics = {f"metric_{number}": 0.123456789 * number for number in range(15)}
+    prompts = {"points": [], "boxes": [[0.1, 0.2, 0.3, 0.4]]}
+
+    def append() -> None:
+        with sweep.running() as file:
+            for at, cell in enumerate(cells):
+                values = {name: value + at % 97 for name, value in metrics.items()}
+                facts = {"size": "medium", "true_area_px": 2000, "threads": 1}
+                file.add(Outcome(cell.id, "done", "", "f" * 32, values, facts, {"encode_ms": 1.5}, prompts, (), 0.25))
+
+    timed("appending the outcomes", append)
+    timed("reading the outcomes", sweep.outcomes)
+    table = timed("all rows", lambda: rows(sweep))
+    timed("means with intervals", lambda: summarize(table, swept_columns(spec), 0))
+    parquet = sweep.path / "cells.parquet"
+    timed("writing Parquet", lambda: write_table(table, parquet))
+
+    import pyarrow.parquet
+
+    timed("reading Parquet", lambda: pyarrow.parquet.read_table(parquet))
+    for step in steps:
+        print(f"{len(cells):,} cells, {step.name}: {step.seconds:.2f} s")
+    sizes = {name: (sweep.path / name).stat().st_size / 1e6 for name in (OUTCOMES, "cells.parquet")}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({name: f"{size:.1f} MB" for name, size in sizes.items()}), f"peak memory {peak:,.0f} MB")
+
+
+# Windows
+
+
+def _print_windows(folder: Path) -> None:
+    import torch
+
+    from benchmarks.contestants import official_model
+    from samkit.work.sweep.cases import all_cases
+    from samkit.work.sweep.local import LocalEngine
+    from samkit.work.sweep.results import new_sweep
+    from samkit.work.sweep.run import run_sweep
+    from samkit.work.sweep.spec import spec_from_text
+    from samkit.work.sweep.summary import summarize, swept_columns
+    from samkit.work.sweep.table import rows
+
+    path = folder / "vit_b.pt"
+    torch.save(official_model("vit_b").state_dict(), path)
+    spec = spec_from_text(WINDOWS.format(model=path))
+    sweep = new_sweep(spec, all_cases(spec))
+    run_sweep(sweep, LocalEngine(sweep.path, "metrics", 1))
+    for each in summarize(rows(sweep), swept_columns(spec), 0, by_size=False):
+        mean = each.means["time.encode_ms"]
+        print(
+            f"windows {each.setting['param.window_sizes'][0]}: encoding {mean.text} ms, "
+            f"{1000 / mean.value:.3f} a second"
+        )
+
+
+if __name__ == "__main__":
+    main()

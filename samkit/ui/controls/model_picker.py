@@ -101,11 +101,7 @@ def _model_dialog(work: Workspace) -> None:
         _ready(work, entries, look)
     with official:
         st.caption(
-<<<<<<< HEAD
-            "The weights that their authors released, Apache-2.0. A download is resumed where it stopped and its "
-=======
             "Meta's released weights and MobileSAM's, Apache-2.0. A download is resumed where it stopped and its "
->>>>>>> main
             "checksum is verified."
         )
         released = [entry for entry in entries if not entry.embedded]

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-FRAMES = {"coin": (0, 3, 6, 9, 12, 23, 26, 29), "cup": (0, 4, 8, 12, 16, 34, 38, 42)}
+FRAMES = {"coin": (0, 6, 23), "cup": (0, 8, 34)}
 SPEC = """
 experiment: window-size
 models: {model}
@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--models", nargs="+", default=["nano-sam1"])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--cells", type=int, help="Measure made-up outcomes of so many cells instead.")
     parser.add_argument(
         "--windows", action="store_true", help="Run the sweep over windows with a random ViT-B instead."
@@ -55,7 +56,7 @@ def main() -> None:
             _print_windows(Path(home))
         else:
             for model in arguments.models:
-                _print_overhead(model, arguments.rounds)
+                _print_overhead(model, arguments.rounds, arguments.workers)
 
 
 def _machine() -> str:
@@ -73,8 +74,8 @@ def _machine() -> str:
 # Overhead
 
 
-def _print_overhead(model: str, rounds: int) -> None:
-    for workers in (1, 2):
+def _print_overhead(model: str, rounds: int, counts: list[int]) -> None:
+    for workers in counts:
         ratios: dict[str, list[float]] = {"runs": [], "sweep": []}
         rates = []
         for _ in range(rounds):

@@ -211,18 +211,18 @@ def differs(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def told_apart(known: Known) -> str:
-    """Whether the answers of two pictures to the same point would be taken for one."""
+    """How many pairs of pictures answer the same click with masks so unlike that a mix-up would be noticed."""
     pairs = [
         differs(known[first, point], known[second, point])
         for first, second in itertools.combinations(PICTURES, 2)
         for point in POINTS
         if (first, point) in known and (second, point) in known
     ]
-    return f"of {len(pairs)} pairs of pictures {sum(pairs)} can be told apart"
+    return f"a mix-up would be noticed between {sum(pairs)} of {len(pairs)} pairs of pictures"
 
 
 async def filmer(session: Session, tally: Tally, until: float) -> None:
-    """Marks the film as the page's first try does, and lets it be segmented until the time is over."""
+    """A visitor of the film page: takes its example, and segments that film over and over until the time is over."""
     await session.run("try_video-priors")
     while time.perf_counter() < until:
         if "run_film" in session.buttons:

@@ -71,8 +71,9 @@ class FileVideo(Video):
         self.size = shrunk_size(self.original_size, max_side)
         if broken:
             promised = max(len(packets), promised if self._container == "mov" else 0)
-            told = f"{self.length} of its {promised}" if self.length < promised <= MAX_PACKETS else f"{self.length}"
-            self.warning = f"{self.name} is cut short or damaged: {told} frames are there."
+            known = self.length < promised <= MAX_PACKETS
+            frames = f"{self.length} of its {promised} frames" if known else f"{self.length} frames"
+            self.warning = f"{self.name} is cut short or damaged: {frames} can be read."
 
     def _checked_index(
         self, packets: np.ndarray, unit_s: float, broken: bool

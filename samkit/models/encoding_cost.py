@@ -19,6 +19,8 @@ MAX_MULTIPLICATIONS = 4 * 10**13
 """Of one encoding or one tracked frame on a CPU: some ten minutes on two cores. ViT-H at its native side takes 7% of
 it.
 """
+SECONDS_OF_MOST = 600.0
+"""As long as so many take."""
 SPARE_SHARE = 0.9
 """How much of the memory at hand an encoding may take."""
 PICTURE_BYTES = 60
@@ -50,10 +52,7 @@ def encoding_cost(
     pixels = padded_size[0] * padded_size[1]
     encoder, decoder = config.encoder, config.decoder
     blocks = _blocks(encoder, pixels, window_sizes)
-    work = sum(
-        tokens * channels * (12 * channels + 2 * (tokens if window == 0 else window * window))
-        for tokens, channels, window in blocks
-    )
+    work = sum(_work(*block) for block in blocks)
     low = pixels // encoder.feature_stride**2
     if isinstance(encoder, VitConfig):
         tokens, channels = blocks[0][:2]
@@ -88,6 +87,14 @@ def encoding_cost(
     decoding = 4 * 20 * low * decoder.channels
     memory = item_bytes * (kept + levels) + max(item_bytes * (peak - held), decoding) + PICTURE_BYTES * pixels
     return EncodingCost(FIXED_BYTES + int(SCATTERED * memory), work)
+
+
+def block_seconds(config: ModelConfig, padded_size: tuple[int, int], window_sizes: tuple[int, ...]) -> list[float]:
+    """About how long each block of the encoder takes on two cores, in the order in which they run."""
+    pixels = padded_size[0] * padded_size[1]
+    return [
+        SECONDS_OF_MOST * _work(*block) / MAX_MULTIPLICATIONS for block in _blocks(config.encoder, pixels, window_sizes)
+    ]
 
 
 def tracking_work(config: ModelConfig, tokens: int, remembered: int) -> int:
@@ -126,9 +133,15 @@ def check_encoding(
 def _excess(cost: EncodingCost, free: int | None, on_processor: bool) -> str | None:
     if free is not None and cost.memory > SPARE_SHARE * free:
         return f"about {format_bytes(cost.memory)} of memory, and {format_bytes(free)} are free here"
+    minutes = cost.multiplications / MAX_MULTIPLICATIONS * SECONDS_OF_MOST / 60
     if on_processor and cost.multiplications > MAX_MULTIPLICATIONS:
-        return f"about {cost.multiplications / MAX_MULTIPLICATIONS * 10:.0f} minutes on two cores, and 10 are allowed"
+        return f"about {minutes:.0f} minutes on two cores, and {SECONDS_OF_MOST / 60:.0f} are allowed"
     return None
+
+
+def _work(tokens: int, channels: int, window: int) -> int:
+    """Multiplications of a block."""
+    return tokens * channels * (12 * channels + 2 * (tokens if window == 0 else window * window))
 
 
 def _blocks(encoder: Encoder, pixels: int, window_sizes: tuple[int, ...]) -> list[tuple[int, int, int]]:

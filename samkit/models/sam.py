@@ -22,6 +22,7 @@ from samkit.models.encoding import EncodeSettings, ImageEncoding, MaskPrediction
 from samkit.models.encoding_cost import (
     MAX_MULTIPLICATIONS,
     EncodingCost,
+    block_seconds,
     check_encoding,
     encoding_cost,
     tracking_work,
@@ -149,6 +150,25 @@ class SamModel:
             model_sha256=self.info.sha256,
             encode_ms=1000 * (time.perf_counter() - start),
         )
+
+    def block_seconds(
+        self, size: tuple[int, int], *, side: int | None, fit: str, window_sizes: tuple[int, ...] | None = None
+    ) -> list[float]:
+        """About how long each block of `encode_image` will take on two cores of a CPU, in the order in which they run;
+        [] on another device, and for what can't be encoded.
+
+        size: of the picture, (height, width); the rest as `encode_image` takes it
+        """
+        if self.device != "cpu":
+            return []
+        try:
+            geometry = plan_geometry(
+                size, self.info.family, self.info.native_side if side is None else side, fit, self.info.side_step
+            )
+            windows = self.check_windows(window_sizes, geometry.padded_size)
+        except EncodingError:
+            return []
+        return block_seconds(self.config, geometry.padded_size, windows)
 
     def predict_masks(
         self, encoding: ImageEncoding, prompts: Prompts, mask_hint: np.ndarray | Tensor | None = None

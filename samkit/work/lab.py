@@ -7,6 +7,7 @@ app all visitors', on the command line its own.
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from samkit.media.pictures import Picture
 from samkit.models.encoding import ImageEncoding
 from samkit.models.sam import SamModel
 from samkit.work.content_key import content_key
+from samkit.work.long_encoding import told_of
 from samkit.work.memory import Memory
 from samkit.work.other_model import OtherModel, open_other
 from samkit.work.sources import Sources
@@ -80,6 +82,8 @@ class Lab:
         self._allow = allow
         self._frames = frames
         self._other_model = other_model
+        self._share = 0.0
+        """What was last reported."""
 
     def encoding(
         self,
@@ -98,9 +102,10 @@ class Lab:
         def encode() -> ImageEncoding:
             if self._allow is not None:
                 self._allow(side or model.info.native_side)
-            return model.encode_image(
-                picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
-            )
+            with self._telling(model, picture.rgb, side, fit, window_sizes):
+                return model.encode_image(
+                    picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
+                )
 
         def make() -> ImageEncoding:
             encoding = self._encodings.get(key, encode, self._user)
@@ -113,7 +118,8 @@ class Lab:
         self, model: SamModel, video: Video, frame: int, rgb: np.ndarray, *, side: int | None, fit: str
     ) -> ImageEncoding:
         def encode() -> ImageEncoding:
-            return model.encode_image(rgb, side=side, fit=fit, film=True)
+            with self._telling(model, rgb, side, fit, None):
+                return model.encode_image(rgb, side=side, fit=fit, film=True)
 
         if self._frames is None:
             return encode()
@@ -133,9 +139,24 @@ class Lab:
     def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
         return self._parts.has(_step_key(function, arguments))
 
+    def _telling(
+        self, model: SamModel, rgb: np.ndarray, side: int | None, fit: str, window_sizes: tuple[int, ...] | None
+    ) -> AbstractContextManager[None]:
+        """While a picture is encoded, report how far that is. How much of all the work it is nobody knows; it gets half
+        of what is left.
+        """
+        before, height, width = self._share, *rgb.shape[:2]
+        seconds = model.block_seconds((height, width), side=side, fit=fit, window_sizes=window_sizes)
+
+        def report(share: float, line: str) -> None:
+            self.report(before + (1 - before) / 2 * share, line)
+
+        return told_of(seconds, side or model.info.native_side, report)
+
     def report(self, share: float, line: str) -> None:
         if self._cancelled is not None and self._cancelled():
             raise Cancelled("The work was cancelled.")
+        self._share = share
         if self._progress is not None:
             self._progress(share, line)
 

@@ -167,8 +167,9 @@ def _kept_frame_masks(bundle: Bundle, name: str) -> dict[str, np.ndarray]:
 def _kept_arrays(bundle: Bundle) -> dict[str, np.ndarray]:
     try:
         return bundle.arrays()
-    except (ValueError, OSError, KeyError, *UNREADABLE_ZIP) as error:
-        raise BadInput(f"The run's outputs/arrays.npz can't be read ({error}): export the run again.") from error
+    except (BadInput, ValueError, OSError, KeyError, *UNREADABLE_ZIP) as error:
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        raise BadInput(f"The run's outputs/arrays.npz can't be read ({reason}): export the run again.") from error
 
 
 def replay_device(kept: str) -> str:

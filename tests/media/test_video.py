@@ -316,4 +316,4 @@ def test_a_cut_film_whose_index_is_whole_says_how_many_frames_are_there(tmp_path
     path = cut(write_film(tmp_path / "cut.mp4", noise, 10), 0.6)
     opened = open_video(path, own=own)
     frames = list(opened.frames())
-    assert 5 < len(frames) == opened.length < 30 and f"{opened.length} of its 30 frames are there" in opened.warning
+    assert 5 < len(frames) == opened.length < 30 and f"{opened.length} of its 30 frames can be read" in opened.warning

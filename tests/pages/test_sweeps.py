@@ -2,15 +2,12 @@
 
 import pytest
 
-from samkit.ui.state import public, sweeps
-from samkit.ui.state.browser_memory import _NAME_KEY
+from samkit.ui.state import sweeps
 from samkit.work.sweep.compute import CellComputer, WorkerSettings
 from samkit.work.sweep.results import find_sweep, sweep_names
 from samkit.work.sweep.spec import spec_from_text
 from tests.pages.app import last_result, new_app, page_path
 from tests.work.sweep.made_up import made_up_sweep
-
-ANNA, BERT = "a" * 32, "b" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +38,8 @@ def here(monkeypatch):
     return HereEngine
 
 
-def visit(page: str, browser: str = ANNA, **query: str):
+def visit(page: str, **query: str):
     app = new_app()
-    app.session_state[_NAME_KEY] = browser
     app.run()
     app.switch_page(page_path(page))
     for name, value in query.items():
@@ -131,26 +127,3 @@ def test_sweeps_are_listed_compared_and_deleted_after_a_question():
     app.button(key=f"delete_{base.id}").click().run()
     app.button(key="confirm_delete_sweep").click().run()
     assert sweep_names() == [tuned.id]
-
-
-def test_a_public_server_bounds_sweeps_and_keeps_them_apart(here, monkeypatch):
-    monkeypatch.setenv("SAMKIT_PUBLIC", "1")
-    monkeypatch.setenv("SAMKIT_LIMIT_SWEEP_CELLS", "3")
-    annas = made_up_sweep("Anna's")
-    monkeypatch.setattr(public, "browser_name", lambda: ANNA)
-    (annas.path / sweeps.OWNER).write_text(public.owner_name())
-    monkeypatch.undo()
-    monkeypatch.setenv("SAMKIT_HOME", str(annas.path.parent.parent))
-    monkeypatch.setenv("SAMKIT_PUBLIC", "1")
-    monkeypatch.setenv("SAMKIT_LIMIT_SWEEP_CELLS", "3")
-    assert any("Anna" in element.proto.label for element in visit("sweeps").get("page_link"))
-    assert not any("Anna" in element.proto.label for element in visit("sweeps", BERT).get("page_link"))
-    assert "delete_sweep" in keys(visit("sweep", id=annas.id)) and "delete_sweep" not in keys(
-        visit("sweep", BERT, id=annas.id)
-    )
-    app = visit("mask-stability", BERT)
-    app.button(key="open_sweep").click().run()
-    app.multiselect(key="sweep_knobs_mask-stability").set_value(["mask_index"]).run()
-    app.text_input(key="sweep_values_mask-stability_mask_index").set_value("0 to 3").run()
-    assert "on this server 3 are the most" in texts(app) and "start_sweep" not in keys(app)
-    assert "a sweep: 3 cells" in texts(visit("home"))

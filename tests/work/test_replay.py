@@ -30,7 +30,7 @@ from samkit.work.outcome import (
     compare_metrics,
     with_bank_tensors,
 )
-from samkit.work.replay import open_run, replay, replay_device
+from samkit.work.replay import _kept_arrays, open_run, replay, replay_device
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 from tests.tracking.schema_1 import FILES, FOLDER, old_run
 
@@ -137,6 +137,15 @@ def test_arrays_that_can_not_be_read_are_a_sentence(bundle, replayed):
     rewritten(bundle, files=files)
     with pytest.raises(BadInput, match="arrays.npz can't be read"):
         replayed()
+
+
+def test_arrays_that_lie_are_a_whole_sentence(bundle, monkeypatch):
+    def lie(bundle):
+        raise BadInput("its array 'a.npy' says that it has 8 bytes, and has 0.")
+
+    monkeypatch.setattr(Bundle, "arrays", lie)
+    with pytest.raises(BadInput, match=r"^The run's .*can't be read \(its array .* has 0\): export the run again\.$"):
+        _kept_arrays(bundle)
 
 
 def test_comparisons_name_each_difference():

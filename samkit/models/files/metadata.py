@@ -79,7 +79,7 @@ def read_metadata(values: Mapping[str, Any], path: str | None = None) -> ModelMe
     return ModelMetadata(**checked)
 
 
-def whole(low: int, high: int) -> Callable[[object], bool]:
+def whole_number_in(low: int, high: int) -> Callable[[object], bool]:
     """Whether a value is a whole number from `low` to `high`."""
     return lambda value: type(value) is int and low <= value <= high
 
@@ -93,10 +93,14 @@ def _text(value: object) -> bool:
 
 
 def _different_blocks(value: object) -> bool:
-    return isinstance(value, tuple) and all(map(whole(0, MAX_BLOCKS - 1), value)) and len(set(value)) == len(value)
+    return (
+        isinstance(value, tuple)
+        and all(map(whole_number_in(0, MAX_BLOCKS - 1), value))
+        and len(set(value)) == len(value)
+    )
 
 
-_HEADS = whole(1, MAX_HEADS), f"a whole number from 1 to {MAX_HEADS}"
+_HEADS = whole_number_in(1, MAX_HEADS), f"a whole number from 1 to {MAX_HEADS}"
 _TEXT = _text, f"a line of at most {MAX_NAME} characters"
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "name": _TEXT,
@@ -104,14 +108,14 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "family": (lambda value: value in FAMILIES, " or ".join(FAMILIES)),
     "version": (lambda value: value in VERSIONS, " or ".join(VERSIONS)),
     "native_side": (
-        whole(MIN_NATIVE_SIDE, MAX_NATIVE_SIDE),
+        whole_number_in(MIN_NATIVE_SIDE, MAX_NATIVE_SIDE),
         f"a whole number of pixels from {MIN_NATIVE_SIDE} to {MAX_NATIVE_SIDE}",
     ),
     "num_heads": _HEADS,
     "decoder_heads": _HEADS,
     "memory_heads": _HEADS,
     "window_sizes": (
-        _all(whole(1, MAX_FILE_WINDOW), 4, 4),
+        _all(whole_number_in(1, MAX_FILE_WINDOW), 4, 4),
         f"four whole numbers from 1 to {MAX_FILE_WINDOW}",
     ),
     "global_blocks": (

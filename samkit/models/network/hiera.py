@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.blocks_done import block_done
 from samkit.models.network.layers import FeedForward, ModuleList
 from samkit.models.network.linear import Linear
 from samkit.models.network.table_cache import TableCache
@@ -222,6 +223,7 @@ class Hiera(nn.Module):
             tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)
+            block_done()
             if index in stage_ends:
                 outputs.append(tokens)
         return outputs

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.blocks_done import block_done
 from samkit.models.network.conv_norm import ConvNorm, PointNorm, reach
 from samkit.models.network.layers import ModuleList, feature_neck
 from samkit.models.network.linear import Linear
@@ -297,6 +298,7 @@ class TinyVit(nn.Module):
                 tokens = block(tokens, next(windows), overwrite=blocks is None)
                 if blocks is not None:
                     blocks.append(tokens)
+                block_done()
             if stage.downsample is not None:
                 tokens = stage.downsample(tokens)
         return tokens

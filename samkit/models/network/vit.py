@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.blocks_done import block_done
 from samkit.models.network.layers import FeedForward, ModuleList, feature_neck
 from samkit.models.network.linear import Linear
 from samkit.models.network.relative_attention import attend
@@ -210,4 +211,5 @@ class Vit(nn.Module):
             tokens = block(tokens, window, overwrite=blocks is None)
             if blocks is not None:
                 blocks.append(tokens)
+            block_done()
         return tokens

@@ -12,12 +12,11 @@ from samkit.ui.bench.page import ExperimentPage
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.page_links import CELL
-from samkit.ui.state.sweeps import live_table
+from samkit.ui.state.sweeps import live_table, seen_sweep
 from samkit.ui.state.workspace import Workspace
 from samkit.work.execute import open_inputs
 from samkit.work.sources import Sources
 from samkit.work.sweep.cells import Cell
-from samkit.work.sweep.results import find_sweep
 
 
 def open_cell_from_link(page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
@@ -36,7 +35,7 @@ def open_cell_from_link(page: ExperimentPage, work: Workspace, knobs: KnobValues
 
 def _open(asked: str, page: ExperimentPage, work: Workspace, knobs: KnobValues) -> None:
     sweep_id, _, cell_id = asked.rpartition(".")
-    table = live_table(str(find_sweep(sweep_id).path))
+    table = live_table(str(seen_sweep(sweep_id).path))
     table.refresh()
     index = table.index(cell_id)
     if index is None:

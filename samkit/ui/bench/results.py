@@ -1,9 +1,10 @@
 """Results of work that is done at once, with its progress on the page."""
 
-import time
+import threading
 from typing import TYPE_CHECKING
 
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from samkit.experiments.params import PlainParams
 from samkit.ui.bench.page import ExperimentPage
@@ -21,21 +22,45 @@ BAR_AFTER_S = 0.5
 
 
 class ProgressBar:
-    """`samkit.experiments.lab.Progress` in a place of the page that is empty otherwise."""
+    """`samkit.experiments.lab.Progress` in a place of the page that is empty otherwise. A thread of its own shows it
+    where nothing more is reported by then: the first step may be the long one.
+    """
 
     def __init__(self, place: DeltaGenerator):
-        self._place, self._since = place, time.perf_counter()
-        self._bar: DeltaGenerator | None = None
+        self._place = place
+        self._lock = threading.Lock()
+        self._told: tuple[float, str] = 0.0, ""
+        self._shown = self._over = False
+        self._timer: threading.Timer | None = None
 
     def __call__(self, share: float, line: str) -> None:
-        if self._bar is None and time.perf_counter() - self._since > BAR_AFTER_S:
-            self._bar = self._place.progress(0.0)
-        if self._bar is not None:
-            self._bar.progress(min(1.0, share), text=plain_text(line))
+        with self._lock:
+            self._told = min(1.0, share), plain_text(line)
+            if self._shown:
+                self._draw()
+            elif self._timer is None:
+                self._timer = threading.Timer(BAR_AFTER_S, self._show)
+                self._timer.daemon = True
+                add_script_run_ctx(self._timer, get_script_run_ctx())
+                self._timer.start()
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self._over:
+                self._shown = True
+                self._draw()
+
+    def _draw(self) -> None:
+        share, line = self._told
+        self._place.progress(share, text=line)
 
     def clear(self) -> None:
-        if self._bar is not None:
-            self._place.empty()
+        with self._lock:
+            self._over = True
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._shown:
+                self._place.empty()
 
 
 def shown_spec(page: ExperimentPage, work: Workspace, setup: "Setup", params: PlainParams) -> RunSpec:

@@ -85,7 +85,8 @@ def _model_dialog(work: Workspace) -> None:
         _ready(work, entries)
     with official:
         st.caption(
-            "Meta's released weights, Apache-2.0. A download is resumed where it stopped and its checksum is verified."
+            "Meta's released weights and MobileSAM's, Apache-2.0. A download is resumed where it stopped and its "
+            "checksum is verified."
         )
         for entry in entries:
             if not entry.embedded:

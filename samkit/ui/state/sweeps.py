@@ -25,7 +25,7 @@ from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.grid import values_of
 from samkit.work.sweep.live_table import LiveTable, opened_sweep, tally
 from samkit.work.sweep.local import Engine, LocalEngine, cores
-from samkit.work.sweep.results import Outcome, SweepFolder, new_sweep, sweep_names, sweeps_folder
+from samkit.work.sweep.results import Outcome, SweepFolder, find_sweep, new_sweep, sweep_names, sweeps_folder
 from samkit.work.sweep.run import run_sweep
 from samkit.work.sweep.spec import SweepSpec
 
@@ -276,6 +276,16 @@ def shown_sweeps() -> list[str]:
     return names if owner is None else [name for name in names if _is_owner(sweeps_folder() / name, owner)]
 
 
+def seen_sweep(name: str) -> SweepFolder:
+    """The sweep of that id, for this visitor to look at: an id is easily guessed, so others' are not shown. Raises
+    BadInput.
+    """
+    owner = own_runs_only()
+    if owner is not None and name not in shown_sweeps():
+        raise BadInput("There is no such sweep of yours: on a public server each visitor sees their own.")
+    return opened_sweep(find_sweep(name).path)
+
+
 def is_own(sweep: SweepFolder) -> bool:
     """Whether this visitor may go on with it, cancel and delete it."""
     owner = own_runs_only()
@@ -284,7 +294,7 @@ def is_own(sweep: SweepFolder) -> bool:
 
 def check_own(sweep: SweepFolder) -> None:
     if not is_own(sweep):
-        raise SamkitError("This sweep is another visitor's: it can be looked at here, and changed only by them.")
+        raise SamkitError("This sweep is another visitor's.")
 
 
 def _is_owner(folder: Path, owner: str) -> bool:

@@ -8,15 +8,14 @@ from samkit.errors import BadInput
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.parts.sweep_figures import differences_figure
+from samkit.ui.parts.sweep_figures import differences_figure, label
 from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
-from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, pairs
 from samkit.work.sweep.report.figures import better_end
-from samkit.work.sweep.results import find_sweep
 from samkit.work.sweep.summary import SIZES, Mean
 
 MAX_MOST = 40
@@ -24,7 +23,7 @@ PICKED = "samkit.compared_pair"
 
 
 def compare_view(first_id: str, second_id: str) -> None:
-    first, second = (look_at(opened_sweep(find_sweep(name).path)) for name in (first_id, second_id))
+    first, second = (look_at(seen_sweep(name)) for name in (first_id, second_id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
         st.title("Compare two sweeps", anchor=False, width="content")
         st.html('<div class="samkit-question">What did the change do, picture by picture?</div>', width="content")
@@ -102,7 +101,7 @@ def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
 def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
     a, b = sum(pair.a for pair in found) / len(found), sum(pair.b for pair in found) / len(found)
     text = (
-        f"**{title(metric)}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
+        f"**{plain_text(title(metric))}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
         f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
     )
     if mean.low is None or mean.high is None:
@@ -124,7 +123,7 @@ def _draw_differences(pictures: list[PictureDifference], metric: str, better: in
     figure = differences_figure(
         [each.picture for each in pictures],
         [each.difference for each in pictures],
-        f"B − A, {title(metric)}",
+        label(f"B − A, {title(metric)}"),
         better,
     )
     st.plotly_chart(figure, key=key, config=PLOT, on_select=clicked, selection_mode="points")

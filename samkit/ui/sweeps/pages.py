@@ -57,7 +57,7 @@ def _frame() -> None:
     st.html(f"<style>{_CSS}</style>")
     with st.sidebar:
         if not owner_only():
-            st.caption("You see the sweeps that you started. Whoever has the link to a sweep can look at it.")
+            st.caption("You see the sweeps that you started, and others do not.")
         else:
             st.caption(
                 "Sweeps go on when their page is closed. They lie below SAMKIT_HOME, and `python -m samkit sweep list` "

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from html import escape
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEPS_PAGE
-from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, shown_sweeps
+from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, seen_sweep, shown_sweeps
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.charts import Shown, choose_shown, draw_heat, draw_means, draw_points
 from samkit.ui.sweeps.delete_dialog import delete_button
@@ -19,7 +20,7 @@ from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.ui.sweeps.tables import csv_of, draw_cells, draw_failures, draw_settings, draw_sizes, draw_worst
 from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.report.page import make_report
-from samkit.work.sweep.results import SweepFolder, find_sweep, sweeps_folder
+from samkit.work.sweep.results import SweepFolder, sweeps_folder
 from samkit.work.sweep.spec_text import spec_text
 
 POLL_S = 1.0
@@ -30,7 +31,7 @@ MAX_OFFERED = 50
 
 
 def sweep_view(sweep_id: str) -> None:
-    sweep = opened_sweep(find_sweep(sweep_id).path)
+    sweep = seen_sweep(sweep_id)
     looked, now = look_at(sweep), standing(sweep)
     _head(looked, now)
     _follow(looked, now)
@@ -43,7 +44,7 @@ def _head(looked: LookedAt, now: Standing) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
         st.title(plain_text(sweep.spec.name or f"Sweep of {entry.title}"), anchor=False, width="content")
         st.html(
-            f'<div class="samkit-question">{entry.title} · {shown_moment(sweep.created)}</div>',
+            f'<div class="samkit-question">{entry.title} · {escape(shown_moment(sweep.created))}</div>',
             width="content",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="sweep_actions"):

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from samkit.ui.state import sweeps
+from samkit.errors import BadInput, SamkitError
+from samkit.limits import read_limits
+from samkit.ui.state import public, sweeps
 from samkit.ui.state.sweeps import SweepRun
 from samkit.work.queue import JobQueue
 from tests.work.sweep.made_up import made_up_sweep, outcome
@@ -89,3 +91,26 @@ def test_a_sweep_that_another_process_runs_says_so(engine):
         run = SweepRun(sweep, JobQueue(1), "", None)
         run.join(60)
     assert run.state == "failed" and "another process" in run.error
+
+
+def test_on_a_public_server_each_visitor_sees_their_own_sweeps_of_a_bounded_size(monkeypatch):
+    monkeypatch.setenv("SAMKIT_PUBLIC", "1")
+    monkeypatch.setenv("SAMKIT_LIMIT_SWEEP_CELLS", "3")
+    who = ["anna"]
+    monkeypatch.setattr(public, "browser_name", lambda: who[0])
+    sweep = made_up_sweep("Anna's")
+    (sweep.path / sweeps.OWNER).write_text(public.owner_name())
+    assert sweeps.shown_sweeps() == [sweep.id] and sweeps.seen_sweep(sweep.id).id == sweep.id
+    who[0] = "bert"
+    assert sweeps.shown_sweeps() == [] and not sweeps.is_own(sweep)
+    for name in (sweep.id, "latest", sweep.id[:6]):
+        with pytest.raises(BadInput, match="no such sweep of yours"):
+            sweeps.seen_sweep(name)
+    for change in (sweeps.delete_sweep, sweeps.cancel_sweep, sweeps.resume_sweep):
+        with pytest.raises(SamkitError, match="another visitor's"):
+            change(sweep)
+    with pytest.raises(BadInput, match="has 4 cells; on this server 3 are the most"):
+        sweeps.check_allowed(sweep.spec.model_copy(update={"params": {}}), 4)
+    with pytest.raises(BadInput, match="encoding side of 2048"):
+        sweeps.check_allowed(sweep.spec.model_copy(update={"params": {"side": [256, 2048]}}), 2)
+    assert "a sweep: 3 cells" in read_limits().sentences()

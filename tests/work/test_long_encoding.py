@@ -1,0 +1,68 @@
+"""Whoever waits for a long encoding is told how far it is, and can end it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from samkit.errors import Cancelled
+from samkit.media.pictures import Picture
+from samkit.media.samples import load_sample
+from samkit.models.sam import SamModel, load_model
+from samkit.work import long_encoding
+from samkit.work.lab import Lab
+from tests.random_models import SMALL_MOBILE_SAM, SMALL_SAM1, SMALL_SAM2, save_random_model
+
+
+@pytest.fixture(scope="module", params=[SMALL_SAM1, SMALL_SAM2, SMALL_MOBILE_SAM], ids=["v1", "v2", "MobileSAM"])
+def model(request, tmp_path_factory) -> SamModel:
+    return load_model(
+        str(save_random_model(tmp_path_factory.mktemp("model") / "model.safetensors", request.param)), device="cpu"
+    )
+
+
+@pytest.fixture
+def long(monkeypatch):
+    monkeypatch.setattr(long_encoding, "LONG_S", 0.0)
+
+
+@pytest.fixture
+def picture() -> Picture:
+    return load_sample("chelsea")
+
+
+def test_every_block_is_told(long, picture, model, monkeypatch):
+    told: list[tuple[float, str]] = []
+    lab = Lab(progress=lambda share, line: told.append((share, line)))
+    lab.report(0.2, "Beginning")
+    monkeypatch.setattr(long_encoding, "time", SimpleNamespace(perf_counter=iter(range(100)).__next__))
+    _ = lab.encoding(model, picture, side=256).value
+    count = sum(model.info.blocks_per_stage)
+    begun, *blocks = told[1:]
+    assert begun == (0.2, "Encoding at a side of 256 pixels: about 0 s")
+    lines = [line.partition(", about ") for _, line in blocks]
+    assert [line[0] for line in lines] == [
+        f"Encoding at a side of 256 pixels: block {number} of {count}" for number in range(1, count + 1)
+    ]
+    assert lines[0][2] != "0 s left" and lines[-1][2] == "0 s left"
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(0.6), "half of what was left"
+
+
+def test_it_can_be_ended_after_each_block(long, picture, model):
+    told: list[str] = []
+    lab = Lab(progress=lambda _, line: told.append(line), cancelled=lambda: len(told) == 3)
+    with pytest.raises(Cancelled):
+        _ = lab.encoding(model, picture, side=128).value
+    assert len(told) == 3
+    assert Lab().encoding(model, picture, side=64).value.settings.side == 64, "others go on"
+
+
+def test_short_ones_say_nothing(picture, model):
+    told: list[str] = []
+    _ = Lab(progress=lambda _, line: told.append(line)).encoding(model, picture, side=64).value
+    assert told == []
+
+
+def test_the_estimate_grows_with_the_side(model):
+    seconds = [sum(model.block_seconds((300, 451), side=side, fit="native")) for side in (512, 1024, 4096)]
+    assert 0 < 3 * seconds[0] < seconds[1] < seconds[2] / 10

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from html import escape
 
 import streamlit as st
 
@@ -43,7 +44,7 @@ def _head(looked: LookedAt, now: Standing) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
         st.title(plain_text(sweep.spec.name or f"Sweep of {entry.title}"), anchor=False, width="content")
         st.html(
-            f'<div class="samkit-question">{entry.title} · {shown_moment(sweep.created)}</div>',
+            f'<div class="samkit-question">{entry.title} · {escape(shown_moment(sweep.created))}</div>',
             width="content",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="sweep_actions"):

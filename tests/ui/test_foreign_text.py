@@ -33,7 +33,7 @@ OURS = {
     "controls/masks_panel.py": ["index"],
     "controls/memories.py": ["bank.sha256"],
     "controls/memory_models.py": ["what", "entry.title"],
-    "controls/model_picker.py": ["entry.title", "entry.licence"],
+    "controls/model_picker.py": ["entry.title", "entry.licence", "mark", "FAMILY_WORDS.get(told.family, '')"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
     "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],

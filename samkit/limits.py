@@ -95,5 +95,5 @@ def check(what: str, value: float, limit: int | None, unit: str, advice: str) ->
     most. Cut it first."
     """
     if limit is not None and value > limit:
-        shown = f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+        shown = f"{value:,.0f}" if value >= 10 or isinstance(value, int) else f"{value:.1f}"
         raise BadInput(f"{what} has {shown} {unit}; on this server {limit:,} are the most. {advice}")

@@ -3,6 +3,7 @@
 SAMKIT_HOME          folder of the run store, the spool and the kept work; default: the folder that holds Home.py,
                      else the working folder
 MLFLOW_TRACKING_URI  the run store; default: SQLite, `mlflow.db` in SAMKIT_HOME
+SAMKIT_URL           where the app is reached, for links to it from the run store; default: http://localhost:8501
 SAMKIT_FILMS         folders, with : between them, from which a kept run may open the film that it names by its path
 SAMKIT_WORKS_MB      how many MB of the visitors' work to keep for reloads and shared links; 0: none
 SAMKIT_WORKS_DAYS    how many days to keep it after it was last used; 0: not at all
@@ -40,6 +41,12 @@ def tracking_uri() -> str:
     difference.
     """
     return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or f"sqlite:///{home_folder() / 'mlflow.db'}"
+
+
+def app_url() -> str:
+    """Where the app is reached, without a slash at its end."""
+    url = os.environ.get("SAMKIT_URL", "").strip().rstrip("/")
+    return url if url.startswith(("http://", "https://")) else "http://localhost:8501"
 
 
 def check_tracking_uri(uri: str) -> None:

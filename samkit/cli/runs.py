@@ -162,11 +162,15 @@ def import_zip(source: Annotated[Path, typer.Argument(metavar="ZIP")], as_json: 
 
 @app.command("deliver")
 def deliver(as_json: Json = False) -> None:
-    """Send the runs that wait in the spool to the store. Exit code 1 where something stopped it."""
+    """Send the runs that wait in the spool to the store, and the sweeps that wait in their folders. Exit code 1 where
+    something stopped it.
+    """
     from samkit.tracking.store.spool import Spool
     from samkit.tracking.store.store import RunStore
+    from samkit.work.sweep.keeping import deliver_sweeps
 
     delivery = Spool().deliver(RunStore(), lambda done, total: say(f"Run {done + 1} of {total}"))
+    sweeps = deliver_sweeps(told=lambda sweep: say(f"Sweep {sweep}"))
     if as_json:
         print_json(
             {
@@ -174,11 +178,15 @@ def deliver(as_json: Json = False) -> None:
                 "set_aside": delivery.set_aside,
                 "left": delivery.left,
                 "problem": delivery.problem,
+                "sweeps": [kept.sentence for kept in sweeps],
             }
         )
     else:
         print(f"{len(delivery.delivered)} delivered, {delivery.left} still waiting.")
     for sentence in (*delivery.set_aside, *([delivery.problem] if delivery.problem else [])):
         say(sentence)
-    if delivery.problem or delivery.set_aside:
+    if not as_json:
+        for kept in sweeps:
+            print(kept.sentence)
+    if delivery.problem or delivery.set_aside or any(kept.run is None for kept in sweeps):
         raise typer.Exit(EXIT_FAILED)

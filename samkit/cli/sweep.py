@@ -1,6 +1,7 @@
 """`python -m samkit sweep`: an experiment over models, pictures, prompts and parameters."""
 
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from samkit.work.sweep.run import Progress
 
 EXIT_FAILED, EXIT_STOPPED = 1, 130
+TELL_S = 1.0
 MAX_REASONS = 10
 """Failed cells that are listed."""
 SHOWN = (
@@ -49,6 +51,9 @@ app.info.cls = _SpecOrCommand
 app.info.no_args_is_help = True
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the sweep, its beginning, or latest.")]
+Send = Annotated[
+    bool, typer.Option("--store/--no-store", help="Whether to put the sweep into the run store, MLflow, at its end.")
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -81,11 +86,13 @@ def start(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many cells there are and what they will take; run none.")
     ] = False,
+    send: Send = True,
     as_json: Json = False,
 ) -> None:
     """Run the sweep that a YAML file describes. `start` may be left out. Exit code 1 where cells failed."""
     from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.cells import make_cells
+    from samkit.work.sweep.keeping import want_kept
     from samkit.work.sweep.results import new_sweep
     from samkit.work.sweep.spec import read_spec
 
@@ -98,6 +105,8 @@ def start(
             return
         sweep = new_sweep(spec, cases)
         say(f"Sweep {sweep.id}: {len(cells):,} cells in {sweep.path}")
+        if send:
+            want_kept(sweep)
         _run(sweep, cells, chosen, as_json)
 
 
@@ -233,6 +242,20 @@ def table(
         print(out)
 
 
+@app.command("keep")
+def keep(sweep_id: Id, as_json: Json = False) -> None:
+    """Put what is computed into the run store, MLflow: one run, and those of cells that were kept whole below it. Exit
+    code 1 where the store does not take it.
+    """
+    from samkit.work.sweep.results import find_sweep
+
+    kept = _keep(find_sweep(sweep_id))
+    if as_json:
+        print_json(kept)
+    if kept["run_id"] is None:
+        raise typer.Exit(EXIT_FAILED)
+
+
 @app.command("report")
 def report(
     sweep_id: Id,
@@ -261,6 +284,7 @@ def report(
 
 
 def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, engines: Engines, as_json: bool) -> None:
+    from samkit.work.sweep.keeping import is_wanted
     from samkit.work.sweep.run import run_sweep
     from samkit.work.sweep.summary import counts
     from samkit.work.sweep.table import rows
@@ -272,14 +296,33 @@ def _run(sweep: "SweepFolder", cells: Sequence[Any] | None, engines: Engines, as
             say(f"Stopped. `python -m samkit sweep resume {sweep.id}` goes on where it was.")
             raise typer.Exit(EXIT_STOPPED) from None
     found, state = counts(sweep), sweep.state()
+    kept = _keep(sweep) if is_wanted(sweep) else None
     if as_json:
-        print_json({"id": sweep.id, "state": state, "path": str(sweep.path), **found})
+        print_json({"id": sweep.id, "state": state, "path": str(sweep.path), **found, "kept": kept})
     else:
         say(_said_counts(found))
         _say_failures(rows(sweep))
         print(sweep.id)
     if found["failed"]:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _keep(sweep: "SweepFolder") -> dict[str, Any]:
+    """Send the sweep to the store, and say what came of it."""
+    from samkit.work.sweep.keeping import keep_sweep
+
+    told = 0.0
+
+    def tell(sent: int, total: int) -> None:
+        nonlocal told
+        if sent == total or time.monotonic() - told > TELL_S:
+            told = time.monotonic()
+            say(f"{sent:,} of {total:,} runs of cells are in the run store")
+
+    outcome = keep_sweep(sweep, told=tell)
+    say(outcome.sentence)
+    run = outcome.run
+    return {"run_id": run.run_id if run else None, "url": run.url if run else None, "children": outcome.children}
 
 
 @contextmanager

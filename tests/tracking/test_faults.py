@@ -312,7 +312,7 @@ def test_the_next_start_delivers_what_waits_and_takes_away_what_nobody_completes
     store = RunStore()
     left = (
         store.client()
-        .create_run(store._experiment_id("mask-stability"), tags={"samkit.run_uuid": "a" * 32, BEGUN: "1"})
+        .create_run(store.made_experiment_id("mask-stability"), tags={"samkit.run_uuid": "a" * 32, BEGUN: "1"})
         .info.run_id
     )
     Spool().add(bundle)

@@ -229,8 +229,8 @@ def test_text_is_taken_apart(text, words, clauses):
     assert split_text(text) == (words, clauses)
 
 
-def test_an_empty_query_asks_for_finished_runs_only():
-    assert filter_string(Query()) == "attributes.status = 'FINISHED'"
+def test_an_empty_query_asks_for_finished_runs_of_experiments_only():
+    assert filter_string(Query()) == "attributes.status = 'FINISHED' and attributes.user_id != 'samkit sweep'"
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(store, tmp_path):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from samkit.errors import BadInput
+from samkit.tracking.store.about import MAX_DESCRIPTION
+from samkit.tracking.store.description import described, parted
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
 from samkit.tracking.store.tags import MAX_TAG_CHARACTERS, NAME, NOTE, WORDS, note_text, user_tags, words_of
 
@@ -28,7 +30,8 @@ def rename_run(store: RunStore, run_id: str, name: str) -> None:
 
 def note_run(store: RunStore, run_id: str, note: str) -> None:
     """An empty note takes the old one away."""
-    _change(store, run_id, {NOTE: note_text(note.strip())})
+    about = parted(store.find_run(run_id).data.tags.get(NOTE, ""))[1]
+    _change(store, run_id, {NOTE: described(note_text(note.strip()), about, MAX_DESCRIPTION)})
 
 
 def tag_run(store: RunStore, run_id: str, tags: Mapping[str, str]) -> None:

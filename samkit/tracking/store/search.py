@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
-from samkit.tracking.store.tags import OWNER, WORDS
+from samkit.tracking.store.tags import OWNER, SWEEP_USER, WORDS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -77,6 +77,10 @@ class Query:
     owner: str | None = None
 
 
+OWN_RUNS = f"attributes.user_id != '{SWEEP_USER}'"
+"""Sweeps have runs in the store too, which are no runs of an experiment. A column of a run's own row costs a search
+nothing, where a tag would double its time.
+"""
 EVERYTHING = Query()
 
 
@@ -285,7 +289,7 @@ def filter_string(query: Query) -> str:
     wildcards, it finds more than is looked for.
     """
     words, clauses = split_text(query.text)
-    clauses = ["attributes.status = 'FINISHED'", *clauses]
+    clauses = ["attributes.status = 'FINISHED'", OWN_RUNS, *clauses]
     clauses += [f"tags.`{WORDS}` ILIKE '%{_literal(word)}%'" for word in words]
     if query.picture:
         clauses.append(f"tags.`{WORDS}` ILIKE '%{_literal(_as_words(query.picture))}%'")

@@ -9,8 +9,8 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,19 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from samkit.errors import BadInput, SamkitError, StoreError
+from samkit.scratch import scratch
 from samkit.settings import artifacts_folder, check_tracking_uri, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.bundle.older import metric_names, params_of_today
+from samkit.tracking.store.about import MAX_DESCRIPTION, about_run, datasets_of
+from samkit.tracking.store.description import described, note_of
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
+from samkit.tracking.store.looks import FOLDER as LOOKS
+from samkit.tracking.store.looks import Looks
 from samkit.tracking.store.reasons import reason_of
-from samkit.tracking.store.tags import FACT, KEY_FIGURES, NOTE, tags_of, user_tags
+from samkit.tracking.store.tags import FACT, KEY_FIGURES, NOTE, SWEEP_USER, note_text, tags_of, user_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +54,20 @@ class KeptRun:
     experiment_id: str
     url: str | None
     existed: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Below:
+    """What a run is kept with that lies below another one.
+
+    tags: beside the run's own, the parent's id among them; metrics: what was measured of it beside its own
+    """
+
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+NOTHING_MORE = Below({}, {})
 
 
 @dataclass(frozen=True)
@@ -155,29 +174,38 @@ class RunStore:
 
         return ask
 
-    def keep(self, bundle: Bundle, spooled: bool = True) -> KeptRun:
+    def keep(self, bundle: Bundle, spooled: bool = True, below: Below | None = None) -> KeptRun:
         """Put a run into the store. A run with the same `samkit.run_uuid` that is there already is completed, restored
         or returned, never doubled.
 
         spooled: the run lies in the spool, so one that is begun and breaks off is completed later; False: nobody would
-                 complete it, and it is removed.
+                 complete it, and it is removed
+        below:   what it is kept with beside its own, where it lies below another run
         """
+        with (
+            store_errors(self.uri, "did not take it"),
+            run_lock(self.uri, bundle.run_uuid),
+            scratch("looks") as folder,
+            closing(Looks(bundle, Path(folder))) as looks,
+        ):
+            return self._keep(bundle, looks, spooled, below or NOTHING_MORE)
+
+    def _keep(self, bundle: Bundle, looks: Looks, spooled: bool, below: Below) -> KeptRun:
         client = self.client()
-        with store_errors(self.uri, "did not take it"), run_lock(self.uri, bundle.run_uuid):
-            run, begun = self._find_or_begin(bundle)
-            if run.info.status == "FINISHED":
-                return replace(self._kept(run), existed=run.info.lifecycle_stage != "deleted")
-            try:
-                self._log(run.info.run_id, bundle)
-            except Exception:
-                with suppress(Exception):
-                    if self.reachable():
-                        client.set_terminated(run.info.run_id, "FAILED")
-                        if begun and not spooled:
-                            self._remove(run)
-                raise
-            client.set_terminated(run.info.run_id, "FINISHED")
-            return self._kept(run)
+        run, begun = self._find_or_begin(bundle, looks, below.tags)
+        if run.info.status == "FINISHED":
+            return replace(self._kept(run), existed=run.info.lifecycle_stage != "deleted")
+        try:
+            self._log(run, bundle, looks, below.metrics)
+        except Exception:
+            with suppress(Exception):
+                if self.reachable():
+                    client.set_terminated(run.info.run_id, "FAILED")
+                    if begun and not spooled:
+                        self._remove(run)
+            raise
+        client.set_terminated(run.info.run_id, "FINISHED")
+        return self._kept(run)
 
     def load(self, run_id: str, folder: Path | str, partial: bool = False) -> Bundle:
         """Download a kept run into `folder` (made for it) and check it. Its name, note and tags are those of the store,
@@ -194,9 +222,10 @@ class RunStore:
         with store_errors(self.uri):
             folder.mkdir(parents=True, exist_ok=True)
             self.client().download_artifacts(run_id, "", str(folder))
-        return relabel_bundle(
-            read_bundle(folder, partial), run.info.run_name, run.data.tags.get(NOTE, ""), user_tags(run.data.tags)
-        )
+            # They are for MLflow's own pages.
+            shutil.rmtree(folder / LOOKS, ignore_errors=True)
+        note = note_of(run.data.tags.get(NOTE, ""))
+        return relabel_bundle(read_bundle(folder, partial), run.info.run_name, note, user_tags(run.data.tags))
 
     def find_run(self, run_id: str) -> "Run":
         """MLflow's own run of that id, deleted or not. Raises `BadInput` where there is none, or where samkit did not
@@ -234,7 +263,7 @@ class RunStore:
                 return []
             runs = self.client().search_runs(
                 ids,
-                "attributes.status = 'FINISHED'",
+                f"attributes.status = 'FINISHED' and attributes.user_id != '{SWEEP_USER}'",
                 max_results=max_results,
                 order_by=["attributes.start_time DESC"],
             )
@@ -281,7 +310,8 @@ class RunStore:
             self._client = client
         return self._client
 
-    def _experiment_id(self, experiment: str) -> str:
+    def made_experiment_id(self, experiment: str) -> str:
+        """MLflow's id of the experiment, which is made or restored where it is not there."""
         from mlflow.exceptions import MlflowException
 
         client, name = self.client(), EXPERIMENT_PREFIX + experiment
@@ -299,18 +329,18 @@ class RunStore:
             client.restore_experiment(existing.experiment_id)
         return existing.experiment_id
 
-    def _find_or_begin(self, bundle: Bundle) -> "tuple[Run, bool]":
+    def _find_or_begin(self, bundle: Bundle, looks: Looks, more_tags: Mapping[str, str]) -> "tuple[Run, bool]":
         """(the run in the store, whether it was begun by this call)."""
-        client, experiment_id = self.client(), self._experiment_id(bundle.experiment)
+        client, experiment_id = self.client(), self.made_experiment_id(bundle.experiment)
         runs = self._find(bundle.run_uuid)
         if runs:
             run_id = runs[0].info.run_id
             if runs[0].info.lifecycle_stage == "deleted":
                 client.restore_run(run_id)
             if runs[0].info.status != "FINISHED":
-                client.set_tag(run_id, BEGUN, str(_now_ms()))
+                client.set_tag(run_id, BEGUN, str(now_ms()))
             return runs[0], False
-        tags = tags_of(bundle) | {BEGUN: str(_now_ms())}
+        tags = tags_of(bundle, looks.shown) | {BEGUN: str(now_ms())} | dict(more_tags)
         begun = client.create_run(
             experiment_id, start_time=created_ms(bundle.record.created), run_name=bundle.name, tags=tags
         )
@@ -354,23 +384,33 @@ class RunStore:
             ids, unfinished = self.experiment_ids(), "attributes.status != 'FINISHED' and tags.`samkit.run_uuid` != ''"
             runs = self.client().search_runs(ids, unfinished, max_results=MAX_HALF_RUNS) if ids else []
             for run in runs:
-                if run.data.tags["samkit.run_uuid"] not in waiting and _now_ms() - begun_ms(run) > older_than_s * 1000:
+                if run.data.tags["samkit.run_uuid"] not in waiting and now_ms() - begun_ms(run) > older_than_s * 1000:
                     self._remove(run)
                     removed.append(run.info.run_id)
         return removed
 
-    def _log(self, run_id: str, bundle: Bundle) -> None:
-        from mlflow.entities import Metric, Param
+    def _log(self, run: "Run", bundle: Bundle, looks: Looks, more_metrics: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
 
-        client, record = self.client(), bundle.record
+        client, record, run_id = self.client(), bundle.record, run.info.run_id
         # The run's own time, so that completing a half-sent run writes the same points again and no second ones.
         time_ms = created_ms(record.created)
-        params = [Param(key, _param_text(value)) for key, value in record.params.items()]
-        values = {name: metric.value for name, metric in record.metrics.items()} | record.timings
-        metrics = [Metric(key, float(value), time_ms, 0) for key, value in values.items()]
-        for start in range(0, max(len(params), len(metrics)), BATCH):
-            client.log_batch(run_id, metrics=metrics[start : start + BATCH], params=params[start : start + BATCH])
+        params = [Param(key, param_text(value)) for key, value in record.params.items()]
+        own = {name: metric.value for name, metric in record.metrics.items()} | record.timings
+        metrics = [Metric(key, float(value), time_ms, 0) for key, value in {**more_metrics, **own}.items()]
+        # A person may have changed the note of a run that was not whole yet.
+        note = note_of(run.data.tags.get(NOTE, note_text(record.note)))
+        tags = [RunTag(NOTE, described(note, about_run(record, run_id), MAX_DESCRIPTION))]
+        for start in range(0, max(len(params), len(metrics), 1), BATCH):
+            end = start + BATCH
+            client.log_batch(run_id, metrics[start:end], params[start:end], tags if start == 0 else [])
+        datasets = datasets_of(record)
+        if datasets:
+            client.log_inputs(run_id, datasets)
         client.log_artifacts(run_id, str(bundle.path))
+        pictures = looks.ready()
+        if pictures is not None:
+            client.log_artifacts(run_id, str(pictures))
 
     def _kept(self, run: "Run") -> KeptRun:
         ids = run.info.run_id, run.info.experiment_id
@@ -426,11 +466,11 @@ def begun_ms(run: "Run") -> int:
     return int(begun) if begun.isdecimal() else run.info.start_time or 0
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _param_text(value: object) -> str:
+def param_text(value: object) -> str:
     """MLflow caps a parameter's length; a longer one is in run.json, and its parameter says so."""
     text = str(value)
     return text if len(text) <= MAX_PARAM_CHARACTERS else "too long for a parameter: see run.json"
@@ -439,6 +479,10 @@ def _param_text(value: object) -> str:
 def summary_of(run: "Run") -> RunSummary:
     """MLflow's run as a `RunSummary`."""
     tags, params, metrics = dict(run.data.tags), dict(run.data.params), dict(run.data.metrics)
+    if NOTE in tags and not (note := note_of(tags[NOTE])):
+        del tags[NOTE]
+    elif NOTE in tags:
+        tags[NOTE] = note
     names = metric_names(tags.get("samkit.experiment", ""), params, metrics)
     if names and KEY_FIGURES in tags:
         tags[KEY_FIGURES] = ",".join(names.get(name, name) for name in tags[KEY_FIGURES].split(","))

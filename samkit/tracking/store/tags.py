@@ -7,7 +7,7 @@ MLflow's own pages hide tags that begin with `mlflow.`.
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -17,7 +17,9 @@ from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
 from samkit.tracking.bundle.ground import ground
 from samkit.tracking.bundle.record import RunRecord
+from samkit.tracking.store.description import note_of
 from samkit.tracking.store.differences import DIFFERS, differences_text
+from samkit.tracking.store.looks import ALSO_SHOWN, LOGGED, MASK_COLOR, Look, shown_mask
 
 WORDS, THUMBNAIL, NOTE, NAME = "mlflow.samkit.words", "mlflow.samkit.thumbnail", "mlflow.note.content", "mlflow.runName"
 KEY_FIGURES = "samkit.key_figures"
@@ -26,17 +28,17 @@ OWNER = "samkit.owner"
 """The tag that says whose a run is, on a server that many visit."""
 FACT = "samkit.fact."
 """How the tag of a fact begins; the fact's name follows."""
+SWEEP_USER = "samkit sweep"
+"""Who MLflow takes for the user of the runs that sweeps have beside those of experiments."""
 MAX_KEY_FIGURES = 4
 MAX_TAG_CHARACTERS = 5_000
 THUMBNAIL_PX = (160, 112)
-MASK_COLOR = (22, 160, 170)
-FIRST_SHOWN = ("mask_chosen", "mask_prompted")
-"""Masks that stand for their run, the first that is there."""
-ALSO_SHOWN = ("mask_tracked",)
 
 
-def tags_of(bundle: Bundle) -> dict[str, str]:
-    """All tags a run is kept with, the user's own among them."""
+def tags_of(bundle: Bundle, looks: Sequence[Look] = ()) -> dict[str, str]:
+    """All tags a run is kept with, the user's own among them. looks: those that it is kept with, what stands for it
+    first
+    """
     record = bundle.record
     tags = {
         "samkit.schema": str(record.schema_number),
@@ -62,7 +64,9 @@ def tags_of(bundle: Bundle) -> dict[str, str]:
     if re.fullmatch("[0-9a-f]{32}", record.tags.get(OWNER, "")):
         tags[OWNER] = record.tags[OWNER]
     tags[WORDS] = words_of(record.name, tags)
-    picture = thumbnail_text(bundle)
+    small = _small(looks[0].rgb) if looks else thumbnail_of(bundle)
+    picture = None if small is None else thumbnail_text(small)
+    tags |= {LOGGED: "True"} if looks else {}
     return tags | ({THUMBNAIL: picture} if picture else {})
 
 
@@ -80,18 +84,12 @@ def words_of(name: str, tags: Mapping[str, str]) -> str:
     """Everything a plain word is looked for in: name, experiment, model, pictures, film, the user's tags, note."""
     words = [name, *(tags.get(f"samkit.{key}", "") for key in ("experiment", "model", "picture", "picture_b", "video"))]
     words += [f"{key} {value}" for key, value in user_tags(tags).items()]
-    return re.sub(r"\s+", " ", " ".join([*words, tags.get(NOTE, "")])).strip().lower()[:MAX_TAG_CHARACTERS]
+    return re.sub(r"\s+", " ", " ".join([*words, note_of(tags.get(NOTE, ""))])).strip().lower()[:MAX_TAG_CHARACTERS]
 
 
 def note_text(note: str) -> str:
     """MLflow caps a tag's length; a longer note is whole in run.json, and its tag says so."""
     return note if len(note) <= MAX_TAG_CHARACTERS else note[: MAX_TAG_CHARACTERS - len(CUT_NOTE)] + CUT_NOTE
-
-
-def shown_mask(names: Iterable[str]) -> str | None:
-    """The mask that stands for its run."""
-    sorted_names = sorted(names)
-    return next((name for name in FIRST_SHOWN if name in sorted_names), sorted_names[0] if sorted_names else None)
 
 
 def own_masks(names: Iterable[str]) -> tuple[str, ...]:
@@ -120,11 +118,8 @@ def thumbnail_of(bundle: Bundle) -> np.ndarray | None:
     return _small(read_picture(images[0]).rgb) if images else None
 
 
-def thumbnail_text(bundle: Bundle) -> str | None:
-    """`thumbnail_of` as the text of a data URL that fits into a tag."""
-    small = thumbnail_of(bundle)
-    if small is None:
-        return None
+def thumbnail_text(small: np.ndarray) -> str | None:
+    """A small picture, uint8 [h, w, 3], as the text of a data URL that fits into a tag."""
     for quality in (70, 50, 30, 10):
         packed = cv2.imencode(".webp", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
         text = "data:image/webp;base64," + base64.b64encode(packed.tobytes()).decode()

@@ -10,6 +10,7 @@ import streamlit as st
 
 from samkit.errors import SamkitError, StoreError
 from samkit.scratch import remove_abandoned
+from samkit.settings import home_folder
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
@@ -113,7 +114,17 @@ def mend_store(settle_s: float = SETTLE_S) -> None:
         if spool.waiting():
             spool.deliver(store)
         time.sleep(settle_s)
+        _deliver_sweeps(store)
         if store.is_there() and store.reachable():
             store.remove_half_runs({path.name for path in spool.waiting()}, HALF_RUN_S)
     except SamkitError as error:
         _log.warning("The run store could not be repaired at the start: %s", error)
+
+
+def _deliver_sweeps(store: RunStore) -> None:
+    if not any((home_folder() / "sweeps").glob("*/keep")):
+        return
+    # What a report is made of is much to import for a server that has no sweep.
+    from samkit.work.sweep.keeping import deliver_sweeps
+
+    deliver_sweeps(store)

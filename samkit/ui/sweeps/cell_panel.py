@@ -1,5 +1,6 @@
 """The chosen cell: its picture with truth and mask, its figures, and the way into its experiment."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from samkit.media.mask_files import read_mask_file
 from samkit.media.mask_views import outlined
 from samkit.prompts import Prompts
 from samkit.ui.parts import style
-from samkit.ui.parts.inline_image import fit_within, fit_within_size, inline_image, shrink_mask
+from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.page_links import CELL, page_file
@@ -117,10 +118,8 @@ def _picture(folder: str, cell_id: str, cell: Cell, outcome: Outcome | None, mas
     ref, truth_ref = (case.picture, case.truth) if of_first else (case.second, case.second_truth)
     assert ref is not None
     picture = sources.picture(ref)
-    rgb = fit_within(picture.rgb, *DRAWN_PX)
-    size = fit_within_size(picture.height, picture.width, max(rgb.shape[:2]))
-    size = (rgb.shape[0], rgb.shape[1]) if size != rgb.shape[:2] else size
-    drawn = rgb
+    rgb = drawn = fit_within(picture.rgb, *DRAWN_PX)
+    size = rgb.shape[0], rgb.shape[1]
     if mask is not None and mask.shape == picture.size:
         drawn = overlay(rgb, shrink_mask(mask, size), style.MASK_COLOR)
     if truth_ref is not None:
@@ -153,13 +152,11 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 def _figures(looked: LookedAt, row: dict[str, Any], shown: str) -> str:
     """HTML: the cell's setting, and its figures."""
-    from html import escape
-
     columns = [*swept_columns(looked.sweep.spec), *(["size"] if row.get("size") else [])]
     setting = [f"{escape(title(name))} <b>{escape(value_text(name, row.get(name)))}</b>" for name in columns]
     names = [shown, *(name for name in row if name.startswith("metric.") and name != shown)]
     figures = [
-        f"{escape(title(name))} <b>{row[name]:.3f}</b>"
+        f"{escape(title(name))} <b>{row[name]:.4g}</b>"
         for name in names[: SHOWN_METRICS + 1]
         if row.get(name) is not None
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samkit.errors import BadInput
+from samkit.settings import note_film
 from samkit.work.sweep.cells import Cell, in_groups
 from samkit.work.sweep.compute import WorkerSettings, reason_of
 from samkit.work.sweep.local import TICK_S, TRIES
@@ -76,6 +77,12 @@ class RayEngine:
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Outcome | None]:
         """See `Engine.run`. Raises BadInput where the cluster can't be joined, or no worker comes up on it."""
+        cells = list(cells)
+        if self._keep == "all":
+            # As a worker on this machine does where it keeps a run.
+            for film in {cell.case.film.ref for cell in cells if cell.case.film is not None}:
+                if Path(film).is_absolute():
+                    note_film(film)
         with connected(self._address):
             given = room(*self._asked)
             settings = WorkerSettings("", self._keep, given.threads)
@@ -253,9 +260,9 @@ class _Hands:
         silent = time.monotonic() - self._no_answer_since
         if all(hand.hello is not None for hand in self._hands) and silent > self._tell_after:
             self._tell_after += SILENCE_AGAIN_S
-            wanted = f"{self._room.cpus:g} CPUs" + (f" and {self._room.gpus:g} GPUs" if self._room.gpus else "")
+            wanted = f"CPU: {self._room.cpus:g}" + (f", GPU: {self._room.gpus:g}" if self._room.gpus else "")
             self._say(
-                f"No worker has come up on the cluster for {silent:.0f} s. Each needs {wanted} that nobody else uses. "
+                f"No worker has come up on the cluster for {silent:.0f} s. Each needs room of its own ({wanted}). "
                 "The sweep waits; Ctrl-C ends it, and `sweep resume` goes on later."
             )
 

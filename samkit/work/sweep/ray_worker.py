@@ -1,5 +1,6 @@
 """What a worker of the Ray engine does, in an actor on any machine of the cluster."""
 
+import os
 import platform
 import shutil
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.compute import CellComputer, WorkerSettings, reason_of
 from samkit.work.sweep.results import Outcome
 from samkit.work.sweep.travel import Unpacked, taken_out
+
+RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class RayWorker:
         self._folder = scratch_folder("ray")
         self._kept = self._folder / "kept"
         self._kept.mkdir()
+        # What samkit notes down at home would stay on this machine.
+        os.environ["SAMKIT_HOME"] = str(self._folder)
         self._inputs = Unpacked(self._folder / "inputs")
         self._computer = CellComputer(replace(settings, folder=str(self._kept)), self._inputs.place)
 
@@ -47,8 +52,14 @@ class RayWorker:
         except OSError as error:
             return Reply(Outcome(cell.id, "failed", reason_of(error)), {})
         outcome = self._computer.outcome(cell)
+        outcome = replace(outcome, reason=self._inputs.as_named(outcome.reason))
         try:
-            return Reply(outcome, taken_out(self._kept))
+            files = taken_out(self._kept)
+            for name in files:
+                if Path(name).name == RUN_FILE:
+                    # It says where a film lies that is too large to be kept with the run.
+                    files[name] = self._inputs.as_named(files[name].decode()).encode()
+            return Reply(outcome, files)
         except OSError as error:
             return Reply(replace(outcome, status="failed", reason=reason_of(error)), {})
 

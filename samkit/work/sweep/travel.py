@@ -2,6 +2,7 @@
 the machine where the sweep was started, and back from it what is kept of the run.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -131,6 +132,14 @@ class Unpacked:
             place, size = self._places.pop(text)
             held -= size
             shutil.rmtree(place.parent, ignore_errors=True)
+
+    def as_named(self, text: str) -> str:
+        """A text with the paths on this machine replaced by those that the cells name."""
+        for named, (place, _) in self._places.items():
+            text = text.replace(str(place), named)
+            # As JSON writes them.
+            text = text.replace(json.dumps(str(place))[1:-1], json.dumps(named)[1:-1])
+        return text
 
     def place(self, text: str) -> str:
         """As `samkit.work.sweep.compute.Place`."""

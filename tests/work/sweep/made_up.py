@@ -1,12 +1,10 @@
 """Sweeps whose outcomes nobody computed: for what shows and compares them."""
 
-from samkit.media.sample_videos import load_sample_video
 from samkit.work.sweep.cases import find_cases
 from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.results import Outcome, SweepFolder, new_sweep
 from samkit.work.sweep.spec import spec_from_text
 
-FRAMES = ("coin#4", "coin#30", "cat#4")
 TEXT = """
 name: {name}
 experiment: mask-stability
@@ -39,8 +37,3 @@ def made_up_sweep(
             bad = Outcome(cell.id, "failed", "The picture is empty.")
             file.add(bad if number < failed else outcome(cell, better))
     return sweep
-
-
-def frame_size(name: str) -> tuple[int, int]:
-    """(height, width) of a sample film's frame."""
-    return load_sample_video(name.partition("#")[0]).size

@@ -1,5 +1,6 @@
 """Sweeps on a real Ray cluster of two nodes on this machine."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.work.sweep import ray_engine
+from samkit.work.sweep.cells import in_groups
 from samkit.work.sweep.compute import CellComputer, WorkerSettings
 from samkit.work.sweep.local import LocalEngine
 from samkit.work.sweep.ray_cluster import Room, connected, room_on
@@ -134,7 +136,7 @@ def deadly(*cells):
 
 def test_a_cell_on_which_workers_die_is_retried_and_fails_alone(cluster, folder, monkeypatch):
     made = sweep(folder)
-    victim = made.cells[-1]
+    victim = list(in_groups(made.cells))[-1].cells[-1]
     monkeypatch.setattr(ray_engine, "RayWorker", deadly(victim.id))
     run_sweep(made, on_ray(made, workers=1))
     outcomes = made.outcomes()
@@ -230,7 +232,12 @@ def test_what_is_not_sent_is_not_found_under_its_path_either(tmp_path):
     assert not Path(unpacked.place(str(tmp_path / "here.png"))).exists()
     assert unpacked.place("nano-sam1") == "nano-sam1"
     unpacked.add("/far/film", packed(tmp_path / "film"))
-    assert (Path(unpacked.place("/far/film")) / "1.jpg").read_bytes() == b"x"
+    film = Path(unpacked.place("/far/film"))
+    assert (film / "1.jpg").read_bytes() == b"x"
+    assert unpacked.as_named(f"{film}/1.jpg is no picture.") == "/far/film/1.jpg is no picture."
+    unpacked.add("/far/höhle", packed(tmp_path / "film"))
+    in_json = json.dumps({"place": unpacked.place("/far/höhle")})
+    assert json.loads(unpacked.as_named(in_json)) == {"place": "/far/höhle"}
     with pytest.raises(BadInput, match="can't be read on the machine where the sweep runs"):
         packed(tmp_path / "nowhere.png")
     unpacked.add_missing("/far/lost.png", "It was lost.")

@@ -229,7 +229,7 @@ def test_a_killed_or_interrupted_command_is_resumed(folder, tmp_path, how):
     (folder / f"many{how}.yaml").write_text(many)
     root, environment = Path(__file__).parents[3], os.environ | {"SAMKIT_HOME": str(tmp_path)}
     process = subprocess.Popen(
-        command(str(folder / f"many{how}.yaml"), "--workers", "1"),
+        command(str(folder / f"many{how}.yaml"), "--workers", "1", "--no-store"),
         cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         # Whatever runs the tests in the background may ignore it, and a child inherits that.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),

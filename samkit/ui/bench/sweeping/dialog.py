@@ -23,7 +23,7 @@ from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, v
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.page_links import SWEEP_PAGE
-from samkit.ui.state.public import owner_only
+from samkit.ui.state.public import owner_only, present_limits
 from samkit.ui.state.sweeps import app_workers, check_allowed, start_sweep
 from samkit.words import time_text
 from samkit.work.sweep.cases import Case, find_cases
@@ -102,7 +102,7 @@ def _chosen(scene: Scene) -> Draft:
         prompts = _prompts(scene) if "prompts" in taken else {"takes_prompts": False}
         keep = st.segmented_control(
             "Keep of each cell",
-            list(KEEP_TEXTS),
+            [kind for kind in KEEP_TEXTS if kind != "all" or not present_limits().public],
             default="masks" if "prompts" in taken else "metrics",
             format_func=KEEP_TEXTS.__getitem__,
             required=True,

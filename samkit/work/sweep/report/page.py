@@ -199,7 +199,7 @@ def _means(
 ) -> list[str]:
     if not names:
         return ["<h2>Means</h2><p>No cell has been computed yet.</p>"]
-    data = base64.b64encode(_csv(summaries, columns, every).encode("utf-8", "replace")).decode()
+    data = base64.b64encode(means_csv(summaries, columns, every).encode("utf-8", "replace")).decode()
     more = len(summaries) - MAX_ROWS
     said = (
         "Means over all cells of a setting, and below them 95 % intervals: whole pictures were drawn anew 2,000 times."
@@ -255,7 +255,7 @@ def _number(mean: Mean | None) -> str:
     return f'<td class="number">{mean.value:.4g}{interval}</td>'
 
 
-def _csv(summaries: Sequence[SettingSummary], columns: Sequence[str], names: Sequence[str]) -> str:
+def means_csv(summaries: Sequence[SettingSummary], columns: Sequence[str], names: Sequence[str]) -> str:
     """A line for each setting, with mean and interval of every metric and time."""
     text = io.StringIO()
     writer = csv.writer(text)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-FRAMES = {"coin": (0, 6, 23), "cup": (0, 8, 34)}
+FRAMES = {"coin": (0, 3, 6, 9, 12, 23, 26, 29), "cup": (0, 4, 8, 12, 16, 34, 38, 42)}
 SPEC = """
 experiment: window-size
 models: {model}

@@ -1,12 +1,13 @@
 """What a sweep costs beside its encodings and decodings, and what it costs to hold many cells.
 
-    python -m benchmarks.sweeps                  # overhead with one and two workers, about four minutes on two cores
+    python -m benchmarks.sweeps                  # overhead with one and two workers, about two minutes on two cores
     python -m benchmarks.sweeps --cells 100000   # writing, reading, means and tables of made-up outcomes
     python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in a random ViT-B at 1024 px
 
-Overhead: the same prompts on the same pictures, by a loop that encodes and decodes and does nothing else, and by a
-sweep. They take turns, each in as many processes of one thread; what a process does once, such as importing torch and
-loading the model, is left out of both. Run it on an idle machine.
+Overhead: the same prompts on the same pictures with three settings of windows, by a loop that encodes and decodes and
+does nothing else, by single runs in a loop with all that the experiment measures, and by a sweep. They take turns, each
+in as many processes of one thread; what a process does once, such as importing torch and loading the model, is left out
+of all. Run it on an idle machine.
 """
 
 import argparse
@@ -15,16 +16,16 @@ import os
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FRAMES = {"coin": (0, 3, 6, 9, 12, 20, 23, 26, 29, 32), "cup": (0, 4, 8, 12, 16, 20, 30, 34, 38, 42)}
+FRAMES = {"coin": (0, 3, 6, 9, 12, 23, 26, 29), "cup": (0, 4, 8, 12, 16, 34, 38, 42)}
 SPEC = """
-experiment: {experiment}
+experiment: window-size
 models: {model}
 pictures: [{pictures}]
-prompts: [{{truth: box}}, {{truth: inside}}]
+prompts: {{truth: box}}
+params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
 threads: 1
 """
 WINDOWS = """
@@ -38,9 +39,9 @@ params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--models", nargs="+", default=["nano-sam1", "nano-sam2"])
-    parser.add_argument("--experiment", default="mask-stability")
+    parser.add_argument("--models", nargs="+", default=["nano-sam1"])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--cells", type=int, help="Measure made-up outcomes of so many cells instead.")
     parser.add_argument(
         "--windows", action="store_true", help="Run the sweep over windows with a random ViT-B instead."
@@ -55,7 +56,7 @@ def main() -> None:
             _print_windows(Path(home))
         else:
             for model in arguments.models:
-                _print_overhead(model, arguments.experiment, arguments.rounds)
+                _print_overhead(model, arguments.rounds, arguments.workers)
 
 
 def _machine() -> str:
@@ -73,14 +74,14 @@ def _machine() -> str:
 # Overhead
 
 
-def _print_overhead(model: str, experiment: str, rounds: int) -> None:
-    for workers in (1, 2):
+def _print_overhead(model: str, rounds: int, counts: list[int]) -> None:
+    for workers in counts:
         ratios: dict[str, list[float]] = {"runs": [], "sweep": []}
         rates = []
         for _ in range(rounds):
             alone = _alone(model, workers, _encode_and_decode)
-            runs = _alone(model, workers, _run, experiment)
-            sweep = _sweep(model, workers, experiment)
+            runs = _alone(model, workers, _run)
+            sweep = _sweep(model, workers)
             ratios["runs"].append(alone / runs)
             ratios["sweep"].append(alone / sweep)
             rates.append((alone, runs, sweep))
@@ -89,36 +90,36 @@ def _print_overhead(model: str, experiment: str, rounds: int) -> None:
             name: f"{statistics.median(each):.3f} ({min(each):.3f} to {max(each):.3f})" for name, each in ratios.items()
         }
         print(
-            f"{model}, {experiment}, {workers} workers: cells a second {medians[0]:.2f} encoding and decoding alone, "
+            f"{model}, {workers} workers: cells a second {medians[0]:.2f} encoding and decoding alone, "
             f"{medians[1]:.2f} as runs in a loop, {medians[2]:.2f} as a sweep; times as long as alone: runs "
             f"{spread['runs']}, sweep {spread['sweep']}",
             flush=True,
         )
 
 
-def _spec(model: str, experiment: str) -> Any:
+def _spec(model: str) -> Any:
     from samkit.work.sweep.spec import spec_from_text
 
     pictures = ", ".join(f'"{film}#{frame}"' for film, frames in FRAMES.items() for frame in frames)
-    return spec_from_text(SPEC.format(experiment=experiment, model=model, pictures=pictures))
+    return spec_from_text(SPEC.format(model=model, pictures=pictures))
 
 
-def _cells(model: str, experiment: str) -> list[Any]:
+def _cells(model: str) -> list[Any]:
     from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.cells import make_cells
 
-    spec = _spec(model, experiment)
+    spec = _spec(model)
     return make_cells(spec, all_cases(spec))
 
 
-def _sweep(model: str, workers: int, experiment: str) -> float:
+def _sweep(model: str, workers: int) -> float:
     """Cells a second, from when every worker has done a picture on."""
     from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.local import LocalEngine
     from samkit.work.sweep.results import new_sweep
     from samkit.work.sweep.run import run_sweep
 
-    spec = _spec(model, experiment)
+    spec = _spec(model)
     made = new_sweep(spec, all_cases(spec))
     engine, arrivals = LocalEngine(made.path, "metrics", workers, 1), []
 
@@ -135,9 +136,9 @@ def _sweep(model: str, workers: int, experiment: str) -> float:
 
 
 def _rate(arrivals: list[float], workers: int) -> float:
-    """Of all but the first two pictures of each worker, of two cells each."""
+    """Of all but the first picture of each worker, of three cells each."""
     arrivals = sorted(arrivals)
-    first = 4 * workers
+    first = 3 * workers
     return (len(arrivals) - first) / (arrivals[-1] - arrivals[first - 1])
 
 
@@ -149,10 +150,10 @@ def _alone(model: str, workers: int, work: Any, *more: Any) -> float:
     return _rate([moment for share in shares for moment in share], workers)
 
 
-def _own_groups(model: str, experiment: str, workers: int, number: int) -> list[Any]:
+def _own_groups(model: str, workers: int, number: int) -> list[Any]:
     from samkit.work.sweep.cells import in_groups
 
-    return list(in_groups(_cells(model, experiment)))[number::workers]
+    return list(in_groups(_cells(model)))[number::workers]
 
 
 def _encode_and_decode(model: str, workers: int, number: int) -> list[float]:
@@ -166,16 +167,16 @@ def _encode_and_decode(model: str, workers: int, number: int) -> list[float]:
     torch.set_num_threads(1)
     loaded, sources = samkit.load_model(model, device="cpu"), Sources()
     todo = []
-    for group in _own_groups(model, "mask-stability", workers, number):
+    for group in _own_groups(model, workers, number):
         picture = sources.picture(group.cells[0].case.picture)
         truth = sources.truth(group.cells[0].case.truth, picture)
-        todo.append((picture, [prompts_from_truth(c.rule, truth, draw(0, ""), _no_mask) for c in group.cells]))
+        prompts = prompts_from_truth(group.cells[0].rule, truth, draw(0, ""), _no_mask)
+        todo.append((picture, prompts, [cell.params["window_sizes"] for cell in group.cells]))
     moments = []
     _wait_for_others(loaded, todo[0][0])
-    for picture, prompts in todo:
-        encoding = loaded.encode_image(picture.rgb)
-        for each in prompts:
-            loaded.predict_masks(encoding, each)
+    for picture, prompts, windows in todo:
+        for each in windows:
+            loaded.predict_masks(loaded.encode_image(picture.rgb, window_sizes=tuple(each)), prompts)
             moments.append(time.perf_counter())
     return moments
 
@@ -191,7 +192,7 @@ def _wait_for_others(loaded: Any, picture: Any) -> None:
         loaded.encode_image(picture.rgb)
 
 
-def _run(model: str, workers: int, number: int, experiment: str) -> list[float]:
+def _run(model: str, workers: int, number: int) -> list[float]:
     """The same as single runs in a loop, with everything that the experiment measures."""
     import torch
 
@@ -201,7 +202,7 @@ def _run(model: str, workers: int, number: int, experiment: str) -> list[float]:
     moments = []
     with tempfile.TemporaryDirectory() as folder:
         computer = CellComputer(WorkerSettings(folder, "metrics", 1))
-        groups = _own_groups(model, experiment, workers, number)
+        groups = _own_groups(model, workers, number)
         until = time.monotonic() + 3
         while time.monotonic() < until:
             computer.forget_all()
@@ -217,12 +218,6 @@ def _run(model: str, workers: int, number: int, experiment: str) -> list[float]:
 # Many cells
 
 
-@dataclass(frozen=True)
-class _Timed:
-    name: str
-    seconds: float
-
-
 def _print_many(count: int) -> None:
     import json
     import resource
@@ -235,17 +230,17 @@ def _print_many(count: int) -> None:
     from samkit.work.sweep.table import rows, write_table
 
     repeats = max(1, count // (24 * 2 * 2))
+    count = 24 * 2 * 2 * min(repeats, 10_000)
     spec = spec_from_text(
         "experiment: mask-stability\nmodels: [nano-sam1, nano-sam2]\npictures: coins\n"
         "prompts: [{truth: box, jitter: 5}, {truth: inside, jitter: 5}]\n" + f"repeats: {min(repeats, 10_000)}\n"
     )
     cases = all_cases(spec)
-    steps = []
 
     def timed(name: str, work: Any) -> Any:
         start = time.perf_counter()
         value = work()
-        steps.append(_Timed(name, time.perf_counter() - start))
+        print(f"{count:,} cells, {name}: {time.perf_counter() - start:.2f} s", flush=True)
         return value
 
     sweep = timed("making the sweep", lambda: new_sweep(spec, cases))
@@ -270,8 +265,6 @@ def _print_many(count: int) -> None:
     import pyarrow.parquet
 
     timed("reading Parquet", lambda: pyarrow.parquet.read_table(parquet))
-    for step in steps:
-        print(f"{len(cells):,} cells, {step.name}: {step.seconds:.2f} s")
     sizes = {name: (sweep.path / name).stat().st_size / 1e6 for name in (OUTCOMES, "cells.parquet")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({name: f"{size:.1f} MB" for name, size in sizes.items()}), f"peak memory {peak:,.0f} MB")

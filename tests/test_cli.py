@@ -460,6 +460,7 @@ def test_a_run_waits_in_the_spool_while_the_store_is_away_and_is_delivered_once(
         "set_aside": [],
         "left": 0,
         "problem": None,
+        "sweeps": [],
     }
 
 

@@ -137,7 +137,16 @@ def _in_words(said: ModelMetadata) -> str:
         "native_side": f"a native side of {said.native_side} pixels",
         "window_sizes": f"windows of {', '.join(map(str, said.window_sizes or ()))}",
     }
-    others = [name for name in ("num_heads", "global_blocks", "decoder_heads", "memory_heads") if name in said]
+    others = [
+        text
+        for name, text in (
+            ("num_heads", "its attention heads"),
+            ("global_blocks", "which blocks have no windows"),
+            ("decoder_heads", "the decoder's heads"),
+            ("memory_heads", "the memory's heads"),
+        )
+        if name in said
+    ]
     told = [text for name, text in words.items() if name in said] + others
     return ", ".join(told) or "nothing that counts"
 

@@ -26,8 +26,11 @@ def set_own_threads(count: int) -> None:
 @contextmanager
 def own_threads(count: int) -> Iterator[None]:
     """The same for a while; at most as many as the machine has cores, since more would wait for each other."""
-    usual = torch.get_num_threads()
-    set_own_threads(max(1, min(count, os.cpu_count() or 1)))
+    usual, wanted = torch.get_num_threads(), max(1, min(count, os.cpu_count() or 1))
+    if usual == wanted:
+        yield
+        return
+    set_own_threads(wanted)
     try:
         yield
     finally:

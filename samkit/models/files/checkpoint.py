@@ -91,8 +91,8 @@ def read_checkpoint(path: Path | str, part: str = "") -> Checkpoint:
     content = opened.table.content
     if part == "" and optimizer_alone(content):
         raise CheckpointError(f"{name} is the state of an optimizer alone: give the file with the model's weights.")
-    chosen, layout, others = _choose(name, find_parts(content), part, content)
-    named = _named(chosen.weights, layout)
+    chosen, layout, others = choose(name, find_parts(content), part, content)
+    named = named_keys(chosen.weights, layout)
     stored = {key: chosen.weights[key] for key in named.names}
     tensors = _laid_out(_plain_weights(name, stored, opened.table, len(opened.own.data)), opened.table, opened.own)
     return Checkpoint(
@@ -128,7 +128,7 @@ def _read_parts(located: Located) -> Checkpoint:
     if len(set(keys)) != len(keys):
         raise CheckpointError(f"The parts of {name} hold the same weights twice: fetch them again.")
     layout = next(iter(find_layouts(keys)), None)
-    named = _named(dict.fromkeys(keys), layout)
+    named = named_keys(dict.fromkeys(keys), layout)
     tensors: dict[str, torch.Tensor] = {}
     for each, content in zip(opened, contents, strict=True):
         stored = {key: value for key, value in content.items() if key in named.names}
@@ -163,7 +163,7 @@ def _open(path: Path) -> _Opened:
     return _Opened(file, own, _table(file, own))
 
 
-def _choose(name: str, parts: list[Part], wanted: str, content: object) -> tuple[Part, Layout | None, tuple[str, ...]]:
+def choose(name: str, parts: list[Part], wanted: str, content: object) -> tuple[Part, Layout | None, tuple[str, ...]]:
     """(the part, how it names its weights, names of the other models in the file)."""
     models = [(part, layout) for part in parts if not is_adapter(part.weights) for layout in find_layouts(part.weights)]
     models.sort(key=lambda each: (not each[1].whole, comes_last(each[0].name) or comes_last(each[1].prefix)))
@@ -209,7 +209,8 @@ def _no_weights(name: str, content: object) -> CheckpointError:
     )
 
 
-def _named(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
+def named_keys(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
+    """The official name of each key; all as they are where nothing is known of them."""
     if layout is None:
         return NamedKeys({key: key for key in keys}, (), ())
     return apply_layout(keys, layout)

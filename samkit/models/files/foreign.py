@@ -5,7 +5,7 @@ whole model are. Knows no torch.
 import re
 from collections.abc import Collection, Iterable
 
-_READABLE = "SAM v1 (ViT) and SAM v2 and v2.1 (Hiera) files can be loaded."
+_READABLE = "SAM v1 (ViT and MobileSAM), SAM v2 and v2.1 (Hiera) files can be loaded."
 _WHOLE = "save the whole model's state_dict()."
 _NO_SAM = "not a Segment Anything model."
 

@@ -25,6 +25,7 @@ from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Panel, draw_knobs
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.memory_models import can_follow, offer_models
+from samkit.ui.controls.model_file import model_file
 from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.controls.paste_drop import paste_and_drop
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
@@ -68,6 +69,8 @@ def _below_header(page: ExperimentPage, work: Workspace, knobs: KnobValues, side
     load = partial(shared_model, device=work.device, dtype=work.dtype if takes_picture else "float32")
     with st.spinner(f"Loading {plain_text(work.model_ref)}", show_time=True):
         model = load(work.model_ref)
+    with sidebar.model:
+        model_file(work, model)
     if page.table.needs_memory and not can_follow(model):
         offer_models(work, model, page.table.needs_memory)
     else:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -10,6 +12,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from samkit.errors import SamkitError
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, extra_models_folders, own_checkpoints
+from samkit.models.files.locate import plain_name
+from samkit.models.files.reference import Choices, split_reference, with_choices
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
@@ -17,8 +21,16 @@ from samkit.ui.state.public import check_owner_only, owner_only
 from samkit.ui.state.workspace import Workspace
 from samkit.words import format_bytes
 
+if TYPE_CHECKING:
+    from samkit.models.files.glance import Glance
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
+FAMILY_NAMES = {"SAM 1": "sam1", "SAM 2": "sam2", "Adapters": "adapter"}
+FAMILY_WORDS = {"sam1": "SAM 1 · ", "sam2": "SAM 2 · ", "adapter": "needs a base · "}
+LOOK_S = 3
+"""Seconds between two looks at the folders of own checkpoints."""
+MAX_TOLD = 400
 STATE_TEXTS = {
     "embedded": "comes with the app",
     "on disk": "on disk",
@@ -35,12 +47,15 @@ STATE_ICONS = {
 
 def model_name(ref: str) -> str:
     """What people call the model behind a reference."""
-    return next((entry.title for entry in catalogue() if entry.name == ref), Path(ref).stem)
+    place, choices = split_reference(ref)
+    name = next((entry.title for entry in catalogue() if entry.name == place), None) or plain_name(Path(place))
+    return f"{name} #{choices}" if str(choices) and len(str(choices)) < 60 else name
 
 
 def model_line(ref: str) -> str:
     """What stands under the model's name: its family, its size on disk, and what an embedded one is for."""
-    entry = next((entry for entry in catalogue() if entry.name == ref), None)
+    place, _ = split_reference(ref)
+    entry = next((entry for entry in catalogue() if entry.name == place), None)
     if entry is None:
         return "your own checkpoint"
     return f"SAM {entry.version} · {format_bytes(entry.file_bytes)}" + (
@@ -76,39 +91,74 @@ def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
 
 @st.dialog("Choose a model", width="large", on_dismiss=dismissed)
 def _model_dialog(work: Workspace) -> None:
-    entries = catalogue()
+    look = _search()
+    entries = [entry for entry in catalogue() if look.takes(entry.title, entry.name, family=entry.family)]
     if not owner_only():
-        _ready(work, entries)
+        _ready(work, entries, look)
         return
     ready, official, own = st.tabs(["Ready to use", "Official checkpoints", "Your own"])
     with ready:
-        _ready(work, entries)
+        _ready(work, entries, look)
     with official:
         st.caption(
             "Meta's released weights and MobileSAM's, Apache-2.0. A download is resumed where it stopped and its "
             "checksum is verified."
         )
-        for entry in entries:
-            if not entry.embedded:
-                _entry_row(work, entry, "official")
+        released = [entry for entry in entries if not entry.embedded]
+        for entry in released:
+            _entry_row(work, entry, "official")
+        if not released:
+            st.caption("No released checkpoint has these words.")
     with own:
-        _own_tab(work)
+        _own_tab(work, look)
 
 
-def _ready(work: Workspace, entries: Sequence[CatalogueEntry]) -> None:
-    for entry in entries:
-        if entry.on_disk:
-            _entry_row(work, entry, "ready")
-    for path in own_checkpoints():
-        _own_row(work, path, "ready")
+def glance(path: Path) -> "Glance":
+    """What that file is. torch is imported for it, and so not before a list is looked at."""
+    from samkit.models.files import glance as module
+
+    return module.glance(path)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is looked for: words that must all be in a name, and a family or ""."""
+
+    words: tuple[str, ...]
+    family: str
+
+    def takes(self, *names: str, family: str) -> bool:
+        text = " ".join(names).lower()
+        return all(word in text for word in self.words) and self.family in ("", family)
+
+
+def _search() -> _Look:
+    text, families = st.columns([3, 2], vertical_alignment="bottom")
+    words = text.text_input("Search", placeholder="tiny, medical, a folder ...", key="model_search")
+    chosen = families.segmented_control("Family", list(FAMILY_NAMES), key="model_family", default=None)
+    return _Look(tuple(words.lower().split()), FAMILY_NAMES.get(str(chosen), ""))
+
+
+def _ready(work: Workspace, entries: Sequence[CatalogueEntry], look: _Look) -> None:
+    here = [entry for entry in entries if entry.on_disk]
+    for entry in here:
+        _entry_row(work, entry, "ready")
+    if owner_only():
+        _own_rows(work, look, "ready")
+    else:
+        for path in own_checkpoints():
+            if look.takes(str(path), family=glance(path).family):
+                _own_row(work, path, "ready")
+    if not here:
+        st.caption("No model that comes with the app or was downloaded has these words.")
 
 
 def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     state = entry.state()
-    name, size, action = st.columns([4, 2, 2], vertical_alignment="center")
+    name, size, action = st.columns([5, 2, 2], vertical_alignment="center")
     name.markdown(f"{STATE_ICONS[state]} {entry.title}")
-    if entry.embedded:
-        name.caption(entry.licence)
+    place = "" if entry.embedded or not entry.on_disk else f" · {plain_text(str(entry.local_path().parent))}"
+    name.caption(f"{entry.licence}{place}")
     size.caption(f"{format_bytes(entry.file_bytes)} · {STATE_TEXTS[state]}")
     if entry.on_disk:
         if action.button(
@@ -127,17 +177,62 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
         _download(entry)
 
 
-def _own_row(work: Workspace, path: Path, tab: str) -> None:
-    name, size, action = st.columns([4, 2, 2], vertical_alignment="center")
-    name.markdown(f":material/folder: {plain_text(path.name)}")
-    size.caption(format_bytes(path.stat().st_size))
-    if action.button(
-        "In use" if str(path) == work.model_ref else "Use",
-        disabled=str(path) == work.model_ref,
-        key=f"own_{tab}_{path}",
-        width="stretch",
-    ):
-        _use(work, str(path))
+@st.fragment(run_every=LOOK_S)
+def _own_rows(work: Workspace, look: _Look, tab: str) -> None:
+    """The files of one's own, looked for again every few seconds; new ones and changed ones say so."""
+    with sentences():
+        seen = st.session_state.setdefault("own_files_seen", {})
+        there = own_checkpoints()
+        first = not seen
+        for path in there:
+            told = glance(path)
+            if not look.takes(str(path), family=told.family):
+                continue
+            known = seen.setdefault(str(path), None if first else "new")
+            mark = {"new": ":green-badge[new]", "changed": ":orange-badge[changed]"}.get(str(known), "")
+            _own_row(work, path, tab, mark)
+        for path in there:
+            size = glance(path).file_bytes, _modified(path)
+            before = seen.get(f"{path} state")
+            if before is not None and before != size:
+                seen[str(path)] = "changed"
+            seen[f"{path} state"] = size
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _own_row(work: Workspace, path: Path, tab: str, mark: str = "") -> None:
+    told = glance(path)
+    place = split_reference(work.model_ref)[0]
+    name, size, action = st.columns([5, 2, 2], vertical_alignment="center")
+    icon = ":material/folder:" if path.is_dir() else ":material/draft:"
+    name.markdown(f"{icon} {plain_text(plain_name(path))} {mark}")
+    family = FAMILY_WORDS.get(told.family, "")
+    done = f"  \n{plain_text(' '.join(told.told)[:MAX_TOLD])}" if told.told else ""
+    name.caption(f"{family}{plain_text(str(path.parent))}{done}")
+    memory = f" · about {format_bytes(told.memory)} of memory" if told.memory and (told.loads or told.family) else ""
+    size.caption(f"{format_bytes(told.file_bytes)}{memory}")
+    with action:
+        if told.loads:
+            in_use = str(path) == place
+            if st.button("In use" if in_use else "Use", disabled=in_use, key=f"own_{tab}_{path}", width="stretch"):
+                _use(work, str(path))
+        elif told.family == "adapter":
+            _base_picker(work, path, tab)
+
+
+def _base_picker(work: Workspace, path: Path, tab: str) -> None:
+    """For an adapter, or a part of a model: which one it belongs to."""
+    names = [entry.name for entry in catalogue() if entry.on_disk]
+    others = [str(own) for own in own_checkpoints() if own != path and glance(own).loads]
+    base = st.selectbox("Base", [*names, *others], key=f"base_{tab}_{path}", label_visibility="collapsed")
+    if st.button("Use with it", key=f"own_{tab}_{path}", width="stretch"):
+        _use(work, with_choices(str(path), Choices(base=base)))
 
 
 def _use(work: Workspace, ref: str) -> None:
@@ -164,17 +259,16 @@ def _download(entry: CatalogueEntry) -> None:
         st.rerun(scope="fragment")
 
 
-def _own_tab(work: Workspace) -> None:
+def _own_tab(work: Workspace, look: _Look) -> None:
     folders = extra_models_folders()
     if not folders:
         st.info(
-            "Set SAMKIT_EXTRA_MODELS to a folder with your .safetensors, .pt or .pth checkpoints and restart the "
-            "app; they are then listed here."
+            "Set SAMKIT_EXTRA_MODELS to a folder with your checkpoints (.safetensors, .pt, .pth, .bin, or folders that "
+            "transformers saved) and restart the app; they are then listed here."
         )
         return
-    st.caption(f"Checkpoints in {plain_text(', '.join(map(str, folders)))}")
-    for path in own_checkpoints():
-        _own_row(work, path, "own")
+    st.caption(f"Checkpoints in {plain_text(', '.join(map(str, folders)))}. New files appear by themselves.")
+    _own_rows(work, look, "own")
     uploaded = st.file_uploader(
         "Add a checkpoint",
         type=[suffix.lstrip(".") for suffix in CHECKPOINT_SUFFIXES],

@@ -16,10 +16,11 @@ from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from samkit.errors import SamkitError
+from samkit.errors import CheckpointError, SamkitError
 from samkit.experiments.registry import NAMES, find_experiment
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
+from samkit.models.files.reference import split_reference
 from samkit.settings import works_folder
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.browser_memory import browser_name, remember_work
@@ -170,6 +171,16 @@ def _go_on_with_film(held: Holding) -> None:
         st.session_state[FILM_KEY], held.film = table, None
 
 
+def _is_here(model: str) -> bool:
+    """Whether a model that a kept work names may be opened: it, and a base of it, by name or from the own folders."""
+    known = {entry.name for entry in catalogue() if entry.on_disk} | {str(path) for path in own_checkpoints()}
+    try:
+        place, choices = split_reference(model)
+    except CheckpointError:
+        return False
+    return place in known and (not choices.base or split_reference(choices.base)[0] in known)
+
+
 def _put_on_table(work: Work) -> None:
     held, own = holding(), workspace()
     if work.first is not None:
@@ -177,8 +188,7 @@ def _put_on_table(work: Work) -> None:
         own.recent = [work.first.picture]
     own.awaited = work.awaited[0]
     own.page = work.page
-    known = {entry.name for entry in catalogue() if entry.on_disk} | {str(path) for path in own_checkpoints()}
-    if work.model in known:
+    if _is_here(work.model):
         own.model_ref = work.model
     else:
         held.notes.append(f"The model of this work is not on this machine; it is shown with {own.model_ref}.")

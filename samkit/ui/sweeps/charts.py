@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from samkit.ui.parts.figures import PLOT
-from samkit.ui.parts.sweep_figures import Points, Series, heat_figure, means_figure, points_figure
+from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.sweep_figures import Points, Series, heat_figure, label, means_figure, points_figure
 from samkit.ui.sweeps.columns import NOTHING, axes, is_numeric, metrics, quantities, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.work.sweep.summary import SettingSummary, summarize
@@ -55,8 +56,11 @@ def choose_shown(looked: LookedAt) -> Shown | None:
 def draw_means(looked: LookedAt, shown: Shown) -> None:
     """The metric's means, with intervals."""
     series, facets, left_out = mean_series(looked, shown)
-    st.markdown(f"**Mean {title(shown.metric)}** over {title(shown.x)}, 95 % intervals", help=INTERVAL_HELP)
-    figure = means_figure(series, title(shown.x), title(shown.metric), facets, CHART_PX)
+    st.markdown(
+        f"**Mean {plain_text(title(shown.metric))}** over {plain_text(title(shown.x))}, 95 % intervals",
+        help=INTERVAL_HELP,
+    )
+    figure = means_figure(series, label(title(shown.x)), label(title(shown.metric)), facets, CHART_PX)
     st.plotly_chart(figure, key=f"means_{looked.sweep.id}", config=PLOT)
     if left_out:
         st.caption(f"{left_out} more lines are not drawn: choose another colour.")
@@ -129,7 +133,7 @@ def draw_points(looked: LookedAt, shown: Shown) -> None:
     if not groups:
         st.info("No cell has both values.", icon=":material/scatter_plot:")
         return
-    figure = points_figure(groups, title(shown.point_x), title(shown.metric), chosen, CHART_PX)
+    figure = points_figure(groups, label(title(shown.point_x)), label(title(shown.metric)), chosen, CHART_PX)
     st.plotly_chart(figure, key=key, config=PLOT, on_select=clicked, selection_mode="points")
 
 
@@ -182,4 +186,4 @@ def _heat(looked: LookedAt, metric: str, x: str, y: str) -> Any:
     across, down = _distinct(found, x)[:MAX_TICKS], _distinct(found, y)[:MAX_TICKS]
     values = [[means.get((repr(a), repr(b))) for a in across] for b in down]
     texts = [value_text(x, a) for a in across], [value_text(y, b) for b in down]
-    return heat_figure(*texts, values, (title(x), title(y), title(metric)))
+    return heat_figure(*texts, values, (label(title(x)), label(title(y)), label(title(metric))))

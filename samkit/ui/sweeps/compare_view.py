@@ -8,7 +8,7 @@ from samkit.errors import BadInput
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.parts.sweep_figures import differences_figure
+from samkit.ui.parts.sweep_figures import differences_figure, label
 from samkit.ui.state.page_links import SWEEP_PAGE
 from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
@@ -101,7 +101,7 @@ def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
 def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
     a, b = sum(pair.a for pair in found) / len(found), sum(pair.b for pair in found) / len(found)
     text = (
-        f"**{title(metric)}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
+        f"**{plain_text(title(metric))}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
         f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
     )
     if mean.low is None or mean.high is None:
@@ -123,7 +123,7 @@ def _draw_differences(pictures: list[PictureDifference], metric: str, better: in
     figure = differences_figure(
         [each.picture for each in pictures],
         [each.difference for each in pictures],
-        f"B − A, {title(metric)}",
+        label(f"B − A, {title(metric)}"),
         better,
     )
     st.plotly_chart(figure, key=key, config=PLOT, on_select=clicked, selection_mode="points")

@@ -1,6 +1,7 @@
 """The list of sweeps: what each is, how far it is, and what can be done with it."""
 
 from functools import partial
+from html import escape
 
 import streamlit as st
 
@@ -104,7 +105,8 @@ def _row(sweep: SweepFolder, now: Standing) -> None:
         )
         st.page_link(SWEEP_PAGE, label=f"**{plain_text(sweep.spec.name or sweep.id)}**", query_params={"id": sweep.id})
         st.html(
-            f'<div class="samkit-small">{experiment_title(sweep.spec.experiment)} · {shown_moment(sweep.created)}</div>'
+            f'<div class="samkit-small">{escape(experiment_title(sweep.spec.experiment))} · '
+            f"{escape(shown_moment(sweep.created))}</div>"
         )
         if now.active:
             st.progress(now.share, text=f"{ICONS[now.state]} {now.state.capitalize()}: {now.text}")

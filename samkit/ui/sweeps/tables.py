@@ -102,8 +102,8 @@ def draw_sizes(looked: LookedAt, shown: Shown) -> None:
             row[size] = f"{mean_text(mean)} ({mean.cells})" if mean else "–"
         rows.append(row)
     st.caption(
-        f"{title(shown.metric)}, 95 % intervals, and how many cells. Small objects have less than 32² pixels, large "
-        "ones 96² or more."
+        f"{plain_text(title(shown.metric))}, 95 % intervals, and how many cells. Small objects have less than 32² "
+        "pixels, large ones 96² or more."
     )
     st.dataframe(rows, hide_index=True, height=_height(rows), key=f"sizes_{looked.sweep.id}")
 

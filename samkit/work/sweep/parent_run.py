@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import yaml
-
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.store.parent import Figure, ParentRun
 from samkit.work.sweep.report.figures import main_names, setting_text, title
 from samkit.work.sweep.report.page import make_report, means_csv
 from samkit.work.sweep.results import OUTCOMES, SWEEP, SweepFolder
 from samkit.work.sweep.spec import SweepSpec
+from samkit.work.sweep.spec_text import spec_text
 from samkit.work.sweep.summary import SettingSummary, counts, metric_names, summarize, swept_columns
 from samkit.work.sweep.table import rows, write_table
 
@@ -100,14 +99,6 @@ def _params(spec: SweepSpec) -> dict[str, str]:
     for group in spec.zip:
         params |= {f"param.{name}": value for name, value in group.items()}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
-
-
-def spec_text(spec: SweepSpec) -> str:
-    """The spec as YAML, as a person writes it; paths in it are absolute. Prompts from a file stay there."""
-    values = json.loads(spec.model_dump_json(exclude_defaults=True))
-    for rule in values.get("prompts", ()):
-        rule.pop("loaded", None)
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _about(sweep: SweepFolder, settings: Sequence[SettingSummary], names: Sequence[str], found: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,7 @@ class Outcome:
 
     def line(self) -> bytes:
         """As it stands in the file, with the line's end."""
-        values = {name: value for name, value in asdict(self).items() if value not in ("", {}, ())}
+        values = {name: value for name, value in vars(self).items() if value not in ("", {}, ())}
         del values["kept"]
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 

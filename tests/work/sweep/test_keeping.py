@@ -17,7 +17,6 @@ from samkit.tracking.store.store import RunStore
 from samkit.work.sweep import keeping
 from samkit.work.sweep.compute import run_folder
 from samkit.work.sweep.keeping import deliver_sweeps, keep_sweep, kept_as, waiting_sweeps, want_kept
-from samkit.work.sweep.parent_run import spec_text
 from samkit.work.sweep.results import SweepFolder
 from samkit.work.sweep.spec import spec_from_text
 from tests.tracking.conftest import made_up_bundle
@@ -93,6 +92,8 @@ def test_a_sweep_is_one_run_with_its_cells_below_however_often_it_is_sent(sweep,
     assert {point.step: point.value for point in steps[-2:]}[1] == pytest.approx(0.91)
     assert parent.data.params["param.mask_index"] == "[0, 1]" and parent.data.params["prompts"] == "box"
     assert "| 1 | mask index 1 |" in parent.data.tags["mlflow.note.content"]
+    text = Path(store.client().download_artifacts(kept.run.run_id, "spec.yaml", str(tmp_path))).read_text()
+    assert spec_from_text(text) == sweep.spec, "it is one to run again"
     table = store.client().download_artifacts(kept.run.run_id, "cells.parquet", str(tmp_path))
     assert pyarrow.parquet.read_table(table).num_rows == CELLS
     # The app lists the runs of cells, which open as any others, and not the sweep's.
@@ -195,8 +196,3 @@ def test_nothing_waits_that_nobody_wants_or_that_has_no_outcome(sweep, tmp_path)
     os.remove(sweep.path / "sweep.json")
     (sweep.path / keeping.WANTED).touch()
     assert not waiting_sweeps(), "a folder that can't be read stops nothing"
-
-
-def test_the_spec_in_the_store_is_one_to_run_again(tmp_path):
-    spec = tiny.spec(tiny.make_files(tmp_path), SPEC + "zip: [{side: [128, 256], upper_threshold: [1, 2]}]\n")
-    assert spec_from_text(spec_text(spec)) == spec

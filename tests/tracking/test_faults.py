@@ -30,7 +30,7 @@ import os, resource, sys
 from pathlib import Path
 from samkit.errors import StoreError
 from samkit.tracking.store.keep import keep_run
-from samkit.tracking.store.spool import Spool
+from samkit.tracking.store.spool import Spool, _reason_text
 from samkit.tracking.store.store import RunStore
 from tests.tracking.conftest import made_up_bundle
 folder, what = Path(sys.argv[1]), sys.argv[2]
@@ -146,6 +146,11 @@ def test_a_full_disk_below_store_and_spool_is_said_and_leaves_nothing_half_done(
     assert not Spool().waiting() and not list(Spool().folder.glob(".*")) and RunStore().runs() == []
     outcome = keep_run(made_up_bundle(tmp_path / "again", 3))
     assert outcome.kept
+
+
+def test_what_copying_says_of_a_full_disk_is_a_reason_without_paths():
+    full = "[Errno 28] No space left on device: '/tmp/a' -> '/home/b'"
+    assert _reason_text(shutil.Error([("/tmp/a", "/home/b", full)])) == "No space left on device"
 
 
 def test_two_apps_keep_into_one_sqlite_at_once(tmp_path):

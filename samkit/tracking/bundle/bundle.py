@@ -426,6 +426,11 @@ def _json(content: dict) -> bytes:
 def _disk_error(place: Path, error: OSError) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"The disk is full, so nothing was written to {place}. Free some space and try again.")
+    if error.errno == errno.EFBIG:
+        return StoreError(
+            f"A file in {place} would be larger than this user or disk may have (`ulimit -f` shows it), so nothing was "
+            "written. Raise that limit and try again."
+        )
     return StoreError(
         f"{place} can't be written ({error.strerror or error}). Choose another folder or fix its permissions."
     )

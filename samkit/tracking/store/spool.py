@@ -6,6 +6,7 @@ next start finds the run and sends it again.
 
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -231,4 +232,6 @@ def _appear(copy: Path, target: Path) -> None:
 def _reason_text(error: OSError) -> str:
     """What went wrong; copying a folder gathers (from, to, why) of each file."""
     first = error.args[0] if isinstance(error, shutil.Error) and error.args else None
-    return str(first[0][2]) if isinstance(first, list) and first else error.strerror or str(error)
+    text = str(first[0][2]) if isinstance(first, list) and first else error.strerror or str(error)
+    # What copying says has both paths behind the reason.
+    return re.sub(r"^\[Errno \d+\] ([^:]+):.*", r"\1", text, flags=re.DOTALL)

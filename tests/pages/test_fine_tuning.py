@@ -7,7 +7,6 @@ import json
 import pytest
 from safetensors.torch import load_file, save_file
 
-from samkit.ui.experiments.fine_tuning import TrainedFrom
 from tests.pages.app import clear_memories, last_result, new_app, page_path
 from tests.random_models import SMALL_MOBILE_SAM, SMALL_SAM2, save_random_model
 
@@ -57,6 +56,9 @@ def test_a_model_beside_the_one_it_was_trained_from(own):
     result = last_result()
     assert result.facts["most_changed"] == "image encoder, block 2"
     assert "weights differ from before's" in told(app) and "most in the image encoder, block 2" in told(app)
+    # Only a running app can import the page: it declares its canvas.
+    from samkit.ui.experiments.fine_tuning import TrainedFrom
+
     # A run that was kept elsewhere finds the other model under its name here.
     kept = {"other_model": "/elsewhere/before.safetensors", "other_sha256": result.params.other_sha256}
     assert TrainedFrom().restore(kept) == {"other_model": str(own / "before.safetensors")}

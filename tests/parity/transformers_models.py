@@ -94,6 +94,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What it is -> (the beginning of its classes' names, its configuration)."""
 QUIET = {"Sam": 0.3, "Sam2": 0.5, "Sam2Video": 0.5}
+QUIET_AND_DEEP = 0.3
 """Weights as loud as random ones come give logits of 80, and rounding grows with them."""
 PROMPTS = {
     "one point": Prompts(points=[(0.4, 0.6, 1)]),
@@ -108,6 +109,7 @@ def their_model(name: str) -> torch.nn.Module:
 
     kind, config = CONFIGS[name]
     model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**config)).eval()
+    quiet = QUIET[kind] if name.endswith("shrunken") else QUIET_AND_DEEP
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
@@ -117,7 +119,7 @@ def their_model(name: str) -> torch.nn.Module:
             elif key.endswith("bias"):
                 values = 0.1 * values
             elif tensor.ndim > 1 and "embed" not in key and "token" not in key:
-                values = QUIET[kind] * values / tensor[0].numel() ** 0.5
+                values = quiet * values / tensor[0].numel() ** 0.5
             tensor.copy_(values)
         # Two names of one table.
         shared = model.shared_image_embedding.positional_embedding

@@ -13,7 +13,7 @@ import pytest
 from samkit.errors import StoreError
 from samkit.tracking.bundle.dates import UNKNOWN, created_ms, shown_time
 from samkit.tracking.store.keep import keep_run
-from samkit.tracking.store.reasons import FULL, LOCKED, READ_ONLY, UNOPENED, reason_of
+from samkit.tracking.store.reasons import FULL, LOCKED, OTHER_VERSION, READ_ONLY, UNOPENED, reason_of
 from samkit.tracking.store.search import search_runs
 from samkit.tracking.store.spool import Spool
 from samkit.tracking.store.store import RunStore, store_errors
@@ -43,6 +43,19 @@ def test_the_innermost_reason_is_the_one_that_is_said(message, reason):
     wrapped.__cause__ = outer
     for error in (outer, wrapped, MlflowException(str(wrapped))):
         assert reason_of(error) == reason
+
+
+def test_a_database_of_another_mlflow_is_refused_and_left_as_it_is(bundle, tmp_path):
+    RunStore(f"sqlite:///{tmp_path / 'own.db'}").keep(bundle)
+    other = tmp_path / "other.db"
+    shutil.copy(tmp_path / "own.db", other)
+    with sqlite3.connect(other) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0584bdc529eb'")
+    before = other.read_bytes()
+    with pytest.raises(StoreError) as error:
+        RunStore(f"sqlite:///{other}").runs()
+    assert str(error.value).endswith(OTHER_VERSION)
+    assert other.read_bytes() == before
 
 
 @pytest.mark.parametrize("error", [OSError(28, os.strerror(28)), OSError(27, os.strerror(27))])

@@ -15,8 +15,14 @@ UNOPENED = (
     "store."
 )
 BUSY = "another process is putting the same run there. Try again when that is done."
+OTHER_VERSION = (
+    "its database is of another version of MLflow, and nothing in it was changed. Where that was older, copy the "
+    "database and run `mlflow db upgrade` on it; where it was newer, install that MLflow; or set MLFLOW_TRACKING_URI "
+    "to another store."
+)
 
 _REASONS = (
+    (re.compile(r"out-of-date database schema|Can't locate revision", re.I), OTHER_VERSION),
     (re.compile(r"disk is full|No space left|disk quota|File too large", re.I), FULL),
     (re.compile(r"database (table )?is locked|lock timeout", re.I), LOCKED),
     (re.compile(r"readonly database|read-only (file system|transaction)|permission denied", re.I), READ_ONLY),

@@ -23,6 +23,7 @@ from samkit.ui.state.public import check_side, own_runs_only, owner_name, presen
 from samkit.work.queue import NICE, JobQueue, State, Ticket
 from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.grid import values_of
+from samkit.work.sweep.keeping import is_wanted, keep_sweep
 from samkit.work.sweep.live_table import LiveTable, opened_sweep, tally
 from samkit.work.sweep.local import Engine, LocalEngine, cores
 from samkit.work.sweep.results import Outcome, SweepFolder, find_sweep, new_sweep, sweep_names, sweeps_folder
@@ -92,6 +93,9 @@ class SweepRun:
                         self._take_turn()
                 self.state = WAITING
             end = DONE
+            if is_wanted(self.sweep):
+                # It was kept before, and there is more of it to keep.
+                keep_sweep(self.sweep)
         except SamkitError as error:
             self.error = str(error)
         except Exception as error:

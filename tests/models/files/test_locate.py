@@ -1,0 +1,36 @@
+"""An index opens files that lie beside it, and nothing else."""
+
+import json
+
+import pytest
+
+from samkit.errors import CheckpointError
+from samkit.models.files.locate import locate
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "words"),
+    [
+        ({"a": "../secret.safetensors"}, "lie beside it"),
+        ({"a": "/etc/passwd"}, "lie beside it"),
+        ({"a": 3}, "lie beside it"),
+        ({}, "lie beside it"),
+        ("none", "lie beside it"),
+        ({f"{number}": f"{number}.safetensors" for number in range(300)}, "lie beside it"),
+        ({"a": "absent.safetensors"}, "are not there"),
+    ],
+)
+def test_an_index_that_lists_other_things_is_refused(tmp_path, weight_map, words):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    for path in (index, tmp_path, tmp_path / "model-00001-of-00002.safetensors"):
+        with pytest.raises(CheckpointError, match=words):
+            locate(path)
+
+
+def test_a_folder_with_one_checkpoint_is_that_and_with_two_is_none(tmp_path):
+    (tmp_path / "one.pt").touch()
+    assert locate(tmp_path).files == (tmp_path / "one.pt",)
+    (tmp_path / "two.pt").touch()
+    with pytest.raises(CheckpointError, match="2 checkpoints"):
+        locate(tmp_path)

@@ -93,6 +93,12 @@ class FileVideo(Video):
                 pass
         for by_dts in (False, True):
             stamps, first, broke_off = self._decoded(None, by_dts)
+            if not len(stamps) and self._codec == "rawvideo":
+                raise PictureError(
+                    f"{self.name} holds uncompressed pictures and does not say rightly how their pixels lie, so they "
+                    "can't be read. Write it anew in another coding, such as FFV1 in MKV, with the program it comes "
+                    "from."
+                )
             if not len(stamps):
                 raise damaged(self.name)
             try:
@@ -101,7 +107,8 @@ class FileVideo(Video):
             except Unordered:
                 continue
         raise PictureError(
-            f"{self.name} does not say in which order its frames are shown, or when. Convert it to MP4 first."
+            f"{self.name} does not say in which order its frames are shown, or when. Convert it first: "
+            "`ffmpeg -i FILM NEW.mp4` does."
         )
 
     def _decoded(self, count: int | None, by_dts: bool) -> tuple[np.ndarray, dict[str, Any], bool]:

@@ -107,6 +107,15 @@ def test_a_coding_that_is_not_read_is_named(tmp_path):
             open_video(path, own=own)
 
 
+def test_what_says_too_little_is_refused_with_what_to_do(tmp_path):
+    layout = write_numbered(tmp_path / "raw.mov", container="mov", codec="rawvideo", options={})
+    with pytest.raises(PictureError, match="does not say rightly how their pixels lie.*Write it anew"):
+        open_video(layout)
+    order = write_numbered(tmp_path / "film.mpg", container="mpeg", options=FAST | {"bf": "0"})
+    with pytest.raises(PictureError, match="in which order its frames are shown, or when. Convert it first: `ffmpeg"):
+        open_video(order)
+
+
 def test_metadata_that_is_no_text_does_not_matter(tmp_path):
     path = write_numbered(tmp_path / "film.mkv", container="matroska", frames=5)
     content = path.read_bytes()

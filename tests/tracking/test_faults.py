@@ -18,7 +18,7 @@ from samkit.errors import StoreError
 from samkit.tracking.bundle.archive import export_runs
 from samkit.tracking.store import spool as spool_module
 from samkit.tracking.store.keep import keep_imported, keep_run
-from samkit.tracking.store.spool import ABANDONED_S, Spool
+from samkit.tracking.store.spool import ABANDONED_S, Spool, _reason_text
 from samkit.tracking.store.store import BEGUN, RunStore
 from samkit.ui.state.store_state import deliver_at_start, mend_store
 from tests.tracking.conftest import made_up_bundle, patience_of

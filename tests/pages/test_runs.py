@@ -249,7 +249,7 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     run_id = keep("cup", upper_threshold=4.0)
     opened(app, RUN, id=run_id)
     assert app.title[0].value == "cup" and "note of cup" in text_of(app)
-    assert [tab.label for tab in app.tabs] == ["Parameters", "Prompts", "Files", "Timings", "run.json"]
+    assert [tab.label for tab in app.tabs] == ["Parameters", "Prompts", "Model", "Files", "Timings", "run.json"]
     (metrics,) = [table.value for table in app.dataframe if "metric" in table.value]
     (facts,) = [table.value for table in app.dataframe if "fact" in table.value]
     assert metrics.to_dict("list") == {"metric": ["predicted iou"], "value": ["0.53"]}

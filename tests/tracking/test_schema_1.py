@@ -22,6 +22,8 @@ from samkit.ui.runs.compare_report import report_html
 from tests.tracking.schema_1 import FILES, old_run
 from tools.running_app import free_port
 
+YOUNGER = {"fine-tuning"}
+"""Experiments that no run of schema 1 is of."""
 ALL = pytest.mark.parametrize("name", FILES)
 
 
@@ -37,9 +39,8 @@ def document(bundle) -> dict:
 
 def test_there_is_one_of_each_experiment_and_of_each_kind_of_input(tmp_path):
     records = [old_run(name, tmp_path).record for name in FILES]
-    assert {record.experiment for record in records} == set(NAMES) and {record.schema_number for record in records} == {
-        1
-    }
+    assert {record.experiment for record in records} == set(NAMES) - YOUNGER
+    assert {record.schema_number for record in records} == {1}
     places = {record.video.place.partition(":")[0].partition("/")[0] for record in records if record.video}
     assert places == {"inputs", "sample", ""}, "films in the run, made here, and elsewhere on the disk"
     assert any(record.picture is None for record in records) and any(record.picture_b for record in records)
@@ -55,7 +56,7 @@ def test_a_record_says_what_the_document_says(old):
     assert record.params == params_of_today(record.experiment, written["params"])
     for name in ("model", "picture", "picture_b", "video"):
         entry = getattr(record, name)
-        assert (entry.model_dump(exclude={"ref"}) if entry else None) == written.get(name)
+        assert (entry.model_dump(exclude={"ref"}, exclude_defaults=True) if entry else None) == written.get(name)
     assert record.prompts.to_dict() == written["prompts"] and list(record.masks) == written["masks"]
     names = metric_names(record.experiment, written["params"], written["metrics"])
     measured = {names.get(name, name): value for name, value in written["metrics"].items()}

@@ -329,7 +329,7 @@ def test_the_canvas_has_no_tools_of_its_own_that_a_key_reaches(visitor):
 
 
 @pytest.mark.parametrize("where", SOME_PAGES)
-def test_what_is_done_in_a_hurry_counts_in_the_order_it_was_done(visitor, where):
+def test_what_is_done_in_a_hurry_counts_in_the_order_it_was_done(visitor, where, home):
     open_empty(visitor, where)
     visitor.click(where, *A)
     visitor.press_canvas(where, *B)
@@ -348,10 +348,12 @@ def test_what_is_done_in_a_hurry_counts_in_the_order_it_was_done(visitor, where)
     visitor.press_canvas(where, *A)
     visitor.rest()
     check(visitor, where, foreground(F, B, A))
-    visitor.press(f"undo_{where}")
-    visitor.press(f"undo_{where}")
+    with standing_still(home):
+        for _ in range(3):
+            visitor.press(f"undo_{where}")
+        visitor.press(f"redo_{where}")
     visitor.rest()
-    check_canvas(visitor, where)
+    check(visitor, where, foreground(E, F, B))
 
 
 def test_a_visitor_in_a_hurry_goes_from_page_to_page(visitor):

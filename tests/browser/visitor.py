@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -23,6 +23,10 @@ KEEP_MS = 180_000
 # Streamlit draws each button with a help text twice and hides one of them.
 CHIPS = """page => [...document.querySelectorAll(`[class*="st-key-chip_${page}_"] button`)].filter(b => b.offsetParent)
     .map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
+CANVAS_GONE = "reading 'clearRect'"
+"""The canvas component builds its canvas anew for each sheet: where two come at once, the shapes of the first arrive
+when its canvas is gone, and the component says so in the console. Those of the second are drawn.
+"""
 DRAWN = "canvas => canvas.parentElement.querySelector('canvas.lower-canvas').toDataURL()"
 AT_REST = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')
     && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
@@ -50,7 +54,7 @@ class Visitor:
         self.unanswered, self.begun = True, False
         self.faults: list[str] = []
         self.page.on("websocket", self._listen)
-        self.page.on("pageerror", lambda fault: self.faults.append(str(fault)))
+        self.page.on("pageerror", self._fault)
         self.page.on("console", self._hear)
 
     def _listen(self, socket: WebSocket) -> None:
@@ -58,6 +62,10 @@ class Visitor:
             return
         socket.on("framesent", self._sent)
         socket.on("framereceived", self._received)
+
+    def _fault(self, fault: Error) -> None:
+        if CANVAS_GONE not in fault.message:
+            self.faults.append(f"{fault} {fault.stack}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         if "Failed to process a Websocket message" in message.text:

@@ -136,6 +136,7 @@ def prompt_canvas(
                     "done": work.gesture,
                     "prompts": work.prompts.to_dict(),
                     "view": view,
+                    "size": [work.picture.width, work.picture.height, width],
                     "picture": picture_url(work.picture, SHOWN_PX, frame),
                     "full": picture_url(work.picture, FULL_PX, frame) if large else "",
                     "strip": page,

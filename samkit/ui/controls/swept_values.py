@@ -78,11 +78,11 @@ def _listed(text: str, info: ParamInfo, length: int) -> Any:
     return numbers * length if len(numbers) == 1 else numbers
 
 
-def values_field(params_class: type[PlainParams], name: str, length: int | None, key: str) -> Any:
-    """Draw the field of one parameter; what a spec has for it, None as long as nothing is written. Raises BadInput
-    with a sentence.
+def values_field(params_class: type[PlainParams], name: str, length: int | None, key: str, present: Any) -> Any:
+    """Draw the field of one parameter; what a spec has for it, None where nothing is written. Raises BadInput with a
+    sentence.
 
-    length: of its values, where these are lists
+    length: of its values, where these are lists; present: the value of the page, with which the field begins
     """
     info = param_info(params_class, name)
     options: Sequence[Any] = info.options or ((False, True) if isinstance(info.default, bool) else ())
@@ -96,6 +96,7 @@ def values_field(params_class: type[PlainParams], name: str, length: int | None,
     listed = length if is_listed(params_class, name) else None
     text = st.text_input(
         plain_text(info.label),
+        values_text(present),
         key=key,
         help=info.help,
         placeholder=_example(info, listed),

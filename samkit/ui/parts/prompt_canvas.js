@@ -7,7 +7,8 @@
 // - Where the browser built a canvas again with a sheet that it had already, the server is told: what was drawn on that
 //   sheet is gone from it.
 // What the canvas can't do (moving, the right button, touch, drawing on an enlarged picture) is sent as gestures: each
-// has a number, and is sent again until the server has it.
+// has a number, and is sent again until the server has it. So are undo, redo and clear: a button pressed twice before
+// the page has run counts once.
 
 const LOOK_MS = 20;
 const UNANSWERED_MS = 5000;  // while nothing runs: the edit asked for nothing, such as a button that was just removed
@@ -15,11 +16,13 @@ const GIVE_UP_MS = 30000;
 const PAINT_FIRST_MS = 250;
 const LAST_MOVE_MS = 34;  // the canvas takes a move with the next frame of the screen
 const SETTLED_MS = 700;
+const AFTER_DRAWING_MS = 50;
 const NEAR_PX = 10;
 const EDGE_PX = 6;
 const TAP_PX = 12;
 const BOX_PX = [3, 8];  // a box is at least so wide and so long on the screen
 const [FOREGROUND_TOOL, BACKGROUND_TOOL, BOX_TOOL] = [0, 1, 2];
+const EDITS = ["undo", "redo", "clear"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
 
 const sheets = window.samkitSheets ??= new Set();
@@ -68,6 +71,9 @@ class BrowserSide {
     this.ops = this.ops.filter(each => each.id > data.done);
     const frame = this.home();
     if (frame) {
+      // With the picture, which may come long after the page's style: until then the one before keeps its shape.
+      const [width, height, wide] = data.size;
+      for (const [name, value] of [["--w", width], ["--h", height], ["--canvas-w", `${wide}px`]]) frame.style.setProperty(name, value);
       frame.dataset.view = data.view;
       frame.dataset.canvas = data.page;
       frame.dataset.stage = "";
@@ -115,8 +121,10 @@ class BrowserSide {
 
   // Whether the canvas is about to change.
   waits() {
+    const now = performance.now();
+    if (this.ops.some(({ op, at }) => EDITS.includes(op) && (appRuns() || now - at < UNANSWERED_MS))) return true;
     if (this.part(".dc-scroll")?.style.maxHeight !== `${this.data.arrival}px`) return true;
-    if (this.asked && !appRuns() && performance.now() - this.asked.at > UNANSWERED_MS) this.asked = null;
+    if (this.asked && !appRuns() && now - this.asked.at > UNANSWERED_MS) this.asked = null;
     return this.asked !== null;
   }
 
@@ -154,8 +162,12 @@ class BrowserSide {
 
   click(event) {
     const target = event.target, page = CSS.escape(this.data.page);
-    const names = [`.st-key-undo_${page}`, `.st-key-redo_${page}`, `.st-key-clear_${page}`, `[class*="st-key-chip_${page}_"]`];
-    if (target.closest?.(names.map(each => `${each} button`).join(", "))) this.ask();
+    const edit = EDITS.find(each => target.closest?.(`.st-key-${each}_${page} button`));
+    if (edit) {
+      this.stop(event);
+      if (this.kept.length || this.pressing) this.keep({ edit });
+      else this.edit(edit);
+    } else if (target.closest?.(`[class*="st-key-chip_${page}_"] button`)) this.ask();
     const link = target.closest?.('[data-testid="stSidebarNavLink"], [data-testid="stPageLink-NavLink"]');
     if (link && !event.samkitReplayed && this.underWay()) this.keepLink(event, link);
   }
@@ -185,10 +197,6 @@ class BrowserSide {
     this.flush();
     if (typingIn(event)) return;
     const { stage } = this, name = event.key.toLowerCase();
-    if ((event.ctrlKey || event.metaKey) && (name === "z" || name === "y")) {
-      const button = name === "y" || event.shiftKey ? "redo" : "undo";
-      if (document.querySelector(`.st-key-${button}_${this.data.page} button:enabled`)) this.ask();
-    }
     if (name === "escape" && (stage.selected || this.gesture)) {
       this.gesture = null;
       [stage.selected, stage.band, stage.drag] = [null, null, null];
@@ -211,7 +219,7 @@ class BrowserSide {
     if (!event.samkitReplayed && (this.kept.length || this.waits())) {
       this.stop(event);
       this.pressing = true;
-      this.keep(event);
+      this.keepPress(event);
       return;
     }
     this.begin(event);
@@ -266,7 +274,7 @@ class BrowserSide {
   }
 
   follow(event) {
-    if (this.pressing && !event.samkitReplayed) this.keep(event);
+    if (this.pressing && !event.samkitReplayed) this.keepPress(event);
     if (!event.samkitReplayed && event.type === "mouseup" && this.pressing) {
       this.pressing = false;
       return;
@@ -342,6 +350,13 @@ class BrowserSide {
     this.send();
   }
 
+  // Of the whole list: undo, redo, clear.
+  edit(op) {
+    this.ops.push({ id: this.nextId(), op, at: performance.now() });
+    this.toSend = true;
+    this.flush();
+  }
+
   nextId() {
     return this.lastId = Math.max((this.lastId ?? 0) + 1, Math.round(performance.timeOrigin + performance.now()));
   }
@@ -409,14 +424,21 @@ class BrowserSide {
   }
 
   // Places are kept as shares of the canvas: the page may have moved when they are used.
-  keep(event) {
+  keepPress(event) {
+    if (!this.part(".upper-canvas")) return;
+    const [x, y] = this.placeOf(event), { type, button, shiftKey } = event;
+    this.keep({ type, x, y, button, shiftKey, tool: this.toolOf(event) });
+  }
+
+  // what: a press, or an edit of the list that came after one
+  keep(what) {
+    this.kept.push(what);
+    if (this.timer === null) this.bide();
+  }
+
+  bide() {
     const canvas = this.part(".upper-canvas");
-    if (!canvas) return;
-    const [x, y] = this.placeOf(event);
-    const { type, button, shiftKey } = event;
-    this.kept.push({ type, x, y, button, shiftKey, tool: this.toolOf(event) });
-    if (this.timer !== null) return;
-    canvas.dataset.kept = "";
+    if (canvas) canvas.dataset.kept = "";
     const since = performance.now();
     this.timer = setInterval(() => {
       if (!this.waits() || performance.now() - since > GIVE_UP_MS) this.replay();
@@ -433,12 +455,22 @@ class BrowserSide {
     const box = canvas.getBoundingClientRect();
     const stillDown = this.pressing;
     this.pressing = false;
-    for (const { type, x, y, button, shiftKey, tool } of kept) {
+    while (kept.length) {
+      const { edit, type, x, y, button, shiftKey, tool } = kept.shift();
+      if (edit) {
+        this.edit(edit);
+        break;
+      }
       const place = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
       const buttons = { button, shiftKey, buttons: type === "mouseup" ? 0 : BUTTONS[button] ?? 1 };
       this.dispatch(type, { ...place, ...buttons }, tool);
     }
     if (!stillDown) this.stage.drawPrompts();
+    if (!kept.length) return;
+    // What came after an edit waits for its answer.
+    this.kept = kept;
+    this.pressing = stillDown;
+    this.bide();
   }
 
   dispatch(type, init, tool) {
@@ -465,10 +497,12 @@ class BrowserSide {
     setTimeout(() => {
       const canvas = this.part(".upper-canvas");
       if (canvas) delete canvas.dataset.sending;
-      if (this.ops.length) this.tell("gesture", { ops: this.ops });
-      if (this.stage.pending.some(each => !each.op) || !this.ops.length) {
-        this.part('.dc-toolbar button[aria-label^="Update"]')?.click();
-      }
+      // A drawing goes first: it was made before what is told beside it.
+      const drawn = this.stage.pending.some(each => !each.op) || !this.ops.length;
+      if (drawn) this.part('.dc-toolbar button[aria-label^="Update"]')?.click();
+      const tell = () => this.ops.length && this.tell("gesture", { ops: this.ops });
+      if (drawn) setTimeout(tell, AFTER_DRAWING_MS);
+      else tell();
       this.watch();
     });
   }

@@ -1,10 +1,10 @@
-"""What a visitor does to prompts by hand beside drawing: moving and removing them, and placing them in ways that the
-canvas does not know. Pure: no Streamlit.
+"""What a visitor does to prompts by hand beside drawing: moving and removing them, placing them in ways that the canvas
+does not know, undoing. Pure: no Streamlit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from samkit.errors import SamkitError
 from samkit.prompts import MAX_PROMPTS, Box, Point, Prompts
@@ -13,18 +13,27 @@ SAME_SHARE = 2e-4
 """How far a prompt may lie from where the browser has it: shares of the picture, rounded on both sides."""
 
 Shape = Point | Box
+Edit = Literal["undo", "redo", "clear"]
+"""Of the whole list."""
 
 
 @dataclass(frozen=True)
 class Gesture:
-    """number: rising; before: the prompt that is taken away, after: the one that comes in its place. Both, or one."""
+    """number: rising; before: the prompt that is taken away, after: the one that comes in its place: both, or one; or
+    edit: what is done to the list
+    """
 
     number: int
     before: Shape | None = None
     after: Shape | None = None
+    edit: Edit | None = None
 
     def applied(self, prompts: Prompts) -> Prompts:
-        """The list after it; the same one where the prompt to take away is not there any more."""
+        """The list after it; the same one where the prompt to take away is not there any more, and where an edit needs
+        to know what was before.
+        """
+        if self.edit is not None:
+            return Prompts() if self.edit == "clear" else prompts
         if self.before is not None:
             found = find(prompts, self.before)
             if found is None:
@@ -55,6 +64,9 @@ def find(prompts: Prompts, shape: Shape) -> Shape | None:
 
 def _read(row: dict[str, Any]) -> Gesture | None:
     try:
+        edit = row.get("op")
+        if edit in get_args(Edit):
+            return Gesture(int(row["id"]), edit=edit)
         return Gesture(int(row["id"]), _shape(row.get("from")), _shape(row.get("to")))
     except (KeyError, TypeError, ValueError, SamkitError):
         return None

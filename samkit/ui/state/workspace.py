@@ -82,6 +82,9 @@ class Workspace:
         """
         if self.awaited and picture.sha256 == self.awaited[0]:
             prompts, self.awaited = self.awaited[1], None
+        elif picture != self.picture:
+            for values in self.params.values():
+                values.pop("mask_index", None)  # It was chosen among those of another picture.
         self.picture = picture
         self.given = Given(edits=self.given.edits + 1)
         self._set(prompts or Prompts())
@@ -113,10 +116,17 @@ class Workspace:
                 self.edit(prompts)
 
     def take_gestures(self, gestures: Sequence[Gesture]) -> None:
-        """Each a change that can be undone. The browser sends them again until it hears that they were taken."""
+        """Each once and in order. The browser sends them again until it hears that they were taken."""
         for gesture in gestures:
-            if gesture.number > self.gesture:
-                self.gesture = gesture.number
+            if gesture.number <= self.gesture:
+                continue
+            self.gesture = gesture.number
+            self.edits += gesture.edit is not None
+            if gesture.edit == "undo":
+                self.undo()
+            elif gesture.edit == "redo":
+                self.redo()
+            else:
                 self.edit(gesture.applied(self.prompts))
 
     def edit(self, prompts: Prompts) -> None:

@@ -40,6 +40,19 @@ def test_gestures_are_taken_once_and_in_order_however_often_they_are_sent():
     assert work.prompts.is_empty
 
 
+def test_each_press_of_undo_counts_however_many_come_at_once():
+    work = Workspace(prompts=Prompts())
+    for x in (0.2, 0.3, 0.4):
+        work.edit(work.prompts.with_point(x, 0.5, 1))
+    rows = [{"id": number, "op": op} for number, op in enumerate(("undo", "undo", "undo", "redo", "redo"), start=1)]
+    work.take_gestures(read_gestures({"ops": rows}))
+    assert work.prompts.points == ((0.2, 0.5, 1), (0.3, 0.5, 1)) and work.edits == 5
+    work.take_gestures(read_gestures({"ops": [{"id": 6, "op": "clear"}]}))
+    assert work.prompts.is_empty
+    work.undo()
+    assert len(work.prompts.points) == 2
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -1,5 +1,6 @@
 """Undo and redo of prompts."""
 
+from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state.workspace import Workspace
 
@@ -37,3 +38,12 @@ def test_another_picture_has_no_history():
     work.redo()
     work.undo()
     assert work.prompts == B
+
+
+def test_a_mask_that_was_chosen_by_hand_is_chosen_of_that_picture_alone():
+    work = Workspace()
+    work.params["mask-stability"] = {"mask_index": 3, "input_scale": 0.5}
+    work.show_picture(work.picture, Prompts([(0.5, 0.5, 1)]))
+    assert work.params["mask-stability"]["mask_index"] == 3
+    work.show_picture(load_sample("chelsea"))
+    assert work.params["mask-stability"] == {"input_scale": 0.5}

@@ -59,6 +59,15 @@ def test_a_work_comes_back_as_it_was(store):
     assert isinstance(opened.params["mask-stability"]["thresholds"], tuple)
 
 
+def test_a_clock_set_back_loses_no_work(store, monkeypatch):
+    before, after, now = new_id(), new_id(), time.time()
+    store.save(before, a_work(noise(1)))
+    monkeypatch.setattr(time, "time", lambda: now - 400 * 86400)
+    store.save(after, a_work(noise(2)))
+    store.prune()
+    assert store.open(before).first.picture == noise(1) and store.open(after).first.picture == noise(2)
+
+
 def test_masks_that_came_along_come_back(store):
     mask = np.zeros((400, 600), bool)
     mask[10:90, 20:80] = True

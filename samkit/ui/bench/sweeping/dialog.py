@@ -86,8 +86,7 @@ def _chosen(scene: Scene) -> Draft:
     entry, work = scene.page.entry, scene.work
     taken = entry.experiment.TAKES
     left, right = st.columns([1.15, 1], gap="large")
-    with left:
-        params = _params(scene)
+    # The left side comes last: what is missing there leaves the right one as it is.
     with right:
         refs = [each.name for each in catalogue() if each.on_disk] + [str(path) for path in own_checkpoints()]
         refs = list(dict.fromkeys([*refs, work.model_ref]))
@@ -109,8 +108,10 @@ def _chosen(scene: Scene) -> Draft:
             key="sweep_keep",
             help="Metrics: a line for each. Masks: also the chosen mask, a few kB. Whole runs: all files of each run.",
         )
-        usual = f"{entry.title}: {_count_text(models, params)}"
-        name = st.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
+    with left:
+        params = _params(scene)
+    usual = f"{entry.title}: {_count_text(models, params)}"
+    name = right.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
     others = pictures.pop("others", ())
     choices = Choices(
         entry.name,
@@ -150,7 +151,7 @@ def _params(scene: Scene) -> dict[str, Any]:
         with sentences():
             length = len(scene.model.info.window_sizes) if is_listed(params_class, name) else None
             key = f"sweep_values_{scene.page.name}_{name}"
-            values[name] = values_field(params_class, name, length, key)
+            values[name] = values_field(params_class, name, length, key, getattr(present, name))
     if missing := [name for name in chosen if values.get(name) is None]:
         raise BadInput(f"Write down the values of {plain_text(labels[missing[0]])}.")
     if not chosen:

@@ -62,7 +62,10 @@ def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
     app.button(key="open_sweep").click().run()
     assert "**1 cell**, 1 encoding" in texts(app)
     app.multiselect(key="sweep_knobs_mask-stability").set_value(["mask_index"]).run()
+    assert "**1 cell**" in texts(app), "a knob begins with the value of the page"
+    app.text_input(key="sweep_values_mask-stability_mask_index").set_value("").run()
     assert "Write down the values of Mask." in texts(app), "not a cell before it is clear what is asked for"
+    assert app.multiselect(key="sweep_models").value, "and what stands beside it stays"
     app.text_input(key="sweep_values_mask-stability_mask_index").set_value("0 to 1").run()
     app.text_input(key="sweep_name").set_value("Which mask").run()
     assert "**2 cells**, 1 encoding" in texts(app)

@@ -53,10 +53,14 @@ class Bar {
     live.setAttribute("aria-pressed", Boolean(stage?.hovers));
     live.disabled = state !== "on";
     const slow = state === "on" && !stage.hovers && stage.slow;
-    const words = { on: slow ? "off: decoding is slow here" : "", connecting: "", off: "live masks are off" };
+    // In the same line: it comes and goes with what else the machine does.
+    const words = { on: slow ? "slow" : "", connecting: "", off: "live masks are off" };
     text.textContent = this.data.live ? words[state] : "";
-    text.title = state === "off"
-      ? "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works." : "";
+    const titles = {
+      on: slow ? "A mask takes longer than a tenth of a second here, so none follows the pointer. Live turns it on all the same." : "",
+      off: "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works.",
+    };
+    text.title = titles[state] ?? "";
     live.hidden = !this.data.live;
   }
 

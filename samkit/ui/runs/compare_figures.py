@@ -24,23 +24,19 @@ MAX_TICKS = 6
 
 
 def mask_tiles(comparison: Comparison, shown: Sequence[Shown], width: int, height: int) -> list[np.ndarray | None]:
-    """Each mask on its picture, uint8 [h, w, 3], all at one scale: the largest fits into width x height pixels. A run
-    without a mask has its picture alone, as large as there is room; None where there is neither.
+    """Each mask on its picture, uint8 [h, w, 3], as large as fits into width x height pixels: masks on one picture have
+    one scale. A run without a mask has its picture alone; None where there is neither.
     """
-    masks = [comparison.mask(each) for each in shown]
-    pictures = [_picture(comparison, each, mask) for each, mask in zip(shown, masks, strict=True)]
-    sizes = [
-        rgb.shape[:2] for rgb, mask in zip(pictures, masks, strict=True) if rgb is not None and mask is not None
-    ] or [(height, width)]
-    scale = min(1.0, width / max(size[1] for size in sizes), height / max(size[0] for size in sizes))
-    return [
-        None
-        if rgb is None
-        else _fitted(rgb, width, height)
-        if mask is None
-        else _drawn(rgb, mask, COLORS[each.run], scale)
-        for each, rgb, mask in zip(shown, pictures, masks, strict=True)
-    ]
+    tiles: list[np.ndarray | None] = []
+    for each in shown:
+        mask = comparison.mask(each)
+        rgb = _picture(comparison, each, mask)
+        if rgb is None or mask is None:
+            tiles.append(None if rgb is None else _fitted(rgb, width, height))
+            continue
+        scale = min(1.0, width / rgb.shape[1], height / rgb.shape[0])
+        tiles.append(_drawn(rgb, mask, COLORS[each.run], scale))
+    return tiles
 
 
 def _fitted(rgb: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -131,6 +131,7 @@ RUNS = {
     "semantic-similarity one": ("nano-sam2", dict(find_objects=True, threshold=0.6)),
     "semantic-similarity two": ("nano-sam1", dict(find_objects=True, threshold=0.3)),
     "window-size": ("nano-sam2", dict(window_sizes=(4, 4, 7, 7))),
+    "fine-tuning": ("nano-sam2", {}),
     "position-encoding": ("nano-sam2", dict(height=12, width=20)),
     "video-priors": ("nano-sam2", dict(count=2, refine_edges=True)),
     "video-priors of its own picture": ("nano-sam2", dict(count=2)),

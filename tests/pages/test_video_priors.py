@@ -261,6 +261,12 @@ def test_a_run_goes_on_at_another_frame(page):
     press(page, "segment_from")
     wait_until_done(page)
     assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [*range(done), *range(30, 36)]
+    # A correction may begin with what the run has found there.
+    table(page).go_to(31)
+    page.run()
+    press(page, "hint_found_video-priors")
+    work = table(page).frame_work
+    assert (work.given.hint.values == table(page).run.on(31)[0].pixels).all() and work.is_marked
 
 
 def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):

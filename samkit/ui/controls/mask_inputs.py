@@ -202,9 +202,9 @@ def _take_found(work: Workspace, role: Role, complaint_key: str) -> None:
         return
     st.session_state[complaint_key] = None
     if role is HINT:
-        work.given.take_hint(MaskHint(found.logits, f"mask {found.index}"), found.share)
+        work.given.take_hint(found.as_hint(), found.share)
     else:
-        work.given.take_truth(Truth(found.mask, name=f"mask {found.index}"))
+        work.given.take_truth(Truth(found.mask, name=found.name))
 
 
 def _remove(work: Workspace, role: Role) -> None:

@@ -21,14 +21,22 @@ class FoundMask:
     """A mask that the page shows, to be used again.
 
     index: which of the four; mask: bool [H, W] of the picture
-    logits: float32 [h, w], as the decoder gave them, over the model's input
+    logits: float32 [h, w], as the decoder gave them, over the model's input; None where they were not kept
     share: (height, width) of that input which the picture covers, 0..1; the rest is padding
+    name: what a person knows it by
     """
 
     index: int
     mask: np.ndarray
-    logits: np.ndarray
-    share: tuple[float, float]
+    logits: np.ndarray | None = None
+    share: tuple[float, float] | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"mask {self.index}")
+
+    def as_hint(self) -> MaskHint:
+        return MaskHint(self.mask if self.logits is None else self.logits, self.name)
 
 
 @dataclass

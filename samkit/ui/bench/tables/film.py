@@ -35,7 +35,7 @@ from samkit.ui.controls.memories import load_bank_file, record_mask_file, record
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
-from samkit.ui.state.given import found_mask
+from samkit.ui.state.given import FoundMask, found_mask
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
@@ -84,6 +84,8 @@ class Film(Table):
         with rows.left:
             _source(table)
             work = _work(visit, table)
+            if table.on_film and not work.is_marked:
+                work.given.found = _of_the_run(table)
             live = live_link(visit, work)
             prompt_editor(
                 work,
@@ -211,6 +213,14 @@ def _work(visit: Visit, table: FilmTable) -> Workspace:
     return table.lay_frame() if table.on_film else visit.work
 
 
+def _of_the_run(table: FilmTable) -> FoundMask | None:
+    """What the run has found of the object on the present frame, to begin a correction with."""
+    found = table.run.on(table.frame).get(table.object) if table.run is not None else None
+    if found is None or not found.pixels.any():
+        return None
+    return FoundMask(found.row["best"], found.pixels, name=f"the run's mask of frame {table.frame}")
+
+
 def _source(table: FilmTable) -> None:
     """Film or picture on the canvas; the choice of the film."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="film_source"):
@@ -287,7 +297,8 @@ def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any, correction: 
                 disabled=correction is None,
                 on_click=table.correct,
                 args=(correction,),
-                help="Corrects this frame: frames before it stay, those after it are segmented anew",
+                help="Corrects this frame with what is marked, and nothing else: to begin with the run's mask, use it "
+                "as the Hint. Frames before stay, those after are segmented anew",
             )
         st.button(
             "Record this memory",

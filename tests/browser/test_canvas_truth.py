@@ -284,7 +284,7 @@ def test_the_kept_list_is_the_one_on_the_screen_and_comes_back_with_the_run(visi
     check(visitor, where, Prompts(points=[*prompts.points, (*B, 1)], boxes=[A_BOX]))
 
 
-@pytest.mark.parametrize("where", SOME_PAGES)
+@pytest.mark.parametrize("where", ONE_PICTURE)
 def test_a_press_is_of_the_tool_that_was_chosen_when_it_was_made(visitor, where, home):
     """However long the server takes to hear of a tool: it stands still while others are chosen and used."""
     open_empty(visitor, where)

@@ -156,6 +156,8 @@ def field_values(schema: dict):
         case "number":
             bounds = dict(exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema)
             return some.floats(low, high, allow_nan=False, allow_subnormal=False, **bounds)
+        case "string":
+            return some.sampled_from(("nano-sam1", "nano-sam2", "elsewhere.pt"))
         case "array":
             return some.lists(some.integers(1, 32), max_size=5)
     raise AssertionError(f"no strategy for {schema}")

@@ -90,6 +90,9 @@ class CountedModel:
         self.calls: list[dict] = []
         self._nbytes = nbytes
 
+    def block_seconds(self, size, **options):
+        return []
+
     def encode_image(self, rgb, **options):
         self.calls.append(options)
         return SimpleNamespace(nbytes=self._nbytes)

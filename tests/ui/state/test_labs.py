@@ -36,6 +36,7 @@ def _model(settings: list, nbytes: int = 400):
         device="cpu",
         dtype="float32",
         encode_image=encode_image,
+        block_seconds=lambda size, **options: [],
     )
 
 

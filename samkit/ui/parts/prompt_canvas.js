@@ -41,6 +41,7 @@ class BrowserSide {
   timer = null;
   later = null;
   toSend = false;
+  painting = null;   // of a point whose press goes on: done when its masks are painted
   sentAt = -Infinity;
   ops = [];
 
@@ -259,8 +260,10 @@ class BrowserSide {
       return;
     }
     this.drawing = { at, boxed: tool === BOX_TOOL };
-    if (tool !== BOX_TOOL) stage.pend([{ add: rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]) }]);
-    else stage.leave();
+    if (tool === BOX_TOOL) return stage.leave();
+    stage.pend([{ add: rounded([...at, tool === FOREGROUND_TOOL ? 1 : 0]) }]);
+    // The point is there from here on, however long the button stays down.
+    this.painting = stage.paintNow();
   }
 
   boxTo(event, from = (this.drawing ?? this.gesture).at) {
@@ -486,7 +489,9 @@ class BrowserSide {
     const canvas = this.part(".upper-canvas");
     if (canvas && this.timer === null) canvas.dataset.sending = "";
     const late = new Promise(done => setTimeout(done, PAINT_FIRST_MS));
-    Promise.race([this.stage.paintNow(), late]).then(() => this.flush());
+    const painting = this.painting ?? this.stage.paintNow();
+    this.painting = null;
+    Promise.race([painting, late]).then(() => this.flush());
   }
 
   // The canvas takes note of a shape after the event; then its own button sends the drawing.

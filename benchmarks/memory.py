@@ -114,7 +114,11 @@ def film_visit(url: str, film: Path, server: Server, frames: int) -> str:
         page.locator('[data-testid="stFileUploaderDropzoneInput"]').first.set_input_files(film)
         page.get_by_text(re.compile(rf"\b{frames} frames")).first.wait_for()
         page.wait_for_function(QUIET)
-        page.locator(".st-key-run_film button:visible").first.click()
+        # Something has to be marked before it can be followed.
+        box = page.locator("canvas.upper-canvas").first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.locator(".st-key-run_film button:enabled:visible").first.click()
         with suppress(Error):
             page.locator(SEGMENTED).first.wait_for(state="attached", timeout=FILM_MS)
         server.calm()

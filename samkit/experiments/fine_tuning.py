@@ -24,7 +24,7 @@ from samkit.experiments.measures.predicted_masks import (
 )
 from samkit.experiments.measures.truth import add_true_ious, true_ious, truth_metrics
 from samkit.experiments.measures.weight_changes import WeightChanges, compare_models
-from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.params import MaskParams, knob, mask_index_field
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.mask_views import outlined
@@ -57,14 +57,7 @@ class Params(MaskParams):
         description="SHA-256 of that model's file; empty: whatever is there under its name.",
         json_schema_extra=knob(label="SHA-256 of that file"),
     )
-    mask_index: int | None = Field(
-        default=None,
-        ge=0,
-        le=3,
-        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
-        "IoU.",
-        json_schema_extra=knob(step=1, label="Mask"),
-    )
+    mask_index: int | None = mask_index_field()
     colormap: Colormap = Field(
         default="viridis",
         description="Colour scale of the drift map.",

@@ -38,7 +38,7 @@ from samkit.experiments.measures.predicted_masks import (
 )
 from samkit.experiments.measures.stability import is_official, mask_stability_name, stability_name
 from samkit.experiments.measures.truth import add_true_ious, true_iou_curve, truth_metrics
-from samkit.experiments.params import MaskParams, jitter_percent_field, jitter_px_field, knob
+from samkit.experiments.params import MaskParams, jitter_percent_field, jitter_px_field, knob, mask_index_field
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.given_masks import Truth
@@ -81,14 +81,7 @@ class Params(MaskParams):
         description="The picture is resized by this and back before it is encoded; below 1 it loses detail.",
         json_schema_extra=knob(step=0.05, usual=(0.05, 2.0), label="Input scale"),
     )
-    mask_index: int | None = Field(
-        default=None,
-        ge=0,
-        le=3,
-        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
-        "IoU.",
-        json_schema_extra=knob(step=1, label="Mask"),
-    )
+    mask_index: int | None = mask_index_field()
     stability_offset: float = Field(
         default=1.0,
         gt=0,

@@ -67,6 +67,18 @@ class MaskParams(ExperimentParams):
     )
 
 
+def mask_index_field() -> Any:
+    """The parameter `mask_index` of experiments that show one of the four masks of their prompts."""
+    return Field(
+        default=None,
+        ge=0,
+        le=3,
+        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
+        "IoU.",
+        json_schema_extra=knob(step=1, label="Mask"),
+    )
+
+
 def jitter_percent_field() -> Any:
     """The parameter `jitter_percent` of experiments that move the prompt."""
     return Field(

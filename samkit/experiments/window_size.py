@@ -33,7 +33,7 @@ from samkit.experiments.measures.window_timing import (
     repeated_ms,
     take_turns,
 )
-from samkit.experiments.params import MaskParams, knob
+from samkit.experiments.params import MaskParams, knob, mask_index_field
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
 from samkit.media.given_masks import MaskHint, Truth
@@ -95,14 +95,7 @@ class Params(MaskParams):
         "range of its time; at 1 the first encoding is timed.",
         json_schema_extra=knob(step=1, label="Repeats of the sweep"),
     )
-    mask_index: int | None = Field(
-        default=None,
-        ge=0,
-        le=3,
-        description="The mask that is shown and measured; empty: the one of masks 1 to 3 with the highest predicted "
-        "IoU.",
-        json_schema_extra=knob(step=1, label="Mask"),
-    )
+    mask_index: int | None = mask_index_field()
     colormap: Colormap = Field(
         default="viridis",
         description="Colour scale of the logits.",

@@ -1,4 +1,6 @@
-"""Files whose path somebody else wrote: only regular ones are opened, and no more is read than they were large."""
+"""Files whose path somebody else wrote: only regular ones are opened, no more is read than they were large, and what is
+written appears when it is whole.
+"""
 
 import hashlib
 import os
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from samkit.errors import BadInput
+from samkit.errors import BadInput, StoreError
 
 CHUNK = 2**20
 
@@ -36,6 +38,20 @@ def read_small(path: Path, limit: int, what: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{what} {str(path)[:300]} can't be read ({reason}): check the path.") from error
+
+
+@contextmanager
+def written_whole(path: Path, what: str) -> Iterator[Path]:
+    """The file to write, which takes the place of `path` at the end; what was there stays until then. Raises StoreError
+    with a sentence. what: how it calls the file
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"{what} {path} can't be written ({error.strerror or error}): take another place.") from error
 
 
 def file_digest(path: Path, limit: int) -> str | None:

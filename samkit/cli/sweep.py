@@ -263,20 +263,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one HTML file that needs no network: what was swept, means with intervals, charts, worst pictures."""
-    from samkit.errors import StoreError
+    from samkit.files import written_whole
     from samkit.work.sweep.report.page import make_report
     from samkit.work.sweep.results import find_sweep
 
     text = make_report(find_sweep(sweep_id))
-    part = out.with_name(f"{out.name}.part")
-    try:
+    with written_whole(out, "The report") as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(
-            f"The report {out} can't be written ({error.strerror or error}): take another place."
-        ) from error
     if as_json:
         print_json({"report": str(out), "bytes": len(text.encode())})
     else:
@@ -311,12 +304,12 @@ def _keep(sweep: "SweepFolder") -> dict[str, Any]:
     """Send the sweep to the store, and say what came of it."""
     from samkit.work.sweep.keeping import keep_sweep
 
-    told = 0.0
+    last_told_at = 0.0
 
     def tell(sent: int, total: int) -> None:
-        nonlocal told
-        if sent == total or time.monotonic() - told > TELL_S:
-            told = time.monotonic()
+        nonlocal last_told_at
+        if sent == total or time.monotonic() - last_told_at > TELL_S:
+            last_told_at = time.monotonic()
             say(f"{sent:,} of {total:,} runs of cells are in the run store")
 
     outcome = keep_sweep(sweep, told=tell)

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from samkit.errors import BadInput, StoreError
+from samkit.errors import BadInput
+from samkit.files import written_whole
 from samkit.work.sweep.cells import Cell, cell_row
 from samkit.work.sweep.results import Outcome, SweepFolder
 
@@ -54,18 +55,11 @@ def write_table(table: list[Row], out: Path) -> None:
         raise BadInput(f"{out.name} says no format: end it in .parquet or .csv.")
     names = list(dict.fromkeys(name for row in table for name in row))
     arrow = pyarrow.table({name: _column([row.get(name) for row in table]) for name in names})
-    part = out.with_name(f"{out.name}.part")
-    try:
+    with written_whole(out, "The table") as part:
         if out.suffix.lower() == ".csv":
             pyarrow.csv.write_csv(arrow, part)
         else:
             pyarrow.parquet.write_table(arrow, part)
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(
-            f"The table {out} can't be written ({error.strerror or error}): take another place."
-        ) from error
 
 
 def _column(values: list[Any]) -> list[Any]:

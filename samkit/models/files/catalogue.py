@@ -5,11 +5,12 @@ and touches no network.
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from samkit.errors import CheckpointError
-from samkit.models.files.checkpoint_file import inspect_checkpoint_file
+from samkit.models.files.checkpoint_file import CheckpointFile, inspect_checkpoint_file
 from samkit.models.files.folders import (
     CHECKPOINT_SUFFIXES,
     assets_folder,
@@ -17,7 +18,7 @@ from samkit.models.files.folders import (
     models_folder,
     own_checkpoints,
 )
-from samkit.models.files.hashes import file_sha256
+from samkit.models.files.hashes import FileState, file_sha256, file_state
 from samkit.models.files.locate import holds_checkpoint
 from samkit.models.files.reference import split_reference
 from samkit.words import format_bytes
@@ -170,8 +171,14 @@ def _fold(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
+@lru_cache(16)
+def _head(path: Path, state: FileState) -> CheckpointFile:
+    """Pages ask for the catalogue several times in each of their runs. state: a file that changes is read again"""
+    return inspect_checkpoint_file(path)
+
+
 def _embedded_entry(path: Path) -> CatalogueEntry:
-    file = inspect_checkpoint_file(path)
+    file = _head(path, file_state(path)) if path.is_file() else inspect_checkpoint_file(path)
     try:
         family, version = file.metadata["family"], file.metadata["version"]
     except KeyError as error:

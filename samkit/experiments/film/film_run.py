@@ -13,7 +13,7 @@ import numpy as np
 from samkit.errors import BadInput
 from samkit.experiments.film import outcome
 from samkit.experiments.film.memories import check_film, first_banks
-from samkit.experiments.film.params import Params, frame_order
+from samkit.experiments.film.params import Params, frame_order, rules_of
 from samkit.experiments.film.snapshots import Snapshots
 from samkit.experiments.film.tracks import Found, ObjectTrack, correct_object, track_object
 from samkit.experiments.inputs import Inputs
@@ -292,7 +292,7 @@ class FilmRun:
         """Of an object that nobody has marked when the run comes to that place."""
         from samkit.models.memory_bank import MemoryBank
 
-        bank = MemoryBank(self.params.max_frames, self.params.max_pointers)
+        bank = MemoryBank(self.params.max_frames, self.params.max_pointers, rules_of(self.model, self.params))
         bank.frame = place
         return bank
 

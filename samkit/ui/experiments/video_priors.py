@@ -137,9 +137,14 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
     table.show_film(load_sample_video("coin"))
     table.recorded, table.objects, table.object = [], [FilmObject()], 0
     table.record_prior(Prior(load_sample("coins"), SAMPLES["coins"].prompts))
-    values = {"remember": True, "skip_absent": True, "max_frames": 6, "max_pointers": 16, "mask_index": None}
-    values["memory_rules"] = "own"
-    knobs.set(values | {"start": 0, "backwards": False, "some": False})
+    values: dict[str, Any] = {
+        "remember": True,
+        "skip_absent": True,
+        "max_frames": 6,
+        "max_pointers": 16,
+        "mask_index": None,
+    }
+    knobs.set(values | {"start": 0, "backwards": False, "some": False, "memory_rules": "own"})
 
 
 def draw_inspect(scene: Scene) -> None:

@@ -14,19 +14,17 @@ and with it the answer, out of the trained range in a long film.
 import hashlib
 import json
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.errors import BadInput
+from samkit.models.bank_file import FORMAT, FORMAT_VERSION, read_bank_file
 
-FORMAT = "samkit-memory-bank"
-FORMAT_VERSION = 1
 PRIOR_DISTANCE = 1
 
 
@@ -198,22 +196,17 @@ class MemoryBank:
     @classmethod
     def load(cls, path: str | Path) -> "MemoryBank":
         """Read what `save` wrote. Raises BadInput for any other file."""
-        try:
-            with safe_open(str(path), "pt") as file:
-                text = (file.metadata() or {}).get(FORMAT)
-                tensors = {name: file.get_tensor(name) for name in file.keys()} if text else {}  # noqa: SIM118 (safe_open is no mapping)
-        except (OSError, SafetensorError) as error:
-            raise BadInput(
-                f"{path} can't be read as a memory bank ({error}): give a file that samkit saved."
-            ) from error
-        if text is None:
-            raise BadInput(
-                f"{path} is a safetensors file, but not a memory bank: give a file that samkit saved as one."
-            )
-        try:
-            return cls._from_contents(json.loads(text), tensors)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"The memory bank in {path} is damaged ({error}): save it again.") from error
+        content = read_bank_file(Path(path))
+        bank = cls(content.record.max_frames, content.record.max_pointers)
+        bank.frame = content.record.frame
+        for index, entry in enumerate(content.record.entries):
+            features, pointer = content.tensors.get(f"{index}.features"), content.tensors[f"{index}.pointer"]
+            memory = Memory(features, pointer, entry.object_score, entry.model_sha256)
+            if entry.kind == "prompt":
+                bank._prompts.append(RememberedPrompt(memory, entry.frame))
+            elif entry.frame is not None:
+                bank._frames.append((entry.frame, memory))
+        return bank
 
     def _check_model(self, memory: Memory) -> None:
         known = next((entry.memory for entry in self._prompts), None) or next((kept for _, kept in self._frames), None)
@@ -240,27 +233,6 @@ class MemoryBank:
             "entries": entries,
         }
         return record, tensors
-
-    @classmethod
-    def _from_contents(cls, record: Mapping, tensors: Mapping[str, Tensor]) -> "MemoryBank":
-        if record["version"] != FORMAT_VERSION:
-            raise ValueError(f"its version is {record['version']}, this samkit reads {FORMAT_VERSION}")
-        bank = cls(int(record["max_frames"]), int(record["max_pointers"]))
-        bank.frame = int(record["frame"])
-        for index, entry in enumerate(record["entries"]):
-            memory = Memory(
-                tensors.get(f"{index}.features"),
-                tensors[f"{index}.pointer"],
-                float(entry["object_score"]),
-                str(entry["model_sha256"]),
-            )
-            if entry["kind"] == "prompt":
-                if memory.features is None:
-                    raise ValueError(f"the map of prompt {index} is missing")
-                bank._prompts.append(RememberedPrompt(memory, entry["frame"]))
-            else:
-                bank._frames.append((int(entry["frame"]), memory))
-        return bank
 
 
 def _describe(memory: Memory) -> dict:

@@ -69,7 +69,7 @@ def _grid_knob(name: str) -> Steps:
 def _no_second_table(panel: Panel) -> str:
     if attention_heads(panel.model):
         return "This model has no table"
-    return "" if panel.model.info.family == "sam2" else "SAM v1 has only one table"
+    return "" if panel.model.config.repeats_window_table else "This model has only one table"
 
 
 def channel_name(model: SamModel, channel: int) -> str:

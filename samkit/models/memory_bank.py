@@ -170,10 +170,11 @@ class MemoryBank:
             (prompt.memory.features, None) for prompt in near if prompt.memory.features is not None
         ]
         recent = [(memory.features, time) for time, _, memory in self._times() if memory.features is not None]
-        # A prompted frame that is not among the nearest counts as any other frame.
-        recent += [
-            (prompt.memory.features, prompt.distance(following)) for prompt in far if prompt.memory.features is not None
-        ]
+        if self.rules.least_quality is None:
+            # A prompted frame that is not among the nearest counts as any other frame.
+            recent += [
+                (each.memory.features, each.distance(following)) for each in far if each.memory.features is not None
+            ]
         recent = [(features, time) for features, time in recent if 1 <= time <= self.max_frames]
         return prompts + sorted(recent, key=lambda each: -each[1])
 

@@ -222,7 +222,7 @@ class SamModel:
 
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
         rules = rules or self.memory_rules
         with torch.no_grad():
@@ -246,7 +246,7 @@ class SamModel:
         Of an object that is judged absent (`object_score` not above 0), all logits are -1024, as officially;
         `decoded_logits` has what the decoder computed.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
@@ -288,7 +288,7 @@ class SamModel:
         remember:    put each frame's best mask into the bank; off, only what was in it before counts
         skip_absent: don't remember frames on which the object is judged absent (officially they are remembered)
         """
-        self._check_memory()
+        self.check_memory()
         named = banks if isinstance(banks, Mapping) else {"": banks}
         for index, frame in enumerate(frames):
             if not isinstance(frame, ImageEncoding):
@@ -303,16 +303,16 @@ class SamModel:
                     bank.skip_frame()
             yield TrackedFrame(index, frame, predictions)
 
-    def _check_memory(self) -> None:
-        if self.info.family != "sam2":
+    def check_memory(self, purpose: str = "follow objects") -> None:
+        """Raises `BadInput` for a model without a memory. purpose: what it is needed for."""
+        if self.config.memory_lack and self.info.family == "sam1":
             raise BadInput(
-                f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow "
-                "objects."
+                f"{self.info.name} is {self.config.memory_lack}: choose a SAM v2 or v2.1 model to {purpose}."
             )
-        if self.config.memory is None:
+        if self.config.memory_lack:
             raise BadInput(
                 f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM "
-                "v2 checkpoint."
+                f"v2 checkpoint to {purpose}."
             )
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: str = "float32") -> Tensor:

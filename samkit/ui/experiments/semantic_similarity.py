@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.result import Result
-from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count
+from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count, level_strides
 from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
@@ -34,8 +34,6 @@ from samkit.ui.parts.tables import masks_table, plain_table_with_csv, table_with
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
 
-STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
-"""Pixels of the model's input that one token covers, level by level."""
 SHOWN_PX = (900, 620)
 BLEND = 0.6
 
@@ -58,9 +56,8 @@ def _levels(panel: Panel) -> range:
 
 
 def _level_text(panel: Panel) -> Any:
-    info = panel.model.info
-    strides = STRIDES.get((info.family, panel.value("features")), (panel.model.config.feature_stride,))
-    return lambda level: f"{level} · 1/{strides[level]} of the side"
+    strides = level_strides(panel.model, panel.value("features"))
+    return lambda level: f"{level} · 1/{strides[level]:g} of the side"
 
 
 KNOBS = (

@@ -47,7 +47,7 @@ OURS = {
     "experiments/cross_image.py": ["title"],
     "experiments/position_encoding.py": [
         "result.index('row')", "result.index('column')", "map(str, windows)",
-        "channel_name(side.model, params.channel)",
+        "channel_name(side.model, params.channel)", "part.name",
     ],
     "experiments/fine_tuning.py": [
         "result.index('changed_weights')", "result.index('weights')", "share_text(result.value('changed_share'))",

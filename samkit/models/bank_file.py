@@ -16,6 +16,7 @@ from torch import Tensor
 from samkit.errors import BadInput
 from samkit.files import opened_regular
 from samkit.models.files.tables import CutShort, TableDamaged, read_safetensors_header
+from samkit.models.memory_rules import SAM2_RULES, MaskWay, MemoryRules
 
 FORMAT = "samkit-memory-bank"
 FORMAT_VERSION = 1
@@ -37,6 +38,19 @@ class BankEntry(BaseModel):
     frame: FrameNumber | None
     object_score: Annotated[float, Field(allow_inf_nan=False)]
     model_sha256: Annotated[str, Field(max_length=64)]
+    iou: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+class BankRules(BaseModel):
+    """As `MemoryRules.to_json` writes them."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    name: Annotated[str, Field(max_length=100)]
+    mask_way: MaskWay = "sam2"
+    cut_prompted: bool = False
+    nearest_prompts: Count | None = None
+    least_quality: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 class BankRecord(BaseModel):
@@ -47,6 +61,7 @@ class BankRecord(BaseModel):
     max_frames: Count
     max_pointers: Count
     entries: Annotated[list[BankEntry], Field(max_length=MAX_ENTRIES)]
+    rules: BankRules | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ class BankContent:
 
     record: BankRecord
     tensors: Mapping[str, Tensor]
+    rules: MemoryRules
 
 
 def read_bank_file(path: Path) -> BankContent:
@@ -78,13 +94,14 @@ def read_bank_file(path: Path) -> BankContent:
     try:
         record = BankRecord.model_validate(json.loads(text))
         _check(record, tensors)
+        rules = SAM2_RULES if record.rules is None else MemoryRules.from_json(record.rules.model_dump())
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
         raise BadInput(f"The memory bank in {path} is damaged ({reason}): save it again.") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"The memory bank in {path} is damaged ({str(error)[:200]}): save it again.") from error
-    return BankContent(record, tensors)
+    return BankContent(record, tensors, rules)
 
 
 def _check(record: BankRecord, tensors: Mapping[str, Tensor]) -> None:

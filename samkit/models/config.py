@@ -99,6 +99,31 @@ class ModelConfig:
         """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
         return self.encoder.feature_stride
 
+    @property
+    def feature_strides(self) -> tuple[float, ...]:
+        """Pixels of the input that one feature covers along a side, level by level, coarsest first."""
+        lowest = self.feature_stride
+        return (lowest, lowest / 2, lowest / 4) if self.decoder.high_resolution else (lowest,)
+
+    @property
+    def raw_strides(self) -> tuple[float, ...]:
+        """The same of the trunk's maps before the neck: one for each stage where stages pool, else one."""
+        if isinstance(self.encoder, HieraConfig):
+            return tuple(float(self.patch_size * 2**stage) for stage in (3, 2, 1, 0))
+        return (self.feature_stride,)
+
+    @property
+    def repeats_window_table(self) -> bool:
+        """Whether a second position table is repeated window by window, and can be left out."""
+        return isinstance(self.encoder, HieraConfig)
+
+    @property
+    def memory_lack(self) -> str:
+        """What a model that remembers nothing is, to follow its name in a sentence; empty where it has a memory."""
+        if self.memory is not None:
+            return ""
+        return "a SAM v1 model, which has no memory" if self.family == "sam1" else "a file without the memory side"
+
 
 def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""

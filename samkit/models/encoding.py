@@ -60,6 +60,7 @@ class MaskPrediction:
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
     decoded_logits: of a tracked frame, what the decoder computed; `logits` is -1024 everywhere instead where the
                   object is judged absent
+    prompted:     whether a person marked the object on this very picture
     """
 
     logits: Tensor
@@ -69,6 +70,7 @@ class MaskPrediction:
     geometry: ImageGeometry
     decode_ms: float
     decoded_logits: Tensor | None = field(default=None, repr=False)
+    prompted: bool = False
 
     @property
     def best(self) -> int:

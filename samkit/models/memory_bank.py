@@ -9,11 +9,16 @@ Priors. A memory from another picture or film has no time on this clock. Its map
 Its pointer keeps the distance 1 for ever, as if the prompt had been on the frame before the one that is tracked:
 a prompt that near is what the official models were trained on, and a prior that aged would carry its pointer's time,
 and with it the answer, out of the trained range in a long film.
+
+Rules. Which of them are looked at, and by what time, the model's memory rules say (memory_rules.py). Where frames are
+chosen by their quality, a rank takes the place of the distance.
 """
 
 import hashlib
 import json
+import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +29,7 @@ from torch import Tensor
 
 from samkit.errors import BadInput
 from samkit.models.bank_file import FORMAT, FORMAT_VERSION, read_bank_file
+from samkit.models.memory_rules import SAM2_RULES, MemoryRules
 
 PRIOR_DISTANCE = 1
 
@@ -36,16 +42,27 @@ class Memory:
                   predictor)
     pointer:      float32 [C]
     object_score: above 0 where the object was judged present in the frame
+    iou:          what the model predicted of its mask; None where it predicted none
+    rules:        by which it was made
     """
 
     features: Tensor | None = field(repr=False)
     pointer: Tensor = field(repr=False)
     object_score: float
     model_sha256: str
+    iou: float | None = None
+    rules: MemoryRules = SAM2_RULES
 
     @property
     def present(self) -> bool:
         return self.object_score > 0
+
+    @property
+    def quality(self) -> float:
+        """How far the frame can be trusted, 0..1; see memory_rules.py."""
+        if not self.present:
+            return 0.0
+        return (2 / (1 + math.exp(-self.object_score)) - 1) * (1.0 if self.iou is None else self.iou)
 
 
 @dataclass(frozen=True)
@@ -70,13 +87,15 @@ class MemoryBank:
     max_frames:   maps of the last frames to look at (the models were trained with 6)
     max_pointers: pointers to look at, those of prompts counted; one less is the longest time their encoding tells
                   (officially the lesser of 16 and the film's length)
+    rules:        by which it is looked at; None for those that its first memory was made by
     """
 
-    def __init__(self, max_frames: int = 6, max_pointers: int = 16):
+    def __init__(self, max_frames: int = 6, max_pointers: int = 16, rules: MemoryRules | None = None):
         if max_frames < 0 or max_pointers < 0:
             raise BadInput(f"A memory bank holds 0 or more frames and pointers, not {max_frames} and {max_pointers}.")
         self.max_frames = max_frames
         self.max_pointers = max_pointers
+        self._rules = rules
         self.frame = 0
         self._prompts: list[RememberedPrompt] = []
         self._frames: deque[tuple[int, Memory]] = deque()
@@ -89,6 +108,11 @@ class MemoryBank:
     def frames(self) -> tuple[tuple[int, Memory], ...]:
         """(frame, memory) of the remembered frames, oldest first; the older ones have a pointer only."""
         return tuple(self._frames)
+
+    @property
+    def rules(self) -> MemoryRules:
+        first = self._first
+        return self._rules or (first.rules if first else SAM2_RULES)
 
     def __len__(self) -> int:
         return len(self._prompts) + len(self._frames)
@@ -114,11 +138,12 @@ class MemoryBank:
         self._check_model(memory)
         self.frame += 1
         self._frames.append((self.frame, memory))
-        while self._frames and self.frame + 1 - self._frames[0][0] > max(self.max_frames, self.max_pointers - 1):
-            self._frames.popleft()
-        for index, (frame, kept) in enumerate(self._frames):
-            if self.frame + 1 - frame > self.max_frames and kept.features is not None:
-                self._frames[index] = frame, replace(kept, features=None)
+        kept = []
+        for time, frame, known in self._times():
+            if time > max(self.max_frames, self.max_pointers - 1):
+                break
+            kept.append((frame, known if time <= self.max_frames else replace(known, features=None)))
+        self._frames = deque(reversed(kept))
 
     def skip_frame(self) -> None:
         """Move on by one frame of which nothing is to be remembered."""
@@ -130,25 +155,30 @@ class MemoryBank:
 
     def copy(self) -> "MemoryBank":
         """A bank that can go its own way; the memories themselves are shared."""
-        other = MemoryBank(self.max_frames, self.max_pointers)
+        other = MemoryBank(self.max_frames, self.max_pointers, self._rules)
         other.frame, other._prompts, other._frames = self.frame, list(self._prompts), deque(self._frames)
         return other
 
     def maps(self) -> list[tuple[Tensor, int | None]]:
-        """What the next frame looks at: (map [h, w, Cm], its distance 1..max_frames, or None for a prompt)."""
+        """What the next frame looks at: (map [h, w, Cm], its time 1..max_frames, or None for a prompt). The time is the
+        distance, or the rank among the frames that count.
+        """
         following = self.frame + 1
+        near, far = self._near_prompts(following)
         prompts: list[tuple[Tensor, int | None]] = [
-            (prompt.memory.features, None) for prompt in self._prompts if prompt.memory.features is not None
+            (prompt.memory.features, None) for prompt in near if prompt.memory.features is not None
         ]
-        recent = [
-            (memory.features, following - frame)
-            for frame, memory in self._frames
-            if memory.features is not None and following - frame <= self.max_frames
-        ]
-        return prompts + recent
+        recent = [(memory.features, time) for time, _, memory in self._times() if memory.features is not None]
+        if self.rules.least_quality is None:
+            # A prompted frame that is not among the nearest counts as any other frame.
+            recent += [
+                (each.memory.features, each.distance(following)) for each in far if each.memory.features is not None
+            ]
+        recent = [(features, time) for features, time in recent if 1 <= time <= self.max_frames]
+        return prompts + sorted(recent, key=lambda each: -each[1])
 
     def pointers(self) -> list[tuple[Tensor, float]]:
-        """What the next frame looks at: (pointer [C], distance as a share of the longest). Prompts that lie ahead have
+        """What the next frame looks at: (pointer [C], its time as a share of the longest). Prompts that lie ahead have
         none.
         """
         if self.max_pointers == 0:
@@ -159,12 +189,40 @@ class MemoryBank:
             for prompt in self._prompts
             if prompt.distance(following) >= 0
         ]
-        recent = [
-            (memory.pointer, following - frame)
-            for frame, memory in reversed(self._frames)
-            if following - frame < self.max_pointers
-        ]
-        return [(pointer, distance / longest) for pointer, distance in (*prompts, *recent)]
+        recent = [(memory.pointer, time) for time, _, memory in self._times() if time < self.max_pointers]
+        return [(pointer, time / longest) for pointer, time in (*prompts, *recent)]
+
+    def _times(self) -> Iterator[tuple[int, int, Memory]]:
+        """(time, frame, memory) of the remembered frames that count, newest first."""
+        least, rank = self.rules.least_quality, 0
+        for frame, memory in reversed(self._frames):
+            distance = self.frame + 1 - frame
+            if least is None:
+                yield distance, frame, memory
+            elif distance == 1 or memory.quality > least:
+                rank += 1
+                yield rank, frame, memory
+
+    def _near_prompts(self, following: int) -> tuple[list[RememberedPrompt], list[RememberedPrompt]]:
+        """The prompts whose maps are looked at as such, and the others. The nearest before and the nearest ahead are
+        among the former, then priors, the last recorded first, and others by their distance.
+        """
+        most = self.rules.nearest_prompts
+        if most is None or len(self._prompts) <= most:
+            return self._prompts, []
+        placed = [prompt for prompt in self._prompts if not prompt.prior]
+        before = [prompt for prompt in placed if prompt.distance(following) > 0]
+        ahead = [prompt for prompt in placed if prompt.distance(following) <= 0]
+        first = [min(before, key=lambda each: each.distance(following))] if before else []
+        first += [max(ahead, key=lambda each: each.distance(following))] if ahead else []
+        others = [prompt for prompt in reversed(self._prompts) if prompt.prior]
+        others += sorted(placed, key=lambda each: abs(each.distance(following)))
+        chosen = {id(prompt) for prompt in first}
+        for prompt in others:
+            if len(chosen) < most:
+                chosen.add(id(prompt))
+        near = [prompt for prompt in self._prompts if id(prompt) in chosen]
+        return near, [prompt for prompt in placed if id(prompt) not in chosen]
 
     @property
     def sha256(self) -> str:
@@ -197,19 +255,24 @@ class MemoryBank:
     def load(cls, path: str | Path) -> "MemoryBank":
         """Read what `save` wrote. Raises BadInput for any other file."""
         content = read_bank_file(Path(path))
-        bank = cls(content.record.max_frames, content.record.max_pointers)
+        rules = content.rules
+        bank = cls(content.record.max_frames, content.record.max_pointers, rules)
         bank.frame = content.record.frame
         for index, entry in enumerate(content.record.entries):
             features, pointer = content.tensors.get(f"{index}.features"), content.tensors[f"{index}.pointer"]
-            memory = Memory(features, pointer, entry.object_score, entry.model_sha256)
+            memory = Memory(features, pointer, entry.object_score, entry.model_sha256, entry.iou, rules)
             if entry.kind == "prompt":
                 bank._prompts.append(RememberedPrompt(memory, entry.frame))
             elif entry.frame is not None:
                 bank._frames.append((entry.frame, memory))
         return bank
 
+    @property
+    def _first(self) -> Memory | None:
+        return next((entry.memory for entry in self._prompts), None) or next((kept for _, kept in self._frames), None)
+
     def _check_model(self, memory: Memory) -> None:
-        known = next((entry.memory for entry in self._prompts), None) or next((kept for _, kept in self._frames), None)
+        known = self._first
         if known is not None and known.model_sha256 != memory.model_sha256:
             raise BadInput(
                 "This memory was made by another model than those in the bank, and models don't read each other's: "
@@ -218,7 +281,9 @@ class MemoryBank:
 
     def _contents(self) -> tuple[dict, dict[str, Tensor]]:
         entries = [{"kind": "prompt", "frame": prompt.frame, **_describe(prompt.memory)} for prompt in self._prompts]
-        entries += [{"kind": "frame", "frame": frame, **_describe(memory)} for frame, memory in self._frames]
+        for frame, memory in self._frames:
+            iou = {} if memory.iou is None else {"iou": float(memory.iou)}
+            entries.append({"kind": "frame", "frame": frame, **_describe(memory), **iou})
         memories = [prompt.memory for prompt in self._prompts] + [memory for _, memory in self._frames]
         tensors = {}
         for index, memory in enumerate(memories):
@@ -232,6 +297,9 @@ class MemoryBank:
             "max_pointers": self.max_pointers,
             "entries": entries,
         }
+        # Files and hashes of banks that follow SAM 2.1's rules stay what they were before there were others.
+        if self.rules != SAM2_RULES:
+            record["rules"] = self.rules.to_json()
         return record, tensors
 
 

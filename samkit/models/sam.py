@@ -31,6 +31,7 @@ from samkit.models.files.checkpoint import Checkpoint
 from samkit.models.geometry import MIN_SIDE, ImageGeometry, plan_geometry, prepare_pixels
 from samkit.models.loading import load_weights
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.models.memory_rules import SAM2_RULES, SAM3_RULES, MemoryRules
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
 from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
@@ -198,26 +199,37 @@ class SamModel:
             mask_tokens=decoded.mask_tokens[0],
             geometry=geometry,
             decode_ms=1000 * (time.perf_counter() - start),
+            prompted=True,
         )
 
+    @property
+    def memory_rules(self) -> MemoryRules:
+        """Its own, by which it remembers where nobody says otherwise."""
+        return SAM3_RULES if self.info.family == "sam3" else SAM2_RULES
+
     def encode_memory(
-        self, encoding: ImageEncoding, prediction: MaskPrediction | np.ndarray, index: int | None = None
+        self,
+        encoding: ImageEncoding,
+        prediction: MaskPrediction | np.ndarray,
+        index: int | None = None,
+        rules: MemoryRules | None = None,
     ) -> Memory:
         """What to remember of a picture with a mask on it (SAM v2 only).
 
         prediction: of `predict_masks` or `track` on this encoding, with the `index` of its mask (None: the best); or a
                     mask, bool [H, W] over the picture
+        rules:      how it is remembered; None for the model's own
 
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
+        rules = rules or self.memory_rules
         with torch.no_grad():
             if isinstance(prediction, MaskPrediction):
-                return remember_prediction(
-                    self.network, encoding, prediction, prediction.best if index is None else index
-                )
-            return remember_mask(self.network, encoding, prediction)
+                index = prediction.best if index is None else index
+                return remember_prediction(self.network, encoding, prediction, index, rules)
+            return remember_mask(self.network, encoding, prediction, rules)
 
     def track(
         self,
@@ -234,7 +246,7 @@ class SamModel:
         Of an object that is judged absent (`object_score` not above 0), all logits are -1024, as officially;
         `decoded_logits` has what the decoder computed.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
@@ -276,7 +288,7 @@ class SamModel:
         remember:    put each frame's best mask into the bank; off, only what was in it before counts
         skip_absent: don't remember frames on which the object is judged absent (officially they are remembered)
         """
-        self._check_memory()
+        self.check_memory()
         named = banks if isinstance(banks, Mapping) else {"": banks}
         for index, frame in enumerate(frames):
             if not isinstance(frame, ImageEncoding):
@@ -286,21 +298,21 @@ class SamModel:
                 predictions[name] = step = self.track(frame, bank)
                 absent = step.object_score is not None and step.object_score <= 0
                 if remember and not (skip_absent and absent):
-                    bank.add_frame(self.encode_memory(frame, step, step.best))
+                    bank.add_frame(self.encode_memory(frame, step, step.best, bank.rules))
                 else:
                     bank.skip_frame()
             yield TrackedFrame(index, frame, predictions)
 
-    def _check_memory(self) -> None:
-        if self.info.family != "sam2":
+    def check_memory(self, purpose: str = "follow objects") -> None:
+        """Raises `BadInput` for a model without a memory. purpose: what it is needed for."""
+        if self.config.memory_lack and self.info.family == "sam1":
             raise BadInput(
-                f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow "
-                "objects."
+                f"{self.info.name} is {self.config.memory_lack}: choose a SAM v2 or v2.1 model to {purpose}."
             )
-        if self.config.memory is None:
+        if self.config.memory_lack:
             raise BadInput(
                 f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM "
-                "v2 checkpoint."
+                f"v2 checkpoint to {purpose}."
             )
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: str = "float32") -> Tensor:

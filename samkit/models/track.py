@@ -4,6 +4,7 @@ Follows `track_step` of sam2/modeling/sam2_base.py and `SAM2VideoPredictor` with
 """
 
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,16 @@ from samkit.errors import BadInput
 from samkit.models.encoding import ImageEncoding, MaskPrediction
 from samkit.models.geometry import ImageGeometry
 from samkit.models.memory_bank import Memory, MemoryBank
+from samkit.models.memory_rules import MemoryRules
 from samkit.models.network.mask_decoder import DecodedMasks
-from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent
+from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent, resize_maps
 from samkit.models.network.prompt_encoder import PADDING
 from samkit.models.sam_network import SamNetwork
 
 
-def remember_prediction(network: SamNetwork, encoding: ImageEncoding, prediction: MaskPrediction, index: int) -> Memory:
+def remember_prediction(
+    network: SamNetwork, encoding: ImageEncoding, prediction: MaskPrediction, index: int, rules: MemoryRules
+) -> Memory:
     """The memory of a frame with one of its predicted masks."""
     if not 0 <= index < len(prediction.logits):
         raise BadInput(
@@ -35,12 +39,18 @@ def remember_prediction(network: SamNetwork, encoding: ImageEncoding, prediction
         [prediction.object_score is None or prediction.object_score > 0], device=prediction.logits.device
     )
     logits = prediction.decoded_logits if prediction.decoded_logits is not None else prediction.logits
-    features = network.memory.encode(low_level(encoding), logits[None, index : index + 1], present)
+    features = network.memory.encode(
+        low_level(encoding),
+        logits[None, index : index + 1],
+        present,
+        cut=rules.cut_prompted and prediction.prompted,
+        **_way(rules, encoding.geometry),
+    )
     pointer = network.memory.pointer(prediction.mask_tokens[None, index], present)
-    return _memory(features, pointer, prediction.object_score, encoding)
+    return _memory(features, pointer, prediction.object_score, encoding, rules, float(prediction.iou[index]))
 
 
-def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray) -> Memory:
+def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray, rules: MemoryRules) -> Memory:
     """The memory of a frame with a mask of the caller's: bool [H, W] in the original picture's pixels."""
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype != bool:
@@ -54,17 +64,28 @@ def remember_mask(network: SamNetwork, encoding: ImageEncoding, mask: np.ndarray
             f"The mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}: they must be "
             "the same."
         )
-    low = low_level(encoding)
-    mask_bchw = _fit_mask(mask, encoding.geometry).to(low.device)
-    logits = _low_logits(mask_bchw)
+    low, geometry = low_level(encoding), encoding.geometry
+    _, grid_h, grid_w, _ = low.shape
+    mask_bchw = _fit_mask(mask, geometry)
+    if rules.mask_way == "sam3":
+        mask_bchw = _cut_resize(torch.tensor(mask)[None, None].float(), (16 * grid_h, 16 * grid_w))
+    mask_bchw = mask_bchw.to(low.device)
+    logits = mask_bchw * MASK_SCALE + MASK_BIAS
+    if rules.mask_way == "sam2":
+        logits = _low_logits(mask_bchw)
+    elif rules.mask_way == "sam3":
+        # Officially a quarter of the mask's size in whole tokens, and only then four times the grid.
+        (height, width), (across_h, across_w) = mask_bchw.shape[-2:], geometry.padded_size
+        quarter = 4 * (height // (across_h // grid_h)), 4 * (width // (across_w // grid_w))
+        logits = resize_maps(resize_maps(logits, quarter, antialias=True), (4 * grid_h, 4 * grid_w))
     present = mask_bchw.flatten(1).any(dim=1)
     # The object's pointer is what the decoder makes of the mask alone, on features without any memory.
-    decoded = network.decode_on(
-        low, encoding_features(encoding), *no_points(low.device), network.memory.mask_downsample(mask_bchw)
-    )
-    pointer = network.memory.pointer(decoded.mask_tokens[:, 0], present & (_object_score(decoded)[:, 0] > 0))
-    features = network.memory.encode(low, logits, present)
-    return _memory(features, pointer, MASK_SCALE * float(present) + MASK_BIAS, encoding)
+    hint = resize_maps(network.memory.mask_downsample(mask_bchw), (4 * grid_h, 4 * grid_w), antialias=True)
+    decoded = network.decode_on(low, encoding_features(encoding), *no_points(low.device), hint)
+    token = 1 + int(decoded.iou[0, 1:].argmax()) if rules.mask_way == "transformers" else 0
+    pointer = network.memory.pointer(decoded.mask_tokens[:, token], present & (_object_score(decoded)[:, 0] > 0))
+    features = network.memory.encode(low, logits, present, cut=rules.cut_prompted, **_way(rules, geometry))
+    return _memory(features, pointer, MASK_SCALE * float(present) + MASK_BIAS, encoding, rules, None)
 
 
 def mask_logits(mask: np.ndarray, geometry: ImageGeometry) -> Tensor:
@@ -99,6 +120,7 @@ def track_frame(
         geometry=encoding.geometry,
         decode_ms=1000 * (time.perf_counter() - start),
         decoded_logits=decoded.logits[0],
+        prompted=hint is not None or not bool((labels == PADDING).all()),
     )
 
 
@@ -165,32 +187,46 @@ def _object_score(decoded: DecodedMasks) -> Tensor:
     return decoded.object_score
 
 
+def _way(rules: MemoryRules, geometry: ImageGeometry) -> dict[str, Any]:
+    """How `MemorySide.encode` takes a mask by these rules."""
+    if rules.mask_way == "sam2":
+        return {}
+    return {"through": geometry.padded_size, "squash_first": rules.mask_way == "sam3"}
+
+
 def _fit_mask(mask: np.ndarray, geometry: ImageGeometry) -> Tensor:
     """float32 [1, 1, h, w] of zeros and ones over the model's input, zeros in its padding."""
-    values = torch.tensor(mask)[None, None].float()
-    if mask.shape != geometry.resized_size:
-        values = F.interpolate(values, size=geometry.resized_size, mode="bilinear", align_corners=False, antialias=True)
-        values = (values >= 0.5).float()
+    values = _cut_resize(torch.tensor(mask)[None, None].float(), geometry.resized_size)
     (height, width), (padded_height, padded_width) = geometry.resized_size, geometry.padded_size
     return F.pad(values, (0, padded_width - width, 0, padded_height - height))
+
+
+def _cut_resize(mask_bchw: Tensor, size: tuple[int, int]) -> Tensor:
+    """A mask of zeros and ones at another size, cut at half."""
+    if tuple(mask_bchw.shape[-2:]) == size:
+        return mask_bchw
+    return (resize_maps(mask_bchw, size, antialias=True) >= 0.5).float()
 
 
 def _low_logits(mask_bchw: Tensor) -> Tensor:
     """Logits of a mask of zeros and ones over the model's input, a quarter of its size."""
     height, width = mask_bchw.shape[-2:]
-    return F.interpolate(
-        mask_bchw * MASK_SCALE + MASK_BIAS,
-        size=(height // 4, width // 4),
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
-    )
+    return resize_maps(mask_bchw * MASK_SCALE + MASK_BIAS, (height // 4, width // 4), antialias=True)
 
 
-def _memory(features: Tensor, pointer: Tensor, score: float | None, encoding: ImageEncoding) -> Memory:
+def _memory(
+    features: Tensor,
+    pointer: Tensor,
+    score: float | None,
+    encoding: ImageEncoding,
+    rules: MemoryRules,
+    iou: float | None,
+) -> Memory:
     return Memory(
         features[0].to(torch.bfloat16),
         pointer[0],
         MASK_SCALE + MASK_BIAS if score is None else score,
         encoding.model_sha256,
+        iou,
+        rules,
     )

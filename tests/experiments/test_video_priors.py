@@ -187,7 +187,9 @@ def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
         next(steps)
     steps.close()
     part = film.result()
-    assert part.facts["frames"] == 3 and not film.finished and "3 of 9 frames" in film.line and film.seconds_left() > 0
+    assert (
+        part.facts["frames"] == 3 and not film.finished and "33 % of 9 frames" in film.line and film.seconds_left() > 0
+    )
     for _ in film.steps():
         pass
     assert film.finished and same(masks_of(film.result()), masks_of(whole))

@@ -195,6 +195,8 @@ MAP, POINTER = torch.ones(2, 3, 4), torch.ones(8)
         ({"entries": {}}, {}, MAP, POINTER),
         ({"entries": [ENTRY] * 2}, {}, MAP, POINTER),
         ({"version": "1"}, {}, MAP, POINTER),
+        ({"rules": {"name": "x", "mask_way": "other"}}, {}, MAP, POINTER),
+        ({"rules": {"name": "x", "nearest_prompts": -1}}, {}, MAP, POINTER),
         ({}, {"frame": "2"}, MAP, POINTER),
         ({}, {"object_score": float("nan")}, MAP, POINTER),
         ({}, {"model_sha256": "x" * 10**5}, MAP, POINTER),
@@ -208,7 +210,7 @@ MAP, POINTER = torch.ones(2, 3, 4), torch.ones(8)
         ({}, {}, torch.ones(4), POINTER),
         ({}, {}, MAP, MAP + 1),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_a_file_that_lies_is_refused(tmp_path, record, entry, features, pointer):
     content = RECORD | {"entries": [ENTRY | entry]} | record

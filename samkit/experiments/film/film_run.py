@@ -13,7 +13,7 @@ import numpy as np
 from samkit.errors import BadInput
 from samkit.experiments.film import outcome
 from samkit.experiments.film.memories import check_film, first_banks
-from samkit.experiments.film.params import Params, frame_order
+from samkit.experiments.film.params import Params, frame_order, rules_of
 from samkit.experiments.film.snapshots import Snapshots
 from samkit.experiments.film.tracks import Found, ObjectTrack, correct_object, track_object
 from samkit.experiments.inputs import Inputs
@@ -152,8 +152,9 @@ class FilmRun:
         """How far the run is, for a person."""
         left = self.seconds_left()
         time_left = f", {time_text(left)} left" if left is not None and not self.finished else ""
-        back = f", going back: frame {self._at + 1} again" if self._at < self.done else ""
-        return f"{self.done} of {self.total} frames{back}{time_left}"
+        back = ", going back first" if self._at < self.done else ""
+        # No frame's number: whoever watches sees the one that was found last.
+        return f"{100 * self.done // max(1, self.total)} % of {self.total} frames{back}{time_left}"
 
     def steps(self) -> Iterator[int]:
         """Segment the frames that are left, one at a time; gives the film's number of each. A frame that can't be
@@ -292,7 +293,7 @@ class FilmRun:
         """Of an object that nobody has marked when the run comes to that place."""
         from samkit.models.memory_bank import MemoryBank
 
-        bank = MemoryBank(self.params.max_frames, self.params.max_pointers)
+        bank = MemoryBank(self.params.max_frames, self.params.max_pointers, rules_of(self.model, self.params))
         bank.frame = place
         return bank
 

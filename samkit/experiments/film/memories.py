@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samkit.errors import BadInput, PromptError
-from samkit.experiments.film.params import Params
+from samkit.experiments.film.params import Params, rules_of
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.predicted_masks import chosen_index, predict
@@ -13,6 +13,7 @@ from samkit.experiments.measures.predicted_masks import chosen_index, predict
 if TYPE_CHECKING:
     from samkit.models.encoding import MaskPrediction
     from samkit.models.memory_bank import Memory, MemoryBank
+    from samkit.models.memory_rules import MemoryRules
     from samkit.models.sam import SamModel
 
 
@@ -20,26 +21,26 @@ def record(model: "SamModel", prior: Prior, params: Params, lab: LabLike) -> tup
     """(memory, mask bool [H, W]) of a picture with an object marked on it. Raises PromptError where nothing is
     marked.
     """
-    encoding = lab.encoding(model, prior.picture, side=params.side, fit=params.fit)
+    encoding, rules = lab.encoding(model, prior.picture, side=params.side, fit=params.fit), rules_of(model, params)
     if prior.mask is not None:
-        return lab.recall(remember_mask, model, encoding, prior.mask), prior.mask
+        return lab.recall(remember_mask, model, encoding, prior.mask, rules), prior.mask
     if prior.prompts.is_empty and prior.mask_hint is None:
         raise PromptError(f"Nothing is marked on {prior.picture.name}: place a point or a box on it first.")
     prediction = lab.recall(predict, model, encoding, prior.prompts, prior.mask_hint)
     index = chosen_index(prediction, prior.mask_index)
-    return lab.recall(remember_prediction, model, encoding, prediction, index), prediction.mask(index)
+    return lab.recall(remember_prediction, model, encoding, prediction, index, rules), prediction.mask(index)
 
 
-def remember_mask(model: "SamModel", encoding: LazyEncoding, mask: np.ndarray) -> "Memory":
+def remember_mask(model: "SamModel", encoding: LazyEncoding, mask: np.ndarray, rules: "MemoryRules") -> "Memory":
     """The memory of a picture with a mask, bool [H, W], that is given. A step that a lab recalls, as is the next."""
-    return model.encode_memory(encoding.value, mask)
+    return model.encode_memory(encoding.value, mask, rules=rules)
 
 
 def remember_prediction(
-    model: "SamModel", encoding: LazyEncoding, prediction: "MaskPrediction", index: int
+    model: "SamModel", encoding: LazyEncoding, prediction: "MaskPrediction", index: int, rules: "MemoryRules"
 ) -> "Memory":
     """The memory of a picture with one of its predicted masks."""
-    return model.encode_memory(encoding.value, prediction, index)
+    return model.encode_memory(encoding.value, prediction, index, rules)
 
 
 def all_priors(inputs: Inputs, params: Params) -> tuple[Prior, ...]:
@@ -54,11 +55,7 @@ def check_film(model: "SamModel", inputs: Inputs) -> None:
     """Raises BadInput without a film, for a model without a memory, and for steering that doesn't fit the film."""
     if inputs.video is None:
         raise BadInput("There is no film: give one with --video, a file or sample:coin.")
-    if model.info.family != "sam2":
-        raise BadInput(
-            f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to "
-            "follow an object through a film."
-        )
+    model.check_memory("follow an object through a film")
     inputs.steering.check(inputs.video.length)
     count = inputs.steering.count
     if any(not 0 <= prior.object < count for prior in inputs.priors) or len(inputs.banks) >= count:
@@ -74,7 +71,8 @@ def first_banks(
     """
     from samkit.models.memory_bank import MemoryBank
 
-    banks = [MemoryBank(params.max_frames, params.max_pointers) for _ in range(inputs.steering.count)]
+    rules = rules_of(model, params)
+    banks = [MemoryBank(params.max_frames, params.max_pointers, rules) for _ in range(inputs.steering.count)]
     for bank, kept in zip(banks, (inputs.bank, *inputs.banks), strict=False):
         for each in kept.prompts if kept is not None else ():
             bank.add_prompt(each.memory, prior=each.prior, frame=each.frame)

@@ -1,9 +1,15 @@
 """How a film is run: the parameters, and the frames they name in the order they are segmented."""
 
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field
 
 from samkit.errors import ParamsError
 from samkit.experiments.params import MaskParams, knob
+
+if TYPE_CHECKING:
+    from samkit.models.memory_rules import MemoryRules
+    from samkit.models.sam import SamModel
 
 
 class Params(MaskParams):
@@ -64,6 +70,20 @@ class Params(MaskParams):
         description="Clears the frame memory every N frames; empty: never.",
         json_schema_extra=knob(step=1, usual=(2, 200), unit="frames", label="Reset after every"),
     )
+    memory_rules: Literal["own", "sam2", "sam3", "sam3-every-frame", "transformers"] = Field(
+        default="own",
+        description="What is remembered and looked at, and how: own, as the model was made for; sam2, as SAM 2.1 does; "
+        "sam3, which looks at the four nearest marked frames and passes over frames it is unsure of; "
+        "sam3-every-frame, the same without passing over any; transformers, as Hugging Face's SAM 3 tracker does.",
+        json_schema_extra=knob(label="Memory rules"),
+    )
+
+
+def rules_of(model: "SamModel", params: Params) -> "MemoryRules":
+    """The rules that a run of this model follows."""
+    from samkit.models.memory_rules import RULES
+
+    return model.memory_rules if params.memory_rules == "own" else RULES[params.memory_rules]
 
 
 def frame_order(params: Params, length: int) -> range:

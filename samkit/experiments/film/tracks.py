@@ -84,7 +84,7 @@ def track_object(
     step = model.track(encoding, bank)
     remembered = store and not (params.skip_absent and object_score(step) <= 0)
     if remembered:
-        bank.add_frame(model.encode_memory(encoding, step, step.best))
+        bank.add_frame(model.encode_memory(encoding, step, step.best, bank.rules))
     else:
         bank.skip_frame()
     return found(step, step.best, video, frame, rgb, params, remembered=remembered)

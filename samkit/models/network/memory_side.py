@@ -74,18 +74,36 @@ class MemorySide(nn.Module):
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, width))
         self._tables = TableCache(max_entries=24)
 
-    def encode(self, features_bhwc: Tensor, logits_bchw: Tensor, present: Tensor) -> Tensor:
+    def encode(
+        self,
+        features_bhwc: Tensor,
+        logits_bchw: Tensor,
+        present: Tensor,
+        *,
+        through: tuple[int, int] | None = None,
+        squash_first: bool = False,
+        cut: bool = False,
+    ) -> Tensor:
         """What to remember of a frame.
 
-        features_bhwc: [1 or B, h, w, C]; logits_bchw: [B, 1, 4h, 4w] of the mask; present: bool [B], whether the object
-        is in the frame.
+        features_bhwc: [1 or B, h, w, C]; logits_bchw: [B, 1, h', w'] of the mask over the input, at any size; present:
+                       bool [B], whether the object is in the frame
+        through:       a size (height, width) that the logits are brought to on their way to 16 times the grid
+        squash_first:  whether they become -10..10 there already
+        cut:           whether the mask is cut at 0, and so has no soft edge
 
         Returns [B, h, w, Cm].
         """
         _, h, w, _ = features_bhwc.shape
         shown = hide_absent(logits_bchw, present[:, None, None, None])
-        logits = F.interpolate(shown, size=(16 * h, 16 * w), mode="bilinear", align_corners=False)
-        memory = self.memory_encoder(features_bhwc, torch.sigmoid(logits) * MASK_SCALE + MASK_BIAS)
+        if through is not None:
+            shown = resize_maps(shown, through, antialias=False)
+        size = (16 * h, 16 * w)
+        if squash_first:
+            mask = resize_maps(_squash(shown, cut), size, antialias=True)
+        else:
+            mask = _squash(resize_maps(shown, size, antialias=through is not None), cut)
+        memory = self.memory_encoder(features_bhwc, mask)
         if self.config.absent_embedding:
             memory = memory + torch.where(present[:, None], 0.0, self.no_obj_embed_spatial)[:, None, None]
         return memory
@@ -157,3 +175,16 @@ class MemorySide(nn.Module):
 def hide_absent(logits: Tensor, present: Tensor) -> Tensor:
     """Logits, with those of an absent object at `ABSENT_LOGIT`."""
     return torch.where(present, logits, ABSENT_LOGIT)
+
+
+def _squash(logits: Tensor, cut: bool) -> Tensor:
+    """Logits -> -10..10, or cut at 0, to one of both."""
+    shares = (logits > 0).to(logits.dtype) if cut else torch.sigmoid(logits)
+    return shares * MASK_SCALE + MASK_BIAS
+
+
+def resize_maps(maps_bchw: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    """[B, C, h, w] -> [B, C, *size], bilinear."""
+    if tuple(maps_bchw.shape[-2:]) == size:
+        return maps_bchw
+    return F.interpolate(maps_bchw, size=size, mode="bilinear", align_corners=False, antialias=antialias)

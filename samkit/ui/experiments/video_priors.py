@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,10 +17,11 @@ from samkit.experiments.steering import NOT_STEERED, STEERING_FILE, FilmObject, 
 from samkit.media.film import zip_mask_folders
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.models.memory_rules import SAM2_RULES
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.film import Film
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import Panel, Quiet, Slider, Switched, Toggle
+from samkit.ui.controls.knobs import Knob, Panel, Quiet, Slider, Switched, Toggle
 from samkit.ui.controls.masks_panel import REFINE_EDGES
 from samkit.ui.controls.running_film import frame_masks
 from samkit.ui.parts.downloads import Download, download_row
@@ -63,6 +66,42 @@ def _forgets(panel: Panel) -> bool:
     return not panel.value("remember")
 
 
+RULES_IN_WORDS = {
+    "own": "The model's own",
+    "sam2": "SAM 2.1's",
+    "sam3": "SAM 3's",
+    "sam3-every-frame": "SAM 3's, with every frame",
+    "transformers": "Those of transformers",
+}
+
+
+@dataclass(frozen=True)
+class MemoryRulesKnob(Knob):
+    """By which rules is remembered: of a model that can follow others than SAM 2.1's, or of a run that did."""
+
+    name: str = "memory_rules"
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        info, own = panel.info(self.name), panel.model.memory_rules
+        opened = panel.values.base.get(self.name, info.default)
+        if own == SAM2_RULES and opened == info.default:
+            return {}
+        options = [each for each in info.options if each != own.name or each == opened]
+        value = panel.values.select(
+            info.label,
+            self.name,
+            options,
+            info.default,
+            format_func=RULES_IN_WORDS.__getitem__,
+            help=info.help,
+            disabled=panel.disabled,
+        )
+        return {self.name: value}
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.name: params[self.name]}
+
+
 KNOBS = (
     Slider("start", high=_last_frame),
     Toggle("backwards"),
@@ -86,6 +125,7 @@ KNOBS = (
         hides=True,
         impossible=_forgets,
     ),
+    MemoryRulesKnob(),
     REFINE_EDGES,
     Quiet("mask_index", counts=False),
 )
@@ -97,8 +137,14 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
     table.show_film(load_sample_video("coin"))
     table.recorded, table.objects, table.object = [], [FilmObject()], 0
     table.record_prior(Prior(load_sample("coins"), SAMPLES["coins"].prompts))
-    values = {"remember": True, "skip_absent": True, "max_frames": 6, "max_pointers": 16, "mask_index": None}
-    knobs.set(values | {"start": 0, "backwards": False, "some": False})
+    values: dict[str, Any] = {
+        "remember": True,
+        "skip_absent": True,
+        "max_frames": 6,
+        "max_pointers": 16,
+        "mask_index": None,
+    }
+    knobs.set(values | {"start": 0, "backwards": False, "some": False, "memory_rules": "own"})
 
 
 def draw_inspect(scene: Scene) -> None:

@@ -4,12 +4,12 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, get_args
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -25,43 +25,25 @@ MAX_ENTRIES = 10_000
 MAX_FRAME = 10**9
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
-Count = Annotated[int, Field(ge=0, le=MAX_ENTRIES)]
-FrameNumber = Annotated[int, Field(ge=0, le=MAX_FRAME)]
 
-
-class BankEntry(BaseModel):
+@dataclass(frozen=True)
+class BankEntry:
     """frame: on the bank's clock; None for a memory from another picture or film."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    kind: Literal["prompt", "frame"]
-    frame: FrameNumber | None
-    object_score: Annotated[float, Field(allow_inf_nan=False)]
-    model_sha256: Annotated[str, Field(max_length=64)]
-    iou: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    kind: str
+    frame: int | None
+    object_score: float
+    model_sha256: str
+    iou: float | None
 
 
-class BankRules(BaseModel):
-    """As `MemoryRules.to_json` writes them."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    name: Annotated[str, Field(max_length=100)]
-    mask_way: MaskWay = "sam2"
-    cut_prompted: bool = False
-    nearest_prompts: Count | None = None
-    least_quality: Annotated[float, Field(allow_inf_nan=False)] | None = None
-
-
-class BankRecord(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    version: int
-    frame: FrameNumber
-    max_frames: Count
-    max_pointers: Count
-    entries: Annotated[list[BankEntry], Field(max_length=MAX_ENTRIES)]
-    rules: BankRules | None = None
+@dataclass(frozen=True)
+class BankRecord:
+    frame: int
+    max_frames: int
+    max_pointers: int
+    entries: tuple[BankEntry, ...]
+    rules: MemoryRules
 
 
 @dataclass(frozen=True)
@@ -70,7 +52,6 @@ class BankContent:
 
     record: BankRecord
     tensors: Mapping[str, Tensor]
-    rules: MemoryRules
 
 
 def read_bank_file(path: Path) -> BankContent:
@@ -92,22 +73,73 @@ def read_bank_file(path: Path) -> BankContent:
     if text is None:
         raise BadInput(f"{path} is a safetensors file, but not a memory bank: give a file that samkit saved as one.")
     try:
-        record = BankRecord.model_validate(json.loads(text))
+        record = _record(json.loads(text))
         _check(record, tensors)
-        rules = SAM2_RULES if record.rules is None else MemoryRules.from_json(record.rules.model_dump())
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
-        raise BadInput(f"The memory bank in {path} is damaged ({reason}): save it again.") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"The memory bank in {path} is damaged ({str(error)[:200]}): save it again.") from error
-    return BankContent(record, tensors, rules)
+    return BankContent(record, tensors)
+
+
+def _record(said: object) -> BankRecord:
+    """Raises ValueError for values that can't be."""
+    if not isinstance(said, dict):
+        raise ValueError("its record is none")
+    if _whole(said, "version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise ValueError(f"this samkit reads version {FORMAT_VERSION}")
+    entries = said.get("entries")
+    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
+        raise ValueError("its list of memories is none")
+    return BankRecord(
+        _whole(said, "frame", MAX_FRAME),
+        _whole(said, "max_frames", MAX_ENTRIES),
+        _whole(said, "max_pointers", MAX_ENTRIES),
+        tuple(map(_entry, entries)),
+        SAM2_RULES if "rules" not in said else _rules(said["rules"]),
+    )
+
+
+def _entry(said: object) -> BankEntry:
+    if not isinstance(said, dict) or said.get("kind") not in ("prompt", "frame"):
+        raise ValueError("one of its memories is neither a prompt nor a frame")
+    model = said.get("model_sha256")
+    if not isinstance(model, str) or len(model) > 64:
+        raise ValueError("one of its memories names no model")
+    return BankEntry(
+        said["kind"],
+        None if said.get("frame") is None else _whole(said, "frame", MAX_FRAME),
+        _finite(said, "object_score"),
+        model,
+        None if said.get("iou") is None else _finite(said, "iou"),
+    )
+
+
+def _rules(said: object) -> MemoryRules:
+    if not isinstance(said, dict) or not isinstance(said.get("name"), str) or len(said["name"]) > 100:
+        raise ValueError("its memory rules have no name")
+    if said.get("mask_way", "sam2") not in get_args(MaskWay) or not isinstance(said.get("cut_prompted", False), bool):
+        raise ValueError("its memory rules are none")
+    for name, check in (("nearest_prompts", partial(_whole, most=MAX_ENTRIES)), ("least_quality", _finite)):
+        if said.get(name) is not None:
+            check(said, name)
+    return MemoryRules.from_json(said)
+
+
+def _whole(said: Mapping[str, Any], name: str, most: int) -> int:
+    value = said.get(name)
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"its {name} is not a whole number from 0 to {most}")
+    return value
+
+
+def _finite(said: Mapping[str, Any], name: str) -> float:
+    value = said.get(name)
+    if type(value) not in (int, float) or not -1e30 < value < 1e30:
+        raise ValueError(f"its {name} is not a number")
+    return float(value)
 
 
 def _check(record: BankRecord, tensors: Mapping[str, Tensor]) -> None:
     """Raises ValueError for what no model can have remembered."""
-    if record.version != FORMAT_VERSION:
-        raise ValueError(f"its version is {record.version}, this samkit reads {FORMAT_VERSION}")
     if len({entry.model_sha256 for entry in record.entries}) > 1:
         raise ValueError("its memories are of several models")
     widths = set()

@@ -255,7 +255,7 @@ class MemoryBank:
     def load(cls, path: str | Path) -> "MemoryBank":
         """Read what `save` wrote. Raises BadInput for any other file."""
         content = read_bank_file(Path(path))
-        rules = content.rules
+        rules = content.record.rules
         bank = cls(content.record.max_frames, content.record.max_pointers, rules)
         bank.frame = content.record.frame
         for index, entry in enumerate(content.record.entries):

@@ -24,7 +24,7 @@ from samkit.ui.controls.token_map import TokenMap, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, group_bars_figure, plain_colorscale, token_figure
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.picture_view import picture_view, view_name
-from samkit.ui.parts.tables import table_with_csv, three_decimals
+from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
@@ -209,7 +209,7 @@ def draw_blocks(scene: Scene) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     names = "predicted_iou", "stability_score", "area_share", "iou_other", "other_predicted_iou", "true_iou"
-    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=three_decimals(*names))
+    masks_table(scene.result.tables["masks"], *names)
 
 
 PAGE = ExperimentPage(

@@ -19,7 +19,7 @@ SMALLEST_BAR = 0.01
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
-"""Colour and dash of masks 0 to 3, readable on light and dark."""
+"""Colour and dash of the four masks, readable on light and dark."""
 TRUE_COLOR = "#c2417c"
 """Of what is compared with the truth."""
 
@@ -249,7 +249,7 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
                 type="scatter",
                 x=windows,
                 y=ious,
-                name=f"Mask {index}",
+                name=f"Mask {index + 1}",
                 mode="lines+markers",
                 line=line,
                 hovertemplate="%{y:.3f}",
@@ -266,7 +266,7 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
                 type="scatter",
                 x=windows,
                 y=right,
-                name=f"True IoU, mask {chosen}",
+                name=f"True IoU, mask {chosen + 1}",
                 mode="lines+markers",
                 line=dict(color=TRUE_COLOR, dash="longdash", width=3),
                 marker=dict(symbol="diamond", size=9),

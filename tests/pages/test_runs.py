@@ -254,7 +254,7 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     (metrics,) = [table.value for table in app.dataframe if "metric" in table.value]
     (facts,) = [table.value for table in app.dataframe if "fact" in table.value]
     assert metrics.to_dict("list") == {"metric": ["predicted IoU"], "value": ["0.53"]}
-    assert facts.to_dict("list") == {"fact": ["mask, counted from 1"], "value": ["3"]}
+    assert facts.to_dict("list") == {"fact": ["mask"], "value": ["3"]}
     name, tags = (next(box for box in app.text_input if box.label == label) for label in ("Name", "Tags"))
     name.set_value("mug"), tags.set_value("keeper, figure=3")
     app.text_area[0].set_value("better")

@@ -12,7 +12,7 @@ from samkit.ui.state.films import film_uploader, stored_film
 from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import workspace
 
-SAMPLE_PX = (340, 240)
+SAMPLE_PX = (360, 250)
 """The largest picture of a sample that leaves room between two of them."""
 FILM_MAX_SIDE = 1280
 """Frames of uploaded films are shrunk to this while they are decoded, in pixels."""
@@ -52,7 +52,7 @@ def _film_dialog(table: FilmTable) -> None:
             table.show_film(stored_film(upload, FILM_MAX_SIDE))
             close_dialog(workspace())
     st.caption("Samples, made from the sample pictures: an object that moves, grows and is hidden for a while")
-    for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS), gap="medium"), strict=True):
+    for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS), gap="small"), strict=True):
         with column:
             film = load_sample_video(sample.name)
             inline_image(fit_within(film.frame(film.length // 4), *SAMPLE_PX), sample.title, "samkit-mask")

@@ -6,8 +6,8 @@ import re
 
 _WORDS = {
     "area_px": "area, px",
-    "area_share": "area, share of the picture",
-    "mean_area_share": "mean area, share of the frame",
+    "area_share": "area share",
+    "mean_area_share": "mean area share",
     "present_share": "frames with the object, share",
     "object_score": "object score, logit",
     "mean_object_score": "mean object score, logit",
@@ -47,10 +47,10 @@ _WORDS = {
     "objects_dropped": "masks dropped as unstable",
     "true_with_region": "true objects with a region",
     "true_with_mask": "true objects with a mask",
-    "mask_index": "mask, counted from 1",
-    "tracked_index": "found mask, counted from 1",
+    "mask_index": "mask index, from 0",
+    "tracked_index": "found mask's index, from 0",
 }
-_COUNTED = ("mask_index", "tracked_index")
+_COUNTED = {"mask_index": "mask", "tracked_index": "found mask"}
 _SPELLING = {"iou": "IoU", "ms": "ms", "px": "px", "f": "F", "sha256": "SHA-256"}
 
 
@@ -69,6 +69,11 @@ def metric_words(name: str) -> str:
         return f"{metric_words(name.removeprefix('prompted_'))}, prompted picture"
     text = name.removesuffix("_ms").replace("_", " ") + (", ms" if name.endswith("_ms") else "")
     return " ".join(_SPELLING.get(word, word) for word in text.split(" "))
+
+
+def fact_words(name: str) -> str:
+    """A fact's name, for the value that `fact_text` gives."""
+    return _COUNTED.get(name, metric_words(name))
 
 
 def fact_text(name: str, value: object) -> str:

@@ -31,7 +31,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style, tables
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.parts.metric_words import fact_text, mask_name_words, metric_words
+from samkit.ui.parts.metric_words import fact_text, fact_words, mask_name_words, metric_words
 from samkit.ui.runs.delete_dialog import ask_to_delete
 from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
@@ -281,7 +281,7 @@ def _numbers(run: RunSummary, bundle: Bundle | None) -> None:
         st.dataframe(rows, hide_index=True, height=min(460, _height(rows)), key="run_metrics")
     if facts:
         st.markdown("**Facts**")
-        rows = [{"fact": metric_words(name), "value": fact_text(name, value)} for name, value in facts.items()]
+        rows = [{"fact": fact_words(name), "value": fact_text(name, value)} for name, value in facts.items()]
         st.dataframe(rows, hide_index=True, height=min(240, _height(rows)), key="run_facts")
 
 

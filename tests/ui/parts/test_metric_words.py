@@ -2,7 +2,7 @@
 
 import pytest
 
-from samkit.ui.parts.metric_words import fact_text, mask_name_words, metric_words
+from samkit.ui.parts.metric_words import fact_text, fact_words, mask_name_words, metric_words
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ from samkit.ui.parts.metric_words import fact_text, mask_name_words, metric_word
         ("stability_at_2_mask_3", "stability at ±2, mask 4"),
         ("prompted_area_px", "area, px, prompted picture"),
         ("encode_ms", "encode, ms"),
+        ("mask_index", "mask index, from 0"),
         ("of_ones_own", "of ones own"),
     ],
 )
@@ -22,7 +23,7 @@ def test_a_metric_is_said_in_words(name, words):
 
 
 def test_the_number_of_a_mask_is_that_of_its_key_and_its_file_is_named():
-    assert fact_text("mask_index", 2) == "3" and fact_text("objects", 2) == "2"
+    assert (fact_words("mask_index"), fact_text("mask_index", 2)) == ("mask", "3") and fact_text("objects", 2) == "2"
     assert mask_name_words("mask_2") == "mask 3 (file mask_2)"
     assert mask_name_words("mask_prompted_0") == "prompted mask 1 (file mask_prompted_0)"
     assert mask_name_words("mask_by_point_tracked") == "by point tracked"

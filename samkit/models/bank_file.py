@@ -126,14 +126,14 @@ def _rules(said: object) -> MemoryRules:
 
 def _whole(said: Mapping[str, Any], name: str, most: int) -> int:
     value = said.get(name)
-    if type(value) is not int or not 0 <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise ValueError(f"its {name} is not a whole number from 0 to {most}")
     return value
 
 
 def _finite(said: Mapping[str, Any], name: str) -> float:
     value = said.get(name)
-    if type(value) not in (int, float) or not -1e30 < value < 1e30:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e30 < value < 1e30:
         raise ValueError(f"its {name} is not a number")
     return float(value)
 

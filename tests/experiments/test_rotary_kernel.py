@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+import samkit
 from samkit.experiments.measures.rotary_kernel import (
     expected_kernel,
     joined_curves,
     kernel_curve,
     measured_kernel,
     rotary_frequencies,
+    rotary_parts,
 )
 from samkit.models.network.rope import rotary_table, rotate
 
@@ -94,3 +96,16 @@ def test_curves_of_other_lengths_are_one_table():
         {"distance": 0, "near": 1.0, "far": 0.9},
         {"distance": 1, "near": None, "far": 0.5},
     ]
+
+
+def test_the_memory_of_sam2_is_rotary_and_sam1_has_nothing_that_is():
+    model = samkit.load_model("nano-sam2", device="cpu")
+    (part,) = rotary_parts(model)
+    tokens = model.info.native_side // 16
+    kernel = part.expected()
+    assert part.name == "memory attention" and kernel.values.shape == (2 * tokens - 1, 2 * tokens - 1)
+    # The angles are those that the network turns by.
+    table = rotary_table(tokens, tokens, part.channels, part.theta)
+    cosines = table[0].reshape(tokens, tokens, -1).mean(dim=-1).numpy()
+    np.testing.assert_allclose(kernel.values[tokens - 1 :, tokens - 1 :], cosines, atol=1e-5)
+    assert rotary_parts(samkit.load_model("nano-sam1", device="cpu")) == []

@@ -21,6 +21,7 @@ from samkit.media.film import masks_from_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
+from samkit.models.memory_rules import SAM2_RULES, SAM3_RULES
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from samkit.work.lab import Lab
@@ -127,6 +128,19 @@ def test_several_memories_and_limits_reach_the_bank(model, film):
     assert not same(
         masks_of(result), masks_of(run(model, Inputs(PICTURE, CLICK, video=film, priors=priors[:1]), Params(), Lab()))
     )
+
+
+def test_memory_rules_reach_the_banks_and_what_is_remembered(model, film, inputs):
+    runs = {
+        rules: FilmRun(model, inputs, Params(memory_rules=rules, count=3), Lab()) for rules in ("own", "sam2", "sam3")
+    }
+    rules = {name: each.first_banks[0].rules for name, each in runs.items()}
+    assert rules == {"own": SAM2_RULES, "sam2": SAM2_RULES, "sam3": SAM3_RULES}
+    assert {name: each.first_banks[0].prompts[0].memory.rules for name, each in runs.items()} == rules
+    list(runs["sam3"].steps())
+    assert {kept.rules for _, kept in runs["sam3"].tracks[0].bank.frames} == {SAM3_RULES}
+    stored = runs["sam3"].result().arrays["memory_bank"].tobytes()
+    assert b"sam3" in stored
 
 
 def test_a_memory_can_be_a_mask(model, film):

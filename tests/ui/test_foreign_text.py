@@ -47,7 +47,7 @@ OURS = {
     "experiments/cross_image.py": ["title"],
     "experiments/position_encoding.py": [
         "result.index('row')", "result.index('column')", "map(str, windows)",
-        "channel_name(side.model, params.channel)",
+        "channel_name(side.model, params.channel)", "part.name",
     ],
     "experiments/fine_tuning.py": [
         "result.index('changed_weights')", "result.index('weights')", "share_text(result.value('changed_share'))",
@@ -60,7 +60,6 @@ OURS = {
     "parts/edge.py": ["type(error).__name__"],
     "router.py": ["entry.title"],
     "runs/compare_view.py": ["label", "number", "range(len(grounds))"],
-    "runs/pages.py": ["title", "advice"],
     "runs/run_view.py": ["_file_tabs(bundle)", "entry.title"],
     "runs/runs_list.py": ["first.title", "_chosen_text(table, page.runs)"],
     "runs/runs_search.py": ["label"],
@@ -68,7 +67,6 @@ OURS = {
     "sweeps/cell_panel.py": ["entry.title"],
     "sweeps/charts.py": ["left_out"],
     "sweeps/compare_view.py": ["_sentence(found, mean, metric, better)", "letter"],
-    "sweeps/pages.py": ["title", "advice"],
     "sweeps/sweep_view.py": ["tabs", "ICONS.get(now.state, '')", "now.state", "now.text"],
     "sweeps/sweeps_list.py": ["entry.title", "page", "pages", "now.state", "now.text"],
     "sweeps/tables.py": ["sentence"],

@@ -9,11 +9,14 @@ mean cosine over all pairs of tokens at an offset.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from samkit.models.sam import SamModel
 
 CHANNELS_AT_ONCE = 64
 """So many channels are transformed at a time, which keeps memory small."""
@@ -36,6 +39,33 @@ class Kernel:
         """The farthest offsets (rows, columns)."""
         rows, columns = self.values.shape
         return rows // 2, columns // 2
+
+
+@dataclass(frozen=True)
+class RotaryPart:
+    """A part of a model whose attention has rotary positions.
+
+    channels: of a head; size: (rows, columns) of the map at the model's native side
+    """
+
+    name: str
+    channels: int
+    theta: float
+    size: tuple[int, int]
+
+    def expected(self) -> Kernel:
+        """float32 [2 rows - 1, 2 columns - 1]."""
+        return expected_kernel(rotary_frequencies(self.channels, self.theta), self.size)
+
+
+def rotary_parts(model: "SamModel") -> list[RotaryPart]:
+    """Empty for a model without rotary positions. SAM v2 has them where a frame looks at itself and at its memories."""
+    config = model.config
+    if config.memory is None:
+        return []
+    tokens = config.native_side // config.feature_stride
+    channels = config.decoder.channels // config.memory.num_heads
+    return [RotaryPart("memory attention", channels, config.memory.rope_theta, (tokens, tokens))]
 
 
 def rotary_frequencies(channels: int, theta: float) -> np.ndarray:

@@ -30,7 +30,7 @@ from samkit.ui.controls.token_map import TokenMap, map_view, png_button, token_g
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.picture_view import picture_view, view_name
-from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
+from samkit.ui.parts.tables import masks_table, plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
 
@@ -211,8 +211,7 @@ def draw_objects(scene: Scene) -> None:
 
 
 def draw_masks(scene: Scene) -> None:
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share")
-    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
+    masks_table(scene.result.tables["masks"], "predicted_iou", "stability_score", "area_share")
 
 
 PAGE = ExperimentPage(

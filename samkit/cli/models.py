@@ -1,6 +1,7 @@
 """`python -m samkit models`: the checkpoints."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -75,6 +76,7 @@ def model_info(ref: str, as_json: Json = False) -> None:
 
     Choices stand behind a #: model.pt#ema, adapter#base=sam_vit_b, model.pt#side=512&windows=8,4,14,7.
     """
+    from samkit.models.files.licences import LICENCES
     from samkit.models.sam import load_model
 
     info = load_model(ref, device="cpu").info
@@ -94,6 +96,8 @@ def model_info(ref: str, as_json: Json = False) -> None:
         "path": str(info.path)
     }
     values["changes"] = list(info.changes)
+    if licence := LICENCES.get(info.family):
+        values["licence"] = licence
     if info.file_sha256 != info.sha256:
         values["file_sha256"] = info.file_sha256
     if as_json:
@@ -104,6 +108,24 @@ def model_info(ref: str, as_json: Json = False) -> None:
         print(f"{'what was done' if number == 1 else '':<22}{change}")
     for name in info.checkpoint.others:
         print(f"{'also in the file':<22}{ref}#{name}")
+
+
+@app.command("random")
+def random_model(
+    kind: str,
+    path: Annotated[Path | None, typer.Option("--to", help="else among the downloaded models")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Write a small model with random weights (sam3), with which all pages can be seen. Its masks mean nothing."""
+    from samkit.errors import BadInput
+    from samkit.models.files.folders import models_folder
+    from samkit.models.random_models import DEMO_MODELS, save_random_model
+
+    if kind not in DEMO_MODELS:
+        raise BadInput(f'There is no random model "{kind[:40]}": choose {" or ".join(DEMO_MODELS)}.')
+    path = path or models_folder() / f"random-{kind}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(save_random_model(path, DEMO_MODELS[kind], seed))
 
 
 @app.command("diff")

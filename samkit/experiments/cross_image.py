@@ -225,11 +225,7 @@ def _pair(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> _P
         raise BadInput("Cross-image segmentation needs two pictures: give the second one with --image-b.")
     if not inputs.is_marked:
         raise PromptError("There is nothing to follow: place a point or a box on one of the pictures.")
-    if model.info.family != "sam2":
-        raise BadInput(
-            f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow an "
-            "object to another picture."
-        )
+    model.check_memory("follow an object to another picture")
     pictures: tuple[Picture, Picture] = (inputs.picture, inputs.image_b)
     grounds: tuple[Ground, Ground] = ("image", "image_b")
     truths = inputs.truth, inputs.truth_b

@@ -249,7 +249,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     start = time.perf_counter()
     height, width = check_grid(model, params)
     lab.report(0.1, "Stretching the tables")
-    tiled = params.window_tiling or model.info.family == "sam1"
+    tiled = params.window_tiling or not model.config.repeats_window_table
     measures = lab.recall(measure_positions, model, height, width, tiled)
     row = height // 2 if params.row is None else params.row
     column = width // 2 if params.column is None else params.column

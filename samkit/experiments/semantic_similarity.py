@@ -216,7 +216,12 @@ class _Parts:
 
 def level_count(model: "SamModel", features: str) -> int:
     """How many resolutions there are."""
-    return 1 if model.info.family == "sam1" else {"projected": 3, "raw": 4}[features]
+    return len(level_strides(model, features))
+
+
+def level_strides(model: "SamModel", features: str) -> tuple[float, ...]:
+    """Pixels of the model's input that one token covers along a side, level by level, coarsest first."""
+    return model.config.feature_strides if features == "projected" else model.config.raw_strides
 
 
 def object_crop(picture: Picture, mask: np.ndarray) -> tuple[Picture, np.ndarray]:

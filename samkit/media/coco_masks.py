@@ -1,6 +1,5 @@
 """Masks out of a COCO annotation file that somebody else wrote: polygons and run lengths alike."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ def annotation_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
         raise PictureError(f"A COCO picture of {width} x {height} pixels can't be read.")
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, height, width)
-    if not isinstance(segmentation, Mapping) or list(segmentation.get("size", ())) != [height, width]:
+    if not isinstance(segmentation, Mapping) or segmentation.get("size") not in ([height, width], (height, width)):
         raise PictureError(f"A COCO mask must have its picture's size, {width} x {height} pixels.")
     counts = segmentation.get("counts")
     if isinstance(counts, list):
@@ -38,7 +37,7 @@ def _of_polygons(polygons: list[Any], height: int, width: int) -> dict[str, Any]
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise PictureError("A COCO polygon is a list of at least three corners, x1, y1, x2, y2 and so on.")
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in polygon):
+        if not all(isinstance(value, int | float) and abs(value) < 1e300 for value in polygon):
             raise PictureError("A COCO polygon holds something else than numbers.")
         # A corner far outside would cost pycocotools memory for all the pixels on the way to it.
         clipped = np.clip(np.reshape(polygon, (-1, 2)).astype(float), (-1, -1), (width + 1, height + 1))

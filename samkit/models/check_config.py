@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from samkit.errors import CheckpointError
 from samkit.models.files.metadata import MAX_BLOCKS, MAX_FILE_WINDOW, MAX_HEADS, MAX_NATIVE_SIDE, MIN_NATIVE_SIDE
 from samkit.models.network.hiera import HieraConfig
+from samkit.models.network.rotary_vit import RotaryVitConfig
 from samkit.models.network.tiny_vit import TinyVitConfig
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def _encoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
                 f"tables of biases for windows of {_listed(encoder.native_windows)}",
                 all(1 <= window <= MAX_FILE_WINDOW for window in encoder.native_windows),
             ),
+        ]
+    elif isinstance(encoder, RotaryVitConfig):
+        rules += [
+            (f"patches of {encoder.patch_size} pixels", 1 <= encoder.patch_size <= MAX_PATCH),
+            (f"a position table of {encoder.table_grid}", 1 <= encoder.table_grid <= MAX_GRID),
+            (
+                f"{encoder.channels // encoder.num_heads} channels a head, which don't turn in pairs",
+                encoder.channels // encoder.num_heads % 4 == 0,
+            ),
+            (f"{encoder.channels} channels, which the neck can't quarter", encoder.channels % 4 == 0),
         ]
     else:
         rules += [

@@ -16,9 +16,11 @@ from torch import Tensor
 from samkit.errors import CheckpointError
 from samkit.models.check_config import check_config
 from samkit.models.files.metadata import MAX_BLOCKS, ModelMetadata, read_metadata
+from samkit.models.files.sam3_keys import NECK, PATCHES, TABLE, TRUNK, module_name, official_name
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.mask_decoder import MaskDecoderConfig
 from samkit.models.network.memory_side import MemoryConfig
+from samkit.models.network.rotary_vit import WINDOW_READINGS, RotaryVitConfig
 from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 
@@ -41,6 +43,10 @@ tables that follow from the window's size.
 TINY_VIT_STAGES = 4
 CONVOLUTION_WINDOW = 7
 """What the official code says of the stage that has no windows."""
+
+SAM3_HEAD_CHANNELS = 64
+SAM3_TABLES_ACROSS = 3
+"""How often the table of positions is repeated along the native side."""
 
 DEFAULT_WINDOW_SIZES = (8, 4, 14, 7)
 DEFAULT_NUM_HEADS = 1
@@ -67,7 +73,7 @@ others; samkit's network has them under `memory.`
 @dataclass(frozen=True)
 class ModelConfig:
     """
-    family:      "sam1" or "sam2"; version: "1", "2.0" or "2.1"
+    family:      "sam1", "sam2" or "sam3"; version: "1", "2.0", "2.1", "3.0" or "3.1"
     native_side: in pixels
     memory:      None for SAM v1 and for files of the image side alone
     """
@@ -75,7 +81,7 @@ class ModelConfig:
     family: str
     version: str
     native_side: int
-    encoder: VitConfig | TinyVitConfig | HieraConfig
+    encoder: VitConfig | TinyVitConfig | HieraConfig | RotaryVitConfig
     decoder: MaskDecoderConfig
     memory: MemoryConfig | None = None
 
@@ -99,13 +105,54 @@ class ModelConfig:
         """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
         return self.encoder.feature_stride
 
+    @property
+    def feature_strides(self) -> tuple[float, ...]:
+        """Pixels of the input that one feature covers along a side, level by level, coarsest first."""
+        lowest = self.feature_stride
+        return (lowest, lowest / 2, lowest / 4) if self.decoder.high_resolution else (lowest,)
+
+    @property
+    def raw_strides(self) -> tuple[float, ...]:
+        """The same of the trunk's maps before the neck: one for each stage where stages pool, else one."""
+        if isinstance(self.encoder, HieraConfig):
+            return tuple(float(self.patch_size * 2**stage) for stage in (3, 2, 1, 0))
+        return (self.feature_stride,)
+
+    @property
+    def repeats_window_table(self) -> bool:
+        """Whether a second position table is repeated window by window, and can be left out."""
+        return isinstance(self.encoder, HieraConfig)
+
+    @property
+    def window_readings(self) -> tuple[str, ...]:
+        """What a window of another size can mean for positions inside it, see `WINDOW_READINGS`; empty where positions
+        inside a window are learned, or there are none.
+        """
+        return WINDOW_READINGS if isinstance(self.encoder, RotaryVitConfig) else ()
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether the map of tokens shrinks on its way; else four groups of blocks stand in for stages."""
+        return isinstance(self.encoder, HieraConfig | TinyVitConfig)
+
+    @property
+    def memory_lack(self) -> str:
+        """What a model that remembers nothing is, to follow its name in a sentence; empty where it has a memory."""
+        if self.memory is not None:
+            return ""
+        if self.version == "3.1":
+            return "a SAM 3.1 model, whose tracker for many objects at once is not in samkit"
+        return "a SAM v1 model, which has no memory" if self.family == "sam1" else "a file without the memory side"
+
 
 def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
     said = metadata if isinstance(metadata, ModelMetadata) else read_metadata(metadata or {})
     keys = state_dict.keys()
     read = None
-    if "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:
+    if PATCHES in keys and "tracker.sam_mask_decoder.iou_token.weight" in keys:
+        read = _read_sam3
+    elif "image_encoder.trunk.patch_embed.proj.weight" in keys and "sam_mask_decoder.iou_token.weight" in keys:
         read = _read_sam2
     elif "image_encoder.patch_embed.proj.weight" in keys and "mask_decoder.iou_token.weight" in keys:
         read = _read_sam1
@@ -137,6 +184,11 @@ def module_keys(state_dict: Mapping[str, Tensor], config: ModelConfig) -> dict[s
     for key, tensor in state_dict.items():
         if isinstance(config.encoder, TinyVitConfig) and UNUSED_OF_TINY_VIT.search(key):
             continue
+        if isinstance(config.encoder, RotaryVitConfig):
+            # The pretraining's class token has no place on the map.
+            if key == TABLE and tensor.shape[1] == config.encoder.table_grid**2 + 1:
+                tensor = tensor[:, 1:]
+            key = module_name(key)
         if config.family == "sam1":
             key = re.sub(r"\.mlp\.lin([12])\.", lambda match: f".mlp.layers.{int(match[1]) - 1}.", key)
         elif key.startswith(MEMORY_PREFIXES):
@@ -159,7 +211,7 @@ def official_keys(module_state: Mapping[str, Tensor], family: str) -> dict[str, 
             key = f"sam_{key}"
         else:
             key = key.removeprefix("memory.")
-        renamed[key] = tensor
+        renamed[official_name(key) if family == "sam3" else key] = tensor
     return renamed
 
 
@@ -273,6 +325,38 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelCon
     version = metadata.version or ("2.1" if "no_obj_embed_spatial" in state else "2.0")
     native_side = _said(metadata.native_side, DEFAULT_NATIVE_SIDE)
     return ModelConfig("sam2", version, native_side, encoder, decoder, memory)
+
+
+def _read_sam3(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+    try:
+        channels, _, patch_size, _ = state[PATCHES].shape
+        table_grid = math.isqrt(state[TABLE].shape[1])
+        depth = _count(state, rf"{re.escape(TRUNK)}blocks\.(\d+)\.")
+        hidden = state[f"{TRUNK}blocks.0.mlp.fc1.weight"].shape[0]
+        neck_channels = state[f"{NECK}2.conv_1x1.weight"].shape[0]
+        inner = {module_name(key): tensor for key, tensor in state.items() if key.startswith("tracker.")}
+        decoder = _read_decoder(inner, "sam_mask_decoder.", metadata, mlp_in="mlp.layers.0")
+        memory = _read_memory(inner, metadata)
+    except KeyError as missing:
+        raise _incomplete("SAM 3", missing) from None
+    heads = _said(metadata.num_heads, max(1, channels // SAM3_HEAD_CHANNELS))
+    window_sizes = _said(metadata.window_sizes, (table_grid,) * 4)
+    edges = tuple(round(depth * group / 4) - 1 for group in range(1, 5))
+    encoder = RotaryVitConfig(
+        channels=channels,
+        depth=depth,
+        num_heads=heads,
+        patch_size=patch_size,
+        table_grid=table_grid,
+        trained_window=table_grid,
+        window_sizes=window_sizes,
+        global_blocks=_said(metadata.global_blocks, edges),
+        neck_channels=neck_channels,
+        hidden=hidden,
+    )
+    version = metadata.version or ("3.0" if memory is not None else "3.1")
+    native_side = _said(metadata.native_side, SAM3_TABLES_ACROSS * table_grid * patch_size)
+    return ModelConfig("sam3", version, native_side, encoder, decoder, memory)
 
 
 def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict[str, Any]:

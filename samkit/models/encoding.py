@@ -15,11 +15,14 @@ from samkit.models.geometry import ImageGeometry, restore_size
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """How a picture was encoded. side in pixels; window_sizes: one per stage."""
+    """How a picture was encoded. side in pixels; window_sizes: one per stage; window_reading: see
+    `ModelConfig.window_readings`, "step" where there is no choice.
+    """
 
     side: int
     fit: str
     window_sizes: tuple[int, ...]
+    window_reading: str = "step"
 
 
 @dataclass(frozen=True)

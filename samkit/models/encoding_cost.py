@@ -9,11 +9,13 @@ from samkit.errors import EncodingError
 from samkit.models.config import ModelConfig
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.relative_attention import SCORE_STRIP
+from samkit.models.network.rotary_neck import STRIP_ROWS
+from samkit.models.network.rotary_vit import RotaryVitConfig
 from samkit.models.network.tiny_vit import STRIP_TOKENS, TinyVitConfig
 from samkit.models.network.vit import VitConfig
 from samkit.words import format_bytes
 
-Encoder = VitConfig | TinyVitConfig | HieraConfig
+Encoder = VitConfig | TinyVitConfig | HieraConfig | RotaryVitConfig
 
 MAX_MULTIPLICATIONS = 4 * 10**13
 """Of one encoding or one tracked frame on a CPU: some ten minutes on two cores. ViT-H at its native side takes 7% of
@@ -63,6 +65,13 @@ def encoding_cost(
         tables = len(encoder.global_blocks) * grid * grid // 2 * (channels // encoder.num_heads)
         peak = held + within + tables
         levels = low * decoder.channels
+    elif isinstance(encoder, RotaryVitConfig):
+        tokens, channels = blocks[0][:2]
+        held = tokens * channels
+        levels = low * decoder.channels * (3 if decoder.high_resolution else 1)
+        # The neck's finest level comes in strips, which hold it at full width before it is narrowed.
+        strip = (STRIP_ROWS + 2) * (padded_size[1] // encoder.patch_size)
+        peak = held + max(COPIES * held, levels + strip * (4 * channels + 2 * 16 * decoder.channels))
     elif isinstance(encoder, TinyVitConfig):
         sizes = [tokens * channels for tokens, channels, _ in blocks]
         # What goes in, what comes out, and what attention hands to the convolution; a strip of what is widest; biases.
@@ -158,7 +167,12 @@ def _stages(encoder: Encoder, pixels: int) -> list[tuple[int, int]]:
     """(tokens, channels) of each stage."""
     first = max(1, pixels // encoder.patch_size**2)
     # How much smaller the map is than the first stage's.
-    shrunk = {VitConfig: (1, 1, 1, 1), HieraConfig: (1, 4, 16, 64), TinyVitConfig: (1, 4, 16, 16)}[type(encoder)]
+    shrunk = {
+        VitConfig: (1, 1, 1, 1),
+        RotaryVitConfig: (1, 1, 1, 1),
+        HieraConfig: (1, 4, 16, 64),
+        TinyVitConfig: (1, 4, 16, 16),
+    }[type(encoder)]
     return [
         (max(1, first // times), channels) for times, channels in zip(shrunk, encoder.channels_per_stage, strict=True)
     ]

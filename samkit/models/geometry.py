@@ -1,7 +1,8 @@
 """How a picture is fitted to the encoder, and where things lie afterwards.
 
-"native" is what the official package does: v1 scales the longest side and pads at the bottom and right, v2 stretches to
-a square. "stretch" makes a square for both; "aspect" keeps the proportions on a token grid that is not square.
+"native" is what the official package does: v1 scales the longest side and pads at the bottom and right, v2 and v3
+stretch to a square. "stretch" makes a square for all; "aspect" keeps the proportions on a token grid that is not
+square.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ MIN_SIDE, MAX_SIDE = 32, 16384
 
 SAM1_MEAN, SAM1_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SAM2_MEAN, SAM2_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SAM3_MEAN, SAM3_STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
 def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: bool = False) -> Tensor:
     """uint8 [H, W, 3] -> normalised float32 [1, 3, h, w] on the CPU, resized as the family's official package resizes.
 
-    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 resizes floats with torch's
-    antialiased one. Frames of a film (v2) are resized as bytes with Pillow's bicubic filter.
+    v1 resizes bytes with Pillow's bilinear filter (and so rounds to whole levels); v2 and v3 resize floats with torch's
+    antialiased one. Frames of a film are resized as bytes with Pillow's bicubic filter.
     """
     height, width = geometry.resized_size
     if family == "sam1":
@@ -84,7 +86,8 @@ def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: 
     pixels = torch.from_numpy(np.array(rgb, copy=True)).permute(2, 0, 1)[None].float().div(255)
     if rgb.shape[:2] != geometry.resized_size:
         pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
-    return (pixels - torch.tensor(SAM2_MEAN)[:, None, None]) / torch.tensor(SAM2_STD)[:, None, None]
+    mean, std = (SAM3_MEAN, SAM3_STD) if family == "sam3" else (SAM2_MEAN, SAM2_STD)
+    return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
 def restore_size(maps_chw: Tensor, geometry: ImageGeometry, size: tuple[int, int] | None = None) -> Tensor:

@@ -229,7 +229,7 @@ def _fitting(
     fitting = {key: tensor for key, tensor in weights.items() if key in expected}
     mismatch = describe_key_mismatch(expected, {key: tensor.shape for key, tensor in fitting.items()})
     if mismatch:
-        family = "SAM v1" if config.family == "sam1" else "SAM v2"
+        family = {"sam1": "SAM v1", "sam2": "SAM v2"}.get(config.family, "SAM 3")
         whole = describe_key_mismatch(expected, {key: tensor.shape for key, tensor in weights.items()})
         missing = any(key not in fitting for key in expected)
         advice = f" Name a model to fill them from, as {name}#base=NAME." if missing and not extras else ""

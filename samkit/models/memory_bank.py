@@ -18,20 +18,19 @@ import hashlib
 import json
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from samkit.errors import BadInput
+from samkit.models.bank_file import FORMAT, FORMAT_VERSION, read_bank_file
 from samkit.models.memory_rules import SAM2_RULES, MemoryRules
 
-FORMAT = "samkit-memory-bank"
-FORMAT_VERSION = 1
 PRIOR_DISTANCE = 1
 
 
@@ -170,10 +169,11 @@ class MemoryBank:
             (prompt.memory.features, None) for prompt in near if prompt.memory.features is not None
         ]
         recent = [(memory.features, time) for time, _, memory in self._times() if memory.features is not None]
-        # A prompted frame that is not among the nearest counts as any other frame.
-        recent += [
-            (prompt.memory.features, prompt.distance(following)) for prompt in far if prompt.memory.features is not None
-        ]
+        if self.rules.least_quality is None:
+            # A prompted frame that is not among the nearest counts as any other frame.
+            recent += [
+                (each.memory.features, each.distance(following)) for each in far if each.memory.features is not None
+            ]
         recent = [(features, time) for features, time in recent if 1 <= time <= self.max_frames]
         return prompts + sorted(recent, key=lambda each: -each[1])
 
@@ -254,22 +254,18 @@ class MemoryBank:
     @classmethod
     def load(cls, path: str | Path) -> "MemoryBank":
         """Read what `save` wrote. Raises BadInput for any other file."""
-        try:
-            with safe_open(str(path), "pt") as file:
-                text = (file.metadata() or {}).get(FORMAT)
-                tensors = {name: file.get_tensor(name) for name in file.keys()} if text else {}  # noqa: SIM118 (safe_open is no mapping)
-        except (OSError, SafetensorError) as error:
-            raise BadInput(
-                f"{path} can't be read as a memory bank ({error}): give a file that samkit saved."
-            ) from error
-        if text is None:
-            raise BadInput(
-                f"{path} is a safetensors file, but not a memory bank: give a file that samkit saved as one."
-            )
-        try:
-            return cls._from_contents(json.loads(text), tensors)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"The memory bank in {path} is damaged ({error}): save it again.") from error
+        content = read_bank_file(Path(path))
+        rules = content.record.rules
+        bank = cls(content.record.max_frames, content.record.max_pointers, rules)
+        bank.frame = content.record.frame
+        for index, entry in enumerate(content.record.entries):
+            features, pointer = content.tensors.get(f"{index}.features"), content.tensors[f"{index}.pointer"]
+            memory = Memory(features, pointer, entry.object_score, entry.model_sha256, entry.iou, rules)
+            if entry.kind == "prompt":
+                bank._prompts.append(RememberedPrompt(memory, entry.frame))
+            elif entry.frame is not None:
+                bank._frames.append((entry.frame, memory))
+        return bank
 
     @property
     def _first(self) -> Memory | None:
@@ -305,30 +301,6 @@ class MemoryBank:
         if self.rules != SAM2_RULES:
             record["rules"] = self.rules.to_json()
         return record, tensors
-
-    @classmethod
-    def _from_contents(cls, record: Mapping, tensors: Mapping[str, Tensor]) -> "MemoryBank":
-        if record["version"] != FORMAT_VERSION:
-            raise ValueError(f"its version is {record['version']}, this samkit reads {FORMAT_VERSION}")
-        rules = MemoryRules.from_json(record["rules"]) if "rules" in record else SAM2_RULES
-        bank = cls(int(record["max_frames"]), int(record["max_pointers"]), rules)
-        bank.frame = int(record["frame"])
-        for index, entry in enumerate(record["entries"]):
-            memory = Memory(
-                tensors.get(f"{index}.features"),
-                tensors[f"{index}.pointer"],
-                float(entry["object_score"]),
-                str(entry["model_sha256"]),
-                None if entry.get("iou") is None else float(entry["iou"]),
-                rules,
-            )
-            if entry["kind"] == "prompt":
-                if memory.features is None:
-                    raise ValueError(f"the map of prompt {index} is missing")
-                bank._prompts.append(RememberedPrompt(memory, entry["frame"]))
-            else:
-                bank._frames.append((int(entry["frame"]), memory))
-        return bank
 
 
 def _describe(memory: Memory) -> dict:

@@ -28,6 +28,7 @@ from samkit.models.encoding_cost import (
     tracking_work,
 )
 from samkit.models.files.checkpoint import Checkpoint
+from samkit.models.files.sam3_keys import module_name
 from samkit.models.geometry import MIN_SIDE, ImageGeometry, plan_geometry, prepare_pixels
 from samkit.models.loading import load_weights
 from samkit.models.memory_bank import Memory, MemoryBank
@@ -49,6 +50,8 @@ from samkit.prompts import Prompts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MAX_WINDOW = 32
+MAX_ROTARY_WINDOW = 72
+"""Of a model whose positions inside windows are turned: the whole map at SAM 3's native side."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class ModelInfo:
 
 
 class SamModel:
-    """A loaded SAM v1, v2 or v2.1 model. Made by `load_model`."""
+    """A loaded SAM v1, v2, v2.1 or v3 model. Made by `load_model`."""
 
     def __init__(self, network: SamNetwork, info: ModelInfo, device: str, dtype: str):
         self.network = network
@@ -113,6 +116,7 @@ class SamModel:
         side: int | None = None,
         fit: str = "native",
         window_sizes: tuple[int, ...] | None = None,
+        window_reading: str = "step",
         keep_blocks: bool = False,
         film: bool = False,
     ) -> ImageEncoding:
@@ -121,7 +125,9 @@ class SamModel:
         rgb:          uint8 [H, W, 3]
         side:         longest side of the model's input in pixels; None for the native side
         fit:          "native", "stretch" or "aspect" (see geometry.py)
-        window_sizes: one per stage, 1..32; None for the model's own
+        window_sizes: one per stage, 1..32 (SAM 3: 1..72); None for the model's own
+        window_reading: what a window of another size means for positions inside it (SAM 3): "step" or "span", see
+                      `WINDOW_READINGS` in network/rotary_vit.py
         keep_blocks:  keep every block's tokens
         film:         resize as v2's official video predictor does (see geometry.py), for frames of a film
 
@@ -134,20 +140,21 @@ class SamModel:
         side = self.info.native_side if side is None else side
         geometry = plan_geometry((rgb.shape[0], rgb.shape[1]), self.info.family, side, fit, self.info.side_step)
         windows = self.check_windows(window_sizes, geometry.padded_size)
+        self._check_reading(window_reading)
         self._check_cost(geometry, side, fit, windows, keep_blocks)
         self._pack_once()
         blocks: list[Tensor] | None = [] if keep_blocks else None
         with torch.no_grad():
             pixels = prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype])
             with machine_errors():
-                features, raw = self.network.encode(pixels, windows, blocks)
+                features, raw = self.network.encode(pixels, windows, blocks, window_reading)
             _check_numbers(features, self.dtype)
         return ImageEncoding(
             features=tuple(level[0].permute(2, 0, 1) for level in features),
             raw=tuple(level[0].permute(2, 0, 1) for level in raw),
             blocks=None if blocks is None else tuple(tokens[0] for tokens in blocks),
             geometry=geometry,
-            settings=EncodeSettings(side, fit, windows),
+            settings=EncodeSettings(side, fit, windows, window_reading),
             model_sha256=self.info.sha256,
             encode_ms=1000 * (time.perf_counter() - start),
         )
@@ -222,7 +229,7 @@ class SamModel:
 
         Raises `BadInput` for SAM v1, for a file without a memory side, and for masks that don't fit the picture.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
         rules = rules or self.memory_rules
         with torch.no_grad():
@@ -246,7 +253,7 @@ class SamModel:
         Of an object that is judged absent (`object_score` not above 0), all logits are -1024, as officially;
         `decoded_logits` has what the decoder computed.
         """
-        self._check_memory()
+        self.check_memory()
         self._pack_once()
         with torch.no_grad():
             if prompts is None or prompts.is_empty:
@@ -288,7 +295,7 @@ class SamModel:
         remember:    put each frame's best mask into the bank; off, only what was in it before counts
         skip_absent: don't remember frames on which the object is judged absent (officially they are remembered)
         """
-        self._check_memory()
+        self.check_memory()
         named = banks if isinstance(banks, Mapping) else {"": banks}
         for index, frame in enumerate(frames):
             if not isinstance(frame, ImageEncoding):
@@ -303,16 +310,16 @@ class SamModel:
                     bank.skip_frame()
             yield TrackedFrame(index, frame, predictions)
 
-    def _check_memory(self) -> None:
-        if self.info.family != "sam2":
+    def check_memory(self, purpose: str = "follow objects") -> None:
+        """Raises `BadInput` for a model without a memory. purpose: what it is needed for."""
+        if self.config.memory_lack and (self.info.family == "sam1" or self.info.version == "3.1"):
             raise BadInput(
-                f"{self.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to follow "
-                "objects."
+                f"{self.info.name} is {self.config.memory_lack}: choose a SAM v2, v2.1 or v3 model to {purpose}."
             )
-        if self.config.memory is None:
+        if self.config.memory_lack:
             raise BadInput(
                 f"The file of {self.info.name} has no memory side: it segments pictures only. Load a complete SAM "
-                "v2 checkpoint."
+                f"v2 checkpoint to {purpose}."
             )
 
     def position_encoding(self, height: int, width: int, window_tiling: bool = True, dtype: str = "float32") -> Tensor:
@@ -338,12 +345,27 @@ class SamModel:
         if len(windows) != stages:
             raise EncodingError(f"window_sizes needs {stages} numbers, one for each stage, not {len(windows)}.")
         for window in windows:
-            if isinstance(window, bool) or not isinstance(window, int) or not 1 <= window <= MAX_WINDOW:
-                raise EncodingError(f"The window size {window} is not a whole number from 1 to {MAX_WINDOW}.")
+            if isinstance(window, bool) or not isinstance(window, int) or not 1 <= window <= self.max_window:
+                raise EncodingError(f"The window size {window} is not a whole number from 1 to {self.max_window}.")
         if isinstance(self.config.encoder, HieraConfig):
             _check_pooling(self.config.encoder, windows, padded_size)
         own, unused = self.info.window_sizes, self.config.convolution_stages
         return tuple(own[stage - 1] if stage in unused else size for stage, size in enumerate(windows, start=1))
+
+    @property
+    def max_window(self) -> int:
+        """The largest window that a stage can be given."""
+        return MAX_ROTARY_WINDOW if self.config.window_readings else MAX_WINDOW
+
+    def _check_reading(self, reading: str) -> None:
+        if reading not in (self.config.window_readings or ("step",)):
+            can = " or ".join(f'"{name}"' for name in self.config.window_readings)
+            raise EncodingError(
+                f'The window reading "{str(reading)[:20]}" is unknown; use {can}.'
+                if can
+                else f"{self.info.name} has learned positions inside its windows, so that there is one way to read "
+                'them: leave window_reading at "step".'
+            )
 
     def _prompt_points(self, prompts: Prompts, geometry: ImageGeometry) -> tuple[Tensor, Tensor]:
         """[1, N, 2] positions and [1, N] labels in the order of the official packages.
@@ -380,7 +402,7 @@ class SamModel:
                     f"A mask hint has the picture's size, {height} x {width} (height x width); this has the shape "
                     f"{list(mask_hint.shape)}."
                 )
-            return mask_logits(mask_hint, encoding.geometry).to(self.device)
+            mask_hint = mask_logits(mask_hint, encoding.geometry)[0]
         # A copy: torch complains of arrays that can't be written to.
         values = mask_hint if isinstance(mask_hint, Tensor) else np.array(mask_hint)
         hint = torch.as_tensor(values, dtype=torch.float32, device=self.device)
@@ -516,6 +538,7 @@ def _check_numbers(maps: Sequence[Tensor], dtype: str) -> None:
 def _count_parameters(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     parts = {"image encoder": 0, "prompt encoder": 0, "mask decoder": 0, "memory": 0}
     for key, shape in shapes.items():
+        key = module_name(key)
         name = key.removeprefix("sam_")
         part = next((part for part in parts if name.startswith(part.replace(" ", "_") + ".")), None)
         if part is None and (key.startswith(MEMORY_PREFIXES) or key == "no_mem_embed"):

@@ -9,6 +9,8 @@ from samkit.models.network.hiera import Hiera, HieraConfig
 from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_high_resolution
 from samkit.models.network.memory_side import MemorySide
 from samkit.models.network.prompt_encoder import PromptEncoder
+from samkit.models.network.rotary_neck import RotaryNeck
+from samkit.models.network.rotary_vit import RotaryVit, RotaryVitConfig
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.tiny_vit import TinyVit, TinyVitConfig
 from samkit.models.network.vit import Vit, VitConfig
@@ -23,14 +25,23 @@ class ImageEncoder(nn.Module):
         self.neck = FpnNeck(channels, config.channels_per_stage)
 
 
+class RotaryEncoder(nn.Module):
+    """Trunk and neck of SAM 3 under the names of sam3.pt, without what stands in front of them."""
+
+    def __init__(self, config: RotaryVitConfig):
+        super().__init__()
+        self.trunk = RotaryVit(config)
+        self.neck = RotaryNeck(config.channels, config.neck_channels)
+
+
 class SamNetwork(nn.Module):
     """All weights; differentiable.
 
     v1: `image_encoder` is a `Vit`, MobileSAM's a `TinyVit`. v2: an `ImageEncoder`; `no_mem_embed` stands for the absent
-        memory; `memory` is the memory side, where the file has one.
+        memory; `memory` is the memory side, where the file has one. v3: a `RotaryEncoder`, the rest as in v2.
     """
 
-    image_encoder: Vit | TinyVit | ImageEncoder
+    image_encoder: Vit | TinyVit | ImageEncoder | RotaryEncoder
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -42,24 +53,37 @@ class SamNetwork(nn.Module):
         elif isinstance(config.encoder, TinyVitConfig):
             self.image_encoder = TinyVit(config.encoder)
         else:
-            self.image_encoder = ImageEncoder(config.encoder, config.decoder.channels)
+            if isinstance(config.encoder, RotaryVitConfig):
+                self.image_encoder = RotaryEncoder(config.encoder)
+            else:
+                self.image_encoder = ImageEncoder(config.encoder, config.decoder.channels)
             self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, config.decoder.channels))
             if config.memory is not None:
                 self.memory = MemorySide(config.memory, config.decoder.channels)
         self._tables = TableCache()
 
     def encode(
-        self, pixels_bchw: Tensor, window_sizes: tuple[int, ...] | None = None, blocks: list[Tensor] | None = None
+        self,
+        pixels_bchw: Tensor,
+        window_sizes: tuple[int, ...] | None = None,
+        blocks: list[Tensor] | None = None,
+        window_reading: str = "step",
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Normalised pixels [B, 3, H, W] -> (features, raw), each [B, h, w, C], coarsest first."""
+        """Normalised pixels [B, 3, H, W] -> (features, raw), each [B, h, w, C], coarsest first.
+
+        window_reading: one of `WINDOW_READINGS`, for models with rotary positions
+        """
         encoder = self.image_encoder
         if isinstance(encoder, Vit | TinyVit):
             raw = encoder(pixels_bchw, window_sizes, blocks)
             features = encoder.neck(raw.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             return [features], [raw]
-        stages = encoder.trunk(pixels_bchw, window_sizes, blocks)
         decoder = self.mask_decoder
         high = (decoder.conv_s1, decoder.conv_s0) if self.config.decoder.high_resolution else (None, None)
+        if isinstance(encoder, RotaryEncoder):
+            raw = encoder.trunk(pixels_bchw, window_sizes, blocks, window_reading)
+            return encoder.neck(raw, *high), [raw]
+        stages = encoder.trunk(pixels_bchw, window_sizes, blocks)
         return encoder.neck(stages, *high), stages[::-1]
 
     def position_encoding(self, height: int, width: int, window_tiling: bool, dtype: torch.dtype) -> Tensor:
@@ -71,6 +95,8 @@ class SamNetwork(nn.Module):
             return encoder.bias_tables(height, width, dtype)
         if isinstance(encoder, Vit):
             return encoder.position_encoding(height, width, dtype)
+        if isinstance(encoder, RotaryEncoder):
+            return encoder.trunk.position_encoding(height, width, dtype)
         return encoder.trunk.position_encoding(height, width, window_tiling, dtype)
 
     def decode(
@@ -83,7 +109,7 @@ class SamNetwork(nn.Module):
         mask_hint: [B, 1, 4h, 4w] logits or None
         """
         low = features[0]
-        if self.config.family == "sam2":
+        if hasattr(self, "no_mem_embed"):
             low = low + self.no_mem_embed[None]
         return self.decode_on(low, features, points_xy, labels, mask_hint)
 

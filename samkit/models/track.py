@@ -134,6 +134,14 @@ def condition(network: SamNetwork, low: Tensor, bank: MemoryBank, model_sha256: 
             "The memories in the bank were made by another model, and models don't read each other's: record them "
             "again with this one."
         )
+    width = network.memory.config.channels
+    if any(features.shape[-1] != width for features, _ in maps) or any(
+        pointer.shape[-1] != low.shape[-1] for pointer, _ in pointers
+    ):
+        raise BadInput(
+            "The memories in the bank don't have this model's widths, though they say that they are its own: record "
+            "them again with it."
+        )
     known = network.memory.config.memories - 1
     if any(distance is not None and distance > known for _, distance in maps):
         raise BadInput(

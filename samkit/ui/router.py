@@ -7,6 +7,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES
 from samkit.ui.controls.owner_door import owner_door
 from samkit.ui.parts.heap import keep_collector_short
+from samkit.ui.parts.skeleton import skeleton
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.parts.toasts import end_toasts_with_page
@@ -80,6 +81,8 @@ def route() -> None:
     hold_address(page.url_path, on=page in experiments)
     notes = st.container()
     drawn = draw_notes(notes)
+    if page in experiments:
+        skeleton(page.title)
     try:
         page.run()
         if not drawn:

@@ -220,6 +220,15 @@ class BackgroundJob(Generic[RunT]):
         return self._inner.note
 
     @property
+    def away(self) -> bool:
+        """Whether its holder watches no more: then it pauses as soon as another one waits for its turn."""
+        return self._inner.away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self._inner.away = away
+
+    @property
     def active(self) -> bool:
         return self.state in (WAITING, RUNNING, WRITING)
 
@@ -260,7 +269,7 @@ class _Inner(Generic[RunT]):
         self.result: Any = None
         self.error = self.line = ""
         self.stop = threading.Event()
-        self.busy = False
+        self.busy = self.away = False
         self._lock = threading.Lock()
         """Held where `state` and `busy` change together: whoever sees a job at rest can start it."""
 
@@ -309,7 +318,7 @@ class _Inner(Generic[RunT]):
             if not finish:
                 for _ in self.run.steps():
                     self.line = self.run.line
-                    if self.stop.is_set() or self.over_time:
+                    if self.stop.is_set() or self.over_time or (self.away and self.queue.is_wanted):
                         break
                 if not self.run.finished and self.over_time and self.run.done:
                     self.note = f"{self._too_long()} What was done until then is here."

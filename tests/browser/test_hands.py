@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samkit.prompts import Prompts
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, standing_still
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +45,24 @@ def test_a_point_is_moved_selected_and_deleted(empty):
     empty.undo(PAGE)
     empty.undo(PAGE)
     check(empty, [(0.3, 0.6, 1), (0.5, 0.4, 1)])
+
+
+def test_buttons_with_nothing_to_do_are_gray_before_the_server_knows(empty, home):
+    def idle() -> list[bool]:
+        buttons = (
+            empty.page.locator(f".st-key-{name}_{PAGE} button:visible").first for name in ("undo", "redo", "clear")
+        )
+        return [button.get_attribute("aria-disabled") == "true" for button in buttons]
+
+    assert idle() == [False, True, True], "the first prompts were cleared, and can come back"
+    with standing_still(home):
+        empty.press_canvas(PAGE, 0.3, 0.6)
+        assert idle() == [False, True, False]
+    empty.rest()
+    for _ in range(3):
+        empty.page.keyboard.press("Control+z")
+    empty.rest()
+    assert idle() == [True, False, False]
 
 
 def test_a_box_is_resized_by_its_corner_and_moved_by_its_edge(empty):

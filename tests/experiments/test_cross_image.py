@@ -2,6 +2,8 @@
 and what is refused.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -298,6 +300,10 @@ def test_what_can_not_be_run_is_a_sentence(model, tmp_path):
     first_generation = samkit.load_model(save_random_model(tmp_path / "sam1.safetensors", SMALL_SAM1), device="cpu")
     with pytest.raises(BadInput, match="SAM v1 model, which has no memory"):
         run(first_generation, PAIR, Params(), Lab())
+    image_side = replace(SMALL_SAM2, memory=None)
+    segments_only = samkit.load_model(save_random_model(tmp_path / "image.safetensors", image_side), device="cpu")
+    with pytest.raises(BadInput, match="no memory side"):
+        run(segments_only, PAIR, Params(), Lab())
     with pytest.raises(ParamsError, match='"repeats" can\'t be 13'):
         build_params(Params, {"repeats": 13})
     with pytest.raises(ParamsError, match='"prompt_on" can\'t be'):

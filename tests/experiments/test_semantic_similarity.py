@@ -24,7 +24,15 @@ from samkit.experiments.measures.token_similarity import (
     reference_tokens,
     similarity_map,
 )
-from samkit.experiments.semantic_similarity import COCO_FILE, Params, TokenSource, color_range, describe_object, run
+from samkit.experiments.semantic_similarity import (
+    COCO_FILE,
+    Params,
+    TokenSource,
+    color_range,
+    describe_object,
+    level_strides,
+    run,
+)
 from samkit.media.rle import rle_to_mask
 from samkit.media.samples import load_sample, mirrored
 from samkit.models.geometry import plan_geometry, restore_size
@@ -265,6 +273,13 @@ def test_colours_span_what_is_asked_or_the_map_itself():
     assert color_range(similarity, Params(range_low=0.0, range_high=0.75)) == (0.0, 0.75)
     assert color_range(similarity, Params(range_low=0.0, own_range=True)) == (-0.25, 0.5)
     assert color_range(similarity, Params()) == (-0.25, 0.5)
+
+
+def test_each_level_has_the_stride_that_its_tokens_have(nano, small_v1):
+    for model in (nano, small_v1):
+        encoding = model.encode_image(np.zeros((64, 64, 3), np.uint8), side=64)
+        for features, maps in (("projected", encoding.features), ("raw", encoding.raw)):
+            assert level_strides(model, features) == tuple(64 / tokens.shape[-1] for tokens in maps)
 
 
 def test_what_can_not_be_compared_is_a_sentence(nano, small_v1, coins, lab):

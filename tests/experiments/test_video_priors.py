@@ -21,6 +21,7 @@ from samkit.media.film import masks_from_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
+from samkit.models.memory_rules import SAM2_RULES, SAM3_RULES
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from samkit.work.lab import Lab
@@ -129,6 +130,19 @@ def test_several_memories_and_limits_reach_the_bank(model, film):
     )
 
 
+def test_memory_rules_reach_the_banks_and_what_is_remembered(model, film, inputs):
+    runs = {
+        rules: FilmRun(model, inputs, Params(memory_rules=rules, count=3), Lab()) for rules in ("own", "sam2", "sam3")
+    }
+    rules = {name: each.first_banks[0].rules for name, each in runs.items()}
+    assert rules == {"own": SAM2_RULES, "sam2": SAM2_RULES, "sam3": SAM3_RULES}
+    assert {name: each.first_banks[0].prompts[0].memory.rules for name, each in runs.items()} == rules
+    list(runs["sam3"].steps())
+    assert {kept.rules for _, kept in runs["sam3"].tracks[0].bank.frames} == {SAM3_RULES}
+    stored = runs["sam3"].result().arrays["memory_bank"].tobytes()
+    assert b"sam3" in stored
+
+
 def test_a_memory_can_be_a_mask(model, film):
     mask = np.zeros(PICTURE.size, bool)
     mask[20:50, 30:80] = True
@@ -187,7 +201,9 @@ def test_a_run_can_stop_tell_what_it_has_and_go_on(model, inputs):
         next(steps)
     steps.close()
     part = film.result()
-    assert part.facts["frames"] == 3 and not film.finished and "3 of 9 frames" in film.line and film.seconds_left() > 0
+    assert (
+        part.facts["frames"] == 3 and not film.finished and "33 % of 9 frames" in film.line and film.seconds_left() > 0
+    )
     for _ in film.steps():
         pass
     assert film.finished and same(masks_of(film.result()), masks_of(whole))

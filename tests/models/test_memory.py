@@ -3,6 +3,7 @@ how.
 """
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ POINT = samkit.Prompts(points=[(0.5, 0.5, 1)])
 
 
 def memory(value: float = 1.0, model: str = "model", score: float = 1.0) -> Memory:
-    return Memory(torch.full((2, 3, 4), value, dtype=torch.bfloat16), torch.full((8,), value), score, model)
+    return Memory(torch.full((2, 3, 4), value, dtype=torch.bfloat16), torch.full((8,), float(value)), score, model)
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,71 @@ def test_other_files_are_refused(tmp_path):
             MemoryBank.load(tmp_path / name)
     with pytest.raises(BadInput, match="can't be written"):
         MemoryBank().save(tmp_path / "no" / "folder")
+
+
+RECORD = {"version": 1, "frame": 2, "max_frames": 6, "max_pointers": 16}
+ENTRY = {"kind": "prompt", "frame": None, "object_score": 1.0, "model_sha256": "model"}
+MAP, POINTER = torch.ones(2, 3, 4), torch.ones(8)
+
+
+@pytest.mark.parametrize(
+    ("record", "entry", "features", "pointer"),
+    [
+        ({"frame": -1}, {}, MAP, POINTER),
+        ({"max_frames": 10**12}, {}, MAP, POINTER),
+        ({"max_pointers": 1e999}, {}, MAP, POINTER),
+        ({"max_frames": True}, {}, MAP, POINTER),
+        ({"entries": {}}, {}, MAP, POINTER),
+        ({"entries": [ENTRY] * 2}, {}, MAP, POINTER),
+        ({"version": "1"}, {}, MAP, POINTER),
+        ({"rules": {"name": "x", "mask_way": "other"}}, {}, MAP, POINTER),
+        ({"rules": {"name": "x", "nearest_prompts": -1}}, {}, MAP, POINTER),
+        ({}, {"frame": "2"}, MAP, POINTER),
+        ({}, {"object_score": float("nan")}, MAP, POINTER),
+        ({}, {"model_sha256": "x" * 10**5}, MAP, POINTER),
+        ({}, {"kind": "other"}, MAP, POINTER),
+        # A frame of the future would take another one's place in the table of times.
+        ({}, {"kind": "frame", "frame": 9}, MAP, POINTER),
+        ({}, {}, MAP * float("nan"), POINTER),
+        ({}, {}, MAP, POINTER / 0),
+        ({}, {}, MAP.int(), POINTER),
+        ({}, {}, torch.ones(0, 3, 4), POINTER),
+        ({}, {}, torch.ones(4), POINTER),
+        ({}, {}, MAP, MAP + 1),
+    ],
+    ids=range(20),
+)
+def test_a_file_that_lies_is_refused(tmp_path, record, entry, features, pointer):
+    content = RECORD | {"entries": [ENTRY | entry]} | record
+    save_file(
+        {"0.features": features, "0.pointer": pointer},
+        tmp_path / "bank",
+        metadata={"samkit-memory-bank": json.dumps(content)},
+    )
+    with pytest.raises(BadInput, match="damaged") as refused:
+        MemoryBank.load(tmp_path / "bank")
+    assert len(str(refused.value)) < 600
+
+
+def test_a_bank_is_read_once_and_only_from_a_file(tmp_path):
+    bank = MemoryBank()
+    bank.add_prompt(memory())
+    path = tmp_path / "bank"
+    bank.save(path)
+    loaded = MemoryBank.load(path)
+    os.truncate(path, 0)
+    assert loaded.sha256 == bank.sha256 and float(loaded.maps()[0][0].sum()) == 24
+    os.mkfifo(tmp_path / "pipe")
+    for place in (path, tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(BadInput, match="can't be read"):
+            MemoryBank.load(place)
+
+
+def test_memories_of_other_widths_under_this_models_name(model, frames):
+    bank = MemoryBank()
+    bank.add_prompt(memory(model=model.info.sha256))
+    with pytest.raises(BadInput, match="widths"):
+        model.track(model.encode_image(frames[0]), bank)
 
 
 def test_memories_of_two_models_do_not_mix(model, frames):

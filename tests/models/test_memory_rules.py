@@ -20,7 +20,9 @@ from tests.random_models import SMALL_SAM2, save_random_model
 
 
 def memory(value: float, score: float = 10.0, iou: float | None = 0.9, rules: MemoryRules = SAM3_RULES) -> Memory:
-    return Memory(torch.full((2, 3, 4), value, dtype=torch.bfloat16), torch.full((8,), value), score, "x", iou, rules)
+    return Memory(
+        torch.full((2, 3, 4), value, dtype=torch.bfloat16), torch.full((8,), float(value)), score, "x", iou, rules
+    )
 
 
 def maps(bank: MemoryBank) -> list[tuple[float, int | None]]:

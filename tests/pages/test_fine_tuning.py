@@ -50,7 +50,7 @@ def told(app) -> str:
 
 def test_a_model_beside_the_one_it_was_trained_from(own):
     app = visit("fine-tuning", own / "after.safetensors")
-    assert "nothing is compared yet" in told(app)
+    assert "No weights are compared yet" in told(app)
     chosen(app).set_value(str(own / "before.safetensors")).run()
     assert not app.exception and not app.error
     result = last_result()

@@ -1,5 +1,6 @@
 """A reload, a second tab, a shared link: what comes back, what is told, and that no page breaks over it."""
 
+import gc
 import json
 import secrets
 import shutil
@@ -11,11 +12,13 @@ from samkit.experiments.registry import NAMES
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state import kept_work
+from samkit.ui.state.visitors import forget_visitor
 from samkit.ui.state.workspace import TOOL_NAMES
 from samkit.work.kept.store import NotKept
 from tests.pages.app import clear_memories, encodings, new_app, page_path
 from tests.work.kept.works import noise
 
+LOST_RUN = "The run of this film is gone"
 PAGE, UPPER = "mask-stability", "knob_mask-stability_thresholds"
 
 
@@ -131,6 +134,41 @@ def test_a_films_run_goes_on_over_a_reload(connected):
     assert asleep.job is None and asleep.recorded == again.session_state[kept_work.FILM_KEY].recorded
     assert again.session_state[kept_work.FILM_KEY].job is job
     job.pause()
+
+
+def test_a_films_run_waits_for_its_visitor_after_the_session_was_ended(connected):
+    app = visit("video-priors")
+    app.button(key="run_film").click().run()
+    job, session = app.session_state[kept_work.FILM_KEY].job, app.session_state["test.session"]
+    work_id = saved(app)
+    del app
+    forget_visitor(session)
+    gc.collect()
+    assert job.away, "others go first"
+    again = visit("video-priors", work=work_id)
+    assert again.session_state[kept_work.FILM_KEY].job is job and not job.away
+    assert LOST_RUN not in notes(again)
+    job.pause()
+
+
+def test_a_run_that_went_with_the_server_is_told_until_the_film_is_segmented_anew(connected):
+    app = visit("video-priors")
+    app.button(key="run_film").click().run()
+    app.session_state[kept_work.FILM_KEY].job.pause()
+    work_id = saved(app)
+    for memory in (kept_work.left_films, kept_work.holders):
+        memory.clear()  # as in a server that has just started
+    again = visit("video-priors", work=work_id)
+    assert LOST_RUN in notes(again) and not again.button(key="run_film").disabled
+    # It is told again after another reload, and not to whoever gets a copy.
+    again = visit("video-priors", work=saved(again))
+    assert LOST_RUN in notes(again)
+    connected.add(again.session_state["test.session"])
+    copy = visit("video-priors", work=work_id)
+    assert copy.copied and LOST_RUN not in notes(copy)
+    again.button(key="run_film").click().run()
+    assert LOST_RUN not in notes(again)
+    again.session_state[kept_work.FILM_KEY].job.pause()
 
 
 def test_both_pictures_of_a_pair_come_back(connected):

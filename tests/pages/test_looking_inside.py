@@ -315,6 +315,7 @@ def test_position_encoding_knobs(app):
     np.testing.assert_allclose(page.result.arrays["norm"], direct.norm(dim=0).numpy(), rtol=1e-5)
     np.testing.assert_allclose(page.result.arrays["channel"], direct[5].numpy(), atol=1e-6)
     assert {"png_norm_a", "npy_norm_a", "npy_channel_a", "npy_bfloat16_a", "csv_channels_a"} <= page.downloads()
+    assert any("Memory attention" in each.value for each in page.app.markdown), "the tab of rotary positions"
     page.work.params[POSITIONS] |= {"row": 40, "column": base + 26}
     page.turn("view", "Similarity")
     assert (page.params.row, page.params.column) == (1, base + 26)

@@ -34,6 +34,7 @@ from samkit.tracking.store.store import RunStore
 from samkit.tracking.store.tags import note_text, user_tags
 from samkit.ui.parts.edge import _log
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.metric_words import fact_text, metric_words
 from samkit.ui.runs import replay_job, replay_panel
 from samkit.ui.runs.columns import Column
 from samkit.ui.state import store_state
@@ -230,11 +231,11 @@ def test_runs_are_sorted_by_a_column_and_by_any_metric_or_parameter(app, keep):
 def test_columns_are_chosen(app, keep):
     keep("a", upper_threshold=10.0)
     opened(app, LIST)
-    assert "encode (ms)" not in text_of(app)
+    assert "encode, ms" not in text_of(app)
     columns = app.multiselect(key="runs_columns")
     columns.set_value([Column("metric", "encode_ms"), Column("param", "upper_threshold")]).run()
-    assert "<b>40</b> <i>encode (ms)</i>" in text_of(app) and "<b>10</b> <i>upper threshold</i>" in text_of(app)
-    assert "predicted iou" not in text_of(app)
+    assert "<b>40</b> <i>encode, ms</i>" in text_of(app) and "<b>10</b> <i>upper threshold</i>" in text_of(app)
+    assert "predicted IoU" not in text_of(app)
 
 
 def test_a_plain_name_is_followed_by_what_tells_the_run_from_others(app, keep):
@@ -252,8 +253,8 @@ def test_a_run_shows_everything_and_is_renamed_noted_and_tagged(app, keep):
     assert [tab.label for tab in app.tabs] == ["Parameters", "Prompts", "Model", "Files", "Timings", "run.json"]
     (metrics,) = [table.value for table in app.dataframe if "metric" in table.value]
     (facts,) = [table.value for table in app.dataframe if "fact" in table.value]
-    assert metrics.to_dict("list") == {"metric": ["predicted iou"], "value": ["0.53"]}
-    assert facts.to_dict("list") == {"fact": ["mask index"], "value": ["2"]}
+    assert metrics.to_dict("list") == {"metric": ["predicted IoU"], "value": ["0.53"]}
+    assert facts.to_dict("list") == {"fact": ["mask"], "value": ["3"]}
     name, tags = (next(box for box in app.text_input if box.label == label) for label in ("Name", "Tags"))
     name.set_value("mug"), tags.set_value("keeper, figure=3")
     app.text_area[0].set_value("better")
@@ -503,10 +504,10 @@ def test_compared_numbers_are_a_table_with_columns_to_choose(app, keep):
     opened(app, COMPARE, runs=",".join([keep("a"), keep("bb", upper_threshold=4.0)]))
     app.segmented_control(key="compare_numbers_as").set_value("One line a run").run()
     (table,) = [table.value for table in app.dataframe]
-    assert table.columns.tolist() == ["run", "name", "upper threshold", "predicted iou", "encode ms"]
-    assert table["upper threshold"].tolist() == [2.0, 4.0] and table["predicted iou"].tolist() == [0.51, 0.52]
-    app.multiselect(key="compare_columns").set_value(["predicted iou"]).run()
-    assert [table.value.columns.tolist() for table in app.dataframe] == [["run", "name", "predicted iou"]]
+    assert table.columns.tolist() == ["run", "name", "upper_threshold", "predicted_iou", "encode_ms"]
+    assert table["upper_threshold"].tolist() == [2.0, 4.0] and table["predicted_iou"].tolist() == [0.51, 0.52]
+    app.multiselect(key="compare_columns").set_value(["predicted_iou"]).run()
+    assert [table.value.columns.tolist() for table in app.dataframe] == [["run", "name", "predicted_iou"]]
 
 
 def test_frames_of_films_are_compared(app, tmp_path):
@@ -523,13 +524,13 @@ def test_a_run_of_schema_1_is_shown_whole(app, tmp_path, name):
     run_id = RunStore().keep(old).run_id
     opened(app, LIST)
     assert listed(app) == [old.name]
-    figures = [metric.replace("_", " ") for metric, each in old.record.metrics.items() if each.key]
+    figures = [metric_words(metric) for metric, each in old.record.metrics.items() if each.key]
     assert all(f"<i>{figure}</i>" in text_of(app) for figure in figures)
     opened(app, RUN, id=run_id)
     assert app.title[0].value == plain_text(old.name) and not app.error
     tables = {column: table.value for table in app.dataframe for column in ("metric", "fact") if column in table.value}
-    assert tables["metric"]["metric"].tolist() == [metric.replace("_", " ") for metric in old.record.metrics]
-    assert tables["fact"]["value"].tolist() == [str(value) for value in old.record.facts.values()]
+    assert tables["metric"]["metric"].tolist() == [metric_words(metric) for metric in old.record.metrics]
+    assert tables["fact"]["value"].tolist() == [fact_text(*fact) for fact in old.record.facts.items()]
     for mask in old.record.masks:
         app.selectbox(key="run_picture").set_value(mask).run()
         assert not app.exception and not app.error

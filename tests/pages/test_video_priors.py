@@ -136,6 +136,20 @@ def test_knobs_reach_the_run(page):
     assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [20, 19, 18, 17]
 
 
+def test_memory_rules_are_asked_where_the_model_has_others_than_sam_2s(page, monkeypatch):
+    from samkit.models.memory_rules import SAM3_RULES
+    from samkit.models.sam import SamModel
+
+    assert not [each for each in page.selectbox if each.label == "Memory rules"]
+    monkeypatch.setattr(SamModel, "memory_rules", SAM3_RULES)
+    page.run()
+    (rules,) = [each for each in page.selectbox if each.label == "Memory rules"]
+    assert rules.value == "own" and "SAM 3's" not in rules.options and "SAM 2.1's" in rules.options
+    rules.set_value("sam2").run()
+    press(page, "run_film")
+    assert table(page).job.spec.params["memory_rules"] == "sam2"
+
+
 def test_a_frame_of_the_film_becomes_a_memory_with_its_place(page):
     on_frame(page, 7)
     press(page, "record")

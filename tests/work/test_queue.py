@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from samkit.errors import PictureError
 from samkit.work.lab import Lab
-from samkit.work.queue import BackgroundJob, JobQueue, Ticket, _step_back, stop_all
+from samkit.work.queue import DONE, PAUSED, RUNNING, BackgroundJob, JobQueue, Ticket, _step_back, stop_all
 from samkit.work.spec import Ref, RunSpec
 
 
@@ -146,6 +146,25 @@ def test_jobs_take_turns_and_one_that_waits_can_be_stopped():
     wait_for(a, "done")
     wait_for(b, "done")
     assert is_free(queue)
+
+
+def test_a_job_whose_holder_is_away_makes_room_for_one_that_waits():
+    queue, first, second = JobQueue(1), Run(frames=4), Run()
+    job = background_job(lambda: first, queue)
+    wait_for(job, RUNNING)
+    job.away = True
+    waiting = background_job(lambda: second, queue)
+    while not queue.is_wanted:
+        time.sleep(0.01)
+    first.gate.set()
+    wait_for(job, PAUSED)
+    assert first.rows == [0]
+    second.gate.set()
+    wait_for(waiting, DONE)
+    # Alone, it goes on to its end.
+    job.resume()
+    wait_for(job, DONE)
+    assert job.result == [0, 1, 2, 3]
 
 
 def test_a_failure_is_a_sentence_and_frees_the_turn():

@@ -152,8 +152,9 @@ class FilmRun:
         """How far the run is, for a person."""
         left = self.seconds_left()
         time_left = f", {time_text(left)} left" if left is not None and not self.finished else ""
-        back = f", going back: frame {self._at + 1} again" if self._at < self.done else ""
-        return f"{self.done} of {self.total} frames{back}{time_left}"
+        back = ", going back first" if self._at < self.done else ""
+        # No frame's number: whoever watches sees the one that was found last.
+        return f"{100 * self.done // max(1, self.total)} % of {self.total} frames{back}{time_left}"
 
     def steps(self) -> Iterator[int]:
         """Segment the frames that are left, one at a time; gives the film's number of each. A frame that can't be

@@ -55,11 +55,7 @@ def check_film(model: "SamModel", inputs: Inputs) -> None:
     """Raises BadInput without a film, for a model without a memory, and for steering that doesn't fit the film."""
     if inputs.video is None:
         raise BadInput("There is no film: give one with --video, a file or sample:coin.")
-    if model.info.family != "sam2":
-        raise BadInput(
-            f"{model.info.name} is a SAM v1 model, which has no memory: choose a SAM v2 or v2.1 model to "
-            "follow an object through a film."
-        )
+    model.check_memory("follow an object through a film")
     inputs.steering.check(inputs.video.length)
     count = inputs.steering.count
     if any(not 0 <= prior.object < count for prior in inputs.priors) or len(inputs.banks) >= count:

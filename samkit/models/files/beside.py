@@ -12,7 +12,9 @@ from samkit.models.files.metadata import ModelMetadata, read_metadata
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 """What peft writes beside an adapter."""
-_KINDS = {"sam": "sam1", "sam_hq": "sam1", "sam2": "sam2", "sam2_video": "sam2"}
+_KINDS = {"sam": "sam1", "sam_hq": "sam1", "sam2": "sam2", "sam2_video": "sam2"} | dict.fromkeys(
+    ("sam3_video", "sam3_tracker", "sam3_tracker_video"), "sam3"
+)
 """transformers' model types -> the family."""
 
 
@@ -27,6 +29,8 @@ def said_by_config(located: Located, family: str) -> ModelMetadata | None:
     config = read_small_json(path)
     if _KINDS.get(str(config.get("model_type"))) != family:
         return None
+    if family == "sam3":
+        return read_metadata(_said_of_sam3(config), str(path))
     vision = _part(config, "vision_config")
     values: dict[str, Any] = {"decoder_heads": _part(config, "mask_decoder_config").get("num_attention_heads")}
     if family == "sam1":
@@ -47,6 +51,22 @@ def said_by_config(located: Located, family: str) -> ModelMetadata | None:
             "memory_heads": config.get("memory_attention_num_attention_heads"),
         }
     return read_metadata(values, str(path))
+
+
+def _said_of_sam3(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a tracker, or of a whole SAM 3 that holds a tracker and a detector with the encoder of both."""
+    tracker = _part(config, "tracker_config") or config
+    vision = _part(_part(config, "detector_config"), "vision_config") or _part(tracker, "vision_config")
+    trunk = _part(vision, "backbone_config")
+    window = trunk.get("window_size")
+    return {
+        "native_side": _side(trunk.get("image_size")),
+        "num_heads": trunk.get("num_attention_heads"),
+        "window_sizes": [window] * 4 if window is not None else None,
+        "global_blocks": trunk.get("global_attn_indexes"),
+        "decoder_heads": _part(tracker, "mask_decoder_config").get("num_attention_heads"),
+        "memory_heads": tracker.get("memory_attention_num_attention_heads"),
+    }
 
 
 def said_beside(located: Located) -> ModelMetadata | None:

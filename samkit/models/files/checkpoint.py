@@ -18,11 +18,12 @@ from samkit.models.files.checkpoint_file import (
 )
 from samkit.models.files.foreign import optimizer_alone
 from samkit.models.files.hashes import sha256_of_parts
-from samkit.models.files.key_layout import Layout, NamedKeys, apply_layout, comes_last, find_layouts
+from samkit.models.files.key_layout import Layout, NamedKeys, apply_layout, comes_last, find_layouts, plain_key
 from samkit.models.files.locate import Located, locate
 from samkit.models.files.own_bytes import OwnBytes, check_room, read_own_bytes
 from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
+from samkit.models.files.sam3_keys import third_of, windows_by_tables
 from samkit.models.files.stored_weights import ITEM_BYTES, OddTensor, StoredBytes, StoredTensor, WeightsTable
 from samkit.models.files.tables import CutShort, TableDamaged, legacy_table, safetensors_table, zip_table
 from samkit.models.files.told import renamed, unwrapped
@@ -98,7 +99,7 @@ def read_checkpoint(path: Path | str, part: str = "") -> Checkpoint:
     return Checkpoint(
         path=located.path,
         state_dict=_official(tensors, named.names),
-        metadata=opened.file.metadata,
+        metadata=_by_tables(layout, chosen.weights) | opened.file.metadata,
         file_bytes=opened.file.file_bytes,
         sha256=opened.own.sha256,
         changes=(*unwrapped(chosen, others, content), *renamed(named, layout)),
@@ -138,7 +139,7 @@ def _read_parts(located: Located) -> Checkpoint:
     return Checkpoint(
         path=located.path,
         state_dict=_official(tensors, named.names),
-        metadata={},
+        metadata=_by_tables(layout, {key: value for content in contents for key, value in content.items()}),
         file_bytes=sum(each.file.file_bytes for each in opened),
         sha256=sha256_of_parts([each.own.sha256 for each in opened]),
         changes=(f"The weights come from {len(opened)} files.", *renamed(named, layout)),
@@ -216,16 +217,34 @@ def named_keys(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
     return apply_layout(keys, layout)
 
 
+def _by_tables(layout: Layout | None, weights: Mapping[str, Stored]) -> dict[str, object]:
+    """What SAM 3's tables of rotary positions say of its windows, which are no weights."""
+    if layout is None or layout.family != "sam3" or layout.named_by != "official":
+        return {}
+    shapes = {key: value.shape for key, value in weights.items() if isinstance(value, StoredTensor)}
+    return windows_by_tables({plain_key(key).removeprefix(layout.prefix): shape for key, shape in shapes.items()})
+
+
 def _official(tensors: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """The weights under their official names. transformers' table of v2's four point embeddings is taken apart."""
+    """The weights under their official names. transformers' table of point embeddings is taken apart, and its queries,
+    keys and values of SAM 3 are put together.
+    """
     official: dict[str, torch.Tensor] = {}
+    thirds: dict[str, dict[int, torch.Tensor]] = {}
+    heads = "tracker." if any(name.startswith("tracker.") for name in names.values()) else ""
     for key, tensor in tensors.items():
         name = names[key]
+        third = third_of(key)
         if name == POINT_TABLE and tensor.ndim == 2 and len(tensor) <= MAX_POINTS:
             for index, row in enumerate(tensor):
-                official[f"sam_prompt_encoder.point_embeddings.{index}.weight"] = row[None]
+                official[f"{heads}sam_prompt_encoder.point_embeddings.{index}.weight"] = row[None]
+        elif third is not None and ".attn.qkv." in name:
+            thirds.setdefault(name, {})[third] = tensor
         else:
             official[name] = tensor
+    for name, parts in thirds.items():
+        if len(parts) == 3 and len({part.shape[1:] for part in parts.values()}) == 1:
+            official[name] = torch.cat([parts[third] for third in range(3)])
     return official
 
 

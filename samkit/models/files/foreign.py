@@ -5,7 +5,7 @@ whole model are. Knows no torch.
 import re
 from collections.abc import Collection, Iterable
 
-_READABLE = "SAM v1 (ViT and MobileSAM), SAM v2 and v2.1 (Hiera) files can be loaded."
+_READABLE = "SAM v1 (ViT and MobileSAM), SAM v2 and v2.1 (Hiera) and SAM 3 files can be loaded."
 _WHOLE = "save the whole model's state_dict()."
 _NO_SAM = "not a Segment Anything model."
 
@@ -20,7 +20,14 @@ def _part(what: str, example: str = "sam_vit_b") -> str:
 
 _Kinds = tuple[tuple[tuple[str, ...], str], ...]
 _PROJECTS: _Kinds = (
-    ((r"(^|\.)detector\.backbone\.|(^|\.)detector_model\.",), f"is a SAM 3 checkpoint: {_READABLE}"),
+    (
+        (
+            r"(^|\.)detector\.backbone\.|(^|\.)detector_model\.|backbone\.vision_backbone\.trunk\.",
+            r"!mask_decoder\.iou_token\.",
+        ),
+        "is a SAM 3 detector without the tracker, which has the mask decoder for clicks and boxes: give the whole "
+        "SAM 3 checkpoint, or name it as {file}#base=PATH.",
+    ),
     ((r"image_encoder\.features\.\d+\.",), _encoder("EdgeSAM or RepViT-SAM", "RepViT")),
     ((r"image_encoder\.backbone\.(input_stem|stages)\.",), _encoder("EfficientViT-SAM", "EfficientViT")),
     ((r"image_encoder\.trunk\.body\.|spatial_perceiver\.",), _encoder("EdgeTAM", "RepViT")),
@@ -64,7 +71,6 @@ _OTHERS: _Kinds = (
     ((r"^(cls_token|mask_token)$",), f"is a vision transformer of another kind (such as DINO or MAE), {_NO_SAM}"),
 )
 """The same where no whole model is there."""
-_SAM3_TRACKER = re.compile(r"(^|\.)(tracker|tracker_model)\.")
 _HQ = (
     "hf_token|hf_mlp|compress_vit_feat|embedding_encoder|embedding_maskfeature|hq_token|hq_mask_mlp|"
     r"compress_vit_(conv|norm)\d?|encoder_(conv|norm)\d?|mask_(conv|norm)\d?"
@@ -84,8 +90,6 @@ def what_it_is(name: str, keys: Collection[str], whole: bool = False) -> str | N
     """
     for patterns, sentence in _PROJECTS if whole else (*_PROJECTS, *_OTHERS):
         if all(_found(pattern.removeprefix("!"), keys) != pattern.startswith("!") for pattern in patterns):
-            if "SAM 3" in sentence and not any(_SAM3_TRACKER.search(key) for key in keys):
-                sentence = sentence.replace("checkpoint", "detector without the tracker, which has no mask decoder", 1)
             return f"{name} {sentence.replace('{file}', name)}"
     return None
 

@@ -7,9 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from samkit.errors import CheckpointError
+from samkit.models.files.sam3_keys import PATCHES, sam3_names
 from samkit.models.files.transformers_keys import official_names
 
 _ANCHORS = {
+    PATCHES: ("sam3", "official"),
+    "detector_model.vision_encoder.backbone.embeddings.patch_embeddings.projection.weight": ("sam3", "transformers"),
+    "vision_encoder.backbone.embeddings.patch_embeddings.projection.weight": ("sam3", "transformers"),
     "image_encoder.trunk.patch_embed.proj.weight": ("sam2", "official"),
     "image_encoder.patch_embed.proj.weight": ("sam1", "official"),
     "image_encoder.patch_embed.seq.0.c.weight": ("sam1", "official"),
@@ -33,6 +37,9 @@ _BUFFERS = re.compile(
     r"(?:^|\.)(?:pixel_mean|pixel_std|image_mean|image_std|attention_bias_idxs|relative_position_index)$"
 )
 """Constants that samkit has itself."""
+_SAM3_HEADS = re.compile(r"mask_decoder\.iou_token\.weight$")
+_SAM3_TABLES = re.compile(r"\.attn\.freqs_cis$")
+"""Tables of rotary positions, which follow from the grid."""
 _LAST = ("ema", "teacher", "average", "avg", "swa", "old", "target")
 MAX_PREFIX = 120
 
@@ -75,6 +82,11 @@ def find_layouts(keys: Collection[str]) -> list[Layout]:
     return sorted(layouts, key=lambda layout: comes_last(layout.prefix))
 
 
+def plain_key(key: str) -> str:
+    """Without the names that torch's own wrappers put into it."""
+    return _WRAPPER.sub("", key)
+
+
 def comes_last(name: str) -> bool:
     """Whether a name says that its weights are an average or a copy of others."""
     return any(word in _LAST for word in re.split(r"[._/]", name.lower()))
@@ -85,12 +97,19 @@ def apply_layout(keys: Collection[str], layout: Layout) -> NamedKeys:
     inner, left_out, buffers = {}, [], []
     for key in keys:
         short = _WRAPPER.sub("", key)
-        if _BUFFERS.search(short):
+        if _BUFFERS.search(short) or (layout.family == "sam3" and _SAM3_TABLES.search(short)):
             buffers.append(key)
         elif short.startswith(layout.prefix):
             inner[key] = short[len(layout.prefix) :]
         else:
             left_out.append(key)
+    if layout.family == "sam3":
+        official = sam3_names(set(inner.values()), layout.named_by)
+        left_out += [key for key, name in inner.items() if name not in official]
+        # Three of transformers' weights become one, so names may come more than once.
+        return NamedKeys(
+            {key: official[name] for key, name in inner.items() if name in official}, tuple(left_out), tuple(buffers)
+        )
     if layout.named_by == "transformers":
         official = official_names(set(inner.values()), layout.family)
         # The copy of the positions has no name of its own.
@@ -110,7 +129,17 @@ def _anchored(
     for anchor, (family, named_by) in anchors.items():
         for key in keys:
             prefix = key[: -len(anchor)]
-            if key.endswith(anchor) and (not prefix or prefix.endswith(".")) and len(prefix) <= MAX_PREFIX:
-                found.setdefault(prefix, Layout(family, named_by, prefix, wrappers, whole))
+            if not key.endswith(anchor) or (prefix and not prefix.endswith(".")) or len(prefix) > MAX_PREFIX:
+                continue
+            if family == "sam3" and not _sam3_with_heads(prefix, keys):
+                continue
+            found.setdefault(prefix, Layout(family, named_by, prefix, wrappers, whole))
     order = {key: place for place, key in enumerate(sorted(found, key=lambda prefix: (len(prefix), prefix)))}
     return sorted(found.values(), key=lambda layout: order[layout.prefix])
+
+
+def _sam3_with_heads(prefix: str, keys: Collection[str]) -> bool:
+    """Whether a SAM 3 encoder behind that prefix has a mask decoder beside it. A detector alone is no model here."""
+    if prefix.endswith("detector_model."):
+        return False
+    return any(_SAM3_HEADS.search(key) and key.startswith(prefix) for key in keys)

@@ -8,12 +8,12 @@ from typing import Any
 
 from samkit.errors import CheckpointError
 
-FAMILIES = ("sam1", "sam2")
-VERSIONS = ("1", "2.0", "2.1")
+FAMILIES = ("sam1", "sam2", "sam3")
+VERSIONS = ("1", "2.0", "2.1", "3.0", "3.1")
 MAX_BLOCKS = 256
 MAX_HEADS = 64
 MIN_NATIVE_SIDE, MAX_NATIVE_SIDE = 32, 4096
-MAX_FILE_WINDOW = 64
+MAX_FILE_WINDOW = 72
 MAX_NAME = 100
 
 

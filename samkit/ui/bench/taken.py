@@ -28,13 +28,15 @@ NAMED = {
     "mask_similar": ("All that is alike", "alike"),
     "mask_objects": ("All objects", "objects"),
 }
-"""Name of a mask in a result -> (what it is called, how its files are called); numbers are the run's facts."""
+"""Name of a mask in a result -> (what it is called, how its files are called); numbers are the run's facts, counted
+from 1 in what a person reads, from 0 in files as in kept runs.
+"""
 IMAGE_TITLES = {
     "prediction": "Logits",
     "original": "Outline on the picture",
     "binary": "White on black",
     "sheet": "All blocks",
-} | {f"band_{index}": f"Logits of mask {index}" for index in range(4)}
+} | {f"band_{index}": f"Logits of mask {index + 1}" for index in range(4)}
 PNG, SVG, JSON, NPZ = "image/png", "image/svg+xml", "application/json", "application/octet-stream"
 COPIED_PX = 2048
 """The longest side of a picture that is copied: browsers turn it into bare pixels."""
@@ -52,9 +54,10 @@ class TakenMask:
 def taken_masks(scene: Scene) -> list[TakenMask]:
     """The masks that a page is about, the one that matters most first; none where there are none."""
     result, taken = scene.result, []
+    told = {name: fact + 1 for name, fact in result.facts.items() if name.endswith("_index") and isinstance(fact, int)}
     for name, (title, short) in NAMED.items():
         if name in result.masks:
-            taken.append(_taken(scene, result.masks[name], title.format(**result.facts), short.format(**result.facts)))
+            taken.append(_taken(scene, result.masks[name], title.format(**told), short.format(**result.facts)))
     for name, mask in result.masks.items():
         if name.startswith("mask_prior_"):
             taken.append(_taken(scene, mask, f"Memory {mask.index + 1}", f"memory{mask.index + 1}"))

@@ -134,6 +134,8 @@ def prompt_canvas(
                     "arrival": arrival,
                     "edits": work.edits,
                     "done": work.gesture,
+                    "past": len(work.history),
+                    "ahead": len(work.undone),
                     "prompts": work.prompts.to_dict(),
                     "view": view,
                     "size": [work.picture.width, work.picture.height, width],

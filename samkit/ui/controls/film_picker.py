@@ -6,12 +6,14 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
 from samkit.ui.parts.edge import sentences
-from samkit.ui.parts.inline_image import inline_image
+from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
 from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import workspace
 
+SAMPLE_PX = (360, 250)
+"""The largest picture of a sample that leaves room between two of them."""
 FILM_MAX_SIDE = 1280
 """Frames of uploaded films are shrunk to this while they are decoded, in pixels."""
 
@@ -50,10 +52,10 @@ def _film_dialog(table: FilmTable) -> None:
             table.show_film(stored_film(upload, FILM_MAX_SIDE))
             close_dialog(workspace())
     st.caption("Samples, made from the sample pictures: an object that moves, grows and is hidden for a while")
-    for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS)), strict=True):
+    for sample, column in zip(SAMPLE_VIDEOS.values(), st.columns(len(SAMPLE_VIDEOS), gap="small"), strict=True):
         with column:
             film = load_sample_video(sample.name)
-            inline_image(film.frame(film.length // 4), sample.title, "samkit-mask")
+            inline_image(fit_within(film.frame(film.length // 4), *SAMPLE_PX), sample.title, "samkit-mask")
             if st.button(sample.title, key=f"film_{sample.name}", type="tertiary", width="stretch"):
                 table.show_film(film)
                 close_dialog(workspace())

@@ -67,7 +67,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
             f"mask_{index}",
             (str(index + 1),),
             str(index + 1),
-            f"Mask {index}",
+            f"Mask {index + 1}",
             "Masks",
             "press",
             f".st-key-mask_button_{{page}}_{index} button",

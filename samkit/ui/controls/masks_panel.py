@@ -18,10 +18,15 @@ from samkit.ui.parts.inline_image import data_url, fit_within, shrink_mask, tint
 from samkit.ui.parts.picture_view import view_name, view_style
 
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
-MASK_TITLES = tuple(f"Mask {index}" for index in range(4))
+MASK_TITLES = tuple(f"Mask {number}" for number in range(1, 5))
+"""A person counts the masks from 1, as their keys do; files, commands and kept runs count from 0."""
 MASK_HELP = (
-    "Token 0, the single mask: for unambiguous prompts",
-    *("A multimask token: one of three readings of an ambiguous prompt, such as part, whole and group",) * 3,
+    "The single mask: for unambiguous prompts. Files and commands call it mask 0",
+    *(
+        "One of three readings of an ambiguous prompt, such as part, whole and group. Files and commands call it "
+        f"mask {index}"
+        for index in (1, 2, 3)
+    ),
 )
 REFINE_EDGES = Toggle("refine_edges")
 """Drawn after the knobs, before the result it changes is made."""
@@ -59,7 +64,7 @@ def masks_panel(
             figures += f"**true IoU {row['true_iou']:.2f}**, " if "true_iou" in row else ""
             figures += f"stability {row['stability_score']:.2f}"
             origin = "edges refined" if refined else "as the model gave it"
-            title = f"Mask {index} over the picture, {origin}: predicted {figures.replace('*', '')}"
+            title = f"{MASK_TITLES[index]} over the picture, {origin}: predicted {figures.replace('*', '')}"
             mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, 0.5)
             view = view_style(view_name(picture), small.shape[1], small.shape[0])
             st.html(
@@ -70,7 +75,7 @@ def masks_panel(
             )
             icon = "radio_button_checked" if index == chosen else "radio_button_unchecked"
             st.button(
-                f"**{index}** · {figures}",
+                f"**{index + 1}** · {figures}",
                 key=f"mask_button_{key}_{index}",
                 icon=f":material/{icon}:",
                 type="tertiary",
@@ -84,7 +89,7 @@ def _choice_line(knobs: KnobValues, key: str, name: str, refined: bool) -> None:
     """Who has chosen the framed mask, and a way to let the model choose again; always of one height."""
     own = knobs.get(name) is not None
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"mask_choice_{key}"):
-        text = "Masks · framed: your choice" if own else "Masks · framed: highest predicted IoU among 1 to 3"
+        text = "Masks · framed: your choice" if own else "Masks · framed: highest predicted IoU among 2 to 4"
         if refined:
             text += " · :material/auto_fix_high: edges refined by GrabCut after the model: not its own output"
         st.caption(text, width="content")

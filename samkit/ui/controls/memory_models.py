@@ -11,15 +11,15 @@ OFFERED = 3
 
 
 def can_follow(model: SamModel) -> bool:
-    """Whether the model has the memory side of SAM v2."""
-    return model.info.family == "sam2" and model.config.memory is not None
+    """Whether the model has a memory."""
+    return not model.config.memory_lack
 
 
 def offer_models(work: Workspace, model: SamModel, what: str) -> None:
     """Say why the model can't be used here, and what can: one click each. what: the beginning of a sentence, what takes
     a memory.
     """
-    lack = "a SAM v1 model, which has no memory" if model.info.family == "sam1" else "a file without the memory side"
+    lack = model.config.memory_lack
     st.info(f"{plain_text(model.info.name)} is {lack}. {what} takes a SAM v2 or v2.1 model.", icon=":material/memory:")
     ready = [
         entry for entry in catalogue() if entry.on_disk and entry.family == "sam2" and entry.name != work.model_ref

@@ -44,6 +44,6 @@ def _object_masks(name: str, small: np.ndarray, found: Found, color: tuple[int, 
         best, iou = index == row["best"], row[f"predicted_iou_{index}"]
         with column:
             css = "samkit-mask chosen" if best else "samkit-mask"
-            inline_image(shown, f"Mask {index} of frame {found.frame}", css)
+            inline_image(shown, f"{MASK_TITLES[index]} of frame {found.frame}", css)
             title = f"{MASK_TITLES[index]} · IoU {iou:.2f}" if iou is not None else "The mask given"
             st.caption(f"**{title} · best**" if best else title)

@@ -23,7 +23,7 @@ from samkit.ui.parts.downloads import Download
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
 from samkit.ui.parts.inline_image import fit_within, inline_image, shrink_mask
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.parts.tables import three_decimals
+from samkit.ui.parts.tables import masks_table, three_decimals
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
@@ -249,14 +249,12 @@ def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
     params = scene.result.params
     wide = stability_name(params.stability_offset, params.threshold)
-    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "object_score", "change")
-    for title, table in (
-        ("Prompted masks", "prompted_masks"),
-        ("Tracked masks", "tracked_masks"),
-        ("Passes", "passes"),
-    ):
+    decimals = "predicted_iou", "stability_score", wide, "area_share", "object_score", "change"
+    for title, table in (("Prompted masks", "prompted_masks"), ("Tracked masks", "tracked_masks")):
         st.markdown(f"**{title}**")
-        st.dataframe(tables[table], hide_index=True, column_config=decimals)
+        masks_table(tables[table], *decimals)
+    st.markdown("**Passes**")
+    st.dataframe(tables["passes"], hide_index=True, column_config=three_decimals(*decimals))
     for title, table in (("By point and by box", "point_and_box"), ("Moved prompts", "jitter")):
         if table in tables:
             st.markdown(f"**{title}**")

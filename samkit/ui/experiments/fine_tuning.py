@@ -24,7 +24,7 @@ from samkit.ui.controls.token_map import TokenMap, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, group_bars_figure, plain_colorscale, token_figure
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.picture_view import picture_view, view_name
-from samkit.ui.parts.tables import table_with_csv, three_decimals
+from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
@@ -107,7 +107,7 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
 def summary(result: Result[Any]) -> str:
     """What changed, in one line."""
     if result.params.other_model is None:
-        return "Choose the model that this one was trained from: nothing is compared yet."
+        return "No weights are compared yet: that takes a second model, the one that this one was trained from."
     name, changed, count = result.facts["other_name"], result.index("changed_weights"), result.index("weights")
     if not changed:
         return f"None of the {count} weights differs from {name}'s."
@@ -125,7 +125,10 @@ def summary(result: Result[Any]) -> str:
 def draw_masks(scene: Scene) -> None:
     view = view_name(scene.inputs.picture)
     picture_view(scene.result.images["masks"], "Outlines of both models' masks", view)
-    st.caption("Pink: this model's mask. Yellow: that of the model it was trained from, where the two differ.")
+    if scene.result.params.other_model is None:
+        st.caption("Pink: this model's mask. That of the model it was trained from comes beside it.")
+    else:
+        st.caption("Pink: this model's mask. Yellow: that of the model it was trained from, where the two differ.")
 
 
 def draw_drift(scene: Scene) -> None:
@@ -170,7 +173,7 @@ def figures(result: Result[Any]) -> dict[str, go.Figure]:
 def draw_weights(scene: Scene) -> None:
     result = scene.result
     if result.params.other_model is None:
-        st.info("Choose the model that this one was trained from, beside the picture.", icon=":material/difference:")
+        st.info("Shown once a second model is chosen under Trained from.", icon=":material/difference:")
         return
     if result.facts["rounding_only"]:
         st.info(
@@ -209,7 +212,7 @@ def draw_blocks(scene: Scene) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     names = "predicted_iou", "stability_score", "area_share", "iou_other", "other_predicted_iou", "true_iou"
-    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=three_decimals(*names))
+    masks_table(scene.result.tables["masks"], *names)
 
 
 PAGE = ExperimentPage(

@@ -19,7 +19,7 @@ from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view
 from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, shrink_map
-from samkit.ui.parts.tables import three_decimals
+from samkit.ui.parts.tables import masks_table
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
 
@@ -179,8 +179,8 @@ def draw_curves(scene: Scene) -> None:
 def draw_numbers(scene: Scene) -> None:
     tables = scene.result.tables
     wide = stability_name(scene.result.params.stability_offset)
-    decimals = three_decimals("predicted_iou", "stability_score", wide, "area_share", "iou_unscaled", "true_iou")
-    st.dataframe(tables["masks"], hide_index=True, column_config=decimals)
+    decimals = "predicted_iou", "stability_score", wide, "area_share", "iou_unscaled", "true_iou"
+    masks_table(tables["masks"], *decimals)
     if "jitter" in tables:
         st.dataframe(tables["jitter"], hide_index=True, height=240)
 

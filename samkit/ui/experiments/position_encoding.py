@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.errors import SamkitError
+from samkit.experiments.measures.rotary_kernel import RotaryPart, kernel_curve, rotary_parts
 from samkit.experiments.position_encoding import MIN_GRID, attention_heads, base_grid, channel_count
 from samkit.experiments.result import Result
 from samkit.models.sam import SamModel
@@ -17,7 +18,15 @@ from samkit.ui.bench.tables.sides import Sides
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Quiet, Steps, Switched, Toggle
 from samkit.ui.controls.token_map import Picked, TokenMap, map_view
-from samkit.ui.parts.figures import PLOT, histogram_figure, plain_colorscale, scatter_figure, token_figure
+from samkit.ui.parts.figures import (
+    PLOT,
+    curves_figure,
+    histogram_figure,
+    offset_figure,
+    plain_colorscale,
+    scatter_figure,
+    token_figure,
+)
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.workspace import Workspace
@@ -33,7 +42,9 @@ ABOUT = About(
     "- Click a place: which other places does the model consider close?\n"
     "- Switch the windows off: what remains is the coarse table.\n"
     "- The spectrum: is a larger model's encoding really finer?\n"
-    "- bfloat16: where does rounding hurt, and does stretching make it worse?",
+    "- bfloat16: where does rounding hurt, and does stretching make it worse?\n"
+    "- Rotary: SAM v2's memory attention knows places by turning queries and keys. How fast does that fall with "
+    "distance?",
     try_label="Try it: twice the base height, directions as colours",
 )
 
@@ -69,7 +80,7 @@ def _grid_knob(name: str) -> Steps:
 def _no_second_table(panel: Panel) -> str:
     if attention_heads(panel.model):
         return "This model has no table"
-    return "" if panel.model.info.family == "sam2" else "SAM v1 has only one table"
+    return "" if panel.model.config.repeats_window_table else "This model has only one table"
 
 
 def channel_name(model: SamModel, channel: int) -> str:
@@ -253,13 +264,44 @@ def draw_channels(scene: Scene) -> None:
             table_with_csv(side.result.tables["channels"], side.key("channels"), decimals, height=320)
 
 
+def draw_rotary(scene: Scene) -> None:
+    """How rotary positions make attention fall with distance, in each part of the model that has them."""
+    for side, column in zip(scene.sides, side_columns(scene.sides, "rotary"), strict=True):
+        with column:
+            parts = rotary_parts(side.model)
+            if not parts:
+                st.info("No part of this model has rotary positions.", icon=":material/info:")
+            for index, part in enumerate(parts):
+                _draw_rotary(side, part, index, stacked=len(scene.sides) > 1)
+
+
+def _draw_rotary(side: Side, part: RotaryPart, index: int, stacked: bool) -> None:
+    kernel = part.expected()
+    left, right = (st.container(), st.container()) if stacked else st.columns(2, gap="medium")
+    with left:
+        st.markdown(f"**{part.name.capitalize()}**: how alike two tokens stay, by how far they lie apart")
+        scale = plain_colorscale(side.result.params.colormap)
+        figure = offset_figure(kernel.values, scale, "similarity")
+        st.plotly_chart(figure, key=side.key(f"rotary_map_{index}"), config=PLOT)
+    with right:
+        st.markdown("**Over distance**: the mean of all directions")
+        names = {"similarity": "similarity"}
+        figure = curves_figure(kernel_curve(kernel), "distance", names, "similarity", "tokens apart", "similarity", {})
+        st.plotly_chart(figure, key=side.key(f"rotary_curve_{index}"), config=PLOT)
+    st.caption(
+        "Rotary positions turn queries and keys by angles that grow with their place. This is the cosine that a query "
+        "and a key would keep if they were the same before and used all channels alike: it follows from the angles, "
+        f"and no picture is looked at. Map of {part.size[0]} × {part.size[1]} tokens, as at the native side."
+    )
+
+
 PAGE = ExperimentPage(
     name="position-encoding",
     about=ABOUT,
     table=Sides(takes_picture=False),
     knobs=KNOBS,
     views={"Norm and channel": draw_norm_and_channel, "Directions": draw_directions, "Similarity": draw_similarity},
-    tabs={"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels},
+    tabs={"Spectrum": draw_spectrum, "bfloat16": draw_bfloat16, "Channels": draw_channels, "Rotary": draw_rotary},
     figures=figures,
     try_it=try_it,
     arrows=("channel",),

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.experiments.result import Result
-from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count
+from samkit.experiments.semantic_similarity import COCO_FILE, color_range, level_count, level_strides
 from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
@@ -30,12 +30,10 @@ from samkit.ui.controls.token_map import TokenMap, map_view, png_button, token_g
 from samkit.ui.parts.figures import plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.picture_view import picture_view, view_name
-from samkit.ui.parts.tables import plain_table_with_csv, table_with_csv, three_decimals
+from samkit.ui.parts.tables import masks_table, plain_table_with_csv, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 from samkit.words import share_text
 
-STRIDES = {("sam2", "projected"): (16, 8, 4), ("sam2", "raw"): (32, 16, 8, 4)}
-"""Pixels of the model's input that one token covers, level by level."""
 SHOWN_PX = (900, 620)
 BLEND = 0.6
 
@@ -58,9 +56,8 @@ def _levels(panel: Panel) -> range:
 
 
 def _level_text(panel: Panel) -> Any:
-    info = panel.model.info
-    strides = STRIDES.get((info.family, panel.value("features")), (panel.model.config.feature_stride,))
-    return lambda level: f"{level} · 1/{strides[level]} of the side"
+    strides = level_strides(panel.model, panel.value("features"))
+    return lambda level: f"{level} · 1/{strides[level]:g} of the side"
 
 
 KNOBS = (
@@ -214,8 +211,7 @@ def draw_objects(scene: Scene) -> None:
 
 
 def draw_masks(scene: Scene) -> None:
-    decimals = three_decimals("predicted_iou", "stability_score", "area_share")
-    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
+    masks_table(scene.result.tables["masks"], "predicted_iou", "stability_score", "area_share")
 
 
 PAGE = ExperimentPage(

@@ -32,7 +32,7 @@ from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_iou_figure, sweep_ms_figure
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.parts.tables import table_with_csv, three_decimals
+from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
 from samkit.ui.state.swept import SweepTable, sweep_table
 from samkit.ui.state.workspace import Workspace
 
@@ -320,8 +320,7 @@ def _draw_rows(result: Result[Any]) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     names = "predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou"
-    decimals = three_decimals(*names, "true_iou", "default_true_iou")
-    st.dataframe(scene.result.tables["masks"], hide_index=True, column_config=decimals)
+    masks_table(scene.result.tables["masks"], *names, "true_iou", "default_true_iou")
 
 
 PAGE = ExperimentPage(

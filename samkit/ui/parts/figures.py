@@ -19,7 +19,7 @@ SMALLEST_BAR = 0.01
 MAP_SIDE = 200
 MAP_WIDTH_PX, MAP_HEIGHT_PX = 540, (240, 460)
 LINES = (("#7a8288", "dot"), ("#0b8f8c", "solid"), ("#c0622f", "dash"), ("#7b5ea7", "dashdot"))
-"""Colour and dash of masks 0 to 3, readable on light and dark."""
+"""Colour and dash of the four masks, readable on light and dark."""
 TRUE_COLOR = "#c2417c"
 """Of what is compared with the truth."""
 
@@ -152,6 +152,16 @@ def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
+def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
+    """A heatmap over how far two tokens lie apart, float [2 rows - 1, 2 columns - 1] with no distance in the middle."""
+    rows, columns = (length // 2 for length in values.shape)
+    x_axis = dict(title=dict(text="columns to the right"), constrain="domain")
+    y_axis = dict(title=dict(text="rows down"), autorange="reversed", scaleanchor="x", constrain="domain")
+    cells = _cells(values, colorscale, unit, f"%{{y}} down, %{{x}} to the right<br>{unit} %{{z:.3f}}<extra></extra>")
+    places = dict(x0=-columns, dx=1, y0=-rows, dy=1)
+    return _figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
+
+
 def matrix_figure(
     values: np.ndarray, x_title: str, y_title: str, unit: str, colorscale: list, limits: tuple[float, float]
 ) -> go.Figure:
@@ -239,7 +249,7 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
                 type="scatter",
                 x=windows,
                 y=ious,
-                name=f"Mask {index}",
+                name=f"Mask {index + 1}",
                 mode="lines+markers",
                 line=line,
                 hovertemplate="%{y:.3f}",
@@ -256,7 +266,7 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
                 type="scatter",
                 x=windows,
                 y=right,
-                name=f"True IoU, mask {chosen}",
+                name=f"True IoU, mask {chosen + 1}",
                 mode="lines+markers",
                 line=dict(color=TRUE_COLOR, dash="longdash", width=3),
                 marker=dict(symbol="diamond", size=9),

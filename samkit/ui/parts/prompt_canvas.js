@@ -23,6 +23,7 @@ const TAP_PX = 12;
 const BOX_PX = [3, 8];  // a box is at least so wide and so long on the screen
 const [FOREGROUND_TOOL, BACKGROUND_TOOL, BOX_TOOL] = [0, 1, 2];
 const EDITS = ["undo", "redo", "clear"];
+const USABLE = { undo: ({ past }) => past, redo: ({ ahead }) => ahead, clear: ({ count }) => count };
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
 
 const sheets = window.samkitSheets ??= new Set();
@@ -48,6 +49,7 @@ class BrowserSide {
   constructor(stage, tell) {
     this.stage = stage;
     this.tell = tell;
+    stage.whenDrawn = () => this.gray();
     this.listeners = new AbortController();
     const options = { capture: true, signal: this.listeners.signal };
     const listen = (type, does) => document.addEventListener(type, does, options);
@@ -68,6 +70,7 @@ class BrowserSide {
 
   update(data) {
     this.data = data;
+    this.heardAt = performance.now();
     if (this.asked && this.asked.edits !== data.edits) this.asked = null;
     this.ops = this.ops.filter(each => each.id > data.done);
     const frame = this.home();
@@ -83,6 +86,35 @@ class BrowserSide {
       frame.style.setProperty("--vz", `var(--v${data.view}-z, 1)`);
     }
     this.stage.update(data);
+    this.gray();
+  }
+
+  // A button with nothing to do looks so at once, also for what the server has not answered yet.
+  gray() {
+    if (!this.data) return;
+    const { page } = this.data, can = this.changes();
+    for (const edit of EDITS) {
+      for (const button of document.querySelectorAll(`.st-key-${edit}_${CSS.escape(page)} button`)) {
+        button.setAttribute("aria-disabled", String(!USABLE[edit](can)));
+      }
+    }
+  }
+
+  // How many changes can be undone (past) and done again (ahead), and how many prompts there are (count).
+  changes() {
+    let { past, ahead } = this.data;
+    for (const { op, at } of this.stage.pending) {
+      if (op) continue;
+      past += 1;
+      if (at > this.heardAt) ahead = 0;
+    }
+    for (const { op } of this.ops) {
+      if (op === "undo" && past) [past, ahead] = [past - 1, ahead + 1];
+      else if (op === "redo" && ahead) [past, ahead] = [past + 1, ahead - 1];
+      else if (op !== "undo" && op !== "redo") [past, ahead] = [past + 1, 0];
+    }
+    const waiting = this.kept.length || this.pressing ? 1 : 0, cleared = this.ops.at(-1)?.op === "clear";
+    return { past: past + waiting, ahead, count: (cleared ? 0 : this.stage.shapes().length) + waiting };
   }
 
   // The canvas's own tool bar is out of sight, and is to be out of reach of the keyboard too. It may come later than this script.
@@ -356,6 +388,7 @@ class BrowserSide {
   // Of the whole list: undo, redo, clear.
   edit(op) {
     this.ops.push({ id: this.nextId(), op, at: performance.now() });
+    this.gray();
     this.toSend = true;
     this.flush();
   }
@@ -436,6 +469,7 @@ class BrowserSide {
   // what: a press, or an edit of the list that came after one
   keep(what) {
     this.kept.push(what);
+    this.gray();
     if (this.timer === null) this.bide();
   }
 

@@ -209,6 +209,7 @@ class Stage {
       add("circle", { ...at, r: 6 }, point[2] ? "foreground" : "background");
     }
     this.prompts.replaceChildren(...parts);
+    this.whenDrawn?.();
   }
 
   connect(live) {

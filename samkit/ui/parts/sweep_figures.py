@@ -13,6 +13,8 @@ COLORS = ("#0b8f8c", "#c0622f", "#7b5ea7", "#3d7edb", "#c2417c", "#7a8a1e", "#7a
 """Of series, readable on light and dark."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 GRID = "rgba(128,128,128,.25)"
+TOOLBAR_PX = 30
+"""Above the highest point, for the chart's own buttons."""
 MANY = 2_000
 """From so many points on they are drawn by WebGL."""
 LABEL_CHARACTERS = 40
@@ -106,8 +108,7 @@ def means_figure(
                     font=dict(size=11),
                 )
             )
-    top = 26 if notes else 8
-    return _figure(traces, height, annotations=notes, margin=dict(l=8, r=8, t=top, b=8), **layout)
+    return _figure(traces, height, annotations=notes, **layout)
 
 
 def _bars(series: Series, color: str) -> dict[str, Any]:
@@ -227,7 +228,7 @@ def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figu
         traces,
         dict(
             height=height,
-            margin=dict(l=8, r=8, t=8, b=8),
+            margin=dict(l=8, r=8, t=TOOLBAR_PX, b=8),
             paper_bgcolor=clear,
             plot_bgcolor=clear,
             legend=legend,

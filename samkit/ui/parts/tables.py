@@ -4,7 +4,7 @@ because it is drawn much faster.
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Literal
 
@@ -24,6 +24,12 @@ def timings_table(timings: Mapping[str, float]) -> None:
         {"step": name.removesuffix("_ms").replace("_", " "), "ms": round(value, 1)} for name, value in timings.items()
     ]
     st.dataframe(rows, hide_index=True, width="content")
+
+
+def masks_table(rows: Sequence[Mapping[str, Any]], *decimals: str) -> None:
+    """The four masks of a prediction, numbered from 1 as on their pictures. decimals: columns of numbers"""
+    numbered = [{**row, "mask": row["mask"] + 1} for row in rows]
+    st.dataframe(numbered, hide_index=True, column_config=three_decimals(*decimals))
 
 
 def table_with_csv(

@@ -9,6 +9,7 @@ import streamlit as st
 from samkit.tracking.store.search import NO_VALUE, Order, search_runs
 from samkit.tracking.store.search import Query as StoreQuery
 from samkit.tracking.store.store import RunStore, RunSummary
+from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.runs.compare_tables import number_text
 from samkit.ui.runs.state import when
 
@@ -26,7 +27,7 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        return self.name.removesuffix("_ms").replace("_", " ") + (" (ms)" if self.name.endswith("_ms") else "")
+        return metric_words(self.name) if self.kind == "metric" else self.name.replace("_", " ")
 
     @property
     def option(self) -> str:
@@ -70,8 +71,8 @@ def cells_html(run: RunSummary, columns: Sequence[Column], with_figures: bool) -
     if with_figures:
         figures = list(run.key_figures.items())[:KEY_FIGURES]
         cells = "".join(
-            f'<span class="figure" title="{escape(_title(name))}"><b>{number_text(value, 4)}</b> '
-            f"<i>{escape(_title(name))}</i></span>"
+            f'<span class="figure" title="{escape(metric_words(name))}"><b>{number_text(value, 4)}</b> '
+            f"<i>{escape(metric_words(name))}</i></span>"
             for name, value in figures
         )
         cells += '<span class="figure"></span>' * (KEY_FIGURES - len(figures))
@@ -79,7 +80,3 @@ def cells_html(run: RunSummary, columns: Sequence[Column], with_figures: bool) -
         text = escape(column.text(run))
         cells += f'<span class="cell" title="{text}"><b>{text}</b> <i>{escape(column.title)}</i></span>'
     return f'<div class="samkit-run-cells">{cells}<span class="when">{when(run.created_ms)}</span></div>'
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from samkit.media.drawing import overlay
 from samkit.tracking.compare import COLORS, Comparison, Row, Shown
 from samkit.ui.parts.inline_image import fit_within
+from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.plain_figures import plain_figure_text
 from samkit.ui.runs.compare_tables import is_number_row, value_text
 
@@ -87,6 +88,15 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
     return fit_within(picture, DRAWN_PX, DRAWN_PX)
 
 
+def _in_two_lines(text: str) -> str:
+    """Broken at the space that is nearest to its middle."""
+    spaces = [at for at, letter in enumerate(text) if letter == " "]
+    if not spaces:
+        return text
+    middle = min(spaces, key=lambda at: abs(at - len(text) / 2))
+    return f"{text[:middle]}<br>{text[middle + 1 :]}"
+
+
 def lines_figure(comparison: Comparison) -> go.Figure | None:
     """A line for each run over the parameters and metrics that differ; None where fewer than two do. Each axis goes
     from the least to the largest value, texts are places on theirs, and where a run has no value its line has a gap.
@@ -100,7 +110,7 @@ def lines_figure(comparison: Comparison) -> go.Figure | None:
         return None
     places = [_places(row) for row in rows]
     traces = [_line(comparison, index, rows, places) for index in range(len(comparison.bundles))]
-    titles = [plain_figure_text(row.name.replace("_", " ")).replace(" ", "<br>", 1) for row in rows]
+    titles = [_in_two_lines(plain_figure_text(metric_words(row.name))) for row in rows]
     x_axis = dict(
         tickvals=list(range(len(rows))),
         ticktext=titles,
@@ -166,7 +176,7 @@ def _line(
     comparison: Comparison, index: int, rows: Sequence[Row], places: Sequence[list[float | None]]
 ) -> dict[str, Any]:
     color = f"rgb{COLORS[index]}"
-    told = [plain_figure_text(f"{row.name.replace('_', ' ')}: {value_text(row.values[index])}") for row in rows]
+    told = [plain_figure_text(f"{metric_words(row.name)}: {value_text(row.values[index])}") for row in rows]
     return dict(
         type="scatter",
         x=list(range(len(rows))),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair
+from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.style import part
 
 CSS = part("compare.css")
@@ -49,7 +50,7 @@ def rows_table(rows: Sequence[Row], count: int, first: str) -> str:
 
 def _row(row: Row) -> str:
     cells = "".join(_cell(value, index in row.best) for index, value in enumerate(row.values))
-    return f'<tr class="{"" if row.differs else "same"}"><td>{escape(row.name.replace("_", " "))}</td>{cells}</tr>'
+    return f'<tr class="{"" if row.differs else "same"}"><td>{escape(metric_words(row.name))}</td>{cells}</tr>'
 
 
 def _cell(value: object, best: bool) -> str:
@@ -76,13 +77,13 @@ def best_sentence(comparison: Comparison) -> str:
     """Among which runs the best is marked."""
     groups = [", ".join(str(index + 1) for index in group) for group in comparison.peers]
     if not groups:
-        return "No two of these runs are of one experiment on one picture, so none is marked as the best. Times in ms."
+        return "No two of these runs are of one experiment on one picture, so none is marked as the best."
     if groups == [", ".join(str(index + 1) for index in range(len(comparison.bundles)))]:
-        return "The best value is marked where higher or lower is better. Times are in ms."
+        return "The best value is marked where higher or lower is better."
     among = "; and ".join(f"runs {group}" for group in groups)
     return (
         "The best value is marked where higher or lower is better, among runs of one experiment on one picture: "
-        f"{among}. Times are in ms."
+        f"{among}."
     )
 
 
@@ -91,7 +92,7 @@ def run_rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = [row for row in (*comparison.conditions, *comparison.metrics) if not row.is_empty]
     told = [row for row in rows if row.differs or row in comparison.metrics]
     return [
-        {"run": index + 1, "name": bundle.name} | {row.name.replace("_", " "): _plain_value(row, index) for row in told}
+        {"run": index + 1, "name": bundle.name} | {row.name: _plain_value(row, index) for row in told}
         for index, bundle in enumerate(comparison.bundles)
     ]
 
@@ -112,7 +113,7 @@ def is_number_row(row: Row) -> bool:
 
 def sortable_table(rows: Sequence[dict[str, Any]]) -> str:
     """A table whose heads are buttons; the report's script sorts it by them."""
-    head = "".join(f'<th><button type="button">{escape(name)}</button></th>' for name in rows[0])
+    head = "".join(f'<th><button type="button">{escape(metric_words(name))}</button></th>' for name in rows[0])
     body = "".join(f"<tr>{''.join(_sortable_cell(*each) for each in row.items())}</tr>" for row in rows)
     return (
         '<div class="samkit-scroll"><table class="samkit-table samkit-sortable"><thead><tr>'

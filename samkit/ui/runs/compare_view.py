@@ -20,6 +20,7 @@ from samkit.tracking.compare import (
 from samkit.tracking.store.edit import read_run
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.metric_words import mask_name_words, metric_words
 from samkit.ui.parts.tables import table_with_csv
 from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
 from samkit.ui.runs.compare_report import report_html
@@ -185,7 +186,7 @@ def _frame_choice(frames: tuple[int, ...]) -> str:
 
 
 def _mask_title(name: str) -> str:
-    return name.removeprefix("mask_").replace("_", " ") if name else "each run's own"
+    return mask_name_words(name) if name else "each run's own"
 
 
 def _tiles(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> None:
@@ -349,9 +350,11 @@ def _table(comparison: Comparison) -> None:
     wanted = st.multiselect(
         "Columns",
         names,
+        format_func=metric_words,
         key="compare_columns",
         placeholder="All columns",
         help="A click on a column's head sorts by it.",
     )
     kept = ["run", "name", *(wanted or names)]
-    table_with_csv([{name: row[name] for name in kept} for row in rows], f"compare-{len(rows)}-runs")
+    heads = {name: st.column_config.Column(metric_words(name)) for name in names}
+    table_with_csv([{name: row[name] for name in kept} for row in rows], f"compare-{len(rows)}-runs", heads)

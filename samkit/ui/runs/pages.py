@@ -1,9 +1,12 @@
 """The pages of kept runs: the list, one run, and several side by side, with one sidebar."""
 
+from functools import partial
+
 import streamlit as st
 
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.nothing_named import nothing_named
 from samkit.ui.parts.style import part
 from samkit.ui.runs.compare_tables import CSS as TABLE_CSS
 from samkit.ui.runs.compare_view import compare_view
@@ -53,10 +56,7 @@ def compare_page() -> None:
             _nothing_named("Compare runs", "Choose two runs or more in the list, then press Compare.")
 
 
-def _nothing_named(title: str, advice: str) -> None:
-    st.title(title, anchor=False)
-    st.info(advice, icon=":material/history:")
-    st.page_link(RUNS_PAGE, label="All runs", icon=":material/arrow_back:")
+_nothing_named = partial(nothing_named, page=RUNS_PAGE, label="All runs", icon=":material/history:")
 
 
 def _frame() -> None:

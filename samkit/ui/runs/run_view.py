@@ -31,6 +31,7 @@ from samkit.ui.bench.kept_figures import kept_figure
 from samkit.ui.parts import style, tables
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.metric_words import fact_text, fact_words, mask_name_words, metric_words
 from samkit.ui.runs.delete_dialog import ask_to_delete
 from samkit.ui.runs.replay_panel import replay_button, show_replay, start_replay
 from samkit.ui.runs.state import RunsTable, present_store, run_files, runs_table, when
@@ -276,11 +277,11 @@ def _numbers(run: RunSummary, bundle: Bundle | None) -> None:
         facts = {name: str(value) for name, value in bundle.record.facts.items()}
     if metrics or not facts:
         st.markdown("**Metrics**")
-        rows = [{"metric": _title(name), "value": f"{value:.6g}"} for name, value in metrics.items()]
+        rows = [{"metric": metric_words(name), "value": f"{value:.6g}"} for name, value in metrics.items()]
         st.dataframe(rows, hide_index=True, height=min(460, _height(rows)), key="run_metrics")
     if facts:
         st.markdown("**Facts**")
-        rows = [{"fact": _title(name), "value": value} for name, value in facts.items()]
+        rows = [{"fact": fact_words(name), "value": fact_text(name, value)} for name, value in facts.items()]
         st.dataframe(rows, hide_index=True, height=min(240, _height(rows)), key="run_facts")
 
 
@@ -311,7 +312,12 @@ def _main_picture(bundle: Bundle) -> None:
         st.info("No picture was kept with this run.", icon=":material/hide_image:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown = st.selectbox("Show", options, format_func=_title, key="run_picture")
+        shown = st.selectbox(
+            "Show",
+            options,
+            format_func=lambda name: (mask_name_words if name in masks else _title)(name),
+            key="run_picture",
+        )
         alone = st.toggle("Mask alone", False, key="run_mask_alone", disabled=shown not in masks)
     if shown in masks:
         _full_size(mask_picture(bundle, shown, alone), "PNG" if alone else "JPEG")

@@ -8,6 +8,7 @@ import streamlit as st
 from samkit.tracking.store.search import EVERYTHING, NEWEST, Order, Query, kept_experiments, search_runs
 from samkit.tracking.store.store import RunStore
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.runs.columns import MAX_COLUMNS, Column, known_columns
 from samkit.ui.runs.state import RunsTable, runs_table
 from samkit.ui.state.page_links import experiment_title
@@ -74,7 +75,7 @@ def _order_choice(table: RunsTable, known: list[Column]) -> None:
     for column in known:
         options[column.order(True)] = f"{column.option}, highest first"
         options[column.order(False)] = f"{column.option}, lowest first"
-    options.setdefault(table.order, f"{table.order.name.replace('_', ' ')}")
+    options.setdefault(table.order, metric_words(table.order.name))
     st.session_state[ORDER_KEY] = table.order
     st.selectbox(
         "Order",

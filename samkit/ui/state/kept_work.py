@@ -6,8 +6,8 @@ opens `?shared=ID` get a copy under an id of their own, so that nobody writes ov
 
 import hashlib
 import logging
-import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -24,8 +24,11 @@ from samkit.models.files.reference import split_reference
 from samkit.settings import works_folder
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.browser_memory import browser_name, remember_work
+from samkit.ui.state.left_films import LeftFilms
 from samkit.ui.state.picture_pair import PAIR_KEY, picture_pair
+from samkit.ui.state.visitors import when_a_visitor_left
 from samkit.ui.state.workspace import TOOL_NAMES, Workspace, has_workspace, workspace
+from samkit.work.kept.document import FilmEntry
 from samkit.work.kept.limits import Limits, read_limits
 from samkit.work.kept.saver import WorkSaver, left_out_sentence
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
@@ -38,8 +41,6 @@ WORK, SHARED = "work", "shared"
 _KEY = "samkit.kept_work"
 FILM_KEY = "samkit.film_table"
 """Where the session has its film, once the film's page was visited."""
-_film_tables: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
-"""Work -> its film with what runs on it, as long as a session has it."""
 COPIED = "You have a copy of your own of the work behind this link: what you change stays yours."
 
 
@@ -81,6 +82,10 @@ class Holders:
     def is_held_by(self, work_id: str, session: str) -> bool:
         return self._sessions.get(work_id) == session
 
+    def is_in_use(self, work_id: str) -> bool:
+        held = self._sessions.get(work_id)
+        return held is not None and is_connected(held)
+
     def in_use(self) -> list[str]:
         """Ids of the works of all sessions that are connected."""
         for work_id, session in list(self._sessions.items()):
@@ -98,6 +103,18 @@ def work_saver(folder: str, limits: Limits) -> WorkSaver:
 @st.cache_resource(show_spinner=False)
 def holders() -> Holders:
     return Holders()
+
+
+@st.cache_resource(show_spinner=False)
+def left_films() -> LeftFilms:
+    return LeftFilms(holders().is_in_use, lambda: read_limits().days)
+
+
+def _leave_films(visitor: str) -> None:
+    left_films().leave(visitor)
+
+
+when_a_visitor_left(_leave_films)
 
 
 def saver() -> WorkSaver:
@@ -162,11 +179,13 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
         else:
             held.work_id = asked
             _go_on_with_film(held)
+    if held.copied and isinstance(held.film, FilmEntry):
+        held.film = replace(held.film, run=False)  # the run is somebody else's
 
 
 def _go_on_with_film(held: Holding) -> None:
     """After a reload: the film is still here as the session before has left it, with the run that goes on."""
-    table = _film_tables.get(str(held.work_id))
+    table = left_films().find(str(held.work_id))
     if table is not None:
         st.session_state[FILM_KEY], held.film = table, None
 
@@ -280,7 +299,7 @@ def keep_work() -> None:
             _hold_new(held)
             st.query_params[WORK] = str(held.work_id)
         if FILM_KEY in st.session_state:
-            _film_tables[str(held.work_id)] = st.session_state[FILM_KEY]
+            left_films().put(str(held.work_id), st.session_state[FILM_KEY], session_id())
         work = present_work()
         if not work.is_as(held.last):
             held.last, held.shared = work, None

@@ -59,6 +59,7 @@ class FilmTable(JobHolder[FilmRun]):
     drafts:      (frame, object) -> prompts that mark nothing yet
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
+    lost:        whether there was a run that is gone
     was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
     """
@@ -78,6 +79,7 @@ class FilmTable(JobHolder[FilmRun]):
     drafts: dict[tuple[int, int], Prompts] = field(default_factory=dict)
     visited: bool = False
     changed: bool = False
+    lost: bool = False
     was_active: bool = False
     followed: bool = True
     mask_upload: str = ""
@@ -97,6 +99,10 @@ class FilmTable(JobHolder[FilmRun]):
         """The frame that the run found last; where there is none, the one where the visitor stands."""
         latest = self.run.latest if self.run is not None else None
         return latest[0] if latest is not None else self.frame
+
+    def drop_run(self) -> None:
+        super().drop_run()
+        self.lost = False
 
     def apart(self) -> "FilmTable":
         """The same on a table of its own, without the run."""
@@ -320,13 +326,14 @@ def _kept_table() -> FilmTable | None:
     table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
     table.objects = list(kept.steering.objects) or [FilmObject()]
     table.corrections, table.switches = list(kept.steering.corrections), kept.steering.switches
+    table.lost = kept.run
     return table
 
 
 def film_work(table: FilmTable) -> FilmWork:
     """The table as it is kept."""
     memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
-    return FilmWork(table.video, memories, table.bank, table.steering)
+    return FilmWork(table.video, memories, table.bank, table.steering, table.job is not None or table.lost)
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None, color: tuple[int, int, int]) -> np.ndarray:

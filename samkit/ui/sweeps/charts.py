@@ -56,9 +56,11 @@ def choose_shown(looked: LookedAt) -> Shown | None:
 def draw_means(looked: LookedAt, shown: Shown) -> None:
     """The metric's means, with intervals."""
     series, facets, left_out = mean_series(looked, shown)
+    bars = any(end is not None for each in series for end in each.high)
     st.markdown(
-        f"**Mean {plain_text(title(shown.metric))}** over {plain_text(title(shown.x))}, 95 % intervals",
-        help=INTERVAL_HELP,
+        f"**Mean {plain_text(title(shown.metric))}** over {plain_text(title(shown.x))}"
+        + (", 95 % intervals" if bars else ""),
+        help=INTERVAL_HELP if bars else NO_INTERVAL_HELP,
     )
     figure = means_figure(series, label(title(shown.x)), label(title(shown.metric)), facets, CHART_PX)
     st.plotly_chart(figure, key=f"means_{looked.sweep.id}", config=PLOT)
@@ -66,6 +68,7 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
         st.caption(f"{left_out} more lines are not drawn: choose another colour.")
 
 
+NO_INTERVAL_HELP = "Each mean is of one picture alone, so there is no interval: sweep over two pictures or more."
 INTERVAL_HELP = (
     "Whole pictures are drawn anew 2,000 times, for objects on one picture are alike. Repeats and objects are averaged."
 )

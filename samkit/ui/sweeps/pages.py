@@ -1,8 +1,11 @@
 """The pages of sweeps: the list, one sweep, and two compared."""
 
+from functools import partial
+
 import streamlit as st
 
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.nothing_named import nothing_named
 from samkit.ui.parts.style import part
 from samkit.ui.state.page_links import SWEEPS_PAGE
 from samkit.ui.state.public import owner_only
@@ -47,10 +50,7 @@ def compare_page() -> None:
             _nothing_named("Compare two sweeps", "Choose two sweeps in the list, then press Compare.")
 
 
-def _nothing_named(title: str, advice: str) -> None:
-    st.title(title, anchor=False)
-    st.info(advice, icon=":material/stacked_line_chart:")
-    st.page_link(SWEEPS_PAGE, label="All sweeps", icon=":material/arrow_back:")
+_nothing_named = partial(nothing_named, page=SWEEPS_PAGE, label="All sweeps", icon=":material/stacked_line_chart:")
 
 
 def _frame() -> None:

@@ -96,7 +96,9 @@ class MemoryEntry:
 
 @dataclass(frozen=True)
 class FilmEntry:
-    """bank: memories from a file, of the first object; steering: the objects, and what was corrected"""
+    """bank: memories from a file, of the first object; steering: the objects, and what was corrected; run: whether the
+    film was segmented
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -104,6 +106,7 @@ class FilmEntry:
     memories: Annotated[tuple[MemoryEntry, ...], Field(max_length=MAX_MEMORIES)] = ()
     bank: ContentRef | None = None
     steering: Steering = NOT_STEERED
+    run: bool = False
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class WorkStore:
                 steering = NOT_STEERED
         count = steering.count
         memories = [each for each in memories if each.prior.object < count]
-        return FilmWork(film, tuple(memories), bank, steering), tuple(missing)
+        return FilmWork(film, tuple(memories), bank, steering, entry.run), tuple(missing)
 
     def used(self) -> int:
         """Bytes in the folder."""
@@ -251,7 +251,7 @@ class WorkStore:
                 bank = put("bank", bank_ref(work.film.bank), work.film.bank, "the memory bank")
             ref = film_ref(work.film.film)
             put("film", ref, work.film.film, f"the film {ref.name}")
-            film = FilmEntry(ref, tuple(memories), bank, work.film.steering)
+            film = FilmEntry(ref, tuple(memories), bank, work.film.steering, work.film.run)
         else:
             film = work.film if isinstance(work.film, FilmEntry) else None
         return WorkDocument(

@@ -29,13 +29,14 @@ class Memory:
 @dataclass(frozen=True, eq=False)
 class FilmWork:
     """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file;
-    steering: the objects, and what was corrected.
+    steering: the objects, and what was corrected; run: whether there was a run, of which nothing is kept here.
     """
 
     film: Video | None
     memories: tuple[Memory, ...] = ()
     bank: "MemoryBank | None" = None
     steering: Steering = NOT_STEERED
+    run: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _same_film(one: FilmWork | FilmEntry | None, other: FilmWork | FilmEntry | N
         one.film is other.film
         and one.bank is other.bank
         and one.steering == other.steering
+        and one.run == other.run
         and len(one.memories) == len(other.memories)
         and all(
             a.prior is b.prior and a.thumbnail is b.thumbnail for a, b in zip(one.memories, other.memories, strict=True)

@@ -136,7 +136,8 @@ def _coco(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
             if not annotation.get("iscrowd"):
                 annotations.setdefault(annotation["image_id"], []).append(annotation)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{path} is not a COCO annotation file with images and annotations ({error}).") from error
+        reason = str(error)[:200]
+        raise BadInput(f"{path} is not a COCO annotation file with images and annotations ({reason}).") from error
     folder = Path(source.images) if source.images else path.parent
     for number, found in sorted(annotations.items(), key=lambda item: str(item[0])):
         if number in images:
@@ -151,8 +152,10 @@ def _coco_picture(folder: Path, image: dict[str, Any], annotations: list[dict[st
         if not picture.resolve().is_relative_to(folder.resolve()):
             raise BadInput(f"The COCO picture {name[:200]} lies outside {folder}: name its folder with images:.")
         masks = [(annotation.get("id", at), annotation["segmentation"]) for at, annotation in enumerate(annotations)]
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise BadInput(f"A COCO picture or annotation lacks its {error}.") from error
+    except (TypeError, AttributeError, ValueError, OverflowError, OSError) as error:
+        raise BadInput(f"A COCO picture or annotation can't be read ({str(error)[:200]}).") from error
     cases = []
     for number, segmentation in masks:
         try:

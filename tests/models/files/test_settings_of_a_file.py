@@ -79,7 +79,7 @@ def test_masks_at_512(medical):
         ("side=10", "32 to 4096"),
         ("side=500", "multiple of 32"),
         ("windows=8,4", "four whole numbers"),
-        ("windows=8,4,14,700", "from 1 to 64"),
+        ("windows=8,4,14,700", "from 1 to 72"),
         ("nothing", "no model under the name"),
         ("what=3", "can't be understood"),
         ("base=no_such_model", "There is no model"),

@@ -112,8 +112,18 @@ def test_a_picture_that_is_a_device_is_none(folder):
          "annotations": [{"image_id": 1, "segmentation": {"size": [40, 60], "counts": "nonsense"}}]},
         {"images": [{"id": 1, "file_name": "0.png", "height": "x", "width": 60}],
          "annotations": [{"image_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]]}]},
+        {"images": [{"id": 1, "file_name": "0.png", "height": float("inf"), "width": 60}],
+         "annotations": [{"image_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]]}]},
+        {"images": [{"id": 1, "file_name": "0.png", "height": 40, "width": 60}],
+         "annotations": [{"image_id": 1, "segmentation": [[0, 0, 5, 0, 5, 10**400]]}]},
+        {"images": [{"id": 1, "file_name": "0.png", "height": 40, "width": 60}],
+         "annotations": [{"image_id": 1, "segmentation": [[0, 0, 5, 0, 5, float("nan")]]}]},
+        {"images": [{"id": 1, "file_name": "0.png", "height": 40, "width": 60}],
+         "annotations": [{"image_id": 1, "segmentation": {"size": 5, "counts": [2400]}}]},
+        {"images": [{"id": 1, "file_name": "a\0b", "height": 40, "width": 60}],
+         "annotations": [{"image_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]]}]},
     ],
-    ids=range(9),
+    ids=range(14),
 )  # fmt: skip
 def test_annotation_files_that_lie(folder, tmp_path, document):
     (tmp_path / "coco.json").write_text(json.dumps(document))

@@ -48,6 +48,10 @@ OLD_RUN = (
     ":material/info: Memories, objects, knobs, film or model have changed since this run: segment anew to see their "
     "effect."
 )
+LOST_RUN = (
+    "The run of this film is gone: the server was started anew, or nobody came back to it for too long. Film, memories "
+    "and marks are as they were, and runs that you kept are under Runs. “Segment” makes this one again."
+)
 BUTTONS = Buttons("film", "Segment", "Segment anew", "Pause", "Finish here")
 OF_A_FILM = ("start", "some", "count", "backwards", "inspect")
 """Knobs that mean something for one film only."""
@@ -133,6 +137,8 @@ class Film(Table):
         with controls:
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
                 draw_buttons(BUTTONS, table, missing)
+            if table.lost:
+                st.info(LOST_RUN, icon=":material/history_toggle_off:")
             _steer(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):

@@ -1,0 +1,246 @@
+"""The image encoder of SAM 3: a plain ViT with window attention, a few global blocks and rotary positions.
+
+Written from the architecture's description; Hugging Face transformers' `Sam3ViTModel` is what it is compared with. A
+small position table is repeated over the map and never stretched, and queries and keys of every block are turned by
+their place. Both follow from the grid at hand, so any side runs that is a multiple of the patch. Blocks run in strips
+of whole rows, as those of SAM v1 do (vit.py).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samkit.models.network.blocks_done import block_done
+from samkit.models.network.layers import FeedForward, ModuleList
+from samkit.models.network.linear import Linear
+from samkit.models.network.rope import rotary_table
+from samkit.models.network.table_cache import TableCache
+from samkit.models.network.windows import ceil_to, join_strips, join_windows, partition_windows
+
+STRIP_TOKENS = 2048
+"""About how many tokens go through a window block or a feed forward layer at a time."""
+NORM_EPS = 1e-5
+WINDOW_READINGS = ("step", "span")
+"""What a window of another size than the model's own means for positions inside it.
+
+"step": neighbours stay as far apart as in training, so a larger window reaches to distances that no window had
+"span": every window spans the distances of the trained one, so neighbours in a larger window come closer together
+"""
+
+
+@dataclass(frozen=True)
+class RotaryVitConfig:
+    """
+    table_grid:     tokens along a side of the learned position table, which is repeated over the map
+    trained_window: tokens along a side of the window that training had: global blocks span its distances at any grid
+    window_sizes:   one for each of four equal groups of blocks
+    global_blocks:  indices of the blocks without windows
+    hidden:         width inside the feed forward layers
+    """
+
+    channels: int
+    depth: int
+    num_heads: int
+    patch_size: int
+    table_grid: int
+    trained_window: int
+    window_sizes: tuple[int, ...]
+    global_blocks: tuple[int, ...]
+    neck_channels: int = 256
+    hidden: int = 4736
+    rope_theta: float = 10000.0
+
+    convolution_blocks: ClassVar[tuple[int, ...]] = ()
+    """Indices of the blocks without attention."""
+
+    @property
+    def side_step(self) -> int:
+        """Sides that can be run are multiples of this: one token."""
+        return self.patch_size
+
+    @property
+    def feature_stride(self) -> int:
+        """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
+        return self.patch_size
+
+    @property
+    def channels_per_stage(self) -> tuple[int, ...]:
+        return (self.channels,) * 4
+
+    @property
+    def blocks_per_stage(self) -> tuple[int, ...]:
+        """There are no stages; four groups as equal as the depth allows stand in for them."""
+        edges = [round(self.depth * group / 4) for group in range(5)]
+        return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
+
+    def block_windows(self, window_sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The window of each block, 0 for global attention."""
+        windows = [
+            window for window, count in zip(window_sizes, self.blocks_per_stage, strict=True) for _ in range(count)
+        ]
+        return tuple(0 if block in self.global_blocks else window for block, window in enumerate(windows))
+
+    def rotary_step(self, window: int, grid: tuple[int, int], reading: str = "step") -> tuple[float, float]:
+        """What one row and one column count for in a block. window: 0 for global attention over `grid`; reading: one of
+        `WINDOW_READINGS`.
+        """
+        if window == 0:
+            return self.trained_window / grid[0], self.trained_window / grid[1]
+        step = self.trained_window / window if reading == "span" else 1.0
+        return step, step
+
+
+class RotaryAttention(nn.Module):
+    """Multi-head attention with rotary positions on queries and keys."""
+
+    def __init__(self, channels: int, num_heads: int, theta: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.theta = theta
+        self.qkv = Linear(channels, 3 * channels)
+        self.proj = Linear(channels, channels)
+
+    def forward(self, windows: Tensor, turns: Tensor) -> Tensor:
+        """[B, h, w, C] -> [B, h, w, C], before the output projection. turns: complex64 [h * w, C / heads / 2], one for
+        each pair of channels.
+        """
+        b, h, w, c = windows.shape
+        q, k, v = self.queries_keys_values(windows, turns)
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h, w, c)
+
+    def queries_keys_values(self, windows: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, heads, h * w, d] each, queries and keys turned."""
+        b, h, w, _ = windows.shape
+        qkv = self.qkv(windows).view(b, h * w, 3, self.num_heads, -1)
+        q, k = turn(qkv[:, :, :2], turns[:, None, None]).unbind(2)
+        return q.transpose(1, 2), k.transpose(1, 2), qkv[:, :, 2].transpose(1, 2)
+
+
+def turn(x: Tensor, turns: Tensor) -> Tensor:
+    """x [..., d] with each pair of neighbouring channels turned; without gradients and in float32, x is overwritten."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    if torch.is_grad_enabled() or x.dtype != torch.float32:
+        return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+    pairs.mul_(turns)
+    return x
+
+
+class RotaryBlock(nn.Module):
+    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time."""
+
+    def __init__(self, config: RotaryVitConfig):
+        super().__init__()
+        channels = config.channels
+        self.norm1 = nn.LayerNorm(channels, eps=NORM_EPS)
+        self.attn = RotaryAttention(channels, config.num_heads, config.rope_theta)
+        self.norm2 = nn.LayerNorm(channels, eps=NORM_EPS)
+        self.mlp = FeedForward((channels, config.hidden, channels), activation="gelu")
+
+    def forward(self, map_bhwc: Tensor, window: int, turns: Tensor, overwrite: bool = False) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention; turns: of a window's tokens, or of the map's;
+        overwrite: the input may be used up (it then holds the output, without gradients).
+        """
+        strips = self._global(map_bhwc, turns) if window == 0 else self._windowed(map_bhwc, window, turns)
+        return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
+
+    def _windowed(self, map_bhwc: Tensor, window: int, turns: Tensor) -> Iterator[Tensor]:
+        """The block's output, strips of whole rows of windows."""
+        h, w = map_bhwc.shape[1:3]
+        rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
+        for top in range(0, h, rows):
+            strip = map_bhwc[:, top : top + rows]
+            attended = self.attn(partition_windows(self.norm1(strip), window, window), turns)
+            yield self._after_attention(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
+
+    def _global(self, map_bhwc: Tensor, turns: Tensor) -> Iterator[Tensor]:
+        """The block's output in strips; all tokens look at all, so attention comes first."""
+        attended = self.attn(self.norm1(map_bhwc), turns)
+        rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
+        for top in range(0, map_bhwc.shape[1], rows):
+            yield self._after_attention(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
+
+    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
+        strip = self.attn.proj.plus(attended, shortcut)
+        return self.mlp.plus(self.norm2(strip), strip)
+
+
+class RotaryPatches(nn.Module):
+    """A convolution without a bias whose stride is its size, run as one matrix product."""
+
+    def __init__(self, patch_size: int, channels: int):
+        super().__init__()
+        self.proj = nn.Conv2d(3, channels, kernel_size=patch_size, stride=patch_size, bias=False)
+
+    def forward(self, pixels_bchw: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, H/patch, W/patch, C]."""
+        b, _, h, w = pixels_bchw.shape
+        size = self.proj.kernel_size[0]
+        tiles = pixels_bchw.view(b, 3, h // size, size, w // size, size)
+        patches = tiles.permute(0, 2, 4, 1, 3, 5).reshape(b, h // size, w // size, -1)
+        return F.linear(patches, self.proj.weight.flatten(1))
+
+
+class RotaryVit(nn.Module):
+    """The trunk. Parameters are named as in sam3.pt, but for `mlp.fc1` and `mlp.fc2`, which are `mlp.layers.0` and
+    `mlp.layers.1` here; the table of positions has no entry for the class token of its pretraining.
+    """
+
+    def __init__(self, config: RotaryVitConfig):
+        super().__init__()
+        self.config = config
+        self.patch_embed = RotaryPatches(config.patch_size, config.channels)
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.table_grid**2, config.channels))
+        self.ln_pre = nn.LayerNorm(config.channels, eps=NORM_EPS)
+        self.blocks: ModuleList[RotaryBlock] = ModuleList(RotaryBlock(config) for _ in range(config.depth))
+        self._tables = TableCache(max_entries=24)
+
+    def position_encoding(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """[C, height, width]: the learned table, repeated and cut."""
+        grid = self.config.table_grid
+        table = self.pos_embed[0].unflatten(0, (grid, grid)).permute(2, 0, 1).to(dtype)
+        return table.repeat(1, -(-height // grid), -(-width // grid))[:, :height, :width]
+
+    def turns(self, window: int, grid: tuple[int, int], reading: str) -> Tensor:
+        """complex64 [tokens, pairs]: of a window's tokens, or, where `window` is 0, of all of the grid's."""
+        config = self.config
+        step = config.rotary_step(window, grid, reading)
+        size = (window, window) if window else grid
+        device = self.pos_embed.device
+        channels = config.channels // config.num_heads
+
+        def make() -> Tensor:
+            cosines, sines = rotary_table(*size, channels, config.rope_theta, step, device)
+            return torch.complex(cosines, sines)
+
+        return self._tables.get((size, step), make)
+
+    def forward(
+        self,
+        pixels_bchw: Tensor,
+        window_sizes: tuple[int, ...] | None = None,
+        blocks: list[Tensor] | None = None,
+        reading: str = "step",
+    ) -> Tensor:
+        """
+        pixels_bchw:  [B, 3, H, W], normalised, H and W multiples of the patch size
+        window_sizes: one for each group of blocks; None for the model's own
+        blocks:       a list to which every block's output [B, h, w, C] is appended
+        reading:      one of `WINDOW_READINGS`
+
+        Returns the last block's output [B, h, w, C].
+        """
+        tokens = self.patch_embed(pixels_bchw)
+        grid = (tokens.shape[1], tokens.shape[2])
+        tokens = tokens + self.position_encoding(*grid).permute(1, 2, 0).to(tokens.dtype)
+        tokens = self.ln_pre(tokens)
+        windows = self.config.block_windows(window_sizes or self.config.window_sizes)
+        for block, window in zip(self.blocks, windows, strict=True):
+            tokens = block(tokens, window, self.turns(window, grid, reading), overwrite=blocks is None)
+            if blocks is not None:
+                blocks.append(tokens)
+            block_done()
+        return tokens

@@ -18,9 +18,17 @@ from samkit.models.files.checkpoint_file import (
 )
 from samkit.models.files.foreign import optimizer_alone
 from samkit.models.files.hashes import sha256_of_parts
-from samkit.models.files.key_layout import Layout, NamedKeys, apply_layout, comes_last, find_layouts, plain_key
+from samkit.models.files.key_layout import (
+    Layout,
+    NamedKeys,
+    apply_layout,
+    comes_last,
+    find_layouts,
+    is_rotary_table,
+    plain_key,
+)
 from samkit.models.files.locate import Located, locate
-from samkit.models.files.own_bytes import OwnBytes, check_room, read_own_bytes
+from samkit.models.files.own_bytes import FileSlices, OwnBytes, check_room, read_own_bytes
 from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
 from samkit.models.files.sam3_keys import MULTIPLEX, third_of, windows_by_tables
@@ -30,6 +38,8 @@ from samkit.models.files.told import renamed, unwrapped
 from samkit.models.files.transformers_keys import POINT_TABLE
 from samkit.words import format_bytes
 
+PICKED_FROM = 1_500_000_000
+"""Bytes of a file from which on only what is needed of it is kept."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 _KEYS_SHOWN = 3
 MAX_POINTS = 16
@@ -149,9 +159,11 @@ def _read_parts(located: Located) -> Checkpoint:
 
 def _open(path: Path) -> _Opened:
     # What is no checkpoint is refused before all of it is read.
-    path = inspect_checkpoint_file(path).path
+    inspected = inspect_checkpoint_file(path)
+    path = inspected.path
     try:
-        own = read_own_bytes(path)
+        needed = _needed(inspected) if inspected.file_bytes > PICKED_FROM else None
+        own = read_own_bytes(path, needed)
         file = inspect_checkpoint_stream(path, own.stream(), len(own.data))
     except OSError as error:
         raise CheckpointError(
@@ -161,7 +173,63 @@ def _open(path: Path) -> _Opened:
         raise CheckpointError(
             f"There is not enough memory for {path.name}: choose a smaller model, or end what else takes memory."
         ) from error
-    return _Opened(file, own, _table(file, own))
+    table = _table(file, own)
+    if needed is not None and not _covered(table, needed):
+        raise CheckpointError(
+            f"{path.name} was written to while it was read: wait until the copy or download is done, and load the "
+            "model again."
+        )
+    return _Opened(file, own, table)
+
+
+def _needed(file: CheckpointFile) -> list[tuple[int, int]] | None:
+    """Of a SAM 3 file: where its tables and the weights lie that segmenting needs, as (first byte, end) in order. Its
+    text encoder and detector are more than half of it. None for other files, which are kept whole.
+    """
+    with open(file.path, "rb") as stream:
+        try:
+            if file.format == "safetensors":
+                table = safetensors_table(stream, file.file_bytes)
+            elif file.format == "torch_zip":
+                table = zip_table(stream, FileSlices(stream, file.file_bytes))
+            else:
+                return None
+        except (PickleRefused, PickleDamaged, TableDamaged, CutShort):
+            # Said when all of it is read.
+            return None
+    used = _used_storages(table)
+    if used is None:
+        return None
+    left_out = sorted(table.places[key] for key in table.places.keys() - used)
+    needed, done = [], 0
+    for first, length in left_out:
+        if first > done:
+            needed.append((done, first))
+        done = max(done, first + length)
+    return [*needed, (done, file.file_bytes)]
+
+
+def _used_storages(table: WeightsTable) -> set[str] | None:
+    """Keys of the storages of a SAM 3's needed weights; None for other models."""
+    used: set[str] = set()
+    for part in find_parts(table.content):
+        layouts = find_layouts(part.weights)
+        if len(layouts) != 1 or layouts[0].family != "sam3":
+            continue
+        names = apply_layout(part.weights, layouts[0]).names
+        used |= {value.storage.key for key in names if isinstance(value := part.weights[key], StoredTensor)}
+    return used or None
+
+
+def _covered(table: WeightsTable, needed: list[tuple[int, int]]) -> bool:
+    """Whether all weights that count lie in the parts that were kept."""
+    used = _used_storages(table)
+    if used is None:
+        return False
+    return all(
+        any(first <= place[0] and sum(place) <= end for first, end in needed)
+        for place in (table.places[key] for key in used if key in table.places)
+    )
 
 
 def choose(name: str, parts: list[Part], wanted: str, content: object) -> tuple[Part, Layout | None, tuple[str, ...]]:
@@ -213,7 +281,8 @@ def _no_weights(name: str, content: object) -> CheckpointError:
 def named_keys(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
     """The official name of each key; all as they are where nothing is known of them."""
     if layout is None:
-        return NamedKeys({key: key for key in keys}, (), ())
+        tables = tuple(key for key in keys if is_rotary_table(key))
+        return NamedKeys({key: key for key in keys if key not in tables}, (), tables)
     return apply_layout(keys, layout)
 
 

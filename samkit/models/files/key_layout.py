@@ -82,6 +82,11 @@ def find_layouts(keys: Collection[str]) -> list[Layout]:
     return sorted(layouts, key=lambda layout: comes_last(layout.prefix))
 
 
+def is_rotary_table(key: str) -> bool:
+    """Whether it is one of SAM 3's tables of rotary positions, which are complex numbers and no weights."""
+    return _SAM3_TABLES.search(key) is not None
+
+
 def plain_key(key: str) -> str:
     """Without the names that torch's own wrappers put into it."""
     return _WRAPPER.sub("", key)

@@ -4,10 +4,13 @@ later, whatever becomes of the file. Knows no torch.
 
 import hashlib
 import io
+import mmap
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -35,14 +38,17 @@ class OwnBytes:
         return io.BufferedReader(_ArrayFile(self.data))
 
 
-def read_own_bytes(path: Path) -> OwnBytes:
+def read_own_bytes(path: Path, needed: Sequence[tuple[int, int]] | None = None) -> OwnBytes:
     """Read the file. Raises CheckpointError where it changes meanwhile, and where it is larger than the memory at hand;
     OSError where it can't be read.
+
+    needed: (first byte, end) of the parts to keep, in order; None for all. The rest is hashed and let go: it reads as
+            zeros and takes no memory
     """
     for _ in range(_TRIES):
         with open(path, "rb", buffering=0) as stream:
             before = file_state(path, os.fstat(stream.fileno()))
-            own = _read(path, stream, before.size)
+            own = _read(path, stream, before.size, needed)
             after = file_state(path, os.fstat(stream.fileno()))
         if own is not None and before == after:
             remember_state(before, own.sha256)
@@ -63,8 +69,12 @@ def check_room(path: Path, size: int) -> None:
         )
 
 
-def _read(path: Path, stream: io.RawIOBase, size: int) -> OwnBytes | None:
+def _read(
+    path: Path, stream: io.RawIOBase, size: int, needed: Sequence[tuple[int, int]] | None = None
+) -> OwnBytes | None:
     """None where the file is shorter or longer than `size`."""
+    if needed is not None:
+        return _read_parts(path, stream, size, needed)
     check_room(path, size)
     data = _empty(size)
     view = data.data
@@ -81,11 +91,57 @@ def _read(path: Path, stream: io.RawIOBase, size: int) -> OwnBytes | None:
     return None if stream.read(1) else OwnBytes(data, digest.hexdigest())
 
 
+def _read_parts(path: Path, stream: io.RawIOBase, size: int, needed: Sequence[tuple[int, int]]) -> OwnBytes | None:
+    check_room(path, sum(end - first for first, end in needed))
+    # Pages of such memory take room once they are written to.
+    data = np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)[:size]
+    pieces = [np.empty(_PIECE, np.uint8) for _ in range(2)]
+    digest, done, turn = hashlib.sha256(), 0, 0
+    waiting: list[Future[None]] = []
+    parts = list(needed)
+    with ThreadPoolExecutor(1, "checkpoint-hash") as hasher:
+        while done < size:
+            piece, turn = pieces[turn], 1 - turn
+            if len(waiting) == len(pieces):
+                # The piece is hashed before it is used again.
+                waiting.pop(0).result()
+            count = stream.readinto(piece.data[: min(_PIECE, size - done)])
+            if not count:
+                return None
+            waiting.append(hasher.submit(digest.update, piece.data[:count]))
+            while parts and parts[0][1] <= done:
+                parts.pop(0)
+            for first, end in parts:
+                if first >= done + count:
+                    break
+                low, high = max(first, done), min(end, done + count)
+                data[low:high] = piece[low - done : high - done]
+            done += count
+    return None if stream.read(1) else OwnBytes(data, digest.hexdigest())
+
+
 def _empty(size: int) -> np.ndarray:
     """uint8 [size] from the start of a page on, so that what is aligned in the file is aligned in memory."""
     roomy = np.empty(size + _PAGE, np.uint8)
     first = -roomy.ctypes.data % _PAGE
     return roomy[first : first + size]
+
+
+class FileSlices:
+    """A file's bytes by slices, each read when it is asked for. Unlike a mapped file, one that is cut short meanwhile
+    gives less and ends nothing.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int):
+        self._stream, self._size = stream, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, piece: slice) -> memoryview:
+        first, end, _ = piece.indices(self._size)
+        self._stream.seek(first)
+        return memoryview(self._stream.read(max(0, end - first)))
 
 
 class _ArrayFile(io.RawIOBase):

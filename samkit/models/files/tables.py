@@ -5,7 +5,7 @@ nothing in them is believed. Knows no torch.
 import json
 import zipfile
 from collections import Counter
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from samkit.models.files.pickle_machine import read_pickle
 from samkit.models.files.stored_weights import ITEM_BYTES, StoredBytes, StoredTensor, WeightsTable
@@ -109,7 +109,15 @@ def zip_members(stream: BinaryIO) -> list[zipfile.ZipInfo]:
     return members
 
 
-def zip_table(stream: BinaryIO, data: memoryview) -> WeightsTable:
+class Slices(Protocol):
+    """Bytes that can be asked for a piece at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, piece: slice, /) -> memoryview: ...
+
+
+def zip_table(stream: BinaryIO, data: Slices) -> WeightsTable:
     """data: all bytes of the file. Raises `CutShort`, `TableDamaged`, and what `read_pickle` raises."""
     places = {}
     for member in zip_members(stream):

@@ -1,0 +1,137 @@
+"""Files of SAM 3 as people have them: in the layout of sam3.pt, of sam3.1_multiplex.pt and wrapped; what lies beside
+the model in them stays on disk.
+"""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from samkit.errors import BadInput, CheckpointError
+from samkit.models.files import checkpoint as checkpoint_module
+from samkit.models.files.sam3_keys import NECK, TRUNK
+from samkit.models.random_models import random_state
+from samkit.models.sam import load_model
+from samkit.prompts import Prompts
+from tests.random_models import SMALL_SAM3
+
+POINT = Prompts(points=[(0.4, 0.6, 1)])
+BESIDE = {
+    "detector.backbone.language_backbone.encoder.weight": torch.ones(400, 500),
+    "detector.transformer.decoder.norm.weight": torch.ones(7),
+    "detector.backbone.vision_backbone.convs.0.conv_1x1.weight": torch.ones(3, 3, 1, 1),
+    f"{NECK}3.conv_1x1.weight": torch.ones(3, 3, 1, 1),
+}
+"""What else such a file holds."""
+
+
+def whole_file() -> dict[str, torch.Tensor]:
+    """As sam3.pt is: with the table entry of the class token, and tables of rotary positions."""
+    state = random_state(SMALL_SAM3)
+    table = state[f"{TRUNK}pos_embed"]
+    state[f"{TRUNK}pos_embed"] = torch.cat([torch.full_like(table[:, :1], 9.0), table], dim=1)
+    for block in range(4):
+        tokens = 144 if block in (1, 3) else 16
+        state[f"{TRUNK}blocks.{block}.attn.freqs_cis"] = torch.ones(tokens, 8, dtype=torch.complex64)
+    return state | BESIDE
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    """Masks of the model as samkit writes it."""
+    from samkit.models.random_models import save_random_model
+
+    return masks(save_random_model(tmp_path_factory.mktemp("right") / "small.safetensors", SMALL_SAM3))
+
+
+def masks(path) -> torch.Tensor:
+    model = load_model(path, device="cpu")
+    rgb = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    return model.predict_masks(model.encode_image(rgb), POINT).logits
+
+
+def saved(folder, state, name="sam3.pt"):
+    torch.save(state, folder / name)
+    (folder / name).with_suffix(".json").write_text('{"decoder_heads": 4, "num_heads": 2}')
+    return folder / name
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"model": state}])
+def test_the_official_layout(wrap, tmp_path, right):
+    path = saved(tmp_path, wrap(whole_file()))
+    info = load_model(path, device="cpu").info
+    assert (info.family, info.version, info.native_side) == ("sam3", "3.0", 168)
+    assert info.window_sizes == (4, 4, 4, 4) and info.global_blocks == (1, 3)
+    assert any("left out" in change for change in info.changes)
+    assert torch.equal(masks(path), right)
+
+
+def test_prefixes_of_wrappers(tmp_path, right):
+    path = saved(tmp_path, {f"module.{key}": value for key, value in whole_file().items()})
+    assert torch.equal(masks(path), right)
+
+
+def test_3_1_segments_pictures_and_says_that_it_can_not_follow(tmp_path, right):
+    state = {}
+    for key, tensor in whole_file().items():
+        key = key.replace("sam2_convs", "interactive_convs")
+        for name in ("sam_prompt_encoder", "sam_mask_decoder", "obj_ptr_proj", "mask_downsample"):
+            key = key.replace(f"tracker.{name}.", f"tracker.model.interactive_{name}.")
+        key = key.replace("tracker.no_mem_embed", "tracker.model.interactivity_no_mem_embed")
+        if not key.startswith("tracker.") or "interactiv" in key:
+            state[key] = tensor
+    path = saved(tmp_path, state)
+    model = load_model(path, device="cpu")
+    assert model.info.version == "3.1" and torch.equal(masks(path), right)
+    with pytest.raises(BadInput, match=r"SAM 3\.1 model, whose tracker"):
+        model.check_memory()
+
+
+def test_a_detector_alone_is_named(tmp_path):
+    state = {key: tensor for key, tensor in whole_file().items() if not key.startswith("tracker.")}
+    with pytest.raises(CheckpointError, match="detector without the tracker"):
+        load_model(saved(tmp_path, state), device="cpu")
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_what_is_not_needed_of_a_large_file_takes_no_memory(ending, tmp_path, right, monkeypatch):
+    state = {key: tensor for key, tensor in whole_file().items() if not tensor.is_complex()}
+    path = tmp_path / f"sam3.{ending}"
+    said = '{"decoder_heads": 4, "num_heads": 2, "global_blocks": [1, 3]}'
+    if ending == "pt":
+        torch.save(state, path)
+    else:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
+    path.with_suffix(".json").write_text(said)
+    whole = load_model(path, device="cpu").info.file_sha256
+    kept = []
+    read = checkpoint_module.read_own_bytes
+
+    def watched(path, needed=None):
+        kept.append(needed)
+        return read(path, needed)
+
+    monkeypatch.setattr(checkpoint_module, "PICKED_FROM", 0)
+    monkeypatch.setattr(checkpoint_module, "read_own_bytes", watched)
+    picked = load_model(path, device="cpu").info
+    assert picked.file_sha256 == whole
+    assert torch.equal(masks(path), right)
+    size = path.stat().st_size
+    assert kept[0] is not None and sum(end - first for first, end in kept[0]) < size - 790_000
+
+
+def test_windows_may_be_as_large_as_the_map_and_be_read_in_two_ways(tmp_path, right):
+    model = load_model(saved(tmp_path, whole_file()), device="cpu")
+    rgb = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+
+    def low(**settings):
+        return model.encode_image(rgb, **settings).features[0]
+
+    whole = (12,) * 4
+    # A window over the whole map that spans what the trained one spans is a block without windows.
+    unwindowed = model.network.image_encoder.trunk.turns(0, (12, 12), "step")
+    assert torch.equal(model.network.image_encoder.trunk.turns(12, (12, 12), "span"), unwindowed)
+    assert not torch.allclose(low(window_sizes=whole), low(window_sizes=whole, window_reading="span"), atol=1e-3)
+    # Of the model's own windows there is one reading.
+    assert torch.equal(low(), low(window_reading="span"))
+    assert low(side=336, fit="aspect").shape[1:] == (18, 24)

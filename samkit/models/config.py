@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from samkit.errors import CheckpointError
@@ -198,6 +199,9 @@ def module_keys(state_dict: Mapping[str, Tensor], config: ModelConfig) -> dict[s
         else:
             key = key.removeprefix("sam_")
         renamed[key] = tensor
+    if config.family == "sam3" and config.memory is not None:
+        # Nothing is computed with it, and SAM 3's own files may lack it.
+        renamed.setdefault("memory.no_mem_pos_enc", torch.zeros(1, 1, config.decoder.channels))
     return renamed
 
 
@@ -354,7 +358,7 @@ def _read_sam3(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelCon
         neck_channels=neck_channels,
         hidden=hidden,
     )
-    version = metadata.version or ("3.0" if memory is not None else "3.1")
+    version = metadata.version or "3.0"
     native_side = _said(metadata.native_side, SAM3_TABLES_ACROSS * table_grid * patch_size)
     return ModelConfig("sam3", version, native_side, encoder, decoder, memory)
 

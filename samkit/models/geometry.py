@@ -48,9 +48,9 @@ def plan_geometry(original_size: tuple[int, int], family: str, side: int, fit: s
     if fit not in FITS:
         raise EncodingError(f"The fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     if isinstance(side, bool) or not isinstance(side, int) or not MIN_SIDE <= side <= MAX_SIDE or side % side_step:
-        near = MIN_SIDE
+        near = -(-MIN_SIDE // side_step) * side_step
         if isinstance(side, int | float) and side > MIN_SIDE:
-            near = MAX_SIDE if side > MAX_SIDE else round(side / side_step) * side_step
+            near = MAX_SIDE // side_step * side_step if side > MAX_SIDE else round(side / side_step) * side_step
         raise EncodingError(
             f"The side {str(side)[:20]} can't be encoded: this model takes multiples of {side_step} from {MIN_SIDE} to "
             f"{MAX_SIDE} pixels; the nearest is {near}."

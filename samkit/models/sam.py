@@ -426,7 +426,8 @@ class SamModel:
         step = self.info.side_step
 
         def cost_of(other: int) -> EncodingCost:
-            planned = plan_geometry(geometry.original_size, self.info.family, max(other, MIN_SIDE), fit, step)
+            other = max(other, ceil_to(MIN_SIDE, step))
+            planned = plan_geometry(geometry.original_size, self.info.family, other, fit, step)
             item_bytes = DTYPES[self.dtype].itemsize
             return encoding_cost(
                 self.config, planned.padded_size, windows, keep_blocks=keep_blocks, item_bytes=item_bytes

@@ -66,40 +66,6 @@ _SMALL_SAM1 = {
     # transformers' default is another one than the official code has, which small random weights tell.
     "mask_decoder_config": {**_SMALL_DECODER, "layer_norm_eps": 1e-5},
 }
-_SAM3_SIDE = 168
-_SMALL_SAM3 = {
-    "vision_config": {
-        "model_type": "sam3_vision_model",
-        "backbone_config": {
-            "model_type": "sam3_vit_model",
-            "layer_norm_eps": 1e-5,
-            "hidden_size": 64,
-            "intermediate_size": 96,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "window_size": 4,
-            "global_attn_indexes": [1, 3],
-            "image_size": _SAM3_SIDE,
-            "pretrain_image_size": 56,
-        },
-        "fpn_hidden_size": _WIDTH,
-        "scale_factors": [4.0, 2.0, 1.0],
-        "backbone_feature_sizes": [[48, 48], [24, 24], [12, 12]],
-    },
-    "prompt_encoder_config": {"hidden_size": _WIDTH, "image_size": _SAM3_SIDE},
-    "mask_decoder_config": {**_SMALL_DECODER, "dynamic_multimask_via_stability": False},
-}
-"""Every branch of the encoder: blocks with windows and without, a table of positions that is repeated three times."""
-_FULL_SAM3 = {
-    "vision_config": {
-        "model_type": "sam3_vision_model",
-        # transformers' default is 1e-6, and the official code's 1e-5.
-        "backbone_config": {"model_type": "sam3_vit_model", "layer_norm_eps": 1e-5},
-        "scale_factors": [4.0, 2.0, 1.0],
-        "backbone_feature_sizes": [[288, 288], [144, 144], [72, 72]],
-    },
-    "mask_decoder_config": {"dynamic_multimask_via_stability": False},
-}
 _LARGE_TRUNK = {
     "hidden_size": 144,
     "num_attention_heads": 2,
@@ -113,7 +79,6 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "SamModel, shrunken": ("Sam", _SMALL_SAM1),
     "Sam2Model, shrunken": ("Sam2", _SMALL_SAM2),
     "Sam2VideoModel, shrunken": ("Sam2Video", {**_SMALL_SAM2, **_SMALL_MEMORY}),
-    "Sam3TrackerModel, shrunken": ("Sam3Tracker", _SMALL_SAM3),
     "SamModel, ViT-B": ("Sam", {}),
     "Sam2Model, tiny": ("Sam2", {}),
     "Sam2Model, large": (
@@ -126,10 +91,9 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "Sam2VideoModel, tiny": ("Sam2Video", {}),
-    "Sam3TrackerModel, full size": ("Sam3Tracker", _FULL_SAM3),
 }
 """What it is -> (the beginning of its classes' names, its configuration)."""
-QUIET = {"Sam": 0.3, "Sam2": 0.5, "Sam2Video": 0.5, "Sam3Tracker": 0.5}
+QUIET = {"Sam": 0.3, "Sam2": 0.5, "Sam2Video": 0.5}
 QUIET_AND_DEEP = 0.3
 """Weights as loud as random ones come give logits of 80, and rounding grows with them."""
 PROMPTS = {
@@ -200,42 +164,6 @@ def compare_image(theirs: torch.nn.Module, ours: SamModel, prompts: Prompts) -> 
         float((answer.pred_masks.flatten(0, -3) - logits).abs().max()),
         float((answer.iou_scores[0, 0] - prediction.iou[1:]).abs().max()),
     )
-
-
-def compare_blocks(theirs: torch.nn.Module, ours: SamModel) -> list[float]:
-    """Largest difference of each block's tokens: SAM 3's, by hooks on transformers' layers."""
-    side = ours.info.native_side
-    rgb = picture(side)
-    seen: list[torch.Tensor] = []
-    hooks = [
-        layer.register_forward_hook(lambda module, given, tokens: seen.append(tokens))
-        for layer in theirs.vision_encoder.backbone.layers
-    ]
-    encoding = ours.encode_image(rgb, keep_blocks=True)
-    with torch.no_grad():
-        theirs.vision_encoder(prepare_pixels(rgb, encoding.geometry, ours.info.family))
-    for hook in hooks:
-        hook.remove()
-    assert encoding.blocks is not None
-    return [float((tokens[0] - block).abs().max()) for tokens, block in zip(seen, encoding.blocks, strict=True)]
-
-
-def compare_hint(theirs: torch.nn.Module, ours: SamModel) -> float:
-    """Largest difference of the three masks' logits, of a click on logits of an earlier prediction."""
-    side = ours.info.native_side
-    rgb = picture(side)
-    encoding = ours.encode_image(rgb)
-    first = ours.predict_masks(encoding, PROMPTS["a box"])
-    hint, point = first.logits[[first.best]], PROMPTS["one point"]
-    prediction = ours.predict_masks(encoding, point, mask_hint=hint)
-    with torch.no_grad():
-        answer = theirs(
-            pixel_values=prepare_pixels(rgb, encoding.geometry, ours.info.family),
-            input_points=side * torch.tensor([[[point.points[0][:2]]]], dtype=torch.float32),
-            input_labels=torch.tensor([[[1]]]),
-            input_masks=hint[None],
-        )
-    return float((answer.pred_masks.flatten(0, -3) - prediction.logits[1:]).abs().max())
 
 
 def compare_video(theirs: torch.nn.Module, ours: SamModel, frames: int) -> float:

@@ -31,7 +31,7 @@ from samkit.models.files.locate import Located, locate
 from samkit.models.files.own_bytes import FileSlices, OwnBytes, check_room, read_own_bytes
 from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
-from samkit.models.files.sam3_keys import third_of, windows_by_tables
+from samkit.models.files.sam3_keys import MULTIPLEX, third_of, windows_by_tables
 from samkit.models.files.stored_weights import ITEM_BYTES, OddTensor, StoredBytes, StoredTensor, WeightsTable
 from samkit.models.files.tables import CutShort, TableDamaged, legacy_table, safetensors_table, zip_table
 from samkit.models.files.told import renamed, unwrapped
@@ -287,11 +287,14 @@ def named_keys(keys: Mapping[str, object], layout: Layout | None) -> NamedKeys:
 
 
 def _by_tables(layout: Layout | None, weights: Mapping[str, Stored]) -> dict[str, object]:
-    """What SAM 3's tables of rotary positions say of its windows, which are no weights."""
+    """What SAM 3's tables of rotary positions say of its windows, which are no weights; and whether it is 3.1."""
     if layout is None or layout.family != "sam3" or layout.named_by != "official":
         return {}
     shapes = {key: value.shape for key, value in weights.items() if isinstance(value, StoredTensor)}
-    return windows_by_tables({plain_key(key).removeprefix(layout.prefix): shape for key, shape in shapes.items()})
+    version = {"version": "3.1"} if any(MULTIPLEX in key for key in weights) else {}
+    return version | windows_by_tables(
+        {plain_key(key).removeprefix(layout.prefix): shape for key, shape in shapes.items()}
+    )
 
 
 def _official(tensors: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:

@@ -61,6 +61,8 @@ _NEEDED = re.compile(
     r"no_obj_embed_spatial|mask_downsample|obj_ptr_proj|obj_ptr_tpos_proj)(?:\.|$))"
 )
 _FREQUENCIES = re.compile(rf"^{re.escape(TRUNK)}blocks\.(\d{{1,3}})\.attn\.freqs_cis$")
+MULTIPLEX = "tracker.model.interactive_sam_mask_decoder."
+"""What the heads of a 3.1 file are called."""
 
 
 def module_name(official: str) -> str:

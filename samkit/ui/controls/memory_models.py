@@ -20,7 +20,9 @@ def offer_models(work: Workspace, model: SamModel, what: str) -> None:
     a memory.
     """
     lack = model.config.memory_lack
-    st.info(f"{plain_text(model.info.name)} is {lack}. {what} takes a SAM v2 or v2.1 model.", icon=":material/memory:")
+    st.info(
+        f"{plain_text(model.info.name)} is {lack}. {what} takes a SAM v2, v2.1 or v3 model.", icon=":material/memory:"
+    )
     ready = [
         entry for entry in catalogue() if entry.on_disk and entry.family == "sam2" and entry.name != work.model_ref
     ]

@@ -12,6 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from samkit.errors import SamkitError
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, extra_models_folders, own_checkpoints
+from samkit.models.files.licences import LICENCES
 from samkit.models.files.locate import plain_name
 from samkit.models.files.reference import Choices, split_reference, with_choices
 from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
-FAMILY_NAMES = {"SAM 1": "sam1", "SAM 2": "sam2", "Adapters": "adapter"}
-FAMILY_WORDS = {"sam1": "SAM 1 · ", "sam2": "SAM 2 · ", "adapter": "needs a base · "}
+FAMILY_NAMES = {"SAM 1": "sam1", "SAM 2": "sam2", "SAM 3": "sam3", "Adapters": "adapter"}
+FAMILY_WORDS = {"sam1": "SAM 1 · ", "sam2": "SAM 2 · ", "sam3": "SAM 3 · ", "adapter": "needs a base · "}
 LOOK_S = 3
 """Seconds between two looks at the folders of own checkpoints."""
 MAX_TOLD = 400
@@ -214,7 +215,8 @@ def _own_row(work: Workspace, path: Path, tab: str, mark: str = "") -> None:
     name.markdown(f"{icon} {plain_text(plain_name(path))} {mark}")
     family = FAMILY_WORDS.get(told.family, "")
     done = f"  \n{plain_text(' '.join(told.told)[:MAX_TOLD])}" if told.told else ""
-    name.caption(f"{family}{plain_text(str(path.parent))}{done}")
+    licence = f"  \n{LICENCES[told.family]}" if told.family in LICENCES else ""
+    name.caption(f"{family}{plain_text(str(path.parent))}{done}{licence}")
     memory = f" · about {format_bytes(told.memory)} of memory" if told.memory and (told.loads or told.family) else ""
     size.caption(f"{format_bytes(told.file_bytes)}{memory}")
     with action:

@@ -1,5 +1,5 @@
-"""Files of SAM 3 as people have them: in the layout of sam3.pt, of sam3.1_multiplex.pt and wrapped; what lies beside
-the model in them stays on disk.
+"""Files of SAM 3 as people have them: in the layout of sam3.pt, bare and wrapped; what lies beside the model in them
+stays on disk.
 """
 
 import numpy as np
@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from samkit.errors import BadInput, CheckpointError
 from samkit.models.files import checkpoint as checkpoint_module
 from samkit.models.files.sam3_keys import NECK, TRUNK
 from samkit.models.random_models import random_state
@@ -69,28 +68,6 @@ def test_the_official_layout(wrap, tmp_path, right):
 def test_prefixes_of_wrappers(tmp_path, right):
     path = saved(tmp_path, {f"module.{key}": value for key, value in whole_file().items()})
     assert torch.equal(masks(path), right)
-
-
-def test_3_1_segments_pictures_and_says_that_it_can_not_follow(tmp_path, right):
-    state = {}
-    for key, tensor in whole_file().items():
-        key = key.replace("sam2_convs", "interactive_convs")
-        for name in ("sam_prompt_encoder", "sam_mask_decoder", "obj_ptr_proj", "mask_downsample"):
-            key = key.replace(f"tracker.{name}.", f"tracker.model.interactive_{name}.")
-        key = key.replace("tracker.no_mem_embed", "tracker.model.interactivity_no_mem_embed")
-        if not key.startswith("tracker.") or "interactiv" in key:
-            state[key] = tensor
-    path = saved(tmp_path, state)
-    model = load_model(path, device="cpu")
-    assert model.info.version == "3.1" and torch.equal(masks(path), right)
-    with pytest.raises(BadInput, match=r"SAM 3\.1 model, whose tracker"):
-        model.check_memory()
-
-
-def test_a_detector_alone_is_named(tmp_path):
-    state = {key: tensor for key, tensor in whole_file().items() if not key.startswith("tracker.")}
-    with pytest.raises(CheckpointError, match="detector without the tracker"):
-        load_model(saved(tmp_path, state), device="cpu")
 
 
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])

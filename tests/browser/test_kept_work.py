@@ -7,7 +7,7 @@ import re
 import pytest
 
 from samkit.prompts import Prompts
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import CHIPS, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -86,5 +86,6 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     tab = Visitor(visitor.page.context.new_page(), warm_app_url)
     tab.page.set_default_timeout(120_000)
     tab.follow(PAGE, visitor.page.url)
+    tab.page.wait_for_function(f"page => ({CHIPS})(page).length === 2", arg=PAGE)
     assert tab.listed(PAGE) == drawn and work_id(tab) != work_id(visitor)
     context.close()

@@ -27,7 +27,8 @@ from tools.running_app import chromium, running_app
 PATIENCE_MS = 300_000
 FILM_MS = 900_000
 QUIET = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')"""
-SEGMENTED = 'iframe[title^="The film with its masks"]'
+SEGMENTED = "Masks of a frame"
+"""A tab that is there once a film's run has ended."""
 WATCH_S = 0.1
 CALM_SHARE, CALM_S = 0.25, 8.0
 """A server that takes less than this share of a core, so many seconds long, has done what it was asked."""
@@ -120,9 +121,9 @@ def film_visit(url: str, film: Path, server: Server, frames: int) -> str:
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.locator(".st-key-run_film button:enabled:visible").first.click()
         with suppress(Error):
-            page.locator(SEGMENTED).first.wait_for(state="attached", timeout=FILM_MS)
+            page.get_by_role("tab", name=SEGMENTED).wait_for(state="attached", timeout=FILM_MS)
         server.calm()
-        return "segmented" if page.locator(SEGMENTED).count() else "NO SEGMENTED FILM was seen"
+        return "segmented" if page.get_by_role("tab", name=SEGMENTED).count() else "NO SEGMENTED FILM was seen"
 
 
 def report(film: Path, wait_s: float) -> tuple[float, float]:

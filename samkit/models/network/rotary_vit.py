@@ -8,7 +8,6 @@ of whole rows, as those of SAM v1 do (vit.py).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +18,7 @@ from samkit.models.network.layers import FeedForward, ModuleList
 from samkit.models.network.linear import Linear
 from samkit.models.network.rope import rotary_table
 from samkit.models.network.table_cache import TableCache
+from samkit.models.network.vit import FourGroups
 from samkit.models.network.windows import ceil_to, join_strips, join_windows, partition_windows
 
 STRIP_TOKENS = 2048
@@ -33,7 +33,7 @@ WINDOW_READINGS = ("step", "span")
 
 
 @dataclass(frozen=True)
-class RotaryVitConfig:
+class RotaryVitConfig(FourGroups):
     """
     table_grid:     tokens along a side of the learned position table, which is repeated over the map
     trained_window: tokens along a side of the window that training had: global blocks span its distances at any grid
@@ -53,36 +53,6 @@ class RotaryVitConfig:
     neck_channels: int = 256
     hidden: int = 4736
     rope_theta: float = 10000.0
-
-    convolution_blocks: ClassVar[tuple[int, ...]] = ()
-    """Indices of the blocks without attention."""
-
-    @property
-    def side_step(self) -> int:
-        """Sides that can be run are multiples of this: one token."""
-        return self.patch_size
-
-    @property
-    def feature_stride(self) -> int:
-        """Pixels of the input that one feature of the decoder's lowest level covers, along a side."""
-        return self.patch_size
-
-    @property
-    def channels_per_stage(self) -> tuple[int, ...]:
-        return (self.channels,) * 4
-
-    @property
-    def blocks_per_stage(self) -> tuple[int, ...]:
-        """There are no stages; four groups as equal as the depth allows stand in for them."""
-        edges = [round(self.depth * group / 4) for group in range(5)]
-        return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
-
-    def block_windows(self, window_sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """The window of each block, 0 for global attention."""
-        windows = [
-            window for window, count in zip(window_sizes, self.blocks_per_stage, strict=True) for _ in range(count)
-        ]
-        return tuple(0 if block in self.global_blocks else window for block, window in enumerate(windows))
 
     def rotary_step(self, window: int, grid: tuple[int, int], reading: str = "step") -> tuple[float, float]:
         """What one row and one column count for in a block. window: 0 for global attention over `grid`; reading: one of

@@ -25,27 +25,13 @@ STRIP_TOKENS = 2048
 """About how many tokens go through a window block or a feed forward layer at a time."""
 
 
-@dataclass(frozen=True)
-class VitConfig:
-    """
-    patch_size:    pixels of the input that a token covers, along a side
-    native_grid:   tokens along a side of the learned position table
-    window_sizes:  one for each of four equal groups of blocks (the official models have 14 everywhere)
-    global_blocks: indices of the blocks without windows
-    hidden:        width inside the feed forward layers
-    table_rows:    of each block's relative positions, twice its window (or grid) less one
-    """
+class FourGroups:
+    """What a plain ViT says in place of stages, by its patches, widths and depth."""
 
+    patch_size: int
     channels: int
     depth: int
-    num_heads: int
-    patch_size: int
-    native_grid: int
-    window_sizes: tuple[int, ...]
     global_blocks: tuple[int, ...]
-    neck_channels: int = 256
-    hidden: int = 3072
-    table_rows: tuple[int, ...] = ()
 
     convolution_blocks: ClassVar[tuple[int, ...]] = ()
     """Indices of the blocks without attention."""
@@ -66,7 +52,7 @@ class VitConfig:
 
     @property
     def blocks_per_stage(self) -> tuple[int, ...]:
-        """v1 has no stages; four groups as equal as the depth allows stand in for them."""
+        """There are no stages; four groups as equal as the depth allows stand in for them."""
         edges = [round(self.depth * group / 4) for group in range(5)]
         return tuple(end - start for start, end in zip(edges, edges[1:], strict=False))
 
@@ -76,6 +62,29 @@ class VitConfig:
             window for window, count in zip(window_sizes, self.blocks_per_stage, strict=True) for _ in range(count)
         ]
         return tuple(0 if block in self.global_blocks else window for block, window in enumerate(windows))
+
+
+@dataclass(frozen=True)
+class VitConfig(FourGroups):
+    """
+    patch_size:    pixels of the input that a token covers, along a side
+    native_grid:   tokens along a side of the learned position table
+    window_sizes:  one for each of four equal groups of blocks (the official models have 14 everywhere)
+    global_blocks: indices of the blocks without windows
+    hidden:        width inside the feed forward layers
+    table_rows:    of each block's relative positions, twice its window (or grid) less one
+    """
+
+    channels: int
+    depth: int
+    num_heads: int
+    patch_size: int
+    native_grid: int
+    window_sizes: tuple[int, ...]
+    global_blocks: tuple[int, ...]
+    neck_channels: int = 256
+    hidden: int = 3072
+    table_rows: tuple[int, ...] = ()
 
 
 def relative_table(rel_pos: Tensor, size: int) -> Tensor:

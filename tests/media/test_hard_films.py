@@ -155,6 +155,16 @@ def test_a_folder_is_read_and_hashed_as_one_list(tmp_path):
     assert film.sha256 == _film_sha256(tmp_path)
 
 
+def test_frames_that_are_links_to_nothing_are_said(tmp_path):
+    for index in range(3):
+        Image.fromarray(numbered(index)).save(tmp_path / f"{index}.png")
+    assert open_video(tmp_path).warning == ""
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "1.png").symlink_to(tmp_path / "gone.png")
+    film = open_video(tmp_path)
+    assert film.length == 2 and "1 links in it that lead to no picture (1.png is one)" in film.warning
+
+
 def test_the_brightness_of_a_deep_film_does_not_change_with_its_brightest_pixel(tmp_path):
     scene = np.linspace(0, 900, 64 * 64).reshape(64, 64).astype(np.uint16)
     for index in range(6):

@@ -32,8 +32,11 @@ OURS = {
     ],
     "controls/masks_panel.py": ["index"],
     "controls/memories.py": ["bank.sha256"],
-    "controls/memory_models.py": ["what", "entry.title", "model.config.memory_lack"],
-    "controls/model_picker.py": ["entry.title", "entry.licence", "mark", "FAMILY_WORDS.get(told.family, '')"],
+    "controls/memory_models.py": ["what", "model.config.memory_lack"],
+    "controls/model_picker.py": [
+        "entry.title", "entry.licence", "entry.origin", "entry.filename", "mark", "FAMILY_WORDS.get(told.family, '')",
+        "filter(None, (entry.size_text, STATE_TEXTS[state]))",
+    ],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
     "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],

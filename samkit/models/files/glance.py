@@ -23,11 +23,12 @@ from samkit.models.files.told import renamed, unwrapped
 
 @dataclass(frozen=True)
 class Glance:
-    """family:   "sam1", "sam2", "adapter" for what needs a base, or "" for what can't be told
+    """family:   "sam1", "sam2", "sam3", "adapter" for what needs a base, or "" for what can't be told
     told:        what would be done to it, a sentence each; or, where it can't be loaded as it is, why
     loads:       whether it looks like a whole model
     memory:      bytes that its weights take once loaded, 0 where nothing tells
     file_bytes:  on disk
+    follows:     whether it has what follows objects through films
     """
 
     family: str
@@ -35,6 +36,7 @@ class Glance:
     loads: bool
     memory: int
     file_bytes: int
+    follows: bool = False
 
 
 def glance(path: Path) -> Glance:
@@ -76,7 +78,8 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
     if layout is None or not whole:
         return Glance("", (f"{path.name} is not a Segment Anything model.",), False, memory, size)
     done = (*unwrapped(part, others, content), *renamed(named, layout))
-    return Glance(layout.family, done, True, memory, size)
+    follows = any("maskmem_tpos_enc" in name for name in weights)
+    return Glance(layout.family, done, True, memory, size, follows)
 
 
 def _content(located: Located) -> object:

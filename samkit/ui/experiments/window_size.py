@@ -2,15 +2,17 @@
 time.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from samkit.experiments.params import PlainParams, build_params
+from samkit.errors import BadInput
+from samkit.experiments.params import build_params
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import (
     LOGIT_RANGE,
@@ -18,23 +20,29 @@ from samkit.experiments.window_size import (
     STAGES,
     TIMES,
     Params,
-    WindowSweep,
     padded_size,
     refusal,
+    refused_row,
+    row_of_run,
+    swept_windows,
 )
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
-from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
+from samkit.ui.bench.sweeping.draft import AtHand, Choices
+from samkit.ui.bench.sweeping.page_sweep import find_page_sweep, follow_sweep, start_from_page, sweep_buttons
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
+from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_iou_figure, sweep_ms_figure
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
-from samkit.ui.state.swept import SweepTable, sweep_table
+from samkit.ui.state.sweep_standing import standing
+from samkit.ui.state.sweeps import app_workers
 from samkit.ui.state.workspace import Workspace
+from samkit.work.sweep.live_table import LiveTable
 
 COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ALL_STAGES = "All"
@@ -42,9 +50,11 @@ SWEPT = ("sweep_stage", "sweep_sizes", "sweep_repeats")
 """The parameters that say what is swept."""
 TURNS = (1, 3, 5, 9)
 """How many times each size may be encoded."""
-BUTTONS = Buttons("sweep", "Sweep", "Sweep", "Stop", "Show these")
 OPENED = "opened"
 """What a sweep of an opened run belongs to: the picture, prompts and settings that the page shows first."""
+STARTED = "started_sweep"
+"""Where the sweep that was started here is kept among the knobs."""
+HINT = "another mask hint"
 
 ABOUT = About(
     idea="Most blocks of the image encoder let a token attend only to its own window. The window's size is not part "
@@ -105,7 +115,7 @@ class Windows(Knob):
 
 @dataclass(frozen=True)
 class Sweep(Knob):
-    """The sweep under the chart's tab, as long as it was made with what the page shows. It has no widget here."""
+    """The sweep that is part of an opened run, as long as the page shows what it was made with. It has no widget."""
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         knobs = panel.values
@@ -118,7 +128,9 @@ class Sweep(Knob):
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: params[name] for name in SWEPT}
-        values |= {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED}
+        if not params["sweep_sizes"]:
+            return values | {"sweep_of": None}
+        values |= {"sweep_choice": str(params["sweep_stage"] or ALL_STAGES), "sweep_of": OPENED, STARTED: None}
         return values | ({"sweep_turns": params["sweep_repeats"]} if params["sweep_repeats"] in TURNS else {})
 
 
@@ -135,7 +147,7 @@ def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, 
         )
 
 
-def swept_scene(panel: Panel) -> dict[str, Any]:
+def swept_scene(panel: Panel) -> dict[str, str]:
     """What a sweep depends on, each under the words for a sweep that was made with something else there."""
     model, inputs = panel.model, panel.inputs
     return {
@@ -143,17 +155,19 @@ def swept_scene(panel: Panel) -> dict[str, Any]:
         "another device": model.device,
         "another number type": model.dtype,
         "another picture": inputs.picture.sha256,
-        "other prompts": inputs.prompts,
-        "another mask hint": inputs.mask_hint and inputs.mask_hint.sha256,
-        "another truth": inputs.truth and inputs.truth.sha256,
-        "another side": panel.encoding["side"],
-        "another fit": panel.encoding["fit"],
+        "other prompts": json.dumps(inputs.prompts.to_dict()),
+        HINT: inputs.mask_hint.sha256 if inputs.mask_hint else "",
+        "another truth": inputs.truth.sha256 if inputs.truth else "",
+        "another side": str(panel.encoding["side"]),
+        "another fit": str(panel.encoding["fit"]),
     }
 
 
-def differing(before: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
-    """What is not the same in two `swept_scene`, in words; empty where they are the same."""
-    return " and ".join(words for words, value in shown.items() if before[words] != value)
+def differing(before: Mapping[str, str], shown: Mapping[str, str]) -> str:
+    """What is not the same in two `swept_scene`, in words; empty where they are the same. What `before` says nothing of
+    makes no difference.
+    """
+    return " and ".join(words for words, value in before.items() if shown.get(words) != value)
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
@@ -226,29 +240,41 @@ def _default_window(rows: list[dict[str, Any]]) -> int | None:
     return next((row["window"] for row in rows if row["drift"] == 0), None)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A sweep as it was asked for, which is kept as plain values among the knobs. stage: from 1; 0 for all of them"""
+
+    stage: int
+    sizes: tuple[int, ...]
+    repeats: int
+
+    def windows(self, own: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Each size with the windows of all stages. own: the model's"""
+        return {size: swept_windows(own, self.stage, size) for size in self.sizes}
+
+
 def draw_sweep(scene: Scene) -> None:
-    """Start, follow and stop a sweep; then its chart and table."""
+    """Start, follow and stop a sweep; its charts and its table."""
     knobs, result = scene.knobs, scene.result
-    table = sweep_table()
-    shown = swept_scene(_panel(scene))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_tools"):
-        _sweep_tools(scene, table)
-    job = table.job
-    swept = finished(job) if job is not None else None
-    if job is not None and swept is None:
-        if other := differing(table.scene, shown):
-            st.warning(
-                f"The running sweep uses {other}, so it is not part of this run.",
-                icon=":material/difference:",
-            )
-        follow(job)
-    elif swept is not None:
-        _take(scene, table, swept.result.params)
-    if "sweep" in result.tables:
-        _draw_rows(result)
-    elif job is None and knobs.get("sweep_sizes") and (other := differing(knobs.get("sweep_of"), shown)):
+        started = _sweep_tools(scene)
+    shown, of_run = swept_scene(_panel(scene)), "sweep" in result.tables
+    before = knobs.get("sweep_of") if started is None else started["of"]
+    other = differing(before, shown) if isinstance(before, dict) else ""
+    sweep = find_page_sweep(started["id"]) if started is not None else None
+    if sweep is not None and started is not None:
+        if other and standing(sweep).active:
+            st.warning(f"The running sweep uses {other}.", icon=":material/difference:")
+        elif other:
+            st.warning(f"This sweep used {other}: run it again.", icon=":material/difference:")
+            return
+        asked = Asked(started["stage"], tuple(started["sizes"]), started["repeats"])
+        follow_sweep(sweep, "window sizes", lambda table: _draw_found(scene, asked, table))
+    elif of_run:
+        _draw_rows(scene, result.tables["sweep"], Asked(0, result.params.sweep_sizes, result.params.sweep_repeats))
+    elif other:
         st.warning(f"This sweep used {other}: run it again.", icon=":material/difference:")
-    elif job is None:
+    else:
         st.info(
             "A sweep encodes the picture with one window size after another and compares each with the default.",
             icon=":material/stacked_line_chart:",
@@ -261,8 +287,9 @@ def _panel(scene: Scene) -> Panel:
     return Panel(scene.knobs, Params, scene.model, scene.inputs, encoding)
 
 
-def _sweep_tools(scene: Scene, table: SweepTable) -> None:
-    knobs, params = scene.knobs, scene.result.params
+def _sweep_tools(scene: Scene) -> dict[str, Any] | None:
+    """What to sweep, and the buttons. What was started: its id, what was asked for, and the scene that it is of."""
+    knobs = scene.knobs
     unused = scene.model.config.convolution_stages
     stages = [ALL_STAGES, *(str(stage) for stage in range(1, STAGES + 1) if stage not in unused)]
     stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
@@ -270,52 +297,101 @@ def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")
     sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
     turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help="Of each size, for the median and range of its time")
-    swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes, "sweep_repeats": turns}
-    values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
-    if table.was_asked():
-        _start(scene, build_params(Params, values))
-    draw_buttons(BUTTONS, table)
+    started = knobs.get(STARTED)
+    sweep = find_page_sweep(started["id"]) if started is not None else None
+    now = standing(sweep) if sweep is not None else None
+    pressed = st.button(
+        "Sweep",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="run_sweep",
+        disabled=now is not None and now.active,
+    )
+    if sweep is not None and now is not None:
+        sweep_buttons(sweep, now)
+    if pressed:
+        with sentences():
+            _start(scene, Asked(0 if stage == ALL_STAGES else int(stage), sizes, turns))
+            st.rerun()
+    return started
 
 
-def _start(scene: Scene, params: Params) -> None:
-    """The same run as the page's, with a sweep in it."""
-    table = sweep_table()
-    table.scene = swept_scene(_panel(scene))
-    spec = replace(scene.side.computed.spec, params=params.model_dump(mode="json"), threads=None)
-    table.start(WindowSweep, spec, scene.model, scene.inputs, "Encoding")
+def _refused(scene: Scene, asked: Asked) -> dict[int, str]:
+    """The sizes that can't be run, each with the reason."""
+    size = padded_size(scene.model, scene.inputs, scene.result.params)
+    windows = asked.windows(scene.model.info.window_sizes)
+    return {each: reason for each in windows if (reason := refusal(scene.model, windows[each], size)) is not None}
 
 
-def _take(scene: Scene, table: SweepTable, swept: PlainParams) -> None:
-    """A finished sweep becomes the page's, and is part of its run as long as that is of the same picture, prompts and
-    settings. Not so where the page shows a sweep of its own run, a kept one that was opened meanwhile, and this one is
-    of another.
-    """
-    table.drop_run()
-    if "sweep" not in scene.result.tables or table.scene == swept_scene(_panel(scene)):
-        scene.knobs.set({"sweep_of": table.scene} | {name: getattr(swept, name) for name in SWEPT})
-    st.rerun()
+def _start(scene: Scene, asked: Asked) -> None:
+    """A sweep of the sizes that can be run, of what the page shows but for its windows and refined edges."""
+    refused, work, inputs = _refused(scene, asked), scene.work, scene.inputs
+    windows = asked.windows(scene.model.info.window_sizes)
+    possible = [list(windows[size]) for size in asked.sizes if size not in refused]
+    if not possible:
+        raise BadInput("None of these sizes can be run in this stage: choose another one, or all sizes.")
+    params = {"window_sizes": possible, "repeats": asked.repeats}
+    params |= {name: value for name, value in _panel(scene).encoding.items() if value != getattr(Params(), name)}
+    sweep = start_from_page(
+        Choices(
+            scene.page.name,
+            (work.model_ref,),
+            params,
+            AtHand(inputs.picture, inputs.prompts, inputs.truth),
+            name=f"Window sizes, {f'stage {asked.stage}' if asked.stage else 'all stages'}: {inputs.picture.name}",
+            device=work.device,
+            dtype=work.dtype,
+            threads=app_workers()[1],
+        )
+    )
+    # A mask hint is no part of a sweep.
+    of = {words: value for words, value in swept_scene(_panel(scene)).items() if words != HINT}
+    scene.knobs.set({"sweep_of": None, STARTED: {"id": sweep.id, "of": of} | asdict(asked)})
 
 
-def _draw_rows(result: Result[Any]) -> None:
+def _draw_found(scene: Scene, asked: Asked, table: LiveTable) -> None:
+    """What there is of a sweep that was started here."""
+    refused, with_truth = _refused(scene, asked), scene.inputs.truth is not None
+    found = {
+        tuple(cell.params["window_sizes"]): outcome
+        for index, cell in enumerate(table.cells)
+        if (outcome := table.outcome(index)) is not None
+    }
+    rows = []
+    for size, windows in asked.windows(scene.model.info.window_sizes).items():
+        outcome = found.get(windows)
+        if size in refused or (outcome is not None and outcome.status == "failed"):
+            reason = refused.get(size) or (outcome.reason if outcome is not None else "")
+            rows.append(refused_row(size, windows, reason, with_truth))
+        elif outcome is not None:
+            rows.append(row_of_run(size, windows, outcome.metrics, outcome.timings))
+    if _run_rows(rows):
+        _draw_rows(scene, rows, asked)
+
+
+def _draw_rows(scene: Scene, rows: list[dict[str, Any]], asked: Asked) -> None:
+    drawn, chosen = _run_rows(rows), scene.result.index()
+    default, span = _default_window(drawn), (min(asked.sizes), max(asked.sizes))
     with st.container(key="row_sweep"):
         left, right = st.columns(2, gap="medium")
     with left:
-        right_too = "true_iou_0" in result.tables["sweep"][0]
+        right_too = bool(drawn) and "true_iou_0" in drawn[0]
         st.markdown(f"**Masks**: IoU with those of the default windows{', and with the truth' if right_too else ''}")
-        st.plotly_chart(swept_iou_figure(result), key="sweep_chart", config=PLOT)
+        st.plotly_chart(sweep_iou_figure(drawn, chosen, default, span), key="sweep_chart", config=PLOT)
     with right:
-        repeats = result.params.sweep_repeats
+        repeats = asked.repeats
         st.markdown(f"**Encode time**: {'one encoding' if repeats == 1 else f'median and range of {repeats}'}")
-        st.plotly_chart(swept_ms_figure(result), key="sweep_times", config=PLOT)
+        st.plotly_chart(sweep_ms_figure(drawn, default, span), key="sweep_times", config=PLOT)
     st.caption(
         "Masks as the model gave them: edges are never refined here. Both axes begin where the values do. A sweep "
         "leaves a core to other visitors, so its times compare with each other and not with those above. Window sizes "
         "that can't be run are in the table, with the reason."
+        + (" A mask hint is no part of a sweep." if scene.inputs.mask_hint is not None else "")
     )
     ious = (f"{name}_{index}" for name in ("iou", "true_iou") for index in range(4))
     decimals = three_decimals("drift", *ious)
     decimals |= {name: st.column_config.NumberColumn(format="%.1f") for name in TIMES}
-    table_with_csv(result.tables["sweep"], "window_sweep", decimals, height=300)
+    table_with_csv(rows, "window_sweep", decimals, height=300)
 
 
 def draw_numbers(scene: Scene) -> None:

@@ -236,9 +236,13 @@ def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str
     return _figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
 
 
-def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+Span = tuple[float, float]
+
+
+def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None, span: Span | None = None) -> go.Figure:
     """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
-    the chosen one's true IoU. default: the size that is marked.
+    the chosen one's true IoU. default: the size that is marked; span: the sizes from the first to the last that will
+    be there, None for those of the rows.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -276,11 +280,11 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
     lowest = min(drawn, default=0.0)
     room = max(0.01, 0.06 * (1 - lowest))
     y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
-    return _over_windows(traces, y_axis, default)
+    return _over_windows(traces, y_axis, default, span)
 
 
-def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
-    """Median encode times over the window size, each with its range. default: the size that is marked."""
+def sweep_ms_figure(rows: list[dict], default: int | None, span: Span | None = None) -> go.Figure:
+    """Median encode times over the window size, each with its range. default, span: as in `sweep_iou_figure`"""
     medians = [row["encode_ms"] for row in rows]
     ends = [(row["encode_ms_low"], row["encode_ms_high"]) for row in rows]
     bars = dict(
@@ -303,10 +307,14 @@ def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
         line=dict(color=LINES[1][0], width=1.5),
         hovertemplate="%{y:.1f} ms (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
     )
-    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default)
+    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default, span)
 
 
-def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None) -> go.Figure:
+def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None, span: Span | None) -> go.Figure:
     marks: dict[float, str] = {} if default is None else {default: "default"}
-    legend, x_axis = dict(orientation="h", y=-0.25), dict(title=dict(text="window (tokens)"))
+    legend, x_axis = dict(orientation="h", y=-0.25), dict[str, Any](title=dict(text="window (tokens)"))
+    if span is not None:
+        # A curve that grows stays where it is.
+        room = 0.04 * (span[1] - span[0]) or 1
+        x_axis["range"] = [span[0] - room, span[1] + room]
     return _figure(traces, 340, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks))

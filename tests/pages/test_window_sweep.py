@@ -35,7 +35,7 @@ def app(model):
     app = new_app().run()
     work = app.session_state["samkit.workspace"]
     work.model_ref = model
-    work.params[WINDOWS] = {"sweep_choice": "1", "sweep_turns": 1}
+    work.params[WINDOWS] = {"sweep_choice": "1", "sweep_turns": 1, "view": "Sweep"}
     return checked(app.switch_page(page_path(WINDOWS)).run())
 
 
@@ -57,7 +57,7 @@ def swept(app):
 
 
 def rows(app):
-    """The table under the charts; None where there is none."""
+    """The table in the tab; None where there is none."""
     tables = [frame.value for frame in app.dataframe if "refused" in frame.value.columns]
     return tables[0].to_dict("records") if tables else None
 
@@ -96,7 +96,7 @@ def test_a_sweep_is_one_of_the_sweeps_and_shows_under_its_tab(app, model, here, 
 def test_a_sweep_goes_on_while_the_visitor_is_elsewhere_and_is_stopped_and_resumed(app, here, monkeypatch):
     monkeypatch.setattr(here, "until", 1)
     press(app, "run_sweep")
-    assert app.button(key="run_sweep").disabled
+    assert "run_sweep" not in {button.key for button in app.button}
     checked(app.switch_page(page_path("block-norms")).run())
     checked(app.switch_page(page_path(WINDOWS)).run())
     press(app, "stop_page_sweep")
@@ -149,7 +149,7 @@ def test_a_running_sweep_of_something_else_says_so_and_goes_on(app, here, monkey
 
 
 def test_sizes_that_all_are_refused_are_said(app, monkeypatch):
-    monkeypatch.setattr("samkit.ui.experiments.window_size.refusal", lambda *arguments: "Too odd.")
+    monkeypatch.setattr("samkit.ui.experiments.window_sweep.refusal", lambda *arguments: "Too odd.")
     app.button(key="run_sweep").click().run()
     assert "None of these sizes can be run in this stage" in app.error[-1].value and not sweep_names()
 

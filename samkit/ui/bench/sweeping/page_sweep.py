@@ -21,6 +21,7 @@ from samkit.work.sweep.live_table import LiveTable
 from samkit.work.sweep.results import SweepFolder
 
 POLL_S = 1.0
+BEGINNING = "The first one takes longer: a process of its own loads the model."
 
 
 def start_from_page(choices: Choices) -> SweepFolder:
@@ -37,7 +38,7 @@ def find_page_sweep(sweep_id: str | None) -> SweepFolder | None:
 
 
 def sweep_buttons(sweep: SweepFolder, now: Standing) -> None:
-    """Stop it or go on with it, keep it, open its own page; in the present row."""
+    """Stop it or go on with it, keep it, open its own page; in the present row, which has little room."""
     if is_own(sweep):
         if now.active:
             st.button("Stop", icon=":material/stop:", key="stop_page_sweep", on_click=_do, args=(cancel_sweep, sweep))
@@ -49,10 +50,10 @@ def sweep_buttons(sweep: SweepFolder, now: Standing) -> None:
         keep_sweep_button(sweep, now.computed, "keep_page_sweep")
     st.page_link(
         SWEEP_PAGE,
-        label="Open the sweep",
+        label="Open",
         icon=":material/open_in_new:",
         query_params={"id": sweep.id},
-        help="Its own page: every metric over every setting, each cell's mask, a report",
+        help="The sweep's own page: every metric over every setting, each cell's mask, a report",
     )
 
 
@@ -102,6 +103,3 @@ def follow_sweep(sweep: SweepFolder, unit: str, draw: Callable[[LiveTable], None
                 st.rerun()
 
     poll()
-
-
-BEGINNING = "The first one takes longer: a process of its own loads the model."

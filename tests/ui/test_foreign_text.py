@@ -55,8 +55,9 @@ OURS = {
         "result.index('only_in_one')",
     ],
     "experiments/video_priors.py": ["result.index('frames')", "name", "self.name", "info.help"],
+    "experiments/window_size.py": ["reading", "name"],
     "experiments/window_sweep.py": [
-        "map(str, COMMON_SIZES)", "asked.repeats", "asked.stage", "known.other", "name",
+        "map(str, usual)", "scene.model.max_window", "asked.repeats", "asked.stage", "known.other", "name",
     ],
     "home.py": ["card.title", "card.question", "card.text", "sum((entry.on_disk for entry in entries))"],
     "parts/downloads.py": ["download.label"],

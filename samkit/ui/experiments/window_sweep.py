@@ -13,7 +13,6 @@ import streamlit as st
 from samkit.errors import BadInput
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import (
-    MAX_WINDOW,
     STAGES,
     TIMES,
     Params,
@@ -35,7 +34,7 @@ from samkit.ui.state.sweeps import app_workers, live_table
 from samkit.work.sweep.live_table import LiveTable
 from samkit.work.sweep.results import SweepFolder
 
-COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 36, 48, 72)
 ALL_STAGES = "All"
 SWEPT = ("sweep_stage", "sweep_sizes", "sweep_repeats")
 """The parameters that say what is swept in a kept run that has a sweep."""
@@ -84,6 +83,7 @@ def swept_scene(panel: Panel) -> dict[str, str]:
         "another truth": inputs.truth.sha256 if inputs.truth else "",
         "another side": str(panel.encoding["side"]),
         "another fit": str(panel.encoding["fit"]),
+        "another reading of windows": panel.value("window_reading"),
     }
 
 
@@ -221,11 +221,13 @@ def _sweep_tools(scene: Scene, sweep: SweepFolder | None) -> Asked:
     stages = [ALL_STAGES, *(str(stage) for stage in range(1, STAGES + 1) if stage not in unused)]
     with st.popover("Sizes", icon=":material/tune:", help="Which stage, which sizes, how often each"):
         stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
-        common = ", ".join(map(str, COMMON_SIZES))
-        every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")
+        largest = scene.model.max_window
+        usual = tuple(size for size in COMMON_SIZES if size <= largest)
+        common = ", ".join(map(str, usual))
+        every = knobs.toggle(f"All sizes from 1 to {largest}", "sweep_every", False, help=f"Off: {common}")
         help_text = "Of each size, for the median and range of its time"
         turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help=help_text)
-    sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
+    sizes = tuple(range(1, largest + 1)) if every else usual
     asked = Asked(0 if stage == ALL_STAGES else int(stage), sizes, turns)
     now = standing(sweep) if sweep is not None else None
     running = now is not None and now.active
@@ -253,7 +255,8 @@ def _start(scene: Scene, asked: Asked) -> None:
     if not possible:
         raise BadInput("None of these sizes can be run in this stage: choose another one, or all sizes.")
     params = {"window_sizes": possible, "repeats": asked.repeats}
-    params |= {name: value for name, value in _panel(scene).encoding.items() if value != getattr(Params(), name)}
+    shown = {**_panel(scene).encoding, "window_reading": scene.result.params.window_reading}
+    params |= {name: value for name, value in shown.items() if value != getattr(Params(), name)}
     sweep = start_from_page(
         Choices(
             scene.page.name,

@@ -38,6 +38,7 @@ OURS = {
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
     "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],
+    "controls/rotary.py": ["part.name", "result.params.rotary_on", "title"],
     "controls/running_film.py": ["frame"],
     "controls/swept_values.py": ["info.help"],
     "experiments/block_norms.py": [
@@ -48,7 +49,7 @@ OURS = {
     "experiments/cross_image.py": ["title"],
     "experiments/position_encoding.py": [
         "result.index('row')", "result.index('column')", "map(str, windows)",
-        "channel_name(side.model, params.channel)", "part.name",
+        "channel_name(side.model, params.channel)",
     ],
     "experiments/fine_tuning.py": [
         "result.index('changed_weights')", "result.index('weights')", "share_text(result.value('changed_share'))",

@@ -26,8 +26,6 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
 from samkit.ui.state.workspace import Workspace
 
-READ = ("window_reading", "both_readings")
-"""The parameters that say how windows are read."""
 READINGS_HELP = (
     "step: neighbours stay as far apart as in training. span: every window reaches as far as the trained one. Both are "
     "the same at the default windows."
@@ -92,20 +90,14 @@ class Windows(Knob):
         return values | {"window_sizes": params["window_sizes"]}
 
 
-@dataclass(frozen=True)
-class Readings(Knob):
-    """Which of its ways the model reads windows of another size in, and whether the other is shown too; nothing for a
-    model that has no choice.
-    """
+def _has_readings(panel: Panel) -> bool:
+    return bool(panel.model.config.window_readings)
 
-    def draw(self, panel: Panel) -> dict[str, Any]:
-        readings = panel.model.config.window_readings
-        if not readings:
-            return {name: panel.values.only(name, panel.info(name).default) for name in READ}
-        return Choice("window_reading", help=READINGS_HELP).draw(panel) | Toggle("both_readings").draw(panel)
 
-    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: params[name] for name in READ}
+READINGS = (
+    Choice("window_reading", help=READINGS_HELP, offered=_has_readings),
+    Toggle("both_readings", offered=_has_readings),
+)
 
 
 def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, ...]) -> None:
@@ -213,7 +205,7 @@ PAGE = ExperimentPage(
     name="window-size",
     about=ABOUT,
     table=OnePicture(),
-    knobs=(Windows(), Readings(), Slider("repeats"), ColourScale(), Sweep(), Quiet("mask_index")),
+    knobs=(Windows(), *READINGS, Slider("repeats"), ColourScale(), Sweep(), Quiet("mask_index")),
     views={
         "Logits": draw_logits,
         "Original": draw_original,

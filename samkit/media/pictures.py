@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, BMP, TIFF or GIF"
@@ -188,7 +189,7 @@ def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str
             raise PictureError(f"{name} is a device or a pipe, not a file. Save the picture as a file first.")
         if status.st_size > max_bytes:
             raise _over_bytes(name, max_bytes)
-        with open(path, "rb") as file:
+        with opened_regular(Path(path)) as (file, _):
             return name, file.read(max_bytes + 1)
     except FileNotFoundError as error:
         raise PictureError(f"There is no file {path!r:.300}. Check the path.") from error

@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.checkpoint import choose, named_keys
 from samkit.models.files.checkpoint_file import inspect_checkpoint_file
 from samkit.models.files.foreign import optimizer_alone, what_it_is
@@ -84,7 +85,7 @@ def _content(located: Located) -> object:
     found: dict[str, object] = {}
     for path in located.files:
         file = inspect_checkpoint_file(path)
-        with open(path, "rb") as stream:
+        with opened_regular(path) as (stream, _):
             if file.format == "torch_legacy":
                 return None
             if file.format == "safetensors":

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from samkit.files import opened_regular
+
 
 class FileState(NamedTuple):
     """What changes whenever a file does, as far as the system tells: whoever sets the time of a change back can't set
@@ -40,7 +42,7 @@ def file_sha256(path: Path) -> str:
         known = _known.get(file_state(path))
     if known is not None:
         return known
-    with open(path, "rb") as stream:
+    with opened_regular(path) as (stream, _):
         before = file_state(path, os.fstat(stream.fileno()))
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         after = file_state(path, os.fstat(stream.fileno()))

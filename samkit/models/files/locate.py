@@ -1,14 +1,13 @@
 """Which files a path stands for: one, those that an index lists, or what lies in a folder. Knows no torch."""
 
 import json
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, SAVED_NAMES, SHARD
 
 MAX_JSON = 4_000_000
@@ -59,13 +58,12 @@ def holds_checkpoint(folder: Path) -> bool:
 def read_small_json(path: Path, limit: int = MAX_SMALL_JSON) -> dict[str, Any]:
     """The JSON object in a file. Raises CheckpointError where it is none, or larger than `limit` bytes."""
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-                raise ValueError
-            values = json.loads(stream.read(limit + 1))
+        with opened_regular(path, limit) as (stream, size):
+            values = json.loads(stream.read(size))
     except OSError as error:
-        raise CheckpointError(f"{path} can't be read ({error.strerror or error}): check its permissions.") from error
+        if error.errno is not None:
+            raise CheckpointError(f"{path} can't be read ({error.strerror}): check its permissions.") from error
+        values = None
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):

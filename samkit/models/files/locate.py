@@ -16,6 +16,8 @@ MAX_SMALL_JSON = 256_000
 """Bytes of a config.json or of what a person wrote beside a file."""
 MAX_SHARDS = 200
 INDEX_SUFFIX = ".index.json"
+_HUB = re.compile(r"models--(?:[^-].*?--)?(.+)$")
+"""What the Hub's cache calls the folder of a repository. Below it are versions, by their hash."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,12 @@ def locate(path: Path) -> Located:
 
 def plain_name(path: Path) -> str:
     """What a person calls the model at that path: the folder's name where the file's is everybody's."""
-    if path.is_dir():
-        return path.name
-    return path.parent.name if path.name in SAVED_NAMES and path.parent.name else path.stem
+    folder = path if path.is_dir() else path.parent
+    if folder is not path and (path.name not in SAVED_NAMES or not folder.name):
+        return path.stem
+    if folder.parent.name == "snapshots" and (repository := _HUB.match(folder.parent.parent.name)):
+        return repository[1]
+    return folder.name
 
 
 def holds_checkpoint(folder: Path) -> bool:

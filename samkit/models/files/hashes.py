@@ -38,8 +38,7 @@ def file_sha256(path: Path) -> str:
 
     Raises OSError when the file can't be read.
     """
-    with _known_lock:
-        known = _known.get(file_state(path))
+    known = known_sha256(path)
     if known is not None:
         return known
     with opened_regular(path) as (stream, _):
@@ -49,6 +48,12 @@ def file_sha256(path: Path) -> str:
     if before == after:
         remember_state(before, digest)
     return digest
+
+
+def known_sha256(path: Path) -> str | None:
+    """The same of a file that was read in this state already; None for any other. Raises OSError as above."""
+    with _known_lock:
+        return _known.get(file_state(path))
 
 
 def located_sha256(files: Sequence[Path]) -> str:

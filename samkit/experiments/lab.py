@@ -49,6 +49,7 @@ class LabLike(Protocol):
         side: int | None = None,
         fit: str = "native",
         window_sizes: tuple[int, ...] | None = None,
+        window_reading: str = "step",
         keep_blocks: bool = False,
     ) -> LazyEncoding:
         """The picture's encoding with these settings, as `SamModel.encode_image` takes them; made at most once."""

@@ -4,7 +4,7 @@ and time.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -50,7 +50,8 @@ NAME = "window-size"
 TAKES = ("image", "prompts", "mask_hint", "truth")
 
 STAGES = 4
-MAX_WINDOW = 32
+MAX_WINDOW = 72
+"""Of any model; each has its own `max_window`."""
 MAX_REPEATS = 25
 TIMES = ("encode_ms", "encode_ms_low", "encode_ms_high")
 """Of a row of a sweep: the median, the shortest and the longest."""
@@ -66,6 +67,17 @@ class Params(MaskParams):
         description="Side of the attention windows in tokens, one a stage, such as [8, 4, 14, 7]; empty: the model's "
         "own.",
         json_schema_extra=knob(step=1, usual=(1, MAX_WINDOW), unit="tokens", label="Windows"),
+    )
+    window_reading: Literal["step", "span"] = Field(
+        default="step",
+        description="What a window of another size means for SAM 3's rotary positions: step keeps neighbours as far "
+        "apart as in training, span lets every window reach as far as the trained one.",
+        json_schema_extra=knob(label="Positions in a window"),
+    )
+    both_readings: bool = Field(
+        default=False,
+        description="Encodes with the other way to read windows too, for SAM 3, and compares the two.",
+        json_schema_extra=knob(label="Both side by side"),
     )
     repeats: int = Field(
         default=1,
@@ -129,11 +141,11 @@ def _padded(scene: Scene) -> tuple[int, int]:
 
 
 def possible_windows(model: "SamModel", windows: Sequence[int], stage: int, size: tuple[int, int]) -> list[int]:
-    """The sizes from 1 to 32 that the stage (from 1) can take while the others stay as in `windows`, for an input of
-    `size` (height, width) pixels.
+    """The sizes from 1 to the model's largest that the stage (from 1) can take while the others stay as in `windows`,
+    for an input of `size` (height, width) pixels.
     """
     possible = []
-    for window in range(1, MAX_WINDOW + 1):
+    for window in range(1, model.max_window + 1):
         try:
             model.check_windows((*windows[: stage - 1], window, *windows[stage:]), size)
         except EncodingError:
@@ -167,6 +179,16 @@ def swept_windows(own: Sequence[int], stage: int, size: int) -> Windows:
     return (size,) * len(own) if stage == 0 else (*own[: stage - 1], size, *own[stage:])
 
 
+def check_readings(model: "SamModel", params: Params) -> None:
+    """Raises ParamsError for a reading of windows that the model hasn't."""
+    try:
+        model.check_reading(params.window_reading)
+    except EncodingError as error:
+        raise ParamsError(str(error)) from error
+    if params.both_readings and not model.config.window_readings:
+        raise ParamsError(f"{model.info.name} has one way to read its windows: leave both_readings off.")
+
+
 def check_swept_stage(model: "SamModel", stage: int) -> None:
     """Raises ParamsError for a stage (from 1) without windows."""
     if stage in model.config.convolution_stages:
@@ -179,20 +201,25 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     """Encode with the default and with the given windows, predict with both, and compare; then sweep, if asked to.
 
     images:  original (with the chosen mask's outline), prediction (its logits in colour), binary
-    masks:   mask_0 .. mask_3; mask_chosen; mask_default_0 .. mask_default_3, of the default windows
+    masks:   mask_0 .. mask_3; mask_chosen; mask_default_0 .. mask_default_3, of the default windows; mask_other_0 ..
+             mask_other_3, of the other reading, where both are asked for
     arrays:  logits, float32 [4, h, w] as the decoder gave them; picture_logits, float16 [4, h, w] over the picture;
              drift_map, float32 [h, w], the features' L2 distance from the default ones token by token, at the lowest
-             level
+             level; other_logits and other_drift_map, picture_logits and drift_map of the other reading
     metrics: predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift; with
-             a truth those of `truth_metrics`, and default_true_iou
+             a truth those of `truth_metrics`, and default_true_iou; iou_readings, of the two readings' chosen masks
     facts:   mask_index; window_1 .. window_4
-    tables:  masks; sweep, as `WindowSweep.rows`
+    tables:  masks; readings, one row each; sweep, as `WindowSweep.rows`
     timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
-    Raises ParamsError for windows that can't be run, with the reason and those that could.
+    Raises ParamsError for windows that can't be run, with the reason and those that could, and for a reading that the
+    model hasn't.
     """
+    check_readings(model, params)
     if params.sweep_sizes:
         check_swept_stage(model, params.sweep_stage)
     result = _compare(model, inputs, params, lab.span(0.0, 0.7) if params.sweep_sizes else lab)
+    if params.both_readings:
+        result = _with_other_reading(model, inputs, result, lab)
     if params.sweep_sizes:
         sweep = WindowSweep(model, inputs, params, lab)
         for _ in sweep.steps():
@@ -207,12 +234,9 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
     reason = refusal(model, params.window_sizes, padded_size(model, inputs, params)) if params.window_sizes else None
     if reason:
         raise ParamsError(reason)
-    scene = Scene(model, inputs.picture, params.side, params.fit)
+    scene = Scene(model, inputs.picture, params.side, params.fit, params.window_reading)
     own, windows = model.info.window_sizes, tuple(params.window_sizes or model.info.window_sizes)
-    default, encoding = (
-        lab.encoding(model, inputs.picture, side=params.side, fit=params.fit, window_sizes=each)
-        for each in (None, params.window_sizes)
-    )
+    default, encoding = _encodings(model, inputs, params, params.window_reading, lab)
     timings = _time_encodings(scene, (default, own), (encoding, windows), params.repeats, lab)
     lab.report(0.8, "Predicting masks")
     prediction, unchanged = (
@@ -255,6 +279,57 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
         facts=facts | {f"window_{stage}": window for stage, window in enumerate(windows, start=1)},
         tables={"masks": rows},
         timings=timings | {"decode_ms": prediction.decode_ms},
+    )
+
+
+def _encodings(
+    model: "SamModel", inputs: Inputs, params: Params, reading: str, lab: LabLike
+) -> tuple[LazyEncoding, LazyEncoding]:
+    """With the default windows, and with the given ones read in that way."""
+    own = lab.encoding(model, inputs.picture, side=params.side, fit=params.fit)
+    return own, lab.encoding(
+        model,
+        inputs.picture,
+        side=params.side,
+        fit=params.fit,
+        window_sizes=params.window_sizes,
+        window_reading=reading,
+    )
+
+
+def _with_other_reading(model: "SamModel", inputs: Inputs, result: Result[Params], lab: LabLike) -> Result[Params]:
+    """The result with what the same windows give when they are read in the other way."""
+    params, chosen = result.params, result.index()
+    other = next(each for each in model.config.window_readings if each != params.window_reading)
+    lab.report(0.6, "Encoding with the other way to read windows")
+    default, encoding = _encodings(model, inputs, params, other, lab)
+    prediction = lab.recall(predict, model, encoding, inputs.prompts, inputs.mask_hint)
+    masks = lab.recall(cut_masks, prediction, inputs.picture, inputs.prompts, params.refine_edges)
+    drift = lab.recall(measure_drift, encoding, default)
+    row = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)[chosen]
+    row |= {"iou_default": float(mask_iou(masks[chosen], result.masks[f"mask_default_{chosen}"].pixels))}
+    row |= {"drift": drift.relative} | ({} if inputs.truth is None else {"true_iou": inputs.truth.iou(masks[chosen])})
+    names = [name for name in row if name not in ("mask", "chosen")]
+    rows = {
+        params.window_reading: {name: result.value(name) for name in names},
+        other: {name: row[name] for name in names},
+    }
+    return replace(
+        result,
+        masks={**result.masks, **named_masks("mask_other", masks)},
+        arrays={
+            **result.arrays,
+            "other_logits": lab.recall(map_logits, prediction),
+            "other_drift_map": drift.by_token,
+        },
+        metrics={
+            **result.metrics,
+            "iou_readings": neutral(mask_iou(masks[chosen], result.masks["mask_chosen"].pixels)),
+        },
+        tables={
+            **result.tables,
+            "readings": [{"reading": name, **rows[name]} for name in model.config.window_readings],
+        },
     )
 
 
@@ -388,7 +463,7 @@ class WindowSweep:
     def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
         self.model, self.inputs, self.params, self.lab = model, inputs, params, lab
         self.rows: list[dict[str, Any]] = []
-        self._scene = Scene(model, inputs.picture, params.side, params.fit)
+        self._scene = Scene(model, inputs.picture, params.side, params.fit, params.window_reading)
         self._marks = Marks(inputs.prompts, inputs.mask_hint, inputs.truth)
         self._default = DefaultWindows(self._scene, self._marks)
 

@@ -140,7 +140,7 @@ class SamModel:
         side = self.info.native_side if side is None else side
         geometry = plan_geometry((rgb.shape[0], rgb.shape[1]), self.info.family, side, fit, self.info.side_step)
         windows = self.check_windows(window_sizes, geometry.padded_size)
-        self._check_reading(window_reading)
+        self.check_reading(window_reading)
         self._check_cost(geometry, side, fit, windows, keep_blocks)
         self._pack_once()
         blocks: list[Tensor] | None = [] if keep_blocks else None
@@ -357,7 +357,8 @@ class SamModel:
         """The largest window that a stage can be given."""
         return MAX_ROTARY_WINDOW if self.config.window_readings else MAX_WINDOW
 
-    def _check_reading(self, reading: str) -> None:
+    def check_reading(self, reading: str) -> None:
+        """Raises `EncodingError` for a reading of windows that this model hasn't."""
         if reading not in (self.config.window_readings or ("step",)):
             can = " or ".join(f'"{name}"' for name in self.config.window_readings)
             raise EncodingError(

@@ -18,7 +18,7 @@ from samkit.tracking.bundle.bundle import write_bundle
 from samkit.work.lab import Lab
 from samkit.work.memory import Memory
 from samkit.work.replay import replay
-from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, SMALL_SAM3, save_random_model
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,35 @@ def test_impossible_windows_are_refused_with_what_would_work(model, inputs):
             build_params(Params, {"window_sizes": unlisted})
     with pytest.raises(ParamsError, match="needs 4 numbers"):
         run(model, inputs, Params(window_sizes=(8, 4, 8)), Lab())
+    with pytest.raises(ParamsError, match="from 1 to 72"):
+        build_params(Params, {"window_sizes": [8, 4, 8, 73]})
     with pytest.raises(ParamsError, match="from 1 to 32"):
-        build_params(Params, {"window_sizes": [8, 4, 8, 33]})
+        run(model, inputs, Params(window_sizes=(8, 4, 8, 33)), Lab())
+
+
+def test_sam3_windows_are_read_in_two_ways_and_compared(tmp_path, inputs):
+    model = samkit.load_model(save_random_model(tmp_path / "sam3.safetensors", SMALL_SAM3), device="cpu")
+    lab, wide = Lab(), (6,) * 4
+    step, span = (
+        run(model, inputs, Params(window_sizes=wide, window_reading=reading, both_readings=True), lab)
+        for reading in ("step", "span")
+    )
+    np.testing.assert_array_equal(step.arrays["other_logits"], span.arrays["picture_logits"])
+    np.testing.assert_array_equal(span.arrays["other_drift_map"], step.arrays["drift_map"])
+    assert step.tables["readings"] == span.tables["readings"] and len(step.tables["readings"]) == 2
+    alone = model.encode_image(inputs.image.rgb, window_sizes=wide, window_reading="span")
+    masks = [model.predict_masks(alone, inputs.prompts).mask(index) for index in range(4)]
+    np.testing.assert_array_equal(step.masks["mask_other_2"].pixels, masks[2])
+    assert span.value("drift") != step.value("drift") and step.value("iou_readings") == span.value("iou_readings")
+    same = run(model, inputs, Params(both_readings=True), lab)
+    assert same.value("iou_readings") == 1 and not same.arrays["other_drift_map"].any()
+    assert run(model, inputs, Params(window_sizes=(72,) * 4), lab).facts["window_4"] == 72
+
+
+def test_a_model_with_one_way_to_read_windows_says_so(model, inputs):
+    for asked in ({"window_reading": "span"}, {"both_readings": True}):
+        with pytest.raises(ParamsError, match="leave (window_reading|both_readings)"):
+            run(model, inputs, Params(**asked), Lab())
 
 
 def test_possible_windows_are_those_that_run(model, inputs):

@@ -27,7 +27,7 @@ from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.ui.controls import token_map
 from tests.pages.app import SHOWN, clear_memories, encodings, last_result, new_app, page_path
-from tests.random_models import SMALL_MODELS, save_random_model
+from tests.random_models import SMALL_MODELS, SMALL_SAM3, save_random_model
 
 NORMS, POSITIONS, WINDOWS, SIMILARITY = "block-norms", "position-encoding", "window-size", "semantic-similarity"
 PAGES = (NORMS, POSITIONS, WINDOWS, SIMILARITY)
@@ -44,6 +44,10 @@ class Page:
 
     def check(self) -> None:
         assert not self.app.exception and not self.app.error, [error.value for error in self.app.error]
+
+    def knobs(self) -> str:
+        """The keys of all knobs."""
+        return " ".join(getattr(widget, "key", None) or "" for kind in KINDS for widget in self.app.get(kind))
 
     def knob(self, name: str):
         pattern = re.compile(rf"knob_{self.name}_{name}(_\d+)?")
@@ -387,6 +391,25 @@ def test_windows_and_side_left_at_their_defaults_follow_the_model(app, own_model
             and page.params.side is None
             and page.knob("window_1").value == SMALL_MODELS[family].encoder.window_sizes[0]
         )
+
+
+def test_windows_of_sam3_are_read_in_both_ways_side_by_side(app, own_models):
+    page = Page(app, WINDOWS)
+    assert page.params.window_reading == "step" and "window_reading" not in page.knobs(), "it has no choice"
+    page.work.model_ref = str(save_random_model(Path(own_models["sam2"]).with_name("sam3.safetensors"), SMALL_SAM3))
+    page.app.run()
+    page.turn("window_2", 72)
+    page.turn("window_reading", "span")
+    page.turn("both_readings", True)
+    assert (page.params.window_reading, page.params.window_sizes) == ("span", (4, 72, 4, 4))
+    for view in page.views():
+        page.turn("view", view)
+    assert "npy_drift_step" in page.downloads() and "npy_drift_span" in page.downloads()
+    assert "read as span" in page.text() and "csv_window_readings" in page.downloads()
+    page.work.model_ref = own_models["sam2"]
+    page.app.run()
+    page.check()
+    assert page.params.window_reading == "step" and not page.params.both_readings
 
 
 def swept(page: Page) -> None:

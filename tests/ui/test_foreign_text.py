@@ -55,7 +55,9 @@ OURS = {
         "result.index('only_in_one')",
     ],
     "experiments/video_priors.py": ["result.index('frames')", "name", "self.name", "info.help"],
-    "experiments/window_size.py": ["map(str, COMMON_SIZES)", "result.params.sweep_repeats", "other", "name"],
+    "experiments/window_size.py": [
+        "map(str, usual)", "scene.model.max_window", "result.params.sweep_repeats", "other", "name", "reading",
+    ],
     "home.py": ["card.title", "card.question", "card.text", "sum((entry.on_disk for entry in entries))"],
     "parts/downloads.py": ["download.label"],
     "parts/edge.py": ["type(error).__name__"],

@@ -2,7 +2,7 @@
 time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from samkit.experiments.params import PlainParams, build_params
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import (
     LOGIT_RANGE,
-    MAX_WINDOW,
     STAGES,
     TIMES,
     Params,
@@ -28,18 +27,24 @@ from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet, Slider
-from samkit.ui.controls.token_map import TokenMap, ground_of, map_view, token_ground
+from samkit.ui.controls.knobs import Choice, ColourScale, Knob, Panel, Quiet, Slider, Toggle
+from samkit.ui.controls.token_map import Ground, TokenMap, ground_of, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, map_figure, plain_colorscale, sweep_iou_figure, sweep_ms_figure
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import masks_table, table_with_csv, three_decimals
 from samkit.ui.state.swept import SweepTable, sweep_table
 from samkit.ui.state.workspace import Workspace
 
-COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+COMMON_SIZES = (2, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 36, 48, 72)
 ALL_STAGES = "All"
 SWEPT = ("sweep_stage", "sweep_sizes", "sweep_repeats")
 """The parameters that say what is swept."""
+READ = ("window_reading", "both_readings")
+"""The parameters that say how windows are read."""
+READINGS_HELP = (
+    "step: neighbours stay as far apart as in training. span: every window reaches as far as the trained one. Both are "
+    "the same at the default windows."
+)
 TURNS = (1, 3, 5, 9)
 """How many times each size may be encoded."""
 BUTTONS = Buttons("sweep", "Sweep", "Sweep", "Stop", "Show these")
@@ -58,6 +63,8 @@ ABOUT = About(
     "- SAM v2's first stages take only even windows, because the next stage halves them.\n"
     "- MobileSAM's first stage is made of convolutions, so it has no window; the others' learned biases are stretched "
     "to another window.\n"
+    "- SAM 3 has rotary positions, so its windows go up to 72 tokens and can be read in two ways. Switch on *Both side "
+    "by side*: which one keeps the mask in larger windows, and which in smaller ones?\n"
     "- Encode times vary: look at the median of several repeats, and whether the ranges overlap.",
     try_label="Try it: the cat, wider windows in stages 2 and 3",
 )
@@ -69,10 +76,10 @@ class Windows(Knob):
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         knobs, info = panel.values, panel.model.info
-        own = info.window_sizes
+        own, sizes = info.window_sizes, range(1, panel.model.max_window + 1)
         for stage, (window, blocks) in enumerate(zip(own, info.blocks_per_stage, strict=True), start=1):
             # The text is the same whatever the other stages' windows are: the browser knows a slider's value by it.
-            text = {size: f"{size}, default" if size == window else str(size) for size in range(1, MAX_WINDOW + 1)}
+            text = {size: f"{size}, default" if size == window else str(size) for size in sizes}
             unused = stage in panel.model.config.convolution_stages
             kind = "convolutions, no windows" if unused else f"default {window}"
             label = f"Stage {stage} · {blocks} block{'s' if blocks > 1 else ''} · {kind}"
@@ -101,6 +108,22 @@ class Windows(Knob):
         whole = len(windows) == STAGES
         values = {f"window_{stage}": windows[stage - 1] if whole else None for stage in range(1, STAGES + 1)}
         return values | {"window_sizes": params["window_sizes"]}
+
+
+@dataclass(frozen=True)
+class Readings(Knob):
+    """Which of its ways the model reads windows of another size in, and whether the other is shown too; nothing for a
+    model that has no choice.
+    """
+
+    def draw(self, panel: Panel) -> dict[str, Any]:
+        readings = panel.model.config.window_readings
+        if not readings:
+            return {name: panel.values.only(name, panel.info(name).default) for name in READ}
+        return Choice("window_reading", help=READINGS_HELP).draw(panel) | Toggle("both_readings").draw(panel)
+
+    def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: params[name] for name in READ}
 
 
 @dataclass(frozen=True)
@@ -148,6 +171,7 @@ def swept_scene(panel: Panel) -> dict[str, Any]:
         "another truth": inputs.truth and inputs.truth.sha256,
         "another side": panel.encoding["side"],
         "another fit": panel.encoding["fit"],
+        "another reading of windows": panel.value("window_reading"),
     }
 
 
@@ -162,24 +186,55 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
 
 
 def draw_logits(scene: Scene) -> None:
-    result = scene.result
-    values = result.arrays["picture_logits"][result.index()].astype(np.float32)
-    shown = TokenMap("Logits", values, ground=ground_of(scene.inputs.picture))
-    map_view(scene.knobs, "logits", shown, unit="", colormap=result.params.colormap)
+    index, ground = scene.result.index(), ground_of(scene.inputs.picture)
+    _draw_maps(scene, "Logits", "picture_logits", "other_logits", lambda values: values[index], ground)
 
 
 def draw_drift(scene: Scene) -> None:
-    values, params = scene.result.arrays["drift_map"], scene.result.params
-    ground = token_ground(scene.inputs.picture, scene.model.info, params.side, params.fit, values.shape)
-    shown = TokenMap("Drift", values, ground=ground)
-    map_view(scene.knobs, "drift", shown, unit="", colormap=scene.result.params.colormap)
+    shape, params = scene.result.arrays["drift_map"].shape, scene.result.params
+    ground = token_ground(scene.inputs.picture, scene.model.info, params.side, params.fit, shape)
+    _draw_maps(scene, "Drift", "drift_map", "other_drift_map", lambda values: values, ground)
     st.caption("How far each feature token moves from its value with the default windows (L2 distance).")
+
+
+def _draw_maps(
+    scene: Scene, title: str, own: str, other: str, pick: Callable[[np.ndarray], np.ndarray], ground: Ground
+) -> None:
+    """A map of the run, beside the same of the other reading where both are asked for. own, other: their arrays; pick:
+    the map [h, w] of such an array.
+    """
+    result, readings = scene.result, scene.model.config.window_readings
+    shown = {result.params.window_reading: pick(result.arrays[own]).astype(np.float32)}
+    if other not in result.arrays:
+        _draw_map(scene, title, title.lower(), shown[result.params.window_reading], ground)
+        return
+    shown |= {each: pick(result.arrays[other]).astype(np.float32) for each in readings if each not in shown}
+    limits = min(float(each.min()) for each in shown.values()), max(float(each.max()) for each in shown.values())
+    with st.container(key=f"row_{title.lower()}_readings"):
+        columns = st.columns(len(readings), gap="small")
+    for reading, column in zip(readings, columns, strict=True):
+        with column:
+            st.markdown(f"Windows read as **{reading}**")
+            _draw_map(scene, title, f"{title.lower()}_{reading}", shown[reading], ground, limits)
+
+
+def _draw_map(
+    scene: Scene,
+    title: str,
+    name: str,
+    values: np.ndarray,
+    ground: Ground,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    shown = TokenMap(title, values, ground=ground)
+    map_view(scene.knobs, name, shown, unit="", colormap=scene.result.params.colormap, limits=limits)
 
 
 def summary(result: Result[Any]) -> str:
     """The setting in one line."""
     timings, repeats = result.timings, result.params.repeats
     windows = " ".join(str(result.index(f"window_{stage}")) for stage in range(1, STAGES + 1))
+    windows += f", read as {result.params.window_reading}" if "readings" in result.tables else ""
     measured = "measured only once" if repeats == 1 else f"median of {repeats}"
     if result.params.window_sizes is None:
         return f"windows {windows}, the default · encoded in {timings['encode_ms']:.0f} ms ({measured})"
@@ -266,12 +321,15 @@ def _sweep_tools(scene: Scene, table: SweepTable) -> None:
     unused = scene.model.config.convolution_stages
     stages = [ALL_STAGES, *(str(stage) for stage in range(1, STAGES + 1) if stage not in unused)]
     stage = knobs.choose("Stage", "sweep_choice", stages, ALL_STAGES, help="All: every stage gets the same window")
-    common = ", ".join(map(str, COMMON_SIZES))
-    every = knobs.toggle("All sizes from 1 to 32", "sweep_every", False, help=f"Off: {common}")
-    sizes = tuple(range(1, MAX_WINDOW + 1)) if every else COMMON_SIZES
+    largest = scene.model.max_window
+    usual = tuple(size for size in COMMON_SIZES if size <= largest)
+    common = ", ".join(map(str, usual))
+    every = knobs.toggle(f"All sizes from 1 to {largest}", "sweep_every", False, help=f"Off: {common}")
+    sizes = tuple(range(1, largest + 1)) if every else usual
     turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help="Of each size, for the median and range of its time")
     swept = {"sweep_stage": 0 if stage == ALL_STAGES else int(stage), "sweep_sizes": sizes, "sweep_repeats": turns}
     values = {"side": params.side, "fit": params.fit, "repeats": params.repeats, **swept}
+    values["window_reading"] = params.window_reading
     if table.was_asked():
         _start(scene, build_params(Params, values))
     draw_buttons(BUTTONS, table)
@@ -320,6 +378,10 @@ def _draw_rows(result: Result[Any]) -> None:
 
 def draw_numbers(scene: Scene) -> None:
     names = "predicted_iou", "stability_score", "area_share", "iou_default", "default_predicted_iou"
+    if "readings" in scene.result.tables:
+        st.markdown("**Both ways to read windows**, the chosen mask")
+        decimals = three_decimals(*(name for name in scene.result.tables["readings"][0] if name != "reading"))
+        table_with_csv(scene.result.tables["readings"], "window_readings", decimals)
     masks_table(scene.result.tables["masks"], *names, "true_iou", "default_true_iou")
 
 
@@ -327,7 +389,7 @@ PAGE = ExperimentPage(
     name="window-size",
     about=ABOUT,
     table=OnePicture(),
-    knobs=(Windows(), Slider("repeats"), ColourScale(), Sweep(), Quiet("mask_index")),
+    knobs=(Windows(), Readings(), Slider("repeats"), ColourScale(), Sweep(), Quiet("mask_index")),
     views={"Logits": draw_logits, "Original": draw_original, "Binary": draw_binary, "Drift": draw_drift},
     tabs={"Sweep": draw_sweep, "Numbers": draw_numbers},
     figures=figures,

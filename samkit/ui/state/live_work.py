@@ -36,7 +36,7 @@ TIMES_REMEMBERED = 32
 class LiveWork:
     """What a canvas shows, as its page encodes it.
 
-    side, fit, window_sizes: as in `SamModel.encode_image`
+    side, fit, window_sizes, window_reading: as in `SamModel.encode_image`
     mask_hint: what the page predicts with beside the prompts, or None
     """
 
@@ -46,6 +46,7 @@ class LiveWork:
     fit: str = "native"
     window_sizes: tuple[int, ...] | None = None
     mask_hint: MaskHint | None = None
+    window_reading: str = "step"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,14 @@ def live_token(name: str, work: LiveWork) -> str:
     from samkit.work.lab import Lab
 
     lab = Lab(encoding_memory(), part_memory(), user=visitor_id())
-    encoding = lab.encoding(work.model, work.picture, side=work.side, fit=work.fit, window_sizes=work.window_sizes)
+    encoding = lab.encoding(
+        work.model,
+        work.picture,
+        side=work.side,
+        fit=work.fit,
+        window_sizes=work.window_sizes,
+        window_reading=work.window_reading,
+    )
     place = _place(name)
     timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
     place.standing = Standing(weakref.ref(work.model), encoding.content_key, lab, work.mask_hint, timed_as)

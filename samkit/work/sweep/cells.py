@@ -182,14 +182,15 @@ def _chains(cells: Iterable[Cell]) -> dict[str, str]:
 
 
 def sharing(cell: Cell) -> tuple[Any, ...]:
-    """(model, picture or film, side and fit, windows): what an encoding follows from. Cells that agree in all share
-    it.
+    """(model, picture or film, side and fit, windows and how they are read, None for the model's own): what an encoding
+    follows from. Cells that agree in all share it.
     """
     what = cell.case.film or cell.case.picture
     picture = what.ref if what is not None else ""
     params = cell.params
     input_side = (params.get("side"), params.get("fit"), params.get("input_scale"))
-    return cell.model, picture, input_side, params.get("window_sizes")
+    windows = params.get("window_sizes")
+    return cell.model, picture, input_side, windows and (tuple(windows), params.get("window_reading"))
 
 
 def _prompts(rule: PromptRule, case: Case, written: Prompts | Mapping[str, Prompts] | None) -> Prompts | None:

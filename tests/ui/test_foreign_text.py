@@ -14,6 +14,7 @@ OURS = {
     "bench/share.py": ["_shown(page, work)"],
     "bench/kept_figures.py": ["escape(title)"],
     "bench/sweeping/dialog.py": ["_price_text(found)", "kind"],
+    "bench/sweeping/draft.py": ["file"],
     "bench/sweeping/page_sweep.py": ["now.state", "now.told(unit)"],
     "bench/tables/pair.py": ["letter", "name"],
     "controls/film_objects.py": ["range(len(table.objects))", "number"],

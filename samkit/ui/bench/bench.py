@@ -18,7 +18,7 @@ from samkit.ui.bench.opened_cell import open_cell_from_link
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.share import share_button
-from samkit.ui.bench.sweeping.dialog import sweep_button
+from samkit.ui.bench.sweeping.dialog import Start, sweep_button
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.film_picker import take_film
 from samkit.ui.controls.knob_values import KnobValues
@@ -134,6 +134,7 @@ def _draw_workbench(visit: Visit) -> None:
         scene = table.scene(visit, params, places)
         if scene is None:
             with actions:
+                sweep_button(_start_of(visit, params))
                 share_button(page)
             return
         if places.masks is not None:
@@ -142,11 +143,18 @@ def _draw_workbench(visit: Visit) -> None:
             draw_main(scene)
         with actions:
             keep_bar(scene)
-            sweep_button(scene)
+            sweep_button(Start.of(scene))
             share_button(page)
         draw_tabs(scene)
         last_kept(scene)
         visit.sidebar.show_cache()
+
+
+def _start_of(visit: Visit, params: dict[str, Any]) -> Start:
+    """A sweep can begin before there is a run."""
+    setup = visit.page.table.setups(visit)[0]
+    built = visit.knobs.params(visit.page.entry.experiment.Params, params)
+    return Start(visit.page, visit.work, setup.model, setup.inputs, built)
 
 
 def draw_main(scene: Scene) -> None:

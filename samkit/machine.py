@@ -1,5 +1,8 @@
-"""What the machine has, and what it refuses: memory at hand, and the sentence for a person where it was not enough."""
+"""What the machine has, and what it refuses: memory at hand, and the sentence for a person where there was not enough,
+or where a file was refused.
+"""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +13,12 @@ from samkit.errors import MachineError, SamkitError
 
 _TORCH_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 """How torch words it, which has no error of its own for it on a CPU."""
+_REFUSED_FILES = {
+    getattr(errno, name)
+    for name in ["ENAMETOOLONG", "EACCES", "EPERM", "ELOOP", "ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENFILE", "EIO"]
+    if hasattr(errno, name)
+}
+"""What the system says of a file for reasons that a person can act on."""
 
 
 def memory_at_hand() -> int | None:
@@ -21,7 +30,9 @@ def memory_at_hand() -> int | None:
 
 
 def refused_by_machine(error: BaseException) -> SamkitError | None:
-    """The error for a person, where `error` says that memory or the depth of nesting ran out; None for any other."""
+    """The error for a person, where `error` says that memory, the disk or the depth of nesting ran out, or that a
+    file may not be used; None for any other.
+    """
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _TORCH_WORDS)
     ):
@@ -31,6 +42,11 @@ def refused_by_machine(error: BaseException) -> SamkitError | None:
         )
     if isinstance(error, RecursionError):
         return MachineError("This is nested too deeply to be read: give values that lie in fewer brackets.")
+    if isinstance(error, OSError) and error.errno in _REFUSED_FILES:
+        name = str(error.filename)[:200] if error.filename else "A file"
+        return MachineError(
+            f"{name} can't be used ({error.strerror}): check the path, its permissions and the room on its disk."
+        )
     return None
 
 

@@ -2,6 +2,7 @@
 what is tested.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -498,6 +499,9 @@ RUN = ["run", "mask-stability", "--model", "MODEL", "--image", "PICTURE", "--out
         (["replay", "no-such-run"], "There is no run 'no-such-run'"),
         (["runs", "show", "xyz"], "is not a run's id"),
         (["runs", "import", "missing.zip"], "There is no file missing.zip"),
+        (["runs", "import", "/dev/zero"], "zero can't be opened (zero is a device"),
+        (["replay", "/dev/zero"], "There is no run '/dev/zero'"),
+        ([*RUN[:6], "--out", "/proc/none"], "can't be made in /proc (No such file or directory): give --out another"),
     ],
 )
 def test_runs_that_can_not_be(arguments, sentence, small_model, picture, tmp_path):
@@ -721,6 +725,25 @@ def test_what_an_experiment_does_not_read_is_refused(experiment, option, small_m
     assert "\n" not in sentence and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "info", f"{'x' * 5000}.pt"],
+        ["replay", "x" * 5000],
+        ["runs", "import", "x" * 5000],
+        ["sweep", "x" * 5000],
+        [*RUN[:6], "--out", "x" * 5000],
+        [*RUN[:4], "--image", "x" * 5000, "--out", "OUT"],
+    ],
+)
+def test_names_that_no_file_can_have_are_a_short_sentence(arguments, tmp_path):
+    main_arguments = [str(tmp_path / "out") if each == "OUT" else each for each in arguments]
+    with redirect_stderr(io.StringIO()) as err, pytest.raises(SystemExit) as ended:
+        main([each.replace("MODEL", "nano-sam2").replace("PICTURE", "sample:coins") for each in main_arguments])
+    assert ended.value.code in (1, 2) and len(err.getvalue()) < 500
+    assert "File name too long" in err.getvalue()
+
+
 def test_every_field_of_inputs_has_an_option_and_is_read_by_an_experiment():
     fields = set(Inputs.__dataclass_fields__)
     assert fields == set(INPUT_OPTIONS) == {field for name in NAMES for field in find_experiment(name).TAKES}
@@ -732,6 +755,8 @@ def test_every_field_of_inputs_has_an_option_and_is_read_by_an_experiment():
         (MemoryError(), "ran out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "ran out of memory"),
         (RecursionError(), "nested too deeply"),
+        (OSError(errno.ENOSPC, "No space left on device", "/home/a/mlflow.db"), "/home/a/mlflow.db can't be used (No"),
+        (OSError(errno.EROFS, "Read-only file system"), "A file can't be used (Read-only file system)"),
     ],
 )
 def test_what_the_machine_refuses_is_a_sentence(monkeypatch, capsys, error, words):

@@ -1,6 +1,7 @@
 """What a person types, as the spec of a run."""
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -241,11 +242,23 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def check_out_folder(out: Path) -> None:
-    """BadInput unless `out` is an empty folder or can become one."""
+    """BadInput unless `out` is an empty folder or can become one, which is tried: nothing is computed for a place that
+    takes nothing.
+    """
     if out.is_dir() and any(out.iterdir()):
         raise BadInput(f"The folder {out} is not empty: give --out a new or empty one, so that nothing is overwritten.")
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file: give --out a new or empty folder.")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    # Of the length of the folder that a run is written in first, which then takes its place.
+    attempt = above / f".{out.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        attempt.mkdir()
+        attempt.rmdir()
+    except OSError as error:
+        raise BadInput(
+            f"The folder {out} can't be made in {above} ({error.strerror}): give --out another place."
+        ) from error
 
 
 def make_parents(out: Path) -> None:

@@ -119,6 +119,8 @@ def run(
     spec = read_spec(experiment, model, settings or [], written, device, dtype)
     # Each command is a run of its own, even where it is the same as one before.
     computed = compute(replace(spec, attempt=uuid.uuid4().hex), Lab(progress=say_progress))
+    if computed.inputs.video is not None and computed.inputs.video.warning:
+        say(computed.inputs.video.warning)
     make_parents(out)
     bundle = write(computed, out, name=name, note=note)
     kept = _keep(bundle) if keep else None

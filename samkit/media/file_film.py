@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 from samkit.media.decoding.messages import MAX_PACKETS, MAX_SIDE, UNKNOWN
 from samkit.media.film_index import FilmIndex, Unordered, index_by_decoding, index_by_packets, read_packets
 from samkit.media.film_process import count_in
@@ -59,7 +60,7 @@ class FileVideo(Video):
             self._container, self._codec = str(facts["format"]), str(facts["codec"])
             unit_s, promised = _unit_s(facts["unit"]), count_in(facts, "promised", 0, 2**63)
             answer, table = self._file.ask("packets", self._opening_s)
-            packets, broken = read_packets(table), answer["broken"] is True
+            packets, broken, cut = read_packets(table), answer["broken"] is True, answer["cut"] is True
             self._index, first, broken = self._checked_index(packets, unit_s, broken)
             stored = count_in(first, "height", 1, MAX_SIDE), count_in(first, "width", 1, MAX_SIDE)
             self._turn = Turn.from_matrix([float(number) for number in first["matrix"]])
@@ -69,7 +70,7 @@ class FileVideo(Video):
         self.length, self.rotation = self._index.length, self._turn.anticlockwise
         self.original_size = self._turn.size(stored)
         self.size = shrunk_size(self.original_size, max_side)
-        if broken:
+        if broken or cut:
             promised = max(len(packets), promised if self._container == "mov" else 0)
             known = self.length < promised <= MAX_PACKETS
             frames = f"{self.length} of its {promised} frames" if known else f"{self.length} frames"
@@ -118,7 +119,7 @@ class FileVideo(Video):
 
     @cached_property
     def sha256(self) -> str:
-        with self.path.open("rb") as file:
+        with opened_regular(self.path) as (file, _):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @cached_property

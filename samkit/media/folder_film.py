@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 from samkit.media.films import Video, shrunk_size
 from samkit.media.pictures import GreyRange, deep_grey_range, read_picture
 
@@ -23,8 +24,16 @@ def frame_files(folder: Path) -> list[Path]:
     """The pictures of a film in a folder, in its order: by the numbers in their names, 9.jpg before 10.jpg. No frames
     are folders, and files whose name begins with a dot, which macOS puts beside each file that it copies.
     """
-    files = [file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.name[0] != "."]
-    return sorted(filter(Path.is_file, files), key=_by_number)
+    return sorted(filter(Path.is_file, _named_as_frames(folder)), key=_by_number)
+
+
+def lost_frames(folder: Path) -> list[Path]:
+    """Links among a film's pictures that lead nowhere; the frames after them have lower numbers than they should."""
+    return [file for file in _named_as_frames(folder) if file.is_symlink() and not file.exists()]
+
+
+def _named_as_frames(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.name[0] != "."]
 
 
 def _by_number(file: Path) -> tuple[list[str | int], str]:
@@ -41,7 +50,7 @@ class FolderVideo(Video):
         super().__init__()
         self.name = name
         try:
-            self.files = frame_files(folder)
+            self.files, lost = frame_files(folder), lost_frames(folder)
         except OSError as error:
             raise PictureError(
                 f"The folder {name} can't be opened: {error.strerror}. Check its permissions."
@@ -52,6 +61,11 @@ class FolderVideo(Video):
             )
         if len(self.files) > MAX_FRAMES:
             raise PictureError(f"The folder {name} has more than {MAX_FRAMES:,} pictures, the most that are read.")
+        if lost:
+            self.warning = (
+                f"{name} has {len(lost)} links in it that lead to no picture ({lost[0].name[:100]} is one): these "
+                "frames are left out, and those behind them move up."
+            )
         self.length, self.fps = len(self.files), FOLDER_FPS
         self.original_size = read_picture(self.files[0]).size
         self.size = shrunk_size(self.original_size, max_side)
@@ -80,5 +94,6 @@ class FolderVideo(Video):
     def sha256(self) -> str:
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with opened_regular(file) as (stream, _):
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, BMP, TIFF or GIF"
@@ -188,8 +189,9 @@ def _read_path(path: str | bytes, name: str | None, max_bytes: int) -> tuple[str
             raise PictureError(f"{name} is a device or a pipe, not a file. Save the picture as a file first.")
         if status.st_size > max_bytes:
             raise _over_bytes(name, max_bytes)
-        with open(path, "rb") as file:
-            return name, file.read(max_bytes + 1)
+        # Files of the system may say that they have no bytes, and wait for some for ever.
+        with opened_regular(Path(path), max_bytes) as (file, size):
+            return name, file.read(size)
     except FileNotFoundError as error:
         raise PictureError(f"There is no file {path!r:.300}. Check the path.") from error
     except PermissionError as error:

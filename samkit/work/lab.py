@@ -93,10 +93,13 @@ class Lab:
         side: int | None = None,
         fit: str = "native",
         window_sizes: tuple[int, ...] | None = None,
+        window_reading: str = "step",
         keep_blocks: bool = False,
     ) -> LazyEncoding:
-        windows = tuple(window_sizes or model.info.window_sizes)
-        settings = (side or model.info.native_side, fit, windows, keep_blocks)
+        own = tuple(model.info.window_sizes)
+        windows = tuple(window_sizes or own)
+        reading = "step" if windows == own else window_reading  # all mean the same at the model's own windows
+        settings = (side or model.info.native_side, fit, windows, reading, keep_blocks)
         key = content_key("encoding", torch.get_num_threads(), model, picture, *settings)
 
         def encode() -> ImageEncoding:
@@ -104,7 +107,12 @@ class Lab:
                 self._allow(side or model.info.native_side)
             with self._telling(model, picture.rgb, side, fit, window_sizes):
                 return model.encode_image(
-                    picture.rgb, side=side, fit=fit, window_sizes=window_sizes, keep_blocks=keep_blocks
+                    picture.rgb,
+                    side=side,
+                    fit=fit,
+                    window_sizes=window_sizes,
+                    window_reading=reading,
+                    keep_blocks=keep_blocks,
                 )
 
         def make() -> ImageEncoding:
@@ -180,8 +188,7 @@ class Lab:
 
 def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
     """The number of threads counts: another one moves the last digits, and a replay has the run's own."""
-    threads = None if getattr(function, "for_any_threads", False) else torch.get_num_threads()
-    return content_key(threads, function, *map(_known, arguments))
+    return content_key(torch.get_num_threads(), function, *map(_known, arguments))
 
 
 class _Known:

@@ -31,6 +31,8 @@ BANK_FILE = "memory_bank.safetensors"
 """What a memory bank's file is called where it has no name of its own."""
 FRAME_REF = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)
 """FILM#12: a frame of a film."""
+NOT_A_FRAME = re.compile(r"(.+)#([^#/\\]*)", re.DOTALL)
+"""What was meant as one, where there is no file of that name."""
 GivenT = TypeVar("GivenT", MaskHint, Truth)
 MASK_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".npy")
 MAX_WRITTEN_MASK = 2_000
@@ -150,14 +152,31 @@ class Sources:
 
     def _open_picture(self, ref: Ref) -> Picture:
         frame = FRAME_REF.fullmatch(ref.ref)
-        if frame and not os.path.exists(ref.ref):
+        if frame and not self._is_there(ref.ref):
             return self._open_frame(ref, frame[1], int(frame[2]))
+        self._check_frame(ref.ref)
         if not ref.ref.startswith(SAMPLE_PREFIX):
             return read_picture(self._path(ref))
         name = ref.ref.removeprefix(SAMPLE_PREFIX)
         if name not in SAMPLES and name not in VARIANTS:
             raise BadInput(f'There is no sample picture "{name:.60}": {nearest(name, sample_names())}')
         return load_sample(name)
+
+    def _is_there(self, text: str) -> bool:
+        """Never where no path is looked at."""
+        return self._files and os.path.exists(text)
+
+    def _check_frame(self, text: str) -> None:
+        """BadInput for a frame of a film that is there, by what is no frame's number."""
+        named = NOT_A_FRAME.fullmatch(text)
+        if named is None or self._is_there(text):
+            return
+        film, number = named.groups()
+        if film.removeprefix(SAMPLE_PREFIX) in SAMPLE_VIDEOS or self._is_there(film):
+            raise BadInput(
+                f'"{number:.40}" is no frame of {film:.200}: a frame is named by its number, counted from 0, such as '
+                f"{film:.200}#0."
+            )
 
     def _open_frame(self, ref: Ref, film_name: str, index: int) -> Picture:
         for film in self._films:

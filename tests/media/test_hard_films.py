@@ -116,6 +116,29 @@ def test_what_says_too_little_is_refused_with_what_to_do(tmp_path):
         open_video(order)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        dict(container="matroska", options=FAST),
+        dict(container="webm", codec="libvpx", options={"deadline": "realtime"}),
+        dict(container="mpegts", options=FAST | {"bf": "0"}),
+        dict(container="mpegts", options=FAST | {"bf": "0"}, muxing={"mpegts_m2ts_mode": "1"}),
+    ],
+)
+def test_a_film_that_was_cut_between_two_frames_says_so(tmp_path, how):
+    """Its packets are whole, and only its container tells."""
+    path = write_numbered(tmp_path / "film", **how)
+    check(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+    with open_video(path) as film:
+        assert "film is cut short or damaged: " in film.warning and 0 < film.length < FRAMES
+        assert [number_of(frame) for frame in film.frames()] == list(range(film.length))
+
+
+def test_a_film_that_was_recorded_live_is_not_cut_short(tmp_path):
+    check(write_numbered(tmp_path / "film", container="matroska", options=FAST, muxing={"live": "1"}))
+
+
 def test_metadata_that_is_no_text_does_not_matter(tmp_path):
     path = write_numbered(tmp_path / "film.mkv", container="matroska", frames=5)
     content = path.read_bytes()
@@ -153,6 +176,16 @@ def test_a_folder_is_read_and_hashed_as_one_list(tmp_path):
     film = open_video(tmp_path)
     assert [number_of(frame) for frame in film.frames()] == list(range(12))
     assert film.sha256 == _film_sha256(tmp_path)
+
+
+def test_frames_that_are_links_to_nothing_are_said(tmp_path):
+    for index in range(3):
+        Image.fromarray(numbered(index)).save(tmp_path / f"{index}.png")
+    assert open_video(tmp_path).warning == ""
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "1.png").symlink_to(tmp_path / "gone.png")
+    film = open_video(tmp_path)
+    assert film.length == 2 and "1 links in it that lead to no picture (1.png is one)" in film.warning
 
 
 def test_the_brightness_of_a_deep_film_does_not_change_with_its_brightest_pixel(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_what_is_no_zip_is_a_sentence(tmp_path, content):
     refused(file, tmp_path / "in", "not a readable zip")
     with pytest.raises(BadInput, match="There is no file"):
         import_runs(tmp_path / "missing.zip", tmp_path / "in")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_nobody_waits_for_a_pipe_or_a_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    for path in (tmp_path / "pipe.zip", Path("/dev/zero"), tmp_path):
+        with pytest.raises(BadInput, match="can't be opened .*: check the path"):
+            import_runs(path, tmp_path / "in")
 
 
 def test_a_cut_off_file_is_a_sentence(two, tmp_path):

@@ -178,6 +178,15 @@ def test_models_come_from_whoever_lends_them(monkeypatch):
         ("missing.mp4#3", PictureError, "There is no file 'missing.mp4'"),
         ("sample:coin#36", PictureError, "coin has the frames 0 to 35; there is no frame 36"),
         ("sample:con#1", PictureError, "There is no sample film 'con'"),
+        ("sample:coin#999999999", PictureError, "coin has the frames 0 to 35; there is no frame 999999999"),
+        *[
+            (
+                f"sample:coin#{number}",
+                BadInput,
+                f'"{number}" is no frame of sample:coin: a frame is named by its number',
+            )
+            for number in ("-1", "1.5", "9999999999", "0x3", "", "x")
+        ],
     ],
 )
 def test_a_picture_that_is_not_there_is_a_sentence(text, kind, sentence):

@@ -25,16 +25,21 @@ Windows = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Scene:
-    """A model and the picture that it encodes with one window setting after the other. side in pixels."""
+    """A model and the picture that it encodes with one window setting after the other. side in pixels; reading: what
+    windows of another size mean, as in `SamModel.encode_image`.
+    """
 
     model: "SamModel"
     picture: Picture
     side: int | None
     fit: str
+    reading: str = "step"
 
     def encode(self, windows: Windows) -> "ImageEncoding":
         """A fresh encoding, which no lab keeps: it would push out those that somebody asks for again."""
-        return self.model.encode_image(self.picture.rgb, side=self.side, fit=self.fit, window_sizes=windows)
+        return self.model.encode_image(
+            self.picture.rgb, side=self.side, fit=self.fit, window_sizes=windows, window_reading=self.reading
+        )
 
 
 def first_ms(encoding: LazyEncoding, threads: int) -> float:
@@ -76,11 +81,6 @@ def repeated_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab:
     threads = torch.get_num_threads()
     times = [lab.recall(encode_again_ms, scene, windows, turn, threads) for turn in range(1, repeats + 1)]
     return Times(min(times), statistics.median(times), max(times))
-
-
-def median_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab: LabLike) -> float:
-    """The median of `repeated_ms`."""
-    return repeated_ms(scene, windows, first, repeats, lab).median
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ class Program:
         return facts, b""
 
     def packets(self) -> Given:
-        table, broken = self._pyav.packets()
-        return {"broken": broken}, table
+        table, broken, cut = self._pyav.packets()
+        return {"broken": broken, "cut": cut}, table
 
     def decode(self, count: int | None, by_dts: bool) -> Given:
         stamps, facts, broken = self._pyav.decoded(count, by_dts)

@@ -19,6 +19,7 @@ import av.subtitles.stream
 from av.container import InputContainer
 from av.stream import Disposition
 
+from samkit.media.decoding.cut_short import ends_early
 from samkit.media.decoding.messages import (
     CODECS,
     DECODERS,
@@ -46,12 +47,17 @@ class Refused(Exception):
         self.kind, self.facts = kind, facts
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """As a pipe without a writer would."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 class PyavReader:
     """by_dts: packets go by when they are decoded; else by when they are shown."""
 
     def __init__(self, path: str):
         self.by_dts, self._until = False, UNKNOWN
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (as long as the process)
+        self._file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115 (as long as the process)
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             raise Refused("not a film")
         self._frames: Iterator[av.VideoFrame] | None = None
@@ -72,8 +78,10 @@ class PyavReader:
             "promised": max(0, stream.frames),
         }
 
-    def packets(self) -> tuple[bytes, bool]:
-        """All packets as `PACKET`, in the order of the file, and whether reading broke off."""
+    def packets(self) -> tuple[bytes, bool, bool]:
+        """All packets as `PACKET`, in the order of the file; whether reading broke off; and whether the file ends
+        before it should.
+        """
         self._rewind()
         table, broken = bytearray(), self._reaches_past_the_end()
         hidden_mask = 0x10 if self._stream.codec_context.name == "vp8" else 0
@@ -88,7 +96,7 @@ class PyavReader:
                     raise Refused("too many")
         except av.FFmpegError:
             broken = True
-        return bytes(table), broken
+        return bytes(table), broken, ends_early(self._file.fileno(), self._container.format.name)
 
     def decoded(self, count: int | None, by_dts: bool) -> tuple[list[int], dict[str, Any], bool]:
         """The stamps of the first `count` frames (None: of all) as the decoder hands them out, the first one's facts,

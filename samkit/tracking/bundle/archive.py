@@ -11,8 +11,8 @@ from samkit.tracking.bundle.bundle import (
     MAX_FILES,
     MAX_UNPACKED_BYTES,
     PLOTLY,
-    UNREADABLE_ZIP,
     Bundle,
+    opened_zip,
     plotly_file,
     unzip_bundle,
     zip_bundle,
@@ -80,7 +80,7 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
     """
     name = shown_name or source.name
     try:
-        with zipfile.ZipFile(source) as archive:
+        with opened_zip(source, name) as archive:
             if (
                 min((entry.header_offset for entry in archive.infolist()), default=0) != 0
             ):  # the end of a run inside, taken for the end of the file
@@ -110,14 +110,10 @@ def import_runs(source: Path, folder: Path, shown_name: str | None = None) -> li
                 room -= sum(file.stat().st_size for file in bundles[-1].path.rglob("*") if file.is_file())
                 part.unlink()
             return bundles
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {source}.") from None
     except OSError as error:
         raise StoreError(
             f"{name} can't be unpacked ({error.strerror or error}): free some space and import it again."
         ) from error
-    except UNREADABLE_ZIP as error:
-        raise BadInput(f"{name} is not a readable zip file ({error}): export the runs again.") from None
 
 
 def _other(entries: list[zipfile.ZipInfo], inner: list[zipfile.ZipInfo]) -> str:

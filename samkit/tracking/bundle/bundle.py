@@ -19,7 +19,8 @@ import sys
 import uuid
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -266,7 +267,7 @@ def _file_problem(file: Path, sha256: str) -> str | None:
     if not file.is_file():
         return "is incomplete: {} is missing"
     try:
-        with opened_regular(file, sys.maxsize):
+        with opened_regular(file):
             pass
     except OSError as error:
         return f"can't be read: {{}} ({error.strerror or error})"
@@ -309,6 +310,26 @@ def zip_bundle(bundle: Bundle, target: Path | str, with_plotly: bool = True) -> 
     return target
 
 
+@contextmanager
+def opened_zip(source: Path, name: str) -> Iterator[zipfile.ZipFile]:
+    """Raises BadInput where it can't be opened or is no zip file, and for what inside the block turns out to be none.
+
+    name: what the user calls it
+    """
+    with ExitStack() as stack:
+        try:
+            file, _ = stack.enter_context(opened_regular(source, sys.maxsize))
+        except FileNotFoundError:
+            raise BadInput(f"There is no file {str(source)[:300]}.") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadInput(f"{name[:300]} can't be opened ({reason}): check the path.") from error
+        try:
+            yield stack.enter_context(zipfile.ZipFile(file))
+        except UNREADABLE_ZIP as error:
+            raise BadInput(f"{name} is not a readable zip file ({error}): export it again.") from None
+
+
 def unzip_bundle(
     source: Path | str, folder: Path | str, shown_name: str | None = None, room: int = MAX_UNPACKED_BYTES
 ) -> Bundle:
@@ -320,7 +341,7 @@ def unzip_bundle(
     source, folder = Path(source), Path(folder)
     name = shown_name or source.name
     try:
-        with zipfile.ZipFile(source) as archive:
+        with opened_zip(source, name) as archive:
             entries = [
                 entry for entry in archive.infolist() if not entry.filename.endswith("/") and entry.filename != PLOTLY
             ]
@@ -330,10 +351,6 @@ def unzip_bundle(
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {source}.") from None
-    except UNREADABLE_ZIP as error:
-        raise BadInput(f"{name} is not a readable zip file ({error}): export the run again.") from None
     except OSError as error:
         raise _disk_error(folder, error) from error
     bundle = read_bundle(folder)

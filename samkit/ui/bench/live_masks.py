@@ -25,5 +25,6 @@ def follow_knobs(scene: Scene, letter: str = "a") -> None:
     windows = getattr(params, "window_sizes", None)
     encoded = scene.page.encoded(params, picture) if scene.page.encoded is not None else picture
     if windows is not None or encoded is not picture:
-        work = LiveWork(scene.model, encoded, params.side, params.fit, windows, scene.inputs.mask_hint)
+        reading = getattr(params, "window_reading", "step")
+        work = LiveWork(scene.model, encoded, params.side, params.fit, windows, scene.inputs.mask_hint, reading)
         live_token(f"{scene.page.name}.{letter}", work)

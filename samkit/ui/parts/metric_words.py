@@ -27,6 +27,7 @@ _WORDS = {
     "true_boundary_f_measure": "true boundary F-measure",
     "iou_default": "IoU with the usual windows' mask",
     "iou_other": "IoU with the other model's mask",
+    "iou_readings": "IoU of both ways to read windows",
     "drift": "relative distance of the tokens",
     "largest_block_drift": "largest relative distance of a block",
     "changed_share": "changed weights, share",

@@ -37,7 +37,7 @@ TIMES_REMEMBERED = 32
 class LiveWork:
     """What a canvas shows, as its page encodes it.
 
-    side, fit, window_sizes: as in `SamModel.encode_image`
+    side, fit, window_sizes, window_reading: as in `SamModel.encode_image`
     mask_hint: what the page predicts with beside the prompts, or None
     """
 
@@ -47,6 +47,7 @@ class LiveWork:
     fit: str = "native"
     window_sizes: tuple[int, ...] | None = None
     mask_hint: MaskHint | None = None
+    window_reading: str = "step"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,14 @@ def make_what_was_missed(progress: Progress) -> None:
 
 
 def _encoding(lab: "Lab", work: LiveWork) -> "LazyEncoding":
-    return lab.encoding(work.model, work.picture, side=work.side, fit=work.fit, window_sizes=work.window_sizes)
+    return lab.encoding(
+        work.model,
+        work.picture,
+        side=work.side,
+        fit=work.fit,
+        window_sizes=work.window_sizes,
+        window_reading=work.window_reading,
+    )
 
 
 def _place(name: str) -> LivePlace:

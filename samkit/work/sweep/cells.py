@@ -158,7 +158,13 @@ def in_groups(cells: Iterable[Cell]) -> Iterator[Group]:
         ordered.setdefault(key, []).append(cell)
     for key in sorted(ordered, key=lambda key: key[0]):
         # Pairs have no windows of their own, and stay in order: the second picture of one is the first of the next.
-        yield Group(tuple(sorted(ordered[key], key=lambda cell: json.dumps(sharing(cell)[3:]))))
+        yield Group(tuple(sorted(ordered[key], key=_windows)))
+
+
+def _windows(cell: Cell) -> tuple[Any, ...]:
+    """By which cells of a group are ordered: the model's own windows first, then from the smallest ones on."""
+    windows = sharing(cell)[3]
+    return (windows[0], windows[1] or "") if windows else ()
 
 
 def _chains(cells: Iterable[Cell]) -> dict[str, str]:
@@ -182,14 +188,15 @@ def _chains(cells: Iterable[Cell]) -> dict[str, str]:
 
 
 def sharing(cell: Cell) -> tuple[Any, ...]:
-    """(model, picture or film, side and fit, windows): what an encoding follows from. Cells that agree in all share
-    it.
+    """(model, picture or film, side and fit, windows and how they are read, None for the model's own): what an encoding
+    follows from. Cells that agree in all share it.
     """
     what = cell.case.film or cell.case.picture
     picture = what.ref if what is not None else ""
     params = cell.params
     input_side = (params.get("side"), params.get("fit"), params.get("input_scale"))
-    return cell.model, picture, input_side, params.get("window_sizes")
+    windows = params.get("window_sizes")
+    return cell.model, picture, input_side, windows and (tuple(windows), params.get("window_reading"))
 
 
 def _prompts(rule: PromptRule, case: Case, written: Prompts | Mapping[str, Prompts] | None) -> Prompts | None:

@@ -70,7 +70,8 @@ def _encodings(cell: Cell, own: tuple[int, tuple[int, ...]]) -> set[str]:
     if cell.case.picture is None:
         return set()
     model, picture, (side, *others), windows = sharing(cell)
-    keys = {tuple(windows or own[1])} | ({own[1]} if cell.experiment == "window-size" else set())
+    keys = {None if windows is None or windows[0] == own[1] else windows}
+    keys |= {None} if cell.experiment == "window-size" else set()
     pictures = (picture,) if cell.case.second is None else (picture, cell.case.second.ref)
     return {repr((model, each, side or own[0], others, key)) for key in keys for each in pictures}
 

@@ -26,7 +26,7 @@ def found_pictures(pattern: str) -> list[Path]:
     """The pictures of a path or a glob, in the order of their names. Raises BadInput where there is none."""
     paths = _found(pattern, lambda path: path.suffix.lower() in PICTURES and path.is_file())
     if not paths or not paths[0].is_file():
-        raise BadInput(f"There is no picture {pattern}: check the path, which goes from the spec's own folder.")
+        raise BadInput(f"There is no picture {pattern:.200}: check the path, which goes from the spec's own folder.")
     return paths
 
 
@@ -36,7 +36,7 @@ def found_films(pattern: str) -> list[Path]:
     """
     paths = _found(pattern, lambda path: path.suffix.lower() in FILMS if path.is_file() else _has_frames(path))
     if not paths or not paths[0].exists():
-        raise BadInput(f"There is no film {pattern}: check the path, which goes from the spec's own folder.")
+        raise BadInput(f"There is no film {pattern:.200}: check the path, which goes from the spec's own folder.")
     return paths
 
 

@@ -57,7 +57,7 @@ OURS = {
         "result.index('only_in_one')",
     ],
     "experiments/video_priors.py": ["result.index('frames')", "name", "self.name", "info.help"],
-    "experiments/window_size.py": ["reading", "name"],
+    "experiments/window_size.py": ["reading"],
     "experiments/window_sweep.py": [
         "map(str, usual)", "scene.model.max_window", "asked.repeats", "asked.stage", "known.other", "name",
     ],

@@ -2,13 +2,15 @@
 
 SAM v1 has one learned table, SAM v2 a coarse one plus a small one that is repeated window by window; both are stretched
 to the grid at hand. MobileSAM has none: each head of its attention has a learned bias for each distance between two
-tokens of a window, and these stand in for a table here, with distances as places and heads as channels. Nothing is
-encoded: a model is all that is looked at.
+tokens of a window, and these stand in for a table here, with distances as places and heads as channels. SAM 3 has a
+small table that is repeated, and rotary positions in every block.
+
+A model is all that is looked at. Only how rotary positions act on real queries and keys needs a picture: a sample.
 """
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -18,9 +20,17 @@ from torch import Tensor
 from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike
+from samkit.experiments.measures.rotary_blocks import (
+    BlockKernel,
+    encoder_parts,
+    measure_encoder,
+    rotary_curves,
+    rotary_rows,
+)
 from samkit.experiments.params import PlainParams, knob
 from samkit.experiments.result import Metric, Result, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
+from samkit.media.samples import load_sample
 from samkit.models.network.tiny_vit import TinyVitConfig
 
 if TYPE_CHECKING:
@@ -72,6 +82,12 @@ class Params(PlainParams):
         ge=0,
         description="Column of the token that all others are compared with; empty: the middle.",
         json_schema_extra=knob(step=1, label="Column"),
+    )
+    rotary_on: Literal["nothing", "coffee", "chelsea", "coins"] = Field(
+        default="nothing",
+        description="The sample picture on which the rotary positions of SAM 3's blocks are measured; nothing: they "
+        "are only reckoned from the angles.",
+        json_schema_extra=knob(label="Measure rotary positions on"),
     )
     colormap: Colormap = Field(
         default="viridis",
@@ -238,13 +254,14 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     """Make the position encoding of a grid and measure it. `inputs` are not used.
 
     images:  norm, channel, components (the first three as red, green and blue), similarity, difference
-    arrays:  norm, channel, similarity, difference, float32 [h, w]
+    arrays:  norm, channel, similarity, difference, float32 [h, w]; rotary_00, rotary_01, ..., what was measured of each
+             block, float32 [2 rows - 1, 2 columns - 1] as in `Kernel`
     metrics: mean_norm, component_1 to component_3 (shares of the variance), frequency (median over the channels of the
              strongest one, cycles per side), mean_frequency (mean over the channels), bfloat16_error (relative L2),
              bfloat16_max (of a token)
     facts:   height, width, channels, row and column of the compared token (or distance)
-    tables:  channels
-    Raises ParamsError for a grid, token or channel the model doesn't have.
+    tables:  channels; with `rotary_on` rotary (curves over the distance) and rotary_blocks
+    Raises ParamsError for a grid, token or channel the model doesn't have, and for a measurement that it can't give.
     """
     start = time.perf_counter()
     height, width = check_grid(model, params)
@@ -262,12 +279,14 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     limits = {name: (float(values.min()), float(values.max())) for name, values in maps.items()}
     limits["similarity"] = -1.0, 1.0
     images = {name: color_map(values, *limits[name], params.colormap) for name, values in maps.items()}
+    measure_ms = 1000 * (time.perf_counter() - start)
+    blocks = _measured_blocks(model, params, lab.span(0.2, 1.0))
     lab.report(1.0, "Done")
     return Result(
         NAME,
         params,
         images=images | {"components": measures.components},
-        arrays=maps,
+        arrays=maps | {f"rotary_{index:02d}": block.kernel.values for index, block in enumerate(blocks)},
         metrics=_metrics(measures),
         facts={
             "height": height,
@@ -276,9 +295,19 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
             "row": row,
             "column": column,
         },
-        tables={"channels": channel_rows(measures, attention_heads(model))},
-        timings={"measure_ms": 1000 * (time.perf_counter() - start)},
+        tables={"channels": channel_rows(measures, attention_heads(model))}
+        | ({"rotary": rotary_curves(model, blocks), "rotary_blocks": rotary_rows(blocks)} if blocks else {}),
+        timings={"measure_ms": measure_ms},
     )
+
+
+def _measured_blocks(model: "SamModel", params: Params, lab: LabLike) -> tuple[BlockKernel, ...]:
+    """None where nothing is to be measured."""
+    if params.rotary_on == "nothing":
+        return ()
+    if not encoder_parts(model):
+        raise ParamsError("This model's image encoder has no rotary positions: leave rotary_on at nothing.")
+    return lab.recall(measure_encoder, model, load_sample(params.rotary_on), lab)
 
 
 def _metrics(measures: PositionMeasures) -> dict[str, Metric]:

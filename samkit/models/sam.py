@@ -36,6 +36,7 @@ from samkit.models.memory_rules import SAM2_RULES, SAM3_RULES, MemoryRules
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
 from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
+from samkit.models.network.rotary_vit import BlockVectors
 from samkit.models.network.windows import ceil_to
 from samkit.models.sam_network import SamNetwork
 from samkit.models.track import (
@@ -158,6 +159,24 @@ class SamModel:
             model_sha256=self.info.sha256,
             encode_ms=1000 * (time.perf_counter() - start),
         )
+
+    def rotary_vectors(self, rgb: np.ndarray) -> Iterator[BlockVectors]:
+        """Block by block, the queries and keys of an encoder with rotary positions (SAM 3) on a picture, uint8
+        [H, W, 3], at the native side; nothing of another encoder.
+        """
+        side, step = self.info.native_side, self.info.side_step
+        geometry = plan_geometry((rgb.shape[0], rgb.shape[1]), self.info.family, side, "native", step)
+        self._check_cost(geometry, side, "native", self.info.window_sizes, False)
+        self._pack_once()
+        pixels = prepare_pixels(rgb, geometry, self.info.family).to(self.device, DTYPES[self.dtype])
+        vectors = self.network.rotary_vectors(pixels)
+        while True:
+            # Gradients are off in here alone, and not in what the caller does between two blocks.
+            with torch.no_grad(), machine_errors():
+                found = next(vectors, None)
+            if found is None:
+                return
+            yield found
 
     def block_seconds(
         self, size: tuple[int, int], *, side: int | None, fit: str, window_sizes: tuple[int, ...] | None = None

@@ -1,5 +1,7 @@
 """All modules of a model put together: image encoder, prompt encoder and mask decoder, for both families."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_
 from samkit.models.network.memory_side import MemorySide
 from samkit.models.network.prompt_encoder import PromptEncoder
 from samkit.models.network.rotary_neck import RotaryNeck
-from samkit.models.network.rotary_vit import RotaryVit, RotaryVitConfig
+from samkit.models.network.rotary_vit import BlockVectors, RotaryVit, RotaryVitConfig
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.tiny_vit import TinyVit, TinyVitConfig
 from samkit.models.network.vit import Vit, VitConfig
@@ -85,6 +87,13 @@ class SamNetwork(nn.Module):
             return encoder.neck(raw, *high), [raw]
         stages = encoder.trunk(pixels_bchw, window_sizes, blocks)
         return encoder.neck(stages, *high), stages[::-1]
+
+    def rotary_vectors(self, pixels_bchw: Tensor) -> Iterator[BlockVectors]:
+        """What each block of an encoder with rotary positions compares, of one picture [1, 3, H, W], normalised;
+        nothing of another encoder.
+        """
+        if isinstance(self.image_encoder, RotaryEncoder):
+            yield from self.image_encoder.trunk.block_vectors(pixels_bchw)
 
     def position_encoding(self, height: int, width: int, window_tiling: bool, dtype: torch.dtype) -> Tensor:
         """[C, height, width]: what the encoder adds to the tokens of such a grid. v1 has no windows to tile. A

@@ -188,8 +188,7 @@ class Lab:
 
 def _step_key(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
     """The number of threads counts: another one moves the last digits, and a replay has the run's own."""
-    threads = None if getattr(function, "for_any_threads", False) else torch.get_num_threads()
-    return content_key(threads, function, *map(_known, arguments))
+    return content_key(torch.get_num_threads(), function, *map(_known, arguments))
 
 
 class _Known:

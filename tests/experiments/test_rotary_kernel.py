@@ -5,15 +5,21 @@ import pytest
 import torch
 
 import samkit
+from samkit.errors import ParamsError
+from samkit.experiments.inputs import Inputs
+from samkit.experiments.measures.rotary_blocks import encoder_parts, memory_part
 from samkit.experiments.measures.rotary_kernel import (
     expected_kernel,
     joined_curves,
     kernel_curve,
     measured_kernel,
     rotary_frequencies,
-    rotary_parts,
 )
+from samkit.experiments.position_encoding import Params, run
+from samkit.media.samples import load_sample
 from samkit.models.network.rope import rotary_table, rotate
+from samkit.work.lab import Lab
+from tests.random_models import SMALL_SAM3, save_random_model
 
 
 def pair_by_pair(queries, keys, valid):
@@ -100,7 +106,7 @@ def test_curves_of_other_lengths_are_one_table():
 
 def test_the_memory_of_sam2_is_rotary_and_sam1_has_nothing_that_is():
     model = samkit.load_model("nano-sam2", device="cpu")
-    (part,) = rotary_parts(model)
+    part = memory_part(model)
     tokens = model.info.native_side // 16
     kernel = part.expected()
     assert part.name == "memory attention" and kernel.values.shape == (2 * tokens - 1, 2 * tokens - 1)
@@ -108,4 +114,40 @@ def test_the_memory_of_sam2_is_rotary_and_sam1_has_nothing_that_is():
     table = rotary_table(tokens, tokens, part.channels, part.theta)
     cosines = table[0].reshape(tokens, tokens, -1).mean(dim=-1).numpy()
     np.testing.assert_allclose(kernel.values[tokens - 1 :, tokens - 1 :], cosines, atol=1e-5)
-    assert rotary_parts(samkit.load_model("nano-sam1", device="cpu")) == []
+    assert encoder_parts(model) == {} and memory_part(samkit.load_model("nano-sam1", device="cpu")) is None
+    with pytest.raises(ParamsError, match="leave rotary_on at nothing"):
+        run(model, Inputs(), Params(rotary_on="coffee"), Lab())
+
+
+@pytest.fixture(scope="module")
+def sam3(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sam3") / "sam3.safetensors"
+    return samkit.load_model(save_random_model(path, SMALL_SAM3), device="cpu")
+
+
+def test_windowed_and_global_blocks_of_sam3_have_kernels_of_their_own(sam3):
+    parts, grid = encoder_parts(sam3), 168 // 14
+    assert set(parts) == {4, 0} and parts[4].size == (4, 4) and parts[0].size == (grid, grid)
+    near, far = parts[4].expected().values, parts[0].expected().values
+    # A global block's map is squeezed into a window: three steps of 12 tokens are one of 4.
+    np.testing.assert_allclose(far[grid - 1 :: 3, grid - 1 :: 3], near[3:, 3:], atol=1e-6)
+
+
+def test_what_a_block_of_sam3_compares_is_measured_on_a_picture(sam3):
+    coffee, lab = load_sample("coffee"), Lab()
+    result = run(sam3, Inputs(), Params(rotary_on="coffee"), lab)
+    assert [row["attention"] for row in result.tables["rotary_blocks"]] == ["window 4", "global"] * 2
+    # Block 2 is given what block 1 put out. 12 x 12 tokens are nine whole windows.
+    tokens = sam3.encode_image(coffee.rgb, keep_blocks=True).blocks[1]
+    block = sam3.network.image_encoder.trunk.blocks[2]
+    with torch.no_grad():
+        windows = block.norm1(tokens).unflatten(0, (3, 4)).unflatten(2, (3, 4)).transpose(1, 2).reshape(9, 4, 4, -1)
+        qkv = block.attn.qkv(windows).reshape(9, 16, 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
+        table = rotary_table(4, 4, qkv.shape[-1], 10000.0, (1.0, 1.0))
+        queries, keys = (rotate(each, table).unflatten(2, (4, 4)) for each in qkv[:2])
+    measured = measured_kernel(queries, keys)
+    np.testing.assert_allclose(result.arrays["rotary_02"], measured.values, atol=1e-5)
+    curve = [row["block_02"] for row in result.tables["rotary"] if row["block_02"] is not None]
+    np.testing.assert_allclose(curve, [row["similarity"] for row in kernel_curve(measured)], atol=1e-5)
+    assert {"expected_global", "measured_window_4"} < set(result.tables["rotary"][0])
+    assert "rotary" not in run(sam3, Inputs(), Params(), lab).tables

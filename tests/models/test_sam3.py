@@ -54,10 +54,10 @@ def test_any_side_that_is_a_multiple_of_14_runs(model, rgb, side, fit):
 
 
 def test_strips_change_no_number(model, rgb, monkeypatch):
-    from samkit.models.network import rotary_neck, rotary_vit
+    from samkit.models.network import rotary_neck, vit
 
     whole = model.encode_image(rgb)
-    monkeypatch.setattr(rotary_vit, "STRIP_TOKENS", 1)
+    monkeypatch.setattr(vit, "STRIP_TOKENS", 1)
     monkeypatch.setattr(rotary_neck, "STRIP_ROWS", 1)
     for one, other in zip(whole.features, model.encode_image(rgb).features, strict=True):
         assert torch.allclose(one, other, atol=1e-5)

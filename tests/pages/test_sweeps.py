@@ -3,7 +3,6 @@
 import pytest
 
 from samkit.ui.state import sweeps
-from samkit.work.sweep.compute import CellComputer, WorkerSettings
 from samkit.work.sweep.results import find_sweep, sweep_names
 from samkit.work.sweep.spec import spec_from_text
 from tests.pages.app import last_result, new_app, page_path
@@ -13,29 +12,6 @@ from tests.work.sweep.made_up import made_up_sweep
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
-
-
-class HereEngine:
-    """Computes in this process, in place of processes of its own. until: how many cells it gives before it waits to be
-    ended.
-    """
-
-    until: int | None = None
-
-    def __init__(self, folder, keep, workers, threads=None, nice=0):
-        self._computer = CellComputer(WorkerSettings(str(folder), keep, 1))
-
-    def run(self, cells):
-        for number, cell in enumerate(cells):
-            while self.until is not None and number >= self.until:
-                yield None
-            yield self._computer.outcome(cell)
-
-
-@pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(sweeps, "LocalEngine", HereEngine)
-    return HereEngine
 
 
 def visit(page: str, **query: str):

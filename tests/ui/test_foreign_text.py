@@ -14,6 +14,7 @@ OURS = {
     "bench/share.py": ["_shown(page, work)"],
     "bench/kept_figures.py": ["escape(title)"],
     "bench/sweeping/dialog.py": ["_price_text(found)", "kind"],
+    "bench/sweeping/page_sweep.py": ["now.state", "now.told(unit)"],
     "bench/tables/pair.py": ["letter", "name"],
     "controls/film_objects.py": ["range(len(table.objects))", "number"],
     "controls/film_picker.py": ["width", "height", "sample.title"],
@@ -33,10 +34,12 @@ OURS = {
     "controls/masks_panel.py": ["index"],
     "controls/memories.py": ["bank.sha256"],
     "controls/memory_models.py": ["what", "entry.title", "model.config.memory_lack"],
-    "controls/model_picker.py": ["entry.title", "entry.licence", "mark", "FAMILY_WORDS.get(told.family, '')"],
+    "controls/model_picker.py": ["entry.title", "entry.licence", "memory_line(entry.local_path())"],
+    "controls/own_models.py": ["FAMILY_WORDS.get(told.family, '')", "memory_line(path)"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
     "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],
+    "controls/rotary.py": ["part.name", "result.params.rotary_on", "title"],
     "controls/running_film.py": ["frame"],
     "controls/swept_values.py": ["info.help"],
     "experiments/block_norms.py": [
@@ -47,15 +50,16 @@ OURS = {
     "experiments/cross_image.py": ["title"],
     "experiments/position_encoding.py": [
         "result.index('row')", "result.index('column')", "map(str, windows)",
-        "channel_name(side.model, params.channel)", "part.name",
+        "channel_name(side.model, params.channel)",
     ],
     "experiments/fine_tuning.py": [
         "result.index('changed_weights')", "result.index('weights')", "share_text(result.value('changed_share'))",
         "result.index('only_in_one')",
     ],
     "experiments/video_priors.py": ["result.index('frames')", "name", "self.name", "info.help"],
-    "experiments/window_size.py": [
-        "map(str, usual)", "scene.model.max_window", "result.params.sweep_repeats", "other", "name", "reading",
+    "experiments/window_size.py": ["reading"],
+    "experiments/window_sweep.py": [
+        "map(str, usual)", "scene.model.max_window", "asked.repeats", "asked.stage", "known.other", "name",
     ],
     "home.py": ["card.title", "card.question", "card.text", "sum((entry.on_disk for entry in entries))"],
     "parts/downloads.py": ["download.label"],

@@ -9,14 +9,11 @@ mean cosine over all pairs of tokens at an offset.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from samkit.models.sam import SamModel
 
 CHANNELS_AT_ONCE = 64
 """So many channels are transformed at a time, which keeps memory small."""
@@ -45,27 +42,19 @@ class Kernel:
 class RotaryPart:
     """A part of a model whose attention has rotary positions.
 
-    channels: of a head; size: (rows, columns) of the map at the model's native side
+    channels: of a head; size: (rows, columns) of the map, or of a window, at the model's native side; step: what one
+    row and one column count for
     """
 
     name: str
     channels: int
     theta: float
     size: tuple[int, int]
+    step: tuple[float, float] = (1.0, 1.0)
 
     def expected(self) -> Kernel:
         """float32 [2 rows - 1, 2 columns - 1]."""
-        return expected_kernel(rotary_frequencies(self.channels, self.theta), self.size)
-
-
-def rotary_parts(model: "SamModel") -> list[RotaryPart]:
-    """Empty for a model without rotary positions. SAM v2 has them where a frame looks at itself and at its memories."""
-    config = model.config
-    if config.memory is None:
-        return []
-    tokens = config.native_side // config.feature_stride
-    channels = config.decoder.channels // config.memory.num_heads
-    return [RotaryPart("memory attention", channels, config.memory.rope_theta, (tokens, tokens))]
+        return expected_kernel(rotary_frequencies(self.channels, self.theta), self.size, self.step)
 
 
 def rotary_frequencies(channels: int, theta: float) -> np.ndarray:

@@ -14,15 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samkit.models.network.blocks_done import block_done
-from samkit.models.network.layers import FeedForward, ModuleList
-from samkit.models.network.linear import Linear
+from samkit.models.network.layers import ModuleList
 from samkit.models.network.rope import rotary_table
 from samkit.models.network.table_cache import TableCache
-from samkit.models.network.vit import FourGroups
-from samkit.models.network.windows import ceil_to, join_strips, join_windows, partition_windows
+from samkit.models.network.vit import FourGroups, PlainAttention, PlainBlock
+from samkit.models.network.windows import partition_windows
 
-STRIP_TOKENS = 2048
-"""About how many tokens go through a window block or a feed forward layer at a time."""
 NORM_EPS = 1e-5
 WINDOW_READINGS = ("step", "span")
 """What a window of another size than the model's own means for positions inside it.
@@ -64,15 +61,12 @@ class RotaryVitConfig(FourGroups):
         return step, step
 
 
-class RotaryAttention(nn.Module):
+class RotaryAttention(PlainAttention):
     """Multi-head attention with rotary positions on queries and keys."""
 
     def __init__(self, channels: int, num_heads: int, theta: float):
-        super().__init__()
-        self.num_heads = num_heads
+        super().__init__(channels, num_heads)
         self.theta = theta
-        self.qkv = Linear(channels, 3 * channels)
-        self.proj = Linear(channels, channels)
 
     def forward(self, windows: Tensor, turns: Tensor) -> Tensor:
         """[B, h, w, C] -> [B, h, w, C], before the output projection. turns: complex64 [h * w, C / heads / 2], one for
@@ -99,43 +93,44 @@ def turn(x: Tensor, turns: Tensor) -> Tensor:
     return x
 
 
-class RotaryBlock(nn.Module):
-    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time."""
+@dataclass(frozen=True)
+class BlockVectors:
+    """What a block's attention compares on one picture.
+
+    window:        side of its windows in tokens, 0 for global attention
+    queries, keys: [windows, heads, rows, columns, channels], turned by their places; one window where it is global
+    valid:         bool [windows, rows, columns], which tokens are no padding
+    """
+
+    window: int
+    queries: Tensor
+    keys: Tensor
+    valid: Tensor
+
+
+class RotaryBlock(PlainBlock):
+    """A block of SAM 3."""
+
+    attn: RotaryAttention
 
     def __init__(self, config: RotaryVitConfig):
-        super().__init__()
-        channels = config.channels
-        self.norm1 = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.attn = RotaryAttention(channels, config.num_heads, config.rope_theta)
-        self.norm2 = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.mlp = FeedForward((channels, config.hidden, channels), activation="gelu")
+        attention = RotaryAttention(config.channels, config.num_heads, config.rope_theta)
+        super().__init__(config.channels, config.hidden, attention, NORM_EPS)
 
     def forward(self, map_bhwc: Tensor, window: int, turns: Tensor, overwrite: bool = False) -> Tensor:
-        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention; turns: of a window's tokens, or of the map's;
-        overwrite: the input may be used up (it then holds the output, without gradients).
+        """[B, H, W, C] -> [B, H, W, C], with `window` and `overwrite` of `in_strips`. turns: of a window's tokens, or
+        of the map's.
         """
-        strips = self._global(map_bhwc, turns) if window == 0 else self._windowed(map_bhwc, window, turns)
-        return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
+        return self.in_strips(map_bhwc, window, lambda tokens: self.attn(tokens, turns), overwrite)
 
-    def _windowed(self, map_bhwc: Tensor, window: int, turns: Tensor) -> Iterator[Tensor]:
-        """The block's output, strips of whole rows of windows."""
-        h, w = map_bhwc.shape[1:3]
-        rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
-        for top in range(0, h, rows):
-            strip = map_bhwc[:, top : top + rows]
-            attended = self.attn(partition_windows(self.norm1(strip), window, window), turns)
-            yield self._after_attention(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
-
-    def _global(self, map_bhwc: Tensor, turns: Tensor) -> Iterator[Tensor]:
-        """The block's output in strips; all tokens look at all, so attention comes first."""
-        attended = self.attn(self.norm1(map_bhwc), turns)
-        rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
-        for top in range(0, map_bhwc.shape[1], rows):
-            yield self._after_attention(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
-
-    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
-        strip = self.attn.proj.plus(attended, shortcut)
-        return self.mlp.plus(self.norm2(strip), strip)
+    def vectors(self, map_bhwc: Tensor, window: int, turns: Tensor) -> BlockVectors:
+        """Of one picture, [1, H, W, C]; window and turns as `forward` takes them."""
+        rows, columns = (window, window) if window else map_bhwc.shape[1:3]
+        tokens = partition_windows(self.norm1(map_bhwc), rows, columns)
+        queries, keys, _ = self.attn.queries_keys_values(tokens, turns)
+        valid = partition_windows(torch.ones_like(map_bhwc[..., :1], dtype=torch.bool), rows, columns)[..., 0]
+        queries, keys = (each.unflatten(2, (rows, columns)) for each in (queries, keys))
+        return BlockVectors(window, queries, keys, valid)
 
 
 class RotaryPatches(nn.Module):
@@ -188,6 +183,21 @@ class RotaryVit(nn.Module):
 
         return self._tables.get((size, step), make)
 
+    def first_tokens(self, pixels_bchw: Tensor) -> Tensor:
+        """[B, h, w, C]: what the first block is given."""
+        tokens = self.patch_embed(pixels_bchw)
+        places = self.position_encoding(tokens.shape[1], tokens.shape[2]).permute(1, 2, 0)
+        return self.ln_pre(tokens + places.to(tokens.dtype))
+
+    def block_vectors(self, pixels_bchw: Tensor) -> Iterator[BlockVectors]:
+        """Of one picture [1, 3, H, W], block by block, with the model's own windows."""
+        tokens = self.first_tokens(pixels_bchw)
+        grid = (tokens.shape[1], tokens.shape[2])
+        for block, window in zip(self.blocks, self.config.block_windows(self.config.window_sizes), strict=True):
+            turns = self.turns(window, grid, "step")
+            yield block.vectors(tokens, window, turns)
+            tokens = block(tokens, window, turns, overwrite=True)
+
     def forward(
         self,
         pixels_bchw: Tensor,
@@ -203,10 +213,8 @@ class RotaryVit(nn.Module):
 
         Returns the last block's output [B, h, w, C].
         """
-        tokens = self.patch_embed(pixels_bchw)
+        tokens = self.first_tokens(pixels_bchw)
         grid = (tokens.shape[1], tokens.shape[2])
-        tokens = tokens + self.position_encoding(*grid).permute(1, 2, 0).to(tokens.dtype)
-        tokens = self.ln_pre(tokens)
         windows = self.config.block_windows(window_sizes or self.config.window_sizes)
         for block, window in zip(self.blocks, windows, strict=True):
             tokens = block(tokens, window, self.turns(window, grid, reading), overwrite=blocks is None)

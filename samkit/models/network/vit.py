@@ -6,7 +6,7 @@ whole rows, so that their intermediates stay in the processor's cache and the pe
 computed depends on where it runs: see relative_attention.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from samkit.models.network.windows import ceil_to, join_strips, join_windows, pa
 
 STRIP_TOKENS = 2048
 """About how many tokens go through a window block or a feed forward layer at a time."""
+Attend = Callable[[Tensor], Tensor]
 
 
 class FourGroups:
@@ -97,14 +98,59 @@ def relative_table(rel_pos: Tensor, size: int) -> Tensor:
     return rel_pos[steps[:, None] - steps[None, :] + size - 1]
 
 
-class RelativeAttention(nn.Module):
-    """Multi-head attention with relative positions along rows and columns."""
+class PlainAttention(nn.Module):
+    """The layers of multi-head attention; what it computes is its subclass's."""
 
-    def __init__(self, channels: int, num_heads: int, table_rows: int):
+    def __init__(self, channels: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
         self.qkv = Linear(channels, 3 * channels)
         self.proj = Linear(channels, channels)
+
+
+class PlainBlock(nn.Module):
+    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time."""
+
+    def __init__(self, channels: int, hidden: int, attention: PlainAttention, norm_eps: float):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, eps=norm_eps)
+        self.attn = attention
+        self.norm2 = nn.LayerNorm(channels, eps=norm_eps)
+        self.mlp = FeedForward((channels, hidden, channels), activation="gelu")
+
+    def in_strips(self, map_bhwc: Tensor, window: int, attend: Attend, overwrite: bool) -> Tensor:
+        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention; attend: attention before the output projection,
+        [B, h, w, C] -> [B, h, w, C]; overwrite: the input may be used up (it then holds the output, without gradients).
+        """
+        strips = self._global(map_bhwc, attend) if window == 0 else self._windowed(map_bhwc, window, attend)
+        return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
+
+    def _windowed(self, map_bhwc: Tensor, window: int, attend: Attend) -> Iterator[Tensor]:
+        """The block's output, strips of whole rows of windows."""
+        h, w = map_bhwc.shape[1:3]
+        rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
+        for top in range(0, h, rows):
+            strip = map_bhwc[:, top : top + rows]
+            attended = attend(partition_windows(self.norm1(strip), window, window))
+            yield self._after_attention(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
+
+    def _global(self, map_bhwc: Tensor, attend: Attend) -> Iterator[Tensor]:
+        """The block's output in strips; all tokens look at all, so attention comes first."""
+        attended = attend(self.norm1(map_bhwc))
+        rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
+        for top in range(0, map_bhwc.shape[1], rows):
+            yield self._after_attention(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
+
+    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
+        strip = self.attn.proj.plus(attended, shortcut)
+        return self.mlp.plus(self.norm2(strip), strip)
+
+
+class RelativeAttention(PlainAttention):
+    """Multi-head attention with relative positions along rows and columns."""
+
+    def __init__(self, channels: int, num_heads: int, table_rows: int):
+        super().__init__(channels, num_heads)
         self.rel_pos_h = nn.Parameter(torch.zeros(table_rows, channels // num_heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(table_rows, channels // num_heads))
         self._tables = TableCache()
@@ -124,42 +170,17 @@ class RelativeAttention(nn.Module):
         return attend(q, k, v, rel_h, rel_w).transpose(1, 2).reshape(b, h, w, c)
 
 
-class VitBlock(nn.Module):
-    """x + attention(norm1(x)), and then x + mlp(norm2(x)), for a strip of rows at a time."""
+class VitBlock(PlainBlock):
+    """A block of SAM v1."""
+
+    attn: RelativeAttention
 
     def __init__(self, channels: int, num_heads: int, hidden: int, table_rows: int):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
-        self.attn = RelativeAttention(channels, num_heads, table_rows)
-        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
-        self.mlp = FeedForward((channels, hidden, channels), activation="gelu")
+        super().__init__(channels, hidden, RelativeAttention(channels, num_heads, table_rows), norm_eps=1e-6)
 
     def forward(self, map_bhwc: Tensor, window: int, overwrite: bool = False) -> Tensor:
-        """[B, H, W, C] -> [B, H, W, C]. window: 0 for global attention; overwrite: the input may be used up (it then
-        holds the output, without gradients).
-        """
-        strips = self._global(map_bhwc) if window == 0 else self._windowed(map_bhwc, window)
-        return join_strips(strips, map_bhwc.shape, into=map_bhwc if overwrite else None)
-
-    def _windowed(self, map_bhwc: Tensor, window: int) -> Iterator[Tensor]:
-        """The block's output, strips of whole rows of windows."""
-        h, w = map_bhwc.shape[1:3]
-        rows = max(1, STRIP_TOKENS // (window * ceil_to(w, window))) * window
-        for top in range(0, h, rows):
-            strip = map_bhwc[:, top : top + rows]
-            attended = self.attn(partition_windows(self.norm1(strip), window, window))
-            yield self._after_attention(join_windows(attended, *strip.shape[1:3]).contiguous(), strip)
-
-    def _global(self, map_bhwc: Tensor) -> Iterator[Tensor]:
-        """The block's output in strips; all tokens look at all, so attention comes first."""
-        attended = self.attn(self.norm1(map_bhwc))
-        rows = max(1, STRIP_TOKENS // map_bhwc.shape[2])
-        for top in range(0, map_bhwc.shape[1], rows):
-            yield self._after_attention(attended[:, top : top + rows], map_bhwc[:, top : top + rows])
-
-    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
-        strip = self.attn.proj.plus(attended, shortcut)
-        return self.mlp.plus(self.norm2(strip), strip)
+        """[B, H, W, C] -> [B, H, W, C], with `window` and `overwrite` of `in_strips`."""
+        return self.in_strips(map_bhwc, window, self.attn, overwrite)
 
 
 class PatchEmbedding(nn.Module):

@@ -164,14 +164,18 @@ class Toggle(Knob):
 
     impossible:  why the model at hand has no such thing; empty where it has
     disabled_by: whether other knobs leave nothing for this one to change
+    offered:     whether there is such a thing to choose at all; else there is no widget
     """
 
     name: str
     label: str = ""
     impossible: Callable[[Panel], str] = lambda panel: ""
     disabled_by: Callable[[Panel], bool] = lambda panel: False
+    offered: Callable[[Panel], bool] = lambda panel: True
 
     def draw(self, panel: Panel) -> dict[str, Any]:
+        if not self.offered(panel):
+            return {self.name: panel.values.only(self.name, panel.info(self.name).default)}
         info, reason = panel.info(self.name), self.impossible(panel)
         disabled = panel.disabled or bool(reason) or self.disabled_by(panel)
         return {
@@ -186,14 +190,20 @@ class Toggle(Knob):
 
 @dataclass(frozen=True)
 class Choice(Knob):
-    """One of the few values that the parameter can take, side by side."""
+    """One of the few values that the parameter can take, side by side.
+
+    offered: whether there is anything to choose; else there is no widget, and the default counts
+    """
 
     name: str
     label: str = ""
     help: str = ""
+    offered: Callable[[Panel], bool] = lambda panel: True
 
     def draw(self, panel: Panel) -> dict[str, Any]:
         info = panel.info(self.name)
+        if not self.offered(panel):
+            return {self.name: panel.values.only(self.name, info.default)}
         return {
             self.name: panel.values.choose(
                 self.label or info.label,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samkit.errors import SamkitError
-from samkit.experiments.measures.rotary_kernel import RotaryPart, kernel_curve, rotary_parts
+from samkit.experiments.measures.rotary_blocks import encoder_parts
 from samkit.experiments.position_encoding import MIN_GRID, attention_heads, base_grid, channel_count
 from samkit.experiments.result import Result
 from samkit.models.sam import SamModel
@@ -16,13 +16,12 @@ from samkit.ui.bench.bench import side_columns
 from samkit.ui.bench.page import About, ExperimentPage, Scene, Side
 from samkit.ui.bench.tables.sides import Sides
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Panel, Quiet, Steps, Switched, Toggle
+from samkit.ui.controls.knobs import Choice, ColourScale, Panel, Quiet, Steps, Switched, Toggle
+from samkit.ui.controls.rotary import draw_rotary_parts, kinds_figure
 from samkit.ui.controls.token_map import Picked, TokenMap, map_view
 from samkit.ui.parts.figures import (
     PLOT,
-    curves_figure,
     histogram_figure,
-    offset_figure,
     plain_colorscale,
     scatter_figure,
     token_figure,
@@ -35,16 +34,20 @@ ABOUT = About(
     idea="Attention does not know where a token is, so the encoder adds a learned vector for each place to the "
     "tokens. SAM v1 has one table for its base grid; SAM v2 adds a coarse table and a small one that repeats "
     "window by window. For any other grid the tables are stretched. MobileSAM adds nothing to its tokens: each head "
-    "of its attention has a learned bias for each distance between two tokens of a window, and the page shows these.",
+    "of its attention has a learned bias for each distance between two tokens of a window, and the page shows these. "
+    "SAM 3 repeats one small table and never stretches it; each of its blocks also turns queries and keys by their "
+    "place.",
     paper="v1: [Segment Anything](https://arxiv.org/abs/2304.02643); v2: [Hiera with absolute "
-    "win](https://arxiv.org/abs/2311.05613), which found that stretching needs the repeated part.",
+    "win](https://arxiv.org/abs/2311.05613), which found that stretching needs the repeated part; rotary positions: "
+    "[RoFormer](https://arxiv.org/abs/2104.09864).",
     look_for="- Directions: colours that change smoothly tell places apart everywhere.\n"
     "- Click a place: which other places does the model consider close?\n"
     "- Switch the windows off: what remains is the coarse table.\n"
     "- The spectrum: is a larger model's encoding really finer?\n"
     "- bfloat16: where does rounding hurt, and does stretching make it worse?\n"
-    "- Rotary: SAM v2's memory attention knows places by turning queries and keys. How fast does that fall with "
-    "distance?",
+    "- Rotary: the memory attention of SAM v2 and SAM 3, and all blocks of SAM 3's encoder, know places by turning "
+    "queries and keys. How fast does that fall with distance? Measure it on a sample picture: do global blocks look "
+    "farther than windowed ones?",
     try_label="Try it: twice the base height, directions as colours",
 )
 
@@ -112,6 +115,7 @@ KNOBS = (
     ),
     Quiet("row", length=lambda panel: _grid_length("height", panel), limit=_last_place("height")),
     Quiet("column", length=lambda panel: _grid_length("width", panel), limit=_last_place("width")),
+    Choice("rotary_on", offered=lambda panel: bool(encoder_parts(panel.model))),
     ColourScale(),
 )
 
@@ -226,7 +230,8 @@ def directions_figure(result: Result[Any]) -> go.Figure:
 def figures(result: Result[Any]) -> dict[str, go.Figure]:
     scale, names = plain_colorscale(result.params.colormap), ("norm", "channel", "similarity", "difference")
     maps = {name: token_figure(result.arrays[name], scale, name) for name in names}
-    return maps | {"spectrum": spectrum_figure(result), "frequencies": directions_figure(result)}
+    drawn = maps | {"spectrum": spectrum_figure(result), "frequencies": directions_figure(result)}
+    return drawn | ({"rotary": kinds_figure(result.tables["rotary"])} if "rotary" in result.tables else {})
 
 
 def draw_spectrum(scene: Scene) -> None:
@@ -268,31 +273,7 @@ def draw_rotary(scene: Scene) -> None:
     """How rotary positions make attention fall with distance, in each part of the model that has them."""
     for side, column in zip(scene.sides, side_columns(scene.sides, "rotary"), strict=True):
         with column:
-            parts = rotary_parts(side.model)
-            if not parts:
-                st.info("No part of this model has rotary positions.", icon=":material/info:")
-            for index, part in enumerate(parts):
-                _draw_rotary(side, part, index, stacked=len(scene.sides) > 1)
-
-
-def _draw_rotary(side: Side, part: RotaryPart, index: int, stacked: bool) -> None:
-    kernel = part.expected()
-    left, right = (st.container(), st.container()) if stacked else st.columns(2, gap="medium")
-    with left:
-        st.markdown(f"**{part.name.capitalize()}**: how alike two tokens stay, by how far they lie apart")
-        scale = plain_colorscale(side.result.params.colormap)
-        figure = offset_figure(kernel.values, scale, "similarity")
-        st.plotly_chart(figure, key=side.key(f"rotary_map_{index}"), config=PLOT)
-    with right:
-        st.markdown("**Over distance**: the mean of all directions")
-        names = {"similarity": "similarity"}
-        figure = curves_figure(kernel_curve(kernel), "distance", names, "similarity", "tokens apart", "similarity", {})
-        st.plotly_chart(figure, key=side.key(f"rotary_curve_{index}"), config=PLOT)
-    st.caption(
-        "Rotary positions turn queries and keys by angles that grow with their place. This is the cosine that a query "
-        "and a key would keep if they were the same before and used all channels alike: it follows from the angles, "
-        f"and no picture is looked at. Map of {part.size[0]} × {part.size[1]} tokens, as at the native side."
-    )
+            draw_rotary_parts(scene.knobs, side.model, side.result, side.letter.lower(), alone=len(scene.sides) == 1)
 
 
 PAGE = ExperimentPage(

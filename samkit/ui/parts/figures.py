@@ -3,6 +3,7 @@ appear grows with its points.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -152,14 +153,29 @@ def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
-def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
+def offset_figure(
+    values: np.ndarray, colorscale: list, unit: str, limits: tuple[float, float] | None = None
+) -> go.Figure:
     """A heatmap over how far two tokens lie apart, float [2 rows - 1, 2 columns - 1] with no distance in the middle."""
     rows, columns = (length // 2 for length in values.shape)
     x_axis = dict(title=dict(text="columns to the right"), constrain="domain")
     y_axis = dict(title=dict(text="rows down"), autorange="reversed", scaleanchor="x", constrain="domain")
     cells = _cells(values, colorscale, unit, f"%{{y}} down, %{{x}} to the right<br>{unit} %{{z:.3f}}<extra></extra>")
-    places = dict(x0=-columns, dx=1, y0=-rows, dy=1)
+    places: dict[str, Any] = dict(x0=-columns, dx=1, y0=-rows, dy=1)
+    places |= dict(zmin=limits[0], zmax=limits[1]) if limits else {}
     return _figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
+
+
+def rows_figure(values: np.ndarray, names: list[str], colorscale: list, x_title: str, unit: str) -> go.Figure:
+    """A table of numbers as colours, float [rows, N], a name to each row; NaN stays empty."""
+    hover = f"%{{y}}, {x_title} %{{x}}<br>{unit} %{{z:.3f}}<extra></extra>"
+    cells = _cells(values, colorscale, unit, hover) | dict(y=names, hoverongaps=False)
+    return _figure(
+        [cells],
+        max(300, 60 + 14 * len(names)),
+        xaxis=dict(title=dict(text=x_title)),
+        yaxis=dict(autorange="reversed", type="category", tickfont=dict(size=10)),
+    )
 
 
 def matrix_figure(
@@ -236,9 +252,23 @@ def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str
     return _figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
 
 
-def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+@dataclass(frozen=True)
+class OverWindows:
+    """How a chart over window sizes is drawn.
+
+    default: the size that is marked; span: the first and the last size that there will be, None for those that there
+    are; height: in pixels; titled: whether the axis of sizes says what it is
+    """
+
+    default: int | None
+    span: tuple[float, float] | None = None
+    height: int = 340
+    titled: bool = True
+
+
+def sweep_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figure:
     """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
-    the chosen one's true IoU. default: the size that is marked.
+    the chosen one's true IoU.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -276,11 +306,11 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
     lowest = min(drawn, default=0.0)
     room = max(0.01, 0.06 * (1 - lowest))
     y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
-    return _over_windows(traces, y_axis, default)
+    return _over_windows(traces, y_axis, how)
 
 
-def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
-    """Median encode times over the window size, each with its range. default: the size that is marked."""
+def sweep_ms_figure(rows: list[dict], how: OverWindows) -> go.Figure:
+    """Median encode times over the window size, each with its range."""
     medians = [row["encode_ms"] for row in rows]
     ends = [(row["encode_ms_low"], row["encode_ms_high"]) for row in rows]
     bars = dict(
@@ -303,10 +333,17 @@ def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
         line=dict(color=LINES[1][0], width=1.5),
         hovertemplate="%{y:.1f} ms (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
     )
-    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default)
+    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), how)
 
 
-def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None) -> go.Figure:
-    marks: dict[float, str] = {} if default is None else {default: "default"}
-    legend, x_axis = dict(orientation="h", y=-0.25), dict(title=dict(text="window (tokens)"))
-    return _figure(traces, 340, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks))
+def _over_windows(traces: list[dict[str, Any]], y_axis: dict, how: OverWindows) -> go.Figure:
+    marks: dict[float, str] = {} if how.default is None else {how.default: "default"}
+    legend = dict(orientation="h", y=-0.25 if how.titled else -0.15, yanchor="top")
+    x_axis: dict[str, Any] = dict(title=dict(text="window (tokens)")) if how.titled else {}
+    if how.span is not None:
+        # A curve that grows stays where it is.
+        room = 0.04 * (how.span[1] - how.span[0]) or 1
+        x_axis["range"] = [how.span[0] - room, how.span[1] + room]
+    return _figure(
+        traces, how.height, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks)
+    )

@@ -256,7 +256,7 @@ def _pace(scene: Scene) -> Pace | None:
         return None
     encode = timings.get("encode_ms", 0.0) + timings.get("default_encode_ms", 0.0)
     both = 2 if "default_encode_ms" in timings else 1
-    other = sum(value for name, value in timings.items() if name not in ("encode_ms", "default_encode_ms"))
+    other = sum(value for name, value in timings.items() if "encode_ms" not in name)
     side = getattr(scene.result.params, "side", None) or scene.model.info.native_side
     return Pace(encode / both, other, side)
 

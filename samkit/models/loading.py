@@ -170,7 +170,8 @@ def _with_base(path: Path, source: _Source, base: _Source, base_name: str) -> tu
     own, under = source.checkpoint.state_dict, base.checkpoint.state_dict
     digest = base.checkpoint.sha256[:12]
     if is_adapter(own):
-        adapter = read_adapter(locate(path), own, base.checkpoint.layout)
+        layout = base.checkpoint.layout
+        adapter = read_adapter(locate(path), own, under, layout.family if layout is not None else "")
         merged = merge(path.name, base_name, under, adapter)
         whole = f", and {len(adapter.replaced)} were replaced" if adapter.replaced else ""
         return merged, (

@@ -17,6 +17,7 @@ from samkit.ui.bench.keep import keep_bar, last_kept
 from samkit.ui.bench.opened_cell import open_cell_from_link
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.results import ProgressBar
 from samkit.ui.bench.share import share_button
 from samkit.ui.bench.sweeping.dialog import Start, sweep_button
 from samkit.ui.bench.tables.table import Visit
@@ -33,6 +34,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.kept_work import keep_work
+from samkit.ui.state.live_work import make_what_was_missed
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace, workspace
@@ -107,8 +109,20 @@ def _panel(visit: Visit) -> Panel:
 def _workbench(visit: Visit) -> None:
     try:
         _draw_workbench(visit)
+        with sentences():
+            _ready_to_hover(visit)
     finally:
         keep_work()
+
+
+def _ready_to_hover(visit: Visit) -> None:
+    """Make the encodings that the pointer has missed, last of all: what is on the page has not waited for them."""
+    bar = ProgressBar(visit.sidebar.meter)
+    try:
+        make_what_was_missed(bar)
+    finally:
+        if bar.clear():
+            visit.sidebar.show_cache()
 
 
 def _draw_workbench(visit: Visit) -> None:

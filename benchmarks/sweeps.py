@@ -1,7 +1,7 @@
 """What a sweep costs beside its encodings and decodings, and what it costs to hold many cells.
 
     python -m benchmarks.sweeps                  # overhead with one and two workers, about two minutes on two cores
-    python -m benchmarks.sweeps --cells 100000   # writing, reading, means and tables of made-up outcomes
+    python -m benchmarks.sweeps --cells 100000   # writing, reading, means, tables and pages of made-up outcomes
     python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in a random ViT-B at 1024 px
 
 Overhead: the same prompts on the same pictures with three settings of windows, by a loop that encodes and decodes and
@@ -11,6 +11,8 @@ of all. Run it on an idle machine.
 """
 
 import argparse
+import gc
+import logging
 import multiprocessing
 import os
 import statistics
@@ -51,7 +53,10 @@ def main() -> None:
         os.environ["SAMKIT_HOME"] = home
         print(_machine())
         if arguments.cells:
-            _print_many(arguments.cells)
+            place = _print_many(arguments.cells)
+            # Whoever opens a page has not computed the sweep in the same process.
+            gc.collect()
+            _print_pages(place)
         elif arguments.windows:
             _print_windows(Path(home))
         else:
@@ -218,7 +223,8 @@ def _run(model: str, workers: int, number: int) -> list[float]:
 # Many cells
 
 
-def _print_many(count: int) -> None:
+def _print_many(count: int) -> Path:
+    """Where the sweep is."""
     import json
     import resource
 
@@ -268,6 +274,46 @@ def _print_many(count: int) -> None:
     sizes = {name: (sweep.path / name).stat().st_size / 1e6 for name in (OUTCOMES, "cells.parquet")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({name: f"{size:.1f} MB" for name, size in sizes.items()}), f"peak memory {peak:,.0f} MB")
+    return sweep.path
+
+
+def _print_pages(place: Path) -> None:
+    """What its line in the list, and its page, take of a sweep that nobody has looked at."""
+    from samkit.ui.parts.sweep_figures import means_figure, points_figure
+    from samkit.ui.state.sweep_standing import standing
+    from samkit.ui.sweeps.charts import Shown, cell_points, mean_series
+    from samkit.ui.sweeps.columns import axes, metrics, quantities
+    from samkit.ui.sweeps.looked_at import LookedAt
+    from samkit.ui.sweeps.tables import settings_of
+    from samkit.work.sweep.live_table import LiveTable
+    from samkit.work.sweep.results import SweepFolder
+
+    logging.disable(logging.WARNING)  # Streamlit's, of having no browser
+
+    def opened() -> LookedAt:
+        table = LiveTable(SweepFolder(place))
+        table.refresh()
+        return LookedAt(table.sweep, table, tuple(table.rows))
+
+    def charts() -> None:
+        names, across = metrics(looked), axes(looked)
+        shown = Shown(names[0], across[0], across[1], "", quantities(looked)[-1])
+        series, facets, _ = mean_series(looked, shown)
+        means_figure(series, "x", "y", facets).to_json()
+        points_figure(*cell_points(looked, shown)[:1], "x", "y").to_json()
+        settings_of(looked, names[0])
+
+    start = time.perf_counter()
+    standing(SweepFolder(place))
+    listed = time.perf_counter()
+    looked = opened()
+    read = time.perf_counter()
+    charts()
+    end = time.perf_counter()
+    print(
+        f"its line in the list {listed - start:.2f} s; its page: read {read - listed:.2f} s, charts and settings "
+        f"{end - read:.2f} s"
+    )
 
 
 # Windows

@@ -5,10 +5,11 @@ written appears when it is whole.
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from samkit.errors import BadInput, StoreError
 
@@ -16,7 +17,7 @@ CHUNK = 2**20
 
 
 @contextmanager
-def opened_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+def opened_regular(path: Path, limit: int = sys.maxsize) -> Iterator[tuple[BufferedReader, int]]:
     """(the file, its bytes). Raises OSError where it can't be opened, and where it is a device, a pipe or a folder, or
     larger than `limit` bytes. Nothing waits: a pipe without a writer would.
     """

@@ -17,14 +17,6 @@ Progress = Callable[[float, str], None]
 """Called with the share that is done (0..1) and a short line that says what is being done."""
 
 
-def for_any_threads(function: Callable[..., T]) -> Callable[..., T]:
-    """Marks a step whose value is to be recalled whatever number of threads torch computes with. Others are made anew
-    for another number, which moves the last digits of what a model gives.
-    """
-    function.for_any_threads = True  # type: ignore[attr-defined]  # functions take attributes, their type says nothing
-    return function
-
-
 class LazyEncoding(Protocol):
     """A picture's encoding that is made when it is first looked at, and known by its content before that."""
 
@@ -74,8 +66,8 @@ class LabLike(Protocol):
 
         Arguments are compared by content: models and files by their hash, pictures by their pixels, parameters, prompts
         and plain values by what they hold, and what the lab itself gave by what it was made from. A lab among them
-        counts for nothing. The number of threads that torch computes with counts too, unless the function is marked
-        `for_any_threads`. The function must depend on nothing else, and nobody may change what it gave.
+        counts for nothing. The number of threads that torch computes with counts too. The function must depend on
+        nothing else, and nobody may change what it gave.
         """
         ...
 

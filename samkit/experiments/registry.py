@@ -129,7 +129,7 @@ def find_entry(name: str) -> Entry:
     for entry in ENTRIES:
         if entry.name == folded:
             return entry
-    raise BadInput(f'There is no experiment "{name}": {nearest(folded, NAMES)}')
+    raise BadInput(f'There is no experiment "{name:.60}": {nearest(folded, NAMES)}')
 
 
 def find_experiment(name: str) -> Experiment:

@@ -2,17 +2,16 @@
 and time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, field_validator
 
 from samkit.errors import EncodingError, ParamsError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.lab import LabLike, LazyEncoding, for_any_threads
+from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.mask_logits import map_logits, view_logits
 from samkit.experiments.measures.predicted_masks import (
     chosen_index,
@@ -28,7 +27,6 @@ from samkit.experiments.measures.window_timing import (
     Windows,
     first_ms,
     measure_drift,
-    median_ms,
     relative_drift,
     repeated_ms,
     take_turns,
@@ -36,14 +34,11 @@ from samkit.experiments.measures.window_timing import (
 from samkit.experiments.params import MaskParams, knob, mask_index_field
 from samkit.experiments.result import Fact, Mask, Metric, Result, higher, lower, neutral
 from samkit.media.colormaps import Colormap, color_map
-from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.mask_views import binary_view, outlined
 from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
-from samkit.prompts import Prompts
 
 if TYPE_CHECKING:
-    from samkit.models.encoding import ImageEncoding, MaskPrediction
     from samkit.models.sam import SamModel
 
 NAME = "window-size"
@@ -54,7 +49,7 @@ MAX_WINDOW = 72
 """Of any model; each has its own `max_window`."""
 MAX_REPEATS = 25
 TIMES = ("encode_ms", "encode_ms_low", "encode_ms_high")
-"""Of a row of a sweep: the median, the shortest and the longest."""
+"""Of the repeats of one setting: the median, the shortest and the longest."""
 LOGIT_RANGE = 8.0
 """Logits are drawn from minus to plus this."""
 
@@ -209,8 +204,9 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     metrics: predicted_iou, stability_score, area_share, iou_default of the chosen mask; iou_default_0 .. 3; drift; with
              a truth those of `truth_metrics`, and default_true_iou; iou_readings, of the two readings' chosen masks
     facts:   mask_index; window_1 .. window_4
-    tables:  masks; readings, one row each; sweep, as `WindowSweep.rows`
-    timings: encode_ms, default_encode_ms (medians of the repeats), decode_ms
+    tables:  masks; readings, one row each; sweep, as `sweep_row` gives each
+    timings: encode_ms, default_encode_ms (medians of the repeats), encode_ms_low, encode_ms_high (the shortest and the
+             longest of them), decode_ms
     Raises ParamsError for windows that can't be run, with the reason and those that could, and for a reading that the
     model hasn't.
     """
@@ -221,10 +217,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     if params.both_readings:
         result = _with_other_reading(model, inputs, result, lab)
     if params.sweep_sizes:
-        sweep = WindowSweep(model, inputs, params, lab)
-        for _ in sweep.steps():
-            lab.report(0.7 + 0.3 * sweep.done / sweep.total, sweep.line)
-        result = replace(result, tables={**result.tables, "sweep": sweep.rows})
+        rows = _swept(model, inputs, params, lab.span(0.7, 1.0))
+        result = replace(result, tables={**result.tables, "sweep": rows})
     lab.report(1.0, "Done")
     return result
 
@@ -340,16 +334,16 @@ def _time_encodings(
     repeats: int,
     lab: LabLike,
 ) -> dict[str, float]:
-    """Milliseconds of the encoding with the chosen windows and of the one with the default windows."""
+    """`TIMES` of the encoding with the chosen windows, and the median of the one with the default windows."""
     lab.report(0.0, "Encoding with the default windows")
     default_first = lab.recall(first_ms, default[0], torch.get_num_threads())
     lab.report(0.25, "Encoding")
     first = lab.recall(first_ms, chosen[0], torch.get_num_threads())
     for count, line in enumerate(take_turns(scene, (default[1], chosen[1]), repeats, lab)):
         lab.report(min(0.8, 0.4 + 0.4 * count / (2 * repeats)), line)
-    return {
-        "encode_ms": median_ms(scene, chosen[1], first, repeats, lab),
-        "default_encode_ms": median_ms(scene, default[1], default_first, repeats, lab),
+    times = repeated_ms(scene, chosen[1], first, repeats, lab)
+    return dict(zip(TIMES, (times.median, times.lowest, times.highest), strict=True)) | {
+        "default_encode_ms": repeated_ms(scene, default[1], default_first, repeats, lab).median
     }
 
 
@@ -366,50 +360,6 @@ def _metrics(rows: list[dict[str, Any]], chosen: int, drift: float) -> dict[str,
 
 
 @dataclass(frozen=True)
-class Marks:
-    """What says which object is meant, and which mask of it is right."""
-
-    prompts: Prompts
-    hint: MaskHint | None
-    truth: Truth | None
-
-    def predict(self, model: "SamModel", encoding: "ImageEncoding") -> "MaskPrediction":
-        """The masks of the prompts and the hint."""
-        return model.predict_masks(encoding, self.prompts, None if self.hint is None else self.hint.values)
-
-
-class DefaultWindows:
-    """What the default windows give, which all settings of a sweep are compared with; made when it is first asked for
-    and held as long as the sweep.
-
-    It is made here too and not taken from a lab: one from there was timed under other conditions, and another number of
-    threads gives other last digits, which would pass for drift.
-    """
-
-    content_key = "default windows"
-    """What it gives follows from the scene and the marks, which recalled steps are given beside it."""
-
-    def __init__(self, scene: Scene, marks: "Marks"):
-        self._scene, self._marks = scene, marks
-        self._threads: int | None = None
-
-    @property
-    def is_made(self) -> bool:
-        """Whether it is there, for the number of threads that torch computes with at this moment."""
-        return self._threads == torch.get_num_threads()
-
-    def make(self) -> tuple["ImageEncoding", list[np.ndarray]]:
-        """The encoding, and the masks as the model gives them."""
-        if not self.is_made:
-            model = self._scene.model
-            encoding = self._scene.encode(model.info.window_sizes)
-            prediction = self._marks.predict(model, encoding)
-            self._made = encoding, [prediction.mask(i) for i in range(len(prediction.logits))]
-            self._threads = torch.get_num_threads()
-        return self._made
-
-
-@dataclass(frozen=True)
 class Setting:
     """How one setting of a sweep compares with the default windows. ious: of masks 0 to 3; encode_ms: of its first
     encoding; true_ious: of masks 0 to 3 with the truth, none without one.
@@ -421,110 +371,69 @@ class Setting:
     true_ious: tuple[float, ...] = ()
 
 
-def compare_setting(scene: Scene, marks: Marks, windows: Windows, threads: int, default: DefaultWindows) -> Setting:
-    """Encode with these windows and compare. A step that a lab recalls. threads: that torch computes with."""
-    own, masks = default.make()
-    encoding = own if windows == tuple(scene.model.info.window_sizes) else scene.encode(windows)
-    prediction = marks.predict(scene.model, encoding)
-    found = [prediction.mask(i) for i in range(len(masks))]
+def compare_setting(scene: Scene, inputs: Inputs, windows: Windows, default: LazyEncoding) -> Setting:
+    """Encode with these windows and compare. A step that a lab recalls."""
+    hint = None if inputs.mask_hint is None else inputs.mask_hint.values
+    encoding = default.value if windows == tuple(scene.model.info.window_sizes) else scene.encode(windows)
+    found, masks = (
+        [prediction.mask(i) for i in range(len(prediction.logits))]
+        for prediction in (scene.model.predict_masks(each, inputs.prompts, hint) for each in (encoding, default.value))
+    )
     ious = tuple(float(mask_iou(mask, other)) for mask, other in zip(found, masks, strict=True))
-    right = () if marks.truth is None else true_ious(found, marks.truth)
-    return Setting(encoding.encode_ms, relative_drift(encoding, own), ious, right)
+    right = () if inputs.truth is None else true_ious(found, inputs.truth)
+    return Setting(encoding.encode_ms, relative_drift(encoding, default.value), ious, right)
 
 
-@for_any_threads
+def _swept(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> list[dict[str, Any]]:
+    """The table of a sweep that is part of a run, as kept runs may have one. A sweep of its own does more: see
+    `samkit.work.sweep`.
+    """
+    scene = Scene(model, inputs.picture, params.side, params.fit, params.window_reading)
+    default = lab.encoding(model, inputs.picture, side=params.side, fit=params.fit)
+    rows = []
+    for done, size in enumerate(params.sweep_sizes):
+        lab.report(done / len(params.sweep_sizes), f"Window {size}, {done + 1} of {len(params.sweep_sizes)}")
+        rows.append(sweep_row(scene, inputs, params, size, default, lab))
+    return rows
+
+
 def sweep_row(
-    scene: Scene, marks: Marks, stage: int, size: int, repeats: int, default: DefaultWindows, lab: LabLike
+    scene: Scene, inputs: Inputs, params: Params, size: int, default: LazyEncoding, lab: LabLike
 ) -> dict[str, Any]:
-    """One row of a sweep's table. A step that a lab recalls, whatever number of threads the sweep ran with."""
-    windows = swept_windows(scene.model.info.window_sizes, stage, size)
-    row = {"window": size, "windows": " ".join(map(str, windows))}
+    """One row of a sweep's table: window, windows, `TIMES`, drift, iou_0 .. iou_3 (with the default windows' masks, as
+    the model gave them, not refined), with a truth true_iou_0 .. true_iou_3, refused (the reason, with None in the
+    others).
+    """
+    windows = swept_windows(scene.model.info.window_sizes, params.sweep_stage, size)
     reason = refusal(scene.model, windows, _padded(scene))
     if reason:
-        names = [*TIMES, "drift", *(f"iou_{i}" for i in range(4))]
-        names += [f"true_iou_{i}" for i in range(4)] if marks.truth is not None else []
-        return row | dict.fromkeys(names) | {"refused": reason}
-    setting = lab.recall(compare_setting, scene, marks, windows, torch.get_num_threads(), default)
-    times = repeated_ms(scene, windows, setting.encode_ms, repeats, lab)
+        return refused_row(size, windows, reason, inputs.truth is not None)
+    setting = lab.recall(compare_setting, scene, inputs, windows, default)
+    times = repeated_ms(scene, windows, setting.encode_ms, params.sweep_repeats, lab)
+    row = named_row(size, windows)
     row |= dict(zip(TIMES, (times.median, times.lowest, times.highest), strict=True)) | {"drift": setting.drift}
     row |= {f"iou_{i}": iou for i, iou in enumerate(setting.ious)}
     row |= {f"true_iou_{i}": iou for i, iou in enumerate(setting.true_ious)}
     return row | {"refused": ""}
 
 
-class WindowSweep:
-    """Every window size of one stage, one after the other; may be stopped after each encoding.
+def named_row(size: int, windows: Windows) -> dict[str, Any]:
+    """What a row of a sweep begins with: the swept window, and those of all stages."""
+    return {"window": size, "windows": " ".join(map(str, windows))}
 
-    rows: one a size for a table: window, windows, `TIMES`, drift, iou_0 .. iou_3 (with the default windows' masks, as
-          the model gave them, not refined), with a truth true_iou_0 .. true_iou_3, refused (the reason, with None in
-          the others)
-    """
 
-    def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
-        self.model, self.inputs, self.params, self.lab = model, inputs, params, lab
-        self.rows: list[dict[str, Any]] = []
-        self._scene = Scene(model, inputs.picture, params.side, params.fit, params.window_reading)
-        self._marks = Marks(inputs.prompts, inputs.mask_hint, inputs.truth)
-        self._default = DefaultWindows(self._scene, self._marks)
+def refused_row(size: int, windows: Windows, reason: str, with_truth: bool) -> dict[str, Any]:
+    """The row of a size that can't be run."""
+    names = [*TIMES, "drift", *(f"iou_{i}" for i in range(4))]
+    names += [f"true_iou_{i}" for i in range(4)] if with_truth else []
+    return named_row(size, windows) | dict.fromkeys(names) | {"refused": reason}
 
-    @property
-    def finished(self) -> bool:
-        return self.done == self.total
 
-    @property
-    def done(self) -> int:
-        """Sizes that have their row."""
-        return len(self.rows)
-
-    @property
-    def total(self) -> int:
-        """Sizes to be swept."""
-        return len(self.params.sweep_sizes)
-
-    @property
-    def line(self) -> str:
-        """What is being done, for a person."""
-        if self.finished:
-            return f"{self.done} window sizes"
-        return f"Window {self.params.sweep_sizes[self.done]}, {self.done + 1} of {self.total}"
-
-    def steps(self) -> Iterator[None]:
-        """One encoding each. Goes on where it was stopped."""
-        while not self.finished:
-            size, params = self.params.sweep_sizes[self.done], self.params
-            step = (
-                sweep_row,
-                self._scene,
-                self._marks,
-                params.sweep_stage,
-                size,
-                params.sweep_repeats,
-                self._default,
-                self.lab,
-            )
-            if not self.lab.knows(*step):
-                yield from self._encode(swept_windows(self.model.info.window_sizes, params.sweep_stage, size))
-            self.rows.append(dict(self.lab.recall(*step)))
-            yield
-
-    def result(self, lab: LabLike | None = None) -> Result[Params]:
-        """Of the sizes that are done, with the windows of the parameters as the setting that is looked at. lab: None
-        for the sweep's own.
-        """
-        params = self.params.model_copy(update={"sweep_sizes": self.params.sweep_sizes[: self.done]})
-        result = _compare(self.model, self.inputs, params, lab or self.lab)
-        return replace(result, tables={**result.tables, "sweep": list(self.rows)}) if self.rows else result
-
-    def _encode(self, windows: Windows) -> Iterator[None]:
-        """The encodings that a row needs and nobody has made yet."""
-        if refusal(self.model, windows, _padded(self._scene)):
-            return
-        if not self._default.is_made:
-            self._default.make()
-            yield
-        step = compare_setting, self._scene, self._marks, windows, torch.get_num_threads(), self._default
-        if not self.lab.knows(*step):
-            self.lab.recall(*step)
-            yield
-        for _ in take_turns(self._scene, (windows,), self.params.sweep_repeats, self.lab):
-            yield
+def row_of_run(
+    size: int, windows: Windows, metrics: Mapping[str, float], timings: Mapping[str, float]
+) -> dict[str, Any]:
+    """The row of a size from the run with these windows. metrics, timings: by name, as the run has them"""
+    row = named_row(size, windows) | {name: timings[name] for name in TIMES} | {"drift": metrics["drift"]}
+    row |= {f"iou_{i}": metrics[f"iou_default_{i}"] for i in range(4)}
+    row |= {name: metrics[name] for i in range(4) if (name := f"true_iou_{i}") in metrics}
+    return row | {"refused": ""}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 from samkit.media.decoding.messages import MAX_PACKETS, MAX_SIDE, UNKNOWN
 from samkit.media.film_index import FilmIndex, Unordered, index_by_decoding, index_by_packets, read_packets
 from samkit.media.film_process import count_in
@@ -118,7 +119,7 @@ class FileVideo(Video):
 
     @cached_property
     def sha256(self) -> str:
-        with self.path.open("rb") as file:
+        with opened_regular(self.path) as (file, _):
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 from samkit.media.decoding.messages import CODECS, MAX_PACKETS, MAX_SIDE
 from samkit.media.film_process import CodeChanged, FilmProcess, ReaderFailed
 from samkit.words import listed
@@ -152,7 +153,7 @@ class FilmReader:
         )
 
     def _no_film(self) -> PictureError:
-        with self.path.open("rb") as file:
+        with opened_regular(self.path) as (file, _):
             start = file.read(64)
         known = next((what for place, found, what in STARTS if start[place:].startswith(found)), None)
         if known is not None:
@@ -200,10 +201,10 @@ def _identity(path: Path, name: str) -> tuple[int, int, int, bytes]:
     """
     status = check_file(path, name)
     try:
-        with path.open("rb") as file:
+        with opened_regular(path) as (file, _):
             ends = file.read(END_BYTES)
             file.seek(max(0, status.st_size - END_BYTES))
             digest = hashlib.sha256(ends + file.read(END_BYTES)).digest()
     except OSError as error:
-        raise PictureError(f"{name} can't be opened: {error.strerror}. Check the path.") from error
+        raise PictureError(f"{name} can't be opened: {error.strerror or error}. Check the path.") from error
     return status.st_dev, status.st_ino, status.st_size, digest

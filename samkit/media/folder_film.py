@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from samkit.errors import PictureError
+from samkit.files import opened_regular
 from samkit.media.films import Video, shrunk_size
 from samkit.media.pictures import GreyRange, deep_grey_range, read_picture
 
@@ -93,5 +94,6 @@ class FolderVideo(Video):
     def sha256(self) -> str:
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with opened_regular(file) as (stream, _):
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()

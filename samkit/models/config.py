@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,14 @@ from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 
 Said = TypeVar("Said")
+
+
+class Shaped(Protocol):
+    """A tensor, or what a table of contents says of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
 
 OFFICIAL_HIERA: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
     (96, (1, 2, 7, 2)): {"num_heads": 1, "window_sizes": (8, 4, 14, 7), "global_blocks": (5, 7, 9)},
@@ -146,7 +154,7 @@ class ModelConfig:
         return "a SAM v1 model, which has no memory" if self.family == "sam1" else "a file without the memory side"
 
 
-def read_config(state_dict: Mapping[str, Tensor], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
+def read_config(state_dict: Mapping[str, Shaped], metadata: Mapping | ModelMetadata | None = None) -> ModelConfig:
     """The configuration of a state dict with the official keys. Raises `CheckpointError` for another model's."""
     said = metadata if isinstance(metadata, ModelMetadata) else read_metadata(metadata or {})
     keys = state_dict.keys()
@@ -219,7 +227,7 @@ def official_keys(module_state: Mapping[str, Tensor], family: str) -> dict[str, 
     return renamed
 
 
-def _read_sam1(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+def _read_sam1(state: Mapping[str, Shaped], metadata: ModelMetadata) -> ModelConfig:
     prefix = "image_encoder."
     try:
         channels, _, patch_size, _ = state[f"{prefix}patch_embed.proj.weight"].shape
@@ -252,7 +260,7 @@ def _read_sam1(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelCon
     return ModelConfig("sam1", metadata.version or "1", native_side, encoder, decoder)
 
 
-def _read_mobile_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+def _read_mobile_sam(state: Mapping[str, Shaped], metadata: ModelMetadata) -> ModelConfig:
     prefix = "image_encoder."
     try:
         blocks_per_stage = tuple(
@@ -285,7 +293,7 @@ def _read_mobile_sam(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Mo
     return ModelConfig("sam1", metadata.version or "1", native_side, encoder, decoder)
 
 
-def _read_sam2(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+def _read_sam2(state: Mapping[str, Shaped], metadata: ModelMetadata) -> ModelConfig:
     prefix = "image_encoder.trunk."
     try:
         channels = state[f"{prefix}patch_embed.proj.weight"].shape[0]
@@ -331,7 +339,7 @@ def _read_sam2(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelCon
     return ModelConfig("sam2", version, native_side, encoder, decoder, memory)
 
 
-def _read_sam3(state: Mapping[str, Tensor], metadata: ModelMetadata) -> ModelConfig:
+def _read_sam3(state: Mapping[str, Shaped], metadata: ModelMetadata) -> ModelConfig:
     try:
         channels, _, patch_size, _ = state[PATCHES].shape
         table_grid = math.isqrt(state[TABLE].shape[1])
@@ -373,7 +381,7 @@ def _hiera_defaults(blocks_per_stage: tuple[int, ...]) -> dict[str, Any]:
     return {"num_heads": DEFAULT_NUM_HEADS, "window_sizes": DEFAULT_WINDOW_SIZES, "global_blocks": global_blocks}
 
 
-def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: ModelMetadata, mlp_in: str) -> MaskDecoderConfig:
+def _read_decoder(state: Mapping[str, Shaped], prefix: str, metadata: ModelMetadata, mlp_in: str) -> MaskDecoderConfig:
     layer = f"{prefix}transformer.layers.0."
     return MaskDecoderConfig(
         channels=state[f"{prefix}iou_token.weight"].shape[1],
@@ -391,7 +399,7 @@ def _read_decoder(state: Mapping[str, Tensor], prefix: str, metadata: ModelMetad
     )
 
 
-def _read_memory(state: Mapping[str, Tensor], metadata: ModelMetadata) -> MemoryConfig | None:
+def _read_memory(state: Mapping[str, Shaped], metadata: ModelMetadata) -> MemoryConfig | None:
     """None for a file of the image side alone."""
     if "memory_attention.norm.weight" not in state:
         return None
@@ -412,14 +420,14 @@ def _read_memory(state: Mapping[str, Tensor], metadata: ModelMetadata) -> Memory
     )
 
 
-def _feed_forward_dims(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
+def _feed_forward_dims(state: Mapping[str, Shaped], prefix: str) -> tuple[int, ...]:
     weights = [state[f"{prefix}layers.{index}.weight"] for index in range(_count(state, rf"{prefix}layers\.(\d+)\."))]
     if not weights:
         raise KeyError(f"{prefix}layers.0.weight")
     return (weights[0].shape[1], *(weight.shape[0] for weight in weights))
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+def _count(state: Mapping[str, Shaped], pattern: str) -> int:
     """One more than the highest number `pattern` captures among the keys. Raises `CheckpointError` for more layers than
     any model has, before anybody counts up to that.
     """

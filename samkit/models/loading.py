@@ -22,6 +22,7 @@ from samkit.models.files.beside import said_beside, said_by_config
 from samkit.models.files.catalogue import find_entry, resolve_model
 from samkit.models.files.checkpoint import Checkpoint, read_checkpoint
 from samkit.models.files.foreign import what_it_is
+from samkit.models.files.key_layout import Layout
 from samkit.models.files.key_mismatch import describe_key_mismatch
 from samkit.models.files.locate import locate, plain_name
 from samkit.models.files.metadata import ModelMetadata, read_metadata
@@ -113,23 +114,31 @@ def _source(path: Path, choices: Choices) -> _Source:
     own = said = read_metadata(checkpoint.metadata)
     told: list[str] = []
     if not choices.plain:
-        located = locate(path)
-        by_config = None
-        if checkpoint.layout is not None and checkpoint.layout.named_by == "transformers":
-            by_config = said_by_config(located, checkpoint.layout.family)
-        for other, where in (
-            (by_config, "the config.json beside the file says"),
-            (said_beside(located), "the JSON beside the file says"),
-            (remembered(checkpoint.sha256), "it is remembered here that"),
-        ):
-            if other is not None:
-                said = other.or_else(said)
-                told.append(f"{where} {_in_words(other)}")
+        for other, where in said_by_others(path, checkpoint.layout, checkpoint.sha256):
+            said = other.or_else(said)
+            told.append(f"{where} {_in_words(other)}")
     chosen = ModelMetadata(native_side=choices.native_side, window_sizes=choices.window_sizes)
     if chosen != ModelMetadata():
         said = chosen.or_else(said)
         told.append(f"it was asked for with {_in_words(chosen)}")
     return _Source(checkpoint, own, said, tuple(f"{text[0].upper()}{text[1:]}." for text in told))
+
+
+def said_by_others(path: Path, layout: Layout | None, sha256: str | None) -> list[tuple[ModelMetadata, str]]:
+    """What others than the file itself say of it, with who says it; what counts more comes later.
+
+    sha256: of the file; None where nobody has read it, so that nothing is remembered of it
+    """
+    located = locate(path)
+    by_config = None
+    if layout is not None and layout.named_by == "transformers":
+        by_config = said_by_config(located, layout.family)
+    known = (
+        (by_config, "the config.json beside the file says"),
+        (said_beside(located), "the JSON beside the file says"),
+        (remembered(sha256) if sha256 else None, "it is remembered here that"),
+    )
+    return [(said, who) for said, who in known if said is not None]
 
 
 def _in_words(said: ModelMetadata) -> str:
@@ -161,7 +170,8 @@ def _with_base(path: Path, source: _Source, base: _Source, base_name: str) -> tu
     own, under = source.checkpoint.state_dict, base.checkpoint.state_dict
     digest = base.checkpoint.sha256[:12]
     if is_adapter(own):
-        adapter = read_adapter(locate(path), own, base.checkpoint.layout)
+        layout = base.checkpoint.layout
+        adapter = read_adapter(locate(path), own, under, layout.family if layout is not None else "")
         merged = merge(path.name, base_name, under, adapter)
         whole = f", and {len(adapter.replaced)} were replaced" if adapter.replaced else ""
         return merged, (

@@ -12,7 +12,16 @@ from samkit.cli import app
 from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
-from samkit.experiments.window_size import Params, WindowSweep, possible_windows, refusal, run, swept_windows
+from samkit.experiments.window_size import (
+    TIMES,
+    Params,
+    possible_windows,
+    refusal,
+    row_of_run,
+    run,
+    swept_windows,
+)
+from samkit.media.given_masks import Truth
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.tracking.bundle.bundle import write_bundle
 from samkit.work.lab import Lab
@@ -128,7 +137,8 @@ def test_possible_windows_are_those_that_run(model, inputs):
     assert 4 in possible and len(possible) < 32
 
 
-def test_a_sweep_measures_every_size_once(model, inputs, encoded):
+def test_a_sweep_in_a_run_measures_every_size_once(model, inputs, encoded):
+    """As runs have it that were kept with one."""
     encodings = Memory(2**30)
     lab, own = Lab(encodings), model.info.window_sizes
     params = Params(sweep_stage=3, sweep_sizes=(1, 8, 16), sweep_repeats=2)
@@ -138,48 +148,31 @@ def test_a_sweep_measures_every_size_once(model, inputs, encoded):
     assert rows[1]["encode_ms"] is None and rows[1]["encode_ms_high"] is None
     assert rows[16]["encode_ms_low"] <= rows[16]["encode_ms"] <= rows[16]["encode_ms_high"]
     wide = swept_windows(own, 3, 16)
-    assert [windows for windows, _ in encoded] == [None, own, own, own, wide, wide, wide], (
-        "each setting twice after its first encoding; the sweep makes a default of its own"
+    assert [windows for windows, _ in encoded] == [None, own, own, wide, wide, wide], (
+        "each setting twice after its first encoding"
     )
     assert encodings.state().entries == 1, "swept encodings would push out others"
     again = run(model, inputs, params, lab)
-    assert again.tables["sweep"] == first.tables["sweep"] and len(encoded) == 7
+    assert again.tables["sweep"] == first.tables["sweep"] and len(encoded) == 6
     direct = run(model, inputs, Params(window_sizes=wide), Lab())
     assert rows[16]["drift"] == direct.value("drift") and rows[16]["iou_2"] == direct.value("iou_default_2")
 
 
-def test_a_sweep_stops_after_each_encoding_and_goes_on(model, inputs):
-    params = Params(sweep_stage=0, sweep_sizes=(4, 8, 16))
-    sweep, steps = WindowSweep(model, inputs, params, Lab()), 0
-    while sweep.done < 1:
-        next(sweep.steps())
-        steps += 1
-    assert steps >= 4 and not sweep.finished and "2 of 3" in sweep.line
-    part = sweep.result()
-    assert [row["window"] for row in part.tables["sweep"]] == [4] and part.params.sweep_sizes == (4,)
-    for _ in sweep.steps():
-        pass
-    assert (
-        [row["window"] for row in sweep.rows] == [4, 8, 16]
-        and sweep.finished
-        and sweep.rows[2]["windows"] == "16 16 16 16"
-    )
+def test_a_run_says_of_its_windows_what_a_row_of_a_sweep_says(model, inputs):
+    """So that a sweep whose cells are runs has the same table."""
+    truth = Truth(np.ones(inputs.picture.size, bool))
+    marked = Inputs(inputs.picture, inputs.prompts, truth=truth)
+    wide = swept_windows(model.info.window_sizes, 3, 16)
+    (swept,) = run(model, marked, Params(sweep_stage=3, sweep_sizes=(16,), sweep_repeats=1), Lab()).tables["sweep"]
+    result = run(model, marked, Params(window_sizes=wide), Lab())
+    row = row_of_run(16, wide, {name: metric.value for name, metric in result.metrics.items()}, result.timings)
+    assert row.keys() == swept.keys() and {name for name in row if row[name] != swept[name]} <= set(TIMES)
 
 
-def test_a_sweep_that_was_made_with_other_threads_is_known(model, inputs, encoded):
-    lab, params, threads = Lab(), Params(sweep_stage=3, sweep_sizes=(8, 16), sweep_repeats=2), torch.get_num_threads()
-    sweep = WindowSweep(model, inputs, params, lab)
-    try:
-        torch.set_num_threads(1)
-        for _ in sweep.steps():
-            pass
-        torch.set_num_threads(2)
-        encoded.clear()
-        result = run(model, inputs, params, lab)
-    finally:
-        torch.set_num_threads(threads)
-    assert result.tables["sweep"] == sweep.rows and sweep.rows[0]["drift"] == 0
-    assert len(encoded) == 1, "the page's own setting is timed under its own conditions"
+def test_the_range_is_that_of_the_repeats(model, inputs, encoded):
+    timings = run(model, inputs, Params(repeats=3), Lab()).timings
+    measured = sorted(milliseconds for _, milliseconds in encoded[1:])
+    assert [timings[name] for name in TIMES] == [measured[1], measured[0], measured[2]]
 
 
 def test_the_time_is_the_median_of_the_repeats(model, inputs, encoded):

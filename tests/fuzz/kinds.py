@@ -4,38 +4,13 @@ import json
 import random
 import tempfile
 import warnings
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
 
+from tests.fuzz.kind import Kind
+from tests.fuzz.kinds_beside import Banks, ModelSettings, Sweeps
 from tests.fuzz.mutations import mutated, mutated_json, mutated_safetensors, mutated_zip
-
-
-class Kind(ABC):
-    """files: valid ones by name."""
-
-    name: str
-
-    def __init__(self) -> None:
-        self.files = self.make()
-
-    @abstractmethod
-    def make(self) -> dict[str, bytes]:
-        """Valid files."""
-
-    def change(self, name: str, data: bytes, rng: random.Random) -> bytes:
-        return mutated(data, rng)
-
-    @abstractmethod
-    def read(self, path: Path) -> None:
-        """As samkit reads it from a stranger. Raises `SamkitError` for what it refuses."""
-
-    def case(self, seed: int) -> tuple[str, bytes]:
-        """(the file's name, its bytes) of the case with that number."""
-        rng = random.Random(f"{self.name} {seed}")
-        name = rng.choice(sorted(self.files))
-        return name, self.change(name, self.files[name], rng)
 
 
 class Pictures(Kind):
@@ -217,4 +192,14 @@ class Films(Kind):
                 close()
 
 
-KINDS: tuple[type[Kind], ...] = (Pictures, Masks, Checkpoints, Runs, PromptFiles, Films)
+KINDS: tuple[type[Kind], ...] = (
+    Pictures,
+    Masks,
+    Checkpoints,
+    ModelSettings,
+    Banks,
+    Runs,
+    PromptFiles,
+    Sweeps,
+    Films,
+)

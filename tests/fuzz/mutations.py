@@ -69,6 +69,41 @@ def mutated_json(text: str, rng: random.Random) -> str:
     return text
 
 
+_WORD = re.compile(r"[^\s,:\[\]{}]+")
+_YAML = (
+    "&a",
+    "*a",
+    "!!python/name:os.system",
+    "!!binary aGk=",
+    "? x",
+    "- ",
+    "{",
+    "[",
+    "|",
+    ">",
+    "%",
+    "\t",
+    "<<",
+    "~",
+    ".inf",
+)
+
+
+def mutated_yaml(text: str, rng: random.Random) -> str:
+    """Some of its words are others; sometimes a line lies deeper, twice or elsewhere."""
+    for match in sorted(rng.sample(list(_WORD.finditer(text)), rng.randint(1, 3)), key=lambda m: -m.start()):
+        new = rng.choice((*_TEXTS, *_YAML, rng.choice(_WORD.findall(text))))
+        text = text[: match.start()] + new + text[match.end() :]
+    if rng.random() < 0.3:
+        lines = text.split("\n")
+        line = rng.choice(lines)
+        lines.insert(rng.randrange(len(lines) + 1), " " * rng.choice((0, 1, 4, 3000)) + line)
+        text = "\n".join(lines)
+    if rng.random() < 0.2:
+        text = mutated(text.encode(), rng).decode("utf-8", "replace")
+    return text
+
+
 def mutated_zip(data: bytes, rng: random.Random) -> bytes:
     """The zip's own bytes, or one of its members; the record of a run then says the member's new hash, so that whoever
     reads the run comes to read the member too.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from samkit.work.sweep.compute import CellComputer, WorkerSettings
 from tests.pages.app import SHOWN
 
 
@@ -28,3 +29,29 @@ def patient(monkeypatch):
 
     monkeypatch.setattr(keep, "PATIENCE_S", 240)
     monkeypatch.setattr(replay_panel, "PATIENCE_S", 240)
+
+
+class HereEngine:
+    """Computes a sweep in this process, in place of processes of its own. until: how many cells it gives before it
+    waits to be ended.
+    """
+
+    until: int | None = None
+
+    def __init__(self, folder, keep, workers, threads=None, nice=0):
+        self._computer = CellComputer(WorkerSettings(str(folder), keep, 1))
+
+    def run(self, cells):
+        for number, cell in enumerate(cells):
+            while self.until is not None and number >= self.until:
+                yield None
+            yield self._computer.outcome(cell)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """`HereEngine`, which the app's sweeps take."""
+    from samkit.ui.state import sweeps
+
+    monkeypatch.setattr(sweeps, "LocalEngine", HereEngine)
+    return HereEngine

@@ -7,7 +7,6 @@ import io
 import re
 import shlex
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -364,6 +363,7 @@ def test_window_size_encodes_once_a_setting(app):
     assert page.params.mask_index == 0 and encodings() == before + 1
     page.turn("repeats", 3)
     assert page.params.repeats == 3 and "median of 3" in page.text() and encodings() == before + 1
+    page.turn("view", "Drift")
     assert "npy_drift" in page.downloads()
 
 
@@ -415,53 +415,13 @@ def test_windows_of_sam3_are_read_in_both_ways_side_by_side(app, own_models):
     assert (page.params.window_reading, page.params.window_sizes) == ("span", (4, 72, 4, 4))
     for view in page.views():
         page.turn("view", view)
+    page.turn("view", "Drift")
     assert "npy_drift_step" in page.downloads() and "npy_drift_span" in page.downloads()
     assert "read as span" in page.text() and "csv_window_readings" in page.downloads()
     page.work.model_ref = own_models["sam2"]
     page.app.run()
     page.check()
     assert page.params.window_reading == "step" and not page.params.both_readings
-
-
-def swept(page: Page) -> None:
-    """Wait until the sweep has come to rest on the page."""
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up:
-        page.app.run()
-        job = page.app.session_state["samkit.sweep_table"].job
-        if job is None or not job.active:
-            page.check()
-            return
-        time.sleep(0.2)
-    raise AssertionError("the sweep did not end")
-
-
-def test_a_sweep_is_run_stopped_and_gone_on_with(app, own_models):
-    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
-    page = Page(app, WINDOWS)
-    page.turn("sweep_choice", "3")
-    page.turn("sweep_every", True)
-    page.turn("sweep_turns", 1)
-    page.press("run_sweep")
-    job = page.app.session_state["samkit.sweep_table"].job
-    job.pause()
-    while job.active:
-        time.sleep(0.05)
-    assert job.state == "paused" and job.run.done < 32
-    assert job.spec.params["sweep_stage"] == 3 and (job.spec.device, job.spec.dtype) == (page.work.device, "float32")
-    assert job.spec.model.sha256 == job.run.model.info.sha256 and job.spec.prompts == job.run.inputs.prompts
-    swept(page)
-    page.press("resume_sweep")
-    swept(page)
-    swept(page)
-    rows = page.result.tables["sweep"]
-    assert [row["window"] for row in rows] == list(range(1, 33)) and page.params.sweep_stage == 3
-    default = SMALL_MODELS["sam2"].encoder.window_sizes[2]
-    assert rows[default - 1]["drift"] == 0 and all(rows[default - 1][f"iou_{i}"] == 1 for i in range(4))
-    assert "csv_window_sweep" in page.downloads()
-    encodings_before = encodings()
-    page.turn("view", "Binary")
-    assert page.result.tables["sweep"] == rows and encodings() == encodings_before
 
 
 def turn_block_norms(page: Page) -> None:
@@ -486,10 +446,6 @@ def turn_window_size(page: Page) -> None:
     page.turn("window_3", 16)
     page.turn("refine_edges", True)
     page.press(f"mask_button_{WINDOWS}_3")
-    page.turn("sweep_choice", "3")
-    page.press("run_sweep")
-    swept(page)
-    swept(page)
 
 
 def turn_semantic_similarity(page: Page) -> None:
@@ -548,115 +504,7 @@ def test_the_copied_command_makes_the_same_run(app, tmp_path, name, ref):
     for array, values in shown.arrays.items():
         np.testing.assert_array_equal(arrays[array], values, err_msg=array)
     for table, rows in shown.tables.items():
-        assert untimed(tables[table]) == untimed(rows), table
-    if name == WINDOWS:
-        own = samkit.load_model(ref, device="cpu").info.window_sizes[2]
-        assert [[row["window"] for row in rows["sweep"] if row["drift"] == 0] for rows in (shown.tables, tables)] == [
-            [own],
-            [own],
-        ]
-
-
-def untimed(rows: list[dict]) -> list[dict]:
-    """A table without its times. A sweep in the background has a thread less than one in the foreground, so its figures
-    agree to some digits only.
-    """
-    rows = [{name: value for name, value in row.items() if not name.startswith("encode_ms")} for row in rows]
-    return [
-        {
-            name: pytest.approx(value, rel=1e-3, abs=1e-5) if isinstance(value, float) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
-
-
-def another_side(page: Page) -> None:
-    page.turn("side", 64)
-
-
-def other_prompts(page: Page) -> None:
-    page.work.edit(Prompts(points=[(0.2, 0.7, 1)]))
-
-
-def another_picture(page: Page) -> None:
-    page.work.show_picture(load_sample("chelsea"), page.work.prompts)
-
-
-def another_model(page: Page) -> None:
-    page.work.model_ref = "nano-sam1"
-
-
-@pytest.mark.parametrize("change", [other_prompts, another_picture, another_side, another_model])
-@pytest.mark.parametrize("running", [True, False])
-def test_a_sweep_of_something_else_is_left_out_and_says_so(app, own_models, tmp_path, change, running):
-    """Whether the change comes while the sweep is being made or when it is there."""
-    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
-    page = Page(app, WINDOWS)
-    before, picture, ref = page.work.prompts, page.work.picture, page.work.model_ref
-    words = change.__name__.replace("_", " ")
-    page.turn("sweep_choice", "3")
-    page.press("run_sweep")
-    job = page.app.session_state["samkit.sweep_table"].job
-    if running:
-        job.pause()
-        while job.active:
-            time.sleep(0.05)
-        change(page)
-        page.app.run()
-        page.check()
-        assert f"The running sweep uses {words}, so it is not part of" in page.text()
-        page.press("resume_sweep")
-    swept(page)
-    rows = job.run.rows
-    if not running:
-        swept(page)
-        rows = page.result.tables["sweep"]
-        change(page)
-        page.app.run()
-        page.check()
-    assert f"This sweep used {words}: run it again." in page.text() and "csv_window_sweep" not in page.downloads()
-    page.press(f"keep_{WINDOWS}")
-    kept = RunStore().load(page.work.last_kept[WINDOWS][1].run.run_id, tmp_path / "kept")
-    assert (
-        kept.params["sweep_sizes"] == []
-        and "sweep" not in kept.tables()
-        and not any("sweep_sizes" in code.value for code in page.app.code)
-    )
-    page.work.show_picture(picture, before)
-    page.work.model_ref = ref
-    page.app.run()
-    if change is another_side:
-        page.turn("side", 128)
-    page.check()
-    assert "run it again" not in page.text() and [row["window"] for row in page.result.tables["sweep"]] == list(
-        job.run.params.sweep_sizes
-    )
-    shown = page.result.tables["sweep"]
-    assert [row["drift"] for row in shown] == pytest.approx([row["drift"] for row in rows], rel=1e-3)
-    if not running:
-        assert shown == rows, "what the page has shown before is not measured again"
-
-
-def test_a_late_sweep_does_not_push_out_that_of_a_run_opened_meanwhile(app, own_models):
-    app.session_state["samkit.workspace"].model_ref = own_models["sam2"]
-    page = Page(app, WINDOWS)
-    page.press("run_sweep")
-    swept(page)
-    swept(page)
-    page.press(f"keep_{WINDOWS}")
-    run_id, kept = page.work.last_kept[WINDOWS][1].run.run_id, page.params
-    other_prompts(page)
-    page.app.run()
-    page.press("run_sweep")
-    page.app.query_params["run"] = run_id
-    swept(page)
-    swept(page)
-    assert (
-        page.app.session_state["samkit.sweep_table"].job is None
-        and page.params == kept
-        and "sweep" in page.result.tables
-    )
+        assert tables[table] == rows, table
 
 
 def test_similarity_knobs_encode_nothing(app):

@@ -42,3 +42,18 @@ def test_a_file_says_what_it_is_before_it_is_loaded_and_what_was_done_to_it_afte
     next(button for button in app.button if button.label == "Remember for this file").click().run()
     assert '"native_side": 64' in remembered_path().read_text()
     assert "64 pixels" in text(app)
+
+
+def test_a_file_that_comes_while_the_list_is_open_is_marked_until_the_list_is_opened_again(own):
+    app = new_app()
+    app.run().switch_page(page_path("mask_stability")).run()
+    app.button("change_model").click().run()
+    app.text_input("model_search").set_value("medical").run()
+    assert "[new]" not in text(app) and "[changed]" not in text(app)
+    below = own / "runs" / "second"
+    below.mkdir(parents=True)
+    saved(below, sam2(), "sam2", "medical_2.pt")
+    app.run()
+    assert "medical_2 :green-badge[new]" in text(app)
+    app.button("change_model").click().run()
+    assert "[new]" not in text(app)

@@ -105,6 +105,25 @@ def test_the_app_shows_and_changes_the_note_alone(bundle, tmp_path):
     assert [each.run_uuid for each in import_runs(tmp_path / "runs.zip", tmp_path / "in")] == [bundle.run_uuid]
 
 
+HOSTILE = (
+    "![x](http://127.0.0.1:9/a.png) ![y][z]\n\n[z]: http://127.0.0.1:9/b.png\n<img src=http://127.0.0.1:9/c.png>\r\n"
+    "#### From samkit\n- picture: another\n<!-- <script>alert(1)</script>"
+)
+
+
+def test_a_strangers_note_fetches_nothing_on_mlflows_pages(bundle, tmp_path):
+    store = RunStore()
+    run_id = store.keep(changed(bundle, note=HOSTILE, name="a\r\n# **b** <img src=x>")).run_id
+    raw = store.client().get_run(run_id).data.tags["mlflow.note.content"]
+    assert not re.search(r"!\[|<[a-zA-Z!/]", raw) and raw.count("\n#### From samkit\n") == 1
+    assert read_run(store, run_id).tags["mlflow.note.content"] == HOSTILE
+    loaded = store.load(run_id, tmp_path / "loaded").record
+    assert loaded.note == HOSTILE and loaded.name == "a\r\n# **b** <img src=x>"
+    full = "<b" * 2_500
+    note_run(store, run_id, full)
+    assert note_of(store.client().get_run(run_id).data.tags["mlflow.note.content"]).startswith("<b" * 2_000)
+
+
 def test_descriptions_are_taken_apart_and_fit():
     assert parted("a note") == ("a note", "") and parted(described("", "- one", 99)) == ("", "- one")
     assert parted(described("n\n\nm", "- one\n- two", 99)) == ("n\n\nm", "- one\n- two")

@@ -14,6 +14,8 @@ OURS = {
     "bench/share.py": ["_shown(page, work)"],
     "bench/kept_figures.py": ["escape(title)"],
     "bench/sweeping/dialog.py": ["_price_text(found)", "kind"],
+    "bench/sweeping/draft.py": ["file"],
+    "bench/sweeping/page_sweep.py": ["now.state", "now.told(unit)"],
     "bench/tables/pair.py": ["letter", "name"],
     "controls/film_objects.py": ["range(len(table.objects))", "number"],
     "controls/film_picker.py": ["width", "height", "sample.title"],
@@ -34,9 +36,10 @@ OURS = {
     "controls/memories.py": ["bank.sha256"],
     "controls/memory_models.py": ["what", "model.config.memory_lack"],
     "controls/model_picker.py": [
-        "entry.title", "entry.licence", "entry.origin", "entry.filename", "mark", "FAMILY_WORDS.get(told.family, '')",
-        "filter(None, (entry.size_text, STATE_TEXTS[state]))",
+        "entry.title", "entry.licence", "entry.origin", "entry.filename",
+        "filter(None, (entry.size_text, STATE_TEXTS[state]))", "memory_line(entry.local_path())",
     ],
+    "controls/own_models.py": ["FAMILY_WORDS.get(told.family, '')", "memory_line(path)"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
     "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],
@@ -58,8 +61,9 @@ OURS = {
         "result.index('only_in_one')",
     ],
     "experiments/video_priors.py": ["result.index('frames')", "name", "self.name", "info.help"],
-    "experiments/window_size.py": [
-        "map(str, usual)", "scene.model.max_window", "result.params.sweep_repeats", "other", "name", "reading",
+    "experiments/window_size.py": ["reading"],
+    "experiments/window_sweep.py": [
+        "map(str, usual)", "scene.model.max_window", "asked.repeats", "asked.stage", "known.other", "name",
     ],
     "home.py": ["card.title", "card.question", "card.text", "sum((entry.on_disk for entry in entries))"],
     "parts/downloads.py": ["download.label"],

@@ -14,7 +14,6 @@ import torch
 
 import samkit
 from samkit.errors import Cancelled
-from samkit.experiments.lab import for_any_threads
 from samkit.media.pictures import Picture
 from samkit.media.samples import load_sample
 from samkit.work import lab as lab_module
@@ -120,22 +119,15 @@ def test_a_lab_knows_what_it_would_not_run():
     assert lab.knows(add, 1, 2) and not lab.knows(add, 1, 3) and len(ran) == 1
 
 
-@for_any_threads
-def count_ran(a):
-    ran.append((a,))
-    return len(ran)
-
-
-def test_another_number_of_threads_is_another_step_unless_it_is_marked():
+def test_another_number_of_threads_is_another_step():
     lab, threads = Lab(), torch.get_num_threads()
     try:
         for number in (1, 2):
             torch.set_num_threads(number)
             lab.recall(add, 1, 2)
-            lab.recall(count_ran, 1)
     finally:
         torch.set_num_threads(threads)
-    assert ran == [(1, 2), (1,), (1, 2)]
+    assert ran == [(1, 2), (1, 2)]
 
 
 def test_labs_share_what_their_memories_hold_and_nothing_else():

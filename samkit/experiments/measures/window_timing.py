@@ -83,11 +83,6 @@ def repeated_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab:
     return Times(min(times), statistics.median(times), max(times))
 
 
-def median_ms(scene: Scene, windows: Windows, first: float, repeats: int, lab: LabLike) -> float:
-    """The median of `repeated_ms`."""
-    return repeated_ms(scene, windows, first, repeats, lab).median
-
-
 @dataclass(frozen=True)
 class Drift:
     """How far features are from those of the default windows.

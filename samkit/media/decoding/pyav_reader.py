@@ -47,12 +47,17 @@ class Refused(Exception):
         self.kind, self.facts = kind, facts
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """As a pipe without a writer would."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 class PyavReader:
     """by_dts: packets go by when they are decoded; else by when they are shown."""
 
     def __init__(self, path: str):
         self.by_dts, self._until = False, UNKNOWN
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (as long as the process)
+        self._file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115 (as long as the process)
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             raise Refused("not a film")
         self._frames: Iterator[av.VideoFrame] | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.adapter import is_adapter
 from samkit.models.files.checkpoint_file import (
     CheckpointFile,
@@ -186,7 +187,7 @@ def _needed(file: CheckpointFile) -> list[tuple[int, int]] | None:
     """Of a SAM 3 file: where its tables and the weights lie that segmenting needs, as (first byte, end) in order. Its
     text encoder and detector are more than half of it. None for other files, which are kept whole.
     """
-    with open(file.path, "rb") as stream:
+    with opened_regular(file.path) as (stream, _):
         try:
             if file.format == "safetensors":
                 table = safetensors_table(stream, file.file_bytes)

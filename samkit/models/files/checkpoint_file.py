@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.tables import CutShort, TableDamaged, read_safetensors_header, zip_members
 
 FileFormat = Literal["safetensors", "torch_zip", "torch_legacy"]
@@ -53,8 +54,8 @@ def inspect_checkpoint_file(path: Path | str) -> CheckpointFile:
             raise CheckpointError(f"{path} is a folder: give the path of the checkpoint file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(f"{path} is not an ordinary file: give the path of a checkpoint file.")
-        with open(path, "rb") as stream:
-            return inspect_checkpoint_stream(path, stream, status.st_size)
+        with opened_regular(path) as (stream, size):
+            return inspect_checkpoint_stream(path, stream, size)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(f"There is no file {path}: check the path.") from error
     except ValueError as error:  # a name with a zero byte in it

@@ -5,20 +5,24 @@ network.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from pathlib import Path
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.checkpoint import choose, named_keys
 from samkit.models.files.checkpoint_file import inspect_checkpoint_file
 from samkit.models.files.foreign import optimizer_alone, what_it_is
 from samkit.models.files.hashes import FileState, file_state
+from samkit.models.files.key_layout import Layout, NamedKeys
 from samkit.models.files.locate import Located, locate
-from samkit.models.files.parts import Stored, find_parts
+from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused, read_pickle
 from samkit.models.files.stored_weights import StoredTensor
 from samkit.models.files.tables import MAX_PICKLE, CutShort, TableDamaged, safetensors_table, zip_members
 from samkit.models.files.told import renamed, unwrapped
+
+MAX_REMEMBERED = 2048
+_UNREADABLE = (PickleRefused, PickleDamaged, CutShort, TableDamaged, OSError)
 
 
 @dataclass(frozen=True)
@@ -26,17 +30,45 @@ class Glance:
     """family:   "sam1", "sam2", "sam3", "adapter" for what needs a base, or "" for what can't be told
     told:        what would be done to it, a sentence each; or, where it can't be loaded as it is, why
     loads:       whether it looks like a whole model
-    memory:      bytes that its weights take once loaded, 0 where nothing tells
     file_bytes:  on disk
+    states:      of its files
     follows:     whether it has what follows objects through films
     """
 
     family: str
     told: tuple[str, ...]
     loads: bool
-    memory: int
     file_bytes: int
+    states: tuple[FileState, ...] = ()
     follows: bool = False
+
+
+@dataclass(frozen=True)
+class _Table:
+    """content: all that the files hold; part, layout, named: the model among it that would be taken."""
+
+    content: object
+    part: Part
+    layout: Layout | None
+    others: tuple[str, ...]
+    named: NamedKeys
+
+    @property
+    def weights(self) -> Mapping[str, Stored]:
+        """By their official names."""
+        return {name: self.part.weights[key] for key, name in self.named.names.items()}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """shapes: official name of each weight -> its shape; numbers: how many there are in all; metadata: the safetensors
+    entry `samkit`, {} for none.
+    """
+
+    shapes: Mapping[str, StoredTensor]
+    numbers: int
+    layout: Layout
+    metadata: Mapping[str, object]
 
 
 def glance(path: Path) -> Glance:
@@ -46,40 +78,62 @@ def glance(path: Path) -> Glance:
         states = tuple(file_state(file) for file in located.files)
         return _glance(path, states)
     except CheckpointError as error:
-        return Glance("", (str(error),), False, 0, 0)
+        return Glance("", (str(error),), False, 0)
     except OSError as error:
-        return Glance("", (f"{path.name} can't be read ({error.strerror or error}).",), False, 0, 0)
+        return Glance("", (f"{path.name} can't be read ({error.strerror or error}).",), False, 0)
 
 
-@lru_cache(maxsize=512)
+def contents(path: Path) -> Contents | None:
+    """The weights of a whole model without their numbers; None for anything else, and for files of before torch 1.6."""
+    try:
+        located = locate(path)
+        table = _table(path, located)
+    except (CheckpointError, *_UNREADABLE):
+        return None
+    if table is None or table.layout is None or not table.layout.whole:
+        return None
+    shapes = {name: each for name, each in table.weights.items() if isinstance(each, StoredTensor)}
+    # Three weights of a file may be one of the model's, and each counts.
+    stored = [table.part.weights[key] for key in table.named.names]
+    numbers = sum(each.numel for each in stored if isinstance(each, StoredTensor))
+    return Contents(shapes, numbers, table.layout, inspect_checkpoint_file(located.files[0]).metadata)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
 def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
-    located = locate(path)
     size = sum(state.size for state in states)
     try:
-        content = _content(located)
-        if content is None:
-            return Glance("", ("What it is shows once it is loaded.",), True, size, size)
-        if optimizer_alone(content):
-            return Glance("", (f"{path.name} is the state of an optimizer alone.",), False, 0, size)
-        part, layout, others = choose(path.name, find_parts(content), "", content)
-        named = named_keys(part.weights, layout)
+        table = _table(path, locate(path))
+        if table is None:
+            return Glance("", ("What it is shows once it is loaded.",), True, size, states)
     except CheckpointError as error:
-        return Glance("", (str(error),), False, 0, size)
-    except (PickleRefused, PickleDamaged, CutShort, TableDamaged):
-        return Glance(
-            "", (f"{path.name} can't be read: its table of contents is damaged, or asks for code.",), False, 0, size
-        )
-    weights: Mapping[str, Stored] = {name: part.weights[key] for key, name in named.names.items()}
-    memory = 4 * sum(prod(each.shape) for each in weights.values() if isinstance(each, StoredTensor))
-    whole = layout is not None and layout.whole and any("mask_decoder." in name for name in weights)
-    what = what_it_is(path.name, weights.keys(), whole)
+        return Glance("", (str(error),), False, size, states)
+    except _UNREADABLE:
+        told = f"{path.name} can't be read: its table of contents is damaged, or asks for code."
+        return Glance("", (told,), False, size, states)
+    layout = table.layout
+    whole = layout is not None and layout.whole and any("mask_decoder." in name for name in table.weights)
+    what = what_it_is(path.name, table.weights.keys(), whole)
     if what is not None:
-        return Glance("adapter" if "#base=" in what else "", (what,), False, memory, size)
+        return Glance("adapter" if "#base=" in what else "", (what,), False, size, states)
     if layout is None or not whole:
-        return Glance("", (f"{path.name} is not a Segment Anything model.",), False, memory, size)
-    done = (*unwrapped(part, others, content), *renamed(named, layout))
-    follows = any("maskmem_tpos_enc" in name for name in weights)
-    return Glance(layout.family, done, True, memory, size, follows)
+        return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size, states)
+    done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
+    follows = any("maskmem_tpos_enc" in name for name in table.weights)
+    return Glance(layout.family, done, True, size, states, follows)
+
+
+def _table(path: Path, located: Located) -> _Table | None:
+    """None for files of before torch 1.6. Raises CheckpointError where no weights are in it, and what reading tables
+    raises.
+    """
+    content = _content(located)
+    if content is None:
+        return None
+    if optimizer_alone(content):
+        raise CheckpointError(f"{path.name} is the state of an optimizer alone.")
+    part, layout, others = choose(path.name, find_parts(content), "", content)
+    return _Table(content, part, layout, others, named_keys(part.weights, layout))
 
 
 def _content(located: Located) -> object:
@@ -87,7 +141,7 @@ def _content(located: Located) -> object:
     found: dict[str, object] = {}
     for path in located.files:
         file = inspect_checkpoint_file(path)
-        with open(path, "rb") as stream:
+        with opened_regular(path) as (stream, _):
             if file.format == "torch_legacy":
                 return None
             if file.format == "safetensors":

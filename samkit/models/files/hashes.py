@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from samkit.files import opened_regular
+
 
 class FileState(NamedTuple):
     """What changes whenever a file does, as far as the system tells: whoever sets the time of a change back can't set
@@ -36,17 +38,22 @@ def file_sha256(path: Path) -> str:
 
     Raises OSError when the file can't be read.
     """
-    with _known_lock:
-        known = _known.get(file_state(path))
+    known = known_sha256(path)
     if known is not None:
         return known
-    with open(path, "rb") as stream:
+    with opened_regular(path) as (stream, _):
         before = file_state(path, os.fstat(stream.fileno()))
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         after = file_state(path, os.fstat(stream.fileno()))
     if before == after:
         remember_state(before, digest)
     return digest
+
+
+def known_sha256(path: Path) -> str | None:
+    """The same of a file that was read in this state already; None for any other. Raises OSError as above."""
+    with _known_lock:
+        return _known.get(file_state(path))
 
 
 def located_sha256(files: Sequence[Path]) -> str:

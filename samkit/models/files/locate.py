@@ -1,14 +1,13 @@
 """Which files a path stands for: one, those that an index lists, or what lies in a folder. Knows no torch."""
 
 import json
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.models.files.folders import CHECKPOINT_SUFFIXES, SAVED_NAMES, SHARD
 
 MAX_JSON = 4_000_000
@@ -17,6 +16,8 @@ MAX_SMALL_JSON = 256_000
 """Bytes of a config.json or of what a person wrote beside a file."""
 MAX_SHARDS = 200
 INDEX_SUFFIX = ".index.json"
+_HUB = re.compile(r"models--(?:[^-].*?--)?(.+)$")
+"""What the Hub's cache calls the folder of a repository. Below it are versions, by their hash."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,12 @@ def locate(path: Path) -> Located:
 
 def plain_name(path: Path) -> str:
     """What a person calls the model at that path: the folder's name where the file's is everybody's."""
-    if path.is_dir():
-        return path.name
-    return path.parent.name if path.name in SAVED_NAMES and path.parent.name else path.stem
+    folder = path if path.is_dir() else path.parent
+    if folder is not path and (path.name not in SAVED_NAMES or not folder.name):
+        return path.stem
+    if folder.parent.name == "snapshots" and (repository := _HUB.match(folder.parent.parent.name)):
+        return repository[1]
+    return folder.name
 
 
 def holds_checkpoint(folder: Path) -> bool:
@@ -59,13 +63,12 @@ def holds_checkpoint(folder: Path) -> bool:
 def read_small_json(path: Path, limit: int = MAX_SMALL_JSON) -> dict[str, Any]:
     """The JSON object in a file. Raises CheckpointError where it is none, or larger than `limit` bytes."""
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-                raise ValueError
-            values = json.loads(stream.read(limit + 1))
+        with opened_regular(path, limit) as (stream, size):
+            values = json.loads(stream.read(size))
     except OSError as error:
-        raise CheckpointError(f"{path} can't be read ({error.strerror or error}): check its permissions.") from error
+        if error.errno is not None:
+            raise CheckpointError(f"{path} can't be read ({error.strerror}): check its permissions.") from error
+        values = None
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from samkit.errors import CheckpointError
+from samkit.files import opened_regular
 from samkit.machine import memory_at_hand
 from samkit.models.files.hashes import file_state, remember_state
 from samkit.words import format_bytes
@@ -46,7 +47,7 @@ def read_own_bytes(path: Path, needed: Sequence[tuple[int, int]] | None = None) 
             zeros and takes no memory
     """
     for _ in range(_TRIES):
-        with open(path, "rb", buffering=0) as stream:
+        with opened_regular(path) as (stream, _):
             before = file_state(path, os.fstat(stream.fileno()))
             own = _read(path, stream, before.size, needed)
             after = file_state(path, os.fstat(stream.fileno()))
@@ -70,7 +71,7 @@ def check_room(path: Path, size: int) -> None:
 
 
 def _read(
-    path: Path, stream: io.RawIOBase, size: int, needed: Sequence[tuple[int, int]] | None = None
+    path: Path, stream: io.BufferedReader, size: int, needed: Sequence[tuple[int, int]] | None = None
 ) -> OwnBytes | None:
     """None where the file is shorter or longer than `size`."""
     if needed is not None:
@@ -91,7 +92,7 @@ def _read(
     return None if stream.read(1) else OwnBytes(data, digest.hexdigest())
 
 
-def _read_parts(path: Path, stream: io.RawIOBase, size: int, needed: Sequence[tuple[int, int]]) -> OwnBytes | None:
+def _read_parts(path: Path, stream: io.BufferedReader, size: int, needed: Sequence[tuple[int, int]]) -> OwnBytes | None:
     check_room(path, sum(end - first for first, end in needed))
     # Pages of such memory take room once they are written to.
     data = np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)[:size]

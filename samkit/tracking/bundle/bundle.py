@@ -267,7 +267,7 @@ def _file_problem(file: Path, sha256: str) -> str | None:
     if not file.is_file():
         return "is incomplete: {} is missing"
     try:
-        with opened_regular(file, sys.maxsize):
+        with opened_regular(file):
             pass
     except OSError as error:
         return f"can't be read: {{}} ({error.strerror or error})"

@@ -7,7 +7,6 @@ import json
 import math
 import posixpath
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -372,7 +371,7 @@ def read_json(file: Path, limit: int) -> Any:
     """The content of a JSON file. Raises ValueError where it is not JSON or is larger than `limit` bytes, and OSError
     where it can't be read.
     """
-    with opened_regular(file, sys.maxsize) as (opened, size):
+    with opened_regular(file) as (opened, size):
         if size > limit:
             raise ValueError(f"it has {size} bytes, more than the {limit} that are read")
         written = opened.read(size)

@@ -16,8 +16,6 @@ from samkit.tracking.store.differences import differences_text
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-MAX_DESCRIPTION = 7_500
-"""Characters; MLflow takes 8,000."""
 MAX_NAME, MAX_DIGEST = 300, 36
 MAX_PROMPTS = 6
 """Points and boxes that are written out."""

@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from samkit.errors import BadInput
-from samkit.tracking.store.about import MAX_DESCRIPTION
-from samkit.tracking.store.description import described, parted
+from samkit.tracking.store.description import MAX_DESCRIPTION, described, parted
 from samkit.tracking.store.store import RunStore, RunSummary, store_errors, summary_of
 from samkit.tracking.store.tags import MAX_TAG_CHARACTERS, NAME, NOTE, WORDS, note_text, user_tags, words_of
 

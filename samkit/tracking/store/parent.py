@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samkit.tracking.store.about import MAX_DESCRIPTION
-from samkit.tracking.store.description import described, note_of
+from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.locks import run_lock
 from samkit.tracking.store.store import BATCH, BEGUN, KeptRun, RunStore, begun_ms, now_ms, param_text, store_errors
 from samkit.tracking.store.tags import NOTE, SWEEP_USER

@@ -24,8 +24,8 @@ from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.bundle.older import metric_names, params_of_today
-from samkit.tracking.store.about import MAX_DESCRIPTION, about_run, datasets_of
-from samkit.tracking.store.description import described, note_of
+from samkit.tracking.store.about import about_run, datasets_of
+from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
 from samkit.tracking.store.looks import FOLDER as LOOKS
 from samkit.tracking.store.looks import Looks

@@ -17,7 +17,7 @@ from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
 from samkit.tracking.bundle.ground import ground
 from samkit.tracking.bundle.record import RunRecord
-from samkit.tracking.store.description import note_of
+from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.differences import DIFFERS, differences_text
 from samkit.tracking.store.looks import ALSO_SHOWN, LOGGED, MASK_COLOR, Look, shown_mask
 
@@ -59,7 +59,7 @@ def tags_of(bundle: Bundle, looks: Sequence[Look] = ()) -> dict[str, str]:
         if entry is not None:
             tags |= {f"samkit.{key}": entry.name, f"samkit.{key}_sha256": entry.sha256}
     if record.note:
-        tags[NOTE] = note_text(record.note)
+        tags[NOTE] = described(note_text(record.note), "", MAX_DESCRIPTION)
     tags |= user_tags(record.tags)
     if re.fullmatch("[0-9a-f]{32}", record.tags.get(OWNER, "")):
         tags[OWNER] = record.tags[OWNER]

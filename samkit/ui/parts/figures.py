@@ -3,6 +3,7 @@ appear grows with its points.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -248,9 +249,23 @@ def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str
     return _figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
 
 
-def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.Figure:
+@dataclass(frozen=True)
+class OverWindows:
+    """How a chart over window sizes is drawn.
+
+    default: the size that is marked; span: the first and the last size that there will be, None for those that there
+    are; height: in pixels; titled: whether the axis of sizes says what it is
+    """
+
+    default: int | None
+    span: tuple[float, float] | None = None
+    height: int = 340
+    titled: bool = True
+
+
+def sweep_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figure:
     """IoU of all four masks over the window size, on an axis as long as the values ask; where the truth is known also
-    the chosen one's true IoU. default: the size that is marked.
+    the chosen one's true IoU.
     """
     windows, traces = [row["window"] for row in rows], []
     for index, (color, dash) in enumerate(LINES):
@@ -288,11 +303,11 @@ def sweep_iou_figure(rows: list[dict], chosen: int, default: int | None) -> go.F
     lowest = min(drawn, default=0.0)
     room = max(0.01, 0.06 * (1 - lowest))
     y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
-    return _over_windows(traces, y_axis, default)
+    return _over_windows(traces, y_axis, how)
 
 
-def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
-    """Median encode times over the window size, each with its range. default: the size that is marked."""
+def sweep_ms_figure(rows: list[dict], how: OverWindows) -> go.Figure:
+    """Median encode times over the window size, each with its range."""
     medians = [row["encode_ms"] for row in rows]
     ends = [(row["encode_ms_low"], row["encode_ms_high"]) for row in rows]
     bars = dict(
@@ -315,10 +330,17 @@ def sweep_ms_figure(rows: list[dict], default: int | None) -> go.Figure:
         line=dict(color=LINES[1][0], width=1.5),
         hovertemplate="%{y:.1f} ms (%{customdata[0]:.1f} to %{customdata[1]:.1f})<extra></extra>",
     )
-    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), default)
+    return _over_windows([trace], dict(title=dict(text="encode time (ms)")), how)
 
 
-def _over_windows(traces: list[dict[str, Any]], y_axis: dict, default: int | None) -> go.Figure:
-    marks: dict[float, str] = {} if default is None else {default: "default"}
-    legend, x_axis = dict(orientation="h", y=-0.25), dict(title=dict(text="window (tokens)"))
-    return _figure(traces, 340, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks))
+def _over_windows(traces: list[dict[str, Any]], y_axis: dict, how: OverWindows) -> go.Figure:
+    marks: dict[float, str] = {} if how.default is None else {how.default: "default"}
+    legend = dict(orientation="h", y=-0.25 if how.titled else -0.15, yanchor="top")
+    x_axis: dict[str, Any] = dict(title=dict(text="window (tokens)")) if how.titled else {}
+    if how.span is not None:
+        # A curve that grows stays where it is.
+        room = 0.04 * (how.span[1] - how.span[0]) or 1
+        x_axis["range"] = [how.span[0] - room, how.span[1] + room]
+    return _figure(
+        traces, how.height, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks)
+    )

@@ -7,19 +7,19 @@ from html import escape
 import streamlit as st
 
 from samkit.experiments.registry import find_entry
+from samkit.ui.bench.sweeping.page_sweep import keep_sweep_button
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEPS_PAGE
 from samkit.ui.state.public import owner_only
+from samkit.ui.state.sweep_standing import ICONS, Standing, standing
 from samkit.ui.state.sweeps import cancel_sweep, is_own, resume_sweep, seen_sweep, shown_sweeps
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.charts import Shown, choose_shown, draw_heat, draw_means, draw_points
 from samkit.ui.sweeps.delete_dialog import delete_button
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
-from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.ui.sweeps.tables import csv_of, draw_cells, draw_failures, draw_settings, draw_sizes, draw_worst
-from samkit.work.sweep.keeping import keep_sweep, kept_as
 from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.report.page import make_report
 from samkit.work.sweep.results import SweepFolder, sweeps_folder
@@ -28,8 +28,8 @@ from samkit.work.sweep.spec_text import spec_text
 POLL_S = 1.0
 GROWN = 1.25
 """So many times the cells that the charts show, and they are drawn anew by themselves."""
-"""Compared are sweeps of one experiment; so many are offered."""
 MAX_OFFERED = 50
+"""The latest sweeps among which those of the same experiment are offered for comparing."""
 
 
 def sweep_view(sweep_id: str) -> None:
@@ -55,7 +55,7 @@ def _head(looked: LookedAt, now: Standing) -> None:
         if is_own(sweep):
             _own_actions(sweep, now)
         if owner_only():
-            _keep_button(sweep, looked)
+            keep_sweep_button(sweep, looked.computed, "keep_sweep")
         st.download_button(
             "CSV",
             csv_of(looked),
@@ -82,22 +82,6 @@ def _head(looked: LookedAt, now: Standing) -> None:
             st.code(spec_text(sweep.spec), language="yaml")
         if is_own(sweep):
             delete_button(sweep, now.active, "delete_sweep")
-
-
-def _keep_button(sweep: SweepFolder, looked: LookedAt) -> None:
-    """Puts what is known of the sweep into the run store, as one run however often that is done."""
-    pressed = st.button(
-        "Kept" if kept_as(sweep) else "Keep",
-        icon=":material/bookmark_added:" if kept_as(sweep) else ":material/bookmark_add:",
-        key="keep_sweep",
-        disabled=not looked.computed,
-        help="One run in MLflow, with the spec, the table of cells and the means; whole runs of cells lie below it",
-    )
-    if pressed:
-        with st.spinner("Keeping the sweep"):
-            outcome = keep_sweep(sweep)
-        icon = ":material/bookmark_added:" if outcome.run is not None else ":material/cloud_off:"
-        st.toast(plain_text(outcome.sentence), icon=icon, duration="long")
 
 
 def _own_actions(sweep: SweepFolder, now: Standing) -> None:

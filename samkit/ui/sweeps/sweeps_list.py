@@ -11,9 +11,9 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEP_PAGE, experiment_title, page_file, page_icon
+from samkit.ui.state.sweep_standing import ICONS, Standing, standing
 from samkit.ui.state.sweeps import cancel_sweep, resume_sweep, shown_sweeps
 from samkit.ui.sweeps.delete_dialog import delete_button
-from samkit.ui.sweeps.state_line import ICONS, Standing, standing
 from samkit.work.sweep.live_table import opened_sweep
 from samkit.work.sweep.results import SweepFolder, sweeps_folder
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from samkit.errors import BadInput, PictureError
 from samkit.files import opened_regular
+from samkit.machine import memory_at_hand
 from samkit.media.coco_masks import annotation_rle
 from samkit.media.mask_files import read_mask_file
 from samkit.media.rle import mask_to_rle
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES, VARIANTS, load_sample, sample_names
 from samkit.prompts import Prompts
-from samkit.words import nearest
+from samkit.words import format_bytes, nearest
 from samkit.work.sources import FRAME_REF, SAMPLE_PREFIX
 from samkit.work.spec import Ref
 from samkit.work.sweep.case import Case
@@ -28,7 +29,8 @@ from samkit.work.sweep.spec import PictureSource, SweepSpec
 
 __all__ = ["Case", "all_cases", "find_cases"]
 
-MAX_COCO_BYTES = 2**30
+MAX_COCO_BYTES, READ_TIMES = 2**30, 10
+"""Of an annotation file; and how much more memory it takes when it is read, about."""
 
 
 ObjectsOf = Callable[[], list[Case]]
@@ -39,8 +41,13 @@ def all_cases(spec: SweepSpec) -> list[Case]:
     """All cases of a sweep: pictures, films and pairs, or the model alone. Raises BadInput for a source that leads to
     nothing.
     """
-    cases = find_cases(spec.pictures, spec.seed) if spec.pictures else []
-    cases += film_cases(spec.films, spec.seed) + pair_cases(spec.pairs, spec.seed)
+    try:
+        cases = find_cases(spec.pictures, spec.seed) if spec.pictures else []
+        cases += film_cases(spec.films, spec.seed) + pair_cases(spec.pairs, spec.seed)
+    except OSError as error:
+        # Whatever is asked of a path that no file can have, or that may not be looked at.
+        place = str(error.filename)[:200] if error.filename else "A path of the spec"
+        raise BadInput(f"{place} can't be used ({error.strerror or error}): check the path.") from error
     return cases or find_cases((), spec.seed)
 
 
@@ -126,8 +133,20 @@ def _masked(picture: Path, masks: list[Path] | None, name: str, each: bool) -> l
 
 def _coco(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
     path = Path(str(source.coco))
+    images, annotations = _annotations(path)
+    folder = Path(source.images) if source.images else path.parent
+    for number, found in sorted(annotations.items(), key=lambda item: str(item[0])):
+        if number in images:
+            yield partial(_coco_picture, folder, images[number], found, each)
+
+
+def _annotations(path: Path) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
+    """(images by their id, the annotations of each) of a COCO file. Raises BadInput where it can't be read."""
     try:
-        with opened_regular(path, MAX_COCO_BYTES) as (file, _):
+        with opened_regular(path, MAX_COCO_BYTES) as (file, size):
+            room = memory_at_hand()
+            if room is not None and size * READ_TIMES > room:
+                raise MemoryError(f"it takes about {format_bytes(size * READ_TIMES)} of memory")
             document = json.load(file)
         images = {image["id"]: image for image in document["images"]}
         annotations: dict[Any, list[dict[str, Any]]] = {}
@@ -135,13 +154,12 @@ def _coco(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
             # A crowd is many objects in one mask.
             if not annotation.get("iscrowd"):
                 annotations.setdefault(annotation["image_id"], []).append(annotation)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error)[:200]
-        raise BadInput(f"{path} is not a COCO annotation file with images and annotations ({reason}).") from error
-    folder = Path(source.images) if source.images else path.parent
-    for number, found in sorted(annotations.items(), key=lambda item: str(item[0])):
-        if number in images:
-            yield partial(_coco_picture, folder, images[number], found, each)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error)[:200]
+        raise BadInput(
+            f"{str(path)[:200]} can't be read as a COCO annotation file with images and annotations ({reason})."
+        ) from error
+    return images, annotations
 
 
 def _coco_picture(folder: Path, image: dict[str, Any], annotations: list[dict[str, Any]], each: bool) -> list[Case]:

@@ -158,7 +158,13 @@ def in_groups(cells: Iterable[Cell]) -> Iterator[Group]:
         ordered.setdefault(key, []).append(cell)
     for key in sorted(ordered, key=lambda key: key[0]):
         # Pairs have no windows of their own, and stay in order: the second picture of one is the first of the next.
-        yield Group(tuple(sorted(ordered[key], key=lambda cell: json.dumps(sharing(cell)[3:]))))
+        yield Group(tuple(sorted(ordered[key], key=_windows)))
+
+
+def _windows(cell: Cell) -> tuple[Any, ...]:
+    """By which cells of a group are ordered: the model's own windows first, then from the smallest ones on."""
+    windows = sharing(cell)[3]
+    return (windows[0], windows[1] or "") if windows else ()
 
 
 def _chains(cells: Iterable[Cell]) -> dict[str, str]:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from math import prod
 from pathlib import Path
 
-from samkit.work.sweep.cells import Cell
+from samkit.work.sweep.cells import Cell, cell_row
 from samkit.work.sweep.grid import values_of
 from samkit.work.sweep.results import OUTCOMES, SWEEP, Outcome, SweepFolder, read_outcome
-from samkit.work.sweep.table import Row, row_of
+from samkit.work.sweep.table import Row, with_outcome
 
 _HEAD = re.compile(rb'^\{"cell":"([0-9a-f]+)","status":"(done|failed)"', re.MULTILINE)
 
@@ -71,8 +71,9 @@ class LiveTable:
     def __init__(self, sweep: SweepFolder):
         self.sweep = sweep
         self._place = {cell.id: index for index, cell in enumerate(sweep.cells)}
-        self._outcomes: list[Outcome | None] = [None] * len(sweep.cells)
-        self._rows = [row_of(cell, None) for cell in sweep.cells]
+        self._cell_rows = [cell_row(cell) for cell in sweep.cells]
+        self._rows = [with_outcome(row, None) for row in self._cell_rows]
+        self._lines = [b""] * len(sweep.cells)
         self._read = 0
         self._lock = threading.Lock()
 
@@ -87,7 +88,8 @@ class LiveTable:
 
     def outcome(self, index: int) -> Outcome | None:
         """Of the cell in that row; None where it was not computed yet."""
-        return self._outcomes[index]
+        # Of thousands one is asked for: all of them as objects would be slow to make, and to look through for garbage.
+        return read_outcome(self._lines[index]) if self._lines[index] else None
 
     def index(self, cell: str) -> int | None:
         """The row of the cell with that id."""
@@ -113,7 +115,7 @@ class LiveTable:
             outcome = read_outcome(line)
             index = self._place.get(outcome.cell) if outcome is not None else None
             if index is not None:
-                self._outcomes[index] = outcome
-                self._rows[index] = row_of(self.sweep.cells[index], outcome)
+                self._lines[index] = line
+                self._rows[index] = with_outcome(self._cell_rows[index], outcome)
                 count += 1
         return count

@@ -22,7 +22,11 @@ def rows(sweep: SweepFolder) -> list[Row]:
 
 def row_of(cell: Cell, outcome: Outcome | None) -> Row:
     """One of `rows`."""
-    row = cell_row(cell)
+    return with_outcome(cell_row(cell), outcome)
+
+
+def with_outcome(row: Row, outcome: Outcome | None) -> Row:
+    """One of `rows`. row: what `cell_row` says of the cell; it stays as it is"""
     if outcome is None:
         return row | {"status": "missing"}
     facts = {name: value for name, value in outcome.facts.items() if name not in ("size", "true_area_px")}

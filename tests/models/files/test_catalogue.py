@@ -14,7 +14,8 @@ from samkit.errors import CheckpointError, DownloadError
 from samkit.models.files import catalogue as catalogue_module
 from samkit.models.files.catalogue import catalogue, find_entry, resolve_model
 from samkit.models.files.download import download
-from samkit.models.files.folders import extra_models_folders, models_folder, own_checkpoints
+from samkit.models.files.folders import extra_models_folders, look_for_own, models_folder, own_checkpoints
+from samkit.models.files.locate import plain_name
 
 # As published beside the official files: name, bytes, sha256. Written out here a second time so that a slip in the
 # catalogue's own table shows.
@@ -230,6 +231,32 @@ def test_own_checkpoints_are_the_files_of_the_configured_folders(tmp_path, monke
     assert [path.name for path in own_checkpoints(second)] == ["e.pt"]
     with pytest.raises(CheckpointError, match="absent can't be read"):
         own_checkpoints(tmp_path / "absent")
+
+
+def test_own_checkpoints_lie_in_folders_below_too(tmp_path, monkeypatch):
+    saved = tmp_path / "runs" / "medical" / "checkpoint-500"
+    saved.mkdir(parents=True)
+    for name in ("model.safetensors", "optimizer.pt", "rng_state_0.pth", "training_args.bin", "before.pt"):
+        (saved / name).touch()
+    (tmp_path / "runs" / "again").symlink_to(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "packed.pt").touch()
+    deep = tmp_path / "1" / "2" / "3" / "4"
+    (deep / "5").mkdir(parents=True)
+    (deep / "in.pt").touch()
+    (deep / "5" / "out.pt").touch()
+    assert own_checkpoints(tmp_path) == (saved, saved / "before.pt", deep / "in.pt")
+    monkeypatch.setattr("samkit.models.files.folders.MAX_LOOKED_AT", 3)
+    look = look_for_own(tmp_path)
+    assert look.paths == () and not look.whole
+
+
+def test_a_model_in_the_hubs_cache_is_called_as_its_repository(tmp_path):
+    version = tmp_path / "models--facebook--sam-vit-base" / "snapshots" / "70c1a07f"
+    version.mkdir(parents=True)
+    (version / "model.safetensors").touch()
+    assert own_checkpoints(tmp_path) == (version,)
+    assert plain_name(version) == plain_name(version / "model.safetensors") == "sam-vit-base"
 
 
 def test_models_folder_default(monkeypatch):

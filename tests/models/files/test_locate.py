@@ -1,11 +1,14 @@
 """An index opens files that lie beside it, and nothing else."""
 
 import json
+import os
 
 import pytest
 
 from samkit.errors import CheckpointError
-from samkit.models.files.locate import locate
+from samkit.models.files.hashes import file_sha256
+from samkit.models.files.locate import locate, read_small_json
+from samkit.models.files.own_bytes import read_own_bytes
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,15 @@ def test_a_folder_with_one_checkpoint_is_that_and_with_two_is_none(tmp_path):
     (tmp_path / "two.pt").touch()
     with pytest.raises(CheckpointError, match="2 checkpoints"):
         locate(tmp_path)
+
+
+def test_nothing_waits_for_a_pipe_that_nobody_writes_to(tmp_path):
+    pipe = tmp_path / "model.safetensors.index.json"
+    os.mkfifo(pipe)
+    with pytest.raises(CheckpointError, match="not a JSON object"):
+        read_small_json(pipe)
+    with pytest.raises(CheckpointError, match="not a JSON object"):
+        locate(pipe)
+    for read in (read_own_bytes, file_sha256):
+        with pytest.raises(OSError, match="a pipe"):
+            read(pipe)

@@ -1,6 +1,6 @@
 """Charts show every value: lone points have a dot, one axis a chart, and axes that begin where values do."""
 
-from samkit.ui.parts.figures import LONE_PX, curves_figure, lone_points, sweep_iou_figure, sweep_ms_figure
+from samkit.ui.parts.figures import LONE_PX, OverWindows, curves_figure, lone_points, sweep_iou_figure, sweep_ms_figure
 
 
 def sweep(window: int, iou: float, ms: tuple[float, float, float]) -> dict:
@@ -27,13 +27,18 @@ def test_a_lone_point_gets_a_dot_and_others_none():
 
 
 def test_the_ious_of_a_sweep_have_an_axis_of_their_own():
-    figure = sweep_iou_figure(ROWS, 1, 8)
+    figure = sweep_iou_figure(ROWS, 1, OverWindows(8))
     low, high = figure.layout.yaxis.range
     assert 0.85 < low < 0.9 and 1 < high < 1.02 and len(figure.data) == 4 and figure.layout.annotations[0].x == 8
     assert not any(trace.yaxis for trace in figure.data)
 
 
+def test_a_curve_that_grows_stays_where_it_is():
+    figures = [sweep_ms_figure(ROWS[:count], OverWindows(None, (2, 32))) for count in (1, 2)]
+    assert figures[0].layout.xaxis.range == figures[1].layout.xaxis.range and figures[0].layout.xaxis.range[0] < 2
+
+
 def test_a_time_of_a_sweep_has_its_range():
-    (trace,) = sweep_ms_figure(ROWS, None).data
+    (trace,) = sweep_ms_figure(ROWS, OverWindows(None)).data
     assert list(trace.y) == [100, 80]
     assert list(trace.error_y.array) == [40, 5] and list(trace.error_y.arrayminus) == [10, 10]

@@ -89,6 +89,14 @@ def test_globs_end(folder, kind, pattern):
         all_cases(spec(folder, text))
 
 
+@pytest.mark.parametrize("where", ["files: {}", "files: photos/0.png, masks: {}", "davis: {}", "coco: {}"])
+def test_names_that_no_file_can_have_are_a_short_sentence(folder, where):
+    text = f"{HEAD}pictures: {{{where.format('x' * 5000)}}}\nprompts: none\n"
+    with pytest.raises(BadInput, match="can't be used|can't be read as a COCO") as refused:
+        all_cases(spec(folder, text))
+    assert len(str(refused.value)) < 500
+
+
 def test_a_picture_that_is_a_device_is_none(folder):
     for name in ("/dev/zero", "/dev/tty", str(folder)):
         with pytest.raises(BadInput, match="There is no picture"):
@@ -130,6 +138,13 @@ def test_annotation_files_that_lie(folder, tmp_path, document):
     text = f"{HEAD}pictures: {{coco: {tmp_path}/coco.json, images: photos}}\nprompts: {{truth: box}}\n"
     with pytest.raises(SamkitError):
         all_cases(spec(folder, text))
+
+
+def test_annotations_that_no_memory_holds_are_not_read(folder, tmp_path, monkeypatch):
+    (tmp_path / "coco.json").write_text('{"images": [], "annotations": []}')
+    monkeypatch.setattr("samkit.work.sweep.cases.memory_at_hand", lambda: 300)
+    with pytest.raises(BadInput, match="takes about .* of memory"):
+        all_cases(spec(folder, f"{HEAD}pictures: {{coco: {tmp_path}/coco.json}}\nprompts: none\n"))
 
 
 def test_deep_and_cut_off_json(folder, tmp_path):

@@ -45,8 +45,8 @@ def title(column: str) -> str:
     """
     kind, dot, name = column.partition(".")
     text = (name if dot else kind).replace("_", " ")
-    if kind == "time" and text.endswith(" ms"):
-        text = f"{text.removesuffix(' ms')}, ms"
+    if kind == "time" and " ms" in text:
+        text = f"{text.replace(' ms', '', 1)}, ms"
     return " ".join({"iou": "IoU", "f": "F"}.get(word, word) for word in text.split(" "))
 
 

@@ -1,4 +1,4 @@
-"""How far a sweep is, in words: for the list and for its own page."""
+"""How far a sweep is, in words: for the list, for its own page, and for the page that started it."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,11 @@ class Standing:
     @property
     def text(self) -> str:
         """Such as "12 of 40 cells, 1 failed, 2.1 a second, 14 s left"."""
-        parts = [f"{self.computed:,} of {self.cells:,} cells" if self.state != "done" else f"{self.cells:,} cells"]
+        return self.told("cells")
+
+    def told(self, unit: str) -> str:
+        """The same, where the cells are called something else."""
+        parts = [f"{self.computed:,} of {self.cells:,} {unit}" if self.state != "done" else f"{self.cells:,} {unit}"]
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         if self.state == WAITING and self.place is not None:

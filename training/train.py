@@ -150,7 +150,8 @@ def accumulate_gradients(network: SamNetwork, batch: Batch, rounds: int) -> tupl
                         positions, labels, decoded.logits.detach(), decoded.iou.detach(), group.targets
                     )
     learning = [(level, leaf.grad) for level, leaf in zip(features, leaves, strict=True) if level.requires_grad]
-    torch.autograd.backward(*zip(*learning, strict=True))
+    if learning:
+        torch.autograd.backward(*zip(*learning, strict=True))
     return tuple(first.tolist())
 
 
@@ -162,11 +163,14 @@ def draw_batch(sampler: Sampler, side: int, count: int, prompts: int, rng: np.ra
 
 @dataclass
 class ImageTask:
-    """Pictures of the cache, prompted by clicks and boxes. first: checkpoint or exported model to begin with."""
+    """Pictures of the cache, prompted by clicks and boxes. first: checkpoint or exported model to begin with; parts:
+    beginnings of the names of the weights that learn, all where none are named.
+    """
 
     cache_folder: Path
     model: str = "nano-sam2"
     first: Path | None = None
+    parts: tuple[str, ...] = ()
     figures = ("loss", "IoU of the single mask", "IoU of the best of three")
     slow = ()
 
@@ -174,6 +178,8 @@ class ImageTask:
         network = build_network(CONFIGS[self.model])
         if self.first is not None:
             begin_with(network, self.first)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.startswith(self.parts or ("",)))
         return network
 
     def open(self, seed: list[int]) -> None:
@@ -202,8 +208,16 @@ def main() -> None:
         metavar="CHECKPOINT",
         help="begin with the weights of another run's checkpoint, or of an exported model",
     )
+    parser.add_argument(
+        "--learn",
+        nargs="+",
+        default=(),
+        metavar="PART",
+        help="only weights whose names begin so, such as mask_decoder; the others stay as they are",
+    )
     arguments = parser.parse_args()
-    start_run(ImageTask(arguments.cache, arguments.model, arguments.start), RECIPES[arguments.recipe], arguments)
+    task = ImageTask(arguments.cache, arguments.model, arguments.start, tuple(arguments.learn))
+    start_run(task, RECIPES[arguments.recipe], arguments)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ Their names here: the run's own model is the one that was trained on, `other_mod
 are compared in float32, whatever their files hold.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field
 
 from samkit.errors import ParamsError
 from samkit.experiments.inputs import Inputs
-from samkit.experiments.lab import LabLike
+from samkit.experiments.lab import LabLike, LazyEncoding
 from samkit.experiments.measures.model_drift import measure_model_drift
 from samkit.experiments.measures.predicted_masks import (
     chosen_index,
@@ -31,6 +33,7 @@ from samkit.media.mask_views import outlined
 from samkit.media.masks import mask_iou
 
 if TYPE_CHECKING:
+    from samkit.models.encoding import MaskPrediction
     from samkit.models.sam import SamModel
 
 NAME = "fine-tuning"
@@ -78,12 +81,7 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     tables:  parts and weights, as `WeightChanges` gives them; blocks; masks
     Raises ParamsError where the two models can't be compared, or the other one's file is not the one meant.
     """
-    other = model if params.other_model is None else lab.other_model(params.other_model, params.other_sha256, model)
-    if params.other_sha256 not in (None, other.info.sha256):
-        raise ParamsError(
-            f"The file of {other.info.name} is not the one that was compared with: choose it again, or give the "
-            "file as it was."
-        )
+    other = _other(model, params, lab)
     lab.report(0.0, "Comparing the weights")
     changes = lab.recall(compare_models, model, other)
     side = params.side or model.info.native_side
@@ -93,43 +91,25 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     ]
     drift = lab.recall(measure_model_drift, model, *encodings)
     lab.report(0.8, "Predicting masks")
-    prediction, others = (
-        lab.recall(predict, each, encoding, inputs.prompts, inputs.mask_hint)
+    own, theirs = (
+        _segmented(each, encoding, inputs, params, lab)
         for each, encoding in zip((model, other), encodings, strict=True)
     )
-    masks, other_masks = (
-        lab.recall(cut_masks, each, inputs.picture, inputs.prompts, params.refine_edges)
-        for each in (prediction, others)
-    )
-    chosen = chosen_index(prediction, params.mask_index)
-    other_chosen = chosen_index(others, params.mask_index)
-    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
-    for row, mask, theirs, iou in zip(rows, masks, other_masks, others.iou, strict=True):
-        row |= {"iou_other": float(mask_iou(mask, theirs)), "other_predicted_iou": float(iou)}
-    add_true_ious(rows, masks, inputs.truth)
-    right = truth_metrics(masks, chosen, inputs.truth)
-    if inputs.truth is not None:
-        right["other_true_iou"] = higher(true_ious(other_masks, inputs.truth)[other_chosen])
-    own = outlined(inputs.picture.rgb, masks[chosen])
-    low, high = float(drift.by_token.min()), float(drift.by_token.max())
+    rows = _mask_rows(own, theirs, inputs, lab)
     lab.report(1.0, "Done")
     return Result(
         NAME,
         params if params.other_model is None else params.model_copy(update={"other_sha256": other.info.sha256}),
-        images={
-            "masks": outlined(outlined(inputs.picture.rgb, other_masks[other_chosen], OTHER_COLOR), masks[chosen]),
-            "original": own,
-            "drift": color_map(drift.by_token, low, high, params.colormap),
-        },
-        masks=named_masks("mask", masks)
-        | {"mask_chosen": Mask(masks[chosen])}
-        | named_masks("mask_other", other_masks)
-        | {"mask_other_chosen": Mask(other_masks[other_chosen])},
+        images=_images(inputs, own, theirs, drift.by_token, params.colormap),
+        masks=named_masks("mask", own.masks)
+        | {"mask_chosen": Mask(own.best)}
+        | named_masks("mask_other", theirs.masks)
+        | {"mask_other_chosen": Mask(theirs.best)},
         arrays={"drift_map": drift.by_token},
-        metrics=_metrics(changes, drift.features, drift.rows, rows, chosen)
-        | {"iou_other": neutral(mask_iou(masks[chosen], other_masks[other_chosen]), key=True)}
-        | right,
-        facts=_facts(changes, model, other) | {"mask_index": chosen, "other_mask_index": other_chosen},
+        metrics=_metrics(changes, drift.features, drift.rows, rows, own.chosen)
+        | {"iou_other": neutral(mask_iou(own.best, theirs.best), key=True)}
+        | _right(own, theirs, inputs),
+        facts=_facts(changes, model, other) | {"mask_index": own.chosen, "other_mask_index": theirs.chosen},
         tables={
             "parts": changes.part_rows(),
             "weights": changes.weight_rows(),
@@ -139,9 +119,66 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
         timings={
             "encode_ms": lab.recall(encode_ms, encodings[0]),
             "other_encode_ms": lab.recall(encode_ms, encodings[1]),
-            "decode_ms": prediction.decode_ms,
+            "decode_ms": own.prediction.decode_ms,
         },
     )
+
+
+def _other(model: "SamModel", params: Params, lab: LabLike) -> "SamModel":
+    """The model compared with; the model itself where none is named."""
+    other = model if params.other_model is None else lab.other_model(params.other_model, params.other_sha256, model)
+    if params.other_sha256 not in (None, other.info.sha256):
+        raise ParamsError(
+            f"The file of {other.info.name} is not the one that was compared with: choose it again, or give the "
+            "file as it was."
+        )
+    return other
+
+
+@dataclass(frozen=True)
+class _Segmented:
+    """One model's answer to the prompts. masks: bool [H, W] each, in the picture's pixels; chosen: index of one."""
+
+    prediction: "MaskPrediction"
+    masks: tuple[np.ndarray, ...]
+    chosen: int
+
+    @property
+    def best(self) -> np.ndarray:
+        return self.masks[self.chosen]
+
+
+def _segmented(model: "SamModel", encoding: LazyEncoding, inputs: Inputs, params: Params, lab: LabLike) -> _Segmented:
+    prediction = lab.recall(predict, model, encoding, inputs.prompts, inputs.mask_hint)
+    masks = lab.recall(cut_masks, prediction, inputs.picture, inputs.prompts, params.refine_edges)
+    return _Segmented(prediction, masks, chosen_index(prediction, params.mask_index))
+
+
+def _mask_rows(own: _Segmented, theirs: _Segmented, inputs: Inputs, lab: LabLike) -> list[dict[str, Any]]:
+    rows = mask_rows(own.prediction, own.masks, lab.recall(stability_scores, own.prediction), own.chosen)
+    for row, mask, other, iou in zip(rows, own.masks, theirs.masks, theirs.prediction.iou, strict=True):
+        row |= {"iou_other": float(mask_iou(mask, other)), "other_predicted_iou": float(iou)}
+    add_true_ious(rows, own.masks, inputs.truth)
+    return rows
+
+
+def _right(own: _Segmented, theirs: _Segmented, inputs: Inputs) -> dict[str, Metric]:
+    """How right both chosen masks are; empty without a truth."""
+    metrics = truth_metrics(own.masks, own.chosen, inputs.truth)
+    if inputs.truth is not None:
+        metrics["other_true_iou"] = higher(true_ious(theirs.masks, inputs.truth)[theirs.chosen])
+    return metrics
+
+
+def _images(
+    inputs: Inputs, own: _Segmented, theirs: _Segmented, drift: np.ndarray, colormap: Colormap
+) -> dict[str, np.ndarray]:
+    rgb = inputs.picture.rgb
+    return {
+        "masks": outlined(outlined(rgb, theirs.best, OTHER_COLOR), own.best),
+        "original": outlined(rgb, own.best),
+        "drift": color_map(drift, float(drift.min()), float(drift.max()), colormap),
+    }
 
 
 def _metrics(

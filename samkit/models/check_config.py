@@ -7,10 +7,13 @@ from samkit.models.files.metadata import MAX_BLOCKS, MAX_FILE_WINDOW, MAX_HEADS,
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.rotary_vit import RotaryVitConfig
 from samkit.models.network.tiny_vit import TinyVitConfig
+from samkit.models.network.vit import VitConfig
 
 if TYPE_CHECKING:
     from samkit.models.config import ModelConfig
 
+Rules = list[tuple[str, bool]]
+"""What may be wrong, to end a sentence, and whether it is right."""
 MAX_LAYERS = 64
 MAX_KERNEL = 31
 MAX_GRID = 512
@@ -29,7 +32,7 @@ def check_config(config: "ModelConfig") -> None:
             )
 
 
-def _encoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
+def _encoder_rules(config: "ModelConfig") -> Rules:
     encoder = config.encoder
     rules = [
         (f"it has {encoder.depth} blocks, not 1 to {MAX_BLOCKS}", 1 <= encoder.depth <= MAX_BLOCKS),
@@ -48,48 +51,13 @@ def _encoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
         ),
     ]
     if isinstance(encoder, HieraConfig):
-        rules += [
-            ("a stage without blocks", all(count >= 1 for count in encoder.blocks_per_stage)),
-            (
-                f"position tables of {_listed(encoder.background_size)} and {encoder.tile_size}",
-                all(1 <= side <= MAX_GRID for side in (*encoder.background_size, encoder.tile_size)),
-            ),
-        ]
+        rules += _hiera_rules(encoder)
     elif isinstance(encoder, TinyVitConfig):
-        rules += [
-            ("a stage without blocks", all(count >= 1 for count in encoder.blocks_per_stage)),
-            (
-                f"{_listed(encoder.channels_per_stage)} channels don't divide into {_listed(encoder.heads_per_stage)} "
-                "heads",
-                all(
-                    heads <= MAX_HEADS and _divides(heads, channels)
-                    for heads, channels in zip(encoder.heads_per_stage, encoder.channels_per_stage, strict=True)
-                ),
-            ),
-            (
-                f"tables of biases for windows of {_listed(encoder.native_windows)}",
-                all(1 <= window <= MAX_FILE_WINDOW for window in encoder.native_windows),
-            ),
-        ]
+        rules += _tiny_vit_rules(encoder)
     elif isinstance(encoder, RotaryVitConfig):
-        rules += [
-            (f"patches of {encoder.patch_size} pixels", 1 <= encoder.patch_size <= MAX_PATCH),
-            (f"a position table of {encoder.table_grid}", 1 <= encoder.table_grid <= MAX_GRID),
-            (
-                f"{encoder.channels // encoder.num_heads} channels a head, which don't turn in pairs",
-                encoder.channels // encoder.num_heads % 4 == 0,
-            ),
-            (f"{encoder.channels} channels, which the neck can't quarter", encoder.channels % 4 == 0),
-        ]
+        rules += _rotary_vit_rules(encoder)
     else:
-        rules += [
-            (f"patches of {encoder.patch_size} pixels", 1 <= encoder.patch_size <= MAX_PATCH),
-            (f"a position table of {encoder.native_grid}", 1 <= encoder.native_grid <= MAX_GRID),
-            (
-                "tables of relative positions that belong to no window",
-                all(rows % 2 == 1 and rows < 2 * MAX_GRID for rows in encoder.table_rows),
-            ),
-        ]
+        rules += _vit_rules(encoder)
     if all(fits for _, fits in rules):
         step = config.side_step
         rules.append(
@@ -102,7 +70,58 @@ def _encoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
     return rules
 
 
-def _decoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
+def _hiera_rules(encoder: HieraConfig) -> Rules:
+    return [
+        ("a stage without blocks", all(count >= 1 for count in encoder.blocks_per_stage)),
+        (
+            f"position tables of {_listed(encoder.background_size)} and {encoder.tile_size}",
+            all(1 <= side <= MAX_GRID for side in (*encoder.background_size, encoder.tile_size)),
+        ),
+    ]
+
+
+def _tiny_vit_rules(encoder: TinyVitConfig) -> Rules:
+    return [
+        ("a stage without blocks", all(count >= 1 for count in encoder.blocks_per_stage)),
+        (
+            f"{_listed(encoder.channels_per_stage)} channels don't divide into {_listed(encoder.heads_per_stage)} "
+            "heads",
+            all(
+                heads <= MAX_HEADS and _divides(heads, channels)
+                for heads, channels in zip(encoder.heads_per_stage, encoder.channels_per_stage, strict=True)
+            ),
+        ),
+        (
+            f"tables of biases for windows of {_listed(encoder.native_windows)}",
+            all(1 <= window <= MAX_FILE_WINDOW for window in encoder.native_windows),
+        ),
+    ]
+
+
+def _rotary_vit_rules(encoder: RotaryVitConfig) -> Rules:
+    return [
+        (f"patches of {encoder.patch_size} pixels", 1 <= encoder.patch_size <= MAX_PATCH),
+        (f"a position table of {encoder.table_grid}", 1 <= encoder.table_grid <= MAX_GRID),
+        (
+            f"{encoder.channels // encoder.num_heads} channels a head, which don't turn in pairs",
+            encoder.channels // encoder.num_heads % 4 == 0,
+        ),
+        (f"{encoder.channels} channels, which the neck can't quarter", encoder.channels % 4 == 0),
+    ]
+
+
+def _vit_rules(encoder: VitConfig) -> Rules:
+    return [
+        (f"patches of {encoder.patch_size} pixels", 1 <= encoder.patch_size <= MAX_PATCH),
+        (f"a position table of {encoder.native_grid}", 1 <= encoder.native_grid <= MAX_GRID),
+        (
+            "tables of relative positions that belong to no window",
+            all(rows % 2 == 1 and rows < 2 * MAX_GRID for rows in encoder.table_rows),
+        ),
+    ]
+
+
+def _decoder_rules(config: "ModelConfig") -> Rules:
     decoder = config.decoder
     heads = decoder.num_heads
     return [
@@ -123,7 +142,7 @@ def _decoder_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
     ]
 
 
-def _memory_rules(config: "ModelConfig") -> list[tuple[str, bool]]:
+def _memory_rules(config: "ModelConfig") -> Rules:
     memory = config.memory
     if memory is None:
         return []

@@ -170,7 +170,8 @@ def _with_base(path: Path, source: _Source, base: _Source, base_name: str) -> tu
     own, under = source.checkpoint.state_dict, base.checkpoint.state_dict
     digest = base.checkpoint.sha256[:12]
     if is_adapter(own):
-        adapter = read_adapter(locate(path), own, base.checkpoint.layout)
+        layout = base.checkpoint.layout
+        adapter = read_adapter(locate(path), own, under, layout.family if layout is not None else "")
         merged = merge(path.name, base_name, under, adapter)
         whole = f", and {len(adapter.replaced)} were replaced" if adapter.replaced else ""
         return merged, (
@@ -252,7 +253,7 @@ def _built(name: str, config: ModelConfig) -> SamNetwork:
     except (RuntimeError, ValueError, OverflowError, TypeError) as error:
         raise CheckpointError(
             f"The weights in {name} have shapes that no Segment Anything model has: fetch it again, or give a SAM v1, "
-            "v2 or v2.1 checkpoint with the official keys."
+            "v2, v2.1 or v3 checkpoint with the official keys."
         ) from error
 
 

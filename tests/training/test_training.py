@@ -26,9 +26,9 @@ from training.evaluate import (
 )
 from training.export import export_state, file_metadata
 from training.held_out import HeldOutObject
-from training.model import NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, plain_attention
+from training.model import CONFIGS, NANO_SAM1, NANO_SAM2_WITH_MEMORY, build_network, plain_attention
 from training.run import Recipe, Run
-from training.train import accumulate_gradients, collate
+from training.train import ImageTask, accumulate_gradients, collate
 
 QUICK = Recipe(warmup_steps=1, single_round_until=0.5)
 
@@ -69,6 +69,15 @@ def test_later_rounds_reach_every_parameter(batch):
     ]
     # No background click was needed in this one step, or none was drawn; pictures have no use for the memory side.
     assert {name for name in still if not name.startswith("memory.")} <= {"prompt_encoder.point_embeddings.0.weight"}
+
+
+def test_what_is_not_to_learn_stays_as_it_was(batch, tmp_path, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "nano-sam2", SMALL_SAM2)
+    run = Run(QUICK, ImageTask(tmp_path, parts=("mask_decoder.", "prompt_encoder.mask_")).build())
+    before = {name: parameter.detach().clone() for name, parameter in run.network.named_parameters()}
+    update(run, batch, 0.1, np.random.default_rng(0))
+    changed = {name for name, new in run.network.named_parameters() if not torch.equal(new, before[name])}
+    assert changed and all(name.startswith(("mask_decoder.", "prompt_encoder.mask_")) for name in changed)
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(batch, tmp_path):

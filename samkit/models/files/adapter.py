@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from samkit.errors import CheckpointError
 from samkit.models.files.beside import ADAPTER_CONFIG as CONFIG
-from samkit.models.files.key_layout import Layout, apply_layout
 from samkit.models.files.locate import Located, read_small_json
+from samkit.models.files.transformers_keys import names_in
 
 MAX_RANK = 1024
 _PREFIX = "base_model.model."
@@ -28,6 +28,19 @@ _KNOWN_BASES = {
     },
 }
 """What an adapter's configuration calls its base -> the same in samkit's catalogue."""
+_ODD_KINDS = {
+    "use_dora": "DoRA",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "BD-LoRA",
+    "alora_invocation_tokens": "aLoRA",
+    "arrow_config": "Arrow",
+    "kasa_config": "KaSA",
+    "monteclora_config": "MonteCLoRA",
+    "layer_replication": "one with repeated layers",
+}
+"""What makes an adapter more than plain LoRA, by its entry in the configuration."""
+_PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal")
+"""Values before training that leave the base as it is. Others move a part of it into the two matrices."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +76,11 @@ def named_base(located: Located) -> str | None:
     return _KNOWN_BASES.get(said) if isinstance(said, str) else None
 
 
-def read_adapter(located: Located, weights: Mapping[str, Tensor], layout: Layout | None) -> Adapter:
-    """layout: of the base's file; None where both have the official names. Raises CheckpointError for kinds of adapters
-    that are more than two thin matrices.
+def read_adapter(located: Located, weights: Mapping[str, Tensor], base: Mapping[str, Tensor], family: str) -> Adapter:
+    """Under the names of the base, whether the adapter was trained on a model with those or on transformers'.
+
+    base: its weights, under the official names; family: of it. Raises CheckpointError for kinds of adapters that are
+    more than two thin matrices.
     """
     name = located.path.name
     config = _read_config(located.folder / CONFIG, name)
@@ -85,7 +100,7 @@ def read_adapter(located: Located, weights: Mapping[str, Tensor], layout: Layout
             replaced[_module(key)] = tensor
     for key, pair_of in found.items():
         _check_pair(name, key, pair_of, config)
-    names = _official({*found, *replaced}, layout)
+    names = _names_in_base({*found, *replaced}, base, family)
     pairs = {
         names[key]: (pair_of["A"], pair_of["B"], config.factor(key.removesuffix(".weight"), pair_of["A"].shape[0]))
         for key, pair_of in found.items()
@@ -149,12 +164,18 @@ def _module(key: str) -> str:
     return re.sub(r"\.(base_layer|modules_to_save(\.[\w-]{1,40})?)(?=\.)", "", key)
 
 
-def _official(keys: set[str], layout: Layout | None) -> dict[str, str]:
-    """Names of the base's file -> official ones; those that are so already stay."""
-    if layout is None:
-        return {key: key for key in keys}
-    named = apply_layout(keys, layout).names
-    return {key: named.get(key, key) for key in keys}
+def _names_in_base(keys: set[str], base: Collection[str], family: str) -> dict[str, str]:
+    """The adapter's keys -> the base's. What stands in front of all of them is left out as far as it has to be; keys
+    that the base has not at all stay.
+    """
+    first = min(keys, default="")
+    ends = [0, *(dot.end() for dot in re.finditer(r"\.", first))]
+    for cut in (end for end in ends if all(key.startswith(first[:end]) for key in keys)):
+        short = {key: key[cut:] for key in keys}
+        for names in ({key: key for key in short.values()}, names_in(short.values(), base, family)):
+            if all(name in base for name in names.values()):
+                return {key: names[rest] for key, rest in short.items()}
+    return {key: key for key in keys}
 
 
 def _read_config(path: Path, name: str) -> _Config:
@@ -167,8 +188,7 @@ def _read_config(path: Path, name: str) -> _Config:
     patterns = values.get("alpha_pattern") or {}
     if not isinstance(patterns, dict) or len(patterns) > 1000 or any(not _plain(key) for key in patterns):
         raise CheckpointError(f"{path} says alpha_pattern in a way that samkit doesn't read: merge it with peft.")
-    if values.get("use_dora") or values.get("peft_type", "LORA") != "LORA":
-        kind = "DoRA" if values.get("use_dora") else str(values.get("peft_type"))[:40]
+    if kind := _odd_kind(values):
         raise CheckpointError(
             f"{name} is an adapter of the kind {kind}, and samkit merges plain LoRA alone: merge it into its model "
             "with peft (merge_and_unload), save that, and give the saved file."
@@ -180,6 +200,16 @@ def _read_config(path: Path, name: str) -> _Config:
         transposed=bool(values.get("fan_in_fan_out")),
         alphas={key: _number(path, "alpha_pattern", value) for key, value in patterns.items()},
     )
+
+
+def _odd_kind(values: Mapping[str, Any]) -> str:
+    """What an adapter is besides plain LoRA on the weights of its base, or ""."""
+    if values.get("peft_type", "LORA") != "LORA":
+        return str(values.get("peft_type"))[:40]
+    begun = values.get("init_lora_weights", True)
+    if isinstance(begun, str) and begun.lower() not in _PLAIN_BEGINNINGS:
+        return f"{begun[:40]}, which changes its base before it is trained"
+    return next((kind for key, kind in _ODD_KINDS.items() if values.get(key)), "")
 
 
 def _number(path: Path, key: str, value: Any) -> float:

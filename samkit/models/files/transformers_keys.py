@@ -80,9 +80,24 @@ def official_names(keys: Collection[str], family: str) -> dict[str, str]:
     return names
 
 
+def names_in(keys: Collection[str], model: Collection[str], family: str) -> dict[str, str]:
+    """The same of a few of a model's keys. model: all its weights, by their official names"""
+    if family not in _COMPILED:
+        return {key: key for key in keys}
+    have = set(keys)
+    for chain in {match[1] for key in keys if (match := _CHAIN.match(key))}:
+        first = _renamed(f"{chain}.layers.0.weight", family)
+        count = _count(model, first.removesuffix("0.weight"), ".weight")
+        have |= {f"{chain}.proj_in.weight", *(f"{chain}.layers.{layer}.weight" for layer in range(count - 2))}
+    return {key: official_name(key, family, have) for key in keys}
+
+
 def official_name(key: str, family: str, have: Collection[str]) -> str:
     """have: all keys of the model, for the layers of a perceptron are numbered there by what comes before them."""
-    key = _numbered(key, have)
+    return _renamed(_numbered(key, have), family)
+
+
+def _renamed(key: str, family: str) -> str:
     for pattern, to in _COMPILED[family]:
         key = pattern.sub(to, key)
     return key

@@ -153,16 +153,13 @@ def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
-def offset_figure(
-    values: np.ndarray, colorscale: list, unit: str, limits: tuple[float, float] | None = None
-) -> go.Figure:
+def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     """A heatmap over how far two tokens lie apart, float [2 rows - 1, 2 columns - 1] with no distance in the middle."""
     rows, columns = (length // 2 for length in values.shape)
     x_axis = dict(title=dict(text="columns to the right"), constrain="domain")
     y_axis = dict(title=dict(text="rows down"), autorange="reversed", scaleanchor="x", constrain="domain")
     cells = _cells(values, colorscale, unit, f"%{{y}} down, %{{x}} to the right<br>{unit} %{{z:.3f}}<extra></extra>")
-    places: dict[str, Any] = dict(x0=-columns, dx=1, y0=-rows, dy=1)
-    places |= dict(zmin=limits[0], zmax=limits[1]) if limits else {}
+    places = dict(x0=-columns, dx=1, y0=-rows, dy=1)
     return _figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 

@@ -46,6 +46,12 @@ def test_it_is_merged(tmp_path, config, factor):
     assert model.info.sha256 != model.info.file_sha256
 
 
+def test_what_stands_in_front_of_all_its_keys_is_left_out(tmp_path):
+    weights = {key.replace("base_model.model.", "base_model.model.net.sam."): each for key, each in pair().items()}
+    model = samkit.load_model(adapter(tmp_path, weights), device="cpu")
+    assert not torch.equal(model.network.state_dict()[KEY], sam1()[KEY])
+
+
 def test_weights_saved_whole_replace_the_bases(tmp_path):
     token = torch.ones_like(sam1()["mask_decoder.iou_token.weight"])
     whole = {"base_model.model.mask_decoder.iou_token.modules_to_save.weight": token}
@@ -58,6 +64,8 @@ def test_weights_saved_whole_replace_the_bases(tmp_path):
     [
         (pair(), {"use_dora": True}, "DoRA"),
         (pair(), {"peft_type": "IA3"}, "IA3"),
+        (pair(), {"init_lora_weights": "pissa_niter_4"}, "pissa_niter_4, which changes its base"),
+        (pair(), {"layer_replication": [[0, 4], [2, 5]]}, "repeated layers"),
         (pair(), {"lora_alpha": "many"}, "lora_alpha"),
         (pair(), {"lora_alpha": 1e300}, "lora_alpha"),
         (pair(), {"alpha_pattern": {"(a+)+$": 1}}, "alpha_pattern"),

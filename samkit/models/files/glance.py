@@ -32,6 +32,7 @@ class Glance:
     loads:       whether it looks like a whole model
     file_bytes:  on disk
     states:      of its files
+    others:      names of other models in the file, for `#NAME`
     """
 
     family: str
@@ -39,6 +40,7 @@ class Glance:
     loads: bool
     file_bytes: int
     states: tuple[FileState, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
     if layout is None or not whole:
         return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size, states)
     done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
-    return Glance(layout.family, done, True, size, states)
+    return Glance(layout.family, done, True, size, states, table.others)
 
 
 def _table(path: Path, located: Located) -> _Table | None:

@@ -13,12 +13,12 @@ from samkit.experiments.registry import Entry
 from samkit.media.sample_videos import SAMPLE_VIDEOS
 from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES
 from samkit.models.files.catalogue import catalogue
-from samkit.models.files.folders import own_checkpoints
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choices, Draft, Pace, Price, make_draft, price
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, values_field
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
@@ -88,7 +88,7 @@ def _chosen(scene: Scene) -> Draft:
     left, right = st.columns([1.15, 1], gap="large")
     # The left side comes last: what is missing there leaves the right one as it is.
     with right:
-        refs = [each.name for each in catalogue() if each.on_disk] + [str(path) for path in own_checkpoints()]
+        refs = [each.name for each in catalogue() if each.on_disk] + loadable_own()
         refs = list(dict.fromkeys([*refs, work.model_ref]))
         models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
         if not models:

@@ -95,9 +95,12 @@ class Session:
             answer = await asyncio.wait_for(self._live.recv(), PATIENCE_S)
             if isinstance(answer, bytes):
                 return time.perf_counter() - begun, read_answer(answer)[1]
-            if "wait" not in json.loads(answer):
+            said = json.loads(answer)
+            if "wait" not in said or time.perf_counter() - begun > PATIENCE_S:
                 self.errors.append(str(answer)[:200])
                 return time.perf_counter() - begun, None
+            if "missed" in said:
+                await self.run()  # as a browser does: the page makes the encoding
             await asyncio.sleep(0.1)
 
     async def _read(self) -> None:

@@ -78,7 +78,7 @@ class Lab:
         self._progress = progress
         self._cancelled = cancelled
         self.sources = sources or Sources()
-        self._user = user
+        self.user = user
         self._allow = allow
         self._frames = frames
         self._other_model = other_model
@@ -116,7 +116,7 @@ class Lab:
                 )
 
         def make() -> ImageEncoding:
-            encoding = self._encodings.get(key, encode, self._user)
+            encoding = self._encodings.get(key, encode, self.user)
             _remember_key(encoding, key)
             return encoding
 
@@ -133,14 +133,14 @@ class Lab:
             return encode()
         settings = side or model.info.native_side, fit
         key = content_key("frame", torch.get_num_threads(), model, video, frame, *settings)
-        return self._frames.get(key, encode, self._user)
+        return self._frames.get(key, encode, self.user)
 
     def other_model(self, ref: str, sha256: str | None, like: SamModel) -> SamModel:
         return self._other_model(ref, sha256, like)
 
     def recall(self, function: Callable[..., T], *arguments: Any) -> T:
         key = _step_key(function, arguments)
-        value = self._parts.get(key, lambda: function(*arguments), self._user)
+        value = self._parts.get(key, lambda: function(*arguments), self.user)
         _remember_key(value, key)
         return value
 
@@ -179,7 +179,7 @@ class Lab:
             progress,
             self._cancelled,
             self.sources,
-            self._user,
+            self.user,
             self._allow,
             self._frames,
             self._other_model,

@@ -66,13 +66,23 @@ class Memory:
         with self._lock:
             return key in self._values
 
-    def peek(self, key: str) -> Any | None:
-        """The value, as one just used, where it is kept at this moment, else None. Nothing is made and nobody waits."""
+    def peek(self, key: str, user: str | None = None) -> Any | None:
+        """The value, as one just used, where it is kept at this moment, else None. Nothing is made and nobody waits.
+
+        user: on whose behalf; None leaves it whose it was
+        """
         with self._lock:
             if key not in self._values:
                 return None
             self._values.move_to_end(key)
+            if user is not None:
+                self._note_user(key, user)
             return self._values[key][0]
+
+    def is_making(self, key: str) -> bool:
+        """Whether somebody is about to make this value, or waits for who does."""
+        with self._lock:
+            return key in self._making
 
     def state(self) -> MemoryState:
         with self._lock:

@@ -127,6 +127,20 @@ def test_a_click_paints_what_the_pointer_showed_and_a_map_follows_its_slider_wit
     visitor.rest()
 
 
+def test_the_first_pointer_has_the_picture_encoded(visitor):
+    """On a page without prompts nothing else needs an encoding, and one that was made may have made room."""
+    visitor.page.add_init_script(LISTEN)
+    visitor.open("semantic-similarity")
+    visitor.clear("semantic-similarity")
+    visitor.page.locator(".st-key-clear_cache button").click()
+    visitor.rest()
+    visitor.page.wait_for_function(LIVE, arg="canvas_frame")
+    visitor.page.mouse.move(*visitor._place("semantic-similarity", 0.3, 0.4))
+    visitor.page.wait_for_function("painted.some(each => each.kind === 'hover')")
+    visitor.rest()
+    assert visitor.chips("semantic-similarity") == []
+
+
 def test_a_box_shows_its_mask_while_it_is_dragged(visitor):
     visitor.page.add_init_script(LISTEN)
     visitor.open("mask-stability")

@@ -106,3 +106,21 @@ def test_sweeps_are_listed_compared_and_deleted_after_a_question():
     app.button(key=f"delete_{base.id}").click().run()
     app.button(key="confirm_delete_sweep").click().run()
     assert sweep_names() == [tuned.id]
+
+
+def test_memory_length_on_films_is_started_from_the_film_page(here, monkeypatch):
+    monkeypatch.setattr(here, "until", 0)
+    app = visit("video-priors")
+    app.button(key="open_sweep").click().run()
+    assert "**1 cell**." in texts(app) and not app.error, "before a film was segmented"
+    app.multiselect(key="sweep_knobs_video-priors").set_value(["max_frames"]).run()
+    app.text_input(key="sweep_values_video-priors_max_frames").set_value("0 6").run()
+    app.multiselect(key="sweep_film_samples").set_value(["cup"]).run()
+    assert "**4 cells**." in texts(app)
+    app.button(key="start_sweep").click().run()
+    sweep = find_sweep("latest")
+    run = sweeps.server_sweeps().get(sweep.id)
+    run.cancel()
+    run.join()
+    assert [cell.params["max_frames"] for cell in sweep.cells] == [0, 6, 0, 6] and not app.error
+    assert {cell.case.film.ref for cell in sweep.cells} == {"sample:coin", "sample:cup"}

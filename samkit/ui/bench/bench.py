@@ -17,8 +17,9 @@ from samkit.ui.bench.keep import keep_bar, last_kept
 from samkit.ui.bench.opened_cell import open_cell_from_link
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
+from samkit.ui.bench.results import ProgressBar
 from samkit.ui.bench.share import share_button
-from samkit.ui.bench.sweeping.dialog import sweep_button
+from samkit.ui.bench.sweeping.dialog import Start, sweep_button
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.film_picker import take_film
 from samkit.ui.controls.knob_values import KnobValues
@@ -33,6 +34,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.state.kept_work import keep_work
+from samkit.ui.state.live_work import make_what_was_missed
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace, workspace
@@ -107,8 +109,20 @@ def _panel(visit: Visit) -> Panel:
 def _workbench(visit: Visit) -> None:
     try:
         _draw_workbench(visit)
+        with sentences():
+            _ready_to_hover(visit)
     finally:
         keep_work()
+
+
+def _ready_to_hover(visit: Visit) -> None:
+    """Make the encodings that the pointer has missed, last of all: what is on the page has not waited for them."""
+    bar = ProgressBar(visit.sidebar.meter)
+    try:
+        make_what_was_missed(bar)
+    finally:
+        if bar.clear():
+            visit.sidebar.show_cache()
 
 
 def _draw_workbench(visit: Visit) -> None:
@@ -134,6 +148,7 @@ def _draw_workbench(visit: Visit) -> None:
         scene = table.scene(visit, params, places)
         if scene is None:
             with actions:
+                sweep_button(_start_of(visit, params))
                 share_button(page)
             return
         if places.masks is not None:
@@ -142,11 +157,18 @@ def _draw_workbench(visit: Visit) -> None:
             draw_main(scene)
         with actions:
             keep_bar(scene)
-            sweep_button(scene)
+            sweep_button(Start.of(scene))
             share_button(page)
         draw_tabs(scene)
         last_kept(scene)
         visit.sidebar.show_cache()
+
+
+def _start_of(visit: Visit, params: dict[str, Any]) -> Start:
+    """A sweep can begin before there is a run."""
+    setup = visit.page.table.setups(visit)[0]
+    built = visit.knobs.params(visit.page.entry.experiment.Params, params)
+    return Start(visit.page, visit.work, setup.model, setup.inputs, built)
 
 
 def draw_main(scene: Scene) -> None:

@@ -54,13 +54,15 @@ class ProgressBar:
         share, line = self._told
         self._place.progress(share, text=line)
 
-    def clear(self) -> None:
+    def clear(self) -> bool:
+        """Take the bar away; whether there was one."""
         with self._lock:
             self._over = True
             if self._timer is not None:
                 self._timer.cancel()
             if self._shown:
                 self._place.empty()
+            return self._shown
 
 
 def shown_spec(page: ExperimentPage, work: Workspace, setup: "Setup", params: PlainParams) -> RunSpec:

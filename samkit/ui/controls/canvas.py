@@ -147,6 +147,8 @@ def prompt_canvas(
                     "live": link,
                 },
                 key=f"{key}_browser",
+                # Asks for a run of the page and nothing else: it makes the encoding that the pointer has missed.
+                on_missed_change=lambda: None,
                 on_mounted_again_change=lambda: _mounted_again(canvas, f"{key}_browser"),
                 on_gesture_change=lambda: _take_gestures(work, f"{key}_browser"),
             )

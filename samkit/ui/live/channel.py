@@ -113,9 +113,9 @@ async def _answer_questions(websocket: WebSocket, token: str, waiting: Newest) -
         place = find_place(token)
         if place is None:
             raise TurnedAway(SESSION_ENDED)
-        standing = place.standing
+        answering = answer_to(question, place)
         del place
-        message = await answer_to(question, standing)
+        message = await answering
         if isinstance(message, bytes):
             await websocket.send_bytes(message)
         else:

@@ -19,7 +19,7 @@ from samkit.errors import SamkitError
 from samkit.machine import refused_by_machine
 from samkit.prompts import Prompts
 from samkit.ui.live.messages import ALL, MASK_COUNT, ONE, Question, answer, refusal, wait
-from samkit.ui.state.live_work import Standing, remember_decode_time
+from samkit.ui.state.live_work import LivePlace, Standing, remember_decode_time
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding, MaskPrediction
@@ -30,10 +30,19 @@ STABILITY_OFFSET = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def answer_to(question: Question, standing: Standing | None) -> str | bytes:
-    """What is sent back, computed without holding up the event loop."""
+async def answer_to(question: Question, place: LivePlace) -> str | bytes:
+    """What is sent back, computed without holding up the event loop. Without an encoding that is a request to wait;
+    where nobody makes one the place notes that it was missed.
+    """
+    standing = place.standing
     if standing is None:
         return wait(question.n)
+    if standing.model_ref() is None or standing.encoding() is None:
+        if place.unkept == standing.encoding_key:
+            return refusal(question.n, "The encoding is larger than the memory for encodings.")
+        place.missed = not standing.is_coming()
+        return wait(question.n, place.missed)
+    del place  # What is decoded keeps no session's things alive.
     workers = _page_like() if question.masks == ALL else _single()
     return await asyncio.get_running_loop().run_in_executor(workers, _answered, question, standing)
 

@@ -5,7 +5,8 @@ with coordinates as shares of the picture. `masks` is "one" for the best one, "a
 
 An answer is binary: a little-endian uint32 with the length of a JSON header, the header, then little-endian int16
 [masks, h, w]: logits times `LOGIT_STEPS` over the decoder's own grid. Or it is a text: `{"n": 17, "wait": true}` where
-the page is still encoding, `{"n": 17, "error": "a sentence"}` where the question has no answer.
+the page is still encoding, with `"missed": true` beside it where nobody is and the page has to run again, and
+`{"n": 17, "error": "a sentence"}` where the question has no answer.
 """
 
 import json
@@ -85,8 +86,9 @@ def ready(decode_ms: float | None) -> str:
     return json.dumps({"ready": True, "decode_ms": decode_ms})
 
 
-def wait(n: int) -> str:
-    return json.dumps({"n": n, "wait": True})
+def wait(n: int, missed: bool = False) -> str:
+    """missed: whether nobody makes what is waited for until the page runs again"""
+    return json.dumps({"n": n, "wait": True} | ({"missed": True} if missed else {}))
 
 
 def refusal(n: int, sentence: str) -> str:

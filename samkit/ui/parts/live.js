@@ -4,6 +4,8 @@
 const LOGIT_SCALE = 256;
 const RETRY_MS = [500, 2000, 8000];
 const WAIT_MS = 150;  // the page is still encoding the picture
+const MISSED_MS = 700;  // nobody encodes it for so long: the page is to run again
+const ASK_PAGE_MS = 15000;  // at least between two such runs
 const NORMAL_CLOSE = 1000;
 
 class LiveChannel {
@@ -14,10 +16,12 @@ class LiveChannel {
   count = 0;
   retries = 0;
 
-  constructor(path, token, changed) {
+  // changed: told of each new state; missed: called where the page has to run before there can be an answer
+  constructor(path, token, changed, missed) {
     this.path = path;
     this.token = token;
     this.changed = changed;
+    this.missed = missed;
     this.connect();
   }
 
@@ -59,16 +63,25 @@ class LiveChannel {
       } else if (this.asked && said.n === this.asked.n) {
         const { asked } = this;
         this.asked = null;
+        this.noteMissed(said.missed);
         if (said.wait) this.later = setTimeout(() => (this.waiting ??= asked) && this.next(), WAIT_MS);
         else asked.answer?.(null);
       }
     } else {
       const { asked } = this, answer = LiveChannel.read(data);
-      this.asked = null;
+      this.asked = this.missedSince = null;
       this.decodeMs = answer.decode_ms;
       if (asked && answer.n === asked.n) asked.answer?.(answer);
     }
     this.next();
+  }
+
+  noteMissed(missed) {
+    const now = performance.now();
+    if (!missed) this.missedSince = null;
+    else if (now - (this.missedSince ??= now) >= MISSED_MS && now - (this.askedPageAt ?? -Infinity) >= ASK_PAGE_MS) {
+      if (this.missed?.()) this.askedPageAt = now;
+    }
   }
 
   // question: points, boxes, masks; answer: called with what comes back, or null

@@ -50,6 +50,7 @@ class BrowserSide {
     this.stage = stage;
     this.tell = tell;
     stage.whenDrawn = () => this.gray();
+    stage.whenMissed = () => !appRuns() && (this.tell("missed", performance.now()), true);
     this.listeners = new AbortController();
     const options = { capture: true, signal: this.listeners.signal };
     const listen = (type, does) => document.addEventListener(type, does, options);

@@ -218,7 +218,7 @@ class Stage {
       this.channel = null;
     }
     if (live && !this.channel) {
-      this.channel = new LiveChannel(live.path, live.token, () => this.tell());
+      this.channel = new LiveChannel(live.path, live.token, () => this.tell(), () => this.whenMissed?.());
     }
     this.tell();
   }

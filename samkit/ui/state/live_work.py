@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit import runtime
 
+from samkit.experiments.lab import Progress
 from samkit.media.given_masks import MaskHint
 from samkit.media.pictures import Picture
-from samkit.ui.state.labs import encoding_memory, part_memory
+from samkit.ui.state.labs import encoding_memory, page_lab, part_memory
 from samkit.ui.state.visitors import visitor_id
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding
     from samkit.models.sam import SamModel
-    from samkit.work.lab import Lab
+    from samkit.work.lab import Lab, LazyEncoding
 
 _KEY = "samkit.live"
 LIVE_PATH = "/live/masks"
@@ -65,17 +66,29 @@ class Standing:
     timed_as: tuple[Any, ...]
 
     def encoding(self) -> "ImageEncoding | None":
-        """The page's encoding, where it is remembered; never made here."""
-        return encoding_memory().peek(self.encoding_key)
+        """The page's encoding, where it is remembered; never made here. It stays for as long as who asks for it."""
+        return encoding_memory().peek(self.encoding_key, self.lab.user)
+
+    def is_coming(self) -> bool:
+        """Whether the encoding is being made."""
+        return encoding_memory().is_making(self.encoding_key)
 
 
 class LivePlace:
-    """One canvas of one session."""
+    """One canvas of one session.
+
+    missed: whether a question found no encoding, and nobody who makes it
+    unkept: key of an encoding that was made for questions and is too large to be remembered
+    work:   what the page shows, for as long as a run of the page lasts
+    """
 
     def __init__(self, session_id: str):
         self.token = secrets.token_urlsafe(24)
         self.session_id = session_id
         self.standing: Standing | None = None
+        self.work: LiveWork | None = None
+        self.missed = False
+        self.unkept: str | None = None
 
 
 _places: "weakref.WeakValueDictionary[str, LivePlace]" = weakref.WeakValueDictionary()
@@ -90,7 +103,34 @@ def live_token(name: str, work: LiveWork) -> str:
     from samkit.work.lab import Lab
 
     lab = Lab(encoding_memory(), part_memory(), user=visitor_id())
-    encoding = lab.encoding(
+    key = _encoding(lab, work).content_key
+    place = _place(name)
+    timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
+    place.standing = Standing(weakref.ref(work.model), key, lab, work.mask_hint, timed_as)
+    place.work = work
+    with _lock:
+        _places[place.token] = place
+    return place.token
+
+
+def make_what_was_missed(progress: Progress) -> None:
+    """Encode what questions of this session's canvases have missed. To be called at the end of a page's run.
+
+    A page whose results are all remembered is drawn without an encoding, and an encoding goes when others need its
+    room: masks under the pointer need it again.
+    """
+    places: OrderedDict[str, LivePlace] = st.session_state.get(_KEY, OrderedDict())
+    for place in places.values():
+        work, place.work = place.work, None
+        if place.missed and work is not None:
+            place.missed = False
+            encoding = _encoding(page_lab(work.model, progress=progress), work)
+            _ = encoding.value
+            place.unkept = None if encoding_memory().has(encoding.content_key) else encoding.content_key
+
+
+def _encoding(lab: "Lab", work: LiveWork) -> "LazyEncoding":
+    return lab.encoding(
         work.model,
         work.picture,
         side=work.side,
@@ -98,12 +138,6 @@ def live_token(name: str, work: LiveWork) -> str:
         window_sizes=work.window_sizes,
         window_reading=work.window_reading,
     )
-    place = _place(name)
-    timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
-    place.standing = Standing(weakref.ref(work.model), encoding.content_key, lab, work.mask_hint, timed_as)
-    with _lock:
-        _places[place.token] = place
-    return place.token
 
 
 def _place(name: str) -> LivePlace:

@@ -250,15 +250,22 @@ def cancel_sweep(sweep: SweepFolder) -> None:
 
 
 def delete_sweep(sweep: SweepFolder) -> None:
-    """Its folder, and the pictures that a visitor gave for it. Raises BadInput while it runs."""
+    """Its folder, and the pictures and films that a visitor gave for it. Raises BadInput while it runs."""
     check_own(sweep)
     if sweep_state(sweep) in (WAITING, RUNNING):
         raise BadInput("This sweep is under way: cancel it first.")
-    given = {Path(text).parent for source in sweep.spec.pictures for text in source.files}
     server_sweeps().forget(sweep.id)
-    for folder in (sweep.path, *given):
-        if folder == sweep.path or (folder.parent == sweeps_folder() and folder.name.startswith(INPUTS)):
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (sweep.path, *_given(sweep.spec)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _given(spec: SweepSpec) -> set[Path]:
+    """The folders with what a visitor gave for it."""
+    texts = [text for source in spec.pictures for text in source.files]
+    texts += [text for source in spec.films for text in source.files]
+    texts += [text for source in spec.pairs for row in source.rows for text in (row.first, row.second)]
+    inside = [Path(text).relative_to(sweeps_folder()) for text in texts if Path(text).is_relative_to(sweeps_folder())]
+    return {sweeps_folder() / path.parts[0] for path in inside if path.parts and path.parts[0].startswith(INPUTS)}
 
 
 def sweep_state(sweep: SweepFolder, cells: int | None = None) -> str:

@@ -41,7 +41,7 @@ class _Film:
         each = source.objects == "each"
         film = Ref(str(self.path), name=self.name, side=source.side)
         if self.masks is None:
-            return [] if source.masks else [self._case(self.name, film, 0)]
+            return [] if source.masks else [self._case(self.name, film, source.frame)]
         if not self.masks.is_dir():
             return self._marked(film, 0, self.masks, "", each)
         for frame, file in masks_by_frame(self.masks, self.path).items():
@@ -83,9 +83,13 @@ class _Sample(_Film):
         if source.side is not None:
             raise BadInput("Sample films are small and can't be shrunk: leave side: out.")
         ref = f"{SAMPLE_PREFIX}{self.name}"
-        mask = load_sample_video(self.name).mask(0)
-        truth = Ref(json.dumps(mask_to_rle(mask)), name=f"truth of {self.name}")
-        return [self._case(self.name, Ref(ref, name=self.name), 0, truth, ref)]
+        film = load_sample_video(self.name)
+        if source.frame >= film.length:
+            raise BadInput(
+                f"The sample film {self.name} has the frames 0 to {film.length - 1}: frame {source.frame} is not there."
+            )
+        truth = Ref(json.dumps(mask_to_rle(film.mask(source.frame))), name=f"truth of {self.name}")
+        return [self._case(self.name, Ref(ref, name=self.name), source.frame, truth, ref)]
 
 
 def _films(source: FilmSource) -> list[_Film]:

@@ -71,6 +71,7 @@ class FilmSource(Part):
     davis:     a folder with JPEGImages/NAME/ and Annotations/NAME/; each NAME is a film
     sequences: of davis; empty: all
     objects:   whether each object on the first frame is a case of its own, or all together are one
+    frame:     the number of the frame on which the object is marked, from 0, where no mask's name says it
     side:      the longest side that frames are shrunk to while they are read, in pixels; empty: as they are
     limit:     so many films at most, chosen by the sweep's seed
     """
@@ -81,12 +82,15 @@ class FilmSource(Part):
     davis: str | None = None
     sequences: Texts = ()
     objects: Literal["each", "together"] = "each"
+    frame: int = Field(default=0, ge=0)
     side: int | None = Field(default=None, ge=32, le=16384)
     limit: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _one_kind(self) -> "FilmSource":
         _check_kind(self, ("samples", "files", "davis"), {"masks": "files", "sequences": "davis"})
+        if self.frame and (self.masks or self.davis):
+            raise ValueError("the masks say which frame is marked: leave frame out")
         return self
 
 

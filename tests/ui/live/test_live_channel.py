@@ -109,10 +109,10 @@ def test_padding_is_told(visitors, predict):
     assert header["share"] == pytest.approx([height / width, 1.0], abs=0.01)
 
 
-def test_a_page_that_is_still_encoding_is_waited_for(visitors):
+def test_a_page_that_has_not_encoded_is_waited_for(visitors):
     page = visitors.page()
     live = visitors.live(page.run("picture=coffee&side=192&encode=no"))
-    assert live.ask(POINT) == ({"n": 1, "wait": True}, None)
+    assert live.ask(POINT) == ({"n": 1, "wait": True, "missed": True}, None)
     page.run("picture=coffee&side=192")
     header, logits = live.ask(POINT)
     assert logits.shape == (1, header["h"], header["w"])

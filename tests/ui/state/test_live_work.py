@@ -11,12 +11,14 @@ import pytest
 import samkit
 from samkit.experiments.measures.predicted_masks import predict
 from samkit.media.samples import load_sample
-from samkit.ui.live.decoding import _answered
+from samkit.ui.live.decoding import _answered, answer_to
 from samkit.ui.live.messages import read_answer, read_question
 from samkit.ui.live.routes import ROUTES
-from samkit.ui.state import live_work
+from samkit.ui.state import labs, live_work
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.live_work import LIVE_PATH, MAX_CANVASES, LiveWork, live_token
+from samkit.work.memory import Memory
+from tests.loops import in_a_thread
 
 QUESTION = {"n": 1, "points": [[0.4, 0.5, 1]], "boxes": [[0.1, 0.1, 0.9, 0.8]]}
 SIDE = 128
@@ -66,10 +68,69 @@ def test_each_setting_of_the_encoding_counts(model):
     assert len(keys) == len(settings)
 
 
+def _heard(place, masks="one"):
+    """What a socket hears, as text."""
+    question = read_question(json.dumps(QUESTION | {"masks": masks}))
+    heard = in_a_thread(answer_to(question, place))
+    return heard if isinstance(heard, bytes) else json.loads(heard)
+
+
+def _ignore(share, line):
+    pass
+
+
 def test_nothing_is_encoded_for_a_question(model, monkeypatch):
     standing = _standing(live_token("main", LiveWork(model, load_sample("coins"), side=96)))
     monkeypatch.setattr(type(model), "encode_image", lambda *_, **__: pytest.fail("encoded"))
     assert json.loads(_ask(standing, "one")) == {"n": 1, "wait": True}
+
+
+def test_the_page_makes_what_a_question_has_missed(model):
+    """It is drawn from what is remembered, or its encoding made room for others': nothing else would encode."""
+    work = LiveWork(model, load_sample("coins"), side=160)
+    place = live_work._places[live_token("main", work)]
+    live_work.make_what_was_missed(_ignore)
+    assert _heard(place) == {"n": 1, "wait": True, "missed": True}, "not made before it was missed"
+    assert live_token("main", work) == place.token
+    live_work.make_what_was_missed(_ignore)
+    assert isinstance(_heard(place), bytes)
+    assert place.work is None
+
+
+def test_an_encoding_on_its_way_is_not_missed(model):
+    place = live_work._places[live_token("main", LiveWork(model, load_sample("coins"), side=192))]
+    memory, key = live_work.encoding_memory(), place.standing.encoding_key
+    heard = []
+    with pytest.raises(ZeroDivisionError):
+        memory.get(key, lambda: heard.append(_heard(place)) or 1 / 0)
+    assert heard == [{"n": 1, "wait": True}] and not place.missed
+
+
+def test_an_encoding_that_cannot_be_remembered_is_made_once(model, monkeypatch):
+    small = Memory(1000)
+    monkeypatch.setattr(live_work, "encoding_memory", lambda: small)
+    monkeypatch.setattr(labs, "encoding_memory", lambda: small)
+    work = LiveWork(model, load_sample("coins"), side=224)
+    place = live_work._places[live_token("main", work)]
+    assert _heard(place)["missed"]
+    live_work.make_what_was_missed(_ignore)
+    assert "larger than" in _heard(place)["error"] and not place.missed
+    live_token("main", LiveWork(model, load_sample("coins"), side=288))
+    assert _heard(place)["missed"], "another one may fit"
+
+
+def test_an_encoding_stays_for_whoever_asks(model, monkeypatch):
+    """Two visitors look at one picture; the second finds all results remembered, and the first leaves."""
+    work, visitors = LiveWork(model, load_sample("coins"), side=320), ["first"]
+    monkeypatch.setattr(live_work, "visitor_id", lambda: visitors[-1])
+    _ = page_lab(model, visitor="first").encoding(model, work.picture, side=work.side).value
+    visitors.append("second")
+    standing = _standing(live_token("main", work))
+    assert standing.encoding() is not None
+    labs.let_go_of("first")
+    assert standing.encoding() is not None
+    labs.let_go_of("second")
+    assert standing.encoding() is None
 
 
 def test_what_a_click_asked_is_found_by_the_page(model):
@@ -92,6 +153,7 @@ def test_a_token_keeps_no_model_and_no_picture():
     model, picture = samkit.load_model("nano-sam2"), samkit.Picture(np.zeros((40, 50, 3), np.uint8), "mine")
     token = live_token("main", LiveWork(model, picture))
     gone = weakref.ref(model), weakref.ref(picture)
+    live_work.make_what_was_missed(_ignore)
     del model, picture
     gc.collect()
     assert token in live_work._places

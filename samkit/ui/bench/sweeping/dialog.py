@@ -2,20 +2,27 @@
 goes into the queue.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from samkit.errors import BadInput
+from samkit.experiments.inputs import Inputs
 from samkit.experiments.param_info import param_info
+from samkit.experiments.params import PlainParams
 from samkit.experiments.registry import Entry
 from samkit.media.sample_videos import SAMPLE_VIDEOS
 from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES
 from samkit.models.files.catalogue import catalogue
+from samkit.models.sam import SamModel
 from samkit.prompts import Prompts
-from samkit.ui.bench.page import Scene
+from samkit.ui.bench.page import ExperimentPage, Scene
 from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choices, Draft, Pace, Price, make_draft, price
+from samkit.ui.bench.sweeping.film_choices import choose_films
+from samkit.ui.bench.sweeping.film_draft import FILM_RULES, FilmChoices, make_film_draft
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_picker import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -25,6 +32,7 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.page_links import SWEEP_PAGE
 from samkit.ui.state.public import owner_only, present_limits
 from samkit.ui.state.sweeps import app_workers, check_allowed, start_sweep
+from samkit.ui.state.workspace import Workspace
 from samkit.words import time_text
 from samkit.work.sweep.cases import Case, find_cases
 from samkit.work.sweep.spec import Keep, PictureSource
@@ -32,6 +40,8 @@ from samkit.work.sweep.spec import Keep, PictureSource
 NAME = "sweep_this"
 SWEPT_INPUTS = {"image", "image_b", "prompts", "mask_hint", "truth", "truth_b"}
 """What experiments on a picture, on two, or on a model alone take."""
+FILM_INPUTS = {"video", "priors", "bank", "banks", "steering"}
+"""What those on a film take beside. A sweep marks the object on a frame; recorded memories are no part of it."""
 FRAMES = (4, 30)
 """Of each sample film, frames that are offered as pictures with their truth."""
 KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
@@ -40,10 +50,34 @@ MAX_FOUND = 20_000
 
 def can_be_swept(entry: Entry) -> bool:
     """Whether a sweep can give the experiment all that it takes."""
-    return set(entry.experiment.TAKES) <= SWEPT_INPUTS
+    return set(entry.experiment.TAKES) <= SWEPT_INPUTS | FILM_INPUTS
 
 
-def sweep_button(scene: Scene) -> None:
+@dataclass(frozen=True)
+class Start:
+    """What a sweep begins with: what is on the page. params: where its knobs stand; timings: of the run on the page,
+    empty where there is none yet
+    """
+
+    page: ExperimentPage
+    work: Workspace
+    model: SamModel
+    inputs: Inputs
+    params: PlainParams
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scene: Scene) -> "Start":
+        """From the run on the page."""
+        result = scene.result
+        return cls(scene.page, scene.work, scene.model, scene.inputs, result.params, result.timings)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        return self.page.entry.experiment.TAKES
+
+
+def sweep_button(scene: Start) -> None:
     """The button that opens the dialog, in the present row; nothing where the experiment can't be swept."""
     if not can_be_swept(scene.page.entry):
         return
@@ -58,7 +92,7 @@ def sweep_button(scene: Scene) -> None:
 
 
 @st.dialog("Sweep this", width="large", on_dismiss=dismissed)
-def _dialog(scene: Scene) -> None:
+def _dialog(scene: Start) -> None:
     with sentences():
         draft = _chosen(scene)
         check_allowed(draft.spec, 0)
@@ -75,30 +109,28 @@ def _dialog(scene: Scene) -> None:
             st.code(draft.text, language="yaml")
 
 
-def _start(scene: Scene, draft: Draft, found: Price) -> None:
+def _start(scene: Start, draft: Draft, found: Price) -> None:
     spec, cases = draft.placed()
     sweep = start_sweep(spec, cases, found.cells)
     scene.work.dialog = None
     st.switch_page(SWEEP_PAGE, query_params={"id": sweep.id})
 
 
-def _chosen(scene: Scene) -> Draft:
-    entry, work = scene.page.entry, scene.work
-    taken = entry.experiment.TAKES
+def _chosen(scene: Start) -> Draft:
+    entry, work, taken = scene.page.entry, scene.work, scene.takes
     left, right = st.columns([1.15, 1], gap="large")
+    films: FilmChoices | None = None
     # The left side comes last: what is missing there leaves the right one as it is.
     with right:
-        refs = [each.name for each in catalogue() if each.on_disk] + loadable_own()
-        refs = list(dict.fromkeys([*refs, work.model_ref]))
-        models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
-        if not models:
-            raise BadInput("Choose at least one model.")
-        pictures: dict[str, Any] = {}
-        if scene.page.table.two_canvases:
-            pictures = _pair(scene)
+        models = _models(work)
+        more: dict[str, Any] = {}
+        if "video" in taken:
+            films, more["others"] = choose_films()
+        elif scene.page.table.two_canvases:
+            more = _pair(scene)
         elif "image" in taken:
-            pictures = _pictures(scene)
-        prompts = _prompts(scene) if "prompts" in taken else {"takes_prompts": False}
+            more = _pictures(scene)
+        more |= _prompts(films) if "prompts" in taken else {"takes_prompts": False}
         keep = st.segmented_control(
             "Keep of each cell",
             [kind for kind in KEEP_TEXTS if kind != "all" or not present_limits().public],
@@ -112,20 +144,28 @@ def _chosen(scene: Scene) -> Draft:
         params = _params(scene)
     usual = f"{entry.title}: {_count_text(models, params)}"
     name = right.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
-    others = pictures.pop("others", ())
+    others = more.pop("others", ())
     choices = Choices(
         entry.name,
         tuple(models),
         params,
-        **pictures,
-        **prompts,
+        **more,
         keep=keep or "masks",  # type: ignore[arg-type]  # a list of these
         name=name or usual,
         device=work.device,
-        dtype=work.dtype,
+        dtype=work.dtype if scene.page.table.takes_picture else "float32",
         threads=app_workers()[1],
     )
-    return make_draft(choices, others)
+    return make_draft(choices, others) if films is None else make_film_draft(choices, films, others)
+
+
+def _models(work: Workspace) -> list[str]:
+    refs = [each.name for each in catalogue() if each.on_disk] + loadable_own()
+    refs = list(dict.fromkeys([*refs, work.model_ref]))
+    models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
+    if not models:
+        raise BadInput("Choose at least one model.")
+    return models
 
 
 def _count_text(models: list[str], params: dict[str, Any]) -> str:
@@ -133,9 +173,9 @@ def _count_text(models: list[str], params: dict[str, Any]) -> str:
     return ", ".join([*swept, *([f"{len(models)} models"] if len(models) > 1 else [])]) or model_name(models[0])
 
 
-def _params(scene: Scene) -> dict[str, Any]:
+def _params(scene: Start) -> dict[str, Any]:
     """What is swept, and where the page's other knobs stand."""
-    params_class, present = scene.page.entry.experiment.Params, scene.result.params
+    params_class, present = scene.page.entry.experiment.Params, scene.params
     offered = swept_params(params_class)
     labels = {name: param_info(params_class, name).label for name in offered}
     chosen = st.multiselect(
@@ -170,7 +210,7 @@ def _params(scene: Scene) -> dict[str, Any]:
     return kept | values
 
 
-def _pictures(scene: Scene) -> dict[str, Any]:
+def _pictures(scene: Start) -> dict[str, Any]:
     inputs = scene.inputs
     at_hand = AtHand(inputs.picture, inputs.prompts, inputs.truth)
     told = f"{plain_text(inputs.picture.name)}, from the page" + (", with its truth" if inputs.truth else "")
@@ -194,7 +234,7 @@ def _pictures(scene: Scene) -> dict[str, Any]:
     return found
 
 
-def _pair(scene: Scene) -> dict[str, Any]:
+def _pair(scene: Start) -> dict[str, Any]:
     inputs = scene.inputs
     assert inputs.image_b is not None
     truths = inputs.truth is not None and inputs.truth_b is not None
@@ -234,30 +274,34 @@ def _found(source: PictureSource) -> list[Case]:
     return find_cases((source,), 0)
 
 
-def _prompts(scene: Scene) -> dict[str, Any]:
+def _prompts(films: FilmChoices | None) -> dict[str, Any]:
+    """films: None for pictures"""
+    rules = TRUTH_RULES if films is None else FILM_RULES
+    marked = films is None or (films.at_hand is not None and not films.at_hand.prompts.is_empty)
+    offered = [AS_GIVEN, *rules] if marked else list(rules)
     prompts = st.multiselect(
         "Prompts",
-        [AS_GIVEN, *TRUTH_RULES],
-        [AS_GIVEN],
-        key="sweep_prompts",
-        help="As they are: those on the page, and the samples' own. The others follow from a picture's true mask.",
+        offered,
+        offered[:1],
+        key="sweep_prompts" if films is None else f"sweep_film_prompts_{marked}",
+        help="As they are: those on the page, and the samples' own. The others follow from a true mask.",
     )
     repeats = 1
-    if any(TRUTH_RULES[name].is_random for name in prompts if name != AS_GIVEN):
+    if any(rules[name].is_random for name in prompts if name != AS_GIVEN):
         repeats = st.number_input(
             "Repeats", 1, 100, 3, key="sweep_repeats_drawn", help="How often prompts are moved by chance"
         )
     return {"prompts": tuple(prompts), "repeats": int(repeats)}
 
 
-def _pace(scene: Scene) -> Pace | None:
-    timings = scene.result.timings
+def _pace(scene: Start) -> Pace | None:
+    timings = scene.timings
     if not timings:
         return None
     encode = timings.get("encode_ms", 0.0) + timings.get("default_encode_ms", 0.0)
     both = 2 if "default_encode_ms" in timings else 1
     other = sum(value for name, value in timings.items() if "encode_ms" not in name)
-    side = getattr(scene.result.params, "side", None) or scene.model.info.native_side
+    side = getattr(scene.params, "side", None) or scene.model.info.native_side
     return Pace(encode / both, other, side)
 
 
@@ -270,7 +314,7 @@ def _price_text(found: Price) -> str:
 
 
 def _take_home(draft: Draft) -> None:
-    if draft.files:
+    if draft.files or draft.linked:
         st.download_button(
             "Spec and files",
             draft.zipped,
@@ -279,7 +323,7 @@ def _take_home(draft: Draft) -> None:
             icon=":material/download:",
             key="sweep_yaml",
             on_click="ignore",
-            help="sweep.yaml, with the picture and prompts that it names",
+            help="sweep.yaml, with the files that it names",
         )
         return
     st.download_button(

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import re
 import secrets
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,11 +87,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class Draft:
-    """spec: with paths that go from its own folder; files: what lies there, by name; cases: as they will be found"""
+    """spec: with paths that go from its own folder; files: what lies there, by name; linked: large files that lie there
+    too, by name where each is now; cases: as they will be found
+    """
 
     spec: SweepSpec
     files: Mapping[str, bytes] = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
+    linked: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -103,11 +108,13 @@ class Draft:
             archive.writestr(SPEC_FILE, self.text)
             for name, data in self.files.items():
                 archive.writestr(name, data)
+            for name, file in self.linked.items():
+                archive.write(file, name, zipfile.ZIP_STORED)
         return out.getvalue()
 
     def placed(self) -> tuple[SweepSpec, list[Case]]:
         """(the spec with its files where it finds them, its cases). Raises StoreError where they can't be written."""
-        if not self.files:
+        if not self.files and not self.linked:
             spec = with_folder(self.spec, Path.cwd())
             return spec, all_cases(spec)
         folder = sweeps_folder() / f"{INPUTS}{secrets.token_hex(8)}"
@@ -116,10 +123,22 @@ class Draft:
                 place = folder / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(data)
+            for name, file in self.linked.items():
+                _link(file, folder / name)
         except OSError as error:
-            raise StoreError(f"The sweep's pictures can't be written ({error.strerror or error}).") from error
+            shutil.rmtree(folder, ignore_errors=True)
+            raise StoreError(f"The sweep's files can't be written ({error.strerror or error}).") from error
         spec = with_folder(self.spec, folder)
         return spec, all_cases(spec)
+
+
+def _link(file: Path, place: Path) -> None:
+    """Under another name, where it stays when it is removed elsewhere; takes no room where the disk has links."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
@@ -261,7 +280,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the run on the page took. encode_ms: at that side, in pixels; other_ms: all else"""
+    """How long the run on the page took. encode_ms: at that side, in pixels; other_ms: all else, and all of a film"""
 
     encode_ms: float
     other_ms: float
@@ -282,7 +301,8 @@ def price(draft: Draft, pace: Pace | None, workers: int) -> Price:
 
 
 def _encodings(cell: Cell) -> list[str]:
-    if cell.case.picture is None:
+    if cell.case.picture is None or cell.case.film is not None:
+        # Of a film its frames are encoded, of which nobody knows yet how many these are.
         return []
     *shared, windows = sharing(cell)
     if cell.case.second is not None:

@@ -27,12 +27,11 @@ def list_models(as_json: Json = False) -> None:
     """The models known by name, whether each is on this machine, and own checkpoints in SAMKIT_EXTRA_MODELS."""
     from samkit.models.files.catalogue import catalogue
     from samkit.models.files.folders import own_checkpoints
-    from samkit.words import format_bytes
 
     entries = catalogue()
     own = own_checkpoints()
     if as_json:
-        fields = ("name", "title", "family", "version", "file_bytes", "sha256", "licence", "url")
+        fields = ("name", "title", "family", "version", "file_bytes", "sha256", "licence", "url", "origin")
         rows = [
             {name: getattr(entry, name) for name in fields} | {"state": entry.state(), "path": str(entry.local_path())}
             for entry in entries
@@ -40,10 +39,10 @@ def list_models(as_json: Json = False) -> None:
         print_json({"models": rows, "own": [str(path) for path in own]})
         return
     for entry in entries:
-        print(
-            f"{entry.name:<26}{entry.title:<24}{format_bytes(entry.file_bytes):>8}  "
-            f"{entry.state():<10}{entry.licence:.60}"
-        )
+        print(f"{entry.name:<26}{entry.title:<24}{entry.size_text:>8}  {entry.state():<10}{entry.licence:.60}")
+    for entry in entries:
+        if entry.state() == "to bring":
+            print(f"{entry.title}: {entry.origin}")
     for path in own:
         print(path)
 

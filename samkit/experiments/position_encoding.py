@@ -62,7 +62,7 @@ class Params(PlainParams):
     )
     window_tiling: bool = Field(
         default=True,
-        description="SAM v2 adds a second table that is repeated window by window; SAM v1 has only one table.",
+        description="SAM v2 adds a second table that is repeated window by window; SAM v1 and SAM 3 have only one.",
         json_schema_extra=knob(label="Repeated window table"),
     )
     channel: int = Field(
@@ -83,7 +83,7 @@ class Params(PlainParams):
         description="Column of the token that all others are compared with; empty: the middle.",
         json_schema_extra=knob(step=1, label="Column"),
     )
-    rotary_on: Literal["nothing", "coffee", "chelsea", "coins"] = Field(
+    rotary_on: Literal["nothing", "coffee", "chelsea"] = Field(
         default="nothing",
         description="The sample picture on which the rotary positions of SAM 3's blocks are measured; nothing: they "
         "are only reckoned from the angles.",

@@ -57,7 +57,7 @@ ENTRIES = (
         "Which part of a mask is safe?",
         "See the logits behind a mask, move the cut, blur the picture, shake the prompt, and watch what stays.",
         "contrast",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
     Entry(
         "cross-image",
@@ -65,7 +65,7 @@ ENTRIES = (
         "Does the model find the same thing in another picture?",
         "Prompt one picture, segment the other with the model's memory, look again, and shake the prompt.",
         "compare",
-        "SAM v2, v2.1",
+        "SAM v2, v2.1, v3",
     ),
     Entry(
         "block-norms",
@@ -73,7 +73,7 @@ ENTRIES = (
         "Are there tokens with unusually high norms?",
         "See every transformer block's tokens as a map, find those that stick out, and how much each block changes.",
         "layers",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
     Entry(
         "semantic-similarity",
@@ -81,7 +81,7 @@ ENTRIES = (
         "What else does the model consider the same thing?",
         "Mark one thing, compare its tokens with all others, count the regions, and give each found object a mask.",
         "join_inner",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
     Entry(
         "window-size",
@@ -89,7 +89,7 @@ ENTRIES = (
         "Which window sizes does a model tolerate, and what do they cost?",
         "Give each stage's attention another window, compare mask, encoding and time with the default, sweep them all.",
         "grid_view",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
     Entry(
         "position-encoding",
@@ -97,7 +97,7 @@ ENTRIES = (
         "How does the encoder know where a token is?",
         "See the encoding on any grid: its channels, directions, frequencies, and what bfloat16 does to it.",
         "grid_on",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
     Entry(
         "video-priors",
@@ -105,7 +105,7 @@ ENTRIES = (
         "Can memories of pictures find the thing in a film?",
         "Record memories on pictures, run a film with them, and watch object score and area as it plays.",
         "movie",
-        "SAM v2, v2.1",
+        "SAM v2, v2.1, v3",
     ),
     Entry(
         "fine-tuning",
@@ -113,7 +113,7 @@ ENTRIES = (
         "What did training change, and what does that do to a picture?",
         "Compare a model with the one it was trained from: weights part by part, features block by block, masks.",
         "difference",
-        "SAM v1, v2, v2.1",
+        "SAM v1, v2, v2.1, v3",
     ),
 )
 """In the order of the pages."""

@@ -72,7 +72,8 @@ class Params(MaskParams):
         default=0,
         ge=0,
         le=3,
-        description="Resolution, 0 the coarsest: SAM v2 has 3 projected and 4 raw ones, SAM v1 has one.",
+        description="Resolution, 0 the coarsest: SAM v2 has 3 projected and 4 raw ones, SAM 3 has 3 and 1, SAM v1 has "
+        "one.",
         json_schema_extra=knob(step=1, label="Level"),
     )
     mirrored: bool = Field(

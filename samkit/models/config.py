@@ -173,15 +173,15 @@ def read_config(state_dict: Mapping[str, Shaped], metadata: Mapping | ModelMetad
         except (IndexError, ValueError, ZeroDivisionError, OverflowError) as error:
             raise CheckpointError(
                 "The weights of this checkpoint have shapes that no Segment Anything model has: its file is damaged, "
-                "or was made by other software. Give a SAM v1, v2 or v2.1 checkpoint with the official keys."
+                "or was made by other software. Give a SAM v1, v2, v2.1 or v3 checkpoint with the official keys."
             ) from error
         check_config(config)
         return config
     some = ", ".join(key[:100] for key in list(keys)[:3]) or "none at all"
     raise CheckpointError(
         "This checkpoint is not a Segment Anything model: the keys of SAM v1 (image_encoder.patch_embed...) and "
-        f"v2 (image_encoder.trunk...) are missing; it has {len(keys)} keys, among them {some}. Give a SAM v1, v2 or "
-        "v2.1 checkpoint with the official keys."
+        f"v2 (image_encoder.trunk...) are missing; it has {len(keys)} keys, among them {some}. Give a SAM v1, v2, "
+        "v2.1 or v3 checkpoint with the official keys."
     )
 
 

@@ -253,7 +253,7 @@ def _built(name: str, config: ModelConfig) -> SamNetwork:
     except (RuntimeError, ValueError, OverflowError, TypeError) as error:
         raise CheckpointError(
             f"The weights in {name} have shapes that no Segment Anything model has: fetch it again, or give a SAM v1, "
-            "v2 or v2.1 checkpoint with the official keys."
+            "v2, v2.1 or v3 checkpoint with the official keys."
         ) from error
 
 

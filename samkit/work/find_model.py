@@ -9,6 +9,7 @@ from samkit.errors import CheckpointError
 from samkit.tracking.bundle.record import ModelEntry
 
 if TYPE_CHECKING:
+    from samkit.models.files.catalogue import CatalogueEntry
     from samkit.models.files.reference import Choices
 
 
@@ -30,7 +31,7 @@ def is_model(ref: str, model: ModelEntry) -> bool:
     place, choices = split_reference(ref)
     entry = next((entry for entry in catalogue() if entry.name == place), None)
     if entry is not None:
-        return entry.on_disk and entry.sha256 == _file(model) and choices == _choices(model)
+        return entry.on_disk and _sha256(entry) == _file(model) and choices == _choices(model)
     return Path(place).exists() and _hash(Path(place)) == _file(model) and choices == _choices(model)
 
 
@@ -55,7 +56,7 @@ def find_checkpoint(name: str, sha256: str | None) -> FoundModel:
     from samkit.models.files.folders import own_checkpoints
 
     entries = [entry for entry in catalogue() if entry.on_disk]
-    known = next((entry.name for entry in entries if entry.sha256 == sha256), None)
+    known = next((entry.name for entry in entries if _sha256(entry) == sha256), None)
     if known:
         return FoundModel(known, True)
     # Large files take seconds to hash, so one of the right name comes first.
@@ -81,6 +82,11 @@ def _took_base(model: ModelEntry) -> bool:
 
 def _file(model: ModelEntry) -> str:
     return model.file_sha256 or model.sha256
+
+
+def _sha256(entry: "CatalogueEntry") -> str | None:
+    """Of the file of a catalogue entry, as the catalogue states it, or by looking where it doesn't."""
+    return entry.sha256 or _hash(entry.local_path())
 
 
 def _hash(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -98,6 +99,29 @@ def test_reading_ahead_takes_so_much_memory_and_spares_the_frame_in_use():
                 in_use = shelf.taken(shelf._ahead[0][0])[0]["at"]
         assert len(places) == ahead + 1 and max(places) + size <= BUFFER_BYTES
     os.close(buffer)
+
+
+KILLED = """
+import sys, time
+from samkit.media.video import open_video
+film = open_video(sys.argv[1])
+film.frame(3)
+print(film._file._process._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@LINUX
+def test_nothing_is_left_of_a_film_whose_server_was_killed(path):
+    """Neither the process that decodes it nor the memory that frames go through, which has no name in the system."""
+    server = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE)
+    decoder = int(server.stdout.readline())
+    ended = os.pidfd_open(decoder)
+    server.kill()
+    server.communicate()
+    assert select.select([ended], [], [], 30)[0]
+    os.close(ended)
+    assert not [name for name in os.listdir("/dev/shm") if "film" in name or "samkit" in name]
 
 
 ANSWERS = {

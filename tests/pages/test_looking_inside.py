@@ -343,9 +343,9 @@ def test_rotary_positions_of_sam3_are_shown_and_measured(app, own_models):
     page.work.model_ref = str(save_random_model(Path(own_models["sam2"]).with_name("sam3.safetensors"), SMALL_SAM3))
     page.app.run()
     assert "Image encoder" in page.text() and "csv_rotary_blocks_a" not in page.downloads()
-    page.turn("rotary_on", "coins")
+    page.turn("rotary_on", "chelsea")
     page.turn("rotary_block_a", 1)
-    assert "measured on the sample coins" in page.text() and "csv_rotary_blocks_a" in page.downloads()
+    assert "measured on the sample chelsea" in page.text() and "csv_rotary_blocks_a" in page.downloads()
 
 
 def test_window_size_encodes_once_a_setting(app):

@@ -26,7 +26,7 @@ from samkit.ui.state.film_frames import see
 from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.pages.app import new_app, page_path
-from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, SMALL_SAM3, save_random_model
 
 PAGE = page_path("video_priors")
 FILM_MAX_SIDE = 1280
@@ -514,6 +514,22 @@ def test_a_model_without_a_memory_says_so(app, tmp_path):
     assert any("has no memory" in info.value for info in app.info) and not app.error
     press(app, "offer_nano-sam2")
     assert app.session_state["samkit.workspace"].model_ref == "nano-sam2" and not app.error
+    table(app).drop_run()
+
+
+def test_files_that_follow_objects_are_offered_where_one_can_not(app, tmp_path, monkeypatch):
+    app.run()
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(own))
+    follows = save_random_model(own / "whole.safetensors", SMALL_SAM3)
+    pictures = save_random_model(own / "pictures.safetensors", replace(SMALL_SAM3, memory=None))
+    app.session_state["samkit.workspace"].model_ref = str(pictures)
+    app.switch_page(PAGE).run()
+    offered = [button.key for button in app.button if (button.key or "").startswith("offer_")]
+    assert f"offer_{follows}" in offered and f"offer_{pictures}" not in offered and "offer_nano-sam2" in offered
+    press(app, f"offer_{follows}")
+    assert app.session_state["samkit.workspace"].model_ref == str(follows) and not app.error
     table(app).drop_run()
 
 

@@ -34,8 +34,11 @@ OURS = {
     ],
     "controls/masks_panel.py": ["index"],
     "controls/memories.py": ["bank.sha256"],
-    "controls/memory_models.py": ["what", "entry.title", "model.config.memory_lack"],
-    "controls/model_picker.py": ["entry.title", "entry.licence", "memory_line(entry.local_path())"],
+    "controls/memory_models.py": ["what", "model.config.memory_lack"],
+    "controls/model_picker.py": [
+        "entry.title", "entry.licence", "entry.origin", "entry.filename",
+        "filter(None, (entry.size_text, STATE_TEXTS[state]))", "memory_line(entry.local_path())",
+    ],
     "controls/own_models.py": ["FAMILY_WORDS.get(told.family, '')", "memory_line(path)"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],

@@ -1,5 +1,5 @@
-"""The checkpoints samkit knows by name: the embedded ones, the eleven official files and MobileSAM's. Knows no torch
-and touches no network.
+"""The checkpoints samkit knows by name: the embedded ones, the eleven official files, MobileSAM's, and those of SAM 3,
+which nobody may pass on and a person brings. Knows no torch and touches no network.
 """
 
 import difflib
@@ -23,8 +23,8 @@ from samkit.models.files.locate import holds_checkpoint
 from samkit.models.files.reference import split_reference
 from samkit.words import format_bytes
 
-State = Literal["embedded", "on disk", "partial", "absent"]
-Family = Literal["sam1", "sam2"]
+State = Literal["embedded", "on disk", "partial", "absent", "to bring"]
+Family = Literal["sam1", "sam2", "sam3"]
 
 _OFFICIAL_URL = "https://dl.fbaipublicfiles.com/"
 
@@ -39,21 +39,40 @@ class CatalogueEntry:
     """What people call it: "SAM 2.1 Hiera tiny"."""
     family: Family
     version: str
-    """One of "1", "2.0" and "2.1"."""
+    """One of "1", "2.0", "2.1", "3.0" and "3.1"."""
     filename: str
     file_bytes: int
+    """0 where nobody states it."""
     sha256: str
+    """Empty where nobody states it: such a file is known by its name alone."""
     licence: str
     url: str | None = None
-    """None for an embedded model."""
+    """None for a model that can't be downloaded by samkit."""
     aliases: tuple[str, ...] = ()
+    embedded: bool = False
+    origin: str = ""
+    """A sentence on where a person gets a file that samkit doesn't download."""
+    tracker: bool = True
+    """Whether a file of SAM v2 or SAM 3 can follow objects here."""
 
     @property
-    def embedded(self) -> bool:
-        return self.url is None
+    def brought(self) -> bool:
+        """Whether a person brings the file."""
+        return bool(self.origin)
+
+    @property
+    def follows(self) -> bool:
+        """Whether it follows objects through films."""
+        return self.family != "sam1" and self.tracker
+
+    @property
+    def size_text(self) -> str:
+        """How large the file is; empty where nobody knows yet."""
+        size = self.file_bytes or _size(self.local_path()) or 0
+        return format_bytes(size) if size else ""
 
     def local_path(self, folder: Path | str | None = None) -> Path:
-        """Where the file lies, or will lie once it is downloaded to `folder` (default: `models_folder()`)."""
+        """Where the file lies, or will lie once it is in `folder` (default: `models_folder()`)."""
         if self.embedded:
             return assets_folder() / self.filename
         return (Path(folder) if folder is not None else models_folder()) / self.filename
@@ -70,6 +89,8 @@ class CatalogueEntry:
         if self.embedded:
             return "embedded"
         present = _size(self.local_path(folder))
+        if self.brought:
+            return "to bring" if present is None else "on disk"
         if present == self.file_bytes:
             return "on disk"
         return "absent" if present is None and not _size(self.part_path(folder)) else "partial"
@@ -81,8 +102,11 @@ class CatalogueEntry:
 
 
 def catalogue() -> tuple[CatalogueEntry, ...]:
-    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large; then MobileSAM."""
-    return (*(_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors"))), *_OFFICIAL, _MOBILE_SAM)
+    """The embedded models, by name, then the official ones: 2.1, 2.0 and 1, small to large; then MobileSAM and those
+    that a person brings.
+    """
+    embedded = (_embedded_entry(path) for path in sorted(assets_folder().glob("*.safetensors")))
+    return (*embedded, *_OFFICIAL, _MOBILE_SAM, *_BROUGHT)
 
 
 def find_entry(name: str) -> CatalogueEntry:
@@ -146,6 +170,14 @@ def _local_file(entry: CatalogueEntry) -> Path:
     command = f"`python -m samkit models download {entry.name}`"
     size = format_bytes(entry.file_bytes)
     match entry.state():
+        case "to bring":
+            for own in own_checkpoints() if extra_models_folders() else ():
+                if own.name == entry.filename or own.stem == entry.name:
+                    return own
+            raise CheckpointError(
+                f"{entry.title} is not on this machine. {entry.origin} Put {entry.filename} into {path.parent}, or "
+                "give its path."
+            )
         case "absent":
             raise CheckpointError(f"{entry.title} is not on this machine yet: run {command} ({size}).")
         case "partial" if (present := _size(path)) is not None:
@@ -194,6 +226,7 @@ def _embedded_entry(path: Path) -> CatalogueEntry:
         file_bytes=file.file_bytes,
         sha256=file_sha256(path),
         licence=_licence_on_card(path.with_suffix(".md")),
+        embedded=True,
     )
 
 
@@ -323,4 +356,35 @@ _MOBILE_SAM = CatalogueEntry(
     url="https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/"
     "mobile_sam.pt",
     aliases=("mobilesam", "vit_t", "sam_vit_t"),
+)
+
+_SAM3_ORIGIN = (
+    "samkit doesn't download it: ask Meta for access, at ai.meta.com or at huggingface.co/facebook/{place}, and read "
+    "the terms of the licence there."
+)
+_BROUGHT = (
+    CatalogueEntry(
+        name="sam3",
+        title="SAM 3",
+        family="sam3",
+        version="3.0",
+        filename="sam3.pt",
+        file_bytes=0,
+        sha256="",
+        licence="SAM License (Meta)",
+        origin=_SAM3_ORIGIN.format(place="sam3"),
+    ),
+    CatalogueEntry(
+        name="sam3.1",
+        title="SAM 3.1, pictures only",
+        family="sam3",
+        version="3.1",
+        filename="sam3.1_multiplex.pt",
+        file_bytes=0,
+        sha256="",
+        licence="SAM License (Meta)",
+        aliases=("sam3.1_multiplex",),
+        origin=_SAM3_ORIGIN.format(place="sam3.1"),
+        tracker=False,
+    ),
 )

@@ -56,6 +56,8 @@ def download(
     """
     entry = find_entry(entry) if isinstance(entry, str) else entry
     target, part_path = entry.local_path(folder), entry.part_path(folder)
+    if entry.brought:
+        raise DownloadError(f"{entry.title} can't be downloaded here. {entry.origin}")
     if entry.url is None:
         return target
     url = entry.url if base_url is None else f"{base_url.rstrip('/')}/{entry.filename}"

@@ -32,6 +32,8 @@ class Glance:
     loads:       whether it looks like a whole model
     file_bytes:  on disk
     states:      of its files
+    others:      names of other models in the file, for `#NAME`
+    follows:     whether it has what follows objects through films
     """
 
     family: str
@@ -39,6 +41,8 @@ class Glance:
     loads: bool
     file_bytes: int
     states: tuple[FileState, ...] = ()
+    others: tuple[str, ...] = ()
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
     if layout is None or not whole:
         return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size, states)
     done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
-    return Glance(layout.family, done, True, size, states)
+    follows = any("maskmem_tpos_enc" in name for name in table.weights)
+    return Glance(layout.family, done, True, size, states, table.others, follows)
 
 
 def _table(path: Path, located: Located) -> _Table | None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from samkit.errors import CheckpointError
 from samkit.models.files.depends import depends_on
+from samkit.models.files.licences import LICENCES
 from samkit.models.files.reference import split_reference, with_choices
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
@@ -25,7 +26,7 @@ LOOK_S = 4
 def model_file(work: Workspace, model: "SamModel") -> None:
     """Under the model's name in the sidebar. Nothing for a plain file of the catalogue."""
     info, own = model.info, _is_own(work.model_ref)
-    if not (own or info.changes):
+    if not (own or info.changes or info.family in LICENCES):
         return
     if own and owner_only():
         # What is loaded just now is the file as it is; the fragment compares with it, run by run of its own.
@@ -34,6 +35,8 @@ def model_file(work: Workspace, model: "SamModel") -> None:
     title = "What was done to this file" if info.changes else "This file"
     with st.expander(title, icon=":material/draft:"):
         st.caption(plain_text(str(info.path)))
+        if info.family in LICENCES:
+            st.caption(f":material/balance: {LICENCES[info.family]}")
         for change in info.changes:
             st.markdown(f"- {plain_text(change)}")
         if own and info.checkpoint.others:

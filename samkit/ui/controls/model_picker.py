@@ -23,12 +23,14 @@ STATE_TEXTS = {
     "on disk": "on disk",
     "partial": "partly downloaded",
     "absent": "not downloaded",
+    "to bring": "you bring it",
 }
 STATE_ICONS = {
     "embedded": ":material/inventory_2:",
     "on disk": ":material/check_circle:",
     "partial": ":material/downloading:",
     "absent": ":material/cloud_download:",
+    "to bring": ":material/badge:",
 }
 
 
@@ -45,9 +47,8 @@ def model_line(ref: str) -> str:
     entry = next((entry for entry in catalogue() if entry.name == place), None)
     if entry is None:
         return "your own checkpoint"
-    return f"SAM {entry.version} · {format_bytes(entry.file_bytes)}" + (
-        " · small, for trying out" if entry.embedded else ""
-    )
+    known = (f"SAM {entry.version}", entry.size_text, "small, for trying out" if entry.embedded else "")
+    return " · ".join(filter(None, known))
 
 
 def model_picker(work: Workspace, takes_dtype: bool = True) -> None:
@@ -91,7 +92,7 @@ def _model_dialog(work: Workspace) -> None:
     with official:
         st.caption(
             "Meta's released weights and MobileSAM's, Apache-2.0. A download is resumed where it stopped and its "
-            "checksum is verified."
+            "checksum is verified. SAM 3 stands under a licence of its own: you bring the file."
         )
         released = [entry for entry in entries if not entry.embedded]
         for entry in released:
@@ -125,8 +126,10 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     place = "" if entry.embedded or not entry.on_disk else f" · {plain_text(str(entry.local_path().parent))}"
     name.caption(f"{entry.licence}{place}")
     memory = memory_line(entry.local_path()) if entry.on_disk else ""
-    size.caption(f"{format_bytes(entry.file_bytes)} · {STATE_TEXTS[state]}{memory}")
-    if entry.on_disk:
+    size.caption(" · ".join(filter(None, (entry.size_text, STATE_TEXTS[state]))) + memory)
+    if state == "to bring":
+        name.caption(f"{entry.origin} Put {entry.filename} into {plain_text(str(entry.local_path().parent))}.")
+    elif entry.on_disk:
         if action.button(
             "In use" if entry.name == work.model_ref else "Use",
             disabled=entry.name == work.model_ref,

@@ -33,7 +33,7 @@ def draw_rotary_parts(knobs: KnobValues, model: SamModel, result: Result[Any], l
     elif memory is None:
         st.info("No part of this model has rotary positions.", icon=":material/info:")
     if memory is not None:
-        _draw_part(memory, result, letter, alone)
+        _draw_part(memory, model, result, letter, alone)
 
 
 def kinds_figure(rows: list[dict[str, Any]]) -> go.Figure:
@@ -83,27 +83,28 @@ def _blocks_figure(result: Result[Any], scale: list) -> go.Figure:
 
 
 def _draw_block(knobs: KnobValues, model: SamModel, result: Result[Any], letter: str, alone: bool) -> None:
-    """One block's map beside what the angles say of it, both in the same colours."""
+    """One block's map beside what the angles say of it, each over its own range: real queries and keys differ before
+    they are turned, so their likeness begins lower.
+    """
     blocks = result.tables["rotary_blocks"]
     texts = [f"{block['block']} · {block['attention']}" for block in blocks]
     block = knobs.step("Block", f"{BLOCK}_{letter}", range(len(blocks)), 0, format_func=texts.__getitem__)
     window = model.config.encoder.block_windows(model.info.window_sizes)[block]
     expected, values = encoder_parts(model)[window].expected().values, result.arrays[f"rotary_{block:02d}"]
-    limits = float(min(expected.min(), np.nanmin(values))), float(max(expected.max(), np.nanmax(values)))
     scale = plain_colorscale(result.params.colormap)
     columns = st.columns(2, gap="medium") if alone else (st.container(), st.container())
     for column, title, shown in zip(columns, ("Measured", "Expected from the angles"), (values, expected), strict=True):
         with column:
             st.markdown(f"**{title}**, by how far a key lies from its query")
-            figure = offset_figure(shown, scale, "similarity", limits)
+            figure = offset_figure(shown, scale, "similarity")
             st.plotly_chart(figure, key=f"rotary_{kind_name(window)}_{title[:4].lower()}_{letter}", config=PLOT)
     st.caption(
         "Measured is the mean cosine of a query and a key over all pairs of tokens that lie so far apart, in all "
-        "windows and heads. Places that no two tokens have are empty."
+        "windows and heads. Both maps have a colour range of their own. Offsets that no two tokens have are empty."
     )
 
 
-def _draw_part(part: RotaryPart, result: Result[Any], letter: str, alone: bool) -> None:
+def _draw_part(part: RotaryPart, model: SamModel, result: Result[Any], letter: str, alone: bool) -> None:
     kernel = part.expected()
     left, right = st.columns(2, gap="medium") if alone else (st.container(), st.container())
     with left:
@@ -115,4 +116,5 @@ def _draw_part(part: RotaryPart, result: Result[Any], letter: str, alone: bool) 
         names = {"similarity": "similarity"}
         figure = curves_figure(kernel_curve(kernel), "distance", names, "similarity", "tokens apart", "similarity", {})
         st.plotly_chart(figure, key=f"rotary_memory_curve_{letter}", config=PLOT)
-    st.caption(f"{EXPECTED} Map of {part.size[0]} × {part.size[1]} tokens, as at the native side.")
+    size = f"Map of {part.size[0]} × {part.size[1]} tokens, as at the native side."
+    st.caption(size if encoder_parts(model) else f"{EXPECTED} {size}")

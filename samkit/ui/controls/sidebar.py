@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from samkit.ui.controls.keys import with_key
+from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Choice, Knob, Panel
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory, limit_mb, part_memory
@@ -82,6 +83,7 @@ class EncodingSide(Knob):
         chosen = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
         allowed = {side for side in chosen if side >= first and side % info.side_step == 0}
         sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *allowed})
+        self._fit(knobs, first, info.side_step)
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step(
             "Encoding side",
@@ -93,6 +95,13 @@ class EncodingSide(Knob):
         )
         # A run may have named its model's native side.
         return {"side": None if side == info.native_side != knobs.base.get("side") else side}
+
+    def _fit(self, knobs: KnobValues, first: int, step: int) -> None:
+        """Another model's side, or a first try's, becomes the nearest that this one can run."""
+        side = knobs.get("side")
+        if isinstance(side, int) and (side < first or side % step):
+            nearest = max(first, step * round(side / step))
+            knobs.move("side", nearest, f"this model runs multiples of {step}, from {first}")
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return {"side": params["side"]}

@@ -116,4 +116,4 @@ def _example(info: ParamInfo, listed: int | None) -> str:
         return "8, 14, 16 for all stages; or " + " ".join(["8"] * (listed - 1) + ["14"])
     if info.low is not None and info.high is not None:
         return f"values or a range: {info.low:g} to {info.high:g} step {info.step or 1:g}"
-    return "values such as 256, 512, or 256 to 1024 step 128" if info.name == "side" else "values such as 1, 2, 4"
+    return "values such as 448, 896, or 448 to 1344 step 448" if info.name == "side" else "values such as 1, 2, 4"

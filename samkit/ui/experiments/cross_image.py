@@ -32,8 +32,8 @@ BOTH = "Both"
 SHOWN_PX = 1000
 
 ABOUT = About(
-    idea="SAM v2 follows objects through films with a memory. Two pictures are as good as two frames: the mask on "
-    "the prompted one becomes a memory, and the other one is segmented with its help. Each repeat looks again, "
+    idea="SAM v2 and SAM 3 follow objects through films with a memory. Two pictures are as good as two frames: the "
+    "mask on the prompted one becomes a memory, and the other one is segmented with its help. Each repeat looks again, "
     "with the best masks of the earlier passes in the memory too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4; that two unrelated pictures "
     "work was found by users.",

@@ -38,8 +38,8 @@ FILES_OF_ONE = (
 FILES_OF_SEVERAL = "Each object has files of its own. Where masks overlap, they stay as the model gives them."
 
 ABOUT = About(
-    idea="SAM v2 follows an object with a memory of the earlier frames. Here the first memories come from pictures "
-    "instead: record any number of them, then run a film that may have nothing to do with those pictures. "
+    idea="SAM v2 and SAM 3 follow an object with a memory of the earlier frames. Here the first memories come from "
+    "pictures instead: record any number of them, then run a film that may have nothing to do with those pictures. "
     "Frames of the film can be recorded too.",
     paper="The memory is that of [SAM 2](https://arxiv.org/abs/2408.00714), section 4. Memories of pictures have no "
     "time of their own: each counts as a prompted frame one frame back, however long the film runs.",

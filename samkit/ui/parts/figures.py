@@ -153,16 +153,13 @@ def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
-def offset_figure(
-    values: np.ndarray, colorscale: list, unit: str, limits: tuple[float, float] | None = None
-) -> go.Figure:
+def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     """A heatmap over how far two tokens lie apart, float [2 rows - 1, 2 columns - 1] with no distance in the middle."""
     rows, columns = (length // 2 for length in values.shape)
     x_axis = dict(title=dict(text="columns to the right"), constrain="domain")
     y_axis = dict(title=dict(text="rows down"), autorange="reversed", scaleanchor="x", constrain="domain")
     cells = _cells(values, colorscale, unit, f"%{{y}} down, %{{x}} to the right<br>{unit} %{{z:.3f}}<extra></extra>")
-    places: dict[str, Any] = dict(x0=-columns, dx=1, y0=-rows, dy=1)
-    places |= dict(zmin=limits[0], zmax=limits[1]) if limits else {}
+    places = dict(x0=-columns, dx=1, y0=-rows, dy=1)
     return _figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
@@ -306,6 +303,29 @@ def sweep_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figu
     lowest = min(drawn, default=0.0)
     room = max(0.01, 0.06 * (1 - lowest))
     y_axis = dict(title=dict(text=title), range=[max(-room, lowest - room), 1 + room])
+    return _over_windows(traces, y_axis, how)
+
+
+def readings_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figure:
+    """IoU of the chosen mask over the window size, a curve for each way in which windows were read (the column
+    `reading`); where the truth is known also its true IoU.
+    """
+    readings = list(dict.fromkeys(row["reading"] for row in rows))
+    columns = {f"iou_{chosen}": "", f"true_iou_{chosen}": "true IoU, "}
+    traces: list[dict[str, Any]] = []
+    for column, words in columns.items():
+        for reading, (color, _) in zip(readings, LINES[1:], strict=False):
+            own = [row for row in rows if row["reading"] == reading and column in row]
+            if own:
+                line = dict(color=color, width=2.5, dash="longdash" if words else "solid")
+                points = dict(x=[row["window"] for row in own], y=[row[column] for row in own])
+                traces.append(
+                    dict(type="scatter", name=f"{words}{reading}", mode="lines+markers", line=line, **points)
+                    | dict(hovertemplate="%{y:.3f}")
+                )
+    lowest = min((y for trace in traces for y in trace["y"]), default=0.0)
+    room = max(0.01, 0.06 * (1 - lowest))
+    y_axis = dict(title=dict(text="IoU, chosen mask"), range=[max(-room, lowest - room), 1 + room])
     return _over_windows(traces, y_axis, how)
 
 

@@ -10,9 +10,10 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
-from samkit.errors import CheckpointError
+from samkit.errors import CheckpointError, DownloadError
 from samkit.models.files import catalogue as catalogue_module
 from samkit.models.files.catalogue import catalogue, find_entry, resolve_model
+from samkit.models.files.download import download
 from samkit.models.files.folders import extra_models_folders, look_for_own, models_folder, own_checkpoints
 from samkit.models.files.locate import plain_name
 
@@ -73,7 +74,7 @@ def embedded_nano(tmp_path, monkeypatch):
 
 
 def test_the_official_files_are_as_published():
-    official = [entry for entry in catalogue() if not entry.embedded and entry.name != "mobile_sam"]
+    official = [entry for entry in catalogue() if entry.url and entry.name != "mobile_sam"]
     assert sorted(f"{entry.filename} {entry.file_bytes} {entry.sha256}" for entry in official) == sorted(
         PUBLISHED.strip().splitlines()
     )
@@ -96,7 +97,7 @@ def test_names_aliases_titles_and_hashes_are_told_apart():
     spellings = [spelling for entry in entries for spelling in (entry.name, *entry.aliases)]
     assert len(set(spellings)) == len(spellings)
     assert len({entry.title for entry in entries}) == len(entries)
-    assert all(re.fullmatch("[0-9a-f]{64}", entry.sha256) for entry in entries)
+    assert all(re.fullmatch("[0-9a-f]{64}", entry.sha256) for entry in entries if not entry.brought)
     assert all(
         find_entry(spelling).name == entry.name for entry in entries for spelling in (entry.name, *entry.aliases)
     )
@@ -140,6 +141,24 @@ def test_embedded_models_come_first_and_describe_themselves(embedded_nano):
     assert resolve_model("nano-test") == resolve_model("Nano_Test") == nano.local_path() == embedded_nano
     embedded_nano.with_suffix(".md").unlink()
     assert catalogue()[0].licence == "not stated"
+
+
+@pytest.mark.parametrize("name", ["sam3", "sam3.1"])
+def test_sam3_is_brought_and_never_downloaded(name, tmp_path, monkeypatch):
+    entry = find_entry(name)
+    assert entry.url is None and not entry.embedded and "SAM License" in entry.licence
+    assert (entry.state(), entry.on_disk, entry.size_text) == ("to bring", False, "")
+    with pytest.raises(CheckpointError, match="ask Meta for access.*Put sam3"):
+        resolve_model(name)
+    with pytest.raises(DownloadError, match="can't be downloaded here"):
+        download(entry)
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(own))
+    brought = sparse_file(own / entry.filename, 2_000_000)
+    assert resolve_model(name) == brought and not entry.on_disk, "a file of one's own is listed as such"
+    sparse_file(entry.local_path(), 3_000_000)
+    assert resolve_model(name) == entry.local_path() and entry.on_disk and "3" in entry.size_text
 
 
 def test_an_embedded_model_without_a_family_is_an_error(embedded_nano):

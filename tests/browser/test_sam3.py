@@ -1,0 +1,63 @@
+"""SAM 3 on all pages that look at one model, in a real browser: a small one with random weights, chosen as a person
+would.
+"""
+
+import re
+
+import pytest
+
+from tests.random_models import SMALL_SAM3, save_random_model
+
+pytestmark = pytest.mark.browser
+
+IDLE = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')
+    && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
+SHOWN = {
+    "Block norms": ".st-key-tiles_blocks_a .frame >> nth=3",
+    "Semantic similarity": ".st-key-map_similarity canvas >> nth=0",
+    "Window size": ".st-key-map_logits canvas >> nth=0",
+    "ViT position encoding": ".st-key-map_channel_a canvas >> nth=0",
+    "Cross-image": ".samkit-mask >> nth=7",
+    "Video with image": ".player output",
+}
+"""What each page shows of its result, in the order in which they are opened."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The app's SAMKIT_HOME, with a random SAM 3 among the files of the visitor's own."""
+    home = tmp_path_factory.mktemp("app")
+    own = home / "own"
+    own.mkdir()
+    save_random_model(own / "random-sam3.safetensors", SMALL_SAM3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMKIT_EXTRA_MODELS", str(own))
+        yield home
+
+
+def rest(page) -> None:
+    page.wait_for_timeout(200)
+    page.wait_for_function(IDLE)
+
+
+def test_every_page_shows_its_result_with_a_sam3(page, app_url):
+    page.goto(f"{app_url}/mask_stability")
+    page.locator(".samkit-mask").nth(3).wait_for()
+    page.locator(".st-key-change_model button:visible").click()
+    page.locator('[class*="st-key-own_ready_"] button:visible').click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_text("random-sam3", exact=True).first.wait_for()
+    rest(page)
+    page.locator(".samkit-mask").nth(3).wait_for()
+    for title, shown in SHOWN.items():
+        page.get_by_role("link", name=re.compile(title)).first.click()
+        page.locator(shown).wait_for()
+        rest(page)
+        assert not page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count(), title
+    assert not page.get_by_text("v2.1 or v3 model").count(), "a SAM 3 follows objects"
+    page.get_by_text("Only some frames").click()
+    page.locator(".st-key-knob_video-priors_count input[type=range]").focus()
+    page.keyboard.press("Home")
+    rest(page)
+    page.get_by_role("button", name="Segment", exact=True).click()
+    page.get_by_role("tab", name="Masks of a frame").wait_for()

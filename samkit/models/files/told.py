@@ -22,6 +22,8 @@ def unwrapped(part: Part, others: Sequence[str], content: object) -> tuple[str, 
     if part.name not in _PLAIN or beside:
         where = f'The weights are those under "{_short(part.name)}"' if part.name else "The weights were taken"
         said.append(f"{where}; {listed(beside)} beside them {_were(beside)} left out." if beside else f"{where}.")
+    if part.joined:
+        said.append(f"The weights of {' and '.join(part.joined)} had a dict each, and were put together.")
     if others:
         said.append(
             f"The file holds {len(others) + 1} models; {' or '.join('#' + _short(name) for name in others[:_SHOWN])} "

@@ -291,7 +291,7 @@ ROWS = (
         "a LoRA adapter of peft, with `#base=`",
         lora_on_base,
         "sam1",
-        "A LoRA adapter was merged into 1 weights of base",
+        "A LoRA adapter was merged into 1 weight of base",
     ),
     Row(
         "buffers `pixel_mean`, `pixel_std`",

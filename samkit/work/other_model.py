@@ -1,10 +1,12 @@
 """The second model of a run that compares two, by the name that its parameters have."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samkit.errors import CheckpointError
+from samkit.models.files.reference import split_reference, with_choices
 from samkit.work.find_model import find_checkpoint
 from samkit.work.sources import LoadModel, load_from_disk
 
@@ -24,10 +26,20 @@ def find_other(ref: str, sha256: str | None, like: "SamModel", load_model: LoadM
     """By its hash, else by its name, in the catalogue and in the own folders: a reference that somebody else wrote has
     no other file opened.
     """
-    found = find_checkpoint(ref if Path(ref).name == ref else Path(ref).stem, sha256)
-    if found.ref is None:
+    from samkit.models.files.folders import own_checkpoints
+
+    place, choices = split_reference(ref)
+    name = Path(place).name
+    found = find_checkpoint(name if name == place else Path(place).stem, sha256)
+    here = found.ref
+    if not found.same and place in map(str, own_checkpoints()):
+        here = place
+    if here is None:
         raise CheckpointError(
-            f"The other model, {Path(ref).name[:100]}, is not on this machine: put its file into a folder that "
+            f"The other model, {name[:100]}, is not on this machine: put its file into a folder that "
             "SAMKIT_EXTRA_MODELS names, or download it."
         )
-    return load_model(found.ref, like.device, like.dtype)
+    if not found.same:
+        # Which model of the file, at which side; a base would be another file.
+        here = with_choices(here, replace(choices, base=""))
+    return load_model(here, like.device, like.dtype)

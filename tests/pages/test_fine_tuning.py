@@ -7,6 +7,7 @@ import json
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tests.models.files.people_files import saved
 from tests.pages.app import clear_memories, last_result, new_app, page_path
 from tests.random_models import SMALL_MOBILE_SAM, SMALL_SAM2, save_random_model
 
@@ -62,8 +63,26 @@ def test_a_model_beside_the_one_it_was_trained_from(own):
     # A run that was kept elsewhere finds the other model under its name here.
     kept = {"other_model": "/elsewhere/before.safetensors", "other_sha256": result.params.other_sha256}
     assert TrainedFrom().restore(kept) == {"other_model": str(own / "before.safetensors")}
-    chosen(app).set_value(str(own / "mobile.safetensors")).run()
+    chosen(app).set_value("nano-sam2").run()
     assert not app.exception and "not of one architecture" in app.error[0].value
+
+
+def test_what_is_offered_is_of_the_family_and_can_be_loaded_each_model_of_a_file_too(own):
+    state = load_file(own / "before.safetensors")
+    moved = {key: 1.1 * value if ".trunk.blocks.1." in key else value for key, value in state.items()}
+    saved(own, {"model": state, "ema": moved}, "sam2", "two.pt")
+    (own / "page.pt").write_text("<html>")
+    app = visit("fine-tuning", own / "two.pt")
+    assert chosen(app).options == [
+        "Choose a model",
+        "Nano SAM 2.1",
+        "after",
+        "before",
+        "two #ema",
+    ]
+    chosen(app).set_value(f"{own / 'two.pt'}#ema").run()
+    assert not app.exception and not app.error, [error.value for error in app.error]
+    assert last_result().facts["most_changed"] == "image encoder, block 1"
 
 
 def test_positions_and_windows_of_mobile_sam(own):

@@ -15,7 +15,7 @@ from samkit.work.lab import Lab
 from samkit.work.sweep.keeping import SweepKept
 from samkit.work.sweep.results import find_sweep, sweep_names
 from tests.pages.app import clear_memories, last_result, new_app, page_path
-from tests.random_models import SMALL_SAM2, save_random_model
+from tests.random_models import SMALL_SAM2, SMALL_SAM3, save_random_model
 
 WINDOWS = "window-size"
 CLICK = Prompts(points=[(0.5, 0.4, 1)])
@@ -91,6 +91,20 @@ def test_a_sweep_is_one_of_the_sweeps_and_shows_under_its_tab(app, model, here, 
     monkeypatch.setattr(page_sweep, "keep_sweep", lambda each: kept.append(each.id) or SweepKept(None, 0, "It waits."))
     press(app, "keep_page_sweep")
     assert kept == [sweep.id]
+
+
+def test_both_readings_of_sam3_are_swept_and_drawn_as_two_curves(app, here, tmp_path):
+    work = app.session_state["samkit.workspace"]
+    work.model_ref = str(save_random_model(tmp_path / "sam3.safetensors", SMALL_SAM3))
+    checked(app.run())
+    checked(app.toggle(key="knob_window-size_both_readings").set_value(True).run())
+    press(app, "run_sweep")
+    sweep = swept(app)
+    shown = {(row["window"], row["reading"]): row for row in rows(app)}
+    assert len(shown) == len(sweep.cells) and {reading for _, reading in shown} == {"step", "span"}
+    assert {sizes for sizes, _ in shown} >= {4, 72}
+    assert shown[4, "step"]["drift"] == shown[4, "span"]["drift"] == 0, "at the model's own windows both are one"
+    assert shown[8, "step"]["drift"] != shown[8, "span"]["drift"] > 0
 
 
 def test_a_sweep_goes_on_while_the_visitor_is_elsewhere_and_is_stopped_and_resumed(app, here, monkeypatch):

@@ -66,30 +66,40 @@ _SMALL_SAM1 = {
     # transformers' default is another one than the official code has, which small random weights tell.
     "mask_decoder_config": {**_SMALL_DECODER, "layer_norm_eps": 1e-5},
 }
-_LARGE_TRUNK = {
-    "hidden_size": 144,
-    "num_attention_heads": 2,
-    "blocks_per_stage": [2, 6, 36, 4],
-    "embed_dim_per_stage": [144, 288, 576, 1152],
-    "num_attention_heads_per_stage": [2, 4, 8, 16],
-    "window_size_per_stage": [8, 4, 16, 8],
-    "global_attention_blocks": [23, 33, 43],
+_TRUNKS = {
+    "small": (96, 1, [1, 2, 11, 2], [8, 4, 14, 7], [7, 10, 13], 7),
+    "base+": (112, 2, [2, 3, 16, 3], [8, 4, 14, 7], [12, 16, 20], 14),
+    "large": (144, 2, [2, 6, 36, 4], [8, 4, 16, 8], [23, 33, 43], 7),
 }
+"""Size -> (channels, heads, blocks per stage, windows, global blocks, side of the background's position table)."""
+
+
+def _official_trunk(size: str) -> dict[str, Any]:
+    channels, heads, blocks, windows, global_blocks, table = _TRUNKS[size]
+    widths = [channels * 2**stage for stage in range(4)]
+    trunk = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": channels,
+        "num_attention_heads": heads,
+        "blocks_per_stage": blocks,
+        "embed_dim_per_stage": widths,
+        "num_attention_heads_per_stage": [heads * 2**stage for stage in range(4)],
+        "window_size_per_stage": windows,
+        "global_attention_blocks": global_blocks,
+        "window_positional_embedding_background_size": [table, table],
+    }
+    return {"vision_config": {"backbone_config": trunk, "backbone_channel_list": widths[::-1]}}
+
+
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "SamModel, shrunken": ("Sam", _SMALL_SAM1),
     "Sam2Model, shrunken": ("Sam2", _SMALL_SAM2),
     "Sam2VideoModel, shrunken": ("Sam2Video", {**_SMALL_SAM2, **_SMALL_MEMORY}),
     "SamModel, ViT-B": ("Sam", {}),
     "Sam2Model, tiny": ("Sam2", {}),
-    "Sam2Model, large": (
-        "Sam2",
-        {
-            "vision_config": {
-                "backbone_config": {"model_type": "sam2_hiera_det_model", **_LARGE_TRUNK},
-                "backbone_channel_list": [1152, 576, 288, 144],
-            }
-        },
-    ),
+    "Sam2Model, small": ("Sam2", _official_trunk("small")),
+    "Sam2Model, base+": ("Sam2", _official_trunk("base+")),
+    "Sam2Model, large": ("Sam2", _official_trunk("large")),
     "Sam2VideoModel, tiny": ("Sam2Video", {}),
 }
 """What it is -> (the beginning of its classes' names, its configuration)."""

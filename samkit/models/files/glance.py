@@ -32,6 +32,7 @@ class Glance:
     loads:       whether it looks like a whole model
     file_bytes:  on disk
     states:      of its files
+    others:      names of other models in the file, for `#NAME`
     follows:     whether it has what follows objects through films
     """
 
@@ -40,6 +41,7 @@ class Glance:
     loads: bool
     file_bytes: int
     states: tuple[FileState, ...] = ()
+    others: tuple[str, ...] = ()
     follows: bool = False
 
 
@@ -120,7 +122,7 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
         return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size, states)
     done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
     follows = any("maskmem_tpos_enc" in name for name in table.weights)
-    return Glance(layout.family, done, True, size, states, follows)
+    return Glance(layout.family, done, True, size, states, table.others, follows)
 
 
 def _table(path: Path, located: Located) -> _Table | None:

@@ -79,6 +79,16 @@ def memory_text(memory: "MemoryTaken | None") -> str:
     )
 
 
+def loadable_own(family: str = "") -> list[str]:
+    """References of one's own checkpoints that look like whole models, each model of a file. family: "" for any"""
+    refs = []
+    for path in look_for_own().paths:
+        told = glance(path)
+        if told.loads and family in ("", told.family):
+            refs += [str(path), *(with_choices(str(path), Choices(part=other)) for other in told.others)]
+    return refs
+
+
 def own_files() -> OwnFiles:
     """What this visitor has seen of them."""
     files = st.session_state.get(SEEN_KEY)
@@ -146,8 +156,7 @@ def _row(work: Workspace, path: Path, tab: str) -> None:
 def _base_picker(work: Workspace, path: Path, tab: str) -> None:
     """For an adapter, or a part of a model: which one it belongs to."""
     names = [entry.name for entry in catalogue() if entry.on_disk]
-    others = [str(own) for own in look_for_own().paths if own != path and glance(own).loads]
-    base = st.selectbox("Base", [*names, *others], key=f"base_{tab}_{path}", label_visibility="collapsed")
+    base = st.selectbox("Base", [*names, *loadable_own()], key=f"base_{tab}_{path}", label_visibility="collapsed")
     if st.button("Use with it", key=f"own_{tab}_{path}", width="stretch"):
         use_model(work, with_choices(str(path), Choices(base=base)))
 

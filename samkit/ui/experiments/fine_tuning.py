@@ -13,6 +13,7 @@ from samkit.experiments.result import Result
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.models.files.catalogue import catalogue, resolve_model
 from samkit.models.files.folders import own_checkpoints
+from samkit.models.files.reference import split_reference, with_choices
 from samkit.models.sam import SamModel
 from samkit.ui.bench.chosen_mask import draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
@@ -20,6 +21,7 @@ from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet
 from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.token_map import TokenMap, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, group_bars_figure, plain_colorscale, token_figure
 from samkit.ui.parts.markdown_text import plain_text
@@ -88,15 +90,17 @@ class TrainedFrom(Knob):
         if ref is None:
             return {"other_model": NONE}
         same = next((entry.name for entry in catalogue() if entry.on_disk and entry.sha256 == sha256), None)
-        own = next((str(path) for path in own_checkpoints() if Path(ref).name in (path.name, path.stem)), None)
-        return {"other_model": same or own or ref}
+        place, choices = split_reference(ref)
+        named = [str(path) for path in own_checkpoints() if Path(place).name in (path.name, path.stem)]
+        own = place if place in named else next(iter(named), None)
+        return {"other_model": same or (with_choices(own, choices) if own else ref)}
 
 
 def other_models(model: SamModel) -> list[str]:
     """References of the models on this machine that may be of the same architecture, but for this one itself."""
     known = [entry.name for entry in catalogue() if entry.on_disk and entry.family == model.info.family]
-    refs = [*known, *map(str, own_checkpoints())]
-    return [ref for ref in refs if resolve_model(ref) != model.info.path]
+    refs = [*known, *loadable_own(model.info.family)]
+    return [ref for ref in refs if "#" in ref or resolve_model(ref) != model.info.path]
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
@@ -112,13 +116,15 @@ def summary(result: Result[Any]) -> str:
     if not changed:
         return f"None of the {count} weights differs from {name}'s."
     rounding = " (rounding to half precision, no more)" if result.facts["rounding_only"] else ""
+    drift = result.value("drift")
+    drifted = f"features drift by {100 * drift:.2g} %" if drift else "features are the same"
     right = ""
     if "true_iou" in result.metrics:
         right = f" · true IoU {result.value('true_iou'):.3f}, before {result.value('other_true_iou'):.3f}"
     return (
         f"{changed} of {count} weights differ from {name}'s{rounding} · relative change "
-        f"{100 * result.value('weight_change'):.3g} %, most in the {result.facts['most_changed']} · features drift by "
-        f"{100 * result.value('drift'):.1f} % · IoU of both masks {result.value('iou_other'):.3f}{right}"
+        f"{100 * result.value('weight_change'):.3g} %, most in the {result.facts['most_changed']} · {drifted} · "
+        f"IoU of both masks {result.value('iou_other'):.3f}{right}"
     )
 
 

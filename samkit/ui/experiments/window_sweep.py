@@ -2,6 +2,7 @@
 others; one that is part of a kept run is shown as that run has it.
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ from samkit.ui.bench.sweeping.draft import AtHand, Choices
 from samkit.ui.bench.sweeping.page_sweep import find_page_sweep, follow_sweep, start_from_page, sweep_buttons
 from samkit.ui.controls.knobs import Knob, Panel
 from samkit.ui.parts.edge import sentences
-from samkit.ui.parts.figures import PLOT, OverWindows, sweep_iou_figure, sweep_ms_figure
+from samkit.ui.parts.figures import PLOT, OverWindows, readings_iou_figure, sweep_iou_figure, sweep_ms_figure
 from samkit.ui.parts.tables import table_with_csv, three_decimals
 from samkit.ui.state.sweep_standing import standing
 from samkit.ui.state.sweeps import app_workers, live_table
@@ -83,7 +84,7 @@ def swept_scene(panel: Panel) -> dict[str, str]:
         "another truth": inputs.truth.sha256 if inputs.truth else "",
         "another side": str(panel.encoding["side"]),
         "another fit": str(panel.encoding["fit"]),
-        "another reading of windows": panel.value("window_reading"),
+        "another reading of windows": "both" if panel.value("both_readings") else panel.value("window_reading"),
     }
 
 
@@ -114,16 +115,22 @@ def _default_window(rows: list[dict[str, Any]]) -> int | None:
 
 @dataclass(frozen=True)
 class Asked:
-    """A sweep as it was asked for, which is kept as plain values among the knobs. stage: from 1; 0 for all of them"""
+    """A sweep as it was asked for, which is kept as plain values among the knobs.
+
+    stage:    from 1; 0 for all of them
+    readings: in which ways the model reads windows, one after the other
+    """
 
     stage: int
     sizes: tuple[int, ...]
     repeats: int
+    readings: tuple[str, ...] = ("step",)
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> "Asked":
         """As it was kept."""
-        return cls(started["stage"], tuple(started["sizes"]), started["repeats"])
+        readings = tuple(started.get("readings", ("step",)))
+        return cls(started["stage"], tuple(started["sizes"]), started["repeats"], readings)
 
     def windows(self, own: Sequence[int]) -> dict[int, tuple[int, ...]]:
         """Each size with the windows of all stages. own: the model's"""
@@ -205,7 +212,7 @@ def draw_sweep_table(scene: Scene) -> None:
 
 def _of_run(scene: Scene) -> Asked:
     params = scene.result.params
-    return Asked(params.sweep_stage, params.sweep_sizes, params.sweep_repeats)
+    return Asked(params.sweep_stage, params.sweep_sizes, params.sweep_repeats, (params.window_reading,))
 
 
 def _panel(scene: Scene) -> Panel:
@@ -228,7 +235,9 @@ def _sweep_tools(scene: Scene, sweep: SweepFolder | None) -> Asked:
         help_text = "Of each size, for the median and range of its time"
         turns = knobs.choose("Repeats", "sweep_turns", TURNS, 3, help=help_text)
     sizes = tuple(range(1, largest + 1)) if every else usual
-    asked = Asked(0 if stage == ALL_STAGES else int(stage), sizes, turns)
+    params, readings = scene.result.params, scene.model.config.window_readings
+    read = readings if params.both_readings else (params.window_reading,)
+    asked = Asked(0 if stage == ALL_STAGES else int(stage), sizes, turns, read)
     now = standing(sweep) if sweep is not None else None
     running = now is not None and now.active
     if not running and st.button("Sweep", icon=":material/play_arrow:", type="primary", key="run_sweep"):
@@ -255,7 +264,8 @@ def _start(scene: Scene, asked: Asked) -> None:
     if not possible:
         raise BadInput("None of these sizes can be run in this stage: choose another one, or all sizes.")
     params = {"window_sizes": possible, "repeats": asked.repeats}
-    shown = {**_panel(scene).encoding, "window_reading": scene.result.params.window_reading}
+    read: Any = list(asked.readings) if len(asked.readings) > 1 else asked.readings[0]
+    shown = {**_panel(scene).encoding, "window_reading": read}
     params |= {name: value for name, value in shown.items() if value != getattr(Params(), name)}
     sweep = start_from_page(
         Choices(
@@ -278,18 +288,20 @@ def _found(scene: Scene, asked: Asked, table: LiveTable) -> list[dict[str, Any]]
     """The rows that there are of a sweep that was started here."""
     refused, with_truth = _refused(scene, asked), scene.inputs.truth is not None
     found = {
-        tuple(cell.params["window_sizes"]): outcome
+        (tuple(cell.params["window_sizes"]), cell.params.get("window_reading", "step")): outcome
         for index, cell in enumerate(table.cells)
         if (outcome := table.outcome(index)) is not None
     }
     rows = []
-    for size, windows in asked.windows(scene.model.info.window_sizes).items():
-        outcome = found.get(windows)
+    each_way = itertools.product(asked.windows(scene.model.info.window_sizes).items(), asked.readings)
+    for (size, windows), reading in each_way:
+        outcome = found.get((windows, reading))
+        read = {"reading": reading} if len(asked.readings) > 1 else {}
         if size in refused or (outcome is not None and outcome.status == "failed"):
             reason = refused.get(size) or (outcome.reason if outcome is not None else "")
-            rows.append(refused_row(size, windows, reason, with_truth))
+            rows.append(read | refused_row(size, windows, reason, with_truth))
         elif outcome is not None:
-            rows.append(row_of_run(size, windows, outcome.metrics, outcome.timings))
+            rows.append(read | row_of_run(size, windows, outcome.metrics, outcome.timings))
     return rows
 
 
@@ -299,8 +311,10 @@ def _draw_charts(scene: Scene, rows: list[dict[str, Any]], asked: Asked) -> None
     default, span = _default_window(drawn), (min(asked.sizes), max(asked.sizes))
     right_too = bool(drawn) and "true_iou_0" in drawn[0]
     st.markdown(f"**IoU** with the masks of the default windows{', and with the truth' if right_too else ''}")
-    ious = sweep_iou_figure(drawn, scene.result.index(), OverWindows(default, span, IOU_PX, titled=False))
+    figure = readings_iou_figure if len(asked.readings) > 1 else sweep_iou_figure
+    ious = figure(drawn, scene.result.index(), OverWindows(default, span, IOU_PX, titled=False))
     st.plotly_chart(ious, key="sweep_chart", config=PLOT)
     st.markdown(f"**Encode time**: {'one encoding' if asked.repeats == 1 else f'median and range of {asked.repeats}'}")
-    times = sweep_ms_figure(drawn, OverWindows(default, span, TIME_PX))
+    one_way = [row for row in drawn if row.get("reading", asked.readings[0]) == asked.readings[0]]
+    times = sweep_ms_figure(one_way, OverWindows(default, span, TIME_PX))
     st.plotly_chart(times, key="sweep_times", config=PLOT)

@@ -306,6 +306,29 @@ def sweep_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figu
     return _over_windows(traces, y_axis, how)
 
 
+def readings_iou_figure(rows: list[dict], chosen: int, how: OverWindows) -> go.Figure:
+    """IoU of the chosen mask over the window size, a curve for each way in which windows were read (the column
+    `reading`); where the truth is known also its true IoU.
+    """
+    readings = list(dict.fromkeys(row["reading"] for row in rows))
+    columns = {f"iou_{chosen}": "", f"true_iou_{chosen}": "true IoU, "}
+    traces: list[dict[str, Any]] = []
+    for column, words in columns.items():
+        for reading, (color, _) in zip(readings, LINES[1:], strict=False):
+            own = [row for row in rows if row["reading"] == reading and column in row]
+            if own:
+                line = dict(color=color, width=2.5, dash="longdash" if words else "solid")
+                points = dict(x=[row["window"] for row in own], y=[row[column] for row in own])
+                traces.append(
+                    dict(type="scatter", name=f"{words}{reading}", mode="lines+markers", line=line, **points)
+                    | dict(hovertemplate="%{y:.3f}")
+                )
+    lowest = min((y for trace in traces for y in trace["y"]), default=0.0)
+    room = max(0.01, 0.06 * (1 - lowest))
+    y_axis = dict(title=dict(text="IoU, chosen mask"), range=[max(-room, lowest - room), 1 + room])
+    return _over_windows(traces, y_axis, how)
+
+
 def sweep_ms_figure(rows: list[dict], how: OverWindows) -> go.Figure:
     """Median encode times over the window size, each with its range."""
     medians = [row["encode_ms"] for row in rows]

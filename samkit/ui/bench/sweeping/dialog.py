@@ -17,7 +17,6 @@ from samkit.experiments.registry import Entry
 from samkit.media.sample_videos import SAMPLE_VIDEOS
 from samkit.media.samples import SAMPLE_OBJECTS, SAMPLES
 from samkit.models.files.catalogue import catalogue
-from samkit.models.files.folders import own_checkpoints
 from samkit.models.sam import SamModel
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import ExperimentPage, Scene
@@ -26,6 +25,7 @@ from samkit.ui.bench.sweeping.film_choices import choose_films
 from samkit.ui.bench.sweeping.film_draft import FILM_RULES, FilmChoices, make_film_draft
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, values_field
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
@@ -160,7 +160,7 @@ def _chosen(scene: Start) -> Draft:
 
 
 def _models(work: Workspace) -> list[str]:
-    refs = [each.name for each in catalogue() if each.on_disk] + [str(path) for path in own_checkpoints()]
+    refs = [each.name for each in catalogue() if each.on_disk] + loadable_own()
     refs = list(dict.fromkeys([*refs, work.model_ref]))
     models = st.multiselect("Models", refs, [work.model_ref], format_func=model_name, key="sweep_models")
     if not models:

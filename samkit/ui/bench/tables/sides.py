@@ -7,10 +7,10 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.models.files.catalogue import catalogue
-from samkit.models.files.folders import own_checkpoints
 from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, result_places
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
@@ -74,7 +74,7 @@ class Sides(Table):
 
 def _other_models(work: Workspace) -> list[str]:
     """References of the models on this machine but for the visitor's own."""
-    refs = [entry.name for entry in catalogue() if entry.on_disk] + [str(path) for path in own_checkpoints()]
+    refs = [entry.name for entry in catalogue() if entry.on_disk] + loadable_own()
     return [ref for ref in refs if ref != work.model_ref]
 
 

@@ -53,7 +53,9 @@ def template(folder: Path, experiment: str, picture: str) -> Bundle:
         facts={"mask_index": 2},
         timings={"encode_ms": 40.0, "decode_ms": 6.0},
     )
-    info = SimpleNamespace(name="nano-sam2", family="sam2", version="2.1", sha256="ab" * 32)
+    digest = "ab" * 32
+    known = dict(name="nano-sam2", family="sam2", version="2.1", sha256=digest, file_sha256=digest)
+    info = SimpleNamespace(**known, changes=(), settings={})
     return write_bundle(
         folder,
         result=result,

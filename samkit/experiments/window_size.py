@@ -12,9 +12,10 @@ from pydantic import Field, field_validator
 from samkit.errors import EncodingError, ParamsError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, LazyEncoding
-from samkit.experiments.measures.mask_logits import map_logits, view_logits
+from samkit.experiments.measures.mask_logits import map_logits, view_logits_of
 from samkit.experiments.measures.predicted_masks import (
     chosen_index,
+    cut_and_scored,
     cut_masks,
     mask_rows,
     named_masks,
@@ -236,12 +237,11 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
     prediction, unchanged = (
         lab.recall(predict, model, each, inputs.prompts, inputs.mask_hint) for each in (encoding, default)
     )
-    masks, default_masks = (
-        lab.recall(cut_masks, each, inputs.picture, inputs.prompts, params.refine_edges)
-        for each in (prediction, unchanged)
-    )
+    given = inputs.picture, inputs.prompts, params.refine_edges
+    masks, scores = lab.recall(cut_and_scored, prediction, *given)
+    default_masks = lab.recall(cut_masks, unchanged, *given)
     chosen = chosen_index(prediction, params.mask_index)
-    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    rows = mask_rows(prediction, masks, scores, chosen)
     for row, mask, other, iou in zip(rows, masks, default_masks, unchanged.iou, strict=True):
         row |= {"iou_default": float(mask_iou(mask, other)), "default_predicted_iou": float(iou)}
     add_true_ious(rows, masks, inputs.truth)
@@ -251,7 +251,7 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
             row["default_true_iou"] = iou
         truth_of_chosen["default_true_iou"] = higher(rows[chosen]["default_true_iou"])
     drift = lab.recall(measure_drift, encoding, default)
-    logits = lab.recall(view_logits, prediction)[chosen]
+    logits = lab.recall(view_logits_of, prediction, chosen)
     facts: dict[str, Fact] = {"mask_index": chosen}
     return Result(
         NAME,

@@ -13,10 +13,14 @@ MASK_COUNT = 4
 MAP_SIDE_PX = 200
 
 
+def view_logits_of(prediction: "MaskPrediction", index: int) -> np.ndarray:
+    """float32 [h, w]: one of `view_logits`."""
+    return prediction.logits_at(index, view_size(prediction.geometry.original_size))
+
+
 def view_logits(prediction: "MaskPrediction") -> np.ndarray:
     """float32 [4, h, w]: all masks' logits over the picture, padding removed, at `view_size`."""
-    size = view_size(prediction.geometry.original_size)
-    return np.stack([prediction.logits_at(i, size) for i in range(MASK_COUNT)])
+    return np.stack([view_logits_of(prediction, i) for i in range(MASK_COUNT)])
 
 
 def map_logits(prediction: "MaskPrediction") -> np.ndarray:

@@ -1,7 +1,7 @@
 """A prediction and its masks as an experiment gives them: the model's own, or with their edges refined.
 
-`predict`, `cut_masks`, `stability_scores` and `encode_ms` are steps that a lab recalls: each depends on its arguments
-alone, so that a knob that is none of them makes nothing again.
+`predict`, `cut_masks`, `cut_and_scored`, `stability_scores` and `encode_ms` are steps that a lab recalls: each depends
+on its arguments alone, so that a knob that is none of them makes nothing again.
 """
 
 from collections.abc import Sequence
@@ -56,6 +56,18 @@ def cut_masks(
 ) -> tuple[np.ndarray, ...]:
     """`predicted_masks` over the prediction's picture."""
     return tuple(predicted_masks(prediction, picture.rgb, prompts, refine=refine, threshold=threshold))
+
+
+def cut_and_scored(
+    prediction: "MaskPrediction", picture: Picture, prompts: Prompts, refine: bool
+) -> tuple[tuple[np.ndarray, ...], tuple[float, ...]]:
+    """(`cut_masks` at 0, `stability_scores`), with the logits brought to the picture's size once for both."""
+    masks, scores, box = list[np.ndarray](), list[float](), hull_box(prompts.boxes)
+    for index in range(len(prediction.logits)):
+        logits = prediction.logits_at(index)
+        masks.append(refine_edges(picture.rgb, logits, box) if refine else logits > 0.0)
+        scores.append(stability_score(logits, 0.0, 1.0))
+    return tuple(masks), tuple(scores)
 
 
 def stability_scores(prediction: "MaskPrediction", threshold: float = 0.0, offset: float = 1.0) -> tuple[float, ...]:

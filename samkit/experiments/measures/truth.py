@@ -59,6 +59,8 @@ def boundary_f_measure(mask: np.ndarray, truth: Truth) -> float:
     own, wanted = _outline(mask), _outline(truth.mask)
     if not own.any() or not wanted.any():
         return float(own.any() == wanted.any())
+    # All pixels of both outlines are in here, so nothing outside counts.
+    own, wanted = _cropped(own, wanted)
     # How far each pixel is from the nearest of an outline: the same as growing the outline by a disc, at any size.
     radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(*mask.shape)))
     precision = np.count_nonzero(_distance_to(wanted)[own] <= radius) / np.count_nonzero(own)
@@ -103,6 +105,14 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return edge
 
 
+def _cropped(own: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both, bool [H, W] and not both empty, to the smallest box with all of their pixels."""
+    either = own | wanted
+    rows, columns = (np.flatnonzero(either.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return own[box], wanted[box]
+
+
 def _distance_to(outline: np.ndarray) -> np.ndarray:
     """float32 [H, W], in pixels."""
-    return cv2.distanceTransform((~outline).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

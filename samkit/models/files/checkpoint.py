@@ -2,14 +2,13 @@
 weights become this process's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from samkit.errors import CheckpointError
-from samkit.files import opened_regular
 from samkit.models.files.adapter import is_adapter
 from samkit.models.files.checkpoint_file import (
     CheckpointFile,
@@ -18,7 +17,7 @@ from samkit.models.files.checkpoint_file import (
     table_error,
 )
 from samkit.models.files.foreign import optimizer_alone
-from samkit.models.files.hashes import sha256_of_parts
+from samkit.models.files.hashes import file_state, sha256_of_parts
 from samkit.models.files.key_layout import (
     Layout,
     NamedKeys,
@@ -29,7 +28,8 @@ from samkit.models.files.key_layout import (
     plain_key,
 )
 from samkit.models.files.locate import Located, locate
-from samkit.models.files.own_bytes import FileSlices, OwnBytes, check_room, read_own_bytes
+from samkit.models.files.needed import needed_of_parts, needed_places
+from samkit.models.files.own_bytes import OwnBytes, check_room, read_own_bytes
 from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused
 from samkit.models.files.sam3_keys import MULTIPLEX, third_of, windows_by_tables
@@ -39,8 +39,6 @@ from samkit.models.files.told import renamed, unwrapped
 from samkit.models.files.transformers_keys import POINT_TABLE
 from samkit.words import format_bytes
 
-PICKED_FROM = 1_500_000_000
-"""Bytes of a file from which on only what is needed of it is kept."""
 _WEIGHT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 _KEYS_SHOWN = 3
 MAX_POINTS = 16
@@ -122,12 +120,14 @@ def read_checkpoint(path: Path | str, part: str = "") -> Checkpoint:
 def _read_parts(located: Located) -> Checkpoint:
     name = located.path.name
     try:
-        check_room(located.path, sum(file.stat().st_size for file in located.files))
+        needed = needed_of_parts(located.files)
+        if needed is None:
+            check_room(located.path, sum(file.stat().st_size for file in located.files))
     except OSError as error:
         raise CheckpointError(
             f"A part of {name} can't be read ({error.strerror or error}): check its permissions and the disk."
         ) from error
-    opened = [_open(file) for file in located.files]
+    opened = [_open(file, needed) for file in located.files]
     contents: list[dict[str, Stored]] = []
     for each in opened:
         content = each.table.content
@@ -158,14 +158,21 @@ def _read_parts(located: Located) -> Checkpoint:
     )
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, named: Collection[str] | None = None) -> _Opened:
+    """Read one file. named: the keys that are needed of it, where its own tell too little; None: they tell"""
     # What is no checkpoint is refused before all of it is read.
     inspected = inspect_checkpoint_file(path)
     path = inspected.path
     try:
-        needed = _needed(inspected) if inspected.file_bytes > PICKED_FROM else None
+        state = file_state(path)
+        needed = needed_places(inspected, named)
         own = read_own_bytes(path, needed)
         file = inspect_checkpoint_stream(path, own.stream(), len(own.data))
+        if needed is not None and file_state(path) != state:
+            raise CheckpointError(
+                f"{path.name} was written to while it was read: wait until the copy or download is done, and load the "
+                "model again."
+            )
     except OSError as error:
         raise CheckpointError(
             f"{path} can't be read ({error.strerror or error}): check its permissions and the disk."
@@ -174,63 +181,7 @@ def _open(path: Path) -> _Opened:
         raise CheckpointError(
             f"There is not enough memory for {path.name}: choose a smaller model, or end what else takes memory."
         ) from error
-    table = _table(file, own)
-    if needed is not None and not _covered(table, needed):
-        raise CheckpointError(
-            f"{path.name} was written to while it was read: wait until the copy or download is done, and load the "
-            "model again."
-        )
-    return _Opened(file, own, table)
-
-
-def _needed(file: CheckpointFile) -> list[tuple[int, int]] | None:
-    """Of a SAM 3 file: where its tables and the weights lie that segmenting needs, as (first byte, end) in order. Its
-    text encoder and detector are more than half of it. None for other files, which are kept whole.
-    """
-    with opened_regular(file.path) as (stream, _):
-        try:
-            if file.format == "safetensors":
-                table = safetensors_table(stream, file.file_bytes)
-            elif file.format == "torch_zip":
-                table = zip_table(stream, FileSlices(stream, file.file_bytes))
-            else:
-                return None
-        except (PickleRefused, PickleDamaged, TableDamaged, CutShort):
-            # Said when all of it is read.
-            return None
-    used = _used_storages(table)
-    if used is None:
-        return None
-    left_out = sorted(table.places[key] for key in table.places.keys() - used)
-    needed, done = [], 0
-    for first, length in left_out:
-        if first > done:
-            needed.append((done, first))
-        done = max(done, first + length)
-    return [*needed, (done, file.file_bytes)]
-
-
-def _used_storages(table: WeightsTable) -> set[str] | None:
-    """Keys of the storages of a SAM 3's needed weights; None for other models."""
-    used: set[str] = set()
-    for part in find_parts(table.content):
-        layouts = find_layouts(part.weights)
-        if len(layouts) != 1 or layouts[0].family != "sam3":
-            continue
-        names = apply_layout(part.weights, layouts[0]).names
-        used |= {value.storage.key for key in names if isinstance(value := part.weights[key], StoredTensor)}
-    return used or None
-
-
-def _covered(table: WeightsTable, needed: list[tuple[int, int]]) -> bool:
-    """Whether all weights that count lie in the parts that were kept."""
-    used = _used_storages(table)
-    if used is None:
-        return False
-    return all(
-        any(first <= place[0] and sum(place) <= end for first, end in needed)
-        for place in (table.places[key] for key in used if key in table.places)
-    )
+    return _Opened(file, own, _table(file, own))
 
 
 def choose(name: str, parts: list[Part], wanted: str, content: object) -> tuple[Part, Layout | None, tuple[str, ...]]:

@@ -2,12 +2,15 @@
 stays on disk.
 """
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from samkit.models.files import checkpoint as checkpoint_module
+from samkit.models.files import needed
 from samkit.models.files.sam3_keys import NECK, TRUNK
 from samkit.models.random_models import random_state
 from samkit.models.sam import load_model
@@ -88,13 +91,37 @@ def test_what_is_not_needed_of_a_large_file_takes_no_memory(ending, tmp_path, ri
         kept.append(needed)
         return read(path, needed)
 
-    monkeypatch.setattr(checkpoint_module, "PICKED_FROM", 0)
+    monkeypatch.setattr(needed, "PICKED_FROM", 0)
     monkeypatch.setattr(checkpoint_module, "read_own_bytes", watched)
     picked = load_model(path, device="cpu").info
     assert picked.file_sha256 == whole
     assert torch.equal(masks(path), right)
     size = path.stat().st_size
     assert kept[0] is not None and sum(end - first for first, end in kept[0]) < size - 790_000
+
+
+def test_what_is_not_needed_of_a_large_model_in_parts_takes_no_memory(tmp_path, right, monkeypatch):
+    state = {key: tensor for key, tensor in whole_file().items() if not tensor.is_complex()}
+    files = {key: f"model-{1 + index % 2:05}-of-00002.safetensors" for index, key in enumerate(state)}
+    for name in set(files.values()):
+        save_file({key: state[key].contiguous() for key in state if files[key] == name}, tmp_path / name)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": files, "decoder_heads": 4, "num_heads": 2, "global_blocks": [1, 3]}))
+    whole = load_model(index, device="cpu").info.file_sha256
+    kept, read = 0, checkpoint_module.read_own_bytes
+
+    def watched(path, needed=None):
+        nonlocal kept
+        assert needed is not None
+        kept += sum(end - first for first, end in needed)
+        return read(path, needed)
+
+    monkeypatch.setattr(needed, "PICKED_FROM", 0)
+    monkeypatch.setattr(checkpoint_module, "read_own_bytes", watched)
+    assert load_model(index, device="cpu").info.file_sha256 == whole
+    size = sum((tmp_path / name).stat().st_size for name in set(files.values()))
+    assert 0 < kept < size - 790_000
+    assert torch.equal(masks(index), right)
 
 
 def test_windows_may_be_as_large_as_the_map_and_be_read_in_two_ways(tmp_path, right):

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from samkit.errors import BadInput
 from samkit.media.film import masks_to_json
@@ -22,47 +21,12 @@ from samkit.work.sweep.compute import CellComputer, WorkerSettings, film_masks_f
 from samkit.work.sweep.film_truth import FilmTruth, film_metrics
 from samkit.work.sweep.spec import spec_from_text, with_folder
 from samkit.work.sweep.summary import summarize
-from tests.random_models import SMALL_SAM2, save_random_model
-from tests.work.sweep.tiny import spec
-
-FILM = """
-experiment: video-priors
-models: tiny.safetensors
-films: {davis: davis}
-prompts: [{truth: box}, {truth: mask}]
-params: {max_frames: [0, 6]}
-device: cpu
-threads: 1
-"""
-PAIRS = """
-experiment: cross-image
-models: tiny.safetensors
-pairs: {files: davis/JPEGImages/*/*.png, masks: davis/Annotations}
-prompts: {truth: box}
-params: {prompt_on: [a, b]}
-device: cpu
-threads: 1
-"""
-FRAMES = 5
+from tests.work.sweep.tiny import FILM, FRAMES, PAIRS, make_films, spec
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A film of five frames with two objects, the second of which is gone at its end; as DAVIS has them."""
-    folder = tmp_path_factory.mktemp("films")
-    chance = np.random.default_rng(0)
-    for kind in ("JPEGImages", "Annotations"):
-        (folder / "davis" / kind / "bear").mkdir(parents=True)
-    for frame in range(FRAMES):
-        picture = chance.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-        mask = np.zeros((40, 60), np.uint8)
-        mask[5:35, 4 + frame : 30 + frame] = 1
-        if frame < 3:
-            mask[10:30, 40:55] = 2
-        Image.fromarray(picture).save(folder / "davis" / "JPEGImages" / "bear" / f"{frame:05}.png")
-        Image.fromarray(mask).save(folder / "davis" / "Annotations" / "bear" / f"{frame:05}.png")
-    save_random_model(folder / "tiny.safetensors", SMALL_SAM2)
-    return folder
+    return make_films(tmp_path_factory.mktemp("films"))
 
 
 def computed(folder, text, tmp_path, keep="masks"):

@@ -28,7 +28,7 @@ from samkit.work.sweep.results import OUTCOMES, find_sweep
 from samkit.work.sweep.run import run_sweep
 from samkit.work.sweep.summary import counts
 from samkit.work.sweep.travel import Unpacked, packed, paths_of, put_back, taken_out
-from tests.work.sweep.tiny import CELLS, SPEC, make_files, sweep
+from tests.work.sweep.tiny import CELLS, FILM, PAIRS, SPEC, make_files, make_films, sweep
 
 ROOT = Path(__file__).parents[3]
 STORE = 80 * 2**20
@@ -79,6 +79,11 @@ def folder(tmp_path_factory):
     return make_files(tmp_path_factory.mktemp("sweep"))
 
 
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path))
@@ -108,7 +113,7 @@ def told(made):
 
 
 def masks(made):
-    return {path.name: path.read_bytes() for path in (made.path / "masks").rglob("*.png")}
+    return {path.name: path.read_bytes() for path in (made.path / "masks").rglob("*.*")}
 
 
 def test_two_nodes_give_to_the_bit_what_this_machine_gives(two_nodes, folder, both_at_work):
@@ -120,6 +125,15 @@ def test_two_nodes_give_to_the_bit_what_this_machine_gives(two_nodes, folder, bo
     assert masks(far) == masks(near) and len(masks(far)) == CELLS
     found = counts(far)
     assert found["done"] == CELLS and found["encodings"] == found["different_encodings"] == 2
+
+
+@pytest.mark.parametrize("text", [FILM, PAIRS], ids=["films", "pairs"])
+def test_films_and_pairs_on_two_nodes_are_those_of_this_machine(two_nodes, films, both_at_work, text):
+    far, near = (sweep(films, text + "keep: masks\n") for _ in range(2))
+    run_sweep(far, on_ray(far))
+    run_sweep(near, LocalEngine(near.path, "masks", workers=2, threads=1))
+    assert told(far) == told(near) and {each[0] for each in told(far).values()} == {"done"}
+    assert masks(far) == masks(near) and masks(far)
 
 
 def deadly(*cells):

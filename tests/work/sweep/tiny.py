@@ -8,7 +8,7 @@ from PIL import Image
 from samkit.work.sweep.cases import all_cases
 from samkit.work.sweep.results import SweepFolder, new_sweep
 from samkit.work.sweep.spec import SweepSpec, spec_from_text, with_folder
-from tests.random_models import SMALL_SAM1, save_random_model
+from tests.random_models import SMALL_SAM1, SMALL_SAM2, save_random_model
 
 SPEC = """
 experiment: mask-stability
@@ -21,6 +21,28 @@ threads: 1
 """
 CELLS = 2 * 3 * 2
 """Prompts x objects x values of mask_index."""
+
+
+FILM = """
+experiment: video-priors
+models: tiny.safetensors
+films: {davis: davis}
+prompts: [{truth: box}, {truth: mask}]
+params: {max_frames: [0, 6]}
+device: cpu
+threads: 1
+"""
+PAIRS = """
+experiment: cross-image
+models: tiny.safetensors
+pairs: {files: davis/JPEGImages/*/*.png, masks: davis/Annotations}
+prompts: {truth: box}
+params: {prompt_on: [a, b]}
+device: cpu
+threads: 1
+"""
+FRAMES = 5
+"""Of the film that is FILM's, and PAIRS' pictures."""
 
 
 def make_files(folder: Path) -> Path:
@@ -47,3 +69,20 @@ def spec(folder: Path, text: str = SPEC) -> SweepSpec:
 def sweep(folder: Path, text: str = SPEC) -> SweepFolder:
     made = spec(folder, text)
     return new_sweep(made, all_cases(made))
+
+
+def make_films(folder: Path) -> Path:
+    """A film of five frames with two objects, the second of which is gone at its end; as DAVIS has them."""
+    chance = np.random.default_rng(0)
+    for kind in ("JPEGImages", "Annotations"):
+        (folder / "davis" / kind / "bear").mkdir(parents=True)
+    for frame in range(FRAMES):
+        picture = chance.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        mask = np.zeros((40, 60), np.uint8)
+        mask[5:35, 4 + frame : 30 + frame] = 1
+        if frame < 3:
+            mask[10:30, 40:55] = 2
+        Image.fromarray(picture).save(folder / "davis" / "JPEGImages" / "bear" / f"{frame:05}.png")
+        Image.fromarray(mask).save(folder / "davis" / "Annotations" / "bear" / f"{frame:05}.png")
+    save_random_model(folder / "tiny.safetensors", SMALL_SAM2)
+    return folder

@@ -63,6 +63,16 @@ def glance(path: Path) -> "Glance":
     return module.glance(path)
 
 
+def _states(path: Path) -> object:
+    """What changes with the files' content, without a look into them."""
+    from samkit.models.files.glance import states_of
+
+    try:
+        return states_of(path)
+    except (SamkitError, OSError):
+        return None
+
+
 def memory_line(path: Path) -> str:
     """What a model takes of memory, to follow the size of its file; "" where its table of contents doesn't tell."""
     from samkit.models.memory_taken import memory_taken
@@ -119,9 +129,11 @@ def _watched_rows(work: Workspace, look: Look, tab: str) -> None:
 def _rows(work: Workspace, look: Look, tab: str) -> None:
     with sentences():
         found = look_for_own()
-        own_files().look({str(path): glance(path).states for path in found.paths})
-        named = (path for path in found.paths if look.takes_name(str(path)))
-        fitting = (path for path in named if look.takes_family(glance(path).family))
+        own_files().look({str(path): _states(path) for path in found.paths})
+        fitting = (path for path in found.paths if look.takes_name(str(path)))
+        if look.family:
+            # Only then all files have to be opened.
+            fitting = (path for path in [*fitting] if look.takes_family(glance(path).family))
         for path in islice(fitting, MAX_ROWS):
             _row(work, path, tab)
         more = sum(1 for _ in fitting)

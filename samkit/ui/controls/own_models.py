@@ -16,6 +16,7 @@ from samkit.models.files.licences import LICENCES
 from samkit.models.files.locate import plain_name
 from samkit.models.files.reference import Choices, split_reference, with_choices
 from samkit.ui.controls.dialogs import close_dialog
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.own_files import OwnFiles
@@ -168,7 +169,13 @@ def _row(work: Workspace, path: Path, tab: str) -> None:
 def _base_picker(work: Workspace, path: Path, tab: str) -> None:
     """For an adapter, or a part of a model: which one it belongs to."""
     names = [entry.name for entry in catalogue() if entry.on_disk]
-    base = st.selectbox("Base", [*names, *loadable_own()], key=f"base_{tab}_{path}", label_visibility="collapsed")
+    base = st.selectbox(
+        "Base",
+        [*names, *loadable_own()],
+        format_func=model_name,
+        key=f"base_{tab}_{path}",
+        label_visibility="collapsed",
+    )
     if st.button("Use with it", key=f"own_{tab}_{path}", width="stretch"):
         use_model(work, with_choices(str(path), Choices(base=base)))
 

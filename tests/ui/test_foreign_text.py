@@ -47,7 +47,6 @@ OURS = {
     "controls/running_film.py": ["frame"],
     "controls/swept_values.py": ["info.help"],
     "experiments/block_norms.py": [
-        "convolutions",
         "shown_block(side.result)", "result.tables", "params.channel", "outlier_block(result)",
         "share_text(above.mean())", "outside", "outlier_blocks_text(result)", "outlier_blocks_text(side.result)",
         "result.index('similarity_grid_h')", "result.index('similarity_grid_w')",

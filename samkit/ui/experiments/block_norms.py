@@ -186,7 +186,8 @@ def _draw_all(side: Side, knobs: KnobValues) -> None:
     convolutions = " or c for convolutions" if side.model.config.convolution_stages else ""
     st.caption(
         f"Block number, s and its stage, w and the side of its attention windows{convolutions} or g for global "
-        f"attention, [smallest, largest] norm. Click a block to see it large. Encoded in {side.result.timings['encode_ms']:.0f} ms."
+        "attention, [smallest, largest] norm. Click a block to see it large. Encoded in "
+        f"{side.result.timings['encode_ms']:.0f} ms."
     )
 
 

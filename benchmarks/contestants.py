@@ -18,8 +18,32 @@ MODELS = {
     "small": "sam2",
     "base_plus": "sam2",
     "large": "sam2",
+    "sam3": "sam3",
 }
+NATIVE_SIDES = {"sam3": 1008}
+"""In pixels, where it is not 1024."""
 POINT_XY = (0.4, 0.5)
+
+
+def compared_with(model: str) -> str:
+    """The contestant that the others' times are divided by: there is no official package of SAM 3 here."""
+    return "transformers" if MODELS[model] == "sam3" else "official"
+
+
+def can_run(contestant: str, model: str) -> bool:
+    return MODELS[model] != "sam3" or contestant in ("samkit", "transformers")
+
+
+def save_weights(model: str, folder: Path) -> Path:
+    """Random weights of that size as people have them: a file of the official package, or what transformers saves."""
+    path = folder / model
+    if MODELS[model] == "sam3":
+        from tests.parity.sam3_models import QUIET_AND_DEEP, their_config, their_model
+
+        their_model(their_config(small=False), QUIET_AND_DEEP).save_pretrained(path)
+        return path
+    torch.save(official_model(model).state_dict(), path.with_suffix(".pt"))
+    return path.with_suffix(".pt")
 
 
 def official_model(model: str) -> torch.nn.Module:
@@ -95,11 +119,11 @@ class Official:
 
 class Transformers:
     """Hugging Face transformers' vision encoder with weights of its own (speed does not depend on them); v2 runs the
-    tiny size only.
+    tiny size only. SAM 3 runs whole, from the same weights as samkit, at its native side alone.
     """
 
     def __init__(self, model: str, side: int, dtype: str):
-        if model not in ("vit_b", "tiny") or dtype != "float32":
+        if model not in ("vit_b", "tiny", "sam3") or dtype != "float32" or side != NATIVE_SIDES.get(model, side):
             raise ValueError("not set up for this model")
         self.name, self.side = model, side
 
@@ -107,7 +131,9 @@ class Transformers:
         import transformers
 
         torch.set_grad_enabled(False)
-        if self.name == "vit_b":
+        if self.name == "sam3":
+            self.model = transformers.Sam3TrackerModel.from_pretrained(path).eval()
+        elif self.name == "vit_b":
             config = transformers.SamVisionConfig(image_size=self.side)
             config._attn_implementation = "sdpa"
             self.encoder = transformers.models.sam.modeling_sam.SamVisionEncoder(config).eval()
@@ -116,7 +142,16 @@ class Transformers:
             self.encoder = transformers.Sam2VisionModel(config).eval()
 
     def encode(self, rgb: np.ndarray) -> None:
-        self.encoder(prepared_pixels(self.side))
+        if self.name == "sam3":
+            self.features = self.model.get_image_embeddings(prepared_pixels(self.side))
+        else:
+            self.encoder(prepared_pixels(self.side))
+
+    def predict(self) -> None:
+        if self.name != "sam3":
+            raise ValueError("only the encoder is set up")
+        point = self.side * torch.tensor([[[POINT_XY]]])
+        self.model(image_embeddings=self.features, input_points=point, input_labels=torch.ones(1, 1, 1).long())
 
 
 class OnnxRuntime:

@@ -3,6 +3,7 @@ float32 unless asked otherwise.
 
     python -m benchmarks.encode --models vit_b tiny --rounds 7
     python -m benchmarks.encode --models tiny --tuned       # glibc and torch keep their pages in every process
+    python -m benchmarks.encode --models sam3 --rounds 2    # beside transformers; --dtype bfloat16 for samkit's
 
 Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time
 (so that a machine whose speed drifts slows all alike). Ratios are medians of the ratios within a round. Official is
@@ -13,15 +14,14 @@ an idle machine.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
-from benchmarks.contestants import CONTESTANTS, MODELS, official_model
+from benchmarks.contestants import CONTESTANTS, MODELS, NATIVE_SIDES, can_run, compared_with, save_weights
 
 TUNED = {
     "THP_MEM_ALLOC_ENABLE": "1",
@@ -64,13 +64,13 @@ class Worker:
 
 
 def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict]:
-    """One row per contestant and step: median milliseconds, ratio to official, peak MB, ratio of peaks."""
-    environment = TUNED if options.tuned else {}
-    arguments = [model, str(options.side), options.dtype, str(weights), str(options.threads)]
-    workers = {name: Worker(name, arguments, environment) for name in options.against}
-    if options.dtype != "float32":
-        workers["official"].close()
-        workers["official"] = Worker("official", [model, str(options.side), "float32", *arguments[3:]], environment)
+    """One row per contestant and step: median milliseconds, ratio to the one compared with, peak MB, ratio of peaks."""
+    environment, other = TUNED if options.tuned else {}, compared_with(model)
+    side = str(options.side or NATIVE_SIDES.get(model, 1024))
+    workers = {}
+    for name in (name for name in options.against if can_run(name, model)):
+        dtype = "float32" if name == other else options.dtype
+        workers[name] = Worker(name, [model, side, dtype, str(weights), str(options.threads)], environment)
     figures = {(name, step): [] for name in workers for step in ("load", "encode", "predict")}
     for name, worker in workers.items():
         figures[name, "load"].append(worker.step("load"))
@@ -79,7 +79,7 @@ def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict
         for name, worker in workers.items():
             figures[name, "encode"].append(worker.step("encode"))
     for _ in range(1 + options.rounds):
-        for name in ("samkit", "official"):
+        for name in ("samkit", other):
             if name in workers:
                 figures[name, "predict"].append(workers[name].step("predict"))
     for worker in workers.values():
@@ -87,7 +87,7 @@ def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict
     return [
         row
         for (name, step), values in figures.items()
-        if (row := _row(model, name, step, values, figures["official", step]))
+        if (row := _row(model, name, step, values, figures[other, step]))
     ]
 
 
@@ -112,28 +112,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["vit_b", "tiny"])
     parser.add_argument("--against", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--side", type=int, default=1024, help="pixels")
+    parser.add_argument("--side", type=int, help="pixels; default: the native one")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--dtype",
         choices=["float32", "bfloat16"],
         default="float32",
-        help="of samkit's encoder; official stays float32",
+        help="of samkit's encoder; what it is compared with stays float32",
     )
     parser.add_argument("--tuned", action="store_true", help="run every process with an allocator that keeps its pages")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
     rows = []
     print(
-        f"side {options.side} px, {options.threads} threads, samkit {options.dtype}, {options.rounds} "
+        f"side {options.side or 'native'}, {options.threads} threads, samkit {options.dtype}, {options.rounds} "
         f"rounds{', tuned allocator' if options.tuned else ''}"
     )
     print(f"{'model':10} {'step':8} {'package':13} {'ms':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
-            weights = Path(folder) / f"{model}.pt"
-            torch.save(official_model(model).state_dict(), weights)
+            weights = save_weights(model, Path(folder))
             for row in measure(model, options, weights):
                 rows.append(row)
                 print(
@@ -142,7 +141,7 @@ def main() -> None:
                     ),
                     flush=True,
                 )
-            weights.unlink()
+            shutil.rmtree(weights) if weights.is_dir() else weights.unlink()
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 

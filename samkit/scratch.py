@@ -24,6 +24,8 @@ _own: list["_ProcessFolder"] = []
 
 class _ProcessFolder:
     def __init__(self) -> None:
+        # Somebody may have cleaned up while the process ran.
+        Path(tempfile.gettempdir()).mkdir(parents=True, exist_ok=True)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         lock = FileLock(self.path / IN_USE, thread_local=False)
         lock.acquire()

@@ -1,5 +1,5 @@
 """Cross-image segmentation: one picture is prompted, the other is segmented, as if they were the first two frames of a
-film (SAM v2 and v2.1).
+film (SAM v2, v2.1 and v3).
 
 What is remembered and tracked is told in measures/pair_track.py. Beside it: what more passes change, the same object by
 a point and by a box, and what moving the prompt does to both pictures. The threshold cuts what is shown and kept and

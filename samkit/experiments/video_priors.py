@@ -1,5 +1,5 @@
 """Video with image priors: memories recorded on pictures steer the segmentation of a film that may have nothing to do
-with them (SAM v2 and v2.1).
+with them (SAM v2, v2.1 and v3).
 
 Any number of pictures, frames of the film among them, become prompt memories of one object or of several. Then the film
 runs, forwards or backwards, and each frame's best mask goes into the object's frame memory. What was corrected and

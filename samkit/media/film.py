@@ -19,6 +19,8 @@ from samkit.errors import PictureError
 from samkit.media.drawing import mask_to_png
 from samkit.media.rle import mask_to_rle, rle_to_mask
 
+LEAST_FPS, MOST_FPS = 0.1, 1000.0
+"""Of a film that is written. What is outside of this, such as of a film whose header lies, no player shows."""
 QUALITY = "20"
 """x264's constant rate factor: 18 is nearly without loss, 23 its default."""
 
@@ -34,7 +36,7 @@ class FilmWriter:
         self.path = Path(path)
         self.frames = 0
         self._partial = self.path.with_name(f".{self.path.name}.part")
-        self._rate = Fraction(max(fps, 0.1)).limit_denominator(1001)
+        self._rate = Fraction(min(max(fps, LEAST_FPS), MOST_FPS)).limit_denominator(1001)
         self._output: tuple[OutputContainer, VideoStream] | None = None
 
     def add(self, rgb: np.ndarray) -> None:

@@ -1,5 +1,5 @@
-"""Segment Anything models in torch: SAM v1 (ViT) and SAM v2 and v2.1 (Hiera). Knows torch, numpy and Pillow, and
-nothing of screens or stores.
+"""Segment Anything models in torch: SAM v1 (ViT), v2 and v2.1 (Hiera) and v3 (rotary ViT). Knows torch, numpy and
+Pillow, and nothing of screens or stores.
 
 sam            the public face: load_model, SamModel
 encoding       what it returns: ImageEncoding, MaskPrediction, TrackedFrame

@@ -1,4 +1,4 @@
-"""All modules of a model put together: image encoder, prompt encoder and mask decoder, for both families."""
+"""All modules of a model put together: image encoder, prompt encoder and mask decoder, for all families."""
 
 from collections.abc import Iterator
 

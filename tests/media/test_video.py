@@ -11,7 +11,16 @@ from PIL import Image
 
 from samkit.errors import PictureError
 from samkit.media import video
-from samkit.media.film import FilmWriter, mask_row, masks_from_json, masks_to_json, write_film, zip_masks
+from samkit.media.film import (
+    LEAST_FPS,
+    MOST_FPS,
+    FilmWriter,
+    mask_row,
+    masks_from_json,
+    masks_to_json,
+    write_film,
+    zip_masks,
+)
 from samkit.media.films import film_and_frame
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
 from samkit.media.video import open_video
@@ -271,6 +280,12 @@ def test_written_films_come_back(tmp_path, size):
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat"), "a browser must find the index first"
     assert b"avc1" in content
+
+
+@pytest.mark.parametrize("fps", [1e-9, 3e8])
+def test_a_film_of_a_rate_that_nobody_plays_is_written_at_one_that_is(tmp_path, fps):
+    with open_video(write_film(tmp_path / "out.mp4", FRAMES[:3], fps)) as film:
+        assert film.length == 3 and LEAST_FPS <= film.fps <= MOST_FPS
 
 
 def test_a_film_that_fails_leaves_nothing(tmp_path):

@@ -63,6 +63,13 @@ def test_arrays_of_objects_and_two_of_one_name_are_refused(tmp_path):
         check_arrays(tmp_path / "twice.npz")
 
 
+@pytest.mark.parametrize("shape", ["(-2**62, 4)", "(1,) + (2,)", "(" * 3000])
+def test_a_head_that_is_none_is_a_sentence_for_people(tmp_path, shape):
+    npz(tmp_path / "head.npz", ("a", shape, bytes(4)))
+    with pytest.raises(ValueError, match="^the head of 'a.npy' can't be read$"):
+        check_arrays(tmp_path / "head.npz")
+
+
 def test_a_damaged_array_is_found_without_holding_it(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.arange(1000))
     content = bytearray((tmp_path / "a.npz").read_bytes())

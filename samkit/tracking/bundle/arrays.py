@@ -62,7 +62,8 @@ def _heads(path: Path) -> Iterator[tuple[str, int, int]]:
                 read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
                 try:
                     shape, _, dtype = read(file)
-                except (TokenError, SyntaxError, RecursionError) as error:  # numpy reads it by Python's own tokens
+                # numpy reads it by Python's own tokens, and says what it found there.
+                except (TokenError, SyntaxError, RecursionError, ValueError) as error:
                     raise ValueError(f"the head of {entry.filename[:60]!r} can't be read") from error
                 if dtype.hasobject or len(shape) > MAX_DIMENSIONS or any(length < 0 for length in shape):
                     raise BadInput(f"its array {entry.filename[:60]!r} is none of numbers.")

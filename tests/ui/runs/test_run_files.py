@@ -1,6 +1,7 @@
 """Fetched runs lie on the disk within their bound, and go with the process."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,15 @@ class Store:
 
 def run(number: int):
     return SimpleNamespace(run_id=f"{number:032x}", name=str(number), tags={})
+
+
+def test_a_temporary_folder_that_somebody_cleaned_up_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "cleaned"))
+    monkeypatch.setattr(scratch, "_own", [])
+    for _ in range(2):
+        with scratch.scratch("run") as folder:
+            assert folder.is_dir() and folder.is_relative_to(tmp_path / "cleaned")
+        shutil.rmtree(tmp_path / "cleaned")
 
 
 def test_the_bound_is_of_the_bytes_on_the_disk():

@@ -1,7 +1,7 @@
 """`python -m samkit models`: the checkpoints."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXIT_DIFFERS = 1
 WEIGHTS_SHOWN = 10
+OWN_KINDS = {"sam1": "SAM 1", "sam2": "SAM 2", "sam3": "SAM 3", "adapter": "needs a base"}
+"""By the family that a file's names tell."""
 
 app = plain_app("Checkpoints: list them, download one, show what is inside, and what training changed.")
 
@@ -36,7 +38,7 @@ def list_models(as_json: Json = False) -> None:
             {name: getattr(entry, name) for name in fields} | {"state": entry.state(), "path": str(entry.local_path())}
             for entry in entries
         ]
-        print_json({"models": rows, "own": [str(path) for path in own]})
+        print_json({"models": rows, "own": [_own_row(path) for path in own]})
         return
     for entry in entries:
         print(f"{entry.name:<26}{entry.title:<24}{entry.size_text:>8}  {entry.state():<10}{entry.licence:.60}")
@@ -44,7 +46,33 @@ def list_models(as_json: Json = False) -> None:
         if entry.state() == "to bring":
             print(f"{entry.title}: {entry.origin}")
     for path in own:
-        print(path)
+        row = _own_row(path)
+        print(f"{path}\n    {_own_line(row)}")
+
+
+def _own_line(row: dict[str, Any]) -> str:
+    from samkit.words import format_bytes
+
+    what = OWN_KINDS.get(row["family"], "may be loaded" if row["loads"] else "can't be loaded")
+    return f"{what}, {format_bytes(row['file_bytes'])}. {' '.join(row['told'])}".rstrip()
+
+
+def _own_row(path: Path) -> dict[str, Any]:
+    """What a file of one's own is, told without loading it."""
+    from samkit.models.files.glance import glance
+    from samkit.models.memory_taken import memory_taken
+
+    told = glance(path)
+    memory = memory_taken(path) if told.loads else None
+    return {
+        "path": str(path),
+        "family": told.family,
+        "loads": told.loads,
+        "told": list(told.told),
+        "file_bytes": told.file_bytes,
+        "memory_bytes": memory.weights if memory else None,
+        "encoding_bytes": memory.encoding if memory else None,
+    }
 
 
 @app.command("download")
@@ -117,7 +145,7 @@ def random_model(
 ) -> None:
     """Write a small model with random weights (sam3), with which all pages can be seen. Its masks mean nothing."""
     from samkit.errors import BadInput
-    from samkit.models.files.folders import models_folder
+    from samkit.models.files.folders import extra_models_folders, models_folder
     from samkit.models.random_models import DEMO_MODELS, save_random_model
 
     if kind not in DEMO_MODELS:
@@ -125,6 +153,8 @@ def random_model(
     path = path or models_folder() / f"random-{kind}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     print(save_random_model(path, DEMO_MODELS[kind], seed))
+    if path.absolute().parent not in extra_models_folders():
+        say(f"To have it in the app's list of models, start the app with SAMKIT_EXTRA_MODELS={path.absolute().parent}")
 
 
 @app.command("diff")

@@ -29,7 +29,7 @@ from samkit.models.files.metadata import ModelMetadata, read_metadata
 from samkit.models.files.own_bytes import check_room
 from samkit.models.files.reference import Choices, split_reference
 from samkit.models.files.remembered import remembered
-from samkit.models.files.told import extras_left_out, listed
+from samkit.models.files.told import extras_left_out, listed, weights_text
 from samkit.models.sam_network import SamNetwork, build_network
 
 
@@ -175,7 +175,7 @@ def _with_base(path: Path, source: _Source, base: _Source, base_name: str) -> tu
         merged = merge(path.name, base_name, under, adapter)
         whole = f", and {len(adapter.replaced)} were replaced" if adapter.replaced else ""
         return merged, (
-            f"A LoRA adapter was merged into {len(adapter.pairs)} weights of {base_name} (SHA-256 {digest}...){whole}."
+            f"A LoRA adapter was merged into {weights_text(adapter.pairs)} of {base_name} (SHA-256 {digest}...){whole}."
         )
     reshaped = [key for key in own if key in under and own[key].shape != under[key].shape]
     if reshaped:

@@ -12,15 +12,42 @@ MAX_DEPTH = 3
 MAX_PARTS = 64
 _FIRST = ("model", "state_dict", "model_state_dict", "model_state", "net", "weights", "params")
 """Under which names trainers put the weights, so that these are looked at before others."""
+_MODULES = (
+    "image_encoder",
+    "prompt_encoder",
+    "mask_decoder",
+    "sam_prompt_encoder",
+    "sam_mask_decoder",
+    "memory_attention",
+    "memory_encoder",
+)
+"""A model's own parts, which some save one by one."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """name: where in the file, with / between; "" for the file itself. beside: names of entries that are no weights."""
+    """name: where in the file, with / between; "" for the file itself. beside: names of entries that are no weights.
+    joined: names of the dicts that the weights were put together from.
+    """
 
     name: str
     weights: Mapping[str, Stored]
     beside: tuple[str, ...]
+    joined: tuple[str, ...] = ()
+
+
+def _joined(name: str, value: Mapping[object, object]) -> Part | None:
+    """The weights of a model that were saved module by module, each in a dict of its own; None where they were not."""
+    modules = {key: value[key] for key in _MODULES if isinstance(value.get(key), dict)}
+    weights = {
+        f"{module}.{key}": each
+        for module, inside in modules.items()
+        for key, each in inside.items()  # type: ignore[attr-defined]
+        if isinstance(key, str) and isinstance(each, Stored)
+    }
+    if len(modules) < 2 or not weights:
+        return None
+    return Part(name, weights, tuple(str(key) for key in value if key not in modules), tuple(modules))
 
 
 def find_parts(content: object) -> list[Part]:
@@ -33,6 +60,8 @@ def find_parts(content: object) -> list[Part]:
         if not isinstance(value, dict) or id(value) in seen:
             continue
         seen.add(id(value))
+        if name.count("/") < MAX_DEPTH and (joined := _joined(name, value)) is not None:
+            parts.append(joined)
         weights = {key: each for key, each in value.items() if isinstance(key, str) and isinstance(each, Stored)}
         if weights:
             parts.append(Part(name, weights, tuple(str(key) for key in value if key not in weights)))

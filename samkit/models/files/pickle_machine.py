@@ -57,6 +57,10 @@ _ODD_TENSORS = {
     "torch._utils._rebuild_wrapper_subclass": "of a class of its own",
     "torch._tensor._rebuild_from_type_v2": "of a class of its own",
 }
+_OLD_NAMES = {"__builtin__.xrange": "builtins.range"} | {
+    f"__builtin__.{name}": f"builtins.{name}"
+    for name in ("bytearray", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "slice", "str")
+}
 _HARMLESS = frozenset(
     {
         "torch.device",
@@ -75,9 +79,6 @@ _HARMLESS = frozenset(
         "builtins.set",
         "builtins.bytearray",
         "builtins.complex",
-        "__builtin__.set",
-        "__builtin__.bytearray",
-        "__builtin__.complex",
         "builtins.slice",
         "builtins.range",
         "builtins.frozenset",
@@ -88,9 +89,6 @@ _HARMLESS = frozenset(
         "builtins.str",
         "builtins.float",
         "builtins.bool",
-        "__builtin__.object",
-        "__builtin__.dict",
-        "__builtin__.list",
         "collections.deque",
         "copyreg._reconstructor",
         "copy_reg._reconstructor",
@@ -241,9 +239,9 @@ class _Machine:
         if type(target) is not dict or len(pairs) % 2:
             raise PickleDamaged("items of what is no dict")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if type(key) not in _PLAIN_KEYS:
-                raise PickleRefused("names its weights by other things than text")
-            target[key] = value
+            # What is named by other things than text is no weight.
+            if type(key) in _PLAIN_KEYS:
+                target[key] = value
 
     def _append(self, values: list[Any]) -> None:
         target = self.stack[-1]
@@ -254,6 +252,8 @@ class _Machine:
         target.extend(values)
 
     def _import(self, name: str) -> None:
+        # As torch.save calls them, which writes for every Python 3 and 2.
+        name = _OLD_NAMES.get(name, name)
         if (
             name in _STORAGE_NAMES
             or name in _DTYPE_NAMES

@@ -1,6 +1,6 @@
 """What was done to a file's weights, in sentences for a person. Knows no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from samkit.models.files.foreign import what_extras_are
 from samkit.models.files.key_layout import Layout, NamedKeys
@@ -22,6 +22,8 @@ def unwrapped(part: Part, others: Sequence[str], content: object) -> tuple[str, 
     if part.name not in _PLAIN or beside:
         where = f'The weights are those under "{_short(part.name)}"' if part.name else "The weights were taken"
         said.append(f"{where}; {listed(beside)} beside them {_were(beside)} left out." if beside else f"{where}.")
+    if part.joined:
+        said.append(f"The weights of {', '.join(part.joined)} had a dict each, and were put together.")
     if others:
         said.append(
             f"The file holds {len(others) + 1} models; {' or '.join('#' + _short(name) for name in others[:_SHOWN])} "
@@ -42,7 +44,7 @@ def renamed(named: NamedKeys, layout: Layout | None) -> tuple[str, ...]:
     if layout.named_by == "transformers":
         said.append(f"{len(named.names)} weights were renamed from transformers' names to the official ones.")
     if named.left_out:
-        what = f"{_weights(named.left_out)} not under that prefix {_were(named.left_out)} left out"
+        what = f"{weights_text(named.left_out)} not under that prefix {_were(named.left_out)} left out"
         said.append(f"{what} ({listed(named.left_out)}).")
     if named.buffers:
         said.append(f"{listed(named.buffers)} {_were(named.buffers)} left out: samkit has these constants itself.")
@@ -54,12 +56,12 @@ def extras_left_out(keys: Sequence[str]) -> str:
     project = what_extras_are(keys)
     if project.endswith("own head"):
         return (
-            f"{_weights(keys)} of {project} {_were(keys)} left out ({listed(keys)}): masks are those of the plain "
+            f"{weights_text(keys)} of {project} {_were(keys)} left out ({listed(keys)}): masks are those of the plain "
             "model in this file."
         )
     what = f" ({project}: {listed(keys)})" if project else f" ({listed(keys)})"
     return (
-        f"{_weights(keys)} that the official architecture has no place for {_were(keys)} left out{what}: masks may "
+        f"{weights_text(keys)} that the official architecture has no place for {_were(keys)} left out{what}: masks may "
         "differ from those of the software that made the file."
     )
 
@@ -70,7 +72,7 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
-def _weights(keys: Sequence[str]) -> str:
+def weights_text(keys: Collection[str]) -> str:
     return f"{len(keys)} {'weight' if len(keys) == 1 else 'weights'}"
 
 

@@ -83,7 +83,7 @@ class EncodingSide(Knob):
         chosen = {side for side in (knobs.get("side"), knobs.base.get("side")) if side}
         allowed = {side for side in chosen if side >= first and side % info.side_step == 0}
         sides = sorted({*range(first, 2 * info.native_side + 1, info.side_step), *allowed})
-        self._fit(knobs, first, info.side_step)
+        self._fit(knobs, range(first, 2 * info.native_side + 1, info.side_step))
         text = {side: f"{side} px, native" if side == info.native_side else f"{side} px" for side in sides}
         side = knobs.step(
             "Encoding side",
@@ -96,12 +96,12 @@ class EncodingSide(Knob):
         # A run may have named its model's native side.
         return {"side": None if side == info.native_side != knobs.base.get("side") else side}
 
-    def _fit(self, knobs: KnobValues, first: int, step: int) -> None:
+    def _fit(self, knobs: KnobValues, usual: range) -> None:
         """Another model's side, or a first try's, becomes the nearest that this one can run."""
         side = knobs.get("side")
-        if isinstance(side, int) and (side < first or side % step):
-            nearest = max(first, step * round(side / step))
-            knobs.move("side", nearest, f"this model runs multiples of {step}, from {first}")
+        if isinstance(side, int) and side not in usual and side < usual[-1] and side % usual.step:
+            nearest = min(usual, key=lambda each: abs(each - side))
+            knobs.move("side", nearest, f"this model runs multiples of {usual.step}, from {usual[0]}")
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return {"side": params["side"]}

@@ -60,7 +60,9 @@ class Sweep(Knob):
         if knobs.get("sweep_of") == OPENED:
             knobs.keep("sweep_of", scene)
         if knobs.get("sweep_of") != scene:
-            return {name: panel.info(name).default for name in SWEPT}
+            # Of an opened run without a sweep all stays as it was; none is shown either way.
+            kept = {} if knobs.base.get("sweep_sizes") else knobs.base
+            return {name: kept.get(name, panel.info(name).default) for name in SWEPT}
         return {name: panel.value(name) for name in SWEPT}
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,13 @@ docs/checkpoints.md.
 import argparse
 import datetime
 import json
+import random
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from tests.random_models import SMALL_SAM1, SMALL_SAM2, random_state
+from tests.random_models import SMALL_MOBILE_SAM, SMALL_SAM1, SMALL_SAM2, random_state
 
 State = dict[str, torch.Tensor]
 SAID = {
@@ -91,6 +93,16 @@ SETTINGS = {
     "folder": Path("runs/1"),
 }
 
+ODD_SETTINGS = {
+    "steps": range(3),
+    "classes": frozenset({1}),
+    "rate": Fraction(1, 3),
+    "history": {(0, "iou"): 0.5},
+    "random": random.Random(0).getstate(),
+    "numpy_random": np.random.RandomState(0).get_state(),
+}
+SAM1_PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+
 
 def without(state: State, *beginnings: str) -> State:
     return {key: tensor for key, tensor in state.items() if not key.startswith(beginnings)}
@@ -114,6 +126,34 @@ def in_parts(folder: Path) -> str:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     (folder / "model.safetensors.index.json").with_suffix(".json").touch()
     return f"{folder}"
+
+
+def only_inside(state: State, part: str) -> State:
+    return {key.removeprefix(f"{part}."): tensor for key, tensor in state.items() if key.startswith(f"{part}.")}
+
+
+def at_side(folder: Path, state: State, side: int) -> str:
+    path = Path(saved(folder, state, "sam2"))
+    path.with_suffix(".json").write_text(json.dumps(SAID["sam2"] | {"native_side": side}))
+    return str(path)
+
+
+def lora_on_base(folder: Path) -> str:
+    base = saved(folder, sam1(), name="base.pt")
+    out, inside = sam1()["image_encoder.blocks.1.attn.qkv.weight"].shape
+    module = "base_model.model.image_encoder.blocks.1.attn.qkv"
+    place = folder / "adapter"
+    place.mkdir()
+    pair = {f"{module}.lora_A.weight": torch.ones(2, inside), f"{module}.lora_B.weight": torch.ones(out, 2)}
+    save_file(pair, place / "adapter_model.safetensors")
+    (place / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4}))
+    return f"{place}#base={base}"
+
+
+def pickled_model(folder: Path) -> str:
+    path = folder / "model.pt"
+    torch.save(torch.nn.Linear(2, 2), path)
+    return str(path)
 
 
 def foreign(*keys: str) -> Callable[[Path], str]:
@@ -216,6 +256,42 @@ ROWS = (
         lambda f: saved(f, {"model": sam1(), **SETTINGS}),
         "sam1",
         "args",
+    ),
+    Row(
+        "others: a range, a set that is frozen, fractions, a dict with pairs as keys, states of random generators",
+        lambda f: saved(f, {"model": sam1(), **ODD_SETTINGS}),
+        "sam1",
+        "steps",
+    ),
+    Row(
+        "float16",
+        lambda f: saved(f, {key: tensor.half() for key, tensor in sam2().items()}, "sam2"),
+        "sam2",
+        same=False,
+    ),
+    Row(
+        "`image_encoder`, `prompt_encoder` and `mask_decoder` in dicts of their own",
+        lambda f: saved(f, {part: only_inside(sam1(), part) for part in SAM1_PARTS}),
+        "sam1",
+        "a dict each",
+    ),
+    Row(
+        "MedSAM2 at 512: a side in a JSON beside it",
+        lambda f: at_side(f, sam2(), 512),
+        "sam2",
+        "a native side of 512 pixels",
+    ),
+    Row(
+        "MobileSAM, and TinySAM, whose layers are the same",
+        lambda f: saved(f, random_state(SMALL_MOBILE_SAM)),
+        "sam1",
+        same=False,
+    ),
+    Row(
+        "a LoRA adapter of peft, with `#base=`",
+        lora_on_base,
+        "sam1",
+        "A LoRA adapter was merged into 1 weight of base",
     ),
     Row(
         "buffers `pixel_mean`, `pixel_std`",
@@ -326,6 +402,18 @@ ROWS = (
         foreign("image_encoder.trunk.body.stem.conv1.weight", "spatial_perceiver.latents"),
         None,
         "EdgeTAM",
+    ),
+    Row(
+        "EfficientTAM",
+        foreign("image_encoder.trunk.patch_embed.proj.weight", "sam_mask_decoder.iou_token.weight"),
+        None,
+        "EfficientTAM",
+    ),
+    Row(
+        "a whole model as `torch.save(model)` writes it",
+        pickled_model,
+        None,
+        "torch.save(model.state_dict()",
     ),
     Row(
         "SAM 3 without its tracker",

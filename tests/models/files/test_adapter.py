@@ -42,7 +42,7 @@ def test_it_is_merged(tmp_path, config, factor):
     down, up = weights.values()
     merged = model.network.state_dict()[KEY]
     assert torch.allclose(merged, sam1()[KEY] + factor * (up @ down), atol=1e-5)
-    assert model.info.name == "adapter on base" and "1 weights of base" in " ".join(model.info.changes)
+    assert model.info.name == "adapter on base" and "1 weight of base" in " ".join(model.info.changes)
     assert model.info.sha256 != model.info.file_sha256
 
 

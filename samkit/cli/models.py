@@ -145,7 +145,7 @@ def random_model(
 ) -> None:
     """Write a small model with random weights (sam3), with which all pages can be seen. Its masks mean nothing."""
     from samkit.errors import BadInput
-    from samkit.models.files.folders import models_folder
+    from samkit.models.files.folders import extra_models_folders, models_folder
     from samkit.models.random_models import DEMO_MODELS, save_random_model
 
     if kind not in DEMO_MODELS:
@@ -153,6 +153,8 @@ def random_model(
     path = path or models_folder() / f"random-{kind}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     print(save_random_model(path, DEMO_MODELS[kind], seed))
+    if path.absolute().parent not in extra_models_folders():
+        say(f"To have it in the app's list of models, start the app with SAMKIT_EXTRA_MODELS={path.absolute().parent}")
 
 
 @app.command("diff")

@@ -295,7 +295,7 @@ def _with_other_reading(model: "SamModel", inputs: Inputs, result: Result[Params
     """The result with what the same windows give when they are read in the other way."""
     params, chosen = result.params, result.index()
     other = next(each for each in model.config.window_readings if each != params.window_reading)
-    lab.report(0.6, "Encoding with the other way to read windows")
+    lab.report(0.9, "Encoding with the other way to read windows")
     default, encoding = _encodings(model, inputs, params, other, lab)
     prediction = lab.recall(predict, model, encoding, inputs.prompts, inputs.mask_hint)
     masks = lab.recall(cut_masks, prediction, inputs.picture, inputs.prompts, params.refine_edges)

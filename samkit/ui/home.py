@@ -10,7 +10,7 @@ import streamlit as st
 from samkit.experiments.registry import ENTRIES, Entry
 from samkit.models.files.catalogue import catalogue
 from samkit.settings import tracking_uri
-from samkit.ui.controls.model_picker import model_line, model_name
+from samkit.ui.controls.model_names import model_line, model_name
 from samkit.ui.controls.owner_door import about_server
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.labs import encoding_memory

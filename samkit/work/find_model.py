@@ -90,10 +90,16 @@ def _sha256(entry: "CatalogueEntry") -> str | None:
 
 
 def _hash(path: Path) -> str | None:
-    """Of the checkpoint at that path; None where it can't be told."""
+    """Of the checkpoint at that path; None where it can't be told, or is none that could be loaded: folders may hold
+    terabytes of others.
+    """
+    from samkit.models.files.glance import glance
     from samkit.models.files.hashes import located_sha256
     from samkit.models.files.locate import locate
 
+    told = glance(path)
+    if not told.loads and told.family != "adapter":
+        return None
     try:
         return located_sha256(locate(path).files)
     except (CheckpointError, OSError):

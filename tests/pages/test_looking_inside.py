@@ -407,8 +407,10 @@ def test_windows_and_side_left_at_their_defaults_follow_the_model(app, own_model
 def test_windows_of_sam3_are_read_in_both_ways_side_by_side(app, own_models):
     page = Page(app, WINDOWS)
     assert page.params.window_reading == "step" and "window_reading" not in page.knobs(), "it has no choice"
+    page.turn("side", 160)
     page.work.model_ref = str(save_random_model(Path(own_models["sam2"]).with_name("sam3.safetensors"), SMALL_SAM3))
     page.app.run()
+    assert page.params.side == 154, "the nearest multiple of 14"
     page.turn("window_2", 72)
     page.turn("window_reading", "span")
     page.turn("both_readings", True)

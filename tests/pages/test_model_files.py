@@ -30,6 +30,7 @@ def test_a_file_says_what_it_is_before_it_is_loaded_and_what_was_done_to_it_afte
     app.button("change_model").click().run()
     assert "decoder\\_state" in text(app).replace("decoder_state", "decoder\\_state")
     assert "EdgeSAM" in text(app)
+    assert "ask Meta for access" in text(app) and not [each for each in app.button if each.key == "get_official_sam3"]
     assert not [button for button in app.button if button.key == f"own_ready_{own / 'edge_sam.pt'}"]
     app.text_input("model_search").set_value("no such thing").run()
     assert "EdgeSAM" not in text(app)

@@ -31,6 +31,7 @@ from samkit.work.outcome import (
     with_bank_tensors,
 )
 from samkit.work.replay import _kept_arrays, open_run, replay, replay_device
+from tests.models.files.people_files import sam1, sam2, saved
 from tests.tracking.conftest import MODEL, made_up_bundle, made_up_result
 from tests.tracking.schema_1 import FILES, FOLDER, old_run
 
@@ -216,15 +217,19 @@ def test_a_device_that_is_there_is_used_again(monkeypatch):
 def test_a_model_is_found_by_hash_then_by_name_and_never_by_a_path(tmp_path, monkeypatch):
     own = tmp_path / "own"
     own.mkdir()
-    (own / "mine.pt").write_bytes(b"weights")
-    (tmp_path / "secret.pt").write_bytes(b"weights elsewhere")
+    saved(own, sam1(), name="mine.pt")
+    saved(tmp_path, sam2(), name="secret.pt")
+    # What is no model is not read through, whatever its hash.
+    (own / "notes.pt").write_bytes(b"no weights")
     monkeypatch.setenv("SAMKIT_EXTRA_MODELS", str(own))
-    digest = hashlib.sha256(b"weights").hexdigest()
+    digest = hashlib.sha256((own / "mine.pt").read_bytes()).hexdigest()
     renamed = ModelEntry(name="renamed", sha256=digest)
     assert find_model(renamed).ref == str(own / "mine.pt") and is_model(str(own / "mine.pt"), renamed)
     other = find_model(ModelEntry(name="mine", sha256="0" * 64))
     assert other.ref == str(own / "mine.pt") and not other.same
-    elsewhere = hashlib.sha256(b"weights elsewhere").hexdigest()
+    no_model = hashlib.sha256(b"no weights").hexdigest()
+    assert find_model(ModelEntry(name="renamed", sha256=no_model)).ref is None
+    elsewhere = hashlib.sha256((tmp_path / "secret.pt").read_bytes()).hexdigest()
     assert find_model(ModelEntry(name=str(tmp_path / "secret.pt"), sha256=elsewhere)).ref is None
 
 

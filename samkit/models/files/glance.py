@@ -31,7 +31,6 @@ class Glance:
     told:        what would be done to it, a sentence each; or, where it can't be loaded as it is, why
     loads:       whether it looks like a whole model
     file_bytes:  on disk
-    states:      of its files
     others:      names of other models in the file, for `#NAME`
     follows:     whether it has what follows objects through films
     """
@@ -40,7 +39,6 @@ class Glance:
     told: tuple[str, ...]
     loads: bool
     file_bytes: int
-    states: tuple[FileState, ...] = ()
     others: tuple[str, ...] = ()
     follows: bool = False
 
@@ -76,13 +74,16 @@ class Contents:
 def glance(path: Path) -> Glance:
     """Never raises `CheckpointError`: its sentence is what is told."""
     try:
-        located = locate(path)
-        states = tuple(file_state(file) for file in located.files)
-        return _glance(path, states)
+        return _glance(path, states_of(path))
     except CheckpointError as error:
         return Glance("", (str(error),), False, 0)
     except OSError as error:
         return Glance("", (f"{path.name} can't be read ({error.strerror or error}).",), False, 0)
+
+
+def states_of(path: Path) -> tuple[FileState, ...]:
+    """Of its files: what changes whenever the checkpoint does. Raises CheckpointError and OSError."""
+    return tuple(file_state(file) for file in locate(path).files)
 
 
 def contents(path: Path) -> Contents | None:
@@ -107,22 +108,22 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
     try:
         table = _table(path, locate(path))
         if table is None:
-            return Glance("", ("What it is shows once it is loaded.",), True, size, states)
+            return Glance("", ("What it is shows once it is loaded.",), True, size)
     except CheckpointError as error:
-        return Glance("", (str(error),), False, size, states)
+        return Glance("", (str(error),), False, size)
     except _UNREADABLE:
         told = f"{path.name} can't be read: its table of contents is damaged, or asks for code."
-        return Glance("", (told,), False, size, states)
+        return Glance("", (told,), False, size)
     layout = table.layout
     whole = layout is not None and layout.whole and any("mask_decoder." in name for name in table.weights)
     what = what_it_is(path.name, table.weights.keys(), whole)
     if what is not None:
-        return Glance("adapter" if "#base=" in what else "", (what,), False, size, states)
+        return Glance("adapter" if "#base=" in what else "", (what,), False, size)
     if layout is None or not whole:
-        return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size, states)
+        return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size)
     done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
     follows = any("maskmem_tpos_enc" in name for name in table.weights)
-    return Glance(layout.family, done, True, size, states, table.others, follows)
+    return Glance(layout.family, done, True, size, table.others, follows)
 
 
 def _table(path: Path, located: Located) -> _Table | None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 import streamlit as st
 
 from samkit.ui.bench.page import ExperimentPage
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.kept_work import holding, present_work, saver, share, shared_now, take_back_links
 from samkit.words import listed

@@ -1,14 +1,12 @@
 """Choosing a model: the embedded ones, the catalogue with downloads, and checkpoints of one's own."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
-from samkit.models.files.locate import plain_name
-from samkit.models.files.reference import split_reference
 from samkit.ui.controls.dialogs import dismissed, stays_open
+from samkit.ui.controls.model_names import model_line, model_name
 from samkit.ui.controls.own_models import FAMILY_NAMES, Look, memory_line, own_files, own_rows, own_tab, use_model
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
@@ -32,23 +30,6 @@ STATE_ICONS = {
     "absent": ":material/cloud_download:",
     "to bring": ":material/badge:",
 }
-
-
-def model_name(ref: str) -> str:
-    """What people call the model behind a reference."""
-    place, choices = split_reference(ref)
-    name = next((entry.title for entry in catalogue() if entry.name == place), None) or plain_name(Path(place))
-    return f"{name} #{choices}" if str(choices) and len(str(choices)) < 60 else name
-
-
-def model_line(ref: str) -> str:
-    """What stands under the model's name: its family, its size on disk, and what an embedded one is for."""
-    place, _ = split_reference(ref)
-    entry = next((entry for entry in catalogue() if entry.name == place), None)
-    if entry is None:
-        return "your own checkpoint"
-    known = (f"SAM {entry.version}", entry.size_text, "small, for trying out" if entry.embedded else "")
-    return " · ".join(filter(None, known))
 
 
 def model_picker(work: Workspace, takes_dtype: bool = True) -> None:

@@ -16,6 +16,7 @@ from samkit.models.files.licences import LICENCES
 from samkit.models.files.locate import plain_name
 from samkit.models.files.reference import Choices, split_reference, with_choices
 from samkit.ui.controls.dialogs import close_dialog
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.own_files import OwnFiles
@@ -61,6 +62,16 @@ def glance(path: Path) -> "Glance":
     from samkit.models.files import glance as module
 
     return module.glance(path)
+
+
+def _states(path: Path) -> object:
+    """What changes with the files' content, without a look into them."""
+    from samkit.models.files.glance import states_of
+
+    try:
+        return states_of(path)
+    except (SamkitError, OSError):
+        return None
 
 
 def memory_line(path: Path) -> str:
@@ -119,9 +130,11 @@ def _watched_rows(work: Workspace, look: Look, tab: str) -> None:
 def _rows(work: Workspace, look: Look, tab: str) -> None:
     with sentences():
         found = look_for_own()
-        own_files().look({str(path): glance(path).states for path in found.paths})
-        named = (path for path in found.paths if look.takes_name(str(path)))
-        fitting = (path for path in named if look.takes_family(glance(path).family))
+        own_files().look({str(path): _states(path) for path in found.paths})
+        fitting = (path for path in found.paths if look.takes_name(str(path)))
+        if look.family:
+            # Only then all files have to be opened.
+            fitting = (path for path in [*fitting] if look.takes_family(glance(path).family))
         for path in islice(fitting, MAX_ROWS):
             _row(work, path, tab)
         more = sum(1 for _ in fitting)
@@ -156,7 +169,13 @@ def _row(work: Workspace, path: Path, tab: str) -> None:
 def _base_picker(work: Workspace, path: Path, tab: str) -> None:
     """For an adapter, or a part of a model: which one it belongs to."""
     names = [entry.name for entry in catalogue() if entry.on_disk]
-    base = st.selectbox("Base", [*names, *loadable_own()], key=f"base_{tab}_{path}", label_visibility="collapsed")
+    base = st.selectbox(
+        "Base",
+        [*names, *loadable_own()],
+        format_func=model_name,
+        key=f"base_{tab}_{path}",
+        label_visibility="collapsed",
+    )
     if st.button("Use with it", key=f"own_{tab}_{path}", width="stretch"):
         use_model(work, with_choices(str(path), Choices(base=base)))
 

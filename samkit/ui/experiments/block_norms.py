@@ -191,14 +191,16 @@ def _draw_all(side: Side, knobs: KnobValues) -> None:
         on_pick=choose,
         pick_label="Show large block",
     )
+    convolutions = " or c for convolutions" if side.model.config.convolution_stages else ""
     st.caption(
-        "Block number, s and its stage, w and the side of its attention windows or g for global attention, [smallest, "
-        f"largest] norm. Click a block to see it large. Encoded in {side.result.timings['encode_ms']:.0f} ms."
+        f"Block number, s and its stage, w and the side of its attention windows{convolutions} or g for global "
+        "attention, [smallest, largest] norm. Click a block to see it large. Encoded in "
+        f"{side.result.timings['encode_ms']:.0f} ms."
     )
 
 
 def tile_attention(row: dict[str, Any]) -> str:
-    """ "w8" or "g"."""
+    """ "w8", "g" or "c"."""
     if row["attention"] == "convolution":
         return "c"
     return "g" if row["attention"] == "global" else f"w{row['attention'].removeprefix('window ')}"

@@ -20,7 +20,7 @@ from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Knob, Panel, Quiet
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.token_map import TokenMap, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, group_bars_figure, plain_colorscale, token_figure

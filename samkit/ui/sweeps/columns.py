@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.work.sweep.report.figures import title
 from samkit.work.sweep.summary import Mean, metric_names, swept_columns

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from samkit.errors import BadInput
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure, label

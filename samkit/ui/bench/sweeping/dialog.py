@@ -24,7 +24,7 @@ from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choice
 from samkit.ui.bench.sweeping.film_choices import choose_films
 from samkit.ui.bench.sweeping.film_draft import FILM_RULES, FilmChoices, make_film_draft
 from samkit.ui.controls.dialogs import dismissed, stays_open
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.swept_values import LEFT_OUT, is_listed, swept_params, values_field
 from samkit.ui.parts.edge import sentences

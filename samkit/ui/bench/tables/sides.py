@@ -9,7 +9,7 @@ from samkit.experiments.inputs import Inputs
 from samkit.models.files.catalogue import catalogue
 from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, result_places
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.model_picker import model_name
+from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image

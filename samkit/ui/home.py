@@ -71,8 +71,8 @@ def home_page() -> None:
                 _draw_picture(card)
                 _draw_text(card)
     with st.container(key="row_cards_kept"):
-        columns = st.columns(2, gap="small")
-    for card, column in zip((RUNS, SWEEPS), columns, strict=True):
+        halves = st.columns(2, gap="small")
+    for card, column in zip((RUNS, SWEEPS), halves, strict=True):
         with column, st.container(border=True, height="stretch"):
             picture, text = st.columns([2, 3], gap="small", vertical_alignment="center")
             with picture:

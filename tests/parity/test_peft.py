@@ -64,18 +64,3 @@ def test_merged_on_the_same_model_with_the_official_names(tuned):
     )
     ours = load_model(f"{folder / 'adapter'}#base={official}", device="cpu")
     assert max(compare_image(theirs, ours, PROMPTS["one point"])) <= LIMIT
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_official_size(tmp_path):
-    from peft import LoraConfig, get_peft_model
-
-    base = their_model("SamModel, ViT-B")
-    base.save_pretrained(tmp_path / "base")
-    adapted = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=["qkv"], init_lora_weights=False))
-    adapted.save_pretrained(tmp_path / "adapter")
-    ours = load_model(f"{tmp_path / 'adapter'}#base={tmp_path / 'base'}", device="cpu")
-    theirs = adapted.merge_and_unload()
-    for prompts in PROMPTS.values():
-        assert max(compare_image(theirs, ours, prompts)) <= LIMIT

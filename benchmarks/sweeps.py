@@ -1,6 +1,7 @@
 """What a sweep costs beside its encodings and decodings, and what it costs to hold many cells.
 
     python -m benchmarks.sweeps                  # overhead with one and two workers, about two minutes on two cores
+    python -m benchmarks.sweeps --inside         # the same within one process, in processor time: a few seconds
     python -m benchmarks.sweeps --cells 100000   # writing, reading, means, tables and pages of made-up outcomes
     python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in a random ViT-B at 1024 px
 
@@ -20,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 FRAMES = {"coin": (0, 3, 6, 9, 12, 23, 26, 29), "cup": (0, 4, 8, 12, 16, 34, 38, 42)}
 SPEC = """
@@ -35,7 +37,7 @@ experiment: window-size
 models: {model}
 pictures: ["coin#4", "cup#4", "cat#4"]
 prompts: {{truth: box}}
-params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
+params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]], repeats: 2}}
 """
 
 
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--cells", type=int, help="Measure made-up outcomes of so many cells instead.")
+    parser.add_argument("--inside", action="store_true", help="Say what a cell takes within one process.")
     parser.add_argument(
         "--windows", action="store_true", help="Run the sweep over windows with a random ViT-B instead."
     )
@@ -57,6 +60,9 @@ def main() -> None:
             # Whoever opens a page has not computed the sweep in the same process.
             gc.collect()
             _print_pages(place)
+        elif arguments.inside:
+            for model in arguments.models:
+                _print_inside(model, arguments.rounds)
         elif arguments.windows:
             _print_windows(Path(home))
         else:
@@ -218,6 +224,48 @@ def _run(model: str, workers: int, number: int) -> list[float]:
                 computer.computed(cell)
                 moments.append(time.perf_counter())
     return moments
+
+
+def _print_inside(model: str, rounds: int) -> None:
+    """Processor time of a cell, and how much of it is encoding and decoding; others on the machine move it little."""
+    import torch
+
+    from samkit.models.sam import SamModel
+    from samkit.work.sweep.compute import CellComputer, WorkerSettings
+
+    torch.set_num_threads(1)
+    in_model = 0.0
+
+    def counted(name: str) -> Any:
+        own = getattr(SamModel, name)
+
+        def method(self: Any, *arguments: Any, **options: Any) -> Any:
+            nonlocal in_model
+            start = time.thread_time()
+            value = own(self, *arguments, **options)
+            in_model += time.thread_time() - start
+            return value
+
+        return patch.object(SamModel, name, method)
+
+    first, *groups = _own_groups(model, 1, 0)
+    ratios, others = [], []
+    with tempfile.TemporaryDirectory() as folder, counted("encode_image"), counted("predict_masks"):
+        computer = CellComputer(WorkerSettings(folder, "metrics", 1))
+        for _ in range(rounds):
+            computer.forget_all()
+            for cell in first.cells:
+                computer.outcome(cell)
+            in_model, start = 0.0, time.thread_time()
+            outcomes = [computer.outcome(cell) for group in groups for cell in group.cells]
+            whole = time.thread_time() - start
+            assert all(outcome.status == "done" for outcome in outcomes)
+            ratios.append(whole / in_model)
+            others.append(1000 * (whole - in_model) / len(outcomes))
+    print(
+        f"{model}, within a process: a cell takes {statistics.median(ratios):.3f} times as long as its encoding and "
+        f"decoding ({min(ratios):.3f} to {max(ratios):.3f}), {statistics.median(others):.1f} ms more"
+    )
 
 
 # Many cells

@@ -4,6 +4,8 @@ import functools
 import hashlib
 import operator
 import re
+import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +13,9 @@ import cv2
 import numpy as np
 
 from samkit.errors import PictureError
-from samkit.files import opened_regular
+from samkit.files import file_digest
 from samkit.media.films import Video, shrunk_size
-from samkit.media.pictures import GreyRange, deep_grey_range, read_picture
+from samkit.media.pictures import MAX_BYTES, GreyRange, deep_grey_range, read_picture
 
 FOLDER_FPS = 24.0
 MAX_FRAMES = 500_000
@@ -30,6 +32,20 @@ def frame_files(folder: Path) -> list[Path]:
 def lost_frames(folder: Path) -> list[Path]:
     """Links among a film's pictures that lead nowhere; the frames after them have lower numbers than they should."""
     return [file for file in _named_as_frames(folder) if file.is_symlink() and not file.exists()]
+
+
+def frames_digest(files: Sequence[Path], room: int = sys.maxsize) -> str | None:
+    """SHA-256 in hex of a film in a folder, from the hashes of its frames; None where one of them can't be read, or all
+    have more than `room` bytes.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        own = file_digest(file, min(MAX_BYTES, room))
+        if own is None:
+            return None
+        room -= file.stat().st_size
+        digest.update(bytes.fromhex(own))
+    return digest.hexdigest()
 
 
 def _named_as_frames(folder: Path) -> list[Path]:
@@ -92,8 +108,7 @@ class FolderVideo(Video):
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for file in self.files:
-            with opened_regular(file) as (stream, _):
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()
+        digest = frames_digest(self.files)
+        if digest is None:
+            raise PictureError(f"Frames of {self.name} can't be read any more. Check its folder, and open it again.")
+        return digest

@@ -2,7 +2,6 @@
 memory bank it began with.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,9 +16,8 @@ from samkit.limits import is_public
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.file_film import FileVideo
 from samkit.media.films import Video
-from samkit.media.folder_film import MAX_FRAMES, FolderVideo, frame_files
+from samkit.media.folder_film import MAX_FRAMES, FolderVideo, frame_files, frames_digest
 from samkit.media.given_masks import HintKind, MaskHint, read_hint
-from samkit.media.pictures import MAX_BYTES as MAX_PICTURE_BYTES
 from samkit.media.pictures import picture_to_png, read_picture
 from samkit.media.sample_videos import MadeVideo, load_sample_video
 from samkit.media.video import MAX_BYTES, open_video
@@ -208,14 +206,8 @@ def _film_sha256(path: Path) -> str | None:
         with os.scandir(path) as entries:
             if sum(1 for _ in zip(entries, range(MAX_FRAMES + 1), strict=False)) > MAX_FRAMES:
                 return None
-        digests, left = [], MAX_BYTES
-        for file in frame_files(path):
-            digest = file_digest(file, min(MAX_PICTURE_BYTES, left))
-            if digest is None:
-                return None
-            left -= file.stat().st_size
-            digests.append(bytes.fromhex(digest))
-        return hashlib.sha256(b"".join(digests)).hexdigest() if digests else None
+        frames = frame_files(path)
+        return frames_digest(frames, MAX_BYTES) if frames else None
     except (OSError, ValueError):
         return None
 

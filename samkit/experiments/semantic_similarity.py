@@ -79,7 +79,7 @@ class Params(MaskParams):
     mirrored: bool = Field(
         default=False,
         description="Averages the mirrored picture's tokens in, turned back, which takes one more encoding.",
-        json_schema_extra=knob(label="Mirrored copy too"),
+        json_schema_extra=knob(label="Mirror"),
     )
     zoom: bool = Field(
         default=False,

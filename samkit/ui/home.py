@@ -62,20 +62,33 @@ def home_page() -> None:
         "Look inside Segment Anything models: prompt a picture, turn one knob of the model, and see what it does to "
         "the mask. Keep the run, compare it with others later, and replay it to the pixel."
     )
-    cards = [*(Card.of(entry) for entry in ENTRIES), RUNS, SWEEPS]
+    cards = [Card.of(entry) for entry in ENTRIES]
     for start in range(0, len(cards), CARDS_IN_A_ROW):
         with st.container(key=f"row_cards_{start}"):
             columns = st.columns(CARDS_IN_A_ROW, gap="small")
         for card, column in zip(cards[start : start + CARDS_IN_A_ROW], columns, strict=False):
             with column, st.container(border=True, height="stretch", gap="xsmall"):
-                _draw(card)
+                _draw_picture(card)
+                _draw_text(card)
+    with st.container(key="row_cards_kept"):
+        halves = st.columns(2, gap="small")
+    for card, column in zip((RUNS, SWEEPS), halves, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            picture, text = st.columns([2, 3], gap="small", vertical_alignment="center")
+            with picture:
+                _draw_picture(card)
+            with text.container(gap="xsmall"):
+                _draw_text(card)
     st.space("small")
     _state_row()
     about_server()
 
 
-def _draw(card: Card) -> None:
+def _draw_picture(card: Card) -> None:
     st.image(card.picture, width="stretch", alt=f"A picture of {card.title}")
+
+
+def _draw_text(card: Card) -> None:
     st.page_link(card.page, label=f"**{card.title}**", icon=card.icon)
     st.markdown(f"*{card.question}*")
     st.caption(card.text)

@@ -224,7 +224,7 @@ def test_a_channel_beyond_the_block_is_the_first_one_again(app):
 @pytest.mark.parametrize("name", [NORMS, POSITIONS])
 def test_two_models_side_by_side(app, own_models, name):
     page = Page(app, name)
-    page.turn("beside", "Two models")
+    page.turn("beside", "Models")
     page.turn("model_b", own_models["sam1"])
     first, second = (each.result for each in SHOWN[-2:])
     assert first.experiment == second.experiment == name and "B · sam1" in page.text()
@@ -241,7 +241,7 @@ def test_two_models_side_by_side(app, own_models, name):
 
 def test_two_pictures_side_by_side(app):
     page = Page(app, NORMS)
-    page.turn("beside", "Two pictures")
+    page.turn("beside", "Pictures")
     encodings_before = encodings()
     for view in page.views():
         page.turn("view", view)

@@ -14,6 +14,7 @@ import pytest
 from samkit.experiments.result import Mask
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import write_bundle
+from samkit.tracking.store.about import about_run
 from samkit.tracking.store.description import described, note_of, parted
 from samkit.tracking.store.edit import note_run, read_run
 from samkit.tracking.store.looks import looks_of, shown_mask
@@ -87,6 +88,10 @@ def test_a_run_names_what_it_was_made_on_and_describes_itself(bundle, monkeypatc
         "+(0.500, 0.500)" in about and "box (0.100, 0.100, 0.900, 0.800)" in about and "predicted iou **0.5**" in about
     )
     assert f"(https://lab.example/sam/mask_stability?run={kept.run_id})" in about
+
+
+def test_a_run_of_an_experiment_that_is_not_known_links_to_the_page_of_kept_runs(bundle):
+    assert "/kept_run?id=abc)" in about_run(changed(bundle, experiment="of-the-future").record, "abc")
 
 
 def test_the_app_shows_and_changes_the_note_alone(bundle, tmp_path):

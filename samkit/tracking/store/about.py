@@ -31,7 +31,7 @@ def about_run(record: RunRecord, run_id: str) -> str:
         entry = find_entry(record.experiment)
         title, page = entry.title, f"/{entry.module_name}?run={quote(run_id)}"
     except BadInput:
-        title, page = record.experiment, f"/runs?run={quote(run_id)}"
+        title, page = record.experiment, f"/kept_run?id={quote(run_id)}"
     lines = [f"**{_plain(title)}** with {_plain(record.model.name)}", ""]
     for what, source in (("picture", record.picture), ("second picture", record.picture_b), ("film", record.video)):
         if source is not None:

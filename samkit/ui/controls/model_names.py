@@ -1,5 +1,6 @@
 """What people call the model behind a reference, and what is said of it in a line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from samkit.models.files.catalogue import catalogue
@@ -11,6 +12,8 @@ def model_name(ref: str) -> str:
     """What people call the model behind a reference."""
     place, choices = split_reference(ref)
     name = next((entry.title for entry in catalogue() if entry.name == place), None) or plain_name(Path(place))
+    if choices.base:
+        name, choices = f"{name} on {model_name(choices.base)}", replace(choices, base="")
     return f"{name} #{choices}" if str(choices) and len(str(choices)) < 60 else name
 
 

@@ -95,9 +95,9 @@ def _ready(work: Workspace, entries: Sequence[CatalogueEntry], look: Look) -> No
     here = [entry for entry in entries if entry.on_disk]
     for entry in here:
         _entry_row(work, entry, "ready")
-    own_rows(work, look, "ready")
     if not here:
         st.caption("No model that comes with the app or was downloaded has these words.")
+    own_rows(work, look, "ready")
 
 
 def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:

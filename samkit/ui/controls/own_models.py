@@ -135,8 +135,12 @@ def _rows(work: Workspace, look: Look, tab: str) -> None:
         if look.family:
             # Only then all files have to be opened.
             fitting = (path for path in [*fitting] if look.takes_family(glance(path).family))
+        shown = 0
         for path in islice(fitting, MAX_ROWS):
             _row(work, path, tab)
+            shown += 1
+        if found.paths and not shown:
+            st.caption("No file of your own has these words.")
         more = sum(1 for _ in fitting)
         if more:
             st.caption(f"And {more} more: search for a word of their names or folders.")

@@ -8,7 +8,7 @@ with a run.
 import base64
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,13 @@ def map_tiles(
 ) -> None:
     """Many small maps side by side; one of them is framed. limits: one colour range for all; None: each has its own."""
     small = [_shrunk(each) for each in shown]
-    _draw(small, f"tiles_{name}", unit, colormap, limits, chosen, on_pick, pick_label, TILE_PX)
+    _draw(small, f"tiles_{name}", unit, colormap, limits, chosen, on_pick, pick_label, _tile_width(shown))
+
+
+def _tile_width(shown: Sequence[TokenMap]) -> int:
+    """In pixels, at least: tiles of tall and of wide pictures take about the room of square ones."""
+    ratio = max(each.ground.ratio if each.ground is not None else 1.0 for each in shown)
+    return round(TILE_PX * float(np.clip(ratio**0.65, 0.55, 1.6)))
 
 
 def _draw(
@@ -236,10 +242,18 @@ def _shrunk(shown: TokenMap) -> TokenMap:
     values = shown.values
     cell = -(-max(values.shape) // TILE_TOKENS)
     if cell == 1:
-        return TokenMap(shown.title, values, shown.note)
+        return TokenMap(shown.title, values, shown.note, ground=shown.ground)
     padded = np.pad(values, [(0, -length % cell) for length in values.shape], mode="edge")
     cells = padded.reshape(padded.shape[0] // cell, cell, padded.shape[1] // cell, cell).max(axis=(1, 3))
-    return TokenMap(shown.title, cells, shown.note, cell=cell)
+    return TokenMap(shown.title, cells, shown.note, cell=cell, ground=_in_cells(shown.ground, cell))
+
+
+def _in_cells(ground: Ground | None, cell: int) -> Ground | None:
+    """The same ground, of a map with so many tokens a side in each value."""
+    if ground is None:
+        return None
+    rows, columns = (None if count is None else count / cell for count in (ground.rows, ground.columns))
+    return replace(ground, rows=rows, columns=columns)
 
 
 def _range(knobs: KnobValues, name: str, values: np.ndarray) -> tuple[float, float] | None:

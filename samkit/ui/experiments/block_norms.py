@@ -17,7 +17,7 @@ from samkit.ui.bench.page import About, ExperimentPage, Scene, Side
 from samkit.ui.bench.tables.sides import Sides
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import ColourScale, Panel, Slider, Steps, Switched
-from samkit.ui.controls.token_map import Picked, TokenMap, map_downloads, map_tiles, map_view, token_ground
+from samkit.ui.controls.token_map import Ground, Picked, TokenMap, map_downloads, map_tiles, map_view, token_ground
 from samkit.ui.parts.figures import PLOT, curves_figure, matrix_figure, plain_colorscale, token_figure
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.picture_view import picture_view, view_name
@@ -141,8 +141,7 @@ def _draw_block(side: Side, knobs: KnobValues) -> None:
     if params.channel is None:
         places = np.argwhere(outliers(norms_of(result)[block], params.outlier_factor))
         marks = [(int(row), int(column)) for row, column in places]
-    ground = token_ground(side.inputs.picture, side.model.info, params.side, params.fit, values.shape)
-    shown = TokenMap(f"Block {block}, {what}", values, marks=marks, ground=ground)
+    shown = TokenMap(f"Block {block}, {what}", values, marks=marks, ground=_ground(side, values))
     map_view(knobs, side.key("block_map"), shown, unit="", colormap=params.colormap)
     outlined = f" · outlined: {len(marks)} above {params.outlier_factor:g} × the median" if marks else ""
     st.caption(
@@ -150,6 +149,12 @@ def _draw_block(side: Side, knobs: KnobValues) -> None:
         f"{values.shape[0]} × {values.shape[1]} tokens of {row['channels']} channels · {what} {values.min():.2f} to "
         f"{values.max():.2f}{outlined}"
     )
+
+
+def _ground(side: Side, values: np.ndarray) -> Ground:
+    """What a map of that picture's tokens, [h, w], lies over."""
+    params = side.result.params
+    return token_ground(side.inputs.picture, side.model.info, params.side, params.fit, values.shape)
 
 
 def draw_all(scene: Scene) -> None:
@@ -162,7 +167,10 @@ def _draw_all(side: Side, knobs: KnobValues) -> None:
     rows, norms = side.result.tables["blocks"], norms_of(side.result)
     maps = [
         TokenMap(
-            str(row["block"]), values, f"s{row['stage']} {tile_attention(row)} [{row['min']:.1f}, {row['max']:.1f}]"
+            str(row["block"]),
+            values,
+            f"s{row['stage']} {tile_attention(row)} [{row['min']:.1f}, {row['max']:.1f}]",
+            ground=_ground(side, values),
         )
         for row, values in zip(rows, norms, strict=True)
     ]

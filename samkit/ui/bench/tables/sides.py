@@ -18,7 +18,7 @@ from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace
 
-ALONE, MODELS, PICTURES = "One", "Two models", "Two pictures"
+ALONE, MODELS, PICTURES = "One", "Models", "Pictures"
 BESIDE, MODEL_B = "beside", "model_b"
 """The knobs that say what stands side by side, and which the second model is."""
 THUMB_PX = (220, 110)

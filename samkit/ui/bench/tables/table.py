@@ -62,6 +62,8 @@ class Places:
 
 PANORAMA = 2.2
 """Width by height from which on two pictures are larger one below the other."""
+PORTRAIT = 0.7
+"""Width by height up to which the masks stand beside the two pictures, which are higher then."""
 KNOBS_SHARE = 0.22
 """Of the width, for the knobs at the right."""
 
@@ -77,11 +79,18 @@ class Rows:
 
 
 def screen_rows(picture: Picture | None = None) -> Rows:
-    """picture: what is shown in both places; a panorama's two pictures lie one below the other."""
+    """picture: what is shown in both places; a panorama's two pictures lie one below the other, and what belongs below
+    those of a portrait stands beside them.
+    """
     with st.container(key="row_screen"):
         pictures, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
     with pictures:
-        if picture is not None and picture.width > PANORAMA * picture.height:
+        shape = 1.0 if picture is None else picture.width / picture.height
+        if shape <= PORTRAIT:
+            with st.container(key="portrait_pictures"):
+                left, right, masks = st.columns([3, 3, 2], gap="small")
+            return Rows(left, right, masks, beside)
+        if shape > PANORAMA:
             with st.container(key="stacked_pictures", gap="xsmall"):
                 left, right = st.container(gap="xsmall"), st.container(gap="xsmall")
         else:

@@ -14,9 +14,15 @@ PLAIN = {"r": 2, "lora_alpha": 6, "target_modules": ["qkv", "q_proj", "v_proj"]}
 CASES = {
     "SamModel": ("SamModel, shrunken", PLAIN),
     "a convolution": ("SamModel, shrunken", PLAIN | {"target_modules": ["neck.conv2", "lin2"]}),
-    "ranks of their own": (
+    "ranks of their own, rank-stabilised": (
         "SamModel, shrunken",
-        PLAIN | {"target_modules": ["qkv", "lin1"], "rank_pattern": {"lin1": 4}, "alpha_pattern": {"lin1": 3}},
+        PLAIN
+        | {
+            "target_modules": ["qkv", "lin1"],
+            "rank_pattern": {"lin1": 4},
+            "alpha_pattern": {"lin1": 3},
+            "use_rslora": True,
+        },
     ),
     "a head saved whole": ("SamModel, shrunken", PLAIN | {"modules_to_save": ["iou_prediction_head"]}),
     "biases": ("SamModel, shrunken", PLAIN | {"bias": "lora_only"}),

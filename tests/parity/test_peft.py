@@ -14,11 +14,16 @@ PLAIN = {"r": 2, "lora_alpha": 6, "target_modules": ["qkv", "q_proj", "v_proj"]}
 CASES = {
     "SamModel": ("SamModel, shrunken", PLAIN),
     "a convolution": ("SamModel, shrunken", PLAIN | {"target_modules": ["neck.conv2", "lin2"]}),
-    "ranks of their own": (
+    "ranks of their own, rank-stabilised": (
         "SamModel, shrunken",
-        PLAIN | {"target_modules": ["qkv", "lin1"], "rank_pattern": {"lin1": 4}, "alpha_pattern": {"lin1": 3}},
+        PLAIN
+        | {
+            "target_modules": ["qkv", "lin1"],
+            "rank_pattern": {"lin1": 4},
+            "alpha_pattern": {"lin1": 3},
+            "use_rslora": True,
+        },
     ),
-    "rank-stabilised": ("SamModel, shrunken", PLAIN | {"use_rslora": True}),
     "a head saved whole": ("SamModel, shrunken", PLAIN | {"modules_to_save": ["iou_prediction_head"]}),
     "biases": ("SamModel, shrunken", PLAIN | {"bias": "lora_only"}),
     "one layer of a head": ("SamModel, shrunken", PLAIN | {"target_modules": ["iou_prediction_head.proj_out"]}),
@@ -40,7 +45,8 @@ def tuned(request, tmp_path_factory):
     with torch.no_grad():
         for key, parameter in adapted.named_parameters():
             if parameter.requires_grad and "lora_A" not in key:
-                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+                loud = 0.1 if "lora_B" in key else 0.02
+                parameter += loud * torch.randn(parameter.shape, generator=generator)
     adapted.save_pretrained(folder / "adapter")
     return adapted.merge_and_unload(), folder
 
@@ -64,18 +70,3 @@ def test_merged_on_the_same_model_with_the_official_names(tuned):
     )
     ours = load_model(f"{folder / 'adapter'}#base={official}", device="cpu")
     assert max(compare_image(theirs, ours, PROMPTS["one point"])) <= LIMIT
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_official_size(tmp_path):
-    from peft import LoraConfig, get_peft_model
-
-    base = their_model("SamModel, ViT-B")
-    base.save_pretrained(tmp_path / "base")
-    adapted = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=["qkv"], init_lora_weights=False))
-    adapted.save_pretrained(tmp_path / "adapter")
-    ours = load_model(f"{tmp_path / 'adapter'}#base={tmp_path / 'base'}", device="cpu")
-    theirs = adapted.merge_and_unload()
-    for prompts in PROMPTS.values():
-        assert max(compare_image(theirs, ours, prompts)) <= LIMIT

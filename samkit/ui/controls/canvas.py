@@ -107,8 +107,6 @@ def prompt_canvas(
         f"<style>.st-key-{frame} {{--w: {work.picture.width}; --h: {work.picture.height}; --canvas-w: {width}px}}"
         "</style>"
     )
-    view, link = view_name(work.picture), None if live is None else {"path": live.path, "token": live.token}
-    large = max(work.picture.width, work.picture.height) > SHOWN_PX
     with st.container(key=frame):
         st_canvas(
             **TOOLS[work.tool],
@@ -126,25 +124,12 @@ def prompt_canvas(
         )
         with st.container(key=f"stage_layer_{frame}"):
             _browser_side(
-                data={
-                    "frame": frame,
-                    "page": page,
-                    "tool": list(TOOLS).index(work.tool),
+                data=_stage_data(work, page, frame, live)
+                | {
                     "sheet": sheet.number,
                     "arrival": arrival,
-                    "edits": work.edits,
-                    "done": work.gesture,
-                    "past": len(work.history),
-                    "ahead": len(work.undone),
-                    "prompts": work.prompts.to_dict(),
-                    "view": view,
-                    "size": [work.picture.width, work.picture.height, width],
-                    "picture": picture_url(work.picture, SHOWN_PX, frame),
-                    "full": picture_url(work.picture, FULL_PX, frame) if large else "",
-                    "strip": page,
+                    "size": [*work.picture.size[::-1], width],
                     "color": color,
-                    "colors": {"foreground": style.FOREGROUND, "background": style.BACKGROUND, "box": style.BOX},
-                    "live": link,
                 },
                 key=f"{key}_browser",
                 # Asks for a run of the page and nothing else: it makes the encoding that the pointer has missed.
@@ -154,9 +139,35 @@ def prompt_canvas(
             )
     with st.container(key=f"stage_bar_{frame}"):
         _bar(
-            data={"frame": frame, "view": view, "width": work.picture.width, "live": link is not None},
+            data={
+                "frame": frame,
+                "view": view_name(work.picture),
+                "width": work.picture.width,
+                "live": live is not None,
+            },
             key=f"bar_{frame}",
         )
+
+
+def _stage_data(work: Workspace, page: str, frame: str, live: LiveLink | None) -> dict[str, Any]:
+    """What the stage shows, and what the browser's script has to know of the list of prompts."""
+    large = max(work.picture.width, work.picture.height) > SHOWN_PX
+    return {
+        "frame": frame,
+        "page": page,
+        "tool": list(TOOLS).index(work.tool),
+        "edits": work.edits,
+        "done": work.gesture,
+        "past": len(work.history),
+        "ahead": len(work.undone),
+        "prompts": work.prompts.to_dict(),
+        "view": view_name(work.picture),
+        "picture": picture_url(work.picture, SHOWN_PX, frame),
+        "full": picture_url(work.picture, FULL_PX, frame) if large else "",
+        "strip": page,
+        "colors": {"foreground": style.FOREGROUND, "background": style.BACKGROUND, "box": style.BOX},
+        "live": None if live is None else {"path": live.path, "token": live.token},
+    }
 
 
 def lay_masks(

@@ -50,45 +50,13 @@ def means_figure(
     """
     is_text = any(isinstance(x, str) for each in series for x in each.x)
     names = list(dict.fromkeys(each.name for each in series))
-    many, shown = len(names) > 1, set[str]()
-    traces: list[dict[str, Any]] = []
-    for each in series:
-        number = names.index(each.name)
-        color = COLORS[number % len(COLORS)] if many else LINES[1][0]
-        axis = "" if each.facet == 0 else str(each.facet + 1)
-        traces.append(
-            dict(
-                type="scatter",
-                x=[label(x) if isinstance(x, str) else x for x in each.x],
-                y=list(each.y),
-                name=label(each.name),
-                legendgroup=each.name,
-                showlegend=many and each.name not in shown,
-                mode="lines+markers",
-                line=dict(color=color, width=2, dash=DASHES[number // len(COLORS) % len(DASHES)]),
-                marker=dict(size=7, color=color),
-                error_y=_bars(each, color),
-                customdata=[_told(each, at) for at in range(len(each.x))],
-                hovertemplate="%{x}: %{y:.4g} %{customdata}<extra>" + (label(each.name) if many else "") + "</extra>",
-                xaxis=f"x{axis}",
-                yaxis=f"y{axis}",
-            )
-        )
-        shown.add(each.name)
-    ends = [
-        value
-        for each in series
-        for value in (*each.y, *(end for end in (*each.low, *each.high) if end is not None))
-        if value == value
-    ]
-    room = 0.06 * ((max(ends) - min(ends)) or abs(max(ends)) or 1) if ends else 1
-    span = [min(ends) - room, max(ends) + room] if ends else None
+    first = {name: next(each for each in series if each.name == name) for name in names}
+    traces = [_mean_line(each, names, in_legend=len(names) > 1 and each is first[each.name]) for each in series]
     layout: dict[str, Any] = {}
-    notes = []
-    width = 1 / max(1, len(facets))
+    notes: list[dict[str, Any]] = []
+    span = _span(series)
     for at, title in enumerate(facets):
-        axis, gap = "" if at == 0 else str(at + 1), 0.02 if len(facets) > 1 else 0.0
-        domain = [at * width + (gap if at else 0), (at + 1) * width - (gap if at + 1 < len(facets) else 0)]
+        axis, domain = _axis(at), _facet(at, len(facets))
         layout[f"xaxis{axis}"] = dict(
             domain=domain, anchor=f"y{axis}", gridcolor=GRID, zeroline=False, title=dict(text=x_title)
         ) | (dict(type="category") if is_text else {})
@@ -96,19 +64,57 @@ def means_figure(
             anchor=f"x{axis}", gridcolor=GRID, zeroline=False, range=span, showticklabels=at == 0
         ) | (dict(title=dict(text=y_title)) if at == 0 else dict(matches="y"))
         if title:
-            notes.append(
-                dict(
-                    x=sum(domain) / 2,
-                    y=1,
-                    xref="paper",
-                    yref="paper",
-                    yanchor="bottom",
-                    showarrow=False,
-                    text=label(title),
-                    font=dict(size=11),
-                )
-            )
+            place = dict(x=sum(domain) / 2, y=1, xref="paper", yref="paper", yanchor="bottom")
+            notes.append(place | dict(showarrow=False, text=label(title), font=dict(size=11)))
     return _figure(traces, height, annotations=notes, **layout)
+
+
+def _mean_line(series: Series, names: Sequence[str], in_legend: bool) -> dict[str, Any]:
+    """The trace of one line. names: of all lines, whose places give the colours"""
+    number, axis = names.index(series.name), _axis(series.facet)
+    color = COLORS[number % len(COLORS)] if len(names) > 1 else LINES[1][0]
+    name = label(series.name) if len(names) > 1 else ""
+    return dict(
+        type="scatter",
+        x=[label(x) if isinstance(x, str) else x for x in series.x],
+        y=list(series.y),
+        name=label(series.name),
+        legendgroup=series.name,
+        showlegend=in_legend,
+        mode="lines+markers",
+        line=dict(color=color, width=2, dash=DASHES[number // len(COLORS) % len(DASHES)]),
+        marker=dict(size=7, color=color),
+        error_y=_bars(series, color),
+        customdata=[_told(series, at) for at in range(len(series.x))],
+        hovertemplate="%{x}: %{y:.4g} %{customdata}<extra>" + name + "</extra>",
+        xaxis=f"x{axis}",
+        yaxis=f"y{axis}",
+    )
+
+
+def _axis(facet: int) -> str:
+    """How Plotly numbers the axes of that small chart."""
+    return "" if facet == 0 else str(facet + 1)
+
+
+def _facet(at: int, count: int) -> list[float]:
+    """From where to where the small chart lies, of the figure's width."""
+    width, gap = 1 / count, 0.02
+    return [at * width + (gap if at else 0), (at + 1) * width - (gap if at + 1 < count else 0)]
+
+
+def _span(series: Sequence[Series]) -> list[float] | None:
+    """The ends of all small charts' axes, intervals and some room included; None where there is no number."""
+    ends = [
+        value
+        for each in series
+        for value in (*each.y, *(end for end in (*each.low, *each.high) if end is not None))
+        if value == value
+    ]
+    if not ends:
+        return None
+    room = 0.06 * ((max(ends) - min(ends)) or abs(max(ends)) or 1)
+    return [min(ends) - room, max(ends) + room]
 
 
 def _bars(series: Series, color: str) -> dict[str, Any]:

@@ -27,23 +27,20 @@ from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
-from samkit.work.execute import open_prior, prior_spec
+from samkit.work.execute import open_prior
 from samkit.work.kept.content import PART, ContentFiles, NoRoom, write_whole
 from samkit.work.kept.document import (
     MAX_DOCUMENT_BYTES,
     FilmEntry,
-    HintEntry,
     Kind,
-    MemoryEntry,
     SideEntry,
     WorkDocument,
-    hint_file_kind,
 )
 from samkit.work.kept.limits import Limits
 from samkit.work.kept.plain_values import from_plain, to_plain
 from samkit.work.kept.value import FilmWork, Memory, Side, Work
-from samkit.work.sources import bank_ref, film_ref, picture_ref
-from samkit.work.spec import HintSpec, Ref
+from samkit.work.kept.work_files import WorkFiles
+from samkit.work.spec import Ref
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -66,15 +63,6 @@ def new_id() -> str:
 
 def is_id(text: str | None) -> bool:
     return bool(text) and WORK_ID.fullmatch(text or "") is not None
-
-
-def kept_hint(hint: MaskHint) -> HintSpec:
-    """What refers to a hint whose file is kept by its content."""
-    return HintSpec(hint.kind, _by_name(hint, f"mask_hint{hint.suffix}"))
-
-
-def _by_name(mask: "MaskHint | Truth", file: str) -> Ref:
-    return Ref(file, mask.sha256, mask.name)
 
 
 class NotKept(BadInput):
@@ -208,52 +196,10 @@ class WorkStore:
 
     def _keep(self, work: Work) -> WorkDocument:
         """Write the work's files, as far as there is room; the document that names them."""
-        room, left_out = self.limits.one_work, []
-
-        def put(kind: Kind, ref: Ref, value: "Picture | Video | MaskHint | Truth | MemoryBank", what: str) -> Ref:
-            nonlocal room
-            try:
-                taken = self._put(kind, ref, value, room)
-            except NoRoom:
-                left_out.append(what)
-            else:
-                room -= min(taken, room)
-            return ref
-
-        def side(entry: Side) -> SideEntry:
-            ref = picture_ref(entry.picture)
-            put("picture", ref, entry.picture, f"the picture {ref.name}")
-            hint, truth = None, None
-            if entry.hint is not None:
-                spec = kept_hint(entry.hint)
-                put(hint_file_kind(spec), spec.file, entry.hint, f"the mask hint on {ref.name}")
-                hint = HintEntry(spec, entry.share)
-            if entry.truth is not None:
-                truth = put("truth", _by_name(entry.truth, "truth.png"), entry.truth, f"the truth of {ref.name}")
-            return SideEntry(ref, entry.prompts, hint, truth)
-
         assert work.first is not None
-        first, second = side(work.first), None if work.second is None else side(work.second)
-        film: FilmEntry | None
-        if isinstance(work.film, FilmWork) and work.film.film is not None:
-            memories = []
-            for memory in work.film.memories:
-                prior, thumbnail = prior_spec(memory.prior), Picture(memory.thumbnail, "memory")
-                if memory.prior.mask_hint is not None:
-                    hint = kept_hint(memory.prior.mask_hint)
-                    prior = replace(prior, mask_hint=hint)
-                    put(hint_file_kind(hint), hint.file, memory.prior.mask_hint, "a memory's hint")
-                put("picture", prior.picture, memory.prior.picture, f"the memory of {prior.picture.name}")
-                ref = Ref(thumbnail.name, thumbnail.sha256, thumbnail.name)
-                memories.append(MemoryEntry(prior, put("picture", ref, thumbnail, "a memory's small picture")))
-            bank = None
-            if work.film.bank is not None:
-                bank = put("bank", bank_ref(work.film.bank), work.film.bank, "the memory bank")
-            ref = film_ref(work.film.film)
-            put("film", ref, work.film.film, f"the film {ref.name}")
-            film = FilmEntry(ref, tuple(memories), bank, work.film.steering, work.film.run)
-        else:
-            film = work.film if isinstance(work.film, FilmEntry) else None
+        files = WorkFiles(self._put, self.limits.one_work)
+        first, second = files.side(work.first), None if work.second is None else files.side(work.second)
+        film = files.film(work.film) if isinstance(work.film, FilmWork) else work.film
         return WorkDocument(
             page=work.page,
             model=work.model,
@@ -268,7 +214,7 @@ class WorkStore:
             opened={page: to_plain(values) for page, values in work.opened.items()},
             restored_run=work.restored_run,
             owner=work.owner,
-            left_out=tuple(dict.fromkeys(left_out)),
+            left_out=tuple(dict.fromkeys(files.left_out)),
         )
 
     def _put(self, kind: Kind, ref: Ref, value: "Picture | Video | MaskHint | Truth | MemoryBank", room: int) -> int:

@@ -35,13 +35,13 @@ from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.memory_rules import SAM2_RULES, SAM3_RULES, MemoryRules
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.linear import pack_linears
-from samkit.models.network.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, PADDING
 from samkit.models.network.rotary_vit import BlockVectors
 from samkit.models.network.windows import ceil_to
+from samkit.models.pooled_windows import check_pooling
+from samkit.models.prompt_tensors import hint_tensor, prompt_tensors
 from samkit.models.sam_network import SamNetwork
 from samkit.models.track import (
     encoding_features,
-    mask_logits,
     no_points,
     remember_mask,
     remember_prediction,
@@ -212,8 +212,8 @@ class SamModel:
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
-            points, labels = self._prompt_points(prompts, geometry)
-            hint = None if mask_hint is None else self._hint(mask_hint, encoding)
+            points, labels = prompt_tensors(prompts, geometry, self.info.family, self.device)
+            hint = None if mask_hint is None else hint_tensor(mask_hint, encoding, self.device)
             with machine_errors():
                 decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
             _check_numbers([decoded.logits, decoded.iou], self.dtype)
@@ -278,8 +278,8 @@ class SamModel:
             if prompts is None or prompts.is_empty:
                 points, labels = no_points(torch.device(self.device))
             else:
-                points, labels = self._prompt_points(prompts, encoding.geometry)
-            hint = None if mask_hint is None else self._hint(mask_hint, encoding)
+                points, labels = prompt_tensors(prompts, encoding.geometry, self.info.family, self.device)
+            hint = None if mask_hint is None else hint_tensor(mask_hint, encoding, self.device)
             height, width = encoding.features[0].shape[1:]
             remembered = sum(maps.shape[0] * maps.shape[1] for maps, _ in bank.maps())
             work = tracking_work(self.config, height * width, remembered)
@@ -367,7 +367,7 @@ class SamModel:
             if isinstance(window, bool) or not isinstance(window, int) or not 1 <= window <= self.max_window:
                 raise EncodingError(f"The window size {window} is not a whole number from 1 to {self.max_window}.")
         if isinstance(self.config.encoder, HieraConfig):
-            _check_pooling(self.config.encoder, windows, padded_size)
+            check_pooling(self.config.encoder, windows, padded_size)
         own, unused = self.info.window_sizes, self.config.convolution_stages
         return tuple(own[stage - 1] if stage in unused else size for stage, size in enumerate(windows, start=1))
 
@@ -386,58 +386,6 @@ class SamModel:
                 else f"{self.info.name} has learned positions inside its windows, so that there is one way to read "
                 'them: leave window_reading at "step".'
             )
-
-    def _prompt_points(self, prompts: Prompts, geometry: ImageGeometry) -> tuple[Tensor, Tensor]:
-        """[1, N, 2] positions and [1, N] labels in the order of the official packages.
-
-        v2: boxes first, then points, then one padding point. v1: points, then boxes; the padding point only where there
-        is no box.
-
-        Without any prompt there is no padding point either.
-        """
-        points = [(x, y, int(label)) for x, y, label in prompts.points]
-        corners = [
-            corner
-            for x1, y1, x2, y2 in prompts.boxes
-            for corner in ((x1, y1, BOX_TOP_LEFT), (x2, y2, BOX_BOTTOM_RIGHT))
-        ]
-        padding = [(0.0, 0.0, PADDING)]
-        if self.info.family == "sam1":
-            rows = points + corners if corners or not points else points + padding
-        else:
-            rows = corners + points + padding if corners or points else []
-        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        positions = torch.from_numpy(geometry.to_model(table[:, :2])).float()
-        labels = torch.from_numpy(table[:, 2].astype(np.int64))
-        return positions[None].to(self.device), labels[None].to(self.device)
-
-    def _hint(self, mask_hint: np.ndarray | Tensor, encoding: ImageEncoding) -> Tensor:
-        """[1, 1, 4h, 4w] float32, four times as fine as the encoding's lowest level. mask_hint: as `predict_masks`
-        takes it.
-        """
-        if isinstance(mask_hint, np.ndarray) and mask_hint.dtype == bool:
-            if mask_hint.shape != encoding.geometry.original_size:
-                height, width = encoding.geometry.original_size
-                raise BadInput(
-                    f"A mask hint has the picture's size, {height} x {width} (height x width); this has the shape "
-                    f"{list(mask_hint.shape)}."
-                )
-            mask_hint = mask_logits(mask_hint, encoding.geometry)[0]
-        # A copy: torch complains of arrays that can't be written to.
-        values = mask_hint if isinstance(mask_hint, Tensor) else np.array(mask_hint)
-        hint = torch.as_tensor(values, dtype=torch.float32, device=self.device)
-        if hint.ndim not in (2, 3) or (hint.ndim == 3 and hint.shape[0] != 1):
-            raise BadInput(
-                f"mask_hint takes the logits of one mask, [h, w] or [1, h, w]; this has the shape {list(hint.shape)}."
-            )
-        hint = hint.reshape(1, 1, *hint.shape[-2:])
-        _, height, width = encoding.features[0].shape
-        size = (4 * height, 4 * width)
-        if tuple(hint.shape[-2:]) != size:
-            hint = torch.nn.functional.interpolate(
-                hint, size=size, mode="bilinear", align_corners=False, antialias=True
-            )
-        return hint
 
     def _check_cost(
         self, geometry: ImageGeometry, side: int, fit: str, windows: tuple[int, ...], keep_blocks: bool
@@ -470,24 +418,6 @@ class SamModel:
             if not self._packed:
                 pack_linears(self.network)
                 self._packed = True
-
-
-def _check_pooling(encoder: HieraConfig, windows: tuple[int, ...], padded_size: tuple[int, int]) -> None:
-    """The first block of stages 2 to 4 pools inside the windows of the stage before, so pooled windows must tile the
-    pooled map. Raises `EncodingError` where they don't.
-    """
-    for stage, start in enumerate(encoder.stage_starts[1:], start=1):
-        window = encoder.block_windows(windows)[start]
-        if window == 0:
-            continue
-        for size in (length // (4 * 2 ** (stage - 1)) for length in padded_size):
-            pooled = window // 2
-            if pooled == 0 or ceil_to(size, window) // window != ceil_to(size // 2, pooled) // pooled:
-                raise EncodingError(
-                    f"The window size {window} of stage {stage} can't be run at this picture size: stage {stage + 1} "
-                    f"begins by halving each window, and windows of {window} halved to {pooled} don't line up with its "
-                    f"map of {size // 2} tokens. Make stage {stage}'s window even."
-                )
 
 
 def resolve_device(device: str) -> str:

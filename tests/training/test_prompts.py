@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import samkit
 from samkit.models.files.catalogue import catalogue
+from samkit.models.prompt_tensors import prompt_tensors
 from training.prompts import (
     add_corrections,
     anywhere,
@@ -89,7 +90,8 @@ def test_prompts_are_laid_out_as_the_model_will_see_them(name, corrections, clic
     more = [(0.25, 0.5, 0), (0.75, 0.125, 1)][:corrections]
     points = ([(0.5, 0.5, 1)] if click else []) + more
     prompts = samkit.Prompts(points=points, boxes=[] if click else [(0.125, 0.25, 0.5, 0.75)])
-    expected = model._prompt_points(prompts, model.encode_image(np.zeros((side, side, 3), np.uint8)).geometry)
+    geometry = model.encode_image(np.zeros((side, side, 3), np.uint8)).geometry
+    expected = prompt_tensors(prompts, geometry, model.info.family, model.device)
     first = [(0.5, 0.5, 1)] if click else [(0.125, 0.25, 2), (0.5, 0.75, 3)]
     rows = torch.tensor(first + more)[None]
     positions, labels = laid_out(rows[..., :2], rows[..., 2].long(), model.info.family)

@@ -50,3 +50,8 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
     return f"did you mean {listed(near, 'or')}?" if near else f"there are {', '.join(names)}."
+
+
+def number_text(value: float, digits: int = 5) -> str:
+    """At least so many digits, and never a power of ten where the number can be read."""
+    return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < 1e12 else f"{value:.{digits}g}"

@@ -11,6 +11,7 @@ from samkit.ui.parts.skeleton import skeleton
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.parts.toasts import end_toasts_with_page
+from samkit.ui.parts.turns import keep_turns_short
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import (
     COMPARE_PAGE,
@@ -47,6 +48,7 @@ def route() -> None:
     end_toasts_with_page()
     deliver_at_start()
     keep_collector_short()
+    keep_turns_short()
     notice_visitor()
     home = st.Page(HOME_PAGE, title="Home", icon=":material/home:", default=True)
     experiments = [

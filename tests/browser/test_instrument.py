@@ -1,7 +1,9 @@
 """The instrument: everything on one screen, masks under the pointer, the chosen mask on the canvas."""
 
 import pytest
+from PIL import Image
 
+from samkit.media.samples import load_sample
 from tests.browser.visitor import Visitor, standing_still
 
 pytestmark = pytest.mark.browser
@@ -184,3 +186,21 @@ def test_without_the_channel_all_works_and_a_line_says_so(visitor):
     visitor.click("mask-stability", 0.1, 0.9)
     assert len(visitor.chips("mask-stability")) == len(chips) + 1
     assert mask_share(visitor, "mask-stability") > 0
+
+
+def test_a_picture_of_another_shape_moves_the_canvas_with_all_that_belongs_to_it(visitor, tmp_path):
+    """A portrait's canvas stands in other columns: the one before is still there when it comes, and may leave last."""
+    visitor.page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.open("mask-stability")
+    portrait = tmp_path / "portrait.png"
+    Image.fromarray(load_sample("chelsea").rgb[:, 120:240]).save(portrait)
+    visitor.page.locator(".st-key-change_picture button").first.click()
+    visitor.page.locator('[data-testid="stFileUploaderDropzoneInput"]').first.set_input_files(portrait)
+    visitor.page.wait_for_function("samkitStages.get('canvas_frame')?.data?.size[0] === 120")
+    visitor.page.wait_for_function(LIVE, arg="canvas_frame")
+    visitor.rest()
+    visitor.page.wait_for_function(f"({MASK})('canvas_frame') > 0")
+    [(inside, width, height)] = visitor.page.evaluate(IN_SIGHT, ".st-key-canvas_frame")
+    assert inside and width / height == pytest.approx(120 / 300, rel=0.02)
+    labels = visitor.page.evaluate(IN_SIGHT, '[class*="st-key-mask_button_"] button')
+    assert len(labels) == 4 and all(inside for inside, *_ in labels)

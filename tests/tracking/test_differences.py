@@ -17,7 +17,7 @@ NAME = "mask-stability"
         ({}, ""),
         ({"upper_threshold": 6.0}, "upper threshold 6"),
         ({"side": 512, "refine_edges": True}, "side 512, refine edges"),
-        ({"mask_index": 0}, "mask index 0"),
+        ({"mask_index": 0}, "mask 1"),
         (dict(side=512, lower_threshold=-1.5, upper_threshold=4, mask_index=3, max_delta=2), None),
     ],
 )

@@ -48,6 +48,8 @@ def shown_differences(experiment: str, params: Mapping[str, str], tags: Mapping[
 
 def _difference(name: str, value: Any) -> str:
     title, text = name.replace("_", " "), _value_text(value)
+    if name == "mask_index" and text.isdecimal():
+        return f"mask {int(text) + 1}"  # people count from 1
     return {"True": title, "False": f"{title} off"}.get(text, f"{title} {text}")
 
 

@@ -107,6 +107,8 @@ def _panel(visit: Visit) -> Panel:
 
 @st.fragment
 def _workbench(visit: Visit) -> None:
+    # In every run: a fragment may write to what lies outside it only where it did so when the whole page ran.
+    visit.sidebar.show_cache()
     try:
         _draw_workbench(visit)
         with sentences():

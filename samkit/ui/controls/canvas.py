@@ -205,12 +205,20 @@ def lay_masks(
 def _take_gestures(work: Workspace, key: str) -> None:
     """After what was drawn before them."""
     take_drawn(work)
-    sent: Mapping[str, Any] | None = st.session_state[key].gesture
+    sent: Mapping[str, Any] | None = _said(key, "gesture")
     if sent is not None:
         work.take_gestures(read_gestures(sent))
 
 
 def _mounted_again(canvas: CanvasSheets, key: str) -> None:
-    number = st.session_state[key].mounted_again
-    if number is not None:
-        canvas.mounted_again(int(number))
+    number = _said(key, "mounted_again")
+    for each in list(canvas.sheets) if number is None else [int(number)]:
+        canvas.mounted_again(each)
+
+
+def _said(key: str, event: str) -> Any:
+    """What the browser's script has just said; None where nothing is left of it, as after a run that was broken off
+    when the canvas had just moved to another place of the page.
+    """
+    state = st.session_state.get(key)
+    return None if state is None else state.get(event)

@@ -271,6 +271,7 @@ class Switched(Knob):
     """A switch, and knobs that count while it is on. off: the parameters that say so while it is off.
 
     name: of the switch; help: of the switch; hides: the knobs are gone, and not only disabled, while it is off
+    impossible: whether it can't be moved; idle: whether there is nothing for it to act on, so that it counts as off
     """
 
     name: str
@@ -280,10 +281,12 @@ class Switched(Knob):
     help: str = ""
     hides: bool = False
     impossible: Callable[[Panel], bool] = lambda panel: False
+    idle: Callable[[Panel], bool] = lambda panel: False
 
     def draw(self, panel: Panel) -> dict[str, Any]:
-        disabled = panel.disabled or self.impossible(panel)
-        on = panel.values.toggle(self.label, self.name, False, help=self.help or None, disabled=disabled)
+        idle = self.idle(panel)
+        disabled = panel.disabled or idle or self.impossible(panel)
+        on = panel.values.toggle(self.label, self.name, False, help=self.help or None, disabled=disabled) and not idle
         params: dict[str, Any] = {}
         if on or not self.hides:
             inside = Panel(
@@ -396,3 +399,8 @@ class _Columns(Knob):
 
     def restore(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return restore_knobs(self.knobs, params)
+
+
+def without_prompts(panel: Panel) -> bool:
+    """Whether nothing is marked that could be moved."""
+    return not panel.inputs.prompts.count

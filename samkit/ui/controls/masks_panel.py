@@ -42,6 +42,7 @@ def masks_panel(
     refined: bool,
     name: str = "mask_index",
     strip: str = "",
+    color: tuple[int, int, int] = style.MASK_COLOR,
 ) -> None:
     """
     masks:   four bool [H, W] over the picture
@@ -49,6 +50,7 @@ def masks_panel(
     refined: whether these masks were refined after the model
     name:    the knob that holds the choice, None while the highest predicted IoU decides; another one for a second
              picture's masks
+    color:   RGB of the masks
     strip:   page of the canvas whose live masks are drawn here too, as in the keys of its tools
     """
     small = fit_within(picture.rgb, THUMB_WIDTH_PX, THUMB_HEIGHT_PX)
@@ -65,7 +67,7 @@ def masks_panel(
             figures += f"stability {row['stability_score']:.2f}"
             origin = "edges refined" if refined else "as the model gave it"
             title = f"{MASK_TITLES[index]} over the picture, {origin}: predicted {figures.replace('*', '')}"
-            mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), style.MASK_COLOR, 0.5)
+            mask = tinted_png_url(shrink_mask(masks[index], small.shape[:2]), color, 0.5)
             view = view_style(view_name(picture), small.shape[1], small.shape[0])
             st.html(
                 f'<div class="samkit-view samkit-mask{" chosen" if index == chosen else ""}" '

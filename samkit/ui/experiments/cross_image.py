@@ -17,7 +17,7 @@ from samkit.media.samples import SAMPLE_PAIRS
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.pair import Pair
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle, opened_with
+from samkit.ui.controls.knobs import ColourScale, Quiet, Slider, Switched, Toggle, opened_with, without_prompts
 from samkit.ui.parts import style
 from samkit.ui.parts.downloads import Download
 from samkit.ui.parts.figures import PLOT, curves_figure, map_figure, plain_colorscale
@@ -49,6 +49,7 @@ JITTER = Switched(
     off={"jitter_copies": 0},
     knobs=(Slider("jitter_copies"), Slider("jitter_percent", disabled_by=opened_with("jitter_px")), ColourScale()),
     help="Follow moved copies of the prompt, one pass each; takes longer",
+    idle=without_prompts,
 )
 KNOBS = (
     Slider("repeats"),

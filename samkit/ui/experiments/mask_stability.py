@@ -15,7 +15,7 @@ from samkit.ui.bench.chosen_mask import draw_binary, draw_original
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.one_picture import OnePicture
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched, opened_with
+from samkit.ui.controls.knobs import ColourScale, Quiet, Range, Slider, Switched, opened_with, without_prompts
 from samkit.ui.controls.masks_panel import MASK_TITLES
 from samkit.ui.controls.token_map import TokenMap, ground_of, map_view
 from samkit.ui.parts.figures import PLOT, band_colorscale, curves_figure, map_figure, shrink_map
@@ -45,6 +45,7 @@ JITTER = Switched(
     off={"jitter_copies": 0},
     knobs=(Slider("jitter_copies"), Slider("jitter_percent", disabled_by=opened_with("jitter_px"))),
     help="Predicts moved copies of the prompt; takes longer",
+    idle=without_prompts,
 )
 KNOBS = (
     Range("lower_threshold", "upper_threshold", "thresholds", "Thresholds (logits)"),

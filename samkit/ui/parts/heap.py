@@ -21,7 +21,11 @@ ARENAS = 2
 """Each of glibc's arenas keeps free memory of its own for the threads that use it; by default there are 8 for each
 core.
 """
-M_ARENA_MAX = -8
+MMAP_BYTES = 4 * 2**20
+"""From this size on a block is the system's own again once it is free. By itself glibc raises the bound with every
+large block that is let go, to 32 MB, and keeps their room for the next ones.
+"""
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 
 _wanted = threading.Event()
 
@@ -29,7 +33,7 @@ _wanted = threading.Event()
 @st.cache_resource(show_spinner=False)
 def keep_collector_short() -> None:
     """Once per server: whenever modules were loaded and no more are coming, set aside all that lives."""
-    limit_arenas()
+    hold_less_back()
     threading.Thread(target=_watch, name="heap", daemon=True).start()
 
 
@@ -72,7 +76,9 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def limit_arenas() -> None:
-    """The same: fewer places that keep free memory. Only those that are made later are limited."""
+def hold_less_back() -> None:
+    """The same: fewer places that keep free memory, and no large blocks in them. Arenas that are there stay."""
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+        library = ctypes.CDLL(None)
+        library.mallopt(M_ARENA_MAX, ARENAS)
+        library.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)

@@ -27,6 +27,7 @@ const USABLE = { undo: ({ past }) => past, redo: ({ ahead }) => ahead, clear: ({
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
 
 const sheets = window.samkitSheets ??= new Set();
+const living = new Set();  // in the order in which they came
 const sides = new WeakMap();
 const appRuns = () => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "running";
 const typingIn = event => event.composedPath()[0].closest?.("input, textarea, [contenteditable]");
@@ -126,8 +127,10 @@ class BrowserSide {
     else this.later = setTimeout(() => this.hideToolBar(), 5 * LOOK_MS);
   }
 
+  // The frame that this canvas is in: while it moves to another place of the page there are two of that name.
   home() {
-    return document.querySelector(`.st-key-${this.data.frame}`);
+    const name = `.st-key-${this.data.frame}`, { root } = this.stage;
+    return (root.getRootNode().host ?? root).closest(name) ?? document.querySelector(name);
   }
 
   part(selector) {
@@ -567,12 +570,25 @@ class BrowserSide {
   }
 }
 
+// A canvas that moves to another place of the page is there twice for a while, and the one before may come last: what it
+// leaves goes to the one that stays.
+function handOver(left) {
+  const name = left.data.frame;
+  if (stages.get(name) !== left.stage) return;
+  stages.delete(name);
+  const heir = [...living].filter(each => each.data.frame === name).at(-1);
+  if (!heir) return;
+  stages.set(name, heir.stage);
+  heir.update(heir.data);
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   let side = sides.get(parentElement);
   if (!side) {
     const root = parentElement.querySelector(".stage");
     side = new BrowserSide(new Stage(root), setTriggerValue);
     sides.set(parentElement, side);
+    living.add(side);
     stages.set(data.frame, side.stage);
     if (sheets.has(data.sheet)) setTriggerValue("mounted_again", data.sheet);
   }
@@ -585,6 +601,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     side.leave();
     sides.delete(parentElement);
-    if (stages.get(data.frame) === side.stage) stages.delete(data.frame);
+    living.delete(side);
+    handOver(side);
   };
 }

@@ -10,8 +10,8 @@ from samkit.tracking.store.search import NO_VALUE, Order, search_runs
 from samkit.tracking.store.search import Query as StoreQuery
 from samkit.tracking.store.store import RunStore, RunSummary
 from samkit.ui.parts.metric_words import metric_words
-from samkit.ui.runs.compare_tables import number_text
 from samkit.ui.runs.state import when
+from samkit.words import number_text
 
 MAX_COLUMNS = 8
 USUAL_COLUMNS = 4

@@ -9,6 +9,7 @@ import numpy as np
 from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.style import part
+from samkit.words import number_text
 
 CSS = part("compare.css")
 
@@ -66,11 +67,6 @@ def value_text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(value_text, value))
     return str(value)
-
-
-def number_text(value: float, digits: int = 5) -> str:
-    """At least so many digits, and never a power of ten where the number can be read."""
-    return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < 1e12 else f"{value:.{digits}g}"
 
 
 def best_sentence(comparison: Comparison) -> str:

@@ -33,7 +33,7 @@ class FoundMask:
     name: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.name or f"mask {self.index}")
+        object.__setattr__(self, "name", self.name or f"mask {self.index + 1}")
 
     def as_hint(self) -> MaskHint:
         return MaskHint(self.mask if self.logits is None else self.logits, self.name)

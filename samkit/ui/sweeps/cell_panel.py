@@ -22,6 +22,7 @@ from samkit.ui.state.models import shared_model
 from samkit.ui.state.page_links import CELL, page_file
 from samkit.ui.sweeps.columns import title, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
+from samkit.words import number_text
 from samkit.work.sources import Sources
 from samkit.work.sweep.cells import Cell
 from samkit.work.sweep.compute import mask_file, run_folder
@@ -156,7 +157,7 @@ def _figures(looked: LookedAt, row: dict[str, Any], shown: str) -> str:
     setting = [f"{escape(title(name))} <b>{escape(value_text(name, row.get(name)))}</b>" for name in columns]
     names = [shown, *(name for name in row if name.startswith("metric.") and name != shown)]
     figures = [
-        f"{escape(title(name))} <b>{row[name]:.4g}</b>"
+        f"{escape(title(name))} <b>{number_text(row[name], 4)}</b>"
         for name in names[: SHOWN_METRICS + 1]
         if row.get(name) is not None
     ]

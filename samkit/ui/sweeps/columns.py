@@ -6,6 +6,7 @@ from typing import Any
 
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.sweeps.looked_at import LookedAt
+from samkit.words import number_text
 from samkit.work.sweep.report.figures import title
 from samkit.work.sweep.summary import Mean, metric_names, swept_columns
 from samkit.work.sweep.table import Row
@@ -63,10 +64,10 @@ def _model_title(ref: str) -> str:
 
 
 def mean_text(mean: Mean) -> str:
-    """As short as a table has room for: "0.770 [0.751, 0.788]"."""
+    """As short as a table has room for: "0.77 [0.751, 0.788]"."""
     if mean.low is None or mean.high is None:
-        return f"{mean.value:.3g}"
-    return f"{mean.value:.3g} [{mean.low:.3g}, {mean.high:.3g}]"
+        return number_text(mean.value, 3)
+    return f"{number_text(mean.value, 3)} [{number_text(mean.low, 3)}, {number_text(mean.high, 3)}]"
 
 
 def is_numeric(column: str, values: Iterable[Any]) -> bool:

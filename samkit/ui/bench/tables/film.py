@@ -271,7 +271,8 @@ def _marked(visit: Visit, table: FilmTable) -> tuple[Prior, Any] | tuple[None, N
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
     add_true_ious(rows, masks, work.given.truth)
     work.given.found = found_mask(prediction, chosen, masks[chosen])
-    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name)
+    color = table.steering.rgb(table.object)
+    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name, color=color)
     lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
     return Prior(work.picture, work.prompts, chosen, mask_hint=hint), masks[chosen]
 

@@ -1,0 +1,12 @@
+"""How often the server's threads take turns at Python's lock."""
+
+import sys
+
+TURN_S = 0.0005
+"""By default a thread may keep the lock for ten times as long. A decode gives it up and takes it back in each of some
+hundred steps, and would wait so long at each of them while other visitors' pages are being made.
+"""
+
+
+def keep_turns_short() -> None:
+    sys.setswitchinterval(TURN_S)

@@ -21,6 +21,7 @@ from samkit.media.pictures import read_picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle
+from samkit.tracking.compare import Comparison
 from samkit.work.command_line import command_line
 from samkit.work.execute import compute, spec_of, write
 from samkit.work.kept_run import sources_of, spec_of_bundle
@@ -67,6 +68,8 @@ def test_a_run_with_hint_and_truth_is_kept_exported_and_replayed(hint, small_mod
     bundle = read_bundle("run")
     kind = "logits" if hint == "logits.npy" else "mask"
     assert bundle.record.mask_hint.kind == kind and bundle.record.mask_hint.ref == hint
+    (told,) = [row for row in Comparison([bundle, read_bundle("plain")]).circumstances if row.name == "mask_hint"]
+    assert told.values[0] and not told.values[1]
     inputs = bundle.inputs()
     assert np.array_equal(inputs.truth.mask, NUMBERS == 2) and np.array_equal(inputs.truth.ignore, NUMBERS == 255)
     if kind == "mask":

@@ -77,7 +77,8 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     metrics: changed_share (of the weights' numbers), weight_change (relative L2 distance of all weights), drift (of the
              features), largest_block_drift; predicted_iou, area_share and iou_other of the chosen mask, iou_other_0 ..
              3; with a truth those of `truth_metrics`, and other_true_iou
-    facts:   weights, changed_weights, rounding_only, most_changed; other_name, other_sha256; mask_index
+    facts:   weights, changed_weights, rounding_only, most_changed; other_name, other_sha256; mask_index;
+             settings_differ, how the files are read where that differs
     tables:  parts and weights, as `WeightChanges` gives them; blocks; masks
     Raises ParamsError where the two models can't be compared, or the other one's file is not the one meant.
     """
@@ -207,4 +208,14 @@ def _facts(changes: WeightChanges, model: "SamModel", other: "SamModel") -> dict
         # What was trained on often carries the name of what it was trained from.
         "other_name": other.info.name if other.info.name != model.info.name else other.info.path.stem,
         "other_sha256": other.info.sha256,
+        "settings_differ": _settings_text(model, other),
     }
+
+
+def _settings_text(model: "SamModel", other: "SamModel") -> str:
+    """How the two files are read, where that differs: it changes features and masks as weights do. Else ""."""
+    settings = {
+        "window sizes": [" ".join(map(str, each.info.window_sizes)) for each in (model, other)],
+        "native side": [str(each.info.native_side) for each in (model, other)],
+    }
+    return ", ".join(f"{name} {own}, other {theirs}" for name, (own, theirs) in settings.items() if own != theirs)

@@ -235,6 +235,7 @@ def _circumstances(record: RunRecord) -> dict[str, Any]:
         "device": record.device,
         "dtype": record.dtype,
         "prompts": _prompts_text(record.prompts),
+        **({"mask_hint": f"{record.mask_hint.name} ({record.mask_hint.sha256[:8]})"} if record.mask_hint else {}),
     }
 
 

@@ -1,6 +1,7 @@
 """What changed is found where it was changed, and nothing else is."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from samkit.experiments import fine_tuning
 from samkit.experiments.inputs import Inputs
 from samkit.media.given_masks import Truth
 from samkit.media.pictures import Picture
-from samkit.models.sam import load_model
+from samkit.models.sam import SamModel, load_model
 from samkit.prompts import Prompts
 from samkit.work.execute import execute
 from samkit.work.lab import Lab
@@ -71,6 +72,7 @@ def test_one_block_that_was_trained_is_found(folder, inputs, name):
     assert changed[0]["relative_change"] == pytest.approx(0.1, rel=1e-4) and changed[0]["changed_share"] == 1
     assert all(row["relative_change"] == pytest.approx(0.1, rel=1e-3) for row in result.tables["weights"])
     assert result.facts["most_changed"] == "image encoder, block 2" and not result.facts["rounding_only"]
+    assert result.facts["settings_differ"] == ""
     drifts = [row["drift"] for row in result.tables["blocks"]]
     assert drifts[:2] == [0, 0] and min(drifts[2:]) > 0
     assert result.value("drift") > 0 and result.arrays["drift_map"].max() > 0
@@ -87,6 +89,15 @@ def test_one_block_that_was_trained_is_found(folder, inputs, name):
 def test_a_file_in_half_precision_differs_by_rounding_alone(folder, inputs, name):
     result = compared(folder, f"{name}_half", name, inputs)
     assert result.facts["rounding_only"] and 0 < result.value("weight_change") < 1e-3
+
+
+def test_files_that_are_read_otherwise_say_so(folder, inputs):
+    """A plain file of weights has lost its settings: what that changes is no work of training."""
+    model = load_model(folder / "sam2.safetensors", device="cpu")
+    read_otherwise = replace(model.info, window_sizes=tuple(size + 1 for size in model.info.window_sizes))
+    other = SamModel(model.network, read_otherwise, "cpu", "float32")
+    text = fine_tuning._settings_text(model, other)
+    assert text.startswith("window sizes ") and "native side" not in text
 
 
 def test_a_model_beside_itself_differs_in_nothing(folder, inputs):

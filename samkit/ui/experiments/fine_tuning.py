@@ -113,8 +113,15 @@ def summary(result: Result[Any]) -> str:
     if result.params.other_model is None:
         return "No weights are compared yet: that takes a second model, the one that this one was trained from."
     name, changed, count = result.facts["other_name"], result.index("changed_weights"), result.index("weights")
+    settings = result.facts["settings_differ"]
+    read = (
+        f" · Not the weights alone: the two files are read with other settings ({settings}). “This file” at the left "
+        "sets them."
+        if settings
+        else ""
+    )
     if not changed:
-        return f"None of the {count} weights differs from {name}'s."
+        return f"None of the {count} weights differs from {name}'s.{read}"
     rounding = " (rounding to half precision, no more)" if result.facts["rounding_only"] else ""
     drift = result.value("drift")
     drifted = f"features drift by {100 * drift:.2g} %" if drift else "features are the same"
@@ -124,7 +131,7 @@ def summary(result: Result[Any]) -> str:
     return (
         f"{changed} of {count} weights differ from {name}'s{rounding} · relative change "
         f"{100 * result.value('weight_change'):.3g} %, most in the {result.facts['most_changed']} · {drifted} · "
-        f"IoU of both masks {result.value('iou_other'):.3f}{right}"
+        f"IoU of both masks {result.value('iou_other'):.3f}{right}{read}"
     )
 
 

@@ -79,11 +79,15 @@ class Visitor:
                 self.unanswered, self.begun = True, False
 
     def _received(self, payload: str | bytes) -> None:
-        kind = ForwardMsg.FromString(payload).WhichOneof("type") if isinstance(payload, bytes) else None
+        if not isinstance(payload, bytes):
+            return
+        message = ForwardMsg.FromString(payload)
+        kind = message.WhichOneof("type")
         if kind == "new_session":
             self.begun = True
         elif kind == "script_finished" and self.begun:
-            self.unanswered = False
+            # A run that was broken off for another one has answered nothing yet.
+            self.unanswered = message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN
 
     def rest(self) -> None:
         """Wait until all that was done has been sent, answered and drawn, presses that were kept back too."""

@@ -29,7 +29,9 @@ CANVAS_GONE = "reading 'clearRect'"
 when its canvas is gone, and the component says so in the console. Those of the second are drawn.
 """
 DRAWN = "canvas => canvas.parentElement.querySelector('canvas.lower-canvas').toDataURL()"
-AT_REST = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')
+# A skeleton stands for a part of the page whose own script is still on its way.
+AT_REST = """() => !['[data-testid="stStatusWidget"]', '[data-stale="true"]', '[data-testid="stSkeleton"]']
+        .some(each => document.querySelector(each))
     && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
 
 

@@ -23,6 +23,8 @@ from samkit.ui.parts import style
 from samkit.ui.parts.picture_view import view_name
 
 TILE_PX = 118
+WIDE = 1.8
+"""Width by height from which on tiles get wider: up to it as many stand in a row as square ones."""
 TILE_TOKENS = 64
 """Tiles have at most so many cells a side: of larger maps a cell is the largest of its tokens, so that no outlier is
 averaged away.
@@ -178,7 +180,8 @@ def map_tiles(
 def _tile_width(shown: Sequence[TokenMap]) -> int:
     """In pixels, at least: tiles of tall and of wide pictures take about the room of square ones."""
     ratio = max(each.ground.ratio if each.ground is not None else 1.0 for each in shown)
-    return round(TILE_PX * float(np.clip(ratio**0.65, 0.55, 1.6)))
+    part = ratio if ratio < 1 else max(1.0, ratio / WIDE)
+    return round(TILE_PX * float(np.clip(part**0.65, 0.55, 1.6)))
 
 
 def _draw(

@@ -162,21 +162,25 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
         rules = [rule, *rules[1:]]
         files |= more
     _check_prompts(rules, cases)
-    spec = SweepSpec(
+    spec = spec_of_choices(choices, rules, pictures=list(sources), pairs=pairs)
+    return Draft(spec, files, tuple(cases))
+
+
+def spec_of_choices(choices: Choices, rules: Sequence[PromptRule], **sources: Any) -> SweepSpec:
+    """The sweep that was chosen. sources: `pictures`, `pairs` or `films`, as a spec has them"""
+    return SweepSpec(
         name=choices.name,
         experiment=choices.experiment,
         models=choices.models,
-        pictures=list(sources),  # type: ignore[arg-type]  # as a text gives them
-        pairs=pairs,  # type: ignore[arg-type]
-        prompts=list(rules),  # type: ignore[arg-type]
+        prompts=list(rules),  # type: ignore[arg-type]  # as a text gives them
         params=dict(choices.params),
         repeats=choices.repeats if any(rule.is_random for rule in rules) else 1,
         device=choices.device,
         dtype=choices.dtype,
         threads=choices.threads,
         keep=choices.keep,
+        **sources,
     )
-    return Draft(spec, files, tuple(cases))
 
 
 def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case]) -> None:

@@ -11,10 +11,10 @@ from samkit.media.films import Video
 from samkit.media.folder_film import FolderVideo
 from samkit.media.sample_videos import MadeVideo
 from samkit.prompts import Prompts
-from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, Choices, Draft
+from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, Choices, Draft, spec_of_choices
 from samkit.work.sweep.case import Case
 from samkit.work.sweep.film_cases import film_cases
-from samkit.work.sweep.spec import FilmSource, PromptRule, SweepSpec
+from samkit.work.sweep.spec import FilmSource, PromptRule
 
 TRUE_MASK = "true mask"
 FILM_RULES: dict[str, PromptRule] = {
@@ -90,19 +90,7 @@ def make_film_draft(choices: Choices, films: FilmChoices, others: Sequence[Case]
         sources.append(films.source)
         cases += others
     rules = _rules(choices, films, cases)
-    spec = SweepSpec(
-        name=choices.name,
-        experiment=choices.experiment,
-        models=choices.models,
-        films=sources,  # type: ignore[arg-type]  # as a text gives them
-        prompts=rules,  # type: ignore[arg-type]
-        params=dict(choices.params),
-        repeats=choices.repeats if any(rule.is_random for rule in rules) else 1,
-        device=choices.device,
-        dtype=choices.dtype,
-        threads=choices.threads,
-        keep=choices.keep,
-    )
+    spec = spec_of_choices(choices, rules, films=sources)
     return Draft(spec, cases=tuple(cases), linked=linked)
 
 

@@ -36,12 +36,12 @@ class Keeper(Session):
 
     def __init__(self, url: str, page: str, query: str):
         super().__init__(url, page, query)
-        self.said: set[str] = set()
+        self.confirmed: set[str] = set()
 
     def _take(self, message: ForwardMsg) -> None:
         super()._take(message)
         if message.WhichOneof("type") == "delta" and message.delta.HasField("new_element"):
-            self.said |= {found[1] for text in texts(message.delta.new_element) if (found := KEPT.search(text))}
+            self.confirmed |= {found[1] for text in texts(message.delta.new_element) if (found := KEPT.search(text))}
 
 
 def command_line(home: Path, name: str, *words: str) -> str:
@@ -79,7 +79,7 @@ async def visit(url: str, run_id: str, what: str, chance: random.Random, pid: in
     others = children(pid)
     os.kill(pid, 9)
     await session.close()
-    return session.said, others
+    return session.confirmed, others
 
 
 def outlived(pids: list[int]) -> int:
@@ -89,17 +89,17 @@ def outlived(pids: list[int]) -> int:
     return len(left)
 
 
-def report(home: Path, said: set[str]) -> None:
+def report(home: Path, confirmed: set[str]) -> None:
     from samkit.tracking.store.spool import Spool
     from samkit.tracking.store.store import RunStore
 
     store = RunStore()
     runs = store.runs(max_results=1000)
-    lost = said - {run.run_id for run in runs}
+    lost = confirmed - {run.run_id for run in runs}
     twice = [uuid for uuid, count in Counter(run.run_uuid for run in runs).items() if count > 1]
     for run in runs:
         store.load(run.run_id, home / "read" / run.run_id)
-    print(f"{len(said)} runs were said to be kept, {len(lost)} of them are lost; {len(runs)} are there and whole,")
+    print(f"{len(confirmed)} runs were said to be kept, {len(lost)} of them are lost; {len(runs)} are there and whole,")
     print(f"{len(twice)} of them twice; {len(Spool().waiting())} wait")
 
 
@@ -119,14 +119,14 @@ def main() -> None:
             "keep": command_line(home, "picture", "mask-stability", "--image", "sample:coins"),
             "film": command_line(home, "film", "video-priors", "--video", str(film), "--set", "count=3"),
         }
-        said = set(runs.values())
+        confirmed = set(runs.values())
         for number in range(arguments.kills):
             what = ("keep", "film")[number % 2]
             before = set(temporary.glob(f"{PREFIX}*"))
             with running_app(home) as url:
                 pid = int((home / "app.pid").read_text())
                 kept, others = asyncio.run(visit(url, runs[what], what, chance, pid))
-            said |= kept
+            confirmed |= kept
             stayed = len(before & set(temporary.glob(f"{PREFIX}*")))
             left = f"{outlived(others)} of {len(others)} processes outlived it"
             folders = f"{stayed} of {len(before)} folders of the one before are left"
@@ -136,7 +136,7 @@ def main() -> None:
             asyncio.run(session.open())
             time.sleep(MENDING_S)
             print(f"{len(list(temporary.glob(f'{PREFIX}*')))} temporary folders after the last start")
-        report(home, said)
+        report(home, confirmed)
 
 
 def write_sample(path: Path) -> Path:

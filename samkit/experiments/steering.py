@@ -156,8 +156,8 @@ class Steering:
                 raise BadInput(f"The correction on frame {correction.frame} marks nothing: give prompts or a mask.")
             if len(correction.earlier) > MAX_EARLIER or any(each.earlier for each in correction.earlier):
                 raise BadInput(
-                    f"At most {MAX_EARLIER} earlier corrections, one after the other, can stand before the one on frame "
-                    f"{correction.frame}: leave the first ones out."
+                    f"At most {MAX_EARLIER} earlier corrections, none with earlier ones of its own, can stand before "
+                    f"the one on frame {correction.frame}: leave the first ones out."
                 )
 
     def to_dict(self) -> dict[str, Any]:

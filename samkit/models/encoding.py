@@ -67,8 +67,8 @@ class MaskPrediction:
     iou:          float32 [4], the IoU that the model predicts for each mask
     object_score: above 0 where the model judges the object present; None for SAM v1
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
-    decoded_logits: of a tracked or corrected frame, what the decoder computed; `logits` is -1024 everywhere instead where the
-                  object is judged absent
+    decoded_logits: of a tracked or corrected frame, what the decoder computed; `logits` is -1024 everywhere instead
+                  where the object is judged absent
     prompted:     whether a person marked the object on this very picture
     """
 

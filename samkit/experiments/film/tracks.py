@@ -142,7 +142,7 @@ def to_refine(
     that the bank does not know, the last earlier correction alone, if there is one, is begun from.
     """
     encoding = lab.frame_encoding(model, video, frame, video.frame(frame), side=params.side, fit=params.fit)
-    start: "np.ndarray | Tensor | None" = None
+    start: np.ndarray | Tensor | None = None
     for each in earlier:
         if each.mask is not None:
             start = rle_to_mask(each.mask)

@@ -10,8 +10,9 @@ from samkit.models.config import ModelConfig
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.relative_attention import SCORE_STRIP
 from samkit.models.network.rotary_neck import STRIP_ROWS
-from samkit.models.network.rotary_vit import RotaryVitConfig
-from samkit.models.network.tiny_vit import STRIP_TOKENS, TinyVitConfig
+from samkit.models.network.rotary_vit import HEADS_AT_ONCE, STRIP_TOKENS, RotaryVitConfig
+from samkit.models.network.tiny_vit import STRIP_TOKENS as TINY_STRIP_TOKENS
+from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 from samkit.words import format_bytes
 
@@ -69,15 +70,20 @@ def encoding_cost(
         tokens, channels = blocks[0][:2]
         held = tokens * channels
         levels = low * decoder.channels * (3 if decoder.high_resolution else 1)
+        width = padded_size[1] // encoder.patch_size
+        # A global block holds what attention gives, and the keys and values of a few heads; one with windows a row of
+        # them: queries, keys, values and what comes before and after, or what is wide in the feed forward layers.
+        whole = held * (1 + 3 * HEADS_AT_ONCE / encoder.num_heads) if encoder.global_blocks else 0
+        row = (max(window_sizes) + 1) * width * (6 * channels) + STRIP_TOKENS * encoder.hidden
         # The neck's finest level comes in strips, which hold it at full width before it is narrowed.
-        strip = (STRIP_ROWS + 2) * (padded_size[1] // encoder.patch_size)
-        peak = held + max(COPIES * held, levels + strip * (4 * channels + 2 * 16 * decoder.channels))
+        strip = (STRIP_ROWS + 2) * width * (4 * channels + 2 * 16 * decoder.channels)
+        peak = held + int(max(whole + STRIP_TOKENS * (3 * channels + encoder.hidden), row, levels + strip))
     elif isinstance(encoder, TinyVitConfig):
         sizes = [tokens * channels for tokens, channels, _ in blocks]
         # What goes in, what comes out, and what attention hands to the convolution; a strip of what is widest; biases.
         held = max(sizes)
         pairs = [heads * window**4 for heads, window in zip(encoder.heads_per_stage[1:], window_sizes[1:], strict=True)]
-        peak = 3 * held + STRIP_TOKENS * 8 * max(encoder.channels_per_stage) + 2 * max(pairs)
+        peak = 3 * held + TINY_STRIP_TOKENS * 8 * max(encoder.channels_per_stage) + 2 * max(pairs)
         levels = low * decoder.channels
     else:
         held = sum({channels: tokens * channels for tokens, channels, _ in blocks}.values())

@@ -7,7 +7,16 @@ import streamlit as st
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_line, model_name
-from samkit.ui.controls.own_models import FAMILY_NAMES, Look, memory_line, own_files, own_rows, own_tab, released_memory_line, use_model
+from samkit.ui.controls.own_models import (
+    FAMILY_NAMES,
+    Look,
+    memory_line,
+    own_files,
+    own_rows,
+    own_tab,
+    released_memory_line,
+    use_model,
+)
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.public import check_owner_only, owner_only

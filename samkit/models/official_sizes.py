@@ -1,5 +1,5 @@
-"""What the released models are made of, by the names of the catalogue: for what is said of a model before its file is on
-this machine. Files that are loaded tell it themselves, see config.py.
+"""What the released models are made of, by the names of the catalogue: for what is said of a model before its file is
+on this machine. Files that are loaded tell it themselves, see config.py.
 """
 
 from samkit.models.config import ModelConfig
@@ -97,6 +97,6 @@ NUMBERS: dict[str, tuple[int, int]] = {
     "sam3": (464_929_922, 455_853_312),
     "sam3.1": (457_408_145, 448_693_504),
 }
-"""How many numbers each has, and how many more packing lays down. Counted, for building a network only to count it takes
-a tenth of a second, and a list asks for all of them.
+"""How many numbers each has, and how many more packing lays down. Counted beforehand: building a network only to count
+it takes a tenth of a second, and a list asks for all of them.
 """

@@ -15,6 +15,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+# Declares the operators without which torchvision, which transformers imports, doesn't load.
+import tests.parity.official  # noqa: F401
 from samkit.models.network.linear import can_pack, pack_linears
 from samkit.models.network.rotary_vit import RotaryBlock, RotaryVit, RotaryVitConfig
 
@@ -54,8 +56,6 @@ def our_blocks(dtype: torch.dtype) -> dict[str, Callable[[], object]]:
 
 
 def their_blocks() -> dict[str, Callable[[], object]]:
-    # Declares the operators without which torchvision, which transformers imports, doesn't load.
-    import tests.parity.official  # noqa: F401
     from transformers.models.sam3.modeling_sam3 import Sam3ViTConfig, Sam3ViTModel
 
     config = Sam3ViTConfig(layer_norm_eps=1e-5, num_hidden_layers=2, global_attn_indexes=[1])

@@ -70,9 +70,8 @@ def encoding_cost(
         tokens, channels = blocks[0][:2]
         held = tokens * channels
         levels = low * decoder.channels * (3 if decoder.high_resolution else 1)
-        peak = held + max(
-            _rotary_block(encoder, padded_size, window_sizes), levels + _rotary_neck(encoder, padded_size)
-        )
+        in_blocks = _rotary_block(encoder, padded_size, window_sizes)
+        peak = held + max(in_blocks, levels + _rotary_neck(encoder, padded_size))
     elif isinstance(encoder, TinyVitConfig):
         sizes = [tokens * channels for tokens, channels, _ in blocks]
         # What goes in, what comes out, and what attention hands to the convolution; a strip of what is widest; biases.

@@ -208,7 +208,7 @@ class KnobValues:
     def left_at_default(self, name: str, value: Any) -> bool:
         """Whether that was the default of the choice `name` when it was last drawn, perhaps for another model."""
         before = st.session_state.get(self._offered_key(name))
-        return bool(before) and bool(before[-1] == value)
+        return before is not None and bool(before[-1] == value)
 
     def only(self, name: str, value: T) -> T:
         """The one value there is, without a widget."""

@@ -103,6 +103,10 @@ class _CellSources(Sources):
             self._film_open = ref, super().film(ref)
         return self._film_open[1]
 
+    def _open_frame(self, ref: Ref, film_name: str, index: int) -> Picture:
+        # The next picture is likely to be another frame of the same film.
+        return self.film(Ref(film_name, side=ref.side)).picture(index)
+
     def picture(self, ref: Ref) -> Picture:
         return _kept(self._pictures_open, ref, lambda: super(_CellSources, self).picture(ref))
 
@@ -158,7 +162,12 @@ class CellComputer:
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
         self._lab = Lab(
-            self._encodings, self._parts, sources=self._sources, frames=self._encodings, other_model=find_other
+            self._encodings,
+            self._parts,
+            sources=self._sources,
+            frames=self._encodings,
+            other_model=find_other,
+            figures_only=settings.keep != "all",
         )
 
     def outcome(self, cell: Cell) -> Outcome:

@@ -297,9 +297,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
         rule if rule.file is None else rule.model_copy(update={"loaded": _json_file(folder / rule.file)})
         for rule in spec.prompts
     )
-    models = tuple(
-        str(placed(model)) if model.endswith(CHECKPOINTS) else model for model in spec.models
-    )
+    models = tuple(str(placed(model)) if model.endswith(CHECKPOINTS) else model for model in spec.models)
     return spec.model_copy(
         update={"pictures": pictures, "films": films, "pairs": pairs, "prompts": prompts, "models": models}
     )
@@ -332,7 +330,7 @@ def _wrong(error: ValidationError, values: dict[str, Any], lines: Lines) -> BadI
         known = PARTS.get(str(place[0]), SweepSpec) if len(place) > 1 else SweepSpec
         return lines.wrong(written, f"there is no setting {name:.60}; {nearest(name, known.model_fields)}")
     if first["type"] == "string_pattern_mismatch" and name == "device":
-        return lines.wrong(written, f"there is no device {str(first['input']):.60}: give auto, cpu, cuda or mps.")
+        return lines.wrong(written, f"there is no device {first['input']!s:.60}: give auto, cpu, cuda or mps.")
     if first["type"] == "missing":
         return lines.wrong(written[:-1], f"{name} is missing: add {name}: to the spec.")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")

@@ -23,7 +23,7 @@ from samkit.media.pictures import Picture
 from samkit.media.rle import mask_to_rle
 from samkit.models.threads import own_threads
 from samkit.prompts import Prompts
-from samkit.work.execute import Computed, compute, write
+from samkit.work.execute import Computed, compute, run_experiment, write
 from samkit.work.lab import ENCODINGS_BYTES, PARTS_BYTES, Lab
 from samkit.work.memory import Memory
 from samkit.work.other_model import find_other
@@ -146,6 +146,13 @@ def _kept(memory: dict[K, T], key: K, make: Callable[[], T]) -> T:
     return memory[key]
 
 
+class _CellLab(Lab):
+    """Remembers the parts of a run and not the run: no cell is another one's."""
+
+    def recall(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments) if function is run_experiment else super().recall(function, *arguments)
+
+
 class _NotKept(Exception):
     """What is kept of a cell finds no room. The next cells would find none either."""
 
@@ -161,7 +168,7 @@ class CellComputer:
         self._sources = _CellSources(place)
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
-        self._lab = Lab(
+        self._lab = _CellLab(
             self._encodings,
             self._parts,
             sources=self._sources,

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from samkit.models.geometry import plan_geometry, restore_size
 
 
-@pytest.mark.parametrize("size", [(30, 50), (50, 30), (41, 43), (7, 64), (64, 64)])
+@pytest.mark.parametrize("size", [(30, 50), (50, 30), (41, 43), (7, 64)])
 @pytest.mark.parametrize("side", [64, 96])
 def test_maps_over_the_padded_input_come_back_as_the_official_package_brings_them(size, side):
     geometry = plan_geometry(size, "sam1", side, "native", 16)

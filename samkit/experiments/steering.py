@@ -3,7 +3,7 @@ while it ran. With it a run comes out the same again, without a hand on it.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, InstanceOf, StringConstraints, TypeAdapter, ValidationError
@@ -16,6 +16,8 @@ STEERING_FILE = "steering.json"
 COLORS = ("#16a0aa", "#e67e22", "#8e44ad", "#c2185b", "#7cb342", "#3f51b5", "#fbc02d", "#6d4c41")
 """Of objects that were given none, in order."""
 MAX_OBJECTS = 16
+MAX_EARLIER = 50
+"""Corrections before the last one on the same frame."""
 Action = Literal["segment_on", "segment_off", "store_on", "store_off", "reset"]
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -41,13 +43,26 @@ class FilmObject:
 
 @dataclass(frozen=True)
 class Correction:
-    """What marks an object on a frame of the film: remembered when the run comes to that frame, and for good. The mask
-    of that frame is what the prompts alone give, or `mask`.
+    """What marks an object on a frame of the film: remembered when the run comes to that frame, and for good.
+
+    The mask of that frame is what the prompts alone give, as on a frame that nobody has tracked, or `mask`. With
+    `refines` the prompts correct what the run finds there: they are decoded in the light of the memories so far and
+    begin from the frame's mask, as the official video predictor does with prompts on a frame that was tracked.
+    Otherwise than there by default,
+
+    - a corrected frame counts as marked: it is remembered for good, as with the official
+      `add_all_frames_to_correct_as_cond`, which its models were trained with;
+    - it counts from its frame on: frames before it do not look ahead to it, and the frame itself does not look at what
+      is remembered of its own earlier correction, but begins from that one's mask;
+    - of several prompts too the best of masks 1 to 3 is taken where `mask_index` says nothing, not mask 0.
 
     frame:      counted from 0 in the film
     mask_index: which of the four masks of the prompts is meant; None: the best
     mask:       COCO run-length encoding in the frame's pixels, in place of prompts
     object:     its number among the objects
+    refines:    whether prompts begin from the mask that the frame had
+    earlier:    corrections of the same frame and object that were made before, each of which the next one refines; they
+                have none of their own
     """
 
     __pydantic_config__ = _STRICT
@@ -57,6 +72,23 @@ class Correction:
     mask_index: int | None = None
     mask: dict[str, Any] | None = field(default=None, hash=False)
     object: int = 0
+    refines: bool = False
+    earlier: "tuple[Correction, ...]" = ()
+
+    @property
+    def line(self) -> "tuple[Correction, ...]":
+        """All that was done to the frame, in order; this one comes last."""
+        return (*self.earlier, replace(self, earlier=()))
+
+    def marks_as(self, other: "Correction") -> bool:
+        """Whether both mark the same."""
+        return (self.prompts, self.mask_index, self.mask) == (other.prompts, other.mask_index, other.mask)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values. Without what later versions added, where that says nothing."""
+        values = asdict(self) | {"prompts": self.prompts.to_dict()}
+        values["earlier"] = [each.to_dict() for each in self.earlier]
+        return {name: value for name, value in values.items() if value or name not in ("refines", "earlier")}
 
 
 @dataclass(frozen=True)
@@ -120,15 +152,17 @@ class Steering:
                     f"A correction names object number {correction.object}, but the objects are numbered 0 to "
                     f"{self.count - 1}: add the object to the steering."
                 )
-            if correction.prompts.is_empty and correction.mask is None:
+            if any(each.prompts.is_empty and each.mask is None for each in correction.line):
                 raise BadInput(f"The correction on frame {correction.frame} marks nothing: give prompts or a mask.")
+            if len(correction.earlier) > MAX_EARLIER or any(each.earlier for each in correction.earlier):
+                raise BadInput(
+                    f"At most {MAX_EARLIER} earlier corrections, none with earlier ones of its own, can stand before "
+                    f"the one on frame {correction.frame}: leave the first ones out."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
-        values = asdict(self)
-        for entry, correction in zip(values["corrections"], self.corrections, strict=True):
-            entry["prompts"] = correction.prompts.to_dict()
-        return values
+        return asdict(self) | {"corrections": [each.to_dict() for each in self.corrections]}
 
     @classmethod
     def from_json(cls, content: str | bytes, what: str = STEERING_FILE) -> "Steering":

@@ -33,6 +33,9 @@ class ImageEncoding:
               no-memory embedding)
     raw:      [C, h, w] trunk outputs before the neck, coarsest first (v1: one; v2: four)
     blocks:   [h, w, C] output of every transformer block, un-windowed, or None if they were not asked for
+    remembered: of a frame that is to be corrected, float32 [C, h, w]: the coarsest features in the light of what is
+              remembered of the object (see `SamModel.to_correct`); None of a picture on its own
+    start:    float32 [4h, 4w] logits from which prompts on that frame begin; None where they begin from nothing
     """
 
     features: tuple[Tensor, ...]
@@ -42,13 +45,16 @@ class ImageEncoding:
     settings: EncodeSettings
     model_sha256: str
     encode_ms: float
+    remembered: Tensor | None = None
+    start: Tensor | None = None
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes of memory the tensors hold; storage shared by several counts once."""
         storages = {
             tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-            for tensor in (*self.features, *self.raw, *(self.blocks or ()))
+            for tensor in (*self.features, *self.raw, *(self.blocks or ()), self.remembered, self.start)
+            if tensor is not None
         }
         return sum(storages.values())
 
@@ -61,8 +67,8 @@ class MaskPrediction:
     iou:          float32 [4], the IoU that the model predicts for each mask
     object_score: above 0 where the model judges the object present; None for SAM v1
     mask_tokens:  float32 [4, C], the decoder's output tokens, of which v2 makes object pointers
-    decoded_logits: of a tracked frame, what the decoder computed; `logits` is -1024 everywhere instead where the
-                  object is judged absent
+    decoded_logits: of a tracked or corrected frame, what the decoder computed; `logits` is -1024 everywhere instead
+                  where the object is judged absent
     prompted:     whether a person marked the object on this very picture
     """
 

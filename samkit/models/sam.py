@@ -41,10 +41,12 @@ from samkit.models.pooled_windows import check_pooling
 from samkit.models.prompt_tensors import hint_tensor, prompt_tensors
 from samkit.models.sam_network import SamNetwork
 from samkit.models.track import (
+    correct_frame,
     encoding_features,
     no_points,
     remember_mask,
     remember_prediction,
+    to_correct,
     track_frame,
 )
 from samkit.prompts import Prompts
@@ -207,13 +209,22 @@ class SamModel:
                    a mask, bool [H, W] in the original picture's pixels, see `samkit.models.track.mask_logits`
 
         A hint alone is a prompt too, as it is to the official predictors, which then pass no point to the decoder.
+
+        On a frame that `to_correct` has prepared, the prompts correct what is remembered of the object, and begin from
+        the mask that the frame had, where there is no other hint.
         """
         self._pack_once()
         start = time.perf_counter()
         geometry = encoding.geometry
         with torch.no_grad():
             points, labels = prompt_tensors(prompts, geometry, self.info.family, self.device)
+            mask_hint = encoding.start if mask_hint is None else mask_hint
             hint = None if mask_hint is None else hint_tensor(mask_hint, encoding, self.device)
+            if encoding.remembered is not None:
+                with machine_errors():
+                    corrected = correct_frame(self.network, encoding, points, labels, hint)
+                _check_numbers([corrected.logits, corrected.iou], self.dtype)
+                return corrected
             with machine_errors():
                 decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
             _check_numbers([decoded.logits, decoded.iou], self.dtype)
@@ -280,18 +291,30 @@ class SamModel:
             else:
                 points, labels = prompt_tensors(prompts, encoding.geometry, self.info.family, self.device)
             hint = None if mask_hint is None else hint_tensor(mask_hint, encoding, self.device)
-            height, width = encoding.features[0].shape[1:]
-            remembered = sum(maps.shape[0] * maps.shape[1] for maps, _ in bank.maps())
-            work = tracking_work(self.config, height * width, remembered)
-            if self.device == "cpu" and work > MAX_MULTIPLICATIONS:
-                raise EncodingError(
-                    f"Following an object at a side of {encoding.settings.side} pixels would take about "
-                    f"{work / MAX_MULTIPLICATIONS * 10:.0f} minutes a frame on two cores: choose a smaller side."
-                )
+            self._check_tracking(encoding, bank)
             with machine_errors():
                 prediction = track_frame(self.network, encoding, bank, points, labels, hint)
             _check_numbers([prediction.logits, prediction.iou], self.dtype)
             return prediction
+
+    def to_correct(
+        self, encoding: ImageEncoding, bank: MemoryBank, start: np.ndarray | Tensor | None = None
+    ) -> ImageEncoding:
+        """The frame that comes next, ready for prompts that correct it (SAM v2 only): `predict_masks` on it does what
+        the official video predictor does with prompts on a frame that was tracked. They are decoded in the light of the
+        bank, which stays as it is, and begin from the mask that was there.
+
+        start: that mask, where it came from an earlier correction: as `mask_hint` of `predict_masks`; None for the best
+               one that the bank finds. Its logits are cut at -32 and 32.
+
+        In the light of a bank that knows no object prompts are what they are on any picture, and begin from `start`.
+        """
+        self.check_memory()
+        self._pack_once()
+        self._check_tracking(encoding, bank)
+        with torch.no_grad(), machine_errors():
+            logits = None if start is None else hint_tensor(start, encoding, self.device)[0, 0]
+            return to_correct(self.network, encoding, bank, logits)
 
     def track_video(
         self,
@@ -406,6 +429,17 @@ class SamModel:
         else:
             free = memory_at_hand()
         check_encoding(cost_of, side, step, free, on_processor=self.device == "cpu")
+
+    def _check_tracking(self, encoding: ImageEncoding, bank: MemoryBank) -> None:
+        """Raises `EncodingError` where a frame in the light of the bank would take minutes."""
+        height, width = encoding.features[0].shape[1:]
+        remembered = sum(maps.shape[0] * maps.shape[1] for maps, _ in bank.maps())
+        work = tracking_work(self.config, height * width, remembered)
+        if self.device == "cpu" and work > MAX_MULTIPLICATIONS:
+            raise EncodingError(
+                f"Following an object at a side of {encoding.settings.side} pixels would take about "
+                f"{work / MAX_MULTIPLICATIONS * 10:.0f} minutes a frame on two cores: choose a smaller side."
+            )
 
     def _pack_once(self) -> None:
         """Before the first step, once, so that loading stays cheap: fold norms into convolutions, and on a CPU lay

@@ -4,6 +4,7 @@ Follows `track_step` of sam2/modeling/sam2_base.py and `SAM2VideoPredictor` with
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from samkit.models.network.mask_decoder import DecodedMasks
 from samkit.models.network.memory_side import MASK_BIAS, MASK_SCALE, hide_absent, resize_maps
 from samkit.models.network.prompt_encoder import PADDING
 from samkit.models.sam_network import SamNetwork
+
+MOST_FED_BACK = 32.0
+"""Logits of a mask that a correction starts from are cut at this, on both sides, as officially."""
 
 
 def remember_prediction(
@@ -109,6 +113,42 @@ def track_frame(
     """
     start = time.perf_counter()
     low = condition(network, low_level(encoding), bank, encoding.model_sha256)
+    return _decode_frame(network, low, encoding, points, labels, hint, start)
+
+
+def correct_frame(
+    network: SamNetwork, encoding: ImageEncoding, points: Tensor, labels: Tensor, hint: Tensor | None
+) -> MaskPrediction:
+    """Masks of prompts on a frame that `to_correct` has prepared; arguments as in `track_frame`."""
+    assert encoding.remembered is not None
+    low = encoding.remembered.permute(1, 2, 0)[None]
+    return _decode_frame(network, low, encoding, points, labels, hint, time.perf_counter())
+
+
+def to_correct(network: SamNetwork, encoding: ImageEncoding, bank: MemoryBank, start: Tensor | None) -> ImageEncoding:
+    """The frame that follows those in the bank, prepared for prompts that correct it. start: logits [4h, 4w], or None
+    for those of the mask that the bank finds there. A bank without prompts finds nothing, and adds nothing.
+    """
+    if not bank.prompts:
+        return encoding if start is None else replace(encoding, start=start.clamp(-MOST_FED_BACK, MOST_FED_BACK))
+    low = condition(network, low_level(encoding), bank, encoding.model_sha256)
+    if start is None:
+        points, labels = no_points(low.device)
+        found = _decode_frame(network, low, encoding, points, labels, None, time.perf_counter())
+        start = found.logits[found.best]
+    return replace(encoding, remembered=low[0].permute(2, 0, 1), start=start.clamp(-MOST_FED_BACK, MOST_FED_BACK))
+
+
+def _decode_frame(
+    network: SamNetwork,
+    low: Tensor,
+    encoding: ImageEncoding,
+    points: Tensor,
+    labels: Tensor,
+    hint: Tensor | None,
+    start: float,
+) -> MaskPrediction:
+    """low: [1, h, w, C], in the light of memories; start: when the work began, by `time.perf_counter`"""
     decoded = network.decode_on(low, encoding_features(encoding), points, labels, hint)
     object_score = _object_score(decoded)
     present = object_score[0] > 0

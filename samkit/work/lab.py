@@ -125,6 +125,17 @@ class Lab:
 
         return LazyEncoding(key, make)
 
+    def lazily(self, function: Callable[..., ImageEncoding], *arguments: Any) -> LazyEncoding:
+        """An encoding that a function of values gives, remembered among the encodings; arguments as for `recall`."""
+        key = _step_key(function, arguments)
+
+        def make() -> ImageEncoding:
+            encoding = self._encodings.get(key, lambda: function(*arguments), self.user)
+            _remember_key(encoding, key)
+            return encoding
+
+        return LazyEncoding(key, make)
+
     def frame_encoding(
         self, model: SamModel, video: Video, frame: int, rgb: np.ndarray, *, side: int | None, fit: str
     ) -> ImageEncoding:

@@ -8,7 +8,7 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
-from samkit.experiments.film.look import look_at
+from samkit.experiments.film.look import frame_to_refine, look_at
 from samkit.experiments.film.params import Params
 from samkit.experiments.film.snapshots import LIMIT, Snapshots
 from samkit.experiments.inputs import Inputs, Prior
@@ -128,7 +128,7 @@ def test_correcting_while_it_runs_is_the_same_as_being_told_before(model, film, 
     params = Params(start=FRAMES - 1 if backwards else 0, backwards=backwards, reset_every=9)
     live = FilmRun(model, one_object(film), params, Lab())
     some_of(live, 22)
-    correction = Correction(live.order[place], BOX)
+    correction = Correction(live.order[place], BOX, refines=place < 10)
     live.ask(correction)
     assert not live.finished
     result = all_of(live)
@@ -144,6 +144,40 @@ def test_a_second_correction_on_a_frame_takes_the_firsts_place(model, film):
     live.ask(Correction(3, CLICK))
     all_of(live)
     assert live.inputs.steering.corrections == (Correction(3, CLICK),)
+
+
+def test_what_refines_begins_from_the_mask_that_the_run_found(model, film):
+    live = FilmRun(model, one_object(film), Params(count=12), Lab())
+    some_of(live, 12)
+    first = Correction(9, CLICK, 1, refines=True)
+    bank = live.bank_before(9, 0, Lab())
+    assert bank.frame == 9 and live.done == 12, "on the clock of the frame before, and the run stays where it is"
+    encoding = model.encode_image(film.frame(9), film=True)
+    expected = model.predict_masks(model.to_correct(encoding, bank), CLICK).mask(1)
+    alone = model.predict_masks(encoding, CLICK).mask(1)
+    live.ask(first)
+    assert np.array_equal(masks_of(all_of(live))[9], expected) and not np.array_equal(expected, alone)
+    again = Correction(9, BOX, 0, refines=True, earlier=(first,))
+    ready = frame_to_refine(live, model, live.inputs, live.params, 9, 0, again.earlier, Lab())
+    live.ask(again)
+    assert np.array_equal(masks_of(all_of(live))[9], model.predict_masks(ready, BOX).mask(0))
+    assert live.inputs.steering.corrections == (again,)
+    assert Steering.from_json(live.inputs.steering.to_json()) == live.inputs.steering
+
+
+def test_a_new_object_is_refined_from_what_was_marked_first(model, film):
+    """Nothing is remembered of it before that frame: prompts begin from the earlier mask alone."""
+    again = Correction(3, BOX, 1, object=1, refines=True, earlier=(Correction(3, CLICK, 2, object=1),))
+    result = run(model, replace(two_objects(film, corrections=(again,)), priors=()), Params(count=5), Lab())
+    encoding = model.encode_image(film.frame(3))
+    start = model.predict_masks(encoding, CLICK).logits[2].clamp(-32, 32)
+    expected = model.predict_masks(model.encode_image(film.frame(3), film=True), BOX, start)
+    assert np.array_equal(masks_of(result, 1)[3], expected.mask(1))
+
+
+def test_corrections_of_before_are_written_as_they_were():
+    written = Steering(corrections=(Correction(3, BOX, 1),)).to_dict()["corrections"][0]
+    assert set(written) == {"frame", "prompts", "mask_index", "mask", "object"}
 
 
 def test_switches_are_written_down_at_their_frame_and_come_out_the_same(model, film):
@@ -236,7 +270,10 @@ def test_a_steered_run_is_kept_and_replayed_with_identical_masks(model, film, tm
     bank = FilmRun(model, one_object(film), Params(), Lab()).first_banks[0]
     inputs = two_objects(
         film,
-        corrections=(Correction(2, BOX, 1), Correction(4, mask=mask_to_rle(mask), object=1)),
+        corrections=(
+            Correction(2, BOX, 1, refines=True, earlier=(Correction(2, CLICK),)),
+            Correction(4, mask=mask_to_rle(mask), object=1),
+        ),
         switches=(Switch(3, "store_off"), Switch(5, "reset")),
     )
     inputs = replace(inputs, banks=(bank,))
@@ -254,6 +291,8 @@ def test_a_steered_run_is_kept_and_replayed_with_identical_masks(model, film, tm
         (Steering(corrections=(Correction(99, CLICK),)), "frames 0 to 23; the steering names frame 99"),
         (Steering(corrections=(Correction(1, CLICK, object=1),)), "names object number 1"),
         (Steering(corrections=(Correction(1),)), "marks nothing"),
+        (Steering(corrections=(Correction(1, CLICK, earlier=(Correction(1),)),)), "marks nothing"),
+        (Steering(corrections=(Correction(1, CLICK, earlier=(Correction(1, CLICK),) * 51),)), "At most 50 earlier"),
         (Steering((FilmObject(),) * 17), "At most 16 objects"),
     ],
 )

@@ -32,7 +32,8 @@ PAGE = page_path("video_priors")
 FILM_MAX_SIDE = 1280
 KNOB = "knob_video-priors_"
 ON_FRAME = Prompts(points=[(0.3, 0.5, 1)])
-"""Marks something on a frame of the sample film."""
+OTHER_ON_FRAME = Prompts(points=[(0.7, 0.5, 1)])
+"""Mark something on a frame of the sample film."""
 
 
 @pytest.fixture
@@ -213,6 +214,16 @@ def test_a_correction_is_made_on_any_frame_and_the_run_goes_on_from_there(page):
     page.run()
     press(page, "chip_correction_3_0")
     assert table(page).frame == 3 and table(page).frame_work.prompts == ON_FRAME
+    (first,) = table(page).corrections
+    assert first.refines and not first.earlier, "the run had found the object there"
+    assert page.button(key="correct").disabled, "what is marked is what was made"
+    table(page).frame_work.edit(ON_FRAME.with_point(0.6, 0.6, 0))
+    page.run()
+    seen = table(page).frame_work.given.found.mask
+    press(page, "correct")
+    wait_until_done(page)
+    assert [each.earlier for each in table(page).corrections] == [(first,)]
+    assert np.array_equal(masks_from_json(table(page).job.result.files["masks.json"])[3], seen)
     press(page, "chip_uncorrect_3_0")
     assert not table(page).corrections and is_noted(page)
 
@@ -334,6 +345,25 @@ def test_what_is_marked_on_a_frame_is_followed_when_the_film_is_segmented(page):
     table(page).go_to(1)
     page.run()
     assert page.button(key="correct").disabled
+
+
+def test_marks_of_all_objects_and_frames_are_followed(page):
+    """Also of those that are not on the canvas, each with the mask that was chosen there."""
+    press(page, "forget_0")
+    on_frame(page, 0)
+    press(page, "mask_button_video-priors_0")
+    press(page, "add_object")
+    assert page.session_state["samkit.workspace"].params["video-priors"]["mask_index"] is None
+    on_frame(page, 1, OTHER_ON_FRAME)
+    table(page).go_to(2)
+    page.run()
+    assert not page.button(key="run_film").disabled, "what was marked before is followed"
+    run_short(page, 3)
+    found = [(each.frame, each.object, each.prompts, each.mask_index) for each in table(page).corrections]
+    assert found == [(0, 0, ON_FRAME, 0), (1, 1, OTHER_ON_FRAME, None)]
+    assert {(row["frame"], row["object"]) for row in table(page).job.result.tables["frames"]} == {
+        (0, 0), (1, 0), (2, 0), (1, 1), (2, 1)
+    }  # fmt: skip
 
 
 def test_a_kept_run_opens_again_and_replays(page, tmp_path):

@@ -2,6 +2,7 @@
 switch and correct. All that was done to it is in its inputs, from which a run in one go comes out the same.
 """
 
+import copy
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -57,6 +58,9 @@ class FilmRun:
     tracks: one for each object
     done:   frames gone past so far, of `total`
     """
+
+    content_key = "film run"
+    """Among the arguments of what a lab recalls a run says nothing: they have to name its inputs beside it."""
 
     def __init__(self, model: "SamModel", inputs: Inputs, params: Params, lab: LabLike):
         """Records the priors. Raises BadInput without a film, for a model without a memory, or where nothing is to be
@@ -191,6 +195,20 @@ class FilmRun:
                     track.bank.reset_frames()
             self._move_on()
             yield frame
+
+    def bank_before(self, frame: int, number: int, lab: LabLike) -> "MemoryBank":
+        """What is remembered of an object when the run comes to that frame, made again from the nearest snapshot; also
+        while the run goes on. The run stays as it is.
+        """
+        place, scout = self.place_of(frame), copy.copy(self)
+        scout.lab, scout.order, scout.done = lab, self.order[:place], place
+        scout._at, banks = self._snapshots.before(place)
+        banks += [self._empty_bank(scout._at) for _ in self.tracks[len(banks) :]]
+        scout.tracks = [ObjectTrack(each, bank) for each, bank in enumerate(banks)]
+        scout._snapshots, scout._wishes, scout._pace = Snapshots(len(banks)), deque(), deque(maxlen=10)
+        for at in scout.steps():
+            lab.report(0.0, f"Going back to frame {frame}, at frame {at}")
+        return scout.tracks[number].bank
 
     def take(self, segmented: "SegmentedFilm") -> None:
         """Let the frames be those of an earlier run with the same values."""

@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING
 
 from samkit.experiments.film.memories import first_banks
 from samkit.experiments.film.params import Params, frame_order
-from samkit.experiments.film.tracks import Found, correct_object, track_object
+from samkit.experiments.film.tracks import Found, correct_object, to_refine, track_object
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike
+from samkit.experiments.steering import Correction
 
 if TYPE_CHECKING:
+    from samkit.experiments.film.film_run import FilmRun
+    from samkit.models.encoding import ImageEncoding
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
 
@@ -47,3 +50,19 @@ def look_on(
         for number, bank in enumerate(banks)
         if bank.prompts
     }
+
+
+def frame_to_refine(
+    run: "FilmRun",
+    model: "SamModel",
+    inputs: Inputs,
+    params: Params,
+    frame: int,
+    number: int,
+    earlier: tuple[Correction, ...],
+    lab: LabLike,
+) -> "ImageEncoding":
+    """A frame that the run has come to, as prompts that refine what it found there of an object see it, after `earlier`
+    corrections. model, inputs, params: the run's. A step that a lab recalls.
+    """
+    return to_refine(model, run.bank_before(frame, number, lab), params, run.video, frame, earlier, lab)

@@ -31,10 +31,14 @@ class Snapshots:
             self._kept = {place: banks for place, banks in self._kept.items() if place % self._spacing == 0}
 
     def back_to(self, place: int) -> tuple[int, list["MemoryBank"]]:
-        """(the nearest place at or before that one, the banks as they were there). Snapshots after it are let go."""
+        """`before` that place. Snapshots after it are let go."""
         self._kept = {known: banks for known, banks in self._kept.items() if known <= place}
-        nearest = max(self._kept)
-        return nearest, [bank.copy() for bank in self._kept[nearest]]
+        return self.before(place)
+
+    def before(self, place: int) -> tuple[int, list["MemoryBank"]]:
+        """(the nearest place at or before that one, the banks as they were there); also from another thread."""
+        nearest, banks = max((each for each in tuple(self._kept.items()) if each[0] <= place), key=lambda each: each[0])
+        return nearest, [bank.copy() for bank in banks]
 
     def __len__(self) -> int:
         return len(self._kept)

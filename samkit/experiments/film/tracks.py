@@ -1,12 +1,13 @@
 """One object's way through a film: what it remembers, and what was found of it on each frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from samkit.experiments.film.memories import record
-from samkit.experiments.film.params import Params
+from samkit.experiments.film.params import Params, rules_of
 from samkit.experiments.inputs import Prior
 from samkit.experiments.lab import LabLike
 from samkit.experiments.measures.pair_track import object_score
@@ -19,6 +20,8 @@ from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.prompts import Prompts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from samkit.models.encoding import ImageEncoding, MaskPrediction
     from samkit.models.memory_bank import MemoryBank
     from samkit.models.sam import SamModel
@@ -95,16 +98,23 @@ def correct_object(
 ) -> Found:
     """Take a person's word for the object on the frame that comes next: it is remembered for good."""
     picture = video.picture(correction.frame)
-    given = None if correction.mask is None else rle_to_mask(correction.mask)
-    prior = Prior(picture, correction.prompts, correction.mask_index, given)
-    memory, mask = record(model, prior, params, lab)
+    if correction.mask is not None:
+        memory, mask = record(model, Prior(picture, mask=rle_to_mask(correction.mask)), params, lab)
+        bank.skip_frame()
+        bank.add_prompt(memory)
+        return _given(mask, video, correction.frame, float(memory.object_score))
+    if correction.refines:
+        encoding = to_refine(model, bank, params, video, correction.frame, correction.earlier, lab)
+        prediction = model.predict_masks(encoding, correction.prompts)
+        index = chosen_index(prediction, correction.mask_index)
+        memory = model.encode_memory(encoding, prediction, index, rules_of(model, params))
+    else:
+        lazy = lab.encoding(model, picture, side=params.side, fit=params.fit)
+        prediction = lab.recall(predict, model, lazy, correction.prompts, None)
+        index = chosen_index(prediction, correction.mask_index)
+        memory, _ = record(model, Prior(picture, correction.prompts, correction.mask_index), params, lab)
     bank.skip_frame()
     bank.add_prompt(memory)
-    if given is not None:
-        return _given(mask, video, correction.frame, float(memory.object_score))
-    encoding = lab.encoding(model, picture, side=params.side, fit=params.fit)
-    prediction = lab.recall(predict, model, encoding, correction.prompts, None)
-    index = chosen_index(prediction, correction.mask_index)
     return found(
         prediction,
         index,
@@ -116,6 +126,33 @@ def correct_object(
         remembered=True,
         corrected=True,
     )
+
+
+def to_refine(
+    model: "SamModel",
+    bank: "MemoryBank",
+    params: Params,
+    video: Video,
+    frame: int,
+    earlier: Sequence[Correction],
+    lab: LabLike,
+) -> "ImageEncoding":
+    """The frame that comes next, as prompts that refine what was found of the object see it: in the light of the bank,
+    which stays as it is, with the mask that the frame has after `earlier` corrections, or has of the bank. Of an object
+    that the bank does not know, the last earlier correction alone, if there is one, is begun from.
+    """
+    encoding = lab.frame_encoding(model, video, frame, video.frame(frame), side=params.side, fit=params.fit)
+    start: np.ndarray | Tensor | None = None
+    for each in earlier:
+        if each.mask is not None:
+            start = rle_to_mask(each.mask)
+            continue
+        alone = lab.encoding(model, video.picture(frame), side=params.side, fit=params.fit)
+        step = model.predict_masks(
+            model.to_correct(encoding, bank, start) if each.refines else alone.value, each.prompts
+        )
+        start = step.logits[chosen_index(step, each.mask_index)]
+    return model.to_correct(encoding, bank, start)
 
 
 def found(

@@ -1,19 +1,27 @@
 """Live masks on the bench's canvases: what each canvas's token stands for."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import LiveLink
 from samkit.ui.state.live_work import LiveWork, live_path, live_token
 from samkit.ui.state.workspace import Workspace
 
+if TYPE_CHECKING:
+    from samkit.work.lab import Lab, LazyEncoding
 
-def live_link(visit: Visit, work: Workspace, letter: str = "a") -> LiveLink:
+
+def live_link(
+    visit: Visit, work: Workspace, letter: str = "a", encoding: "Callable[[Lab], LazyEncoding] | None" = None
+) -> LiveLink:
     """For a canvas with that workspace's picture, encoded as the page does, and with its mask hint. letter: of the
-    canvas on its page, a or b.
+    canvas on its page, a or b; encoding: what is decoded on, where that is not the picture's own.
     """
     side, fit = visit.encoding.get("side"), visit.encoding.get("fit", "native")
     hint = work.given.hint_for(visit.model, work.picture, visit.encoding)
-    shown = LiveWork(visit.model, work.picture, side, fit, mask_hint=hint)
+    shown = LiveWork(visit.model, work.picture, side, fit, mask_hint=hint, encoding=encoding)
     return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", shown))
 
 

@@ -160,6 +160,7 @@ def _stage_data(work: Workspace, page: str, frame: str, live: LiveLink | None) -
         "done": work.gesture,
         "past": len(work.history),
         "ahead": len(work.undone),
+        "hinted": work.given.hint is not None,
         "prompts": work.prompts.to_dict(),
         "view": view_name(work.picture),
         "picture": picture_url(work.picture, SHOWN_PX, frame),

@@ -51,7 +51,9 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     _tool("foreground", "f", "Foreground point", 0),
     _tool("background", "b", "Background point", 1),
     _tool("box", "x", "Box", 2),
-    Shortcut("clear", ("c",), "C", "Remove all prompts", "Prompts", "press", ".st-key-clear_{canvas} button"),
+    Shortcut(
+        "clear", ("c",), "C", "Remove all prompts and the hint", "Prompts", "press", ".st-key-clear_{canvas} button"
+    ),
     Shortcut("undo", ("ctrl+z",), "Ctrl+Z", "Undo", "Prompts", "press", ".st-key-undo_{canvas} button"),
     Shortcut(
         "redo",

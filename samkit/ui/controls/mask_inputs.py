@@ -178,7 +178,7 @@ def _take_file(work: Workspace, role: Role, file_key: str, complaint_key: str) -
             check_upload(upload.name, upload.size)
             content, name = upload.getvalue(), clean_name(upload.name)
             if role is HINT and content.startswith(NPY_START) and (hint := read_hint(content, name)).kind == "logits":
-                work.given.take_hint(hint)
+                work.take_hint(hint)
             else:
                 _put_file(work, role, read_mask_file(content, name))
     except SamkitError as error:
@@ -189,10 +189,10 @@ def _take_file(work: Workspace, role: Role, file_key: str, complaint_key: str) -
 def _put_file(work: Workspace, role: Role, file: MaskFile, number: int | None = None) -> None:
     size = work.picture.size
     if role is HINT:
-        work.given.take_hint(hint_of(file, number).fitted(size))
+        work.take_hint(hint_of(file, number).fitted(size), file=file)
     else:
         work.given.take_truth(truth_of(file, number).fitted(size))
-    work.given.files[role.name] = file
+        work.given.files[role.name] = file
 
 
 def _take_found(work: Workspace, role: Role, complaint_key: str) -> None:
@@ -202,14 +202,14 @@ def _take_found(work: Workspace, role: Role, complaint_key: str) -> None:
         return
     st.session_state[complaint_key] = None
     if role is HINT:
-        work.given.take_hint(found.as_hint(), found.share)
+        work.take_hint(found.as_hint(), found.share)
     else:
         work.given.take_truth(Truth(found.mask, name=found.name))
 
 
 def _remove(work: Workspace, role: Role) -> None:
     if role is HINT:
-        work.given.take_hint(None)
+        work.take_hint(None)
     else:
         work.given.take_truth(None)
 
@@ -277,7 +277,7 @@ def _brush_dialog(work: Workspace, page: str, role: Role) -> None:
     if used:
         with sentences():
             if role is HINT:
-                work.given.take_hint(MaskHint(fit_mask(mask, picture.size, "brush"), "brush"))
+                work.take_hint(MaskHint(fit_mask(mask, picture.size, "brush"), "brush"))
             else:
                 work.given.take_truth(Truth(mask, name="brush"))
             close_dialog(work)

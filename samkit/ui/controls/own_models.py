@@ -81,6 +81,13 @@ def memory_line(path: Path) -> str:
     return memory_text(memory_taken(path))
 
 
+def released_memory_line(name: str) -> str:
+    """The same of a released model that is not on this machine."""
+    from samkit.models.memory_taken import memory_of_released
+
+    return memory_text(memory_of_released(name))
+
+
 def memory_text(memory: "MemoryTaken | None") -> str:
     if memory is None:
         return ""

@@ -67,9 +67,9 @@ def prompt_editor(
         work.tool = tool or work.tool
         # Callbacks run before the page does, so the canvas shows the change in the same run.
         for name, icon, text, edit in (
-            ("undo", "undo", "Undo the last change", work.undo),
+            ("undo", "undo", "Undo the last change of prompts or hint", work.undo),
             ("redo", "redo", "Do again what was undone", work.redo),
-            ("clear", "delete_sweep", "Remove all prompts", lambda: work.edit(Prompts())),
+            ("clear", "delete_sweep", "Remove all prompts and the hint", work.clear),
         ):
             st.button(
                 "",

@@ -102,7 +102,7 @@ class BrowserSide {
     }
   }
 
-  // How many changes can be undone (past) and done again (ahead), and how many prompts there are (count).
+  // How many changes can be undone (past) and done again (ahead), and how much there is to clear (count).
   changes() {
     let { past, ahead } = this.data;
     for (const { op, at } of this.stage.pending) {
@@ -116,7 +116,8 @@ class BrowserSide {
       else if (op !== "undo" && op !== "redo") [past, ahead] = [past + 1, 0];
     }
     const waiting = this.kept.length || this.pressing ? 1 : 0, cleared = this.ops.at(-1)?.op === "clear";
-    return { past: past + waiting, ahead, count: (cleared ? 0 : this.stage.shapes().length) + waiting };
+    const there = this.stage.shapes().length + (this.data.hinted ? 1 : 0);
+    return { past: past + waiting, ahead, count: (cleared ? 0 : there) + waiting };
   }
 
   // The canvas's own tool bar is out of sight, and is to be out of reach of the keyboard too. It may come later than this script.

@@ -33,7 +33,7 @@ class Gesture:
         to know what was before.
         """
         if self.edit is not None:
-            return Prompts() if self.edit == "clear" else prompts
+            return prompts
         if self.before is not None:
             found = find(prompts, self.before)
             if found is None:

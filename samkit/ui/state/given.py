@@ -56,9 +56,13 @@ class Given:
     found: FoundMask | None = None
     edits: int = 0
 
-    def take_hint(self, hint: MaskHint | None, share: tuple[float, float] | None = None) -> None:
+    def take_hint(
+        self, hint: MaskHint | None, share: tuple[float, float] | None = None, file: MaskFile | None = None
+    ) -> None:
         self.hint, self.share = hint, share
         self._changed("hint")
+        if file is not None:
+            self.files["hint"] = file
 
     def take_truth(self, truth: Truth | None) -> None:
         self.truth = truth

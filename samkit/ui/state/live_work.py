@@ -9,6 +9,7 @@ import secrets
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class LiveWork:
 
     side, fit, window_sizes, window_reading: as in `SamModel.encode_image`
     mask_hint: what the page predicts with beside the prompts, or None
+    encoding: what the page decodes on, where that is not the picture's own encoding
     """
 
     model: "SamModel"
@@ -48,6 +50,7 @@ class LiveWork:
     window_sizes: tuple[int, ...] | None = None
     mask_hint: MaskHint | None = None
     window_reading: str = "step"
+    encoding: "Callable[[Lab], LazyEncoding] | None" = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ def make_what_was_missed(progress: Progress) -> None:
 
 
 def _encoding(lab: "Lab", work: LiveWork) -> "LazyEncoding":
+    if work.encoding is not None:
+        return work.encoding(lab)
     return lab.encoding(
         work.model,
         work.picture,

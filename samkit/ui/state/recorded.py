@@ -9,11 +9,12 @@ import streamlit as st
 from samkit.errors import PictureError
 from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
+from samkit.experiments.steering import MAX_EARLIER, MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
 from samkit.media.file_film import FileVideo
 from samkit.media.films import Video, frame_name
 from samkit.media.pictures import Picture
+from samkit.media.rle import mask_to_rle
 from samkit.media.sample_videos import load_sample_video
 from samkit.prompts import Prompts
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
@@ -31,6 +32,8 @@ FIRST_FILM, FIRST_PICTURE = "coin", "coins"
 """What a first visit finds: a film, and a sample picture with what the film shows."""
 THUMB_PX = (280, 200)
 MAX_DRAFTS = 200
+Place = tuple[int, int]
+"""A frame of the film, and the number of an object."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class FilmTable(JobHolder[FilmRun]):
     on_film:     whether the canvas shows that frame, or the picture that all pages share
     frame_work:  that frame as a picture with prompts
     drafts:      (frame, object) -> prompts that mark nothing yet
+    chosen:      (frame, object) -> which of the four masks is meant there, None for the best; chosen_at: where the
+                 page looked for that last
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
     lost:        whether there was a run that is gone
@@ -76,7 +81,9 @@ class FilmTable(JobHolder[FilmRun]):
     stamp: int = 0
     on_film: bool = True
     frame_work: Workspace = field(default_factory=Workspace)
-    drafts: dict[tuple[int, int], Prompts] = field(default_factory=dict)
+    drafts: dict[Place, Prompts] = field(default_factory=dict)
+    chosen: dict[Place, int | None] = field(default_factory=dict)
+    chosen_at: Place | None = None
     visited: bool = False
     changed: bool = False
     lost: bool = False
@@ -114,6 +121,7 @@ class FilmTable(JobHolder[FilmRun]):
             corrections=list(self.corrections),
             frame_work=Workspace(),
             drafts=dict(self.drafts),
+            chosen=dict(self.chosen),
         )
 
     def anything_remembered(self, inputs: Inputs) -> bool:
@@ -125,7 +133,7 @@ class FilmTable(JobHolder[FilmRun]):
         self.video, self.changed = video, True
         own = [each for each in self.recorded if not each.example]
         self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
-        self.corrections, self.switches, self.drafts = [], (), {}
+        self.corrections, self.switches, self.drafts, self.chosen = [], (), {}, {}
         self.drop_run()
         self.go_to(0)
 
@@ -183,9 +191,44 @@ class FilmTable(JobHolder[FilmRun]):
         banks |= self.banks
         banks = {without(owner): bank for owner, bank in banks.items() if owner != number}
         self.bank = banks.pop(0, None)
-        self.banks, self.drafts = banks, {}
+        self.banks, self.drafts, self.chosen = banks, {}, {}
         self.object = min(self.object, len(self.objects) - 1)
         self._lay_frame()
+
+    def made(self, frame: int, number: int) -> Correction | None:
+        """What an object is corrected by on a frame."""
+        return next((each for each in self.corrections if (each.frame, each.object) == (frame, number)), None)
+
+    def correction(
+        self, prompts: Prompts, mask_index: int | None, mask: np.ndarray | None = None, place: Place | None = None
+    ) -> Correction:
+        """What marks on a frame come to. Of an object that the run has found there they refine what it found; a
+        correction that was made there with the same prompts stays what it is.
+
+        mask:  bool [H, W], in place of prompts
+        place: (frame, object); None for the present ones
+        """
+        frame, number = place or (self.frame, self.object)
+        made = self.made(frame, number)
+        if mask is not None:
+            return Correction(frame, mask=mask_to_rle(mask), object=number)
+        marks = Correction(frame, prompts, mask_index, object=number)
+        if made is not None and made.prompts == prompts:
+            return replace(marks, refines=made.refines, earlier=made.earlier)
+        if self.run is None or number not in self.run.on(frame):
+            return marks
+        return replace(marks, refines=True, earlier=made.line[-MAX_EARLIER:] if made is not None else ())
+
+    def unmade(self) -> list[Correction]:
+        """What all marks come to that were left on frames of the film, of whichever object."""
+        if self.on_film:
+            self._draft()
+        left = [self.correction(prompts, self.chosen.get(place), place=place) for place, prompts in self.drafts.items()]
+        return [each for each in left if not self._is_made(each)]
+
+    def _is_made(self, correction: Correction) -> bool:
+        made = self.made(correction.frame, correction.object)
+        return made is not None and made.prompts == correction.prompts
 
     def correct(self, correction: Correction) -> None:
         """Mark an object on a frame; a run goes there and on from there, a paused one once it goes on."""
@@ -270,7 +313,7 @@ class FilmTable(JobHolder[FilmRun]):
         self.banks = {number: bank for number, bank in enumerate(inputs.banks, start=1) if bank is not None}
         self.objects = list(inputs.steering.objects) or [FilmObject()]
         self.corrections, self.switches = list(inputs.steering.corrections), inputs.steering.switches
-        self.drafts, self.object = {}, 0
+        self.drafts, self.chosen, self.object = {}, {}, 0
         self.recorded = []
         for prior in inputs.priors:
             self.record_prior(prior)
@@ -287,8 +330,8 @@ class FilmTable(JobHolder[FilmRun]):
                 del self.drafts[next(iter(self.drafts))]
 
     def _lay_frame(self) -> None:
-        made = [each for each in self.corrections if (each.frame, each.object) == (self.frame, self.object)]
-        known = self.drafts.get((self.frame, self.object), made[-1].prompts if made else Prompts())
+        made = self.made(self.frame, self.object)
+        known = self.drafts.get((self.frame, self.object), made.prompts if made is not None else Prompts())
         name = frame_name(self.video.name, self.frame)
         try:
             picture = Picture.from_array(self.video.frame(self.frame), name)

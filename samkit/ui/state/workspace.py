@@ -11,6 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from samkit.media.given_masks import MaskHint
+from samkit.media.mask_files import MaskFile
 from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
 from samkit.prompts import Prompts
@@ -29,6 +31,16 @@ _changes = itertools.count(1)
 """Of prompts, so that of two lists it is known which was changed last."""
 
 
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """What says which object is meant. hint, share, file: as in `Given`"""
+
+    prompts: Prompts
+    hint: MaskHint | None = None
+    share: tuple[float, float] | None = None
+    file: MaskFile | None = None
+
+
 @dataclass
 class Workspace:
     """
@@ -37,7 +49,8 @@ class Workspace:
     canvases:      key of each canvas that shows these prompts -> what is known of it
     restored_run:  id of the run whose link was followed last and is not followed again
     failed_link:   the link that could not be followed
-    history:       of the prompts, oldest first; undone: what was undone of it and can be done again, the last one last
+    history:       of prompts and hint, oldest first; undone: what was undone of it and can be done again, the last one
+                   last
     edits:         counts the presses of undo, redo, remove and clear that were answered
     gesture:       number of the last gesture that was taken
     opened:        page -> the whole parameters of the run that was opened there
@@ -57,8 +70,8 @@ class Workspace:
     dtype_changes: int = 0
     prompts: Prompts = field(default_factory=Prompts)
     changed: int = 0
-    history: list[Prompts] = field(default_factory=list)
-    undone: list[Prompts] = field(default_factory=list)
+    history: list[Marks] = field(default_factory=list)
+    undone: list[Marks] = field(default_factory=list)
     given: Given = field(default_factory=Given)
     canvases: dict[str, CanvasSheets] = field(default_factory=dict)
     edits: int = 0
@@ -126,27 +139,56 @@ class Workspace:
                 self.undo()
             elif gesture.edit == "redo":
                 self.redo()
+            elif gesture.edit == "clear":
+                self.clear()
             else:
                 self.edit(gesture.applied(self.prompts))
 
     def edit(self, prompts: Prompts) -> None:
         """Take another list of prompts; the canvases follow."""
         if prompts != self.prompts:
-            self.history = [*self.history, self.prompts][-MAX_HISTORY:]
-            self.undone = []
+            self._remember()
             self._set(prompts)
 
+    def take_hint(
+        self, hint: MaskHint | None, share: tuple[float, float] | None = None, file: MaskFile | None = None
+    ) -> None:
+        """Begin from another mask, or from none. share: as in `Given`; file: what it was taken from"""
+        self._remember()
+        self.given.take_hint(hint, share, file)
+
+    def clear(self) -> None:
+        """Take everything away that says which object is meant."""
+        if self.is_marked:
+            self._remember()
+            self._lay(Marks(Prompts()))
+
     def undo(self) -> None:
-        """Back to the prompts before the last change."""
+        """Back to prompts and hint before the last change."""
         if self.history:
-            self.undone.append(self.prompts)
-            self._set(self.history.pop())
+            self.undone.append(self._marks)
+            self._lay(self.history.pop())
 
     def redo(self) -> None:
-        """Again to the prompts that were undone last, as long as nothing else was changed since."""
+        """Again to what was undone last, as long as nothing else was changed since."""
         if self.undone:
-            self.history.append(self.prompts)
-            self._set(self.undone.pop())
+            self.history.append(self._marks)
+            self._lay(self.undone.pop())
+
+    @property
+    def _marks(self) -> Marks:
+        given = self.given
+        return Marks(self.prompts, given.hint, given.share, given.files.get("hint"))
+
+    def _remember(self) -> None:
+        self.history = [*self.history, self._marks][-MAX_HISTORY:]
+        self.undone = []
+
+    def _lay(self, marks: Marks) -> None:
+        if marks.hint is not self.given.hint:
+            self.given.take_hint(marks.hint, marks.share, marks.file)
+        if marks.prompts != self.prompts:
+            self._set(marks.prompts)
 
     def _set(self, prompts: Prompts) -> None:
         self.prompts = prompts

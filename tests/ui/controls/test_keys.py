@@ -21,7 +21,7 @@ def test_each_says_where_its_control_is():
 
 
 def test_a_tooltip_names_its_key():
-    assert with_key("Remove all prompts", "clear") == "Remove all prompts (C)"
+    assert with_key("Remove all prompts and the hint", "clear") == "Remove all prompts and the hint (C)"
     with pytest.raises(KeyError):
         with_key("Nothing", "nothing")
 

@@ -1,5 +1,8 @@
-"""Undo and redo of prompts."""
+"""Undo and redo of prompts and of the hint."""
 
+import numpy as np
+
+from samkit.media.given_masks import MaskHint
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state.workspace import Workspace
@@ -28,6 +31,28 @@ def test_another_change_leaves_nothing_to_do_again():
     work.edit(B)
     work.redo()
     assert work.prompts == B
+
+
+def test_a_hint_is_undone_cleared_and_done_again_with_the_prompts():
+    work = Workspace()
+    first, second = (MaskHint(np.full(work.picture.size, True), name) for name in ("first", "second"))
+    work.edit(A)
+    work.take_hint(first, (1.0, 0.5))
+    work.take_hint(second)
+    work.undo()
+    assert (work.prompts, work.given.hint, work.given.share) == (A, first, (1.0, 0.5))
+    work.clear()
+    assert not work.is_marked
+    steps = len(work.history)
+    work.clear()
+    assert len(work.history) == steps, "there was nothing to clear"
+    work.undo()
+    assert (work.prompts, work.given.hint) == (A, first)
+    work.undo()
+    assert (work.prompts, work.given.hint) == (A, None)
+    for _ in range(2):
+        work.redo()
+    assert not work.is_marked and work.given.hint is None
 
 
 def test_another_picture_has_no_history():

@@ -14,28 +14,31 @@ from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.film.memories import record
 from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
-from samkit.experiments.measures.truth import add_true_ious
 from samkit.experiments.params import build_params
-from samkit.experiments.steering import Correction
-from samkit.media.rle import mask_to_rle
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
 from samkit.ui.bench.results import shown_spec
+from samkit.ui.bench.tables.film_marks import (
+    draw_marked,
+    encoding_of_next_mark,
+    mark_buttons,
+    marks_left,
+    mask_of_the_run,
+    remember_choice,
+    work_on_canvas,
+)
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
 from samkit.ui.controls.canvas import lay_masks
 from samkit.ui.controls.film_objects import object_choice
 from samkit.ui.controls.film_picker import film_picker
 from samkit.ui.controls.film_player import film_charts, film_player
 from samkit.ui.controls.knob_values import KnobValues
-from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
-from samkit.ui.state.given import FoundMask, found_mask
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
@@ -87,10 +90,11 @@ class Film(Table):
         rows = screen_rows()
         with rows.left:
             _source(table)
-            work = _work(visit, table)
+            work = work_on_canvas(visit, table)
+            remember_choice(visit, table)
             if table.on_film and not work.is_marked:
-                work.given.found = _of_the_run(table)
-            live = live_link(visit, work)
+                work.given.found = mask_of_the_run(table)
+            live = live_link(visit, work, encoding=encoding_of_next_mark(table))
             prompt_editor(
                 work,
                 visit.page.name,
@@ -113,15 +117,16 @@ class Film(Table):
         table, (setup,) = film_table(), self.setups(visit)
         built = visit.knobs.params(Params, params)
         with places.marked:
-            prior, mask = _marked(visit, table)
-        correction = _correction(table, prior, mask) if table.on_film and prior is not None else None
-        missing = "" if correction is not None or table.anything_remembered(setup.inputs) else NO_MEMORY
+            marked = draw_marked(visit, table)
+        left = marks_left(table, marked)
+        missing = "" if left or table.anything_remembered(setup.inputs) else NO_MEMORY
         starts = table.was_asked() and not missing
-        if starts and correction is not None:
-            # What is marked on the present frame counts although nobody pressed its button.
+        if starts and left:
+            # What is marked counts although nobody pressed its button, of whichever object.
             table.drop_run()
-            table.correct(correction)
-            (setup,), correction = self.setups(visit), None
+            for correction in left:
+                table.correct(correction)
+            (setup,), marked = self.setups(visit), marked and replace(marked, correction=None)
         present = shown_spec(visit.page, visit.work, setup, built)
         if starts:
             _start(table, setup, present)
@@ -130,7 +135,7 @@ class Film(Table):
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
-                _mark_buttons(table, prior, mask, correction)
+                mark_buttons(table, marked)
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
@@ -142,11 +147,9 @@ class Film(Table):
             _steer(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):
-                record_mask_file(_work(visit, table), table)
+                record_mask_file(work_on_canvas(visit, table), table)
                 load_bank_file(table, visit.model)
             recorded_memories(table)
-        if prior is None and (table.job is None or not table.job.active):
-            _ready_to_hover(visit, table)
         return _result(visit, table, present, controls)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
@@ -214,19 +217,6 @@ def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
     table.was_active, table.followed = True, True
 
 
-def _work(visit: Visit, table: FilmTable) -> Workspace:
-    """What is on the canvas."""
-    return table.lay_frame() if table.on_film else visit.work
-
-
-def _of_the_run(table: FilmTable) -> FoundMask | None:
-    """What the run has found of the object on the present frame, to begin a correction with."""
-    found = table.run.on(table.frame).get(table.object) if table.run is not None else None
-    if found is None or not found.pixels.any():
-        return None
-    return FoundMask(found.row["best"], found.pixels, name=f"the run's mask of frame {table.frame}")
-
-
 def _source(table: FilmTable) -> None:
     """Film or picture on the canvas; the choice of the film."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="film_source"):
@@ -255,67 +245,6 @@ def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight
         found = sight.found.get(table.object)
         lay_masks(canvas_frame(), work.picture, work.prompts, [found.pixels] if found is not None else [], 0)
     return sight
-
-
-def _marked(visit: Visit, table: FilmTable) -> tuple[Prior, Any] | tuple[None, None]:
-    """Draw the four masks of the prompts on the canvas; (what the chosen one makes, its mask bool [H, W])."""
-    work, model = _work(visit, table), visit.model
-    if not work.is_marked:
-        return None, None
-    lab = page_lab(model, Inputs(image=work.picture))
-    encoding = lab.encoding(model, work.picture, **visit.encoding)
-    hint = work.given.hint_for(model, work.picture, visit.encoding)
-    prediction = lab.recall(predict, model, encoding, work.prompts, hint)
-    masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
-    chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
-    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
-    add_true_ious(rows, masks, work.given.truth)
-    work.given.found = found_mask(prediction, chosen, masks[chosen])
-    color = table.steering.rgb(table.object)
-    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name, color=color)
-    lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
-    return Prior(work.picture, work.prompts, chosen, mask_hint=hint), masks[chosen]
-
-
-def _ready_to_hover(visit: Visit, table: FilmTable) -> None:
-    """Encode what is on the canvas as a first prompt on it will need it, so that masks follow the pointer before."""
-    picture = _work(visit, table).picture
-    _ = page_lab(visit.model, Inputs(image=picture)).encoding(visit.model, picture, **visit.encoding).value
-
-
-def _correction(table: FilmTable, prior: Prior, mask: Any) -> Correction | None:
-    """What is marked on the present frame; None where it is what an earlier correction says. mask: bool [H, W]"""
-    correction = Correction(table.frame, prior.prompts, prior.mask_index, None, table.object)
-    if prior.mask_hint is not None:
-        # A correction has no hint: the mask that was seen is taken as it is.
-        correction = Correction(table.frame, mask=mask_to_rle(mask), object=table.object)
-    return correction if correction not in table.corrections else None
-
-
-def _mark_buttons(table: FilmTable, prior: Prior | None, mask: Any, correction: Correction | None) -> None:
-    """What can be made of the marked object."""
-    if prior is not None:
-        if table.on_film:
-            st.button(
-                "Mark from this frame on",
-                icon=":material/edit_location_alt:",
-                type="primary",
-                key="correct",
-                disabled=correction is None,
-                on_click=table.correct,
-                args=(correction,),
-                help="Corrects this frame with what is marked, and nothing else: to begin with the run's mask, use it "
-                "as the Hint. Frames before stay, those after are segmented anew",
-            )
-        st.button(
-            "Record this memory",
-            icon=":material/add_circle:",
-            type="secondary" if table.on_film else "primary",
-            key="record",
-            on_click=table.record,
-            args=(prior, mask),
-            help="Remembered from the beginning of the film; counts when the film is segmented anew",
-        )
 
 
 def _steer(table: FilmTable) -> None:

@@ -1,0 +1,149 @@
+"""What is marked on the film page's canvas, and what can be made of it: corrections of the film, and memories."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from samkit.experiments.film.look import frame_to_refine
+from samkit.experiments.inputs import Inputs, Prior
+from samkit.experiments.measures.predicted_masks import chosen_index, cut_masks, mask_rows, predict, stability_scores
+from samkit.experiments.measures.truth import add_true_ious
+from samkit.experiments.steering import Correction
+from samkit.prompts import Prompts
+from samkit.ui.bench.results import ProgressBar
+from samkit.ui.bench.tables.table import Visit
+from samkit.ui.controls.canvas import lay_masks
+from samkit.ui.controls.masks_panel import masks_panel
+from samkit.ui.controls.prompt_editor import canvas_frame
+from samkit.ui.state.given import FoundMask, found_mask
+from samkit.ui.state.labs import page_lab
+from samkit.ui.state.recorded import FilmTable
+from samkit.ui.state.workspace import Workspace
+
+if TYPE_CHECKING:
+    from samkit.work.lab import Lab, LazyEncoding
+
+ANOTHER = Prompts(points=[(0.0, 0.0, 1)])
+"""Stands for prompts that differ from those of the correction that was made."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """
+    prior:      what is recorded of it; mask: the one that is seen, bool [H, W]
+    correction: what it comes to on the film's frame; None on a picture, and where an earlier correction says the same
+    """
+
+    prior: Prior
+    mask: np.ndarray
+    correction: Correction | None
+
+
+def work_on_canvas(visit: Visit, table: FilmTable) -> Workspace:
+    return table.lay_frame() if table.on_film else visit.work
+
+
+def mask_of_the_run(table: FilmTable) -> FoundMask | None:
+    """What the run has found of the object on the present frame."""
+    found = table.run.on(table.frame).get(table.object) if table.run is not None else None
+    if found is None or not found.pixels.any():
+        return None
+    return FoundMask(found.row["best"], found.pixels, name=f"the run's mask of frame {table.frame}")
+
+
+def remember_choice(visit: Visit, table: FilmTable) -> None:
+    """Which of the four masks is meant belongs to a frame and an object: elsewhere the choice that was made there."""
+    if not table.on_film:
+        return
+    place = table.frame, table.object
+    if table.chosen_at not in (None, place):
+        made = table.made(*place)
+        visit.knobs.set({"mask_index": table.chosen.get(place, made.mask_index if made is not None else None)})
+    table.chosen_at = place
+    table.chosen[place] = visit.knobs.get("mask_index")
+
+
+def encoding_of_next_mark(table: FilmTable) -> "Callable[[Lab], LazyEncoding] | None":
+    """What one more prompt on the canvas is decoded on, where the run has found the object there."""
+    return _refined_on(table, table.correction(ANOTHER, None)) if table.on_film else None
+
+
+def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
+    """Draw the four masks of the prompts, the chosen one on the canvas too; None where nothing is marked."""
+    work, model = work_on_canvas(visit, table), visit.model
+    if not work.is_marked:
+        return None
+    hint = work.given.hint_for(model, work.picture, visit.encoding)
+    present = table.correction(work.prompts, None)
+    refined = _refined_on(table, present) if table.on_film and hint is None else None
+    bar = ProgressBar(visit.sidebar.meter)
+    lab = page_lab(model, Inputs(image=work.picture), bar)
+    try:
+        encoding = refined(lab) if refined is not None else lab.encoding(model, work.picture, **visit.encoding)
+        prediction = lab.recall(predict, model, encoding, work.prompts, hint)
+    finally:
+        bar.clear()
+    masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
+    chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
+    rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)
+    add_true_ious(rows, masks, work.given.truth)
+    work.given.found = found_mask(prediction, chosen, masks[chosen])
+    color = table.steering.rgb(table.object)
+    masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name, color=color)
+    lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
+    # A memory is recorded without the film's other memories, and a correction has no hint: where these had a say, the
+    # mask that was seen is taken as it is.
+    prior = Prior(work.picture, work.prompts, chosen, mask_hint=hint)
+    if refined is not None:
+        prior = Prior(work.picture, mask=masks[chosen])
+    correction = table.correction(work.prompts, chosen, masks[chosen] if hint is not None else None)
+    unmade = table.on_film and correction not in table.corrections
+    return Marked(prior, masks[chosen], correction if unmade else None)
+
+
+def _refined_on(table: FilmTable, marks: Correction) -> "Callable[[Lab], LazyEncoding] | None":
+    """What marks on the present frame are decoded on, where they refine what the run has found; else None."""
+    run = table.run
+    if run is None or not marks.refines or marks.object not in run.on(marks.frame):
+        return None
+    values = run.model, run.inputs, run.params, marks.frame, marks.object, marks.earlier
+    return lambda lab: lab.lazily(frame_to_refine, run, *values, lab)
+
+
+def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:
+    """What all marks on the film come to that are no corrections yet: what is seen on the canvas, and what was marked
+    of other objects and on other frames.
+    """
+    present = marked.correction if marked is not None else None
+    left = [each for each in table.unmade() if (each.frame, each.object) != (table.frame, table.object)]
+    return [*left, present] if present is not None else left
+
+
+def mark_buttons(table: FilmTable, marked: Marked | None) -> None:
+    """What can be made of the marked object."""
+    if marked is None:
+        return
+    if table.on_film:
+        st.button(
+            "Mark from this frame on",
+            icon=":material/edit_location_alt:",
+            type="primary",
+            key="correct",
+            disabled=marked.correction is None,
+            on_click=table.correct,
+            args=(marked.correction,),
+            help="What is marked counts from this frame on. Where the run has found the object here, the marks correct "
+            "its mask; elsewhere they stand alone. Frames before stay, those after are segmented anew",
+        )
+    st.button(
+        "Record this memory",
+        icon=":material/add_circle:",
+        type="secondary" if table.on_film else "primary",
+        key="record",
+        on_click=table.record,
+        args=(marked.prior, marked.mask),
+        help="Remembered from the beginning of the film; counts when the film is segmented anew",
+    )

@@ -208,9 +208,11 @@ def check_names(spec: SweepSpec, lines: Lines) -> None:
             _check_model(model)
         except CheckpointError as error:
             raise lines.wrong(("models", index), str(error)) from None
-    for kind, sources, known in (("pictures", spec.pictures, sample_names()), ("films", spec.films, [*SAMPLE_VIDEOS])):
-        for index, source in enumerate(sources):
-            for at, name in enumerate(source.samples):
+    pictures = [each.samples for each in spec.pictures]
+    films = [each.samples for each in spec.films]
+    for kind, written, known in (("pictures", pictures, sample_names()), ("films", films, [*SAMPLE_VIDEOS])):
+        for index, names in enumerate(written):
+            for at, name in enumerate(names):
                 frame = FRAME_REF.fullmatch(name) if kind == "pictures" else None
                 if name not in known and (frame is None or frame[1] not in SAMPLE_VIDEOS):
                     sentence = f"there is no sample {kind[:-1]} {name:.60}: {nearest(name, known)}"

@@ -193,3 +193,15 @@ def _chosen_table(looked: LookedAt, rows: list[dict[str, Any]], cells: Sequence[
         on_select=clicked,
         selection_mode="single-row",
     )
+
+
+def csv_of(looked: LookedAt) -> Callable[[], bytes]:
+    """The whole table, made when it is asked for."""
+
+    def made() -> bytes:
+        with scratch("sweep-table") as folder:
+            file = Path(folder) / "cells.csv"
+            write_table(list(looked.rows), file)
+            return file.read_bytes()
+
+    return made

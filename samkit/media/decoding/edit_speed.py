@@ -36,7 +36,9 @@ class EditSpeed:
 
     def _changes(self, track: Box) -> bool:
         lists = (each for edits in self._of_kind(b"edts", *track[1:]) for each in self._of_kind(b"elst", *edits[1:]))
-        return any(self._has_another_speed(self._read(begin, min(end - begin, MAX_EDIT_LIST))) for _, begin, end in lists)
+        return any(
+            self._has_another_speed(self._read(begin, min(end - begin, MAX_EDIT_LIST))) for _, begin, end in lists
+        )
 
     @staticmethod
     def _has_another_speed(content: bytes) -> bool:

@@ -47,6 +47,7 @@ def test_every_page_shows_its_result_with_a_sam3(page, app_url):
     page.locator('[class*="st-key-own_ready_"] button:visible').click()
     page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_text("random-sam3", exact=True).first.wait_for()
+    page.get_by_text("168 px, native").wait_for()
     rest(page)
     page.locator(".samkit-mask").nth(3).wait_for()
     for title, shown in SHOWN.items():

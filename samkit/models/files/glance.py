@@ -61,12 +61,9 @@ class _Table:
 
 @dataclass(frozen=True)
 class Contents:
-    """shapes: official name of each weight -> its shape; numbers: how many there are in all; metadata: the safetensors
-    entry `samkit`, {} for none.
-    """
+    """shapes: official name of each weight -> its shape; metadata: the safetensors entry `samkit`, {} for none."""
 
     shapes: Mapping[str, StoredTensor]
-    numbers: int
     layout: Layout
     metadata: Mapping[str, object]
 
@@ -96,10 +93,7 @@ def contents(path: Path) -> Contents | None:
     if table is None or table.layout is None or not table.layout.whole:
         return None
     shapes = {name: each for name, each in table.weights.items() if isinstance(each, StoredTensor)}
-    # Three weights of a file may be one of the model's, and each counts.
-    stored = [table.part.weights[key] for key in table.named.names]
-    numbers = sum(each.numel for each in stored if isinstance(each, StoredTensor))
-    return Contents(shapes, numbers, table.layout, inspect_checkpoint_file(located.files[0]).metadata)
+    return Contents(shapes, table.layout, inspect_checkpoint_file(located.files[0]).metadata)
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)

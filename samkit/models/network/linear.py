@@ -76,6 +76,11 @@ class Linear(nn.Linear):
         if self.weight.device.type == "cpu" and can_pack(self.weight.dtype):
             self._packed = _pack(self.weight.detach(), PACK_ROWS)
 
+    @property
+    def packed_numbers(self) -> int:
+        """How many numbers packing lays down beside the parameters."""
+        return self.weight.numel()
+
     def _packed_for(self, x: Tensor) -> Tensor | None:
         """The packed weight, or None where `x` has to take the plain path."""
         return None if torch.is_grad_enabled() or x.dtype != self.weight.dtype else self._packed
@@ -113,3 +118,8 @@ def pack_linears(module: nn.Module) -> None:
     for layer in module.modules():
         if callable(pack := getattr(layer, "pack", None)):
             pack()
+
+
+def packed_numbers(module: nn.Module) -> int:
+    """How many numbers `pack_linears` lays down, where this machine can pack."""
+    return sum(getattr(layer, "packed_numbers", 0) for layer in module.modules())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samkit.models.network.layers import ModuleList, deconvolve_2x
 
-STRIP_ROWS = 12
+STRIP_ROWS = 8
 """Rows of tokens from which a fine level is made at a time."""
 
 

@@ -7,6 +7,7 @@ queries the prompt tokens (about ten).
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.few_tokens import can_fold, image_looks_back, look_at_image
 from samkit.models.network.layers import FeedForward
 from samkit.models.network.linear import Linear
 
@@ -30,6 +31,18 @@ class Attention(nn.Module):
         )
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.out_proj(attended) if residual is None else self.out_proj.plus(attended, residual)
+
+    def to_image(self, q: Tensor, k: Tensor, v: Tensor, residual: Tensor) -> Tensor:
+        """`forward` where q are few, and k and v, [1 or B, M, C], the image's tokens."""
+        if can_fold(self, q.shape[1]):
+            return look_at_image(self, q, k, v, residual)
+        return self(q, *(x.expand(len(q), -1, -1) for x in (k, v)), residual)
+
+    def from_image(self, q: Tensor, k: Tensor, v: Tensor, residual: Tensor) -> Tensor:
+        """`forward` where k and v are few, and q and `residual`, [1 or B, M, C], the image's tokens."""
+        if can_fold(self, k.shape[1]):
+            return image_looks_back(self, q, k, v, residual)
+        return self(q.expand(len(k), -1, -1), k, v, residual.expand(len(k), -1, -1).contiguous())
 
 
 class TwoWayBlock(nn.Module):
@@ -58,10 +71,12 @@ class TwoWayBlock(nn.Module):
 
         positioned_keys = keys + keys_pe
         queries = self.norm2(
-            self.cross_attn_token_to_image(queries + queries_pe, positioned_keys, keys, residual=queries)
+            self.cross_attn_token_to_image.to_image(queries + queries_pe, positioned_keys, keys, queries)
         )
         queries = self.norm3(self.mlp.plus(queries, queries))
-        keys = self.norm4(self.cross_attn_image_to_token(positioned_keys, queries + queries_pe, queries, residual=keys))
+        keys = self.norm4(
+            self.cross_attn_image_to_token.from_image(positioned_keys, queries + queries_pe, queries, keys)
+        )
         return queries, keys
 
 
@@ -73,11 +88,11 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(channels)
 
     def forward(self, keys: Tensor, keys_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """keys: [B, h*w, C] image tokens, keys_pe: [1, h*w, C] their positions, tokens: [B, N, C]. Returns (tokens [B,
-        N, C], keys [B, h*w, C]).
+        """keys: [1 or B, h*w, C] image tokens, keys_pe: [1, h*w, C] their positions, tokens: [B, N, C]. Returns (tokens
+        [B, N, C], keys [B, h*w, C]).
         """
         queries = tokens
         for layer in self.layers:
             queries, keys = layer(queries, keys, tokens, keys_pe)
-        queries = self.final_attn_token_to_image(queries + tokens, keys + keys_pe, keys, residual=queries)
+        queries = self.final_attn_token_to_image.to_image(queries + tokens, keys + keys_pe, keys, queries)
         return self.norm_final_attn(queries), keys

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-
 _PLAIN = {each: f"builtins.{each.__name__}" for each in (str, bool, int, float)}
 """Most values are one of these, and ask for no closer look."""
 

@@ -31,7 +31,7 @@ import numpy as np
 from samkit.errors import BadInput, StoreError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
-from samkit.files import file_digest, opened_regular
+from samkit.files import file_digest, opened_regular, remove_abandoned_parts
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
@@ -205,6 +205,7 @@ def write_bundle(
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is already there and not empty: choose another folder for the run.")
+    remove_abandoned_parts(folder.parent)
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         films, film = film_files(inputs)

@@ -137,6 +137,8 @@ def _watched_rows(work: Workspace, look: Look, tab: str) -> None:
 def _rows(work: Workspace, look: Look, tab: str) -> None:
     with sentences():
         found = look_for_own()
+        for sentence in found.unread:
+            st.warning(plain_text(sentence), icon=":material/folder_off:")
         own_files().look({str(path): _states(path) for path in found.paths})
         fitting = (path for path in found.paths if look.takes_name(str(path)))
         if look.family:

@@ -1,0 +1,68 @@
+"""Whose page is made when many are asked for."""
+
+import threading
+from collections.abc import Callable
+
+from samkit.ui.parts.turns import Turns
+
+PATIENCE_S = 10.0
+
+
+class Made:
+    """A page in a thread of its own, which is made until `end` is set."""
+
+    def __init__(self, turns: Turns, order: list[str], name: str):
+        self.begun, self.end = threading.Event(), threading.Event()
+
+        def make() -> None:
+            with turns.turn():
+                order.append(name)
+                self.begun.set()
+                self.end.wait(PATIENCE_S)
+
+        self.thread = threading.Thread(target=make)
+        self.thread.start()
+
+    def ended(self) -> None:
+        self.end.set()
+        self.thread.join(PATIENCE_S)
+
+
+def until(there: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    while not there():
+        tick.wait(0.001)
+
+
+def test_pages_are_made_in_the_order_in_which_they_were_asked_for():
+    turns, order = Turns(1, 60.0), []
+    pages = []
+    for name in "abc":
+        pages.append(Made(turns, order, name))
+        until(lambda: bool(order) and turns.waiting == len(pages) - 1)
+    assert order == ["a"] and turns.under_way
+    for page in pages:
+        assert page.begun.wait(PATIENCE_S)
+        page.ended()
+    assert order == ["a", "b", "c"] and not turns.under_way
+
+
+def test_nobody_waits_until_a_long_page_is_done():
+    turns, order = Turns(1, 0.05), []
+    long = Made(turns, order, "long")
+    assert long.begun.wait(PATIENCE_S)
+    short = Made(turns, order, "short")
+    assert short.begun.wait(PATIENCE_S) and not long.end.is_set()
+    for page in (short, long):
+        page.ended()
+
+
+def test_a_turn_within_a_turn_goes_on_and_an_error_ends_it():
+    turns = Turns(1, 60.0)
+    for _ in range(2):
+        try:
+            with turns.turn(), turns.turn():
+                assert turns.under_way
+                raise KeyError
+        except KeyError:
+            assert not turns.under_way

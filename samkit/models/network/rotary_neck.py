@@ -24,10 +24,10 @@ class NeckLevel(nn.Module):
         inside = channels_in
         if doublings == 2:
             self.dconv_2x2_0 = Opening(inside, inside // 2)
-            self.dconv_2x2_1 = Opening(inside // 2, inside // 4)
+            self.dconv_2x2_1 = nn.ConvTranspose2d(inside // 2, inside // 4, kernel_size=2, stride=2)
             inside //= 4
         elif doublings == 1:
-            self.dconv_2x2 = Opening(inside, inside // 2)
+            self.dconv_2x2 = nn.ConvTranspose2d(inside, inside // 2, kernel_size=2, stride=2)
             inside //= 2
         self.conv_1x1 = nn.Conv2d(inside, channels, kernel_size=1)
         self.conv_3x3 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)

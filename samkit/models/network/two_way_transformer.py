@@ -32,17 +32,23 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.out_proj(attended) if residual is None else self.out_proj.plus(attended, residual)
 
-    def to_image(self, q: Tensor, k: Tensor, v: Tensor, residual: Tensor) -> Tensor:
-        """`forward` where q are few, and k and v, [1 or B, M, C], the image's tokens."""
-        if can_fold(self, q.shape[1]):
-            return look_at_image(self, q, k, v, residual)
-        return self(q, *(x.expand(len(q), -1, -1) for x in (k, v)), residual)
+    def to_image(self, q: Tensor, image: Tensor, places: Tensor, residual: Tensor) -> Tensor:
+        """Tokens q [B, N, C] look at the image's, [1 or B, M, C], which lie at `places` [1, M, C]. Returns [B, N, C],
+        with `residual` added.
+        """
+        if can_fold(self, q):
+            return look_at_image(self, q, image, places, residual)
+        image = image.expand(len(q), -1, -1)
+        return self(q, image + places, image, residual)
 
-    def from_image(self, q: Tensor, k: Tensor, v: Tensor, residual: Tensor) -> Tensor:
-        """`forward` where k and v are few, and q and `residual`, [1 or B, M, C], the image's tokens."""
-        if can_fold(self, k.shape[1]):
-            return image_looks_back(self, q, k, v, residual)
-        return self(q.expand(len(k), -1, -1), k, v, residual.expand(len(k), -1, -1).contiguous())
+    def from_image(self, image: Tensor, places: Tensor, k: Tensor, v: Tensor, norm: nn.LayerNorm) -> Tensor:
+        """The image's tokens, as in `to_image`, look at k and v [B, N, C]. Returns [B, M, C]: the norm of what they see
+        added to what they are.
+        """
+        if can_fold(self, k):
+            return image_looks_back(self, image, places, k, v, norm)
+        image = image.expand(len(k), -1, -1)
+        return norm(self(image + places, k, v, residual=image.contiguous()))
 
 
 class TwoWayBlock(nn.Module):
@@ -69,15 +75,11 @@ class TwoWayBlock(nn.Module):
             queries = self.self_attn(q, q, queries, residual=queries)
         queries = self.norm1(queries)
 
-        positioned_keys = keys + keys_pe
-        queries = self.norm2(
-            self.cross_attn_token_to_image.to_image(queries + queries_pe, positioned_keys, keys, queries)
-        )
+        q = queries + queries_pe
+        queries = self.norm2(self.cross_attn_token_to_image.to_image(q, keys, keys_pe, queries))
         queries = self.norm3(self.mlp.plus(queries, queries))
-        keys = self.norm4(
-            self.cross_attn_image_to_token.from_image(positioned_keys, queries + queries_pe, queries, keys)
-        )
-        return queries, keys
+        q = queries + queries_pe
+        return queries, self.cross_attn_image_to_token.from_image(keys, keys_pe, q, queries, self.norm4)
 
 
 class TwoWayTransformer(nn.Module):
@@ -94,5 +96,5 @@ class TwoWayTransformer(nn.Module):
         queries = tokens
         for layer in self.layers:
             queries, keys = layer(queries, keys, tokens, keys_pe)
-        queries = self.final_attn_token_to_image.to_image(queries + tokens, keys + keys_pe, keys, queries)
+        queries = self.final_attn_token_to_image.to_image(queries + tokens, keys, keys_pe, queries)
         return self.norm_final_attn(queries), keys

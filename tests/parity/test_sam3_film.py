@@ -72,9 +72,7 @@ def test_every_rule_tells(pair, case, change):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("frames", [8, 20])
-def test_full_size(frames):
+def test_full_size():
     """But for the encoder, which is small: both follow on the same features."""
-    both = follow(make_pair(OFFICIAL, frames), "click", TRANSFORMERS_RULES)
-    assert len(both.logits) == frames
+    both = follow(make_pair(OFFICIAL), "click", TRANSFORMERS_RULES)
     assert both.apart <= LIMIT and both.scores_apart <= LIMIT, (both.apart, both.scores_apart)

@@ -92,8 +92,8 @@ def memory_text(memory: "MemoryTaken | None") -> str:
     if memory is None:
         return ""
     return (
-        f"  \nmemory: {format_bytes(memory.weights)}, and {format_bytes(memory.encoding)} while it encodes a picture "
-        f"at {memory.native_side} px"
+        f"  \nmemory: {format_bytes(memory.weights)}, and {format_bytes(memory.encoding)} more while it encodes a "
+        f"picture at {memory.native_side} px"
     )
 
 

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from samkit.ui.parts.turns import Turns
+from samkit.ui.parts import turns as module
+from samkit.ui.parts.turns import Clicks, Turns
 
 PATIENCE_S = 10.0
 
@@ -66,3 +67,27 @@ def test_a_turn_within_a_turn_goes_on_and_an_error_ends_it():
                 raise KeyError
         except KeyError:
             assert not turns.under_way
+
+
+def test_a_page_waits_for_a_click_and_not_for_ever(monkeypatch):
+    monkeypatch.setattr(module, "CLICK_S", PATIENCE_S)
+    monkeypatch.setattr(module, "CLICKS_S", PATIENCE_S)
+    clicks, begun, went_on = Clicks(), threading.Event(), threading.Event()
+
+    def page() -> None:
+        clicks.begin_page()
+        clicks.go_first()
+        begun.set()
+        clicks.go_first()
+        went_on.set()
+
+    thread = threading.Thread(target=page)
+    with clicks.one():
+        with clicks.one():
+            thread.start()
+        assert not begun.wait(0.05)
+    assert went_on.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    monkeypatch.setattr(module, "CLICKS_S", 0.01)
+    with clicks.one():
+        page()

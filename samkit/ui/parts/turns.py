@@ -166,4 +166,4 @@ def _let_clicks_go_first() -> None:
             clicks.go_first()
             enqueue(context, message)
 
-        ScriptRunContext.enqueue = enqueue_after_clicks  # type: ignore[method-assign]
+        ScriptRunContext.enqueue = enqueue_after_clicks  # type: ignore[assignment, method-assign]

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from streamlit.testing.v1 import AppTest
+
 from samkit.ui.parts import turns as module
 from samkit.ui.parts.turns import Clicks, Turns
 
@@ -91,3 +93,21 @@ def test_a_page_waits_for_a_click_and_not_for_ever(monkeypatch):
     monkeypatch.setattr(module, "CLICKS_S", 0.01)
     with clicks.one():
         page()
+
+
+def test_each_element_of_a_page_waits_for_clicks(monkeypatch):
+    """By a name inside Streamlit: where another version has none, this test says so."""
+    waited = []
+    monkeypatch.setattr(module.clicks, "go_first", lambda: waited.append(True))
+
+    def script() -> None:
+        import streamlit as st
+
+        from samkit.ui.parts.turns import page_turn
+
+        with page_turn():
+            st.text("one")
+            st.text("two")
+
+    app = AppTest.from_function(script).run()
+    assert [text.value for text in app.text] == ["one", "two"] and len(waited) >= 2

@@ -329,8 +329,8 @@ def _ending_as_interrupted() -> Iterator[None]:
 
 
 def _say_progress(progress: "Progress") -> None:
-    if progress.total and not progress.done:
-        if progress.seconds < 2 * TELL_S:
+    if not progress.done:
+        if progress.total and progress.seconds < 2 * TELL_S:
             say(f"Workers start, {progress.total:,} cells wait")
         return
     left = f", {time_text(progress.left_s)} left" if progress.left_s is not None else ""

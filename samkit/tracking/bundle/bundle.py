@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import sys
+import unicodedata
 import uuid
 import zipfile
 import zlib
@@ -379,7 +380,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
             )
         if entry.external_attr >> 16 & 0o170000 == 0o120000:
             raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")
-    if len({entry.filename for entry in entries}) < len(entries):
+    # Some systems take names for the same that differ in capitals, or in how an accent is written.
+    if len({unicodedata.normalize("NFC", entry.filename).casefold() for entry in entries}) < len(entries):
         raise BadInput(f"{name} is not a run's archive: it holds two files of one name.")
 
 

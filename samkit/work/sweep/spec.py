@@ -1,6 +1,9 @@
 """A sweep as one YAML file: what is swept over what, by hand in a few lines, and every mistake with its line."""
 
 import json
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +27,10 @@ MAX_SPEC_BYTES, MAX_PROMPT_FILE = 2**20, 64 * 2**20
 Keep = Literal["metrics", "masks", "all"]
 FromTruth = Literal["box", "inside", "points", "clicks", "mask"]
 PartT = TypeVar("PartT", bound=Part)
+PATHS = ("masks", "coco", "images", "davis")
+"""Of sources: settings that name one file or folder."""
+MAX_BESIDE = 1_000
+"""Names in a folder among which a near one is looked for."""
 CHECKPOINTS = (".pt", ".pth", ".safetensors")
 """A model whose name ends so is a path."""
 DEVICES = r"^(auto|(cpu|cuda|mps)(:[0-9]{1,3})?)$"
@@ -218,6 +225,25 @@ def check_names(spec: SweepSpec, lines: Lines) -> None:
                     sentence = f"there is no sample {kind[:-1]} {name:.60}: {nearest(name, known)}"
                     raise lines.wrong((kind, index, "samples", at), sentence)
 
+    for kind, sources in (("pictures", spec.pictures), ("films", spec.films), ("pairs", spec.pairs)):
+        for index, source in enumerate(sources):
+            for name in PATHS:
+                place = getattr(source, name, None)
+                if place and (sentence := _missing_place(Path(place))):
+                    raise lines.wrong((kind, index, name), sentence)
+
+
+def _missing_place(place: Path) -> str:
+    """A sentence where nothing is there; "" also where nobody may look."""
+    with suppress(OSError, ValueError):
+        if place.exists():
+            return ""
+        beside = [each.name for each in islice(place.parent.iterdir(), MAX_BESIDE)] if place.parent.is_dir() else []
+        near = get_close_matches(place.name, beside, n=1)
+        known = f"did you mean {near[0]}?" if near else "check the path, which goes from the spec's own folder."
+        return f"there is nothing at {place!s:.300}: {known}"
+    return ""
+
 
 def _check_model(model: str) -> None:
     """A model of the catalogue that is not downloaded yet may be on the machine that computes."""
@@ -275,9 +301,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
 
     def placed_source(source: PartT) -> PartT:
         update: dict[str, Any] = {
-            name: placed(getattr(source, name))
-            for name in ("masks", "coco", "images", "davis")
-            if name in type(source).model_fields
+            name: placed(getattr(source, name)) for name in PATHS if name in type(source).model_fields
         }
         if "files" in type(source).model_fields:
             update["files"] = tuple(str(placed(text)) for text in source.files)  # type: ignore[attr-defined]

@@ -60,11 +60,14 @@ def test_a_mistake_names_its_line(old, new, sentence):
     [
         ("nano-sam1", "nano-sam3", 'Line 2: There is no model "nano-sam3": did you mean nano-sam'),
         ("nano-sam1", "my/tune.pt", "Line 2: There is no file"),
+        ("masks: m}", "masks: mask}", "mask: did you mean masks?"),
+        ("masks: m}", "masks: elsewhere}", "elsewhere: check the path"),
         ("coffee", "cofee", "Line 3: there is no sample picture cofee: did you mean coffee?"),
     ],
 )
 def test_models_and_samples_that_nobody_has_are_found_before_a_cell_is_run(tmp_path, old, new, sentence):
     file = tmp_path / "sweep.yaml"
+    (tmp_path / "masks").mkdir()
     file.write_text(GOOD.replace(old, new))
     with pytest.raises(BadInput) as caught:
         read_spec(file)

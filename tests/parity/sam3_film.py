@@ -285,7 +285,7 @@ def from_mask(both: BothSides) -> None:
 
 def from_empty_mask(both: BothSides) -> None:
     both.give_mask(0, np.zeros((SIDE, SIDE), bool))
-    both.follow(range(1, 5))
+    both.follow(range(1, 3))
 
 
 def second_prompt(both: BothSides) -> None:

@@ -369,6 +369,11 @@ def _kept_table() -> FilmTable | None:
     table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
     table.objects = list(kept.steering.objects) or [FilmObject()]
     table.corrections, table.switches = list(kept.steering.corrections), kept.steering.switches
+    if kept.film is not None:
+        table.frame, table.object = kept.frame, kept.object
+        for each in kept.marks:
+            place = each.frame, each.object
+            table.drafts[place], table.chosen[place] = each.prompts, each.mask_index
     table.lost = kept.run
     return table
 
@@ -376,7 +381,9 @@ def _kept_table() -> FilmTable | None:
 def film_work(table: FilmTable) -> FilmWork:
     """The table as it is kept."""
     memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
-    return FilmWork(table.video, memories, table.bank, table.steering, table.job is not None or table.lost)
+    had_run = table.job is not None or table.lost
+    marks = tuple(replace(each, refines=False, earlier=()) for each in table.unmade())
+    return FilmWork(table.video, memories, table.bank, table.steering, had_run, marks, table.frame, table.object)
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None, color: tuple[int, int, int]) -> np.ndarray:

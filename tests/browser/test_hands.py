@@ -156,11 +156,11 @@ def test_two_fingers_zoom_and_place_nothing(browser, warm_app_url):
         points = [dict(zip("xy", visitor._place(PAGE, *place), strict=True)) for place in places]
         hands.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    fingers("touchStart", (0.4, 0.5))
-    fingers("touchStart", (0.4, 0.5), (0.6, 0.5))
+    fingers("touchStart", (0.4, 0.4))
+    fingers("touchStart", (0.4, 0.4), (0.6, 0.6))
     for spread in (0.15, 0.2, 0.25, 0.3):
-        fingers("touchMove", (0.5 - spread, 0.5), (0.5 + spread, 0.5))
-    fingers("touchEnd", (0.2, 0.5))
+        fingers("touchMove", (0.5 - spread, 0.5 - spread), (0.5 + spread, 0.5 + spread))
+    fingers("touchEnd", (0.2, 0.2))
     fingers("touchEnd")
     visitor.rest()
     z, x, y = visitor.page.evaluate(VIEWS)[0]

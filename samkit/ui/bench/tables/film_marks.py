@@ -110,7 +110,8 @@ def _refined_on(table: FilmTable, marks: Correction) -> "Callable[[Lab], LazyEnc
     if run is None or not marks.refines or marks.object not in run.on(marks.frame):
         return None
     values = run.model, run.inputs, run.params, marks.frame, marks.object, marks.earlier
-    return lambda lab: lab.lazily(frame_to_refine, run, *values, lab)
+    side = run.params.side or run.model.info.native_side
+    return lambda lab: lab.lazily(frame_to_refine, run, *values, lab, side=side)
 
 
 def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:

@@ -221,8 +221,7 @@ class FilmTable(JobHolder[FilmRun]):
 
     def unmade(self) -> list[Correction]:
         """What all marks come to that were left on frames of the film, of whichever object."""
-        if self.on_film:
-            self._draft()
+        self._draft()
         left = [self.correction(prompts, self.chosen.get(place), place=place) for place, prompts in self.drafts.items()]
         return [each for each in left if not self._is_made(each)]
 

@@ -118,9 +118,12 @@ def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:
     """What all marks on the film come to that are no corrections yet: what is seen on the canvas, and what was marked
     of other objects and on other frames.
     """
+    left = table.unmade()
+    if not table.on_film:
+        return left
     present = marked.correction if marked is not None else None
-    left = [each for each in table.unmade() if (each.frame, each.object) != (table.frame, table.object)]
-    return [*left, present] if present is not None else left
+    others = [each for each in left if (each.frame, each.object) != (table.frame, table.object)]
+    return [*others, present] if present is not None else others
 
 
 def mark_buttons(table: FilmTable, marked: Marked | None) -> None:

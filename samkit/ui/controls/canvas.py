@@ -103,10 +103,8 @@ def prompt_canvas(
     # The canvas writes this limit, which is none, into its style: by it the browser's script sees what has arrived.
     arrival = height + 1 + canvas.arrival_of(sheet, work.tool)
     # The style sheet scales the canvas to its frame, and cuts off the canvas's own tool bar below it.
-    st.html(
-        f"<style>.st-key-{frame} {{--w: {work.picture.width}; --h: {work.picture.height}; --canvas-w: {width}px}}"
-        "</style>"
-    )
+    shape = f"--w: {work.picture.width}; --h: {work.picture.height}"
+    st.html(f"<style>.st-key-{frame} {{{shape}; --canvas-w: {width}px}} .st-key-main_view {{{shape}}}</style>")
     sent = {"sheet": sheet.number, "arrival": arrival, "size": [*work.picture.size[::-1], width], "color": color}
     with st.container(key=frame):
         st_canvas(

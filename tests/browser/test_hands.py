@@ -150,10 +150,10 @@ def test_two_fingers_zoom_and_place_nothing(browser, warm_app_url):
     visitor.open(PAGE)
     visitor.clear(PAGE)
     visitor.page.locator(".st-key-canvas_frame").scroll_into_view_if_needed()
-    hands = context.new_cdp_session(visitor.page)
+    hands, box = context.new_cdp_session(visitor.page), visitor.canvas(PAGE).bounding_box()
 
     def fingers(kind: str, *places: tuple[float, float]) -> None:
-        points = [dict(zip("xy", visitor._place(PAGE, *place), strict=True)) for place in places]
+        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in places]
         hands.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     fingers("touchStart", (0.4, 0.4))

@@ -225,6 +225,18 @@ class FilmTable(JobHolder[FilmRun]):
         left = [self.correction(prompts, self.chosen.get(place), place=place) for place, prompts in self.drafts.items()]
         return [each for each in left if not self._is_made(each)]
 
+    def marked(self) -> set[int]:
+        """Objects of which something says what they are: a mark on a frame, a memory, or a bank."""
+        self._draft()
+        of_banks = {0} if self.bank is not None else set()
+        return (
+            of_banks
+            | set(self.banks)
+            | {number for _, number in self.drafts}
+            | {each.object for each in self.corrections}
+            | {each.prior.object for each in self.recorded}
+        )
+
     def _is_made(self, correction: Correction) -> bool:
         made = self.made(correction.frame, correction.object)
         return made is not None and made.prompts == correction.prompts

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 SPEC = """
@@ -130,18 +131,20 @@ class Trial:
 
 
 def _workers(pid: int) -> list[int]:
-    """Processes of the local engine's workers, or of Ray's, below the command."""
-    found = []
+    """Processes of the local engine's workers, or of Ray's, below the command; nobody else's."""
+    parents, words = {}, {}
     for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_bytes().replace(b"\0", b" ")
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue
-        is_worker = b"samkit.work.sweep.worker" in words or b"ray::" in words
-        if is_worker and (parent == pid or b"ray::" in words):
-            found.append(int(place.name))
-    return found
+        with suppress(OSError, ValueError):
+            words[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ")
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+
+    def is_below(process: int) -> bool:
+        while process in parents and process != pid:
+            process = parents[process]
+        return process == pid
+
+    worker = b"samkit.work.sweep.worker", b"ray::RayWorker"
+    return [each for each in parents if any(word in words[each] for word in worker) and is_below(each)]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
     python -m benchmarks.sweeps                  # overhead with one and two workers, about two minutes on two cores
     python -m benchmarks.sweeps --inside         # the same within one process, in processor time: a few seconds
     python -m benchmarks.sweeps --cells 100000   # writing, reading, means, tables and pages of made-up outcomes
-    python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in a random ViT-B at 1024 px
+    python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in nano-sam1, and in a random ViT-B for time
+
+With --pairs FOLDER --windows takes pictures and masks as FOLDER/*/NAME.jpg and .png in place of samples.
 
 Overhead: the same prompts on the same pictures with three settings of windows, by a loop that encodes and decodes and
 does nothing else, by single runs in a loop with all that the experiment measures, and by a sweep. They take turns, each
@@ -35,10 +37,12 @@ threads: 1
 WINDOWS = """
 experiment: window-size
 models: {model}
-pictures: ["coin#4", "cup#4", "cat#4"]
+pictures: {pictures}
 prompts: {{truth: box}}
-params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]], repeats: 2}}
+params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
 """
+TIMED = 5
+"""Pictures on which the large model's windows are timed."""
 
 
 def main() -> None:
@@ -49,8 +53,9 @@ def main() -> None:
     parser.add_argument("--cells", type=int, help="Measure made-up outcomes of so many cells instead.")
     parser.add_argument("--inside", action="store_true", help="Say what a cell takes within one process.")
     parser.add_argument(
-        "--windows", action="store_true", help="Run the sweep over windows with a random ViT-B instead."
+        "--windows", action="store_true", help="Run the sweep over windows, also with a random ViT-B, instead."
     )
+    parser.add_argument("--pairs", type=Path, help="With --windows: a folder of folders with pictures and masks.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["SAMKIT_HOME"] = home
@@ -64,7 +69,7 @@ def main() -> None:
             for model in arguments.models:
                 _print_inside(model, arguments.rounds)
         elif arguments.windows:
-            _print_windows(Path(home))
+            _print_windows(Path(home), arguments.pairs and arguments.pairs.absolute())
         else:
             for model in arguments.models:
                 _print_overhead(model, arguments.rounds, arguments.workers)
@@ -367,10 +372,33 @@ def _print_pages(place: Path) -> None:
 # Windows
 
 
-def _print_windows(folder: Path) -> None:
+def _print_windows(folder: Path, pairs: Path | None) -> None:
+    """nano-sam1 against the truth, then a random ViT-B for its times."""
     import torch
 
     from benchmarks.contestants import official_model
+
+    everything = _window_pictures(pairs)
+    _print_window_table("nano-sam1", everything, "true_iou", "true_boundary_f_measure")
+    path = folder / "vit_b.pt"
+    torch.save(official_model("vit_b").state_dict(), path)
+    # The first picture also pays for packed weights and position tables of each setting.
+    few = f"{{files: '{pairs}/*/*.jpg', masks: '{pairs}', objects: together, limit: {TIMED + 1}}}"
+    films = [f'"{film}#{frame}"' for film, frames in FRAMES.items() for frame in frames][: TIMED + 1]
+    _print_window_table(str(path), few if pairs else f"[{', '.join(films)}]", warm=1)
+
+
+def _window_pictures(pairs: Path | None) -> str:
+    if pairs is not None:
+        return f"{{files: '{pairs}/*/*.jpg', masks: '{pairs}'}}"
+    return "[coins, " + ", ".join(f'"{film}#{frame}"' for film, frames in FRAMES.items() for frame in frames) + "]"
+
+
+def _print_window_table(model: str, pictures: str, *metrics: str, warm: int = 0) -> None:
+    """Means with intervals and pictures a second, by one worker with all cores.
+
+    warm: so many pictures at the beginning are left out
+    """
     from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.local import LocalEngine
     from samkit.work.sweep.results import new_sweep
@@ -379,17 +407,28 @@ def _print_windows(folder: Path) -> None:
     from samkit.work.sweep.summary import summarize, swept_columns
     from samkit.work.sweep.table import rows
 
-    path = folder / "vit_b.pt"
-    torch.save(official_model("vit_b").state_dict(), path)
-    spec = spec_from_text(WINDOWS.format(model=path))
+    spec = spec_from_text(WINDOWS.format(model=model, pictures=pictures))
     sweep = new_sweep(spec, all_cases(spec))
+    start = time.perf_counter()
     run_sweep(sweep, LocalEngine(sweep.path, "metrics", 1))
-    for each in summarize(rows(sweep), swept_columns(spec), 0, by_size=False):
-        mean = each.means["time.encode_ms"]
-        print(
-            f"windows {each.setting['param.window_sizes'][0]}: encoding {mean.text} ms, "
-            f"{1000 / mean.value:.3f} a second"
-        )
+    seconds = time.perf_counter() - start
+    table = rows(sweep)
+    assert all(row["status"] == "done" for row in table), table[0]["reason"]
+    names = list(dict.fromkeys(row["picture"] for row in table))
+    table = [row for row in table if row["picture"] in names[warm:]]
+    print(f"{Path(model).stem}: {len(table)} cells on {len(names) - warm} pictures, {seconds:.0f} s in all", flush=True)
+    for each in summarize(table, swept_columns(spec), 0, by_size=False):
+        encoding = each.means["time.encode_ms"]
+        said = [f"{name} {each.means[f'metric.{name}'].text}" for name in metrics]
+        times = [row["time.encode_ms"] for row in table if _is_of(row, each.setting)]
+        middle = statistics.median(times)
+        said += [f"encoding {encoding.text} ms on average", f"{middle:.4g} at the median, {min(times):.4g} at least"]
+        said.append(f"{1000 / middle:.3g} pictures a second")
+        print(f"  windows {each.setting['param.window_sizes'][0]}: {', '.join(said)}", flush=True)
+
+
+def _is_of(row: dict[str, Any], setting: dict[str, Any]) -> bool:
+    return all(row[name] == value for name, value in setting.items())
 
 
 if __name__ == "__main__":

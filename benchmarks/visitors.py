@@ -5,7 +5,8 @@
 A real app in a process of its own, and sessions that speak Streamlit's own protocol over real WebSockets, without a
 browser each: two of three are on Mask stability, each with one of four pictures, and click, drag (ten questions a
 second) and let their page run again; every third one lets a film be segmented, again and again. A click is what the
-live channel does for one: a question with a point, and the logits of four masks back.
+live channel does for one: a question with a point, and the logits of four masks back. Every other click is on a point
+that nobody has clicked on.
 
 Idle is one session that clicks alone. Each answer is compared with the one that the same picture and point had there:
 logits that differ by more than rounding are somebody else's picture. Said are p50 and p95 of a click and of a page's
@@ -44,6 +45,10 @@ STRAY = 0.05
 """Share of an answer's logits that may differ by more than one step of rounding, with another number of threads."""
 PATIENCE_S = 180.0
 PAUSE_S = (0.4, 1.6)
+IDLE_PAUSE_S = 0.05
+"""More than the channel's own pause between two answers, which is no part of a click."""
+FRESH = 0.5
+"""Share of clicks on a point that nobody has clicked on: these are decoded, the others may be remembered."""
 DRAG_S, DRAG_EVERY_S = 2.0, 0.1
 
 
@@ -160,13 +165,19 @@ class Tally:
     """What all sessions saw. clicks, runs: seconds"""
 
     def __init__(self) -> None:
-        self.clicks: list[float] = []
+        self.fresh: list[float] = []
+        self.known: list[float] = []
         self.runs: list[float] = []
         self.films = self.mixed = self.questions = 0
         self.errors: list[str] = []
 
+    @property
+    def clicks(self) -> list[float]:
+        return self.fresh + self.known
+
     def line(self, name: str) -> str:
-        return f"{name}: click {spread(self.clicks)}, page {spread(self.runs)}, {self.questions} questions"
+        clicks = f"click {spread(self.clicks)}, of these on a new point {spread(self.fresh)}"
+        return f"{name}: {clicks}, page {spread(self.runs)}, {self.questions} questions"
 
 
 def spread(seconds: list[float]) -> str:
@@ -181,14 +192,15 @@ Known = dict[tuple[str, tuple[float, float]], np.ndarray]
 
 async def clicker(session: Session, picture: str, known: Known, tally: Tally, until: float, busy: bool) -> None:
     """Clicks, drags and runs of the page by turns. busy: with pauses as people make them"""
-    luck = random.Random(picture)
+    luck = random.Random()
     await session.ask(POINTS[0], "all")  # the picture is encoded, and the channel open
     while time.perf_counter() < until:
-        point = luck.choice(POINTS)
+        fresh = luck.random() < FRESH
+        point = (luck.random(), luck.random()) if fresh else luck.choice(POINTS)
         took, logits = await session.ask(point, "all")
-        tally.clicks.append(took)
+        (tally.fresh if fresh else tally.known).append(took)
         tally.questions += 1
-        if logits is not None:
+        if logits is not None and not fresh:
             there = known.setdefault((picture, point), logits)
             tally.mixed += differs(there, logits)
         if busy:
@@ -201,8 +213,10 @@ async def clicker(session: Session, picture: str, known: Known, tally: Tally, un
                     await asyncio.sleep(DRAG_EVERY_S)
             if luck.random() < 0.3:
                 tally.runs.append(await session.run())
-        elif len(tally.clicks) % 6 == 0:
-            tally.runs.append(await session.run())
+        else:
+            await asyncio.sleep(IDLE_PAUSE_S)
+            if len(tally.clicks) % 6 == 0:
+                tally.runs.append(await session.run())
 
 
 def differs(one: np.ndarray, other: np.ndarray) -> bool:
@@ -283,7 +297,8 @@ async def measure(url: str, runs: dict[str, str], sessions: int, seconds: float)
     print(tally.line(f"{sessions} sessions"))
     ratio = p95(tally.clicks) / p95(idle.clicks)
     print(f"p95 of a click: {ratio:.1f} times the idle one; {tally.films} films")
-    print(f"{tally.mixed} of {len(tally.clicks)} answers belong to another picture; {told_apart(known)}")
+    print(f"p95 of a click on a new point: {p95(tally.fresh) / p95(idle.fresh):.1f} times the idle one")
+    print(f"{tally.mixed} of {len(tally.known)} answers belong to another picture; {told_apart(known)}")
     print(f"memory: {before:.0f} MB before, {most:.0f} MB at most, {server.held().resident:.0f} MB at the end")
     print(f"{len(idle.errors + tally.errors)} errors", *sorted(set(idle.errors + tally.errors))[:10], sep="\n")
 

@@ -4,16 +4,23 @@ written appears when it is whole.
 
 import hashlib
 import os
+import re
+import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
 from samkit.errors import BadInput, StoreError
 
 CHUNK = 2**20
+_PART = re.compile(r"\.(.+\.)?[0-9a-f]{8}\.part")
+"""Folders in which something is written before it takes its place."""
+ABANDONED_S = 3600.0
+"""Nothing in one has changed for so long: whoever wrote it was killed."""
 
 
 @contextmanager
@@ -53,6 +60,22 @@ def written_whole(path: Path, what: str) -> Iterator[Path]:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise StoreError(f"{what} {path} can't be written ({error.strerror or error}): take another place.") from error
+
+
+def remove_abandoned_parts(folder: Path) -> None:
+    """Remove what killed processes left of folders that were to appear in `folder`."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        parts = [Path(each.path) for each in entries if _PART.fullmatch(each.name)]
+        for part in parts:
+            with suppress(OSError):
+                if not part.is_symlink() and part.is_dir() and time.time() - _last_change(part) > ABANDONED_S:
+                    shutil.rmtree(part, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """Of it and of all that it holds, in seconds since 1970."""
+    inside = (os.path.join(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
+    return max(os.lstat(path).st_mtime for path in (str(folder), *inside))
 
 
 def file_digest(path: Path, limit: int) -> str | None:

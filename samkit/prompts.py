@@ -134,7 +134,7 @@ class Prompts:
     def from_json(cls, text: str | bytes) -> "Prompts":
         """`from_dict` of a JSON text, or of the bytes of a UTF-8 file."""
         try:
-            obj = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+            obj = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text, object_pairs_hook=_once)
         except json.JSONDecodeError as error:
             raise PromptError(f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
         except UnicodeDecodeError as error:
@@ -144,6 +144,16 @@ class Prompts:
                 "This JSON can't hold prompts: it has a number too long or lists too deep to be read."
             ) from error
         return cls.from_dict(obj)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that is there twice, one value would be dropped in silence."""
+    obj: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in obj:
+            raise PromptError(f"This JSON has {key!r:.40} twice in one object: leave one of them.")
+        obj[key] = value
+    return obj
 
 
 def _checked_point(row: Any, name: str) -> Point:

@@ -138,6 +138,7 @@ REFUSED_JSON = [
     ("{", "not JSON: .* line 1"),
     (b"\xff\xfe\x00", "UTF-8"),
     ("[" * 100_000, "too deep"),
+    ('{"points": [[0.1, 0.1, 1]], "points": [[0.2, 0.2, 1]]}', "twice"),
     ('{"points": [[' + "1" * 5000 + ", 0, 1]]}", "too long"),
     ("[]", "not a list"),
     ("3", "not a number"),

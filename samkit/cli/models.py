@@ -28,10 +28,13 @@ def models(context: typer.Context) -> None:
 def list_models(as_json: Json = False) -> None:
     """The models known by name, whether each is on this machine, and own checkpoints in SAMKIT_EXTRA_MODELS."""
     from samkit.models.files.catalogue import catalogue
-    from samkit.models.files.folders import own_checkpoints
+    from samkit.models.files.folders import look_for_own
 
     entries = catalogue()
-    own = own_checkpoints()
+    found = look_for_own()
+    own = found.paths
+    for sentence in found.unread:
+        say(sentence)
     if as_json:
         fields = ("name", "title", "family", "version", "file_bytes", "sha256", "licence", "url", "origin")
         rows = [

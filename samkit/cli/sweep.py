@@ -329,6 +329,10 @@ def _ending_as_interrupted() -> Iterator[None]:
 
 
 def _say_progress(progress: "Progress") -> None:
+    if not progress.done:
+        if progress.total and progress.seconds < 2 * TELL_S:
+            say(f"Workers start, {progress.total:,} cells wait")
+        return
     left = f", {time_text(progress.left_s)} left" if progress.left_s is not None else ""
     failed = f", {progress.failed} failed" if progress.failed else ""
     say(

@@ -33,6 +33,13 @@ class LabLike(Protocol):
     on is then said once, by its arguments: a knob that is not among them runs nothing again.
     """
 
+    @property
+    def figures_only(self) -> bool:
+        """Whether nobody will look at the pictures, maps and curves of a result: metrics, facts, times and masks are
+        all that is asked for. An experiment may leave the others out; what it gives is the same to the bit.
+        """
+        ...
+
     def encoding(
         self,
         model: "SamModel",

@@ -201,11 +201,15 @@ def run(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) -> Resu
     if params.refine_edges:
         masks = lab.recall(cut_masks, prediction, scaled, inputs.prompts, True)
     _add_masks(parts, prediction, logits, masks, own, params)
-    _add_measures(parts, prediction, logits, masks, params, lab)
+    _add_measures(parts, prediction, logits, masks, params)
     if inputs.truth is not None:
-        _add_truth(parts, logits, masks, inputs.truth, lab)
-    _add_views(parts, scaled.rgb, logits, masks[chosen], params)
-    parts.arrays |= {"logits": prediction.logits.cpu().numpy(), "picture_logits": lab.recall(map_logits, prediction)}
+        add_true_ious(parts.tables["masks"], masks, inputs.truth)
+        parts.metrics |= truth_metrics(masks, chosen, inputs.truth)
+    if not lab.figures_only:
+        _add_curves(parts, logits, inputs.truth, params, lab)
+        _add_views(parts, scaled.rgb, logits, masks[chosen], params)
+        maps = {"logits": prediction.logits.cpu().numpy(), "picture_logits": lab.recall(map_logits, prediction)}
+        parts.arrays |= maps
     parts.timings["measure_ms"] = 1000 * (time.perf_counter() - start)
 
     if scaled is not inputs.picture:
@@ -251,9 +255,8 @@ def _add_measures(
     logits: np.ndarray,
     masks: tuple[np.ndarray, ...],
     params: Params,
-    lab: LabLike,
 ) -> None:
-    """Metrics, and tables of masks and curves. logits: float32 [4, h, w] at `view_size`."""
+    """Metrics, and the table of masks. logits: float32 [4, h, w] at `view_size`."""
     chosen = int(parts.facts["mask_index"])
     scores = [stability_score(mask_logits) for mask_logits in logits]
     rows = mask_rows(prediction, masks, scores, chosen, in_pixels=True)
@@ -277,13 +280,21 @@ def _add_measures(
             rows[i][stability_name(offset)] = stability_score(mask_logits, offset=offset)
             parts.metrics[mask_stability_name(offset, i)] = higher(rows[i][stability_name(offset)])
         parts.metrics[stability_name(offset)] = higher(rows[chosen][stability_name(offset)])
+    parts.tables["masks"] = rows
+
+
+def _add_curves(parts: _Parts, logits: np.ndarray, truth: Truth | None, params: Params, lab: LabLike) -> None:
+    """What other thresholds would give. logits: float32 [4, h, w] at `view_size`."""
     ordered, deltas = lab.recall(sort_logits, logits), curve_deltas(params.max_delta)
+    chosen = int(parts.facts["mask_index"])
     parts.tables |= {
-        "masks": rows,
         "cuts": cut_rows(logits[chosen], params.lower_threshold, params.upper_threshold),
         "stability_curve": curve_rows("delta", deltas, stability_curve(ordered, deltas)),
         "area_curve": curve_rows("threshold", AREA_THRESHOLDS, area_curve(ordered)),
     }
+    if truth is not None:
+        curves = lab.recall(true_iou_curve, logits, truth, AREA_THRESHOLDS)
+        parts.tables["true_iou_curve"] = curve_rows("threshold", AREA_THRESHOLDS, curves)
 
 
 def cut_rows(logits: np.ndarray, lower: float, upper: float) -> list[dict[str, Any]]:
@@ -300,14 +311,6 @@ def cut_rows(logits: np.ndarray, lower: float, upper: float) -> list[dict[str, A
         }
         for cut, area in areas.items()
     ]
-
-
-def _add_truth(parts: _Parts, logits: np.ndarray, masks: tuple[np.ndarray, ...], truth: Truth, lab: LabLike) -> None:
-    """How the masks compare with the one that is right. logits: float32 [4, h, w] at `view_size`."""
-    add_true_ious(parts.tables["masks"], masks, truth)
-    parts.metrics |= truth_metrics(masks, int(parts.facts["mask_index"]), truth)
-    curves = lab.recall(true_iou_curve, logits, truth, AREA_THRESHOLDS)
-    parts.tables["true_iou_curve"] = curve_rows("threshold", AREA_THRESHOLDS, curves)
 
 
 def _add_views(parts: _Parts, rgb: np.ndarray, logits: np.ndarray, mask: np.ndarray, params: Params) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, field_validator
 
@@ -24,6 +25,7 @@ from samkit.experiments.measures.predicted_masks import (
 )
 from samkit.experiments.measures.truth import add_true_ious, true_ious, truth_metrics
 from samkit.experiments.measures.window_timing import (
+    Drift,
     Scene,
     Windows,
     first_ms,
@@ -40,6 +42,7 @@ from samkit.media.masks import mask_iou
 from samkit.models.geometry import plan_geometry
 
 if TYPE_CHECKING:
+    from samkit.models.encoding import MaskPrediction
     from samkit.models.sam import SamModel
 
 NAME = "window-size"
@@ -239,7 +242,7 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
     )
     given = inputs.picture, inputs.prompts, params.refine_edges
     masks, scores = lab.recall(cut_and_scored, prediction, *given)
-    default_masks = lab.recall(cut_masks, unchanged, *given)
+    default_masks, _ = lab.recall(cut_and_scored, unchanged, *given)
     chosen = chosen_index(prediction, params.mask_index)
     rows = mask_rows(prediction, masks, scores, chosen)
     for row, mask, other, iou in zip(rows, masks, default_masks, unchanged.iou, strict=True):
@@ -251,29 +254,40 @@ def _compare(model: "SamModel", inputs: Inputs, params: Params, lab: LabLike) ->
             row["default_true_iou"] = iou
         truth_of_chosen["default_true_iou"] = higher(rows[chosen]["default_true_iou"])
     drift = lab.recall(measure_drift, encoding, default)
-    logits = lab.recall(view_logits_of, prediction, chosen)
     facts: dict[str, Fact] = {"mask_index": chosen}
     return Result(
         NAME,
         params,
-        images={
-            "original": outlined(inputs.picture.rgb, masks[chosen]),
-            "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
-            "binary": binary_view(masks[chosen]),
-        },
+        images={} if lab.figures_only else _views(prediction, chosen, masks[chosen], inputs, params, lab),
         masks=named_masks("mask", masks)
         | {"mask_chosen": Mask(masks[chosen])}
         | named_masks("mask_default", default_masks),
-        arrays={
-            "logits": prediction.logits.cpu().numpy(),
-            "picture_logits": lab.recall(map_logits, prediction),
-            "drift_map": drift.by_token,
-        },
+        arrays={} if lab.figures_only else _maps(prediction, drift, lab),
         metrics=_metrics(rows, chosen, drift.relative) | truth_of_chosen,
         facts=facts | {f"window_{stage}": window for stage, window in enumerate(windows, start=1)},
         tables={"masks": rows},
         timings=timings | {"decode_ms": prediction.decode_ms},
     )
+
+
+def _views(
+    prediction: "MaskPrediction", chosen: int, mask: np.ndarray, inputs: Inputs, params: Params, lab: LabLike
+) -> dict[str, np.ndarray]:
+    """The pictures of the chosen mask, bool [H, W]."""
+    logits = lab.recall(view_logits_of, prediction, chosen)
+    return {
+        "original": outlined(inputs.picture.rgb, mask),
+        "prediction": color_map(logits, -LOGIT_RANGE, LOGIT_RANGE, params.colormap),
+        "binary": binary_view(mask),
+    }
+
+
+def _maps(prediction: "MaskPrediction", drift: Drift, lab: LabLike) -> dict[str, np.ndarray]:
+    return {
+        "logits": prediction.logits.cpu().numpy(),
+        "picture_logits": lab.recall(map_logits, prediction),
+        "drift_map": drift.by_token,
+    }
 
 
 def _encodings(

@@ -122,6 +122,11 @@ class FilmReader:
         match answer["refused"]:
             case "only sound":
                 return PictureError(f"{name} has only sound in it. Give a film.")
+            case "speed":
+                return PictureError(
+                    f"Parts of {name} are played faster or slower than they were recorded, which is not read here. "
+                    "Export it from the program that you cut it with: then it has the frames that you see there."
+                )
             case "no pictures":
                 return PictureError(f"{name} has no pictures in it. Give a film.")
             case "codec":

@@ -23,8 +23,9 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two bool masks of one shape, 0..1. Two empty masks are the same mask: 1.0."""
     if a.shape != b.shape:
         raise ValueError(f"masks of the shapes {a.shape} and {b.shape} can't be compared")
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
+    shared = np.count_nonzero(a & b)
+    union = np.count_nonzero(a) + np.count_nonzero(b) - shared
+    return shared / union if union else 1.0
 
 
 def mask_area(mask: np.ndarray) -> int:

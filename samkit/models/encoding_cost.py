@@ -10,8 +10,9 @@ from samkit.models.config import ModelConfig
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.relative_attention import SCORE_STRIP
 from samkit.models.network.rotary_neck import STRIP_ROWS
-from samkit.models.network.rotary_vit import RotaryVitConfig
-from samkit.models.network.tiny_vit import STRIP_TOKENS, TinyVitConfig
+from samkit.models.network.rotary_vit import HEADS_AT_ONCE, STRIP_TOKENS, RotaryVitConfig
+from samkit.models.network.tiny_vit import STRIP_TOKENS as TINY_STRIP_TOKENS
+from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import VitConfig
 from samkit.words import format_bytes
 
@@ -69,15 +70,14 @@ def encoding_cost(
         tokens, channels = blocks[0][:2]
         held = tokens * channels
         levels = low * decoder.channels * (3 if decoder.high_resolution else 1)
-        # The neck's finest level comes in strips, which hold it at full width before it is narrowed.
-        strip = (STRIP_ROWS + 2) * (padded_size[1] // encoder.patch_size)
-        peak = held + max(COPIES * held, levels + strip * (4 * channels + 2 * 16 * decoder.channels))
+        in_blocks = _rotary_block(encoder, padded_size, window_sizes)
+        peak = held + max(in_blocks, levels + _rotary_neck(encoder, padded_size))
     elif isinstance(encoder, TinyVitConfig):
         sizes = [tokens * channels for tokens, channels, _ in blocks]
         # What goes in, what comes out, and what attention hands to the convolution; a strip of what is widest; biases.
         held = max(sizes)
         pairs = [heads * window**4 for heads, window in zip(encoder.heads_per_stage[1:], window_sizes[1:], strict=True)]
-        peak = 3 * held + STRIP_TOKENS * 8 * max(encoder.channels_per_stage) + 2 * max(pairs)
+        peak = 3 * held + TINY_STRIP_TOKENS * 8 * max(encoder.channels_per_stage) + 2 * max(pairs)
         levels = low * decoder.channels
     else:
         held = sum({channels: tokens * channels for tokens, channels, _ in blocks}.values())
@@ -96,6 +96,23 @@ def encoding_cost(
     decoding = 4 * 20 * low * decoder.channels
     memory = item_bytes * (kept + levels) + max(item_bytes * (peak - held), decoding) + PICTURE_BYTES * pixels
     return EncodingCost(FIXED_BYTES + int(SCATTERED * memory), work)
+
+
+def _rotary_block(encoder: RotaryVitConfig, padded_size: tuple[int, int], window_sizes: tuple[int, ...]) -> int:
+    """Numbers that a block of SAM 3 holds beside the map: with windows, a row of them; else what attention gives, and
+    the keys and values of a few heads. Either has what is wide in the feed forward layers.
+    """
+    height, width = (length // encoder.patch_size for length in padded_size)
+    row = (max(window_sizes) + 1) * width * 6 * encoder.channels
+    by_heads = height * width * encoder.channels * (1 + 3 * HEADS_AT_ONCE / encoder.num_heads)
+    over_all = int(by_heads) + STRIP_TOKENS * 3 * encoder.channels if encoder.global_blocks else 0
+    return max(row, over_all) + STRIP_TOKENS * encoder.hidden
+
+
+def _rotary_neck(encoder: RotaryVitConfig, padded_size: tuple[int, int]) -> int:
+    """Of SAM 3's neck, whose finest level comes in strips, which hold it at full width before it is narrowed."""
+    tokens = (STRIP_ROWS + 2) * (padded_size[1] // encoder.patch_size)
+    return tokens * (4 * encoder.channels + 2 * 16 * encoder.neck_channels)
 
 
 def block_seconds(config: ModelConfig, padded_size: tuple[int, int], window_sizes: tuple[int, ...]) -> list[float]:

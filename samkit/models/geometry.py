@@ -100,11 +100,21 @@ def restore_size(maps_chw: Tensor, geometry: ImageGeometry, size: tuple[int, int
     size = size or geometry.original_size
     maps = maps_chw[None].float()
     if geometry.padded_size != geometry.resized_size:
-        height, width = geometry.resized_size
-        maps = F.interpolate(maps, size=geometry.padded_size, mode="bilinear", align_corners=False)[
-            ..., :height, :width
-        ]
+        maps = _over_resized(maps, geometry)
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _over_resized(maps: Tensor, geometry: ImageGeometry) -> Tensor:
+    """[1, C, h, w] maps over the padded input -> [1, C, H, W] over the part of it that the picture covers."""
+    height, width = geometry.resized_size
+    times, rest = divmod(geometry.padded_size[0], maps.shape[2])
+    if rest or geometry.padded_size[1] != times * maps.shape[3]:
+        maps = F.interpolate(maps, size=geometry.padded_size, mode="bilinear", align_corners=False)
+    else:
+        # What lies in the padding is never looked at, but for the one row and column that the picture's edge reaches.
+        maps = maps[..., : -(-height // times) + 1, : -(-width // times) + 1]
+        maps = F.interpolate(maps, scale_factor=float(times), mode="bilinear", align_corners=False)
+    return maps[..., :height, :width]
 
 
 def covered_share(geometry: ImageGeometry) -> tuple[float, float]:

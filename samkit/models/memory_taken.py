@@ -1,4 +1,6 @@
-"""What a model takes of memory, told from its file's table of contents before any of it is loaded."""
+"""What a model takes of memory, told before any of it is loaded: from its file's table of contents, or from what the
+released model of that name is made of.
+"""
 
 import warnings
 from contextlib import suppress
@@ -6,8 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
 from samkit.errors import CheckpointError
-from samkit.models.config import read_config
+from samkit.models.config import ModelConfig, read_config
 from samkit.models.encoding_cost import encoding_cost
 from samkit.models.files.depends import depends_on
 from samkit.models.files.glance import MAX_REMEMBERED, contents
@@ -15,6 +19,9 @@ from samkit.models.files.hashes import FileState, known_sha256
 from samkit.models.files.locate import locate
 from samkit.models.files.metadata import read_metadata
 from samkit.models.loading import said_by_others
+from samkit.models.network.linear import can_pack, packed_numbers
+from samkit.models.official_sizes import NUMBERS, OFFICIAL_SIZES
+from samkit.models.sam_network import build_network
 
 WEIGHT_BYTES = 4
 """Weights are kept in float32 whatever the file has."""
@@ -22,8 +29,8 @@ WEIGHT_BYTES = 4
 
 @dataclass(frozen=True)
 class MemoryTaken:
-    """In bytes. weights: once it is loaded; encoding: beside them while a picture is encoded at the native side, in
-    float32, and prompts are decoded on it.
+    """In bytes. weights: from its first encoding on, as they are loaded and as they are laid out for the processor;
+    encoding: beside them while a picture is encoded at the native side, in float32, and prompts are decoded on it.
     """
 
     weights: int
@@ -53,9 +60,24 @@ def _memory_taken(path: Path, states: tuple[FileState | None, ...]) -> MemoryTak
             config = read_config(held.shapes, said)
     except CheckpointError:
         return None
+    network = build_network(config)
+    numbers = sum(tensor.numel() for tensor in network.state_dict().values())
+    return _taken_by(config, numbers, packed_numbers(network))
+
+
+def memory_of_released(name: str) -> MemoryTaken | None:
+    """Of a model of the catalogue, whether it is on this machine or not. None for the embedded ones."""
+    config = OFFICIAL_SIZES.get(name)
+    return None if config is None else _taken_by(config, *NUMBERS[name])
+
+
+def _taken_by(config: ModelConfig, numbers: int, packed: int) -> MemoryTaken:
+    """numbers: all weights; packed: those that are laid out for the processor, where it can."""
     side = config.native_side
+    if can_pack(torch.float32) and not torch.cuda.is_available():
+        numbers += packed
     cost = encoding_cost(config, (side, side), config.encoder.window_sizes)
-    return MemoryTaken(WEIGHT_BYTES * held.numbers, cost.memory, side)
+    return MemoryTaken(WEIGHT_BYTES * numbers, cost.memory, side)
 
 
 def _sha256(path: Path) -> str | None:

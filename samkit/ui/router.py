@@ -12,7 +12,7 @@ from samkit.ui.parts.skeleton import skeleton
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.parts.toasts import end_toasts_with_page
-from samkit.ui.parts.turns import keep_turns_short
+from samkit.ui.parts.turns import keep_turns_short, page_turn
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import (
     COMPARE_PAGE,
@@ -37,7 +37,13 @@ ABOUT = "A workbench for looking inside Segment Anything models."
 
 
 def route() -> None:
-    """Set the page up and run the file the visitor asked for."""
+    """Set the page up and run the file the visitor asked for, when it is its turn."""
+    keep_turns_short()
+    with page_turn():
+        _route()
+
+
+def _route() -> None:
     st.set_page_config(
         page_title="SAM workbench",
         page_icon=str(ICON),
@@ -49,7 +55,6 @@ def route() -> None:
     end_toasts_with_page()
     deliver_at_start()
     keep_collector_short()
-    keep_turns_short()
     notice_visitor()
     home, experiments, kept = _pages()
     open_kept_work()

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+_PLAIN = {each: f"builtins.{each.__name__}" for each in (str, bool, int, float)}
+"""Most values are one of these, and ask for no closer look."""
+
 
 def content_key(*values: Any) -> str:
     """32 hex digits: the same for values of the same content, in this process and in any other.
@@ -27,6 +30,11 @@ def content_key(*values: Any) -> str:
 def _parts(values: Iterable[Any]) -> Iterable[bytes]:
     """Each value's content, with its kind and length before it, so that no two sequences read the same."""
     for value in values:
+        if type(value) in _PLAIN:
+            kind, content = _PLAIN[type(value)], (value if isinstance(value, str) else repr(value)).encode()
+            yield f"{kind}:{len(content)}:".encode()
+            yield content
+            continue
         own = getattr(value, "content_key", None)
         if isinstance(own, str):
             kind, content = "known", own.encode()

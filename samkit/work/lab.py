@@ -55,6 +55,7 @@ class Lab:
     sources:   opens what a spec refers to; default: samples and files
     frames:    where encodings of films' frames are kept; default: nowhere
     other_model: finds a second model; default: whatever its owner names
+    figures_only: whether results may lack pictures, maps and curves
     user:      on whose behalf all this is remembered, as in `Memory.get`
     """
 
@@ -72,6 +73,7 @@ class Lab:
         allow: Callable[[int], None] | None = None,
         frames: Memory | None = None,
         other_model: OtherModel = open_other,
+        figures_only: bool = False,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
@@ -82,6 +84,7 @@ class Lab:
         self._allow = allow
         self._frames = frames
         self._other_model = other_model
+        self.figures_only = figures_only
         self._share = 0.0
         """What was last reported."""
 
@@ -201,6 +204,7 @@ class Lab:
             self._allow,
             self._frames,
             self._other_model,
+            self.figures_only,
         )
 
 

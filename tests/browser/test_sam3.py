@@ -13,14 +13,16 @@ pytestmark = pytest.mark.browser
 IDLE = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')
     && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
 SHOWN = {
+    "Mask stability": ".samkit-mask >> nth=3",
     "Block norms": ".st-key-tiles_blocks_a .frame >> nth=3",
     "Semantic similarity": ".st-key-map_similarity canvas >> nth=0",
     "Window size": ".st-key-map_logits canvas >> nth=0",
-    "ViT position encoding": ".st-key-map_channel_a canvas >> nth=0",
     "Cross-image": ".samkit-mask >> nth=7",
     "Video with image": ".player output",
 }
 """What each page shows of its result, in the order in which they are opened."""
+CHANNEL = ".st-key-map_channel_a canvas >> nth=0"
+"""The same of the page that encodes nothing, on which the model is chosen."""
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,14 @@ def rest(page) -> None:
 
 
 def test_every_page_shows_its_result_with_a_sam3(page, app_url):
-    page.goto(f"{app_url}/mask_stability")
-    page.locator(".samkit-mask").nth(3).wait_for()
+    page.goto(f"{app_url}/position_encoding")
     page.locator(".st-key-change_model button:visible").click()
     page.locator('[class*="st-key-own_ready_"] button:visible').click()
     page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_text("random-sam3", exact=True).first.wait_for()
+    page.locator(CHANNEL).wait_for()
     rest(page)
-    page.locator(".samkit-mask").nth(3).wait_for()
+    assert page.get_by_text("Measure rotary positions on").count(), "the page knows that it has rotary positions"
     for title, shown in SHOWN.items():
         page.get_by_role("link", name=re.compile(title)).first.click()
         page.locator(shown).wait_for()

@@ -54,13 +54,23 @@ def test_any_side_that_is_a_multiple_of_14_runs(model, rgb, side, fit):
 
 
 def test_strips_change_no_number(model, rgb, monkeypatch):
-    from samkit.models.network import rotary_neck, vit
+    from samkit.models.network import rotary_neck, rotary_vit, vit
 
     whole = model.encode_image(rgb)
     monkeypatch.setattr(vit, "STRIP_TOKENS", 1)
+    monkeypatch.setattr(rotary_vit, "STRIP_TOKENS", 1)
     monkeypatch.setattr(rotary_neck, "STRIP_ROWS", 1)
     for one, other in zip(whole.features, model.encode_image(rgb).features, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_with_gradients_it_is_the_same_model(model):
+    """Without them a block overwrites what it was given, strip by strip."""
+    trunk = model.network.image_encoder.trunk
+    pixels = torch.randn(2, 3, 112, 154, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain = trunk(pixels)
+    assert torch.allclose(trunk(pixels), plain, atol=1e-5)
 
 
 def test_windows_and_their_readings(model, rgb):

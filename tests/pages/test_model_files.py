@@ -32,6 +32,7 @@ def test_a_file_says_what_it_is_before_it_is_loaded_and_what_was_done_to_it_afte
     assert "EdgeSAM" in text(app)
     assert "ask Meta for access" in text(app) and not [each for each in app.button if each.key == "get_official_sam3"]
     assert not [button for button in app.button if button.key == f"own_ready_{own / 'edge_sam.pt'}"]
+    assert "while it encodes a picture at 1008 px" in text(app), "also of models that are not here"
     app.text_input("model_search").set_value("no such thing").run()
     assert "EdgeSAM" not in text(app) and "No file of your own has these words" in text(app)
     app.text_input("model_search").set_value("medical").run()

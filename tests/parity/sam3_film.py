@@ -33,11 +33,9 @@ from samkit.models.sam_network import SamNetwork
 from samkit.models.track import encoding_features, no_points, remember_mask, remember_prediction, track_frame
 from tests.random_models import SMALL_SAM2
 
-GRID, PATCH, WIDTH, FRAMES = 12, 14, 128, 20
+GRID, PATCH, FRAMES = 12, 14, 20
 SIDE = GRID * PATCH
-GEOMETRY = ImageGeometry((SIDE, SIDE), (SIDE, SIDE), (SIDE, SIDE))
-HEADS = 4
-CLICK = [(0.32, 0.52, 1)]
+CLICK = [(0.31, 0.55, 1)]
 MORE_CLICKS = [(0.6, 0.5, 1), (0.1, 0.1, 0)]
 BOX = [(0.1, 0.3, 2), (0.5, 0.8, 3)]
 QUIET = 0.5
@@ -50,7 +48,38 @@ LOUDER = {
 """Random weights on which times hardly tell, and which judge all frames alike, are multiplied by these."""
 
 
-def their_config() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """grid: tokens along a side; width: of features and everything behind them; heads: of the mask decoder; rest: what
+    else the configuration says of decoder, and of tracker. The trunk is small in all of them.
+    """
+
+    grid: int
+    width: int
+    heads: int
+    decoder: dict[str, Any]
+    tracker: dict[str, Any]
+
+    @property
+    def side(self) -> int:
+        return self.grid * PATCH
+
+
+SHRUNKEN = Size(
+    GRID,
+    128,
+    4,
+    {"mlp_dim": 64},
+    {
+        "memory_attention_num_layers": 2,
+        "memory_attention_feed_forward_hidden_size": 64,
+        "memory_fuser_intermediate_dim": 64,
+    },
+)
+OFFICIAL = Size(72, 256, 8, {}, {})
+
+
+def their_config(size: Size) -> dict[str, Any]:
     trunk = {
         "model_type": "sam3_vit_model",
         "layer_norm_eps": 1e-5,
@@ -60,42 +89,42 @@ def their_config() -> dict[str, Any]:
         "num_attention_heads": 1,
         "window_size": 4,
         "global_attn_indexes": [1, 3],
-        "image_size": SIDE,
+        "image_size": size.side,
         "pretrain_image_size": 56,
     }
+    grid, width = size.grid, size.width
     return {
         "vision_config": {
             "model_type": "sam3_vision_model",
             "backbone_config": trunk,
-            "fpn_hidden_size": WIDTH,
-            "backbone_feature_sizes": [[4 * GRID] * 2, [2 * GRID] * 2, [GRID] * 2],
+            "fpn_hidden_size": width,
+            "backbone_feature_sizes": [[4 * grid] * 2, [2 * grid] * 2, [grid] * 2],
         },
-        "prompt_encoder_config": {"hidden_size": WIDTH, "image_size": SIDE},
+        "prompt_encoder_config": {"hidden_size": width, "image_size": size.side},
         "mask_decoder_config": {
-            "hidden_size": WIDTH,
-            "mlp_dim": 64,
-            "num_attention_heads": HEADS,
-            "iou_head_hidden_dim": WIDTH,
+            "hidden_size": width,
+            "num_attention_heads": size.heads,
+            "iou_head_hidden_dim": width,
             "dynamic_multimask_via_stability": False,
+            **size.decoder,
         },
-        "image_size": SIDE,
-        "memory_attention_hidden_size": WIDTH,
-        "memory_attention_num_layers": 2,
-        "memory_attention_feed_forward_hidden_size": 64,
-        "memory_encoder_hidden_size": WIDTH,
+        "image_size": size.side,
+        "memory_attention_hidden_size": width,
+        "memory_encoder_hidden_size": width,
         "memory_encoder_output_channels": 64,
-        "mask_downsampler_embed_dim": WIDTH,
-        "memory_fuser_embed_dim": WIDTH,
-        "memory_fuser_intermediate_dim": 64,
+        "mask_downsampler_embed_dim": width,
+        "memory_fuser_embed_dim": width,
+        **size.tracker,
     }
 
 
 @dataclass(frozen=True)
 class Pair:
-    """theirs: transformers' model; network: samkit's, of the same weights but for the encoder; film: float32 [N, 3,
-    side, side]; seen: of each frame, what transformers' encoder gives; encodings: the same for samkit.
+    """size: of both; theirs: transformers' model; network: samkit's, of the same weights but for the encoder; film:
+    float32 [N, 3, side, side]; seen: of each frame, what transformers' encoder gives; encodings: the same for samkit.
     """
 
+    size: Size
     theirs: Any
     network: SamNetwork
     film: Tensor
@@ -103,10 +132,10 @@ class Pair:
     encodings: tuple[ImageEncoding, ...]
 
 
-def their_model() -> Any:
+def their_model(size: Size) -> Any:
     import transformers
 
-    model = transformers.Sam3TrackerVideoModel(transformers.Sam3TrackerVideoConfig(**their_config())).eval()
+    model = transformers.Sam3TrackerVideoModel(transformers.Sam3TrackerVideoConfig(**their_config(size))).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
@@ -123,30 +152,32 @@ def their_model() -> Any:
     return model
 
 
-def our_network(theirs: Any) -> SamNetwork:
+def our_network(theirs: Any, size: Size) -> SamNetwork:
     """With a SAM 2 encoder that nobody asks."""
     state = {key: tensor for key, tensor in theirs.state_dict().items() if not key.startswith("vision_encoder.")}
     official = {name: state[key] for key, name in official_names(state.keys(), "sam2").items()}
     for number, row in enumerate(official.pop(POINT_TABLE)):
         official[f"sam_prompt_encoder.point_embeddings.{number}.weight"] = row[None]
-    said = read_metadata({"decoder_heads": HEADS})
+    said = read_metadata({"decoder_heads": size.heads})
     decoder = _read_decoder(official, "sam_mask_decoder.", said, mlp_in="mlp.layers.0")
-    config = ModelConfig("sam2", "2.1", SIDE, SMALL_SAM2.encoder, decoder, _read_memory(official, said))
+    config = ModelConfig("sam2", "2.1", size.side, SMALL_SAM2.encoder, decoder, _read_memory(official, said))
     network = SamNetwork(config).eval().requires_grad_(False)
     missing, unknown = network.load_state_dict(module_keys(official, config), strict=False)
     assert not unknown and all(key.startswith("image_encoder.") for key in missing)
     return network
 
 
-def make_pair() -> Pair:
-    theirs = their_model()
+def make_pair(size: Size = SHRUNKEN, count: int = FRAMES) -> Pair:
+    """count: of frames."""
+    theirs, side = their_model(size), size.side
+    geometry = ImageGeometry((side, side), (side, side), (side, side))
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    y, x = np.mgrid[0:side, 0:side] * (SIDE / side)
     frames = []
-    for index in range(FRAMES):
+    for index in range(count):
         disc = (x - 40 - 4 * index) ** 2 + (y - 80 - 10 * np.sin(index / 3)) ** 2 < 35**2
         ground = 128 + 50 * np.sin(x / 9 + index / 5)
-        frames.append(np.where(disc[..., None], (220, 180, 60), ground[..., None]) + rng.normal(0, 6, (SIDE, SIDE, 3)))
+        frames.append(np.where(disc[..., None], (220, 180, 60), ground[..., None]) + rng.normal(0, 6, (side, side, 3)))
     film = torch.tensor(np.stack(frames) / 127.5 - 1).float().permute(0, 3, 1, 2)
     seen, encodings = [], []
     with torch.inference_mode():
@@ -156,9 +187,9 @@ def make_pair() -> Pair:
             seen.append({"vision_feats": levels, "vision_pos_embeds": output.fpn_position_encoding})
             sizes = theirs.backbone_feature_sizes
             maps = [level[:, 0].T.unflatten(1, tuple(size)) for level, size in zip(levels, sizes, strict=True)]
-            settings = EncodeSettings(SIDE, "native", ())
-            encodings.append(ImageEncoding(tuple(reversed(maps)), (), None, GEOMETRY, settings, "sam3", 0.0))
-    return Pair(theirs, our_network(theirs), film, tuple(seen), tuple(encodings))
+            settings = EncodeSettings(side, "native", ())
+            encodings.append(ImageEncoding(tuple(reversed(maps)), (), None, geometry, settings, "sam3", 0.0))
+    return Pair(size, theirs, our_network(theirs, size), film, tuple(seen), tuple(encodings))
 
 
 class BothSides:
@@ -171,7 +202,7 @@ class BothSides:
 
         self.pair, self.rules = pair, rules
         self.session = Sam3TrackerVideoInferenceSession(
-            video=pair.film, video_height=SIDE, video_width=SIDE, dtype=torch.float32
+            video=pair.film, video_height=pair.size.side, video_width=pair.size.side, dtype=torch.float32
         )
         self.session.cache.get_vision_features = pair.seen.__getitem__
         self.place = self.session.obj_id_to_idx(1)
@@ -182,11 +213,12 @@ class BothSides:
 
     def prompt(self, frame: int, points: list[tuple[float, float, int]], ahead: int | None = None) -> None:
         """ahead: the frame on the bank's clock, where it is not the present one."""
-        xy = torch.tensor([[[[SIDE * x, SIDE * y] for x, y, _ in points]]])
+        side = self.pair.size.side
+        xy = torch.tensor([[[[side * x, side * y] for x, y, _ in points]]])
         labels = torch.tensor([[[label for *_, label in points]]], dtype=torch.int32)
         self.session.add_point_inputs(self.place, frame, {"point_coords": xy, "point_labels": labels})
         answer = self._ask(frame)
-        ours = torch.cat([(xy[0, 0] + 0.5) / SIDE, torch.zeros(1, 2)])[None]
+        ours = torch.cat([(xy[0, 0] + 0.5) / side, torch.zeros(1, 2)])[None]
         kinds = torch.cat([labels[0, 0].long(), torch.tensor([PADDING])])[None]
         encoding = self.pair.encodings[frame]
         decoded = self.pair.network.decode(encoding_features(encoding), ours, kinds)
@@ -196,7 +228,7 @@ class BothSides:
             decoded.iou[0],
             float(decoded.object_score),
             decoded.mask_tokens[0],
-            GEOMETRY,
+            encoding.geometry,
             0.0,
             prompted=True,
         )
@@ -236,7 +268,7 @@ class BothSides:
 
 def from_click(both: BothSides) -> None:
     both.prompt(0, CLICK)
-    both.follow(range(1, FRAMES))
+    both.follow(range(1, len(both.pair.film)))
 
 
 def from_box(both: BothSides) -> None:
@@ -253,7 +285,7 @@ def from_mask(both: BothSides) -> None:
 
 def from_empty_mask(both: BothSides) -> None:
     both.give_mask(0, np.zeros((SIDE, SIDE), bool))
-    both.follow(range(1, 8))
+    both.follow(range(1, 5))
 
 
 def second_prompt(both: BothSides) -> None:

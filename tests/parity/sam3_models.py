@@ -1,5 +1,6 @@
 """transformers' SAM 3 beside samkit's: the same random weights, saved as its users save them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 
 # Declares the operators without which torchvision, which transformers imports, doesn't load.
 import tests.parity.official  # noqa: F401
+from samkit.models.encoding import ImageEncoding
 from samkit.models.geometry import plan_geometry, prepare_pixels
 from samkit.models.sam import SamModel, load_model
 from samkit.prompts import Prompts
@@ -75,14 +77,40 @@ def both(folder: Path, small: bool = True, shard: str = "5GB") -> tuple[Any, Sam
     return theirs, load_model(folder, device="cpu")
 
 
-def compare(theirs: Any, ours: SamModel, prompts: Prompts, hint: torch.Tensor | None = None) -> dict[str, float]:
-    """Largest differences of each block's tokens, of the features, of all logits, the predicted IoUs, the score."""
+@dataclass(frozen=True)
+class Seen:
+    """One picture encoded by both. tokens: of each of transformers' blocks; levels: its features, finest first."""
+
+    encoding: ImageEncoding
+    tokens: list[torch.Tensor]
+    levels: list[torch.Tensor]
+
+
+def encode_both(theirs: Any, ours: SamModel) -> Seen:
     side = ours.info.native_side
     rgb = picture(side)
     geometry = plan_geometry((side, side), ours.info.family, side, "native", ours.info.side_step)
-    encoding = ours.encode_image(rgb, keep_blocks=True)
+    tokens: list[torch.Tensor] = []
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output: tokens.append(output[0]))
+        for layer in theirs.vision_encoder.backbone.layers
+    ]
+    with torch.no_grad():
+        levels = theirs.get_image_embeddings(prepare_pixels(rgb, geometry, ours.info.family))
+    for hook in hooks:
+        hook.remove()
+    return Seen(ours.encode_image(rgb, keep_blocks=True), tokens, levels)
+
+
+def compare(
+    theirs: Any, ours: SamModel, prompts: Prompts, hint: torch.Tensor | None = None, seen: Seen | None = None
+) -> dict[str, float]:
+    """Largest differences of each block's tokens, of the features, of all logits, the predicted IoUs, the score."""
+    side = ours.info.native_side
+    seen = seen or encode_both(theirs, ours)
+    encoding = seen.encoding
     prediction = ours.predict_masks(encoding, prompts, hint)
-    given: dict[str, Any] = {"pixel_values": prepare_pixels(rgb, geometry, ours.info.family)}
+    given: dict[str, Any] = {}
     if prompts.points:
         given["input_points"] = side * torch.tensor([[[point[:2] for point in prompts.points]]], dtype=torch.float32)
         given["input_labels"] = torch.tensor([[[int(point[2]) for point in prompts.points]]])
@@ -90,17 +118,9 @@ def compare(theirs: Any, ours: SamModel, prompts: Prompts, hint: torch.Tensor | 
         given["input_boxes"] = side * torch.tensor([[list(box) for box in prompts.boxes]], dtype=torch.float32)
     if hint is not None:
         given["input_masks"] = hint[None, None]
-    tokens: list[torch.Tensor] = []
-    hooks = [
-        layer.register_forward_hook(lambda _, __, output: tokens.append(output[0]))
-        for layer in theirs.vision_encoder.backbone.layers
-    ]
     with torch.no_grad():
-        embeddings = theirs.get_image_embeddings(given.pop("pixel_values"))
-        single = theirs(image_embeddings=embeddings, multimask_output=False, **given)
-        several = theirs(image_embeddings=embeddings, multimask_output=True, **given)
-    for hook in hooks:
-        hook.remove()
+        single = theirs(image_embeddings=seen.levels, multimask_output=False, **given)
+        several = theirs(image_embeddings=seen.levels, multimask_output=True, **given)
     # Their finest levels are first; no memory is added to their lowest.
     low = encoding.features[0] + ours.network.no_mem_embed.view(-1, 1, 1)
     features = (low, *encoding.features[1:])
@@ -110,14 +130,14 @@ def compare(theirs: Any, ours: SamModel, prompts: Prompts, hint: torch.Tensor | 
     def apart(pairs: Any) -> float:
         return max(float((one - other).abs().max()) for one, other in pairs)
 
-    assert encoding.blocks is not None and len(tokens) == len(encoding.blocks)
+    assert encoding.blocks is not None and len(seen.tokens) == len(encoding.blocks)
     return {
-        "blocks": apart(zip(tokens, encoding.blocks, strict=True)),
-        "features": apart(zip((level[0] for level in reversed(embeddings)), features, strict=True)),
+        "blocks": apart(zip(seen.tokens, encoding.blocks, strict=True)),
+        "features": apart(zip((level[0] for level in reversed(seen.levels)), features, strict=True)),
         "logits": apart([(logits, prediction.logits)]),
         "IoU": apart([(iou, prediction.iou)]),
         "object score": abs(float(single.object_score_logits) - float(prediction.object_score or 0)),
     }
 
 
-__all__ = ["PROMPTS", "both", "compare", "their_config", "their_model"]
+__all__ = ["PROMPTS", "both", "compare", "encode_both", "their_config", "their_model"]

@@ -1,12 +1,13 @@
 """SAM 3's tracker against that of transformers: logits within 1e-3 over 20 frames, whatever the film begins with; and
-each rule tells, so that a wrong one would be seen.
+each rule tells, so that a wrong one would be seen. Decoder and tracker of full size at 1008 px are in the slow tier:
+`pytest -m slow tests/parity/test_sam3_film.py`.
 """
 
 import pytest
 import torch
 
 from samkit.models.memory_rules import SAM3_EVERY_FRAME, SAM3_RULES, TRANSFORMERS_RULES, MemoryRules
-from tests.parity.sam3_film import CASES, BothSides, Pair, as_described, judged_with, make_pair, without
+from tests.parity.sam3_film import CASES, OFFICIAL, BothSides, Pair, as_described, judged_with, make_pair, without
 
 LIMIT, SEEN = 1e-3, 0.05
 PRESENT, HIDDEN = 2.0, 0.0
@@ -67,3 +68,11 @@ def test_frames_are_chosen_by_quality(pair, case):
 )
 def test_every_rule_tells(pair, case, change):
     assert follow(pair, case, without(TRANSFORMERS_RULES, **change)).apart > SEEN
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_full_size():
+    """But for the encoder, which is small: both follow on the same features."""
+    both = follow(make_pair(OFFICIAL), "click", TRANSFORMERS_RULES)
+    assert both.apart <= LIMIT and both.scores_apart <= LIMIT, (both.apart, both.scores_apart)

@@ -89,10 +89,12 @@ def test_links_are_refused(two, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_two_files_of_one_name_are_refused(two, tmp_path):
+@pytest.mark.parametrize("names", [["outputs/mask_0.png"], ["outputs/Mask_0.PNG"], ["\u00e9.png", "e\u0301.png"]])
+def test_two_files_of_one_name_are_refused(two, tmp_path, names):
     file = export_runs(two[:1], tmp_path / "one.zip")
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("outputs/mask_0.png", b"another")
+        for name in names:
+            archive.writestr(name, b"another")
     refused(file, tmp_path / "in", "two files of one name")
 
 

@@ -38,6 +38,7 @@ OURS = {
     "controls/model_picker.py": [
         "entry.title", "entry.licence", "entry.origin", "entry.filename",
         "filter(None, (entry.size_text, STATE_TEXTS[state]))", "memory_line(entry.local_path())",
+        "released_memory_line(entry.name)",
     ],
     "controls/own_models.py": ["FAMILY_WORDS.get(told.family, '')", "memory_line(path)"],
     "controls/pair_editor.py": ["sample.title"],

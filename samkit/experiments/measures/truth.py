@@ -56,11 +56,11 @@ def boundary_f_measure(mask: np.ndarray, truth: Truth) -> float:
     """
     if truth.ignore is not None:
         mask = mask & ~truth.ignore
-    own, wanted = _outline(mask), _outline(truth.mask)
+    # All pixels of both outlines are in here, so nothing outside counts.
+    box = _box_of_outlines(mask, truth.mask)
+    own, wanted = _outline(mask[box]), _outline(truth.mask[box])
     if not own.any() or not wanted.any():
         return float(own.any() == wanted.any())
-    # All pixels of both outlines are in here, so nothing outside counts.
-    own, wanted = _cropped(own, wanted)
     # How far each pixel is from the nearest of an outline: the same as growing the outline by a disc, at any size.
     radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(*mask.shape)))
     precision = np.count_nonzero(_distance_to(wanted)[own] <= radius) / np.count_nonzero(own)
@@ -105,12 +105,15 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return edge
 
 
-def _cropped(own: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both, bool [H, W] and not both empty, to the smallest box with all of their pixels."""
-    either = own | wanted
+def _box_of_outlines(mask: np.ndarray, other: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns with both masks, bool [H, W], and a pixel around them where the picture has one: an outline runs
+    through the pixel before a mask.
+    """
+    either = mask | other
     rows, columns = (np.flatnonzero(either.any(axis=axis)) for axis in (1, 0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return own[box], wanted[box]
+    if not rows.size:
+        return slice(0, 1), slice(0, 1)
+    return slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2)
 
 
 def _distance_to(outline: np.ndarray) -> np.ndarray:

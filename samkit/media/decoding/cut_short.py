@@ -18,6 +18,10 @@ def ends_early(file: int, container: str) -> bool:
     if container.startswith("matroska"):
         promised = _matroska_bytes(head)
         return promised is not None and promised > size
+    if container == "avi" and head.startswith(b"RIFF"):
+        promised = int.from_bytes(head[4:8], "little")
+        # The byte that makes it even may lack; who writes before the length is known says the greatest number.
+        return promised != 2**32 - 1 and promised + 8 > size + 1
     if container == "mpegts":
         for packet, sync in TS_PACKETS:
             if len(head) > packet + sync and head[sync] == head[packet + sync] == TS_SYNC:

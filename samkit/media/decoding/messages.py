@@ -35,6 +35,7 @@ REFUSALS = (
     "too many",
     "too much",
     "damaged",
+    "speed",
 )
 
 FORMATS = ("mov", "matroska", "avi", "flv", "mpegts", "mpeg", "gif")

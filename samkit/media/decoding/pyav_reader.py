@@ -20,6 +20,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from samkit.media.decoding.cut_short import ends_early
+from samkit.media.decoding.edit_speed import EditSpeed
 from samkit.media.decoding.messages import (
     CODECS,
     DECODERS,
@@ -66,6 +67,8 @@ class PyavReader:
     def open(self) -> dict[str, Any]:
         """The header's facts, none of which is to be believed."""
         self._rewind()
+        if self._container.format.name.startswith("mov"):
+            self._check_speed()
         stream, codec = self._stream, self._stream.codec_context
         rate = stream.average_rate or stream.guessed_rate
         return {
@@ -217,6 +220,13 @@ class PyavReader:
             raise Refused("size", width=codec.width, height=codec.height)
         codec.thread_count = 1
         codec.options = {"max_pixels": str(MAX_PIXELS)}
+
+    def _check_speed(self) -> None:
+        place = self._file.tell()
+        changes = EditSpeed(self._file, os.fstat(self._file.fileno()).st_size).changes()
+        self._file.seek(place)
+        if changes:
+            raise Refused("speed")
 
     def _reaches_past_the_end(self) -> bool:
         """Whether the container's own index names frames behind the end of the file."""

@@ -358,33 +358,27 @@ _MOBILE_SAM = CatalogueEntry(
     aliases=("mobilesam", "vit_t", "sam_vit_t"),
 )
 
-_SAM3_ORIGIN = (
-    "samkit doesn't download it: ask Meta for access, at ai.meta.com or at huggingface.co/facebook/{place}, and read "
-    "the terms of the licence there."
-)
+
+def _sam3(name: str, title: str, filename: str, tracker: bool) -> CatalogueEntry:
+    """A model of SAM 3, which a person brings."""
+    stem = filename.rpartition(".")[0]
+    return CatalogueEntry(
+        name=name,
+        title=title,
+        family="sam3",
+        version=name.removeprefix("sam") if "." in name else "3.0",
+        filename=filename,
+        file_bytes=0,
+        sha256="",
+        licence="SAM License (Meta)",
+        aliases=() if stem == name else (stem,),
+        origin=f"samkit doesn't download it: ask Meta for access, at ai.meta.com or at huggingface.co/facebook/{name}, "
+        "and read the terms of the licence there.",
+        tracker=tracker,
+    )
+
+
 _BROUGHT = (
-    CatalogueEntry(
-        name="sam3",
-        title="SAM 3",
-        family="sam3",
-        version="3.0",
-        filename="sam3.pt",
-        file_bytes=0,
-        sha256="",
-        licence="SAM License (Meta)",
-        origin=_SAM3_ORIGIN.format(place="sam3"),
-    ),
-    CatalogueEntry(
-        name="sam3.1",
-        title="SAM 3.1, pictures only",
-        family="sam3",
-        version="3.1",
-        filename="sam3.1_multiplex.pt",
-        file_bytes=0,
-        sha256="",
-        licence="SAM License (Meta)",
-        aliases=("sam3.1_multiplex",),
-        origin=_SAM3_ORIGIN.format(place="sam3.1"),
-        tracker=False,
-    ),
+    _sam3("sam3", "SAM 3", "sam3.pt", tracker=True),
+    _sam3("sam3.1", "SAM 3.1, pictures only", "sam3.1_multiplex.pt", tracker=False),
 )

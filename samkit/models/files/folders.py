@@ -52,11 +52,12 @@ def extra_models_folders() -> tuple[Path, ...]:
 @dataclass(frozen=True)
 class OwnCheckpoints:
     """paths: of files, and of folders that transformers or peft saved to, place by place; whole: False where there was
-    too much to look at all of it.
+    too much to look at all of it; unread: a sentence for each folder that can't be read.
     """
 
     paths: tuple[Path, ...]
     whole: bool
+    unread: tuple[str, ...] = ()
 
 
 def own_checkpoints(folder: Path | str | None = None) -> tuple[Path, ...]:
@@ -68,16 +69,22 @@ def look_for_own(folder: Path | str | None = None) -> OwnCheckpoints:
     """The checkpoints in `folder` (default: in every folder of `extra_models_folders()`) and in the folders below it,
     as far as `MAX_BELOW`, what is nearer first. Hidden ones are left out. The content of no file is looked at.
 
-    Raises CheckpointError when a folder is not there.
+    A folder that can't be read hides none of the others; raises CheckpointError where none of them can be.
     """
     folders = extra_models_folders() if folder is None else (Path(folder).expanduser().absolute(),)
     checkpoints: dict[Path, None] = {}
-    whole = True
+    whole, unread = True, []
     for place in folders:
-        found, all_of_it = _below(place)
+        try:
+            found, all_of_it = _below(place)
+        except CheckpointError as error:
+            unread.append(str(error))
+            continue
         checkpoints |= dict.fromkeys(found)
         whole = whole and all_of_it
-    return OwnCheckpoints(tuple(checkpoints), whole)
+    if unread and len(unread) == len(folders):
+        raise CheckpointError(" ".join(unread))
+    return OwnCheckpoints(tuple(checkpoints), whole, tuple(unread))
 
 
 def _below(top: Path) -> tuple[list[Path], bool]:

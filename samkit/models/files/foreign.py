@@ -81,6 +81,14 @@ _EXTRAS = (
     (r"(lora_|adapter|Adapter)", "adapters"),
     (r"(criterion|loss)", "a loss"),
 )
+_ROOTS = {
+    "sam1": re.compile(r"(image_encoder|prompt_encoder|mask_decoder)\."),
+    "sam2": re.compile(
+        r"(image_encoder|sam_prompt_encoder|sam_mask_decoder|memory_attention|memory_encoder|maskmem_|no_mem_|no_obj_|"
+        r"obj_ptr_|mask_downsample)"
+    ),
+}
+"""How all names of a family's weights begin. SAM 3's files hold models beside it, which are left out by their names."""
 
 
 def what_it_is(name: str, keys: Collection[str], whole: bool = False) -> str | None:
@@ -103,6 +111,13 @@ def what_extras_are(keys: Iterable[str]) -> str:
     """ "SAM-HQ's own head", or "" where nothing tells."""
     names = dict.fromkeys(next((name for pattern, name in _EXTRAS if re.search(pattern, key)), "") for key in keys)
     return " and ".join(name for name in names if name) if "" not in names else ""
+
+
+def extras_of(family: str, names: Iterable[str]) -> list[str]:
+    """Official names of weights that no network of the family has a place for, as far as their names alone tell."""
+    roots = _ROOTS.get(family)
+    known = re.compile("|".join(pattern for pattern, _ in _EXTRAS))
+    return [name for name in sorted(names) if known.search(name) or (roots is not None and not roots.match(name))]
 
 
 def _found(pattern: str, keys: Collection[str]) -> bool:

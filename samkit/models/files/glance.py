@@ -11,7 +11,7 @@ from samkit.errors import CheckpointError
 from samkit.files import opened_regular
 from samkit.models.files.checkpoint import choose, named_keys
 from samkit.models.files.checkpoint_file import inspect_checkpoint_file
-from samkit.models.files.foreign import optimizer_alone, what_it_is
+from samkit.models.files.foreign import extras_of, optimizer_alone, what_it_is
 from samkit.models.files.hashes import FileState, file_state
 from samkit.models.files.key_layout import Layout, NamedKeys
 from samkit.models.files.locate import Located, locate
@@ -19,7 +19,8 @@ from samkit.models.files.parts import Part, Stored, find_parts
 from samkit.models.files.pickle_machine import PickleDamaged, PickleRefused, read_pickle
 from samkit.models.files.stored_weights import StoredTensor
 from samkit.models.files.tables import MAX_PICKLE, CutShort, TableDamaged, safetensors_table, zip_members
-from samkit.models.files.told import renamed, unwrapped
+from samkit.models.files.told import extras_left_out, renamed, unwrapped
+from samkit.models.files.transformers_keys import POINT_TABLE
 
 MAX_REMEMBERED = 2048
 _UNREADABLE = (PickleRefused, PickleDamaged, CutShort, TableDamaged, OSError)
@@ -61,12 +62,9 @@ class _Table:
 
 @dataclass(frozen=True)
 class Contents:
-    """shapes: official name of each weight -> its shape; numbers: how many there are in all; metadata: the safetensors
-    entry `samkit`, {} for none.
-    """
+    """shapes: official name of each weight -> its shape; metadata: the safetensors entry `samkit`, {} for none."""
 
     shapes: Mapping[str, StoredTensor]
-    numbers: int
     layout: Layout
     metadata: Mapping[str, object]
 
@@ -96,10 +94,7 @@ def contents(path: Path) -> Contents | None:
     if table is None or table.layout is None or not table.layout.whole:
         return None
     shapes = {name: each for name, each in table.weights.items() if isinstance(each, StoredTensor)}
-    # Three weights of a file may be one of the model's, and each counts.
-    stored = [table.part.weights[key] for key in table.named.names]
-    numbers = sum(each.numel for each in stored if isinstance(each, StoredTensor))
-    return Contents(shapes, numbers, table.layout, inspect_checkpoint_file(located.files[0]).metadata)
+    return Contents(shapes, table.layout, inspect_checkpoint_file(located.files[0]).metadata)
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
@@ -121,7 +116,12 @@ def _glance(path: Path, states: tuple[FileState, ...]) -> Glance:
         return Glance("adapter" if "#base=" in what else "", (what,), False, size)
     if layout is None or not whole:
         return Glance("", (f"{path.name} is not a Segment Anything model.",), False, size)
-    done = (*unwrapped(table.part, table.others, table.content), *renamed(table.named, layout))
+    extras = extras_of(layout.family, table.weights.keys() - {POINT_TABLE})
+    done = (
+        *unwrapped(table.part, table.others, table.content),
+        *renamed(table.named, layout),
+        *([extras_left_out(extras)] if extras else []),
+    )
     follows = any("maskmem_tpos_enc" in name for name in table.weights)
     return Glance(layout.family, done, True, size, table.others, follows)
 

@@ -316,7 +316,11 @@ class _Machine:
 
 
 def _tensor(arguments: tuple[Any, ...]) -> StoredTensor | OddTensor:
-    """`_rebuild_tensor_v2(storage, offset, size, stride, ...)` and those like it."""
+    """`_rebuild_tensor_v2(storage, offset, size, stride, ...)` and those like it. A seventh argument says what torch
+    does to the numbers when they are used, such as to take their negatives.
+    """
+    if len(arguments) > 6 and arguments[6]:
+        return OddTensor("marked as negated")
     storage, offset, shape, strides = arguments[:4]
     numbers = (offset, *shape, *strides)
     if type(storage) is not StoredBytes or any(type(number) is not int for number in numbers):

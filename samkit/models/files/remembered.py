@@ -43,9 +43,12 @@ def remember(sha256: str, native_side: int | None, window_sizes: tuple[int, ...]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=FILE, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(kept, stream, indent=1)
-        os.replace(part, path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(kept, stream, indent=1)
+            os.replace(part, path)
+        finally:
+            Path(part).unlink(missing_ok=True)
     except OSError as error:
         raise CheckpointError(
             f"{path} can't be written ({error.strerror}): make room there, or set SAMKIT_HOME to another folder."

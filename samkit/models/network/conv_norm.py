@@ -55,6 +55,11 @@ class ConvNorm(nn.Module):
         with torch.no_grad():
             self._folded = self.bn.folded_into(self.c.weight)
 
+    @property
+    def packed_numbers(self) -> int:
+        """As `Linear.packed_numbers`."""
+        return self.c.weight.numel()
+
     def forward(self, strip_bhwc: Tensor, zeros: tuple[int, int] = (1, 1)) -> Tensor:
         """zeros: rows of zeros above and below the strip, as `reach` gives them."""
         kept = None if torch.is_grad_enabled() else self._folded
@@ -84,6 +89,11 @@ class PointNorm(nn.Module):
         linear.weight, linear.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
         linear.pack()
         self._packed = [linear]
+
+    @property
+    def packed_numbers(self) -> int:
+        """As `Linear.packed_numbers`: folded, and laid out."""
+        return 2 * self.c.weight.numel()
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """(weight [out, in], bias [out])."""

@@ -18,9 +18,13 @@ from samkit.models.network.layers import ModuleList
 from samkit.models.network.rope import rotary_table
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.vit import FourGroups, PlainAttention, PlainBlock
-from samkit.models.network.windows import partition_windows
+from samkit.models.network.windows import join_strips, partition_windows
 
 NORM_EPS = 1e-5
+STRIP_TOKENS = 1024
+"""About how many tokens are worked on at a time where windows don't ask for more: what is wide is held of so many."""
+HEADS_AT_ONCE = 4
+"""Heads of a global block whose keys and values are held together."""
 WINDOW_READINGS = ("step", "span")
 """What a window of another size than the model's own means for positions inside it.
 
@@ -76,12 +80,43 @@ class RotaryAttention(PlainAttention):
         q, k, v = self.queries_keys_values(windows, turns)
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h, w, c)
 
+    def over_all(self, map_bhwc: Tensor, norm: nn.LayerNorm, rows: int, turns: Tensor) -> Tensor:
+        """Attention over all of norm(map), without gradients: [B, H, W, C] -> [B, heads, H * W, d], before the output
+        projection. A few heads and so many rows at a time, and what queries get takes their place.
+        """
+        b, h, w, c = map_bhwc.shape
+        attended = map_bhwc.new_empty(b, self.num_heads, h * w, c // self.num_heads)
+        for first in range(0, self.num_heads, HEADS_AT_ONCE):
+            self._over_all(map_bhwc, norm, rows, turns, slice(first, first + HEADS_AT_ONCE), attended)
+        return attended
+
+    def _over_all(
+        self, map_bhwc: Tensor, norm: nn.LayerNorm, rows: int, turns: Tensor, heads: slice, attended: Tensor
+    ) -> None:
+        """Of these heads, into their part of `attended`."""
+        _, h, w, c = map_bhwc.shape
+        weight = self.qkv.weight.view(3, self.num_heads, -1, c)[:, heads].flatten(0, 2)
+        bias = self.qkv.bias.view(3, self.num_heads, -1)[:, heads].flatten()
+        # A head's vectors lie beside each other, for keys and values are read once for each strip of queries.
+        q, k, v = attended[:, heads], torch.empty_like(attended[:, heads]), torch.empty_like(attended[:, heads])
+        for top in range(0, h, rows):
+            places = slice(top * w, min(top + rows, h) * w)
+            products = F.linear(norm(map_bhwc[:, top : top + rows]).flatten(1, 2), weight, bias)
+            for whole, part in zip((q, k, v), _split(products, turns[places]), strict=True):
+                whole[:, :, places] = part
+        for queries in q.split(rows * w, dim=2):
+            queries.copy_(F.scaled_dot_product_attention(queries, k, v))
+
     def queries_keys_values(self, windows: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, heads, h * w, d] each, queries and keys turned."""
-        b, h, w, _ = windows.shape
-        qkv = self.qkv(windows).view(b, h * w, 3, self.num_heads, -1)
-        q, k = turn(qkv[:, :, :2], turns[:, None, None]).unbind(2)
-        return q.transpose(1, 2), k.transpose(1, 2), qkv[:, :, 2].transpose(1, 2)
+        return _split(self.qkv(windows).flatten(1, 2), turns)
+
+
+def _split(products: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, N, 3 * heads * d] -> queries, keys and values [B, heads, N, d], the first two turned."""
+    vectors = products.unflatten(-1, (3, -1, 2 * turns.shape[-1]))
+    q, k = turn(vectors[:, :, :2], turns[:, None, None]).unbind(2)
+    return q.transpose(1, 2), k.transpose(1, 2), vectors[:, :, 2].transpose(1, 2)
 
 
 def turn(x: Tensor, turns: Tensor) -> Tensor:
@@ -121,7 +156,25 @@ class RotaryBlock(PlainBlock):
         """[B, H, W, C] -> [B, H, W, C], with `window` and `overwrite` of `in_strips`. turns: of a window's tokens, or
         of the map's.
         """
+        if window == 0 and not torch.is_grad_enabled():
+            return join_strips(self._over_all(map_bhwc, turns), map_bhwc.shape, into=map_bhwc if overwrite else None)
         return self.in_strips(map_bhwc, window, lambda tokens: self.attn(tokens, turns), overwrite)
+
+    def _over_all(self, map_bhwc: Tensor, turns: Tensor) -> Iterator[Tensor]:
+        """A global block's output in strips."""
+        b, _, w, c = map_bhwc.shape
+        rows = max(1, STRIP_TOKENS // w)
+        attended = self.attn.over_all(map_bhwc, self.norm1, rows, turns)
+        for strip, shortcut in zip(attended.split(rows * w, dim=2), map_bhwc.split(rows, dim=1), strict=True):
+            yield self._after_attention(strip.transpose(1, 2).reshape(b, -1, w, c), shortcut)
+
+    def _after_attention(self, attended: Tensor, shortcut: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return super()._after_attention(attended, shortcut)
+        strip = self.attn.proj.plus(attended, shortcut)
+        for part in strip.split(max(1, STRIP_TOKENS // strip.shape[2]), dim=1):
+            part.copy_(self.mlp.plus(self.norm2(part), part))
+        return strip
 
     def vectors(self, map_bhwc: Tensor, window: int, turns: Tensor) -> BlockVectors:
         """Of one picture, [1, H, W, C]; window and turns as `forward` takes them."""
@@ -185,9 +238,19 @@ class RotaryVit(nn.Module):
 
     def first_tokens(self, pixels_bchw: Tensor) -> Tensor:
         """[B, h, w, C]: what the first block is given."""
-        tokens = self.patch_embed(pixels_bchw)
-        places = self.position_encoding(tokens.shape[1], tokens.shape[2]).permute(1, 2, 0)
-        return self.ln_pre(tokens + places.to(tokens.dtype))
+        size, grid = self.config.patch_size, self.config.table_grid
+        b, _, height, width = pixels_bchw.shape
+        h, w = height // size, width // size
+        table = self.pos_embed[0].unflatten(0, (grid, grid))[:, torch.arange(w) % grid]
+
+        def strips() -> Iterator[Tensor]:
+            rows = max(1, STRIP_TOKENS // w)
+            for top in range(0, h, rows):
+                tokens = self.patch_embed(pixels_bchw[:, :, top * size : (top + rows) * size])
+                places = table[torch.arange(top, top + tokens.shape[1]) % grid]
+                yield self.ln_pre(tokens + places.to(tokens.dtype))
+
+        return join_strips(strips(), (b, h, w, self.config.channels))
 
     def block_vectors(self, pixels_bchw: Tensor) -> Iterator[BlockVectors]:
         """Of one picture [1, 3, H, W], block by block, with the model's own windows."""

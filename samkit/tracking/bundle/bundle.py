@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import sys
+import unicodedata
 import uuid
 import zipfile
 import zlib
@@ -31,7 +32,7 @@ import numpy as np
 from samkit.errors import BadInput, StoreError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
-from samkit.files import file_digest, opened_regular
+from samkit.files import file_digest, opened_regular, remove_abandoned_parts
 from samkit.media.drawing import mask_from_png, mask_to_png
 from samkit.media.given_masks import MaskHint, Truth, read_hint, read_truth
 from samkit.media.pictures import Picture, array_to_png, picture_to_png, read_picture
@@ -205,6 +206,7 @@ def write_bundle(
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is already there and not empty: choose another folder for the run.")
+    remove_abandoned_parts(folder.parent)
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         films, film = film_files(inputs)
@@ -378,7 +380,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, room: int) -> None
             )
         if entry.external_attr >> 16 & 0o170000 == 0o120000:
             raise BadInput(f"{name} is not a run's archive: {entry.filename!r} is a link.")
-    if len({entry.filename for entry in entries}) < len(entries):
+    # Some systems take names for the same that differ in capitals, or in how an accent is written.
+    if len({unicodedata.normalize("NFC", entry.filename).casefold() for entry in entries}) < len(entries):
         raise BadInput(f"{name} is not a run's archive: it holds two files of one name.")
 
 

@@ -33,6 +33,7 @@ from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
+from samkit.ui.parts.turns import page_turn
 from samkit.ui.state.kept_work import keep_work
 from samkit.ui.state.live_work import make_what_was_missed
 from samkit.ui.state.models import shared_model
@@ -107,6 +108,11 @@ def _panel(visit: Visit) -> Panel:
 
 @st.fragment
 def _workbench(visit: Visit) -> None:
+    with page_turn():
+        _draw_fragment(visit)
+
+
+def _draw_fragment(visit: Visit) -> None:
     # In every run: a fragment may write to what lies outside it only where it did so when the whole page ran.
     visit.sidebar.show_cache()
     try:

@@ -44,12 +44,8 @@ def draw_buttons(buttons: Buttons, holder: JobHolder[RunT], missing: str = "") -
         help=plain_text(missing) or None,
         on_click=holder.ask,
     )
-    if holder.refused:
-        st.error(plain_text(holder.refused), icon=":material/hourglass_disabled:")
     if job is None:
         return
-    if job.note:
-        st.warning(plain_text(job.note), icon=":material/timer_off:")
     paused = job.state == PAUSED
     begun = job.run is not None and job.run.done > 0
     if paused:
@@ -77,6 +73,14 @@ def draw_buttons(buttons: Buttons, holder: JobHolder[RunT], missing: str = "") -
         help="Forget this run and its result",
         on_click=holder.drop_run,
     )
+
+
+def draw_refusal(holder: JobHolder[RunT]) -> None:
+    """Why the last run was not taken, or ended early. Below the buttons: a row of them has no room for a sentence."""
+    if holder.refused:
+        st.error(plain_text(holder.refused), icon=":material/hourglass_disabled:")
+    if holder.job is not None and holder.job.note:
+        st.warning(plain_text(holder.job.note), icon=":material/timer_off:")
 
 
 def follow(job: BackgroundJob[RunT], draw: Callable[[RunT], None] | None = None) -> None:

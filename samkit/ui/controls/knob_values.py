@@ -196,7 +196,7 @@ class KnobValues:
                 reason = f"it goes from {options[0]} to {options[-1]}" if several else f"only {options[0]} is possible"
                 self.note(name, value, default, reason)
             value = default
-        elif before and before[-1] == value:
+        elif self.left_at_default(name, value):
             value = default
         if value != st.session_state[key] or offered != before:
             # Set even where it is the same: the browser knows it by its text, which may be another one.
@@ -204,6 +204,11 @@ class KnobValues:
         st.session_state[self._offered_key(name)] = offered
         self.keep(name, value)
         return key
+
+    def left_at_default(self, name: str, value: Any) -> bool:
+        """Whether that was the default of the choice `name` when it was last drawn, perhaps for another model."""
+        before = st.session_state.get(self._offered_key(name))
+        return before is not None and bool(before[-1] == value)
 
     def only(self, name: str, value: T) -> T:
         """The one value there is, without a widget."""

@@ -7,7 +7,16 @@ import streamlit as st
 from samkit.models.files.catalogue import CatalogueEntry, catalogue
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_line, model_name
-from samkit.ui.controls.own_models import FAMILY_NAMES, Look, memory_line, own_files, own_rows, own_tab, use_model
+from samkit.ui.controls.own_models import (
+    FAMILY_NAMES,
+    Look,
+    memory_line,
+    own_files,
+    own_rows,
+    own_tab,
+    released_memory_line,
+    use_model,
+)
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.public import check_owner_only, owner_only
@@ -106,7 +115,7 @@ def _entry_row(work: Workspace, entry: CatalogueEntry, tab: str) -> None:
     name.markdown(f"{STATE_ICONS[state]} {entry.title}")
     place = "" if entry.embedded or not entry.on_disk else f" · {plain_text(str(entry.local_path().parent))}"
     name.caption(f"{entry.licence}{place}")
-    memory = memory_line(entry.local_path()) if entry.on_disk else ""
+    memory = memory_line(entry.local_path()) if entry.on_disk else released_memory_line(entry.name)
     size.caption(" · ".join(filter(None, (entry.size_text, STATE_TEXTS[state]))) + memory)
     if state == "to bring":
         name.caption(f"{entry.origin} Put {entry.filename} into {plain_text(str(entry.local_path().parent))}.")

@@ -81,12 +81,19 @@ def memory_line(path: Path) -> str:
     return memory_text(memory_taken(path))
 
 
+def released_memory_line(name: str) -> str:
+    """The same of a released model that is not on this machine."""
+    from samkit.models.memory_taken import memory_of_released
+
+    return memory_text(memory_of_released(name))
+
+
 def memory_text(memory: "MemoryTaken | None") -> str:
     if memory is None:
         return ""
     return (
-        f"  \nmemory: {format_bytes(memory.weights)}, and {format_bytes(memory.encoding)} while it encodes a picture "
-        f"at {memory.native_side} px"
+        f"  \nmemory: {format_bytes(memory.weights)}, and {format_bytes(memory.encoding)} more while it encodes a "
+        f"picture at {memory.native_side} px"
     )
 
 
@@ -130,6 +137,8 @@ def _watched_rows(work: Workspace, look: Look, tab: str) -> None:
 def _rows(work: Workspace, look: Look, tab: str) -> None:
     with sentences():
         found = look_for_own()
+        for sentence in found.unread:
+            st.warning(plain_text(sentence), icon=":material/folder_off:")
         own_files().look({str(path): _states(path) for path in found.paths})
         fitting = (path for path in found.paths if look.takes_name(str(path)))
         if look.family:

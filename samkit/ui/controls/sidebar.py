@@ -99,6 +99,8 @@ class EncodingSide(Knob):
     def _fit(self, knobs: KnobValues, usual: range) -> None:
         """Another model's side, or a first try's, becomes the nearest that this one can run."""
         side = knobs.get("side")
+        if knobs.left_at_default("side", side):
+            return
         if isinstance(side, int) and side not in usual and side < usual[-1] and side % usual.step:
             nearest = min(usual, key=lambda each: abs(each - side))
             knobs.move("side", nearest, f"this model runs multiples of {usual.step}, from {usual[0]}")

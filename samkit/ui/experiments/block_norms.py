@@ -192,8 +192,9 @@ def _draw_all(side: Side, knobs: KnobValues) -> None:
         pick_label="Show large block",
     )
     convolutions = " or c for convolutions" if side.model.config.convolution_stages else ""
+    stages = "stage" if side.model.config.has_stages else "quarter of all blocks, which stands for a stage"
     st.caption(
-        f"Block number, s and its stage, w and the side of its attention windows{convolutions} or g for global "
+        f"Block number, s and its {stages}, w and the side of its attention windows{convolutions} or g for global "
         "attention, [smallest, largest] norm. Click a block to see it large. Encoded in "
         f"{side.result.timings['encode_ms']:.0f} ms."
     )

@@ -29,7 +29,7 @@ from samkit.ui.bench.sweeping.page_sweep import find_page_sweep, follow_sweep, s
 from samkit.ui.controls.knobs import Knob, Panel
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.figures import PLOT, OverWindows, readings_iou_figure, sweep_iou_figure, sweep_ms_figure
-from samkit.ui.parts.tables import table_with_csv, three_decimals
+from samkit.ui.parts.tables import table_height, table_with_csv, three_decimals
 from samkit.ui.state.sweep_standing import standing
 from samkit.ui.state.sweeps import app_workers, live_table
 from samkit.work.sweep.live_table import LiveTable
@@ -204,7 +204,7 @@ def draw_sweep_table(scene: Scene) -> None:
     ious = (f"{name}_{index}" for name in ("iou", "true_iou") for index in range(4))
     decimals = three_decimals("drift", *ious)
     decimals |= {name: st.column_config.NumberColumn(format="%.1f") for name in TIMES}
-    table_with_csv(rows, "window_sweep", decimals, height=300)
+    table_with_csv(rows, "window_sweep", decimals, height=table_height(len(rows), 300))
     st.caption(
         "Masks as the model gave them: edges are never refined here. A sweep leaves a core to other visitors, so its "
         "times compare with each other and not with those above. Window sizes that can't be run have the reason."

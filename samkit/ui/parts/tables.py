@@ -11,6 +11,13 @@ from typing import Any, Literal
 import streamlit as st
 
 Height = int | Literal["auto"]
+HEAD_PX, ROW_PX = 35, 33
+"""Of a table, at the theme's size of letters."""
+
+
+def table_height(rows: int, most: int) -> int:
+    """In pixels: as high as its rows, and at most so high."""
+    return min(most, HEAD_PX + ROW_PX * max(1, rows))
 
 
 def three_decimals(*columns: str) -> dict[str, Any]:

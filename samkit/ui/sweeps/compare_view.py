@@ -9,6 +9,7 @@ from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure, label
+from samkit.ui.parts.tables import table_height
 from samkit.ui.state.page_links import SWEEP_PAGE
 from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
@@ -18,7 +19,7 @@ from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_d
 from samkit.work.sweep.report.figures import better_end
 from samkit.work.sweep.summary import SIZES, Mean
 
-MAX_MOST = 40
+MAX_MOST, MOST_PX = 40, 290
 PICKED = "samkit.compared_pair"
 
 
@@ -65,7 +66,8 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
         with place:
             st.caption(f"{letter}: {plain_text(_side_name(looked, models[0 if letter == 'A' else 1]))}")
             draw_cell(looked, metric, f"{letter}_")
-    left, right = st.columns(2, gap="medium")
+    with st.container(key="row_most"):
+        left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Better by most**")
         _most(sorted(pictures, key=lambda each: -better * each.difference), metric, "better", better)
@@ -156,7 +158,7 @@ def _most(order: list[PictureDifference], metric: str, name: str, sign: int) -> 
     st.dataframe(
         rows,
         hide_index=True,
-        height=min(290, 38 + 35 * len(rows)),
+        height=table_height(len(rows), MOST_PX),
         key=key,
         column_config=decimals,
         on_select=clicked,

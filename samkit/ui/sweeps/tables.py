@@ -8,6 +8,7 @@ import streamlit as st
 
 from samkit.scratch import scratch
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.tables import table_height
 from samkit.ui.sweeps.charts import Shown
 from samkit.ui.sweeps.columns import mean_text, metrics, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
@@ -76,7 +77,7 @@ def draw_settings(looked: LookedAt, shown: Shown) -> None:
         st.markdown(sentence)
     if len(found) > MAX_SETTINGS:
         st.caption(f"The best {MAX_SETTINGS} of {len(found):,} settings.")
-    st.dataframe(rows, hide_index=True, height=_height(rows), key=f"settings_{looked.sweep.id}")
+    st.dataframe(rows, hide_index=True, height=table_height(len(rows), TABLE_PX), key=f"settings_{looked.sweep.id}")
 
 
 def draw_sizes(looked: LookedAt, shown: Shown) -> None:
@@ -105,7 +106,7 @@ def draw_sizes(looked: LookedAt, shown: Shown) -> None:
         f"{plain_text(title(shown.metric))}, 95 % intervals, and how many cells. Small objects have less than 32² "
         "pixels, large ones 96² or more."
     )
-    st.dataframe(rows, hide_index=True, height=_height(rows), key=f"sizes_{looked.sweep.id}")
+    st.dataframe(rows, hide_index=True, height=table_height(len(rows), TABLE_PX), key=f"sizes_{looked.sweep.id}")
 
 
 def draw_worst(looked: LookedAt, shown: Shown) -> None:
@@ -186,16 +187,12 @@ def _chosen_table(looked: LookedAt, rows: list[dict[str, Any]], cells: Sequence[
     st.dataframe(
         rows,
         hide_index=True,
-        height=_height(rows),
+        height=table_height(len(rows), TABLE_PX),
         key=key,
         column_config=decimals,
         on_select=clicked,
         selection_mode="single-row",
     )
-
-
-def _height(rows: Sequence[Any]) -> int:
-    return min(TABLE_PX, 38 + 35 * max(1, len(rows)))
 
 
 def csv_of(looked: LookedAt) -> Callable[[], bytes]:

@@ -110,7 +110,7 @@ def _files(source: PictureSource, each: bool) -> Iterator[ObjectsOf]:
         root = fixed_part(pattern)
         for path in found_pictures(pattern):
             masks = masks_of(path, root, Path(source.masks)) if source.masks else None
-            yield partial(_masked, path, masks, str(path.relative_to(root)), each)
+            yield partial(_masked, path, masks, source.called or str(path.relative_to(root)), each)
 
 
 def _masked(picture: Path, masks: list[Path] | None, name: str, each: bool) -> list[Case]:

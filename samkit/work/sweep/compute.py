@@ -23,7 +23,7 @@ from samkit.media.pictures import Picture
 from samkit.media.rle import mask_to_rle
 from samkit.models.threads import own_threads
 from samkit.prompts import Prompts
-from samkit.work.execute import Computed, compute, write
+from samkit.work.execute import Computed, compute, run_experiment, write
 from samkit.work.lab import ENCODINGS_BYTES, PARTS_BYTES, Lab
 from samkit.work.memory import Memory
 from samkit.work.other_model import find_other
@@ -103,6 +103,10 @@ class _CellSources(Sources):
             self._film_open = ref, super().film(ref)
         return self._film_open[1]
 
+    def _open_frame(self, ref: Ref, film_name: str, index: int) -> Picture:
+        # The next picture is likely to be another frame of the same film.
+        return self.film(Ref(film_name, side=ref.side)).picture(index)
+
     def picture(self, ref: Ref) -> Picture:
         return _kept(self._pictures_open, ref, lambda: super(_CellSources, self).picture(ref))
 
@@ -142,6 +146,13 @@ def _kept(memory: dict[K, T], key: K, make: Callable[[], T]) -> T:
     return memory[key]
 
 
+class _CellLab(Lab):
+    """Remembers the parts of a run and not the run: no cell is another one's."""
+
+    def recall(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments) if function is run_experiment else super().recall(function, *arguments)
+
+
 class _NotKept(Exception):
     """What is kept of a cell finds no room. The next cells would find none either."""
 
@@ -157,8 +168,13 @@ class CellComputer:
         self._sources = _CellSources(place)
         self._encodings = CountingMemory(ENCODINGS_BYTES)
         self._parts = Memory(PARTS_BYTES)
-        self._lab = Lab(
-            self._encodings, self._parts, sources=self._sources, frames=self._encodings, other_model=find_other
+        self._lab = _CellLab(
+            self._encodings,
+            self._parts,
+            sources=self._sources,
+            frames=self._encodings,
+            other_model=find_other,
+            figures_only=settings.keep != "all",
         )
 
     def outcome(self, cell: Cell) -> Outcome:

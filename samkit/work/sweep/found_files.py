@@ -2,8 +2,11 @@
 
 import glob
 import itertools
+import os
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +23,8 @@ FILMS = (
 )  # fmt: skip
 MAX_FOUND = 200_000
 """Paths that a glob may lead to."""
+MAX_LOOKED_AT, LOOKING_S = 2_000_000, 60.0
+"""Files and folders that are looked at for one glob, and for how long: a whole disk is no folder of pictures."""
 
 
 def found_pictures(pattern: str) -> list[Path]:
@@ -54,9 +59,8 @@ def _found(pattern: str, fits: Callable[[Path], bool]) -> list[Path]:
         raise BadInput(f"{pattern:.200} has ** more than once, which looks everywhere many times: leave one of them.")
     root = fixed_part(pattern)
     try:
-        # Unlike the module glob, it goes through no link in **: a link to a folder above it would never end.
-        matches = root.glob(str(Path(pattern).relative_to(root)))
-        fitting = (path for path in matches if _is_shown(path, root) and fits(path))
+        walk = _Walk(pattern)
+        fitting = (path for path in walk.matches(root, Path(pattern).relative_to(root).parts) if fits(path))
         paths = sorted(itertools.islice(fitting, MAX_FOUND + 1))
     except (ValueError, NotImplementedError, RecursionError) as error:
         raise BadInput(f"{pattern:.200} is no glob that can be read: {str(error)[:100]}.") from error
@@ -67,8 +71,54 @@ def _found(pattern: str, fits: Callable[[Path], bool]) -> list[Path]:
     return paths
 
 
-def _is_shown(path: Path, root: Path) -> bool:
-    return not any(part.startswith(".") and part != ".." for part in path.relative_to(root).parts)
+class _Walk:
+    """Through the folders that a glob names. Neither hidden files nor hidden folders are found, and no link is gone
+    through in **: one to a folder above it would never end.
+    """
+
+    def __init__(self, pattern: str):
+        self._pattern = pattern
+        self._left, self._ends = MAX_LOOKED_AT, time.monotonic() + LOOKING_S
+
+    def matches(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+        """Raises BadInput where there is too much to look at, and ValueError for a part that is no glob."""
+        if not parts:
+            yield folder
+            return
+        first, rest = parts[0], parts[1:]
+        if first == "**":
+            for below in self._folders(folder):
+                yield from self.matches(below, rest)
+        elif "**" in first:
+            raise ValueError("** can only be an entire part of a path")
+        elif not glob.has_magic(first):
+            if first == ".." or (first[0] != "." and os.path.lexists(folder / first)):
+                yield from self.matches(folder / first, rest)
+        else:
+            for entry in self._inside(folder):
+                if fnmatch(entry.name, first) and (not rest or entry.is_dir()):
+                    yield from self.matches(folder / entry.name, rest)
+
+    def _folders(self, top: Path) -> Iterator[Path]:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            yield folder
+            waiting += (folder / each.name for each in self._inside(folder) if each.is_dir(follow_symlinks=False))
+
+    def _inside(self, folder: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                inside = list(itertools.islice(entries, self._left + 1))
+        except OSError:
+            return []  # A folder that may not be looked into, or none.
+        self._left -= len(inside)
+        if self._left < 0 or time.monotonic() > self._ends:
+            raise BadInput(
+                f"{self._pattern:.200} leads through more files and folders than are looked at "
+                f"({MAX_LOOKED_AT:,}, or {LOOKING_S:.0f} s): name a folder further in."
+            )
+        return [entry for entry in inside if not entry.name.startswith(".")]
 
 
 def fixed_part(pattern: str) -> Path:

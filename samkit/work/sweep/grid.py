@@ -22,6 +22,8 @@ def values_of(written: Any) -> list[Any]:
         return written
     if not isinstance(written, Mapping):
         return [written]
+    if unknown := [str(key) for key in written if key not in RANGE_KEYS]:
+        raise BadInput(f"There is no {unknown[0]:.60} in a range: write {{from: 256, to: 1024, step: 256}}.")
     if set(written) != RANGE_KEYS:
         raise BadInput("A range is written {from: 256, to: 1024, step: 256}.")
     first, last, step = (written[key] for key in ("from", "to", "step"))

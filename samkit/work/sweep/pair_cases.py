@@ -75,28 +75,27 @@ def _numbered(mask: Ref | None, number: int) -> Ref | None:
 
 
 def _of_row(row: PairRow) -> _Pair:
-    masks = row.masks or (None, None)
-    first, second = (
-        _side(text, mask) for text, mask in zip((row.first, row.second), masks, strict=True)
-    )  # fmt: skip
+    texts, masks, names = (row.first, row.second), row.masks or (None, None), row.called or ("", "")
+    first, second = map(_side, texts, masks, names)
     return _Pair(first, second)
 
 
-def _side(text: str, mask: str | None) -> _Picture:
-    """A picture of a row; a frame of a sample film brings its own mask along."""
+def _side(text: str, mask: str | None, called: str) -> _Picture:
+    """A picture of a row; called: "" for the usual name. A frame of a sample film brings its own mask along."""
     if not text.startswith(SAMPLE_PREFIX):
         path = Path(text)
         if not path.is_file():
             raise BadInput(f"There is no picture {text:.300}: check the path, which goes from the spec's own folder.")
-        return _Picture(Ref(text, name=f"{path.parent.name}/{path.name}"), Ref(mask) if mask else None)
+        name = called or f"{path.parent.name}/{path.name}"
+        return _Picture(Ref(text, name=name), Ref(mask) if mask else None)
     name = text.removeprefix(SAMPLE_PREFIX)
     frame = FRAME_REF.fullmatch(name)
     if mask is None and frame and frame[1] in SAMPLE_VIDEOS:
         film, index = load_sample_video(frame[1]), int(frame[2])
         if index < film.length:
             rle = json.dumps(mask_to_rle(film.mask(index)))
-            return _Picture(Ref(text, name=name), Ref(rle, name=f"truth of {name}"))
-    return _Picture(Ref(text, name=name), Ref(mask) if mask else None)
+            return _Picture(Ref(text, name=called or name), Ref(rle, name=f"truth of {name}"))
+    return _Picture(Ref(text, name=called or name), Ref(mask) if mask else None)
 
 
 def _neighbours(source: PairSource) -> list[_Pair]:

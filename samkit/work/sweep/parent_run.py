@@ -5,7 +5,9 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
+from samkit.settings import app_url
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.store.parent import Figure, ParentRun
 from samkit.work.sweep.report.figures import main_names, setting_text, title
@@ -107,7 +109,7 @@ def _about(sweep: SweepFolder, settings: Sequence[SettingSummary], names: Sequen
     failed = f", {found['failed']:,} failed" if found["failed"] else ""
     lines = [
         f"Sweep of **{_plain(spec.experiment)}** with {_plain(', '.join(spec.models))}: {found['done']:,} of "
-        f"{found['cells']:,} cells done{failed}.",
+        f"{found['cells']:,} cells done{failed}. [Open it in the app]({app_url()}/sweep?id={quote(sweep.id)})",
         "",
         "`report.html` below Artifacts shows it whole; `cells.parquet` has a row for each cell, and `settings.csv` the "
         f"means. On the machine that ran it: `python -m samkit sweep show {sweep.id}`.",

@@ -99,7 +99,8 @@ class RayEngine:
         try:
             put_back(self._folder, reply.files)
         except OSError as error:
-            return replace(reply.outcome, status="failed", reason=reason_of(error))
+            reason = f"What is kept of a cell can't be written ({error.strerror or error})"
+            return replace(reply.outcome, status="failed", reason=reason, kept=False)
         return reply.outcome
 
 

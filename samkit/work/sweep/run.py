@@ -15,17 +15,22 @@ TELL_S = 1.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is. done, failed: of the `total` cells of this run; seconds: since its start"""
+    """How far it is. done, failed: of the `total` cells of this run; seconds: since its start; first_s: when the first
+    cell was done, 0 before that: until then workers start and load the model
+    """
 
     done: int
     failed: int
     total: int
     seconds: float
     encoded: int
+    first_s: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Cells a second."""
+        """Cells a second, from the first one on; of the whole run where there is no more than that."""
+        if self.done > 1 and self.seconds > self.first_s:
+            return (self.done - 1) / (self.seconds - self.first_s)
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
     @property
@@ -47,6 +52,7 @@ def run_sweep(
     """
     start = told = time.monotonic()
     done = failed = encoded = 0
+    first = 0.0
     with sweep.running() as file:
         # What another process did until now is known only here, where nobody else writes.
         wanted = sweep.missing() if cells is None else cells
@@ -54,16 +60,17 @@ def run_sweep(
             for outcome in outcomes:
                 if outcome is not None:
                     file.add(outcome)
+                    first = first or time.monotonic() - start
                     done, failed = done + 1, failed + (outcome.status == "failed")
                     encoded += len(outcome.encoded)
                 now = time.monotonic()
                 if now - told >= TELL_S:
                     told = now
                     if tell is not None:
-                        tell(Progress(done, failed, len(wanted), now - start, encoded))
+                        tell(Progress(done, failed, len(wanted), now - start, encoded, first))
                     if sweep.is_cancelled:
                         break
-    progress = Progress(done, failed, len(wanted), time.monotonic() - start, encoded)
+    progress = Progress(done, failed, len(wanted), time.monotonic() - start, encoded, first)
     if tell is not None:
         tell(progress)
     return progress

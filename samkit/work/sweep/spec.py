@@ -1,17 +1,24 @@
 """A sweep as one YAML file: what is swept over what, by hand in a few lines, and every mistake with its line."""
 
 import json
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from samkit.errors import BadInput, SamkitError
+from samkit.errors import BadInput, CheckpointError, SamkitError
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import find_experiment
 from samkit.files import read_small
+from samkit.media.sample_videos import SAMPLE_VIDEOS
+from samkit.media.samples import sample_names
+from samkit.models.files.catalogue import find_entry, resolve_model
+from samkit.models.files.reference import split_reference
 from samkit.words import listed, nearest
-from samkit.work.sources import SAMPLE_PREFIX
+from samkit.work.sources import FRAME_REF, SAMPLE_PREFIX
 from samkit.work.sweep.grid import values_of
 from samkit.work.sweep.spec_sources import FilmSource, PairRow, PairSource, Part, PictureSource, Texts, as_tuple
 from samkit.work.sweep.yaml_lines import Lines, read_yaml
@@ -20,6 +27,13 @@ MAX_SPEC_BYTES, MAX_PROMPT_FILE = 2**20, 64 * 2**20
 Keep = Literal["metrics", "masks", "all"]
 FromTruth = Literal["box", "inside", "points", "clicks", "mask"]
 PartT = TypeVar("PartT", bound=Part)
+PATHS = ("masks", "coco", "images", "davis")
+"""Of sources: settings that name one file or folder."""
+MAX_BESIDE = 1_000
+"""Names in a folder among which a near one is looked for."""
+CHECKPOINTS = (".pt", ".pth", ".safetensors")
+"""A model whose name ends so is a path."""
+DEVICES = r"^(auto|(cpu|cuda|mps)(:[0-9]{1,3})?)$"
 RANDOM = ("points",)
 """Prompts that are drawn by chance, whether or not they are moved."""
 
@@ -77,6 +91,8 @@ class PromptRule(Part):
 def _as_rule(value: Any) -> Any:
     if value is None or value == "none":
         return {}
+    if isinstance(value, str) and value != "given":
+        raise ValueError(f"a prompt in one word is none or given; others are written {{truth: box}}, not {value:.60}")
     return {"given": True} if value == "given" else value
 
 
@@ -97,6 +113,7 @@ class SweepSpec(Part):
               range is written {from: 256, to: 1024, step: 256}
     zip:      groups of parameters whose lists go along together, of one length each
     repeats:  how often prompts that are drawn by chance are drawn anew
+    device:   auto, cpu, cuda or mps, as for a single run
     threads:  that torch computes with in each worker; empty: all cores, divided among the workers
     keep:     of each cell its metrics, also its chosen mask, or the whole run as a folder
     """
@@ -109,9 +126,9 @@ class SweepSpec(Part):
     pairs: Annotated[tuple[PairSource, ...], BeforeValidator(as_tuple)] = ()
     prompts: Annotated[tuple[PromptRule, ...], BeforeValidator(_as_rules)] = (PromptRule(given=True),)
     params: dict[str, Any] = Field(default_factory=dict)
-    zip: tuple[dict[str, Any], ...] = ()
+    zip: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_tuple)] = ()
     repeats: int = Field(default=1, ge=1, le=10_000)
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=DEVICES)
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: int | None = Field(default=None, ge=1, le=1024)
     seed: int = Field(default=0, ge=0)
@@ -151,7 +168,9 @@ def read_spec(path: Path) -> SweepSpec:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"The spec {path} is not a text in UTF-8: save it as one.") from error
-    return with_folder(spec_from_text(text), path.absolute().parent)
+    spec = with_folder(spec_from_text(text), path.absolute().parent)
+    check_names(spec, read_yaml(text)[1])
+    return spec
 
 
 def spec_from_text(text: str) -> SweepSpec:
@@ -187,6 +206,51 @@ def check_spec(spec: SweepSpec, lines: Lines) -> None:
             ("repeats",), "a repeat draws prompts anew, and these are the same each time: give jitter or truth: points."
         )
     _check_params(spec, experiment.Params, lines)
+
+
+def check_names(spec: SweepSpec, lines: Lines) -> None:
+    """Raises BadInput with the line for a model or a sample that nobody has. spec: with its paths absolute"""
+    for index, model in enumerate(spec.models):
+        try:
+            _check_model(model)
+        except CheckpointError as error:
+            raise lines.wrong(("models", index), str(error)) from None
+    pictures = [each.samples for each in spec.pictures]
+    films = [each.samples for each in spec.films]
+    for kind, written, known in (("pictures", pictures, sample_names()), ("films", films, [*SAMPLE_VIDEOS])):
+        for index, names in enumerate(written):
+            for at, name in enumerate(names):
+                frame = FRAME_REF.fullmatch(name) if kind == "pictures" else None
+                if name not in known and (frame is None or frame[1] not in SAMPLE_VIDEOS):
+                    sentence = f"there is no sample {kind[:-1]} {name:.60}: {nearest(name, known)}"
+                    raise lines.wrong((kind, index, "samples", at), sentence)
+
+    for kind, sources in (("pictures", spec.pictures), ("films", spec.films), ("pairs", spec.pairs)):
+        for index, source in enumerate(sources):
+            for name in PATHS:
+                place = getattr(source, name, None)
+                if place and (sentence := _missing_place(Path(place))):
+                    raise lines.wrong((kind, index, name), sentence)
+
+
+def _missing_place(place: Path) -> str:
+    """A sentence where nothing is there; "" also where nobody may look."""
+    with suppress(OSError, ValueError):
+        if place.exists():
+            return ""
+        beside = [each.name for each in islice(place.parent.iterdir(), MAX_BESIDE)] if place.parent.is_dir() else []
+        near = get_close_matches(place.name, beside, n=1)
+        known = f"did you mean {near[0]}?" if near else "check the path, which goes from the spec's own folder."
+        return f"there is nothing at {place!s:.300}: {known}"
+    return ""
+
+
+def _check_model(model: str) -> None:
+    """A model of the catalogue that is not downloaded yet may be on the machine that computes."""
+    try:
+        find_entry(split_reference(model)[0])
+    except CheckpointError:
+        resolve_model(model)
 
 
 def _check_kinds(spec: SweepSpec, kinds: tuple[str, ...], lines: Lines) -> None:
@@ -237,9 +301,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
 
     def placed_source(source: PartT) -> PartT:
         update: dict[str, Any] = {
-            name: placed(getattr(source, name))
-            for name in ("masks", "coco", "images", "davis")
-            if name in type(source).model_fields
+            name: placed(getattr(source, name)) for name in PATHS if name in type(source).model_fields
         }
         if "files" in type(source).model_fields:
             update["files"] = tuple(str(placed(text)) for text in source.files)  # type: ignore[attr-defined]
@@ -250,7 +312,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
             text if text.startswith(SAMPLE_PREFIX) else str(placed(text)) for text in (row.first, row.second)
         )
         masks = None if row.masks is None else (str(placed(row.masks[0])), str(placed(row.masks[1])))
-        return PairRow(first=first, second=second, masks=masks)
+        return PairRow(first=first, second=second, masks=masks, called=row.called)
 
     pictures, films = (tuple(map(placed_source, sources)) for sources in (spec.pictures, spec.films))
     pairs = tuple(
@@ -261,9 +323,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
         rule if rule.file is None else rule.model_copy(update={"loaded": _json_file(folder / rule.file)})
         for rule in spec.prompts
     )
-    models = tuple(
-        str(placed(model)) if model.endswith((".pt", ".pth", ".safetensors")) else model for model in spec.models
-    )
+    models = tuple(str(placed(model)) if model.endswith(CHECKPOINTS) else model for model in spec.models)
     return spec.model_copy(
         update={"pictures": pictures, "films": films, "pairs": pairs, "prompts": prompts, "models": models}
     )
@@ -295,6 +355,8 @@ def _wrong(error: ValidationError, values: dict[str, Any], lines: Lines) -> BadI
     if first["type"] == "extra_forbidden":
         known = PARTS.get(str(place[0]), SweepSpec) if len(place) > 1 else SweepSpec
         return lines.wrong(written, f"there is no setting {name:.60}; {nearest(name, known.model_fields)}")
+    if first["type"] == "string_pattern_mismatch" and name == "device":
+        return lines.wrong(written, f"there is no device {first['input']!s:.60}: give auto, cpu, cuda or mps.")
     if first["type"] == "missing":
         return lines.wrong(written[:-1], f"{name} is missing: add {name}: to the spec.")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")

@@ -1,9 +1,13 @@
 """Where a sweep's pictures, films and pairs come from, as a spec says it."""
 
 from collections.abc import Mapping
+from glob import has_magic
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+MAX_NAME = 200
+"""Characters of what a picture may be called."""
 
 
 def as_tuple(value: Any) -> Any:
@@ -37,6 +41,7 @@ class PictureSource(Part):
     files:     paths or globs, from the spec's folder
     masks:     with files: a folder with a mask of the same name for each picture, in the same folders as below the
                glob's first star
+    called:    with one file: the picture's name, where the file has another
     coco:      an annotation file of COCO; images: the folder of its pictures
     davis:     a folder with JPEGImages/NAME/ and Annotations/NAME/; every annotated frame is a picture
     sequences: of davis; empty: all
@@ -47,6 +52,7 @@ class PictureSource(Part):
     samples: Texts = ()
     files: Texts = ()
     masks: str | None = None
+    called: str | None = Field(default=None, max_length=MAX_NAME)
     coco: str | None = None
     images: str | None = None
     davis: str | None = None
@@ -56,8 +62,10 @@ class PictureSource(Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "PictureSource":
-        belongs = {"masks": "files", "images": "coco", "sequences": "davis"}
+        belongs = {"masks": "files", "called": "files", "images": "coco", "sequences": "davis"}
         _check_kind(self, ("samples", "files", "coco", "davis"), belongs)
+        if self.called and (len(self.files) > 1 or has_magic(self.files[0])):
+            raise ValueError("called names one picture: give files one path without a star")
         return self
 
 
@@ -95,11 +103,14 @@ class FilmSource(Part):
 
 
 class PairRow(Part):
-    """Two pictures, files or sample:NAME, and their masks: of both, or none."""
+    """Two pictures, files or sample:NAME, and their masks: of both, or none. called: names of both, where the files
+    have others.
+    """
 
     first: str
     second: str
     masks: tuple[str, str] | None = None
+    called: tuple[str, str] | None = None
 
 
 class PairSource(Part):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from samkit.errors import BadInput, CheckpointError
+from samkit.files import remove_abandoned_parts
 from samkit.models.files.catalogue import find_entry, resolve_model
 from samkit.models.files.folders import assets_folder
 from samkit.work.sources import FRAME_REF, SAMPLE_PREFIX
@@ -161,6 +162,7 @@ def taken_out(folder: Path) -> dict[str, bytes]:
 
 def put_back(folder: Path, files: dict[str, bytes]) -> None:
     """Write what `taken_out` gave below another folder: each mask and each run whole, or not at all. Raises OSError."""
+    remove_abandoned_parts(folder)
     part = folder / f".{secrets.token_hex(4)}.part"
     whole = {Path(*Path(name).parts[:3]) if Path(name).parts[0] == RUNS else Path(name) for name in files}
     try:

@@ -233,6 +233,19 @@ def test_own_checkpoints_are_the_files_of_the_configured_folders(tmp_path, monke
         own_checkpoints(tmp_path / "absent")
 
 
+def test_a_folder_that_cannot_be_read_hides_none_of_the_others(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.pt").touch()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", f"{tmp_path}/absent:{tmp_path}/there:{tmp_path}/file")
+    look = look_for_own()
+    assert look.paths == (tmp_path / "there" / "a.pt",) and look.whole
+    assert ["absent" in look.unread[0], "file" in look.unread[1]] == [True, True]
+    monkeypatch.setenv("SAMKIT_EXTRA_MODELS", f"{tmp_path}/absent")
+    with pytest.raises(CheckpointError, match="absent can't be read"):
+        look_for_own()
+
+
 def test_own_checkpoints_lie_in_folders_below_too(tmp_path, monkeypatch):
     saved = tmp_path / "runs" / "medical" / "checkpoint-500"
     saved.mkdir(parents=True)

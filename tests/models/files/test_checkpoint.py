@@ -310,6 +310,7 @@ def test_zips_that_are_no_checkpoint(tmp_path):
         ({"weight": torch.ones(3, dtype=torch.complex64)}, "weight: complex64"),
         ({"weight": torch.ones(3, dtype=torch.bool)}, "1 of the 1 weights"),
         ({"weight": torch.eye(3).to_sparse()}, "sparse"),
+        ({"weight": torch._neg_view(torch.ones(3))}, "marked as negated"),
         ({"weight": torch.ones(3, device="meta")}, "without values"),
         ({"weight": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}, "qint8"),
     ],

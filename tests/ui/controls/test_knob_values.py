@@ -97,3 +97,36 @@ def test_a_knob_that_nobody_has_moved_stands_at_its_parameters_default():
     assert panel.value("jitter_copies") == 7
     with pytest.raises(KeyError):
         panel.value("no_such_parameter")
+
+
+def test_a_side_that_nobody_chose_is_each_models_own():
+    """SAM 3 runs multiples of 14, which the side of the model before is not."""
+
+    def script():
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from samkit.ui.controls.knob_values import KnobValues
+        from samkit.ui.controls.sidebar import EncodingSide
+        from samkit.ui.state.workspace import Workspace
+
+        work = st.session_state.setdefault("work", Workspace())
+        native, step = st.session_state.get("model", (384, 32))
+        info = SimpleNamespace(native_side=native, side_step=step)
+        panel = SimpleNamespace(model=SimpleNamespace(info=info), values=KnobValues(work, "page"))
+        st.text(EncodingSide().draw(panel)["side"])
+
+    app = AppTest.from_function(script).run()
+    assert app.text[0].value == "None"
+    app.session_state["model"] = (336, 14)
+    app.run()
+    assert app.text[0].value == "None" and app.select_slider[0].value == 336
+    app.select_slider[0].set_value(392).run()
+    app.session_state["model"] = (384, 32)
+    app.run()
+    assert app.text[0].value == "None" and not app.exception
+    app.select_slider[0].set_value(256).run()
+    app.session_state["model"] = (336, 14)
+    app.run()
+    assert app.text[0].value == "252", "the nearest of one that was chosen"

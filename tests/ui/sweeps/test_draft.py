@@ -48,6 +48,7 @@ def test_a_picture_of_ones_own_goes_along_with_prompts_and_truth():
     (case,) = cases
     opened = Sources().picture(case.picture)
     assert opened.sha256 == picture().sha256, "pixel for pixel"
+    assert case.name == opened.name == "my photo.jpg", "as it is called on the page, whatever its file"
     assert np.array_equal(Sources().truth(case.truth, opened).mask, mask)
     given = next(cell for cell in make_cells(spec, cases) if cell.prompts is not None)
     assert given.prompts == PROMPTS
@@ -115,6 +116,7 @@ def test_a_pair_of_pictures_goes_along_and_both_are_encoded():
     _, (case,) = draft.placed()
     assert spec_from_text(draft.text) == draft.spec and case.second_truth is not None
     assert Sources().picture(case.second).sha256 == picture().sha256
+    assert case.name == "my photo.jpg -> my photo.jpg" == case.where
     samples = {"at_hand": AtHand(load_sample("coffee"), PROMPTS), "second": AtHand(load_sample("chelsea"), Prompts())}
     draft = make_draft(choices(experiment="cross-image", **samples))
     assert not draft.files and len(make_cells(*draft.placed())) == 2

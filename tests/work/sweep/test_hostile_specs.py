@@ -5,6 +5,7 @@ import json
 import pytest
 
 from samkit.errors import BadInput, SamkitError
+from samkit.work.sweep import found_files
 from samkit.work.sweep.cases import all_cases
 from samkit.work.sweep.cells import make_cells
 from samkit.work.sweep.spec import MAX_SPEC_BYTES, read_spec, spec_from_text
@@ -87,6 +88,15 @@ def test_globs_end(folder, kind, pattern):
     )
     with pytest.raises(BadInput, match="There is no|more than once|is no glob"):
         all_cases(spec(folder, text))
+
+
+def test_a_glob_looks_at_no_whole_disk(folder, monkeypatch):
+    text = f"{HEAD}pictures: {{files: '{folder}/**/*.png'}}\nprompts: none\n"
+    assert all_cases(spec(folder, text))
+    for name, bound in (("MAX_LOOKED_AT", 3), ("LOOKING_S", -1.0)):
+        with monkeypatch.context() as patch, pytest.raises(BadInput, match="name a folder further in"):
+            patch.setattr(found_files, name, bound)
+            all_cases(spec(folder, text))
 
 
 @pytest.mark.parametrize("where", ["files: {}", "files: photos/0.png, masks: {}", "davis: {}", "coco: {}"])

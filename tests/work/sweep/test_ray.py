@@ -19,14 +19,12 @@ from samkit.errors import BadInput
 from samkit.work.sweep import ray_engine
 from samkit.work.sweep.cells import in_groups
 from samkit.work.sweep.compute import CellComputer, WorkerSettings
-from samkit.work.sweep.local import LocalEngine
 from samkit.work.sweep.ray_cluster import Room, connected, room_on
 from samkit.work.sweep.ray_cluster import _sentence as join_sentence
 from samkit.work.sweep.ray_engine import RayEngine
 from samkit.work.sweep.ray_worker import RayWorker
 from samkit.work.sweep.results import OUTCOMES, find_sweep
 from samkit.work.sweep.run import run_sweep
-from samkit.work.sweep.summary import counts
 from samkit.work.sweep.travel import Unpacked, packed, paths_of, put_back, taken_out
 from tests.work.sweep.tiny import CELLS, FILM, PAIRS, SPEC, make_files, make_films, sweep
 
@@ -105,39 +103,31 @@ def on_ray(made, workers=2):
     return RayEngine(made.path, made.spec.keep, workers=workers, threads=1, device="cpu")
 
 
-def told(made):
+def told(outcomes):
     """All that was found out about each cell, but for times."""
-    return {
-        key: (each.status, each.run, each.metrics, each.facts, each.prompts) for key, each in made.outcomes().items()
+    return {key: (each.status, each.run, each.metrics, each.facts, each.prompts) for key, each in outcomes.items()}
+
+
+def masks(folder):
+    return {path.name: path.read_bytes() for path in (folder / "masks").rglob("*.*")}
+
+
+def test_pictures_films_and_pairs_on_two_nodes_are_to_the_bit_those_of_this_process(
+    two_nodes, folder, films, both_at_work, tmp_path
+):
+    sweeps = [sweep(folder), sweep(films, FILM), sweep(films, PAIRS)]
+    cells = [cell for made in sweeps for cell in made.cells]
+    engine = RayEngine(tmp_path / "far", "masks", workers=2, threads=1, device="cpu")
+    far = {outcome.cell: outcome for outcome in engine.run(cells) if outcome is not None}
+    computer = CellComputer(WorkerSettings(str(tmp_path / "near"), "masks", 1))
+    near = {
+        cell.id: computer.outcome(cell) for made in sweeps for group in in_groups(made.cells) for cell in group.cells
     }
-
-
-def masks(made):
-    return {path.name: path.read_bytes() for path in (made.path / "masks").rglob("*.*")}
-
-
-def test_two_nodes_give_to_the_bit_what_this_machine_gives(two_nodes, folder, both_at_work):
-    text = SPEC + "keep: masks\n"
-    far, near = sweep(folder, text), sweep(folder, text)
-    run_sweep(far, on_ray(far))
-    run_sweep(near, LocalEngine(near.path, "masks", workers=2, threads=1))
-    assert told(far) == told(near) and len(told(far)) == CELLS
-    assert masks(far) == masks(near) and len(masks(far)) == CELLS
-    found = counts(far)
-    assert found["done"] == CELLS and found["encodings"] == found["different_encodings"] == 2
-
-
-@pytest.mark.parametrize("text", [FILM, PAIRS], ids=["films", "pairs"])
-def test_films_and_pairs_on_two_nodes_are_those_of_this_process(two_nodes, films, both_at_work, text):
-    far, near = (sweep(films, text + "keep: masks\n") for _ in range(2))
-    run_sweep(far, on_ray(far))
-    computer = CellComputer(WorkerSettings(str(near.path), "masks", 1))
-    with near.running() as file:
-        for group in in_groups(near.cells):
-            for cell in group.cells:
-                file.add(computer.outcome(cell))
-    assert told(far) == told(near) and {each[0] for each in told(far).values()} == {"done"}
-    assert masks(far) == masks(near) and masks(far)
+    assert told(far) == told(near) and far.keys() == {cell.id for cell in cells}
+    assert {outcome.status for outcome in far.values()} == {"done"}
+    assert masks(tmp_path / "far") == masks(tmp_path / "near") and len(masks(tmp_path / "far")) == len(cells)
+    encoded = [key for cell in sweeps[0].cells for key in far[cell.id].encoded]
+    assert len(sweeps[0].cells) == CELLS and len(encoded) == len(set(encoded)) == 2
 
 
 def deadly(*cells):

@@ -4,7 +4,7 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.work.sweep.grid import combinations, values_of
-from samkit.work.sweep.spec import spec_from_text
+from samkit.work.sweep.spec import read_spec, spec_from_text
 
 GOOD = """experiment: window-size
 models: nano-sam1
@@ -42,6 +42,9 @@ def test_what_is_written_short_is_understood():
         ("window-size", "video-priors", "Line 3: video-priors runs on films: give these; leave pictures: out"),
         ("experiment: window-size", "experiment: block-norms", "Line 4: block-norms takes no prompts"),
         ("jitter: 5}]", "}]\nrepeats: 3", "Line 5: a repeat draws prompts anew"),
+        ("[none,", "[box,", "Line 4: prompts: a prompt in one word is none or given"),
+        ("step: 128", "stp: 128", "Line 7: There is no stp in a range"),
+        ("params:", "device: gpu\nparams:", "Line 5: there is no device gpu: give auto, cpu, cuda or mps"),
         ("params:", "zip: [{mask_index: [0, 1], repeats: [1]}]\nparams:", "Line 5: the lists of a zip group"),
     ],
 )
@@ -49,6 +52,25 @@ def test_a_mistake_names_its_line(old, new, sentence):
     assert old in GOOD
     with pytest.raises(BadInput) as caught:
         spec_from_text(GOOD.replace(old, new))
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("nano-sam1", "nano-sam3", 'Line 2: There is no model "nano-sam3": did you mean nano-sam'),
+        ("nano-sam1", "my/tune.pt", "Line 2: There is no file"),
+        ("masks: m}", "masks: mask}", "mask: did you mean masks?"),
+        ("masks: m}", "masks: elsewhere}", "elsewhere: check the path"),
+        ("coffee", "cofee", "Line 3: there is no sample picture cofee: did you mean coffee?"),
+    ],
+)
+def test_models_and_samples_that_nobody_has_are_found_before_a_cell_is_run(tmp_path, old, new, sentence):
+    file = tmp_path / "sweep.yaml"
+    (tmp_path / "masks").mkdir()
+    file.write_text(GOOD.replace(old, new))
+    with pytest.raises(BadInput) as caught:
+        read_spec(file)
     assert sentence in str(caught.value)
 
 

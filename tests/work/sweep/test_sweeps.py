@@ -26,7 +26,7 @@ from samkit.work.lab import Lab
 from samkit.work.sweep.compute import CellComputer, WorkerSettings, mask_file, run_folder
 from samkit.work.sweep.local import LocalEngine
 from samkit.work.sweep.results import OUTCOMES, Outcome, find_sweep, read_outcome
-from samkit.work.sweep.run import run_sweep
+from samkit.work.sweep.run import Progress, run_sweep
 from samkit.work.sweep.summary import counts, summarize, swept_columns
 from samkit.work.sweep.table import rows, write_table
 from tests.work.sweep.tiny import CELLS, SPEC, make_files, sweep
@@ -293,3 +293,9 @@ def test_an_outcome_comes_back_as_it_was():
     assert read_outcome(outcome.line()) == outcome
     assert read_outcome(json.dumps({"later": 1, "cell": "b", "status": "done"}).encode()) == Outcome("b", "done")
     assert replace(outcome, tries=2) != outcome
+
+
+def test_the_rate_leaves_out_the_start_of_the_workers():
+    assert Progress(0, 0, 9, 20.0, 0).left_s is None
+    assert Progress(5, 0, 9, 12.0, 0, first_s=10.0).rate == 2 and Progress(5, 0, 9, 12.0, 0, first_s=10.0).left_s == 2
+    assert Progress(1, 0, 9, 10.0, 0, first_s=10.0).rate == 0.1

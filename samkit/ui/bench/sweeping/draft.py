@@ -24,7 +24,7 @@ from samkit.work.sweep.cases import Case, all_cases, find_cases
 from samkit.work.sweep.cells import Cell, in_groups, make_cells, sharing
 from samkit.work.sweep.results import sweeps_folder
 from samkit.work.sweep.spec import Keep, PictureSource, PromptRule, SweepSpec, with_folder
-from samkit.work.sweep.spec_sources import PairRow, PairSource
+from samkit.work.sweep.spec_sources import MAX_NAME, PairRow, PairSource
 from samkit.work.sweep.spec_text import spec_text
 
 MASKS, PROMPTS_FILE, SPEC_FILE = "masks", "prompts.json", "sweep.yaml"
@@ -55,7 +55,7 @@ class AtHand:
 
     @property
     def file(self) -> str:
-        """The name of its file in the sweep."""
+        """The name of its file in the sweep, which is a PNG whatever the picture came in."""
         stem = re.sub(r"\.\w{2,5}$", "", self.picture.name)
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('.-')[:80] or 'picture'}.png"
 
@@ -222,8 +222,9 @@ def _pictures(choices: Choices, objects: Any) -> tuple[list[PictureSource], dict
             files[f"{MASKS}/{name}"] = at_hand.truth.file()
             truth = Ref(f"{MASKS}/{name}")
         masks = MASKS if truth else None
-        sources.append(PictureSource(files=(name,), masks=masks, objects="together"))
-        cases.append(Case(name, Ref(name, name=name), truth))
+        called = at_hand.picture.name[:MAX_NAME]
+        sources.append(PictureSource(files=(name,), masks=masks, called=called, objects="together"))
+        cases.append(Case(called, Ref(name, name=called), truth))
     if samples:
         source = PictureSource(samples=tuple(samples), objects=objects)
         sources.append(source)
@@ -250,10 +251,12 @@ def _pair(choices: Choices) -> tuple[PairSource, dict[str, bytes], list[Case]]:
         texts.append(f"{SAMPLE_PREFIX}{sample}" if sample else place)
     if choices.at_hand.prompts.is_empty and AS_GIVEN in choices.prompts:
         raise BadInput("Mark the object on the page first, or choose prompts that follow from its true mask.")
-    source = PairSource(rows=(PairRow(first=texts[0], second=texts[1], masks=(masks[0], masks[1]) if both else None),))
+    called = (choices.at_hand.picture.name[:MAX_NAME], choices.second.picture.name[:MAX_NAME])
+    row = PairRow(first=texts[0], second=texts[1], masks=(masks[0], masks[1]) if both else None, called=called)
+    source = PairSource(rows=(row,))
     truths = (Ref(masks[0]), Ref(masks[1])) if both else (None, None)
-    name = f"{choices.at_hand.picture.name} -> {choices.second.picture.name}"
-    case = Case(name, Ref(texts[0]), truths[0], second=Ref(texts[1]), second_truth=truths[1])
+    first, second = map(Ref, texts, (None, None), called)
+    case = Case(" -> ".join(called), first, truths[0], second=second, second_truth=truths[1])
     return source, files, [case]
 
 
@@ -269,7 +272,7 @@ def _given_rule(choices: Choices) -> tuple[PromptRule, dict[str, bytes]]:
     if own is not None and own.prompts == prompts and choices.source is None:
         return PromptRule(given=True), {}
     by_name = {name: SAMPLES[name].prompts.to_dict() for name in choices.samples if name in SAMPLES}
-    by_name[at_hand.sample or at_hand.file] = prompts.to_dict()
+    by_name[at_hand.sample or at_hand.picture.name[:MAX_NAME]] = prompts.to_dict()
     return PromptRule(file=PROMPTS_FILE, loaded=by_name), {PROMPTS_FILE: json.dumps(by_name).encode()}
 
 

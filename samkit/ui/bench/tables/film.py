@@ -18,7 +18,7 @@ from samkit.experiments.params import build_params
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
-from samkit.ui.bench.queued_work import Buttons, draw_buttons, finished, follow
+from samkit.ui.bench.queued_work import Buttons, draw_buttons, draw_refusal, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
     draw_marked,
@@ -142,6 +142,7 @@ class Film(Table):
         with controls:
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
                 draw_buttons(BUTTONS, table, missing)
+            draw_refusal(table)
             if table.lost:
                 st.info(LOST_RUN, icon=":material/history_toggle_off:")
             _steer(table)

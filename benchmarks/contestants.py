@@ -23,6 +23,7 @@ MODELS = {
 NATIVE_SIDES = {"sam3": 1008}
 """In pixels, where it is not 1024."""
 POINT_XY = (0.4, 0.5)
+TEN_XY = [(0.05 + 0.1 * step, 0.5) for step in range(10)]
 
 
 def compared_with(model: str) -> str:
@@ -59,6 +60,9 @@ class Samkit:
     """samkit from picture to features, with its own resizing."""
 
     def __init__(self, model: str, side: int, dtype: str):
+        # Imports are not timed: the others' are done too.
+        import samkit.models.sam  # noqa: F401
+
         self.side, self.dtype = side, dtype
 
     def load(self, path: Path) -> None:
@@ -73,6 +77,11 @@ class Samkit:
         import samkit
 
         self.model.predict_masks(self.encoding, samkit.Prompts(points=[(*POINT_XY, 1)]))
+
+    def predict_ten(self) -> None:
+        import samkit
+
+        self.model.predict_masks_each(self.encoding, [samkit.Prompts(points=[(*place, 1)]) for place in TEN_XY])
 
 
 class Official:
@@ -98,10 +107,18 @@ class Official:
                 self.features = self.model.forward_image(pixels)["backbone_fpn"]
 
     def predict(self) -> None:
+        self._predict([POINT_XY])
+
+    def predict_ten(self) -> None:
+        self._predict(TEN_XY)
+
+    def _predict(self, places: list[tuple[float, float]]) -> None:
+        """places: of one point each, of which each makes masks of its own; decoded together."""
         model, is_v1 = self.model, MODELS[self.name] == "sam1"
         encoder = model.prompt_encoder if is_v1 else model.sam_prompt_encoder
-        points = torch.tensor([[POINT_XY]]) * self.side
-        sparse, dense = encoder(points=(points, torch.ones(1, 1, dtype=torch.int)), boxes=None, masks=None)
+        points = torch.tensor(places)[:, None] * self.side
+        labels = torch.ones(len(places), 1, dtype=torch.int)
+        sparse, dense = encoder(points=(points, labels), boxes=None, masks=None)
         embeddings = {
             "image_pe": encoder.get_dense_pe(),
             "sparse_prompt_embeddings": sparse,
@@ -113,7 +130,7 @@ class Official:
         else:
             low = self.features[-1] + model.no_mem_embed.view(1, -1, 1, 1)
             model.sam_mask_decoder(
-                image_embeddings=low, repeat_image=False, high_res_features=self.features[:-1], **embeddings
+                image_embeddings=low, repeat_image=len(places) > 1, high_res_features=self.features[:-1], **embeddings
             )
 
 

@@ -29,6 +29,10 @@ TUNED = {
 }
 
 
+PROMPTING = ("predict", "predict ten")
+"""One point to masks, and ten points to masks of each, decoded together."""
+
+
 class Worker:
     """A contestant's process; `step` runs one step there. `dead` once it could not."""
 
@@ -71,17 +75,19 @@ def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict
     for name in (name for name in options.against if can_run(name, model)):
         dtype = "float32" if name == other else options.dtype
         workers[name] = Worker(name, [model, side, dtype, str(weights), str(options.threads)], environment)
-    figures = {(name, step): [] for name in workers for step in ("load", "encode", "predict")}
+    prompting = [step for step in PROMPTING if MODELS[model] != "sam3" or step == "predict"]
+    figures = {(name, step): [] for name in workers for step in ("load", "encode", *prompting)}
     for name, worker in workers.items():
         figures[name, "load"].append(worker.step("load"))
         worker.step("encode")
     for _ in range(options.rounds):
         for name, worker in workers.items():
             figures[name, "encode"].append(worker.step("encode"))
-    for _ in range(1 + options.rounds):
-        for name in ("samkit", other):
-            if name in workers:
-                figures[name, "predict"].append(workers[name].step("predict"))
+    for step in prompting:
+        for _ in range(1 + options.rounds):
+            for name in ("samkit", other):
+                if name in workers:
+                    figures[name, step].append(workers[name].step(step))
     for worker in workers.values():
         worker.close()
     return [
@@ -92,7 +98,7 @@ def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict
 
 
 def _row(model: str, name: str, step: str, values: list, official: list) -> dict | None:
-    skip = 1 if step == "predict" else 0
+    skip = 1 if step in PROMPTING else 0
     pairs = [(own, other) for own, other in zip(values, official, strict=False) if own and other][skip:]
     if not pairs:
         return None
@@ -129,14 +135,14 @@ def main() -> None:
         f"side {options.side or 'native'}, {options.threads} threads, samkit {options.dtype}, {options.rounds} "
         f"rounds{', tuned allocator' if options.tuned else ''}"
     )
-    print(f"{'model':10} {'step':8} {'package':13} {'ms':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6}")
+    print(f"{'model':10} {'step':11} {'package':13} {'ms':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
             weights = save_weights(model, Path(folder))
             for row in measure(model, options, weights):
                 rows.append(row)
                 print(
-                    "{model:10} {step:8} {package:13} {ms:9.1f} {ratio:6.2f} {peak_mb:8.0f} {peak_ratio:6.2f}".format(
+                    "{model:10} {step:11} {package:13} {ms:9.1f} {ratio:6.2f} {peak_mb:8.0f} {peak_ratio:6.2f}".format(
                         **row
                     ),
                     flush=True,

@@ -1,5 +1,5 @@
-"""One contestant in a process of its own. Reads one step per line on stdin (load, encode, predict), answers with its
-milliseconds and peak memory as JSON.
+"""One contestant in a process of its own. Reads one step per line on stdin (load, encode, predict, predict ten) and
+answers with its milliseconds and peak memory as JSON.
 
 Peak memory is how far the process's resident size rose above where it stood when the step began, from Linux's own
 high-water mark.
@@ -31,6 +31,7 @@ def main() -> None:
         "load": lambda: contestant.load(Path(weights)),
         "encode": lambda: contestant.encode(rgb),
         "predict": lambda: contestant.predict(),
+        "predict ten": lambda: contestant.predict_ten(),
     }
     for line in sys.stdin:
         Path("/proc/self/clear_refs").write_text("5")

@@ -38,6 +38,7 @@ from samkit.models.network.linear import pack_linears
 from samkit.models.network.rotary_vit import BlockVectors
 from samkit.models.network.windows import ceil_to
 from samkit.models.pooled_windows import check_pooling
+from samkit.models.predictions import decode_each, predictions_of
 from samkit.models.prompt_tensors import hint_tensor, prompt_tensors
 from samkit.models.sam_network import SamNetwork
 from samkit.models.track import (
@@ -228,16 +229,27 @@ class SamModel:
             with machine_errors():
                 decoded = self.network.decode(encoding_features(encoding), points, labels, hint)
             _check_numbers([decoded.logits, decoded.iou], self.dtype)
-        score = decoded.object_score
-        return MaskPrediction(
-            logits=decoded.logits[0],
-            iou=decoded.iou[0],
-            object_score=None if score is None else float(score),
-            mask_tokens=decoded.mask_tokens[0],
-            geometry=geometry,
-            decode_ms=1000 * (time.perf_counter() - start),
-            prompted=True,
-        )
+        return predictions_of(decoded, geometry, start)[0]
+
+    def predict_masks_each(self, encoding: ImageEncoding, prompts: Sequence[Prompts]) -> list[MaskPrediction]:
+        """`predict_masks` of many objects on one picture, each by its own prompts: several are decoded together, which
+        takes less than half as long. Numbers differ from one at a time by rounding alone. Returns one prediction for
+        each of `prompts`, in their order; its `decode_ms` is its share of the time.
+
+        Raises `BadInput` on a frame that `to_correct` has prepared, whose prompts are all of one object.
+        """
+        if encoding.remembered is not None or encoding.start is not None:
+            raise BadInput("This frame is to be corrected, and a correction is of one object: use predict_masks.")
+        self._pack_once()
+        with torch.no_grad(), machine_errors():
+            found = decode_each(
+                self.network,
+                encoding,
+                [prompt_tensors(each, encoding.geometry, self.info.family, self.device) for each in prompts],
+            )
+        for prediction in found:
+            _check_numbers([prediction.logits, prediction.iou], self.dtype)
+        return found
 
     @property
     def memory_rules(self) -> MemoryRules:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from samkit.models.config import ModelConfig
 from samkit.models.network.fpn_neck import FpnNeck
 from samkit.models.network.hiera import Hiera, HieraConfig
-from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder, block_high_resolution
+from samkit.models.network.mask_decoder import DecodedMasks, MaskDecoder
 from samkit.models.network.memory_side import MemorySide
 from samkit.models.network.prompt_encoder import PromptEncoder
 from samkit.models.network.rotary_neck import RotaryNeck
@@ -133,14 +133,15 @@ class SamNetwork(nn.Module):
             dense = self.prompt_encoder.no_mask_embed.weight[None]
         else:
             dense = self.prompt_encoder.embed_mask(mask_hint).flatten(2).transpose(1, 2)
-        keys = (low.flatten(1, 2) + dense).expand(points_xy.shape[0], -1, -1)
+        keys = low.flatten(1, 2) + dense
         positions = self._tables.get(
             (height, width), lambda: self.prompt_encoder.pe_layer.grid(height, width).flatten(0, 1)[None]
         )
         tokens = self.prompt_encoder.embed_points(points_xy, labels)
         high = None
         if self.config.decoder.high_resolution:
-            high = block_high_resolution(*(level.permute(0, 3, 1, 2) for level in features[1:]))
+            half, full = (level.permute(0, 3, 1, 2) for level in features[1:])
+            high = half, full
         return self.mask_decoder(keys, positions, tokens, (height, width), high)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from samkit.experiments.registry import ENTRIES
 from samkit.ui.controls.owner_door import owner_door
@@ -55,6 +56,28 @@ def _route() -> None:
     deliver_at_start()
     keep_collector_short()
     notice_visitor()
+    home, experiments, kept = _pages()
+    open_kept_work()
+    page = st.navigation({"": [home], "Experiments": experiments, "Kept": kept})
+    pages = [home, *experiments, *kept]
+    hold_address(page.url_path, on=page in experiments)
+    notes = st.container()
+    drawn = draw_notes(notes)
+    if page in experiments:
+        skeleton(page.title)
+    try:
+        page.run()
+        if not drawn:
+            draw_notes(notes)
+        with st.sidebar:
+            owner_door()
+            theme_switch([each.url_path for each in pages])
+    finally:
+        keep_work()
+
+
+def _pages() -> tuple[StreamlitPage, list[StreamlitPage], list[StreamlitPage]]:
+    """(Home, the experiments, what is kept)"""
     home = st.Page(HOME_PAGE, title="Home", icon=":material/home:", default=True)
     experiments = [
         st.Page(page_file(entry), title=entry.title, icon=page_icon(entry), url_path=entry.module_name)
@@ -82,20 +105,4 @@ def _route() -> None:
             visibility="hidden",
         ),
     ]
-    open_kept_work()
-    page = st.navigation({"": [home], "Experiments": experiments, "Kept": kept})
-    pages = [home, *experiments, *kept]
-    hold_address(page.url_path, on=page in experiments)
-    notes = st.container()
-    drawn = draw_notes(notes)
-    if page in experiments:
-        skeleton(page.title)
-    try:
-        page.run()
-        if not drawn:
-            draw_notes(notes)
-        with st.sidebar:
-            owner_door()
-            theme_switch([each.url_path for each in pages])
-    finally:
-        keep_work()
+    return home, experiments, kept

@@ -125,12 +125,19 @@ class Lab:
 
         return LazyEncoding(key, make)
 
-    def lazily(self, function: Callable[..., ImageEncoding], *arguments: Any) -> LazyEncoding:
-        """An encoding that a function of values gives, remembered among the encodings; arguments as for `recall`."""
+    def lazily(self, function: Callable[..., ImageEncoding], *arguments: Any, side: int) -> LazyEncoding:
+        """An encoding that a function of values gives, remembered among the encodings; arguments as for `recall`. side:
+        longest one of what is encoded, in pixels
+        """
         key = _step_key(function, arguments)
 
+        def give() -> ImageEncoding:
+            if self._allow is not None:
+                self._allow(side)
+            return function(*arguments)
+
         def make() -> ImageEncoding:
-            encoding = self._encodings.get(key, lambda: function(*arguments), self.user)
+            encoding = self._encodings.get(key, give, self.user)
             _remember_key(encoding, key)
             return encoding
 

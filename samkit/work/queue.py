@@ -53,6 +53,11 @@ def stop_all(patience_s: float = 10.0) -> None:
         thread.join(patience_s)
 
 
+def anything_at_work() -> bool:
+    """Whether a job of anybody's runs or waits."""
+    return any(thread.is_alive() for thread in list(_working))
+
+
 class SteppedRun(Protocol):
     """Work that can be stopped after each step, and gone on with later.
 

@@ -24,10 +24,12 @@ TITLES = {
 PAGES = [*TITLES, "cross-image-b"]
 """A second canvas on a page counts as a page."""
 
-AT_LEAST = {"mask-stability", "cross-image-b"}
+LIGHT = "window-size"
+"""The page with the least to draw: tests of what does not depend on the page stay there."""
+AT_LEAST = {LIGHT, "cross-image-b"}
 SOME_PAGES = [page if page in AT_LEAST else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
 """All pages, of which two are never left out."""
-ONE_PICTURE = [page if page == "mask-stability" else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+ONE_PICTURE = [page if page == LIGHT else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
 """Of what does not depend on which canvas of a page it is."""
 SLOW_FILM = ONE_PICTURE[PAGES.index("video-priors")]
 
@@ -218,7 +220,7 @@ def test_a_shape_that_is_no_prompt_vanishes(visitor, where):
     check(visitor, where, Prompts(points=[(*C, 0), (*B, 1), (*E, 1)], boxes=[A_BOX]))
 
 
-@pytest.mark.parametrize("where", ["mask-stability", pytest.param("cross-image-b", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("where", [LIGHT, pytest.param("cross-image-b", marks=pytest.mark.slow)])
 def test_each_of_many_prompts_can_be_removed(visitor, where, tmp_path):
     open_empty(visitor, where)
     points = [
@@ -240,13 +242,13 @@ def test_each_of_many_prompts_can_be_removed(visitor, where, tmp_path):
 
 
 def test_no_more_is_drawn_than_can_be_used(visitor, tmp_path):
-    open_empty(visitor, "mask-stability")
+    open_empty(visitor, LIGHT)
     full = Prompts(points=[(0.03 + 0.015 * (i % 16), 0.03 + 0.03 * (i // 16), 1) for i in range(MAX_PROMPTS)])
-    visitor.load("mask-stability", full, tmp_path)
-    assert len(visitor.chips("mask-stability")) == MAX_PROMPTS
-    visitor.click("mask-stability", 0.8, 0.8)
-    assert len(visitor.chips("mask-stability")) == MAX_PROMPTS
-    check_canvas(visitor, "mask-stability")
+    visitor.load(LIGHT, full, tmp_path)
+    assert len(visitor.chips(LIGHT)) == MAX_PROMPTS
+    visitor.click(LIGHT, 0.8, 0.8)
+    assert len(visitor.chips(LIGHT)) == MAX_PROMPTS
+    check_canvas(visitor, LIGHT)
 
 
 @pytest.mark.parametrize("where", [page for page in ONE_PICTURE if page is not SLOW_FILM])
@@ -302,23 +304,23 @@ def test_a_press_is_of_the_tool_that_was_chosen_when_it_was_made(visitor, where,
 
 def test_places_are_right_where_the_window_makes_the_canvas_smaller(visitor):
     visitor.page.set_viewport_size({"width": 1000, "height": 1400})
-    open_empty(visitor, "mask-stability")
-    box = visitor.canvas("mask-stability").bounding_box()
+    open_empty(visitor, LIGHT)
+    box = visitor.canvas(LIGHT).bounding_box()
     assert box["width"] < 600
-    visitor.click("mask-stability", *A)
-    visitor.press_tool("mask-stability", "Box")
-    visitor.press_and_drag("mask-stability", *A_BOX)
-    visitor.press_tool("mask-stability", "Background")
-    visitor.press_canvas("mask-stability", *D)
+    visitor.click(LIGHT, *A)
+    visitor.press_tool(LIGHT, "Box")
+    visitor.press_and_drag(LIGHT, *A_BOX)
+    visitor.press_tool(LIGHT, "Background")
+    visitor.press_canvas(LIGHT, *D)
     visitor.rest()
-    check(visitor, "mask-stability", Prompts(points=[(*A, 1), (*D, 0)], boxes=[A_BOX]))
+    check(visitor, LIGHT, Prompts(points=[(*A, 1), (*D, 0)], boxes=[A_BOX]))
 
 
 def test_the_canvas_has_no_tools_of_its_own_that_a_key_reaches(visitor):
     """They would change the drawing without the list."""
-    open_empty(visitor, "mask-stability")
-    visitor.click("mask-stability", *A)
-    visitor.page.locator(".st-key-clear_mask-stability button:visible").focus()
+    open_empty(visitor, LIGHT)
+    visitor.click(LIGHT, *A)
+    visitor.page.locator(f".st-key-clear_{LIGHT} button:visible").focus()
     for _ in range(12):
         visitor.page.keyboard.press("Tab")
         focused = visitor.page.evaluate(

@@ -142,3 +142,29 @@ def test_a_finger_places_prompts(browser, warm_app_url):
     visitor.rest()
     check(visitor, [(0.4, 0.4, 1), (0.7, 0.7, 0)])
     context.close()
+
+
+def test_two_fingers_zoom_and_place_nothing(browser, warm_app_url):
+    context = browser.new_context(viewport={"width": 420, "height": 900}, has_touch=True, is_mobile=True)
+    visitor = Visitor(context.new_page(), warm_app_url)
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    visitor.page.locator(".st-key-canvas_frame").scroll_into_view_if_needed()
+    hands, box = context.new_cdp_session(visitor.page), visitor.canvas(PAGE).bounding_box()
+
+    def fingers(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in places]
+        hands.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", (0.4, 0.4))
+    fingers("touchStart", (0.4, 0.4), (0.6, 0.6))
+    for spread in (0.15, 0.2, 0.25, 0.3):
+        fingers("touchMove", (0.5 - spread, 0.5 - spread), (0.5 + spread, 0.5 + spread))
+    fingers("touchEnd", (0.2, 0.2))
+    fingers("touchEnd")
+    visitor.rest()
+    z, x, y = visitor.page.evaluate(VIEWS)[0]
+    np.testing.assert_allclose([z, (0.5 + x) / z, (0.5 + y) / z], [3, 0.5, 0.5], atol=0.1)
+    assert visitor.page.evaluate("visualViewport.scale") == 1, "the picture is zoomed, not the page"
+    check(visitor, [])
+    context.close()

@@ -98,6 +98,23 @@ def test_prompts_of_every_kind_combine_and_each_counts(model):
     assert all(not torch.allclose(a, b) for i, a in enumerate(answers) for b in answers[:i])
 
 
+def test_many_prompts_together_are_what_each_is_alone(model):
+    encoding = model.encode_image(RGB)
+    prompts = [
+        samkit.Prompts(points=[(0.2, 0.3, 1)]),
+        samkit.Prompts(boxes=[(0.1, 0.1, 0.6, 0.7)]),
+        samkit.Prompts(points=[(0.7, 0.6, 1), (0.1, 0.1, 0)]),
+        samkit.Prompts(points=[(0.8, 0.2, 1)]),
+    ]
+    together = model.predict_masks_each(encoding, prompts)
+    assert model.predict_masks_each(encoding, []) == []
+    for ours, own in zip(together, prompts, strict=True):
+        alone = model.predict_masks(encoding, own)
+        torch.testing.assert_close(ours.logits, alone.logits, rtol=0, atol=1e-4)
+        torch.testing.assert_close(ours.iou, alone.iou, rtol=0, atol=1e-5)
+        assert (ours.best, ours.object_score is None) == (alone.best, alone.object_score is None)
+
+
 def test_mask_hint_takes_an_earlier_prediction_and_resizes_others(model):
     encoding = model.encode_image(RGB)
     first = model.predict_masks(encoding, CLICK)

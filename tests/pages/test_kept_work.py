@@ -19,6 +19,7 @@ from tests.pages.app import clear_memories, encodings, new_app, page_path
 from tests.work.kept.works import noise
 
 LOST_RUN = "The run of this film is gone"
+MARK = Prompts([(0.25, 0.5, 1)])
 PAGE, UPPER = "mask-stability", "knob_mask-stability_thresholds"
 
 
@@ -103,6 +104,9 @@ def test_memories_come_back_and_no_film_is_run_unasked(connected):
     table = app.session_state[kept_work.FILM_KEY]
     assert len(table.recorded) == 1
     work(app).show_picture(noise(1, side=128), Prompts([(0.5, 0.5, 1)]))
+    table.rest_at(5)
+    table.frame_work.edit(MARK)
+    table.rest_at(2)
     table.on_film = False
     app.run()
     app.button(key="record").click().run()
@@ -113,6 +117,9 @@ def test_memories_come_back_and_no_film_is_run_unasked(connected):
     back = again.session_state[kept_work.FILM_KEY]
     assert [each.prior.picture for each in back.recorded] == [each.prior.picture for each in table.recorded]
     assert (back.recorded[1].thumbnail == table.recorded[1].thumbnail).all() and back.job is None
+    assert back.frame == 2 and back.frame_work.prompts.is_empty
+    back.rest_at(5)
+    assert back.frame_work.prompts == MARK, "what is marked on a frame and is no correction yet"
     # A work whose film's page was not looked at keeps it all the same.
     other = edited()
     other = visit(work=work_id)

@@ -35,7 +35,7 @@ from tests.random_models import SMALL_SAM2
 
 GRID, PATCH, FRAMES = 12, 14, 20
 SIDE = GRID * PATCH
-CLICK = [(0.32, 0.52, 1)]
+CLICK = [(0.31, 0.55, 1)]
 MORE_CLICKS = [(0.6, 0.5, 1), (0.1, 0.1, 0)]
 BOX = [(0.1, 0.3, 2), (0.5, 0.8, 3)]
 QUIET = 0.5
@@ -285,7 +285,7 @@ def from_mask(both: BothSides) -> None:
 
 def from_empty_mask(both: BothSides) -> None:
     both.give_mask(0, np.zeros((SIDE, SIDE), bool))
-    both.follow(range(1, 8))
+    both.follow(range(1, 3))
 
 
 def second_prompt(both: BothSides) -> None:

@@ -36,8 +36,12 @@ priors = st.builds(
 )
 names = st.text("abc", max_size=3)
 film_objects = st.builds(FilmObject, names, st.sampled_from(("", "#16a0aa")))
+_corrected = st.integers(0, 99), prompts, st.none() | st.integers(0, 3), st.none() | masks, st.integers(0, 3)
 corrections = st.builds(
-    Correction, st.integers(0, 99), prompts, st.none() | st.integers(0, 3), st.none() | masks, st.integers(0, 3)
+    Correction,
+    *_corrected,
+    st.booleans(),
+    st.lists(st.builds(Correction, *_corrected, st.booleans()), max_size=2).map(tuple),
 )
 switches = st.builds(Switch, st.integers(0, 99), st.sampled_from(get_args(Action)))
 steerings = st.builds(

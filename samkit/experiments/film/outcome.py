@@ -12,6 +12,7 @@ from samkit.experiments.inputs import Prior
 from samkit.experiments.lab import LabLike
 from samkit.experiments.measures.bank_file import bank_bytes
 from samkit.experiments.result import Mask, Metric, Result, higher, neutral
+from samkit.experiments.steering import Correction
 from samkit.media.drawing import overlay
 from samkit.media.film import FilmWriter, masks_to_json
 from samkit.media.mask_views import film_view
@@ -47,66 +48,77 @@ def film_result(run: "FilmRun", lab: LabLike) -> Result[Params]:
     are; the rows of a frame say whose they are. Overlaps stay as the model gives them. Corrections and switches are
     tables of their own, where there are any.
     """
-    steering, rows = run.steering, run.rows
+    rows = run.rows
     if not rows:
         raise BadInput("No frame has been segmented yet: let the run go on first.")
-    several = steering.count > 1
     frames = sorted({row["frame"] for row in rows}, key=run.place_of)
     priors = list(zip(all_priors(run.inputs, run.params), run.prior_masks, strict=True))
-    masks = {f"mask_prior_{i}": Mask(mask, "prior", i) for i, (_, mask) in enumerate(priors)}
-    facts: dict[str, int] = {"frames": len(frames)}
-    tables: dict[str, list[dict[str, Any]]] = {
-        "frames": [_plain_row(row, several, bool(steering.corrections)) for row in rows],
-        "priors": [_prior_row(i, prior, mask, several) for i, (prior, mask) in enumerate(priors)],
-        "memory_bank": [{"sha256": bank.sha256, "memories": len(bank.prompts)} for bank in run.first_banks],
-    }
-    metrics = _metrics(rows)
-    if several:
-        facts["objects"] = steering.count
-        tables["objects"] = [
-            {"object": number, "name": steering.name(number), "color": steering.color(number)}
-            for number in range(steering.count)
-        ]
-        for track in run.tracks:
-            if track.found:
-                metrics |= {f"object_{track.number}_{name}": each for name, each in _metrics(track.rows, False).items()}
-    if steering.corrections:
-        facts["corrections"] = len(steering.corrections)
-        tables["corrections"] = [
-            {
-                "frame": each.frame,
-                "object": each.object,
-                "prompts": each.prompts.to_json(),
-                "mask": each.mask is not None,
-            }
-            for each in steering.corrections
-        ]
-        for i, correction in enumerate(steering.corrections):
-            if found := run.on(correction.frame).get(correction.object):
-                masks[f"mask_correction_{i}"] = Mask(found.pixels, "frame", correction.frame)
-    if steering.switches:
-        tables["switches"] = [{"frame": each.frame, "action": each.action} for each in steering.switches]
+    frames_ms = float(sum(row["ms"] for row in rows))
     return Result(
         NAME,
         run.params if run.done == run.total else run.params.model_copy(update={"count": run.done}),
         images=_images(run, priors, frames),
-        masks=masks,
+        masks=_masks(run),
         arrays={
             numbered("memory_bank", number): np.frombuffer(bank_bytes(bank), np.uint8)
             for number, bank in enumerate(run.first_banks)
             if number == 0 or bank.prompts
         },
-        metrics=metrics,
-        facts=facts,
-        tables=tables,
-        timings={
-            "priors_ms": run.prior_ms,
-            "frames_ms": float(sum(row["ms"] for row in rows)),
-            "frame_ms": float(sum(row["ms"] for row in rows)) / len(frames),
-        },
+        metrics=_all_metrics(run, rows),
+        facts=_facts(run, len(frames)),
+        tables=_tables(run, rows, priors),
+        timings={"priors_ms": run.prior_ms, "frames_ms": frames_ms, "frame_ms": frames_ms / len(frames)},
         files={"film.mp4": film_file(run, lab)}
         | {numbered("masks", track.number, ".json"): masks_to_json(track.masks) for track in run.tracks},
     )
+
+
+def _facts(run: "FilmRun", frames: int) -> dict[str, int]:
+    steering = run.steering
+    facts = {"frames": frames}
+    if steering.count > 1:
+        facts["objects"] = steering.count
+    if steering.corrections:
+        facts["corrections"] = len(steering.corrections)
+    return facts
+
+
+def _masks(run: "FilmRun") -> dict[str, Mask]:
+    """Of the recorded pictures, and of corrected frames that the run has come to."""
+    masks = {f"mask_prior_{i}": Mask(mask, "prior", i) for i, mask in enumerate(run.prior_masks)}
+    for i, correction in enumerate(run.steering.corrections):
+        if found := run.on(correction.frame).get(correction.object):
+            masks[f"mask_correction_{i}"] = Mask(found.pixels, "frame", correction.frame)
+    return masks
+
+
+def _tables(
+    run: "FilmRun", rows: list[dict[str, Any]], priors: list[tuple[Prior, np.ndarray]]
+) -> dict[str, list[dict[str, Any]]]:
+    """rows: of all frames and objects. Tables of what there is none of are left out."""
+    steering = run.steering
+    several = steering.count > 1
+    tables: dict[str, list[dict[str, Any]]] = {
+        "frames": [_plain_row(row, several, bool(steering.corrections)) for row in rows],
+        "priors": [_prior_row(i, prior, mask, several) for i, (prior, mask) in enumerate(priors)],
+        "memory_bank": [{"sha256": bank.sha256, "memories": len(bank.prompts)} for bank in run.first_banks],
+    }
+    if several:
+        tables["objects"] = [
+            {"object": number, "name": steering.name(number), "color": steering.color(number)}
+            for number in range(steering.count)
+        ]
+    if steering.corrections:
+        tables["corrections"] = [_correction_row(each) for each in steering.corrections]
+    if steering.switches:
+        tables["switches"] = [{"frame": each.frame, "action": each.action} for each in steering.switches]
+    return tables
+
+
+def _correction_row(correction: Correction) -> dict[str, Any]:
+    row = {"frame": correction.frame, "object": correction.object, "prompts": correction.prompts.to_json()}
+    row["mask"] = correction.mask is not None
+    return row | ({"refines": True, "earlier": len(correction.earlier)} if correction.refines else {})
 
 
 def film_file(run: "FilmRun", lab: LabLike) -> bytes:
@@ -139,6 +151,16 @@ def _images(run: "FilmRun", priors: list[tuple[Prior, np.ndarray]], frames: list
     for name, place in (("first", 0), ("middle", len(frames) // 2), ("last", -1)):
         images[name] = drawn_frame(run, frames[place], run.video.frame(frames[place]))
     return images
+
+
+def _all_metrics(run: "FilmRun", rows: list[dict[str, Any]]) -> dict[str, Metric]:
+    """Of all objects together, and of several ones each by itself too."""
+    metrics = _metrics(rows)
+    if run.steering.count > 1:
+        for track in run.tracks:
+            if track.found:
+                metrics |= {f"object_{track.number}_{name}": each for name, each in _metrics(track.rows, False).items()}
+    return metrics
 
 
 def _metrics(rows: list[dict[str, Any]], key: bool = True) -> dict[str, Metric]:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.linear import Linear
+from samkit.models.network.linear import PACK_ROWS, Linear, can_pack, pack_weight, packed_product, packed_sum
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -78,17 +78,40 @@ class FeedForward(nn.Module):
         return self.layers[-1].plus(self.hidden(x), residual)
 
 
-def deconvolve_2x(layer: nn.ConvTranspose2d, tokens: Tensor) -> Tensor:
-    """A 2x2 transposed convolution of stride 2, run as one matrix product.
+class Opening(nn.ConvTranspose2d):
+    """A 2x2 transposed convolution of stride 2: every token opens into four pixels, which is one matrix product."""
 
-    tokens: [..., in]. Returns [..., 4, out]: the four pixels each token opens into, in the order (0,0), (0,1), (1,0),
-            (1,1) of (row, column).
-    """
-    assert layer.bias is not None
-    weight_in_out_2_2 = layer.weight
-    weight = weight_in_out_2_2.permute(2, 3, 1, 0).flatten(0, 2)
-    opened = F.linear(tokens, weight)
-    return opened.unflatten(-1, (4, -1)) + layer.bias
+    _packed: Tensor | None = None
+
+    def __init__(self, channels: int, channels_out: int):
+        super().__init__(channels, channels_out, kernel_size=2, stride=2)
+
+    def pack(self) -> None:
+        """As `Linear.pack`."""
+        if self.weight.device.type == "cpu" and can_pack(self.weight.dtype):
+            self._packed = pack_weight(self._rows().detach(), PACK_ROWS)
+
+    @property
+    def packed_numbers(self) -> int:
+        """As `Linear.packed_numbers`."""
+        return self.weight.numel()
+
+    def open(self, tokens: Tensor, residual: Tensor | None = None) -> Tensor:
+        """tokens: [..., in]. Returns [..., 4 * out], the four pixels side by side in the order (0,0), (0,1), (1,0),
+        (1,1) of (row, column), with `residual` [..., 4 * out] added.
+        """
+        assert self.bias is not None
+        bias = self.bias.repeat(4)
+        if self._packed is None or torch.is_grad_enabled() or tokens.dtype != self.weight.dtype:
+            opened = F.linear(tokens, self._rows(), bias)
+            return opened if residual is None else opened + residual
+        if residual is None:
+            return packed_product(tokens, self._packed, bias)
+        return packed_sum(tokens, residual, self._packed, bias)
+
+    def _rows(self) -> Tensor:
+        """The weight [in, out, 2, 2] as rows [4 * out, in]."""
+        return self.weight.permute(2, 3, 1, 0).flatten(0, 2)
 
 
 def feature_neck(channels: int, channels_out: int) -> nn.Sequential:

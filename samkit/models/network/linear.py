@@ -38,8 +38,8 @@ def machine_packs(dtype: torch.dtype) -> bool:
         with torch.no_grad():
             weight = torch.ones(16, 16, dtype=dtype, device="cpu")
             x, bias = weight[:2], weight[0]
-            packed = _pack(weight, PACK_ROWS)
-            for product in (_product(x, packed, bias), _gelu(x, packed, bias), _sum(x, x, packed, bias)):
+            packed = pack_weight(weight, PACK_ROWS)
+            for product in (packed_product(x, packed, bias), _gelu(x, packed, bias), packed_sum(x, x, packed, bias)):
                 if not torch.isfinite(product).all():
                     return False
     except (AttributeError, RuntimeError):
@@ -47,12 +47,13 @@ def machine_packs(dtype: torch.dtype) -> bool:
     return True
 
 
-def _pack(weight: Tensor, rows: int) -> Tensor:
+def pack_weight(weight: Tensor, rows: int) -> Tensor:
     """The weight [out, in] in oneDNN's own layout, chosen for products with that many rows."""
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
 
 
-def _product(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+def packed_product(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """x [..., in] times a weight from `pack_weight`, plus the bias [out]."""
     return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
 
@@ -60,7 +61,8 @@ def _gelu(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "gelu", [], "none")
 
 
-def _sum(x: Tensor, residual: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+def packed_sum(x: Tensor, residual: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """`packed_product` plus a residual [..., out]."""
     return torch.ops.mkldnn._linear_pointwise.binary(x, residual, packed, bias, "add")
 
 
@@ -74,7 +76,7 @@ class Linear(nn.Linear):
         are not seen by the packed copy.
         """
         if self.weight.device.type == "cpu" and can_pack(self.weight.dtype):
-            self._packed = _pack(self.weight.detach(), PACK_ROWS)
+            self._packed = pack_weight(self.weight.detach(), PACK_ROWS)
 
     @property
     def packed_numbers(self) -> int:
@@ -87,7 +89,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         packed = self._packed_for(x)
-        return F.linear(x, self.weight, self.bias) if packed is None else _product(x, packed, self.bias)
+        return F.linear(x, self.weight, self.bias) if packed is None else packed_product(x, packed, self.bias)
 
     def gelu(self, x: Tensor) -> Tensor:
         """gelu(linear(x)), the exact (erf) GELU."""
@@ -98,7 +100,9 @@ class Linear(nn.Linear):
         """linear(x) + residual, with residual [..., out_features]."""
         packed = self._packed_for(x)
         return (
-            F.linear(x, self.weight, self.bias) + residual if packed is None else _sum(x, residual, packed, self.bias)
+            F.linear(x, self.weight, self.bias) + residual
+            if packed is None
+            else packed_sum(x, residual, packed, self.bias)
         )
 
 
@@ -108,8 +112,8 @@ def fixed_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
     """
     worth_packing = rows * weight.numel() > WORTH_PACKING
     if worth_packing and weight.device.type == "cpu" and weight.dtype == torch.float32 and can_pack(weight.dtype):
-        packed = _pack(weight, min(rows, PACK_ROWS))
-        return lambda x: _product(x, packed, None)
+        packed = pack_weight(weight, min(rows, PACK_ROWS))
+        return lambda x: packed_product(x, packed, None)
     return lambda x: x @ weight.T
 
 

@@ -12,8 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ChannelNorm, Embedding, FeedForward, ModuleList, deconvolve_2x
+from samkit.models.network.layers import ChannelNorm, Embedding, FeedForward, ModuleList, Opening
 from samkit.models.network.two_way_transformer import TwoWayTransformer
+
+STRIP_TOKENS = 1024
+"""About how many image tokens are turned into pixels at a time."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ class MaskDecoder(nn.Module):
         self.iou_token = Embedding(1, channels)
         self.mask_tokens = Embedding(config.num_masks, channels)
         self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(channels, channels // 4, kernel_size=2, stride=2),
+            Opening(channels, channels // 4),
             ChannelNorm(channels // 4),
             nn.GELU(),
-            nn.ConvTranspose2d(channels // 4, channels // 8, kernel_size=2, stride=2),
+            Opening(channels // 4, channels // 8),
             nn.GELU(),
         )
         self.output_hypernetworks_mlps: ModuleList[FeedForward] = ModuleList(
@@ -81,10 +84,11 @@ class MaskDecoder(nn.Module):
         high_resolution: tuple[Tensor, Tensor] | None,
     ) -> DecodedMasks:
         """
-        keys:            [B, h*w, C] image features with the dense prompt added; keys_pe: [1, h*w, C] their positions
+        keys:            [1 or B, h*w, C] image features with the dense prompt added; keys_pe: [1, h*w, C] their
+                         positions
         prompt_tokens:   [B, N, C]
         grid:            (h, w)
-        high_resolution: ([1 or B, h*w*4, C/4], [1 or B, h*w*16, C/8]) from `block_high_resolution`, or None for v1
+        high_resolution: ([1 or B, C/4, 2h, 2w], [1 or B, C/8, 4h, 4w]) from the encoder's neck, or None for v1
         """
         config = self.config
         score_token = [self.obj_score_token.weight] if config.object_score_dims else []
@@ -95,42 +99,59 @@ class MaskDecoder(nn.Module):
         first = 1 if config.object_score_dims else 0
         mask_tokens = tokens[:, first + 1 : first + 1 + config.num_masks]
         weights = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        logits = weights @ self._upscale(keys, high_resolution).transpose(1, 2)
         return DecodedMasks(
-            logits=unblock(logits, grid),
+            logits=self._draw(weights, keys, grid, high_resolution),
             iou=self.iou_prediction_head(tokens[:, first]),
             mask_tokens=mask_tokens,
             object_score=self.pred_obj_score_head(tokens[:, 0]) if config.object_score_dims else None,
         )
 
-    def _upscale(self, keys: Tensor, high_resolution: tuple[Tensor, Tensor] | None) -> Tensor:
-        """[B, h*w, C] -> [B, h*w*16, C/8], the 16 pixels of each token side by side (see `unblock`)."""
-        deconv1, norm, _, deconv2, _ = self.output_upscaling
-        assert isinstance(deconv1, nn.ConvTranspose2d) and isinstance(deconv2, nn.ConvTranspose2d)
-        assert isinstance(norm, ChannelNorm)
-        x = deconvolve_2x(deconv1, keys).flatten(1, 2)
-        if high_resolution is not None:
-            x = x + high_resolution[0]
-        x = F.gelu(F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
-        x = deconvolve_2x(deconv2, x).flatten(1, 2)
-        if high_resolution is not None:
-            x = x + high_resolution[1]
-        return F.gelu(x)
+    def _draw(
+        self, weights: Tensor, keys: Tensor, grid: tuple[int, int], high_resolution: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """weights [B, M, C/8] of each mask, keys [B, h*w, C] -> logits [B, M, 4h, 4w].
+
+        On a CPU a strip of tokens and one set of prompts at a time, so that what is in between stays in its cache: it
+        is eight times as much as the keys.
+        """
+        height, width = grid
+        tokens = keys.unflatten(1, grid)
+        if torch.is_grad_enabled() or keys.device.type != "cpu":
+            return self._draw_strip(weights, tokens, high_resolution and _blocks(high_resolution, slice(0, height)))
+        rows = max(1, STRIP_TOKENS // width)
+        logits = keys.new_empty(*weights.shape[:2], 4 * height, 4 * width)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            high = high_resolution and _blocks(high_resolution, strip)
+            for each in range(len(keys)):
+                one = slice(each, each + 1)
+                own = high if high is None or len(high[0]) == 1 else (high[0][one], high[1][one])
+                logits[one, :, 4 * strip.start : 4 * strip.stop] = self._draw_strip(
+                    weights[one], tokens[one, strip], own
+                )
+        return logits
+
+    def _draw_strip(self, weights: Tensor, tokens: Tensor, high: tuple[Tensor, Tensor] | None) -> Tensor:
+        """weights [B, M, C/8], tokens [B, rows, w, C], high: of `_blocks` -> [B, M, 4 * rows, 4w]."""
+        opening1, norm, _, opening2, _ = self.output_upscaling
+        assert isinstance(opening1, Opening) and isinstance(opening2, Opening) and isinstance(norm, ChannelNorm)
+        gelu = F.gelu if torch.is_grad_enabled() else torch.ops.aten.gelu_
+        batch, rows, width, _ = tokens.shape
+        half = opening1.open(tokens.flatten(1, 2), high and high[0]).view(batch, rows * width * 4, -1)
+        half = gelu(F.layer_norm(half, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
+        full = gelu(opening2.open(half, high and high[1])).view(batch, rows * width * 16, -1)
+        pixels = (weights @ full.transpose(1, 2)).unflatten(-1, (rows, width, 2, 2, 2, 2))
+        return pixels.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(batch, -1, 4 * rows, 4 * width)
 
 
-def unblock(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """[B, M, h*w*16] in the order (row, column, 2x2 sub-pixel, 2x2 sub-sub-pixel) -> [B, M, 4h, 4w]."""
-    h, w = grid
-    return maps.unflatten(-1, (h, w, 2, 2, 2, 2)).permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*maps.shape[:2], 4 * h, 4 * w)
-
-
-def block_high_resolution(half_bchw: Tensor, full_bchw: Tensor) -> tuple[Tensor, Tensor]:
-    """Lays the high-resolution features out in the decoder's pixel order.
-
-    half_bchw: [B, C/4, 2h, 2w] -> [B, h*w*4, C/4]; full_bchw: [B, C/8, 4h, 4w] -> [B, h*w*16, C/8].
+def _blocks(levels: tuple[Tensor, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
+    """Of maps [B, C/4, 2h, 2w] and [B, C/8, 4h, 4w], what belongs to those rows of tokens, in the order in which tokens
+    open: [B, tokens, 4 * C/4] and [B, 4 * tokens, 4 * C/8].
     """
-    b, c, hh, ww = half_bchw.shape
-    half = half_bchw.reshape(b, c, hh // 2, 2, ww // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(b, hh * ww, c)
-    b, c, hh, ww = full_bchw.shape
-    full = full_bchw.reshape(b, c, hh // 4, 2, 2, ww // 4, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1).reshape(b, hh * ww, c)
-    return half, full
+    half = levels[0][:, :, 2 * rows.start : 2 * rows.stop]
+    full = levels[1][:, :, 4 * rows.start : 4 * rows.stop]
+    b, c, hh, ww = half.shape
+    half = half.reshape(b, c, hh // 2, 2, ww // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(b, hh * ww // 4, 4 * c)
+    b, c, hh, ww = full.shape
+    full = full.reshape(b, c, hh // 4, 2, 2, ww // 4, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
+    return half, full.reshape(b, hh * ww // 4, 4 * c)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samkit.models.network.layers import ModuleList, deconvolve_2x
+from samkit.models.network.layers import ModuleList, Opening
 
 STRIP_ROWS = 8
 """Rows of tokens from which a fine level is made at a time."""
@@ -23,7 +23,7 @@ class NeckLevel(nn.Module):
         self.doublings = doublings
         inside = channels_in
         if doublings == 2:
-            self.dconv_2x2_0 = nn.ConvTranspose2d(inside, inside // 2, kernel_size=2, stride=2)
+            self.dconv_2x2_0 = Opening(inside, inside // 2)
             self.dconv_2x2_1 = nn.ConvTranspose2d(inside // 2, inside // 4, kernel_size=2, stride=2)
             inside //= 4
         elif doublings == 1:
@@ -65,7 +65,7 @@ class NeckLevel(nn.Module):
         if self.doublings == 0:
             return F.linear(tokens, self.conv_1x1.weight.flatten(1), self.conv_1x1.bias)
         if self.doublings == 2:
-            tokens = F.gelu(_unfold(deconvolve_2x(self.dconv_2x2_0, tokens)))
+            tokens = F.gelu(_unfold(self.dconv_2x2_0.open(tokens).unflatten(-1, (4, -1))))
         last = self.dconv_2x2_1 if self.doublings == 2 else self.dconv_2x2
         inner = self.conv_1x1.weight.flatten(1)
         assert last.bias is not None and self.conv_1x1.bias is not None

@@ -7,6 +7,7 @@ queries the prompt tokens (about ten).
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.few_tokens import can_fold, image_looks_back, look_at_image
 from samkit.models.network.layers import FeedForward
 from samkit.models.network.linear import Linear
 
@@ -30,6 +31,24 @@ class Attention(nn.Module):
         )
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return self.out_proj(attended) if residual is None else self.out_proj.plus(attended, residual)
+
+    def to_image(self, q: Tensor, image: Tensor, places: Tensor, residual: Tensor) -> Tensor:
+        """Tokens q [B, N, C] look at the image's, [1 or B, M, C], which lie at `places` [1, M, C]. Returns [B, N, C],
+        with `residual` added.
+        """
+        if can_fold(self, q):
+            return look_at_image(self, q, image, places, residual)
+        image = image.expand(len(q), -1, -1)
+        return self(q, image + places, image, residual)
+
+    def from_image(self, image: Tensor, places: Tensor, k: Tensor, v: Tensor, norm: nn.LayerNorm) -> Tensor:
+        """The image's tokens, as in `to_image`, look at k and v [B, N, C]. Returns [B, M, C]: the norm of what they see
+        added to what they are.
+        """
+        if can_fold(self, k):
+            return image_looks_back(self, image, places, k, v, norm)
+        image = image.expand(len(k), -1, -1)
+        return norm(self(image + places, k, v, residual=image.contiguous()))
 
 
 class TwoWayBlock(nn.Module):
@@ -56,13 +75,11 @@ class TwoWayBlock(nn.Module):
             queries = self.self_attn(q, q, queries, residual=queries)
         queries = self.norm1(queries)
 
-        positioned_keys = keys + keys_pe
-        queries = self.norm2(
-            self.cross_attn_token_to_image(queries + queries_pe, positioned_keys, keys, residual=queries)
-        )
+        q = queries + queries_pe
+        queries = self.norm2(self.cross_attn_token_to_image.to_image(q, keys, keys_pe, queries))
         queries = self.norm3(self.mlp.plus(queries, queries))
-        keys = self.norm4(self.cross_attn_image_to_token(positioned_keys, queries + queries_pe, queries, residual=keys))
-        return queries, keys
+        q = queries + queries_pe
+        return queries, self.cross_attn_image_to_token.from_image(keys, keys_pe, q, queries, self.norm4)
 
 
 class TwoWayTransformer(nn.Module):
@@ -73,11 +90,11 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(channels)
 
     def forward(self, keys: Tensor, keys_pe: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """keys: [B, h*w, C] image tokens, keys_pe: [1, h*w, C] their positions, tokens: [B, N, C]. Returns (tokens [B,
-        N, C], keys [B, h*w, C]).
+        """keys: [1 or B, h*w, C] image tokens, keys_pe: [1, h*w, C] their positions, tokens: [B, N, C]. Returns (tokens
+        [B, N, C], keys [B, h*w, C]).
         """
         queries = tokens
         for layer in self.layers:
             queries, keys = layer(queries, keys, tokens, keys_pe)
-        queries = self.final_attn_token_to_image(queries + tokens, keys + keys_pe, keys, residual=queries)
+        queries = self.final_attn_token_to_image.to_image(queries + tokens, keys, keys_pe, queries)
         return self.norm_final_attn(queries), keys

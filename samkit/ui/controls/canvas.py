@@ -103,10 +103,9 @@ def prompt_canvas(
     # The canvas writes this limit, which is none, into its style: by it the browser's script sees what has arrived.
     arrival = height + 1 + canvas.arrival_of(sheet, work.tool)
     # The style sheet scales the canvas to its frame, and cuts off the canvas's own tool bar below it.
-    st.html(
-        f"<style>.st-key-{frame} {{--w: {work.picture.width}; --h: {work.picture.height}; --canvas-w: {width}px}}"
-        "</style>"
-    )
+    shape = f"--w: {work.picture.width}; --h: {work.picture.height}"
+    st.html(f"<style>.st-key-{frame} {{{shape}; --canvas-w: {width}px}} .st-key-main_view {{{shape}}}</style>")
+    sent = {"sheet": sheet.number, "arrival": arrival, "size": [*work.picture.size[::-1], width], "color": color}
     with st.container(key=frame):
         st_canvas(
             **TOOLS[work.tool],
@@ -123,30 +122,22 @@ def prompt_canvas(
             on_change=lambda: take_drawn(work),
         )
         with st.container(key=f"stage_layer_{frame}"):
-            _browser_side(
-                data=_stage_data(work, page, frame, live)
-                | {
-                    "sheet": sheet.number,
-                    "arrival": arrival,
-                    "size": [*work.picture.size[::-1], width],
-                    "color": color,
-                },
-                key=f"{key}_browser",
-                # Asks for a run of the page and nothing else: it makes the encoding that the pointer has missed.
-                on_missed_change=lambda: None,
-                on_mounted_again_change=lambda: _mounted_again(canvas, f"{key}_browser"),
-                on_gesture_change=lambda: _take_gestures(work, f"{key}_browser"),
-            )
+            _stage(work, canvas, f"{key}_browser", _stage_data(work, page, frame, live) | sent)
     with st.container(key=f"stage_bar_{frame}"):
-        _bar(
-            data={
-                "frame": frame,
-                "view": view_name(work.picture),
-                "width": work.picture.width,
-                "live": live is not None,
-            },
-            key=f"bar_{frame}",
-        )
+        view = {"view": view_name(work.picture), "width": work.picture.width}
+        _bar(data={"frame": frame, "live": live is not None} | view, key=f"bar_{frame}")
+
+
+def _stage(work: Workspace, canvas: CanvasSheets, key: str, data: Mapping[str, Any]) -> None:
+    """What is seen of the canvas, and the hands on it."""
+    _browser_side(
+        data=data,
+        key=key,
+        # Asks for a run of the page and nothing else: it makes the encoding that the pointer has missed.
+        on_missed_change=lambda: None,
+        on_mounted_again_change=lambda: _mounted_again(canvas, key),
+        on_gesture_change=lambda: _take_gestures(work, key),
+    )
 
 
 def _stage_data(work: Workspace, page: str, frame: str, live: LiveLink | None) -> dict[str, Any]:

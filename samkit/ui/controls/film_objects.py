@@ -10,23 +10,24 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.recorded import FilmTable
 
 NAME_CHARACTERS = 40
+TICK = " :material/check_small:"
 
 
 def object_choice(table: FilmTable) -> None:
     """Which object prompts go to, where there are several, and a way to change what there is."""
     numbers = list(range(len(table.objects)))
     if len(numbers) > 1:
-        steering, key = table.steering, f"film_object_{len(numbers)}"
+        steering, marked, key = table.steering, table.marked(), f"film_object_{len(numbers)}"
         # Set even where it is the same: a name may be another one.
         st.session_state[key] = table.object
         st.segmented_control(
             "Object",
             numbers,
-            format_func=lambda number: plain_text(steering.name(number)),
+            format_func=lambda number: plain_text(steering.name(number)) + (TICK if number in marked else ""),
             key=key,
             required=True,
             label_visibility="collapsed",
-            help="The object that prompts and memories belong to",
+            help="The object that prompts and memories belong to. A tick: something marks it, and Segment follows it",
             on_change=lambda: table.choose_object(st.session_state[key]),
         )
     with st.popover("Objects", icon=":material/category:", help="Add, name, colour or remove objects"):

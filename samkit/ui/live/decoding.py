@@ -2,7 +2,8 @@
 
 Under the pointer one thread decodes: torch's threads wait for each other, and where somebody else has the cores they do
 so for half a second. What a click asks (`ALL`) is decoded with as many threads as the page has, and into the page's
-memory, so that the page finds it there.
+memory, so that the page finds it there; but while others' pages or long work have the cores, one thread decodes it too,
+and the page, which comes later then, decodes it once more for what is kept.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ from samkit.errors import SamkitError
 from samkit.machine import refused_by_machine
 from samkit.prompts import Prompts
 from samkit.ui.live.messages import ALL, MASK_COUNT, ONE, Question, answer, refusal, wait
+from samkit.ui.parts.turns import clicks, pages_under_way
 from samkit.ui.state.live_work import LivePlace, Standing, remember_decode_time
+from samkit.work.queue import anything_at_work
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding, MaskPrediction
@@ -43,26 +46,41 @@ async def answer_to(question: Question, place: LivePlace) -> str | bytes:
         place.missed = not standing.is_coming()
         return wait(question.n, place.missed)
     del place  # What is decoded keeps no session's things alive.
-    workers = _page_like() if question.masks == ALL else _single()
-    return await asyncio.get_running_loop().run_in_executor(workers, _answered, question, standing)
+    loop = asyncio.get_running_loop()
+    if question.masks != ALL:
+        return await loop.run_in_executor(_single(), _answered_after_clicks, question, standing)
+    crowded = pages_under_way() or anything_at_work()
+    with clicks.one():
+        return await loop.run_in_executor(_click_alone() if crowded else _page_like(), _answered, question, standing)
 
 
 @lru_cache
 def _single() -> ThreadPoolExecutor:
     """Threads in each of which torch computes alone; half of the cores stay free for the pages."""
+    return ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), "live-pointer", _alone)
 
-    def alone() -> None:
-        from samkit.models.threads import set_own_threads
 
-        set_own_threads(1)
+@lru_cache
+def _click_alone() -> ThreadPoolExecutor:
+    """The same for clicks, which wait for nobody's pointer."""
+    return ThreadPoolExecutor(1, "live-click-alone", _alone)
 
-    return ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), "live-pointer", alone)
+
+def _alone() -> None:
+    from samkit.models.threads import set_own_threads
+
+    set_own_threads(1)
 
 
 @lru_cache
 def _page_like() -> ThreadPoolExecutor:
     """A thread in which torch computes as in a page's."""
     return ThreadPoolExecutor(1, "live-click")
+
+
+def _answered_after_clicks(question: Question, standing: Standing) -> str | bytes:
+    clicks.go_first()
+    return _answered(question, standing)
 
 
 def _answered(question: Question, standing: Standing) -> str | bytes:

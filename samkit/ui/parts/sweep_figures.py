@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -51,7 +52,8 @@ def means_figure(
     is_text = any(isinstance(x, str) for each in series for x in each.x)
     names = list(dict.fromkeys(each.name for each in series))
     first = {name: next(each for each in series if each.name == name) for name in names}
-    traces = [_mean_line(each, names, in_legend=len(names) > 1 and each is first[each.name]) for each in series]
+    step = 0.0 if is_text else _beside(series, len(names))
+    traces = [_mean_line(each, names, step, in_legend=len(names) > 1 and each is first[each.name]) for each in series]
     layout: dict[str, Any] = {}
     notes: list[dict[str, Any]] = []
     span = _span(series)
@@ -69,14 +71,25 @@ def means_figure(
     return _figure(traces, height, annotations=notes, **layout)
 
 
-def _mean_line(series: Series, names: Sequence[str], in_legend: bool) -> dict[str, Any]:
-    """The trace of one line. names: of all lines, whose places give the colours"""
+def _beside(series: Sequence[Series], lines: int) -> float:
+    """How far lines stand beside each other on an axis of numbers, so that no interval covers another one."""
+    places = sorted({float(x) for each in series for x in each.x})
+    if lines < 2 or len(places) < 2:
+        return 0.0
+    narrowest = min(after - before for before, after in pairwise(places))
+    return min(0.01 * (places[-1] - places[0]), 0.5 * narrowest / lines)
+
+
+def _mean_line(series: Series, names: Sequence[str], step: float, in_legend: bool) -> dict[str, Any]:
+    """The trace of one line. names: of all lines, whose places give the colours; step: from one to the next, across"""
     number, axis = names.index(series.name), _axis(series.facet)
     color = COLORS[number % len(COLORS)] if len(names) > 1 else LINES[1][0]
     name = label(series.name) if len(names) > 1 else ""
+    aside = step * (number - (len(names) - 1) / 2)
     return dict(
         type="scatter",
-        x=[label(x) if isinstance(x, str) else x for x in series.x],
+        x=[label(x) if isinstance(x, str) else x + aside if aside else x for x in series.x],
+        text=[label(str(x)) for x in series.x],
         y=list(series.y),
         name=label(series.name),
         legendgroup=series.name,
@@ -86,7 +99,7 @@ def _mean_line(series: Series, names: Sequence[str], in_legend: bool) -> dict[st
         marker=dict(size=7, color=color),
         error_y=_bars(series, color),
         customdata=[_told(series, at) for at in range(len(series.x))],
-        hovertemplate="%{x}: %{y:.4g} %{customdata}<extra>" + name + "</extra>",
+        hovertemplate="%{text}: %{y:.4g} %{customdata}<extra>" + name + "</extra>",
         xaxis=f"x{axis}",
         yaxis=f"y{axis}",
     )

@@ -33,12 +33,12 @@ function outline(map, tokens, color) {
 }
 
 // A slider with two ends whose values are the map's limits: the map follows it before the page has run. What an end says
-// for screen readers is written when its value is there.
+// for screen readers is written when its value is there. Ends that can't be moved say nothing of the map.
 function followSlider(key, repaint) {
   const knob = key && document.querySelector(`[class*="st-key-${CSS.escape(key)}"]`);
   if (!knob) return null;
   const observer = new MutationObserver(() => {
-    const ends = [...knob.querySelectorAll('input[type="range"]')].map(end => Number(end.value));
+    const ends = [...knob.querySelectorAll('input[type="range"]:enabled')].map(end => Number(end.value));
     if (ends.length === 2 && ends[0] < ends[1]) repaint(...ends);
   });
   observer.observe(knob, { subtree: true, attributes: true, attributeFilter: ["aria-valuetext"] });

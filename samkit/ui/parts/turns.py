@@ -1,4 +1,4 @@
-"""How the server's threads take turns: at Python's lock, and at making pages."""
+"""How the server's threads take turns: at Python's lock, at making pages, and clicks before pages."""
 
 import os
 import sys
@@ -6,7 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
 
 LOCK_S = 0.0005
 """By default a thread may keep Python's lock for ten times as long. A decode gives it up and takes it back in each of
@@ -19,6 +21,10 @@ lock and for Streamlit's, and so do clicks, which then wait for all of them.
 """
 PAGE_TURN_S = 0.3
 """Most pages that change are made within this time."""
+
+
+CLICK_S, CLICKS_S = 0.03, 0.3
+"""How long a page waits for clicks at a time, and in all: it is made also where somebody clicks all the time."""
 
 
 def keep_turns_short() -> None:
@@ -89,14 +95,75 @@ class Turns:
             self._waiting[0].set()
 
 
+class Clicks:
+    """Clicks that are being answered. A page that is being made computes in Python meanwhile, and a click would wait
+    for it at each step: on two busy cores 36 ms in place of 72 ms for nine of ten.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._lock = threading.Lock()
+        self._none = threading.Event()
+        self._own = threading.local()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+            self._none.clear()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._none.set()
+
+    def begin_page(self) -> None:
+        """This thread may be held up for `CLICKS_S` from now on."""
+        self._own.left = CLICKS_S
+
+    def go_first(self) -> None:
+        """Wait until no click is under way, as long as this thread may be held up."""
+        left = getattr(self._own, "left", CLICK_S)
+        if not self._under_way or left <= 0:
+            return
+        begun = time.monotonic()
+        self._none.wait(min(left, CLICK_S))
+        if hasattr(self._own, "left"):
+            self._own.left = left - (time.monotonic() - begun)
+
+
 _pages = Turns(PAGES_AT_ONCE, PAGE_TURN_S)
+clicks = Clicks()
 
 
-def page_turn() -> AbstractContextManager[None]:
+@contextmanager
+def page_turn() -> Iterator[None]:
     """For a script that makes a page or a large part of one."""
-    return _pages.turn()
+    _let_clicks_go_first()
+    with _pages.turn():
+        clicks.begin_page()
+        yield
 
 
 def pages_under_way() -> bool:
     """Whether anybody's page is being made."""
     return _pages.under_way
+
+
+@lru_cache
+def _let_clicks_go_first() -> None:
+    """At each element of a page: what lies between two of them is short. Streamlit offers no place for it, so where
+    this version has none of that name pages don't wait.
+    """
+    with suppress(ImportError, AttributeError):
+        from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
+        enqueue = ScriptRunContext.enqueue
+
+        def enqueue_after_clicks(context: ScriptRunContext, message: Any) -> None:
+            clicks.go_first()
+            enqueue(context, message)
+
+        ScriptRunContext.enqueue = enqueue_after_clicks  # type: ignore[assignment, method-assign]

@@ -221,10 +221,21 @@ class FilmTable(JobHolder[FilmRun]):
 
     def unmade(self) -> list[Correction]:
         """What all marks come to that were left on frames of the film, of whichever object."""
-        if self.on_film:
-            self._draft()
+        self._draft()
         left = [self.correction(prompts, self.chosen.get(place), place=place) for place, prompts in self.drafts.items()]
         return [each for each in left if not self._is_made(each)]
+
+    def marked(self) -> set[int]:
+        """Objects of which something says what they are: a mark on a frame, a memory, or a bank."""
+        self._draft()
+        of_banks = {0} if self.bank is not None else set()
+        return (
+            of_banks
+            | set(self.banks)
+            | {number for _, number in self.drafts}
+            | {each.object for each in self.corrections}
+            | {each.prior.object for each in self.recorded}
+        )
 
     def _is_made(self, correction: Correction) -> bool:
         made = self.made(correction.frame, correction.object)
@@ -369,6 +380,11 @@ def _kept_table() -> FilmTable | None:
     table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
     table.objects = list(kept.steering.objects) or [FilmObject()]
     table.corrections, table.switches = list(kept.steering.corrections), kept.steering.switches
+    if kept.film is not None:
+        table.frame, table.object = kept.frame, kept.object
+        for each in kept.marks:
+            place = each.frame, each.object
+            table.drafts[place], table.chosen[place] = each.prompts, each.mask_index
     table.lost = kept.run
     return table
 
@@ -376,7 +392,9 @@ def _kept_table() -> FilmTable | None:
 def film_work(table: FilmTable) -> FilmWork:
     """The table as it is kept."""
     memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
-    return FilmWork(table.video, memories, table.bank, table.steering, table.job is not None or table.lost)
+    had_run = table.job is not None or table.lost
+    marks = tuple(replace(each, refines=False, earlier=()) for each in table.unmade())
+    return FilmWork(table.video, memories, table.bank, table.steering, had_run, marks, table.frame, table.object)
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None, color: tuple[int, int, int]) -> np.ndarray:

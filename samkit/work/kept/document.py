@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from samkit.errors import BadInput, SamkitError
-from samkit.experiments.steering import NOT_STEERED, Steering
+from samkit.experiments.steering import NOT_STEERED, Correction, Steering
 from samkit.prompts import Prompts
 from samkit.work.kept.plain_values import MAX_ENTRIES, from_plain
 from samkit.work.sources import SAMPLE_PREFIX
@@ -94,10 +94,14 @@ class MemoryEntry:
     thumbnail: ContentRef
 
 
+MAX_MARKS = 200
+"""On frames of a film, that are no corrections yet."""
+
+
 @dataclass(frozen=True)
 class FilmEntry:
     """bank: memories from a file, of the first object; steering: the objects, and what was corrected; run: whether the
-    film was segmented
+    film was segmented; marks, frame, object: as in `FilmWork`
     """
 
     __pydantic_config__ = _STRICT
@@ -107,6 +111,9 @@ class FilmEntry:
     bank: ContentRef | None = None
     steering: Steering = NOT_STEERED
     run: bool = False
+    marks: Annotated[tuple[Correction, ...], Field(max_length=MAX_MARKS)] = ()
+    frame: Annotated[int, Field(ge=0)] = 0
+    object: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)

@@ -136,16 +136,20 @@ class WorkStore:
             film = self._files.film(entry.film)
         except (SamkitError, OSError) as error:
             missing.append(f"The film could not be restored: {_reason(error)} Choose it again.")
-        steering = entry.steering
+        steering, marks = entry.steering, entry.marks
         if film is not None:
             try:
                 steering.check(film.length)
+                replace(steering, corrections=marks).check(film.length)
             except SamkitError as error:
                 missing.append(f"What was corrected could not be restored: {_reason(error)}")
-                steering = NOT_STEERED
+                steering, marks = NOT_STEERED, ()
         count = steering.count
         memories = [each for each in memories if each.prior.object < count]
-        return FilmWork(film, tuple(memories), bank, steering, entry.run), tuple(missing)
+        frame = entry.frame if film is not None and entry.frame < film.length else 0
+        number = entry.object if entry.object < count else 0
+        work = FilmWork(film, tuple(memories), bank, steering, entry.run, marks, frame, number)
+        return work, tuple(missing)
 
     def used(self) -> int:
         """Bytes in the folder."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samkit.experiments.inputs import Prior
-from samkit.experiments.steering import NOT_STEERED, Steering
+from samkit.experiments.steering import NOT_STEERED, Correction, Steering
 from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
@@ -29,7 +29,9 @@ class Memory:
 @dataclass(frozen=True, eq=False)
 class FilmWork:
     """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file;
-    steering: the objects, and what was corrected; run: whether there was a run, of which nothing is kept here.
+    steering: the objects, and what was corrected; run: whether there was a run, of which nothing is kept here; marks:
+    what is marked on frames and is no correction yet; frame, object: where the visitor stands, and whose prompts are
+    placed.
     """
 
     film: Video | None
@@ -37,6 +39,9 @@ class FilmWork:
     bank: "MemoryBank | None" = None
     steering: Steering = NOT_STEERED
     run: bool = False
+    marks: tuple[Correction, ...] = ()
+    frame: int = 0
+    object: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def _same_film(one: FilmWork | FilmEntry | None, other: FilmWork | FilmEntry | N
         one.film is other.film
         and one.bank is other.bank
         and one.steering == other.steering
-        and one.run == other.run
+        and (one.run, one.marks, one.frame, one.object) == (other.run, other.marks, other.frame, other.object)
         and len(one.memories) == len(other.memories)
         and all(
             a.prior is b.prior and a.thumbnail is b.thumbnail for a, b in zip(one.memories, other.memories, strict=True)

@@ -9,7 +9,7 @@ from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.work.execute import prior_spec
 from samkit.work.kept.content import NoRoom
-from samkit.work.kept.document import FilmEntry, HintEntry, Kind, MemoryEntry, SideEntry, hint_file_kind
+from samkit.work.kept.document import MAX_MARKS, FilmEntry, HintEntry, Kind, MemoryEntry, SideEntry, hint_file_kind
 from samkit.work.kept.value import FilmWork, Memory, Side
 from samkit.work.sources import bank_ref, film_ref, picture_ref
 from samkit.work.spec import HintSpec, Ref
@@ -58,7 +58,8 @@ class WorkFiles:
             bank = self._put("bank", bank_ref(work.bank), work.bank, "the memory bank")
         ref = film_ref(work.film)
         self._put("film", ref, work.film, f"the film {ref.name}")
-        return FilmEntry(ref, memories, bank, work.steering, work.run)
+        marks = work.marks[-MAX_MARKS:]
+        return FilmEntry(ref, memories, bank, work.steering, work.run, marks, work.frame, work.object)
 
     def _memory(self, memory: Memory) -> MemoryEntry:
         prior, thumbnail = prior_spec(memory.prior), Picture(memory.thumbnail, "memory")

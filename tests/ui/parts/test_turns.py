@@ -3,7 +3,10 @@
 import threading
 from collections.abc import Callable
 
-from samkit.ui.parts.turns import Turns
+from streamlit.testing.v1 import AppTest
+
+from samkit.ui.parts import turns as module
+from samkit.ui.parts.turns import Clicks, Turns
 
 PATIENCE_S = 10.0
 
@@ -66,3 +69,45 @@ def test_a_turn_within_a_turn_goes_on_and_an_error_ends_it():
                 raise KeyError
         except KeyError:
             assert not turns.under_way
+
+
+def test_a_page_waits_for_a_click_and_not_for_ever(monkeypatch):
+    monkeypatch.setattr(module, "CLICK_S", PATIENCE_S)
+    monkeypatch.setattr(module, "CLICKS_S", PATIENCE_S)
+    clicks, begun, went_on = Clicks(), threading.Event(), threading.Event()
+
+    def page() -> None:
+        clicks.begin_page()
+        clicks.go_first()
+        begun.set()
+        clicks.go_first()
+        went_on.set()
+
+    thread = threading.Thread(target=page)
+    with clicks.one():
+        with clicks.one():
+            thread.start()
+        assert not begun.wait(0.05)
+    assert went_on.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    monkeypatch.setattr(module, "CLICKS_S", 0.01)
+    with clicks.one():
+        page()
+
+
+def test_each_element_of_a_page_waits_for_clicks(monkeypatch):
+    """By a name inside Streamlit: where another version has none, this test says so."""
+    waited = []
+    monkeypatch.setattr(module.clicks, "go_first", lambda: waited.append(True))
+
+    def script() -> None:
+        import streamlit as st
+
+        from samkit.ui.parts.turns import page_turn
+
+        with page_turn():
+            st.text("one")
+            st.text("two")
+
+    app = AppTest.from_function(script).run()
+    assert [text.value for text in app.text] == ["one", "two"] and len(waited) >= 2

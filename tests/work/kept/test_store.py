@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 
 from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Prior
+from samkit.experiments.steering import Correction
 from samkit.media.film import write_film
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.samples import load_sample
@@ -111,10 +112,11 @@ def test_memories_bank_and_film_come_back(store, tmp_path):
     bank.add_prompt(BankMemory(torch.ones(2, 2, 4, dtype=torch.bfloat16), torch.ones(4), 1.0, "0" * 64), prior=True)
     memories = a_film(noise(3), load_sample("coins")).memories
     work_id = new_id()
-    store.save(work_id, a_work(film=FilmWork(film, memories, bank)))
+    marks = (Correction(3, PROMPTS, 1),)
+    store.save(work_id, a_work(film=FilmWork(film, memories, bank, marks=marks, frame=2)))
     opened, missing = store.open_film(store.open(work_id).film)
     assert missing == () and opened.film.name == "own film.mp4" and opened.film.sha256 == film.sha256
-    assert opened.bank.sha256 == bank.sha256
+    assert opened.bank.sha256 == bank.sha256 and (opened.marks, opened.frame, opened.object) == (marks, 2, 0)
     for memory, kept in zip(opened.memories, memories, strict=True):
         assert memory.prior.picture == kept.prior.picture and np.array_equal(memory.prior.mask, kept.prior.mask)
         assert np.array_equal(memory.thumbnail, kept.thumbnail)

@@ -91,7 +91,8 @@ def test_a_sweep_is_one_run_with_its_cells_below_however_often_it_is_sent(sweep,
     assert metrics["cells/missing"] == 0 and metrics["interval/true_iou_low"] < metrics["true_iou"]
     assert {point.step: point.value for point in steps[-2:]}[1] == pytest.approx(0.91)
     assert parent.data.params["param.mask_index"] == "[0, 1]" and parent.data.params["prompts"] == "box"
-    assert "| 1 | mask index 1 |" in parent.data.tags["mlflow.note.content"]
+    described = parent.data.tags["mlflow.note.content"]
+    assert "| 1 | mask index 1 |" in described and f"/sweep?id={sweep.id})" in described
     text = Path(store.client().download_artifacts(kept.run.run_id, "spec.yaml", str(tmp_path))).read_text()
     assert spec_from_text(text) == sweep.spec, "it is one to run again"
     table = store.client().download_artifacts(kept.run.run_id, "cells.parquet", str(tmp_path))

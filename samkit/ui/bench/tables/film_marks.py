@@ -110,16 +110,20 @@ def _refined_on(table: FilmTable, marks: Correction) -> "Callable[[Lab], LazyEnc
     if run is None or not marks.refines or marks.object not in run.on(marks.frame):
         return None
     values = run.model, run.inputs, run.params, marks.frame, marks.object, marks.earlier
-    return lambda lab: lab.lazily(frame_to_refine, run, *values, lab)
+    side = run.params.side or run.model.info.native_side
+    return lambda lab: lab.lazily(frame_to_refine, run, *values, lab, side=side)
 
 
 def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:
     """What all marks on the film come to that are no corrections yet: what is seen on the canvas, and what was marked
     of other objects and on other frames.
     """
+    left = table.unmade()
+    if not table.on_film:
+        return left
     present = marked.correction if marked is not None else None
-    left = [each for each in table.unmade() if (each.frame, each.object) != (table.frame, table.object)]
-    return [*left, present] if present is not None else left
+    others = [each for each in left if (each.frame, each.object) != (table.frame, table.object)]
+    return [*others, present] if present is not None else others
 
 
 def mark_buttons(table: FilmTable, marked: Marked | None) -> None:

@@ -104,7 +104,9 @@ def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator
     """(notes, main, progress) from top to bottom of a place."""
     with place:
         # A container, not an empty: the last picture stays in it until the next one comes.
-        return st.container(key="notes"), st.container(key="main_view", gap="xsmall"), st.empty()
+        notes, main = st.container(key="notes"), st.container(key="main_view", gap="xsmall")
+        # It takes no room of its own, so that nothing moves when a bar comes and goes.
+        return notes, main, st.container(key="progress").empty()
 
 
 class Table(ABC):

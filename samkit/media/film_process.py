@@ -86,7 +86,7 @@ class FilmProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=(self._buffer,) if self._buffer >= 0 else (),
-            env=_small_environment(),
+            env=small_environment(),
             start_new_session=True,
         )
         self._questions = cast("IO[bytes]", self._process.stdin)
@@ -219,7 +219,7 @@ def _end(process: "subprocess.Popen[bytes]", buffer: int) -> None:
         os.close(buffer)
 
 
-def _small_environment() -> dict[str, str]:
+def small_environment() -> dict[str, str]:
     """What the interpreter needs to find the same packages, and nothing of the server's secrets."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ}
     places = [str(Path(samkit.__file__).parents[1]), *filter(None, sys.path)]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from samkit.errors import PictureError
+from samkit.media import film as film_files
 from samkit.media import video
 from samkit.media.film import (
     LEAST_FPS,
@@ -286,6 +287,14 @@ def test_written_films_come_back(tmp_path, size):
 def test_a_film_of_a_rate_that_nobody_plays_is_written_at_one_that_is(tmp_path, fps):
     with open_video(write_film(tmp_path / "out.mp4", FRAMES[:3], fps)) as film:
         assert film.length == 3 and LEAST_FPS <= film.fps <= MOST_FPS
+
+
+@pytest.mark.parametrize("frames", [FRAMES[:1], FRAMES * 3])
+def test_an_encoder_that_breaks_off_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch, frames):
+    monkeypatch.setattr(film_files, "PROGRAM", "samkit.no_such_program")
+    with pytest.raises(PictureError, match="can't be written"):
+        write_film(tmp_path / "out.mp4", frames, 10)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_film_that_fails_leaves_nothing(tmp_path):

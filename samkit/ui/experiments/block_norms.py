@@ -224,9 +224,10 @@ def _draw_outlined(side: Side) -> None:
     picture_view(rgb, description, view_name(side.inputs.picture))
     beyond = f" · {outside} in the padding beside the picture" if outside else ""
     factor, share = result.params.outlier_factor, share_text(above.mean())
+    instead = "" if block == shown_block(result) else ", shown because the last block has none,"
     st.caption(
-        f"Block {block}: {int(above.sum())} of {above.size} tokens ({share}) above {factor:g} × the median of "
-        f"{np.median(norms):.2f}{beyond} · {outlier_blocks_text(result)}"
+        f"Block {block}{instead or ':'} {int(above.sum())} of {above.size} tokens ({share}) above {factor:g} × the "
+        f"median of {np.median(norms):.2f}{beyond} · {outlier_blocks_text(result)}"
     )
 
 

@@ -129,7 +129,8 @@ def draw_jitter(scene: Scene) -> None:
     result = scene.result
     if "jitter" not in result.tables:
         st.info(
-            "Switch on “Move the prompt” to see how often each pixel is chosen when the prompt moves.",
+            "How often each pixel is chosen when the prompt moves: place a point or a box, and switch on “Move the "
+            "prompt”.",
             icon=":material/vibration:",
         )
         return

@@ -120,7 +120,8 @@ def draw_jitter(scene: Scene) -> None:
     result = scene.result
     if "jitter_map" not in result.arrays:
         st.info(
-            "Switch on “Move the prompt” to see how often each pixel is chosen when the prompt moves.",
+            "How often each pixel is chosen when the prompt moves: place a point or a box, and switch on “Move the "
+            "prompt”.",
             icon=":material/vibration:",
         )
         return

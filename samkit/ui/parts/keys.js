@@ -37,6 +37,9 @@ class Keys {
     document.addEventListener("pointermove", event => this.point(event), { signal, capture: true, passive: true });
     document.addEventListener("pointerover", event => this.title(event.target), { signal, capture: true, passive: true });
     document.addEventListener("pointerdown", event => this.point(event), { signal, capture: true, passive: true });
+    // The "?" of a switch lies in its label, which would turn it.
+    const help = event => event.target.closest?.("label [data-testid=stTooltipIcon]") && event.preventDefault();
+    document.addEventListener("click", help, { signal, capture: true });
   }
 
   point(event) {
@@ -75,7 +78,8 @@ class Keys {
 
   isFree(isTab) {
     const element = focused();
-    if (!element || element === document.body) return !isTab || this.pointed;
+    // A click beside all controls leaves the focus on the page as a whole.
+    if (!element || element.matches("body, main, [data-testid=stMain]")) return !isTab || this.pointed;
     if (element.matches("input, [role=radio], [role=tab], [role=slider], [tabindex='0'][role=img]")) return false;
     const host = element.getRootNode().host;
     return Boolean(element.closest(ON_PICTURE) || host?.closest(ON_PICTURE)) && !element.matches("button, a");

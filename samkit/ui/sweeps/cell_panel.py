@@ -41,7 +41,8 @@ def draw_cell(looked: LookedAt, shown: str, side: str = "") -> None:
     if index is None:
         st.markdown("**One cell**")
         st.info(
-            "Click a point, or a row of a table below, to see its picture, truth and mask.", icon=":material/image:"
+            "Click a point, or tick a row of the table of cells below, to see its picture, truth and mask.",
+            icon=":material/image:",
         )
         return
     cell, outcome, row = looked.table.cells[index], looked.table.outcome(index), looked.rows[index]

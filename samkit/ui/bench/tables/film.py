@@ -155,7 +155,9 @@ class Film(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
-        work.show_picture(inputs.picture, inputs.prompts)
+        if inputs.priors or not inputs.prompts.is_empty:
+            work.show_picture(inputs.picture, inputs.prompts)
+        # Of any other run the picture was only at hand, and took no part: whatever is in work stays.
 
 
 def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenerator) -> Scene | None:

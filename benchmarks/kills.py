@@ -1,9 +1,10 @@
 """A real app that is ended by `kill -9` again and again while it keeps runs and while it segments a film; and what is
 left of it: `python -m benchmarks.kills [--kills 8]`.
 
-Each time the server alone is killed, at a random moment, and started anew. Said are the processes and temporary folders
-that outlive it and its next start, and at the end: runs that a page said were kept and that are not there, runs that
-are there twice, runs that can't be read back. Sweeps have `benchmarks.sweep_kills`.
+Each time the server alone is killed, at a random moment, and started anew. Printed are the processes and temporary
+folders that outlive it and its next start, and at the end: confirmed runs that are lost, runs that are there twice,
+runs that can't be read back. A run is confirmed once the page reported it as kept. Sweeps have
+`benchmarks.sweep_kills`.
 """
 
 import argparse
@@ -32,7 +33,7 @@ ENDING_S, MENDING_S = 10.0, 12.0
 
 
 class Keeper(Session):
-    """A visitor who remembers which runs the page said were kept."""
+    """A visitor who remembers which runs the page confirmed, by their ids."""
 
     def __init__(self, url: str, page: str, query: str):
         super().__init__(url, page, query)
@@ -64,7 +65,7 @@ def children(pid: int) -> list[int]:
 
 
 async def visit(url: str, run_id: str, what: str, chance: random.Random, pid: int) -> tuple[set[str], list[int]]:
-    """(runs that were said to be kept, processes that the server had) until the server is killed."""
+    """Until the server is killed. Returns (ids of confirmed runs, ids of the processes that the server had)."""
     session = Keeper(url, "video_priors" if what == "film" else "mask_stability", f"run={run_id}")
     await session.open()
     if what == "film":
@@ -99,7 +100,7 @@ def report(home: Path, confirmed: set[str]) -> None:
     twice = [uuid for uuid, count in Counter(run.run_uuid for run in runs).items() if count > 1]
     for run in runs:
         store.load(run.run_id, home / "read" / run.run_id)
-    print(f"{len(confirmed)} runs were said to be kept, {len(lost)} of them are lost; {len(runs)} are there and whole,")
+    print(f"{len(confirmed)} runs were confirmed, {len(lost)} of them are lost; {len(runs)} are there and whole,")
     print(f"{len(twice)} of them twice; {len(Spool().waiting())} wait")
 
 

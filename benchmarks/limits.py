@@ -139,8 +139,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with torch.inference_mode():
         rates = machine_limit(options.rounds)
-        said = ", ".join(f"{way} {rate:.0f}" for way, rate in rates.items())
-        print(f"{options.threads} threads, {torch.backends.cpu.get_cpu_capability()}; the limit in GFLOP/s: {said}")
+        limits = ", ".join(f"{way} {rate:.0f}" for way, rate in rates.items())
+        print(f"{options.threads} threads, {torch.backends.cpu.get_cpu_capability()}; the limit in GFLOP/s: {limits}")
         for model in options.models:
             report(model, max(rates.values()), options.rounds)
 

@@ -106,7 +106,7 @@ class Trial:
         return len(outcomes)
 
     def lines(self) -> list[bytes]:
-        """Of the outcomes; half a line at the end, which whoever goes on takes back, is none."""
+        """The complete lines of the outcomes file. A half-written last one does not count: resuming removes it."""
         for file in self._home.glob("sweeps/*/outcomes.jsonl"):
             data = file.read_bytes()
             return data[: data.rfind(b"\n") + 1].splitlines()

@@ -419,12 +419,12 @@ def _print_window_table(model: str, pictures: str, *metrics: str, warm: int = 0)
     print(f"{Path(model).stem}: {len(table)} cells on {len(names) - warm} pictures, {seconds:.0f} s in all", flush=True)
     for each in summarize(table, swept_columns(spec), 0, by_size=False):
         encoding = each.means["time.encode_ms"]
-        said = [f"{name} {each.means[f'metric.{name}'].text}" for name in metrics]
+        figures = [f"{name} {each.means[f'metric.{name}'].text}" for name in metrics]
         times = [row["time.encode_ms"] for row in table if _is_of(row, each.setting)]
         middle = statistics.median(times)
-        said += [f"encoding {encoding.text} ms on average", f"{middle:.4g} at the median, {min(times):.4g} at least"]
-        said.append(f"{1000 / middle:.3g} pictures a second")
-        print(f"  windows {each.setting['param.window_sizes'][0]}: {', '.join(said)}", flush=True)
+        figures += [f"encoding {encoding.text} ms on average", f"{middle:.4g} at the median, {min(times):.4g} at least"]
+        figures.append(f"{1000 / middle:.3g} pictures a second")
+        print(f"  windows {each.setting['param.window_sizes'][0]}: {', '.join(figures)}", flush=True)
 
 
 def _is_of(row: dict[str, Any], setting: dict[str, Any]) -> bool:

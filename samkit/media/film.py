@@ -11,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -53,23 +52,22 @@ class FilmWriter:
             assert self._encoder.stdin is not None
             self._encoder.stdin.write(np.ascontiguousarray(rgb).data)
         except OSError as error:
-            raise self._cannot_be_written(error) from error
+            raise self._cannot_be_written(self._end() or str(error)) from error
         self.frames += 1
 
     def close(self) -> None:
         """Finish the file. Without any frame there is none."""
         if self._encoder is None:
             return
-        encoder, self._encoder = self._encoder, None
         try:
-            # Ends its standard input, which ends the film.
-            _, said = encoder.communicate()
-            if encoder.returncode:
-                raise OSError(said.decode(errors="replace").strip()[:200] or "its encoder broke off")
-            os.replace(self._partial, self.path)
+            reason = self._end(finish=True)
+            if not reason:
+                os.replace(self._partial, self.path)
         except OSError as error:
             self._partial.unlink(missing_ok=True)
-            raise self._cannot_be_written(error) from error
+            raise self._cannot_be_written(str(error)) from error
+        if reason:
+            raise self._cannot_be_written(reason)
 
     def _start(self, height: int, width: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
@@ -80,14 +78,21 @@ class FilmWriter:
             start_new_session=True,
         )
 
-    def _cannot_be_written(self, error: Exception) -> PictureError:
-        reason: object = error
-        if isinstance(error, BrokenPipeError) and self._encoder is not None:
-            encoder, self._encoder = self._encoder, None
-            _end(encoder)
-            said = encoder.stderr.read() if encoder.stderr else b""
-            reason = said.decode(errors="replace").strip()[:200] or "its encoder broke off"
-            self._partial.unlink(missing_ok=True)
+    def _end(self, finish: bool = False) -> str:
+        """No encoder goes on; "" where it has finished the film, as it is let do with `finish`, else why not."""
+        if self._encoder is None:
+            return ""
+        encoder, self._encoder = self._encoder, None
+        if not finish:
+            encoder.kill()
+        # Ends its standard input, which ends the film.
+        _, told = encoder.communicate()
+        if not encoder.returncode:
+            return ""
+        self._partial.unlink(missing_ok=True)
+        return told.decode(errors="replace").strip()[:200] or "its encoder broke off"
+
+    def _cannot_be_written(self, reason: str) -> PictureError:
         return PictureError(f"The film can't be written to {self.path} ({reason}): make room or choose another place.")
 
     def __enter__(self) -> "FilmWriter":
@@ -96,18 +101,8 @@ class FilmWriter:
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif self._encoder is not None:
-            encoder, self._encoder = self._encoder, None
-            _end(encoder)
-            self._partial.unlink(missing_ok=True)
-
-
-def _end(encoder: "subprocess.Popen[bytes]") -> None:
-    with suppress(OSError):
-        if encoder.stdin is not None:
-            encoder.stdin.close()
-    encoder.kill()
-    encoder.wait()
+        else:
+            self._end()
 
 
 def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Path:

@@ -1,5 +1,7 @@
 """Hands on the picture: prompts are moved, resized and removed by mouse, finger and key, at any zoom."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -128,29 +130,30 @@ def test_what_is_enlarged_is_prompted_where_it_is_seen(empty):
     assert empty.page.evaluate(VIEWS)[0] == [1, 0, 0]
 
 
-def test_a_finger_places_prompts(browser, warm_app_url):
+@pytest.fixture
+def phone(browser, warm_app_url) -> Iterator[Visitor]:
+    """A visitor without a mouse, whose canvas is in view and has no prompts."""
     context = browser.new_context(viewport={"width": 420, "height": 900}, has_touch=True, is_mobile=True)
     visitor = Visitor(context.new_page(), warm_app_url)
     visitor.open(PAGE)
     visitor.clear(PAGE)
     visitor.page.locator(".st-key-canvas_frame").scroll_into_view_if_needed()
-    visitor.page.touchscreen.tap(*visitor._place(PAGE, 0.4, 0.4))
-    visitor.rest()
-    check(visitor, [(0.4, 0.4, 1)])
-    visitor.pick_tool(PAGE, "Background")
-    visitor.page.touchscreen.tap(*visitor._place(PAGE, 0.7, 0.7))
-    visitor.rest()
-    check(visitor, [(0.4, 0.4, 1), (0.7, 0.7, 0)])
+    yield visitor
     context.close()
 
 
-def test_two_fingers_zoom_and_place_nothing(browser, warm_app_url):
-    context = browser.new_context(viewport={"width": 420, "height": 900}, has_touch=True, is_mobile=True)
-    visitor = Visitor(context.new_page(), warm_app_url)
-    visitor.open(PAGE)
-    visitor.clear(PAGE)
-    visitor.page.locator(".st-key-canvas_frame").scroll_into_view_if_needed()
-    hands, box = context.new_cdp_session(visitor.page), visitor.canvas(PAGE).bounding_box()
+def test_a_finger_places_prompts(phone):
+    phone.page.touchscreen.tap(*phone._place(PAGE, 0.4, 0.4))
+    phone.rest()
+    check(phone, [(0.4, 0.4, 1)])
+    phone.pick_tool(PAGE, "Background")
+    phone.page.touchscreen.tap(*phone._place(PAGE, 0.7, 0.7))
+    phone.rest()
+    check(phone, [(0.4, 0.4, 1), (0.7, 0.7, 0)])
+
+
+def test_two_fingers_zoom_and_place_nothing(phone):
+    hands, box = phone.page.context.new_cdp_session(phone.page), phone.canvas(PAGE).bounding_box()
 
     def fingers(kind: str, *places: tuple[float, float]) -> None:
         points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in places]
@@ -162,9 +165,8 @@ def test_two_fingers_zoom_and_place_nothing(browser, warm_app_url):
         fingers("touchMove", (0.5 - spread, 0.5 - spread), (0.5 + spread, 0.5 + spread))
     fingers("touchEnd", (0.2, 0.2))
     fingers("touchEnd")
-    visitor.rest()
-    z, x, y = visitor.page.evaluate(VIEWS)[0]
+    phone.rest()
+    z, x, y = phone.page.evaluate(VIEWS)[0]
     np.testing.assert_allclose([z, (0.5 + x) / z, (0.5 + y) / z], [3, 0.5, 0.5], atol=0.1)
-    assert visitor.page.evaluate("visualViewport.scale") == 1, "the picture is zoomed, not the page"
-    check(visitor, [])
-    context.close()
+    assert phone.page.evaluate("visualViewport.scale") == 1, "the picture is zoomed, not the page"
+    check(phone, [])

@@ -12,11 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samkit.models.network.few_tokens import STRIP_TOKENS
 from samkit.models.network.layers import ChannelNorm, Embedding, FeedForward, ModuleList, Opening
 from samkit.models.network.two_way_transformer import TwoWayTransformer
-
-STRIP_TOKENS = 1024
-"""About how many image tokens are turned into pixels at a time."""
 
 
 @dataclass(frozen=True)

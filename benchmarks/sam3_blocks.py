@@ -1,8 +1,8 @@
 """How near SAM 3's blocks come to what this machine can multiply: one block with windows and one global block, of
 samkit and of transformers, beside their matrix products and attention alone, all in turns in one process.
 
-    python -m benchmarks.limit --rounds 5
-    python -m benchmarks.limit --dtype bfloat16      # of samkit's block and the products; transformers' stays float32
+    python -m benchmarks.sam3_blocks --rounds 5
+    python -m benchmarks.sam3_blocks --dtype bfloat16  # samkit's block and the products; transformers' stays float32
 
 The products are timed both as torch's `linear` and as oneDNN's packed one, of which the faster counts. What all 32
 blocks take is 28 times the one and 4 times the other. Best of all rounds, so run it on an idle machine; half a minute.
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 # Declares the operators without which torchvision, which transformers imports, doesn't load.
 import tests.parity.official  # noqa: F401
-from samkit.models.network.linear import can_pack, pack_linears
+from samkit.models.network.linear import can_pack, pack_linears, pack_weight, packed_product
 from samkit.models.network.rotary_vit import RotaryBlock, RotaryVit, RotaryVitConfig
 
 GRID, CHANNELS, HEADS, WINDOW, HIDDEN = 72, 1024, 16, 24, 4736
@@ -75,10 +75,8 @@ def products(dtype: torch.dtype) -> tuple[dict[str, Callable[[], object]], dict[
         work[name] = 2.0 * TOKENS * into * out
         runs[f"{name} linear"] = lambda x=x, weight=weight: F.linear(x, weight)
         if can_pack(dtype):
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight, TOKENS)
-            runs[f"{name} packed"] = lambda x=x, packed=packed: torch.ops.mkldnn._linear_pointwise(
-                x, packed, None, "none", [], ""
-            )
+            packed = pack_weight(weight, TOKENS)
+            runs[f"{name} packed"] = lambda x=x, packed=packed: packed_product(x, packed, None)
     for name, windows in (("attention, windows", (GRID // WINDOW) ** 2), ("attention, global", 1)):
         inside = TOKENS // windows
         vectors = [torch.randn(windows, HEADS, inside, CHANNELS // HEADS).to(dtype) for _ in range(3)]

@@ -273,7 +273,7 @@ def _steer(table: FilmTable) -> None:
             key="film_reset",
             on_click=table.switch,
             args=("reset",),
-            help="Forgets the frames remembered so far; recorded memories and corrections stay",
+            help="Forgets the frames remembered so far; recorded memories and marks stay",
         )
         _skip_button(table)
 

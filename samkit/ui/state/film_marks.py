@@ -76,9 +76,11 @@ class FrameWork(Workspace):
             self.film.stand_at(marks.place)
 
     def _lay(self, marks: Marks) -> None:
-        assert isinstance(marks, FrameMarks)
         super()._lay(marks)
-        self.film.remake(marks.place, marks.made)
+        if isinstance(marks, FrameMarks):
+            self.film.remake(marks.place, marks.made)
+        else:
+            self.film.remake(self.film.place, None)  # Everything is cleared.
 
 
 @dataclass

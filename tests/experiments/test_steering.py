@@ -147,7 +147,9 @@ def test_a_second_correction_on_a_frame_takes_the_firsts_place(model, film):
 
 
 def test_a_correction_that_is_taken_back_leaves_nothing_behind(model, film):
-    live = FilmRun(model, one_object(film, corrections=(Correction(2, BOX), Correction(5, BOX))), Params(count=10), Lab())
+    live = FilmRun(
+        model, one_object(film, corrections=(Correction(2, BOX), Correction(5, BOX))), Params(count=10), Lab()
+    )
     some_of(live, 8)
     live.ask(Unmark(5, 0))
     assert set(live.marks) == {(2, 0)}

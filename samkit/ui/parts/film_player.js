@@ -22,7 +22,7 @@ class Player {
   follows = false;
   held = null;        // a press on a picture that was not at rest: its events, each with its place as shares of the canvas
   holding = false;    // its button is still down
-  caught = null;      // what becomes of the press whose first event was just seen
+  caught = false;     // the first event of a press that is kept was just seen
   tracks = [];
 
   constructor(root) {
@@ -153,11 +153,12 @@ class Player {
     if (event.type === "mousemove" || event.type === "mouseup") return;
     const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame);
     if (!(elsewhere || this.held || this.caught) || !this.canvas?.contains(event.target)) return;
+    const stops = this.playing, touch = event.pointerType === "touch" || event.type === "touchstart";
     event.stopPropagation();
-    event.preventDefault();
-    const stops = this.playing || this.caught === "stops", touch = event.pointerType === "touch" || event.type === "touchstart";
-    // The other events of the same press go where its first one went.
-    this.caught = touch || event.type === "mousedown" ? null : stops ? "stops" : "held";
+    // A mouse's press makes no mouse events where its pointer event was prevented.
+    if (stops || touch || event.type !== "pointerdown") event.preventDefault();
+    // What follows of the same press is kept with it.
+    this.caught = !stops && !touch && event.type === "pointerdown";
     [this.playing, this.follows, this.moving] = [false, false, true];
     if (!stops) this.hold(event);
     this.draw();
@@ -165,8 +166,10 @@ class Player {
   }
 
   hold(event) {
-    event.stopPropagation();
-    event.preventDefault();
+    if (event.type.startsWith("mouse")) {
+      event.stopPropagation();
+      event.preventDefault();
+    }
     const box = this.canvas.getBoundingClientRect(), { type, button, shiftKey } = event;
     const place = { x: (event.clientX - box.x) / box.width, y: (event.clientY - box.y) / box.height };
     if (type === "pointerdown" && event.pointerType === "touch") {

@@ -24,8 +24,6 @@ def as_described(pair: Pair, rules: MemoryRules = SAM3_RULES) -> Iterator[None]:
     """transformers' model, but: masks are squashed at the input's size; given ones are taken at 16 times the grid, with
     the single mask's pointer; and frames are chosen by their quality, where the rules do that.
     """
-    from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video as modeling
-
     theirs, grid, side = pair.theirs, pair.size.grid, pair.size.side
     decode, infer = theirs._single_frame_forward, theirs._run_single_frame_inference
     latest: dict[str, float] = {}
@@ -49,7 +47,7 @@ def as_described(pair: Pair, rules: MemoryRules = SAM3_RULES) -> Iterator[None]:
         memory, positions = theirs.memory_encoder(features, squashed)
         absent = (object_score_logits <= 0).float()[..., None]
         memory = memory + absent * theirs.occlusion_spatial_embedding_parameter[..., None, None]
-        return memory.to(modeling.torch.bfloat16).flatten(2).permute(2, 0, 1), positions.flatten(2).permute(2, 0, 1)
+        return memory.bfloat16().flatten(2).permute(2, 0, 1), positions.flatten(2).permute(2, 0, 1)
 
     def take_mask(backbone_features: Tensor, high_res_features: list[Tensor], mask_inputs: Tensor) -> Any:
         mask = F.interpolate(mask_inputs, size=(16 * grid, 16 * grid), mode="bilinear", antialias=True)

@@ -6,7 +6,6 @@ Otherwise each goes on from what it remembered itself, and what one step leaves 
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ from samkit.models.memory_bank import Memory, MemoryBank
 from samkit.models.memory_rules import TRANSFORMERS_RULES, MemoryRules
 from samkit.models.network.prompt_encoder import PADDING
 from samkit.models.track import encoding_features, no_points, remember_mask, remember_prediction, track_frame
-from tests.parity.sam3_trackers import Pair, judged_with, unrounded_memories
+from tests.parity.sam3_trackers import Pair, judged_with
 
 CLICK = [(0.31, 0.55, 1)]
 MORE_CLICKS = [(0.6, 0.5, 1), (0.1, 0.1, 0)]
@@ -151,7 +150,7 @@ class BothSides:
         features, pointer = kept["maskmem_features"][:, 0].unflatten(0, (grid, grid)), kept["object_pointer"].flatten()
         assert memory.features is not None and memory.features.dtype == features.dtype
         self._note("pointer", memory.pointer, pointer)
-        self._note("memory", self._given["our memory"], self._given["their memory"][0].permute(0, 2, 3, 1))
+        self._note("memory", self._given["our memory"], self._given["their memory"].permute(0, 2, 3, 1))
         step = BFLOAT16_STEP * features.float().abs()
         self._note("kept memory", ((memory.features.float() - features.float()).abs() - step).clamp(min=0))
         if not self.taught:
@@ -163,7 +162,8 @@ class BothSides:
         self.apart[name] = max(self.apart[name], float((ours - theirs).abs().max()))
 
     def _watch(self, name: str, _module: Any, _given: Any, output: Any) -> None:
-        self._given[name] = output
+        # What marks an absent object is added by transformers where this stands.
+        self._given[name] = output[0].clone() if name == "their memory" else output
 
 
 def follow(
@@ -174,11 +174,10 @@ def follow(
     taught: bool = True,
     bias: float,
 ) -> BothSides:
-    """bias: added to all object scores. Where nothing is taught, memories are not rounded."""
+    """bias: added to all object scores."""
     both = BothSides(pair, rules, taught)
-    keeping: AbstractContextManager[None] = nullcontext() if taught else unrounded_memories()
     try:
-        with judged_with(pair, bias), keeping, torch.inference_mode():
+        with judged_with(pair, bias), torch.inference_mode():
             case(both)
     finally:
         both.close()

@@ -15,9 +15,9 @@ from tests.parity.sam3_film import CASES, follow, from_click
 from tests.parity.sam3_trackers import OFFICIAL, Pair, make_pair
 
 STEP_LIMIT, FILM_LIMIT, SEEN = 1e-4, 1e-3, 0.05
-PRESENT, HIDDEN = 2.0, 0.0
+PRESENT, HIDDEN = 4.0, -0.35
 """Added to all object scores: the object is there all the time, or hidden on half the frames."""
-PLACES = [(0.5, 0.5), (0.42, 0.3), (0.93, 0.88), (0.02, 0.97)]
+PLACES = [(0.42, 0.3), (0.93, 0.88), (0.02, 0.97)]
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,17 @@ def test_wherever_the_click(pair, place):
     assert max(both.apart.values()) <= STEP_LIMIT, both.apart
 
 
-def test_a_hidden_object(pair):
-    both = follow(pair, CASES["mask"], bias=HIDDEN)
-    assert max(both.apart.values()) <= STEP_LIMIT, both.apart
+@pytest.mark.parametrize("taught", [True, False], ids=["each step", "each on its own"])
+def test_a_hidden_object(pair, taught):
+    both = follow(pair, CASES["mask"], bias=HIDDEN, taught=taught)
+    assert max(both.apart.values()) <= (STEP_LIMIT if taught else FILM_LIMIT), both.apart
     assert min(both.scores.values()) < -0.1 and max(both.scores.values()) > 0.1
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_on_its_own_for_twenty_frames(pair, case):
     both = follow(pair, CASES[case], bias=PRESENT, taught=False)
-    assert both.apart["logits"] <= FILM_LIMIT and both.apart["object score"] <= FILM_LIMIT, both.apart
+    assert max(both.apart.values()) <= FILM_LIMIT, both.apart
 
 
 @pytest.mark.parametrize("case", ["click", "mask", "backwards", "seven prompted frames"])
@@ -94,13 +95,6 @@ def full() -> Pair:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("case", CASES)
 def test_full_size(full, case):
-    """But for the encoder, which is small: both follow on the same features."""
-    both = follow(full, CASES[case], bias=PRESENT)
-    assert max(both.apart.values()) <= STEP_LIMIT, both.apart
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_full_size_each_on_its_own_for_twenty_frames(full):
-    both = follow(full, CASES["click"], bias=PRESENT, taught=False)
-    assert both.apart["logits"] <= FILM_LIMIT, both.by_frame
+    """But for the encoder, which is small: both follow on the same features, each on its own."""
+    both = follow(full, CASES[case], bias=PRESENT, taught=False)
+    assert max(both.apart.values()) <= FILM_LIMIT, both.by_frame

@@ -84,7 +84,8 @@ class PromptRule(Part):
         if self.file is not None:
             return Path(self.file).name
         if self.points or self.boxes:
-            return f"{len(self.points)} points, {len(self.boxes)} boxes"
+            counted = ((len(self.points), "point", "points"), (len(self.boxes), "box", "boxes"))
+            return " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in counted if count)
         return "given" if self.given else "none"
 
 

@@ -74,7 +74,7 @@ def test_ones_own_pictures_without_masks_are_no_dead_end(tmp_path):
     app = visit("mask-stability")
     app.button(key="open_sweep").click().run()
     app.text_input(key="sweep_files").set_value(str(photos)).run()
-    assert "2 pictures, no true masks." in texts(app) and f"Under Prompts choose “{ON_ALL}”" in texts(app)
+    assert "2 pictures without true masks." in texts(app) and f"Under Prompts choose “{ON_ALL}”" in texts(app)
     app.multiselect(key="sweep_prompts").set_value([ON_ALL]).run()
     assert "**3 cells**, 3 encodings" in texts(app) and "start_sweep" in keys(app)
 

@@ -63,7 +63,7 @@ class DataEntry:
     name: str
     sha256: str
     place: str
-    profile: Mapping[str, int]
+    profile: Mapping[str, int | None]
 
 
 def datasets_of(record: RunRecord) -> list[DataEntry]:

@@ -19,7 +19,6 @@ from samkit.models.files.catalogue import catalogue
 from samkit.models.sam import SamModel
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import ExperimentPage, Scene
-from samkit.ui.bench.sweeping.disk_pictures import pictures_on_disk
 from samkit.ui.bench.sweeping.draft import (
     AS_GIVEN,
     HOW_TO_GIVE_TRUTH,
@@ -36,6 +35,7 @@ from samkit.ui.bench.sweeping.draft import (
 )
 from samkit.ui.bench.sweeping.film_choices import choose_films
 from samkit.ui.bench.sweeping.film_draft import FILM_RULES, HOW_TO_GIVE_FILM_TRUTH, FilmChoices, make_film_draft
+from samkit.ui.bench.sweeping.own_pictures import handed_over, pictures_on_disk
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -246,9 +246,11 @@ def _pictures(scene: Start) -> dict[str, Any]:
     )
     found: dict[str, Any] = {"at_hand": at_hand if wanted else None, "samples": tuple(samples)}
     if owner_only():
-        with st.expander("Pictures on this machine", icon=":material/folder:"):
+        with st.expander("Pictures of your own", icon=":material/add_photo_alternate:"):
+            found["handed"] = handed_over()
+            st.caption("Or, for many, where they are on this machine:")
             found["source"], found["others"] = pictures_on_disk()
-    if not wanted and not samples and found.get("source") is None:
+    if not wanted and not samples and found.get("source") is None and found.get("handed") is None:
         raise BadInput("Choose at least one picture.")
     if inputs.mask_hint is not None:
         st.caption("The mask hint of the page is no part of a sweep.")

@@ -39,7 +39,7 @@ TRUTH_RULES: dict[str, PromptRule] = {
 }
 """Prompts that follow from a true mask, by what they are called."""
 HOW_TO_GIVE_TRUTH = (
-    "of the picture on the page under Truth, beside it; of pictures on this machine in a folder of masks of the same "
+    "for the picture on the page under Truth, in the row above it; for pictures of your own as files of the same "
     "names, such as cat.png for cat.jpg."
 )
 
@@ -63,6 +63,18 @@ class AtHand:
         """The name of its file in the sweep, which is a PNG whatever the picture came in."""
         stem = re.sub(r"\.\w{2,5}$", "", self.picture.name)
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('.-')[:80] or 'picture'}.png"
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """Files of pictures, with their true masks, that lie on this machine only for now.
+
+    source: of a spec in whose folder they lie; cases: as they will be found; files: where each is, by its name there
+    """
+
+    source: PictureSource
+    cases: tuple[Case, ...]
+    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,7 @@ class Choices:
     dtype: Any = "float32"
     threads: int | None = None
     page_prompts: Prompts = Prompts()
+    handed: HandedOver | None = None
 
 
 @dataclass(frozen=True)
@@ -164,13 +177,16 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
     if choices.source is not None:
         sources.append(choices.source)
         cases += others
+    if choices.handed is not None:
+        sources.append(choices.handed.source)
+        cases += choices.handed.cases
     if choices.takes_prompts and AS_GIVEN in choices.prompts:
         rule, more = _given_rule(choices)
         rules = [rule, *rules[1:]]
         files |= more
     _check_prompts(rules, cases, not choices.page_prompts.is_empty)
     spec = spec_of_choices(choices, rules, pictures=list(sources), pairs=pairs)
-    return Draft(spec, files, tuple(cases))
+    return Draft(spec, files, tuple(cases), choices.handed.files if choices.handed is not None else {})
 
 
 def spec_of_choices(choices: Choices, rules: Sequence[PromptRule], **sources: Any) -> SweepSpec:
@@ -283,10 +299,11 @@ def _given_rule(choices: Choices) -> tuple[PromptRule, dict[str, bytes]]:
     if at_hand is None:
         return PromptRule(given=True), {}
     prompts = at_hand.prompts
-    if not choices.samples and choices.source is None:
+    alone = choices.source is None and choices.handed is None
+    if not choices.samples and alone:
         return PromptRule(points=prompts.points, boxes=prompts.boxes), {}
     own = SAMPLES.get(at_hand.sample)
-    if own is not None and own.prompts == prompts and choices.source is None:
+    if own is not None and own.prompts == prompts and alone:
         return PromptRule(given=True), {}
     by_name = {name: SAMPLES[name].prompts.to_dict() for name in choices.samples if name in SAMPLES}
     by_name[at_hand.sample or at_hand.picture.name[:MAX_NAME]] = prompts.to_dict()

@@ -11,10 +11,12 @@ from samkit.experiments.param_info import param_info
 from samkit.experiments.params import build_params
 from samkit.experiments.registry import ENTRIES, find_experiment
 from samkit.media.given_masks import Truth
+from samkit.media.mask_files import mask_png
 from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.prompts import Prompts
 from samkit.ui.bench.sweeping.draft import AS_GIVEN, NO_PROMPTS, ON_ALL, AtHand, Choices, Pace, make_draft, price
+from samkit.ui.bench.sweeping.handed_over import file_name, in_folder, write_files
 from samkit.ui.controls.swept_values import examples, how_to_write, is_listed, swept_params, understood, written_values
 from samkit.ui.sweeps.sweeps_list import what_to_choose
 from samkit.work.sources import Sources
@@ -131,6 +133,31 @@ def test_pictures_without_a_truth_are_swept_with_the_pages_prompts_or_none(tmp_p
     assert spec_from_text(draft.text) == draft.spec
     assert [cell.prompts for cell in make_cells(spec, cases)][::2] == [PROMPTS, Prompts()] * 2
     assert [rule.label for rule in spec.prompts] == ["1 point", "none"]
+
+
+def test_pictures_that_are_handed_over_go_along_with_their_masks(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:15, 5:15], mask[16:, :] = 1, 2
+    content = array_to_png(picture().rgb)
+    masks = [("cat.png", mask_png(mask)), ("elsewhere.png", mask_png(mask))]
+    write_files(tmp_path, [("cat.PNG", content), ("../.dog.png", content)], masks)
+    handed = in_folder(tmp_path)
+    assert handed.pictures == 2 and {case.where for case in handed.cases} == {"cat.PNG"}, "the dog has no mask"
+    draft = make_draft(choices(handed=handed, prompts=("true box",)))
+    spec, cases = draft.placed()
+    assert len(make_cells(spec, cases)) == price(draft, None, 1).cells == 2 * 2, "two objects, two sides"
+    assert spec_from_text(draft.text) == draft.spec
+    assert {"pictures/cat.PNG", "pictures/dog.png", "true_masks/cat.png"} <= set(
+        zipfile.ZipFile(io.BytesIO(draft.zipped())).namelist()
+    )
+
+
+def test_masks_of_other_names_are_refused_with_the_right_one(tmp_path):
+    write_files(tmp_path, [("cat.jpg", b"")], [("dog.png", b"")])
+    with pytest.raises(BadInput, match="such as cat.png for cat.jpg"):
+        in_folder(tmp_path)
+    assert file_name("a" * 300 + ".png").endswith("aaa.png") and file_name("..") == "picture"
+    assert len(file_name("é" * 100 + ".png").encode()) < 255
 
 
 @pytest.mark.parametrize("experiment", [entry.name for entry in ENTRIES])

@@ -35,7 +35,7 @@ from samkit.ui.bench.sweeping.draft import (
 )
 from samkit.ui.bench.sweeping.film_choices import choose_films
 from samkit.ui.bench.sweeping.film_draft import FILM_RULES, HOW_TO_GIVE_FILM_TRUTH, FilmChoices, make_film_draft
-from samkit.ui.bench.sweeping.own_pictures import handed_over, pictures_on_disk
+from samkit.ui.bench.sweeping.own_pictures import pictures_by_hand, pictures_on_disk
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -247,7 +247,7 @@ def _pictures(scene: Start) -> dict[str, Any]:
     found: dict[str, Any] = {"at_hand": at_hand if wanted else None, "samples": tuple(samples)}
     if owner_only():
         with st.expander("Pictures of your own", icon=":material/add_photo_alternate:"):
-            found["handed"] = handed_over()
+            found["handed"] = pictures_by_hand()
             st.caption("Or, for many, where they are on this machine:")
             found["source"], found["others"] = pictures_on_disk()
     if not wanted and not samples and found.get("source") is None and found.get("handed") is None:

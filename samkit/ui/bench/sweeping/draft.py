@@ -17,6 +17,7 @@ from samkit.media.given_masks import Truth
 from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import SAMPLES
 from samkit.prompts import Prompts
+from samkit.ui.bench.sweeping.handed_over import HandedOver
 from samkit.ui.state.sweeps import INPUTS
 from samkit.work.sources import SAMPLE_PREFIX, picture_ref
 from samkit.work.spec import Ref
@@ -63,18 +64,6 @@ class AtHand:
         """The name of its file in the sweep, which is a PNG whatever the picture came in."""
         stem = re.sub(r"\.\w{2,5}$", "", self.picture.name)
         return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('.-')[:80] or 'picture'}.png"
-
-
-@dataclass(frozen=True)
-class HandedOver:
-    """Files of pictures, with their true masks, that lie on this machine only for now.
-
-    source: of a spec in whose folder they lie; cases: as they will be found; files: where each is, by its name there
-    """
-
-    source: PictureSource
-    cases: tuple[Case, ...]
-    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 
 from samkit.errors import BadInput
@@ -42,9 +43,9 @@ def write_files(folder: Path, pictures: Iterable[tuple[str, bytes]], masks: Iter
 
 def file_name(name: str) -> str:
     """One that every disk takes, and that is not hidden: those are not found."""
-    stem, dot, suffix = clean_name(name).lstrip(".").rpartition(".")
-    short = stem.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-    return f"{short or 'picture'}{dot}{suffix}"
+    stem, suffix = splitext(name.replace("\\", "/").rpartition("/")[2].lstrip("."))
+    short = clean_name(stem).encode()[:MAX_NAME_BYTES].decode(errors="ignore") if stem else "picture"
+    return short + (clean_name(suffix) if suffix else "")
 
 
 def in_folder(folder: Path) -> HandedOver:

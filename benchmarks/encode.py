@@ -68,9 +68,8 @@ class Worker:
             return None
 
     def close(self) -> None:
-        self.process.stdin.close()
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
 
 def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict]:
@@ -160,8 +159,8 @@ def main() -> None:
                     flush=True,
                 )
             shutil.rmtree(weights) if weights.is_dir() else weights.unlink()
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+            if options.json:
+                options.json.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

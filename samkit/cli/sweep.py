@@ -371,6 +371,8 @@ def _say_failures(table: list[dict[str, Any]]) -> None:
 
 
 def _text(value: object) -> str:
+    from samkit.work.sweep.grid import AUTO
+
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
-    return "-" if value is None else str(value)
+    return AUTO if value is None else str(value)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from samkit.media.pictures import array_to_png
+from samkit.media.samples import load_sample
+from samkit.ui.bench.sweeping.draft import ON_ALL
 from samkit.ui.state import sweeps
 from samkit.work.sweep.results import find_sweep, sweep_names
 from samkit.work.sweep.spec import spec_from_text
@@ -45,6 +48,7 @@ def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
     app.text_input(key="sweep_values_mask-stability_mask_index").set_value("0 to 1").run()
     app.text_input(key="sweep_name").set_value("Which mask").run()
     assert "**2 cells**, 1 encoding" in texts(app)
+    assert "2 values: 0, 1" in texts(app) and "No true masks" in texts(app), "and how to give one"
     written = next(code.value for code in app.code if "experiment:" in code.value)
     assert spec_from_text(written).params == {"mask_index": {"from": 0, "to": 1, "step": 1}}
     app.button(key="start_sweep").click().run()
@@ -60,6 +64,19 @@ def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
         and last_result().params.mask_index == 0
         and app.session_state["samkit.workspace"].prompts == (cell.prompts)
     )
+
+
+def test_ones_own_pictures_without_masks_are_no_dead_end(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(2):
+        (photos / f"{number}.png").write_bytes(array_to_png(load_sample("coins").rgb))
+    app = visit("mask-stability")
+    app.button(key="open_sweep").click().run()
+    app.text_input(key="sweep_files").set_value(str(photos)).run()
+    assert "2 pictures without true masks." in texts(app) and f"Under Prompts choose “{ON_ALL}”" in texts(app)
+    app.multiselect(key="sweep_prompts").set_value([ON_ALL]).run()
+    assert "**3 cells**, 3 encodings" in texts(app) and "start_sweep" in keys(app)
 
 
 def test_a_sweep_is_cancelled_and_goes_on(here, monkeypatch):

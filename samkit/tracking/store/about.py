@@ -4,6 +4,8 @@ pictures or the film that it was made on, as its datasets.
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ from samkit.tracking.bundle.record import FilmEntry, PictureEntry, RunRecord
 from samkit.tracking.store.differences import differences_text
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    from mlflow import MlflowClient
 
 MAX_NAME, MAX_DIGEST = 300, 36
 MAX_PROMPTS = 6
@@ -49,18 +51,43 @@ def about_run(record: RunRecord, run_id: str) -> str:
     return "\n".join([*lines, "", f"[Open it in the app]({app_url()}{page})"])
 
 
-def datasets_of(record: RunRecord) -> "list[DatasetInput]":
+@dataclass(frozen=True)
+class DataEntry:
+    """A dataset as MLflow's pages show it.
+
+    what:   "picture", "second picture", "film", or "pictures" for many together
+    sha256: of its content, in hex; place: where it came from; profile: what else is known of it, as JSON values
+    """
+
+    what: str
+    name: str
+    sha256: str
+    place: str
+    profile: Mapping[str, int | None]
+
+
+def datasets_of(record: RunRecord) -> list[DataEntry]:
     """The run's pictures, or its film, by name and the SHA-256 of their pixels."""
+    known = ("picture", record.picture), ("second picture", record.picture_b), ("film", record.video)
+    return [
+        DataEntry(what, entry.name, entry.sha256, _place(entry), {"width": entry.width, "height": entry.height})
+        for what, entry in known
+        if entry is not None
+    ]
+
+
+def log_datasets(client: "MlflowClient", run_id: str, entries: Sequence[DataEntry]) -> None:
+    """Tell the run what it was made on; what it was told before is not told twice."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    found = []
-    for what, entry in (("picture", record.picture), ("second picture", record.picture_b), ("film", record.video)):
-        if entry is not None:
-            source = json.dumps({"uri": _place(entry)})
-            profile = json.dumps({"width": entry.width, "height": entry.height, "sha256": entry.sha256})
-            dataset = Dataset(entry.name[:MAX_NAME] or what, entry.sha256[:MAX_DIGEST], "local", source, None, profile)
-            found.append(DatasetInput(dataset, [InputTag("mlflow.data.context", what)]))
-    return found
+    inputs = []
+    for entry in entries:
+        source, profile = json.dumps({"uri": entry.place}), json.dumps({**entry.profile, "sha256": entry.sha256})
+        digest = entry.sha256[:MAX_DIGEST]
+        dataset = Dataset(entry.name[:MAX_NAME] or entry.what, digest, "local", source, None, profile)
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", entry.what)]))
+    if inputs:
+        client.log_inputs(run_id, inputs)
 
 
 def _place(entry: PictureEntry | FilmEntry) -> str:

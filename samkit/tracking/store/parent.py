@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samkit.tracking.store.about import DataEntry, log_datasets
 from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.locks import run_lock
 from samkit.tracking.store.store import BATCH, BEGUN, KeptRun, RunStore, begun_ms, now_ms, param_text, store_errors
@@ -43,6 +44,7 @@ class ParentRun:
     params:      never change; figures, tags and description follow what is known
     whole:       whether nothing is missing; MLflow's pages show another one as stopped
     files:       a folder whose files become its artifacts, over those of the same names
+    datasets:    what it was made on
     """
 
     uuid: str
@@ -56,6 +58,7 @@ class ParentRun:
     whole: bool
     files: Path
     tags: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[DataEntry] = ()
 
 
 def keep_parent(store: RunStore, parent: ParentRun) -> KeptRun:
@@ -142,4 +145,5 @@ def _log(store: RunStore, run_id: str, parent: ParentRun) -> None:
     metrics = [Metric(each.name, each.value, parent.measured_ms, each.step) for each in parent.figures]
     for start in range(0, max(len(params), len(metrics)), BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH], params=params[start : start + BATCH])
+    log_datasets(client, run_id, parent.datasets)
     client.log_artifacts(run_id, str(parent.files))

@@ -24,7 +24,7 @@ from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.bundle.older import metric_names, params_of_today
-from samkit.tracking.store.about import about_run, datasets_of
+from samkit.tracking.store.about import about_run, datasets_of, log_datasets
 from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
 from samkit.tracking.store.looks import FOLDER as LOOKS
@@ -404,9 +404,7 @@ class RunStore:
         for start in range(0, max(len(params), len(metrics), 1), BATCH):
             end = start + BATCH
             client.log_batch(run_id, metrics[start:end], params[start:end], tags if start == 0 else [])
-        datasets = datasets_of(record)
-        if datasets:
-            client.log_inputs(run_id, datasets)
+        log_datasets(client, run_id, datasets_of(record))
         client.log_artifacts(run_id, str(bundle.path))
         pictures = looks.ready()
         if pictures is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.sweeps.looked_at import LookedAt
 from samkit.words import number_text
+from samkit.work.sweep.grid import AUTO
 from samkit.work.sweep.report.figures import title
 from samkit.work.sweep.summary import Mean, metric_names, swept_columns
 from samkit.work.sweep.table import Row
@@ -23,7 +24,7 @@ def value_text(column: str, value: Any) -> str:
         # The same everywhere, such as in all stages.
         return str(value[0]) if value and len(set(map(str, value))) == 1 else " ".join(map(str, value))
     if value is None:
-        return "own" if column.startswith("param.") else "none"
+        return AUTO if column.startswith("param.") else "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

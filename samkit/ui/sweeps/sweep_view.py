@@ -123,7 +123,13 @@ def _compare(sweep: SweepFolder) -> None:
             other = opened_sweep(sweeps_folder() / name)
             if other.spec.experiment == sweep.spec.experiment and (other.id != sweep.id or len(sweep.spec.models) > 1):
                 others.append(other)
-    with st.popover("Compare", icon=":material/compare_arrows:", disabled=not others):
+    with st.popover("Compare", icon=":material/compare_arrows:"):
+        if not others:
+            st.markdown(
+                "There is nothing to compare yet. Two sweeps of the same experiment are compared cell by cell, such as "
+                "of a model and its fine-tune: choose the other model on the experiment's page and press **Sweep "
+                "this…** there; or sweep over both models at once."
+            )
         for other in others[:12]:
             own = "its models with each other" if other.id == sweep.id else (other.spec.name or other.id)
             st.page_link(

@@ -1,5 +1,6 @@
 """The list of sweeps: what each is, how far it is, and what can be done with it."""
 
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 
@@ -36,6 +37,7 @@ def list_view() -> None:
     pages = -(-len(names) // ON_A_PAGE)
     page = min(st.session_state.get(_PAGE, 0), pages - 1)
     shown = names[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]
+    _chosen().intersection_update(names)
     _rows(shown)
     if pages > 1:
         _pager(page, pages)
@@ -54,7 +56,7 @@ def _rows(names: list[str]) -> None:
     def draw() -> None:
         with sentences():
             found = [(sweep, standing(sweep)) for sweep in sweeps]
-            _actions([sweep for sweep, _ in found])
+            _actions()
             with st.container(key="sweeps_rows", gap=None):
                 for sweep, now in found:
                     _row(sweep, now)
@@ -64,24 +66,42 @@ def _rows(names: list[str]) -> None:
     draw()
 
 
-def _actions(sweeps: list[SweepFolder]) -> None:
-    chosen = _chosen()
-    pair = [sweep for sweep in sweeps if sweep.id in chosen]
-    same = len(pair) == 2 and pair[0].spec.experiment == pair[1].spec.experiment
+def _actions() -> None:
+    """What can be done with those that are ticked, on whichever page of the list. The older one is the base."""
+    pair = [opened_sweep(sweeps_folder() / name) for name in sorted(_chosen())]
+    wanted = what_to_choose([sweep.spec.experiment for sweep in pair])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{len(pair)}** chosen" if pair else "Choose two sweeps to compare", width="content")
+        st.markdown(wanted or "Ready to compare, cell by cell", width="content")
         st.space("stretch")
         if st.button(
             "Compare",
             icon=":material/compare_arrows:",
-            disabled=not same,
+            disabled=bool(wanted),
             type="primary",
             key="compare_sweeps",
-            help=None if same else "Choose two sweeps of the same experiment",
+            help=wanted or None,
         ):
-            # The older one is the base.
-            first, second = sorted(pair, key=lambda sweep: sweep.id)
+            first, second = pair
             st.switch_page(COMPARE_SWEEPS_PAGE, query_params={"a": first.id, "b": second.id})
+
+
+def what_to_choose(experiments: Sequence[str]) -> str:
+    """What is still to be done before two sweeps can be compared; "" where they can be. experiments: of those that are
+    ticked
+    """
+    if not experiments:
+        return "To compare two sweeps, tick both"
+    if len(experiments) == 1:
+        return f"1 ticked: tick another one of {experiment_title(experiments[0])} to compare them"
+    if len(experiments) > 2:
+        return f"{len(experiments)} ticked: leave two of them to compare"
+    first, second = experiments
+    if first != second:
+        return (
+            f"These are of {experiment_title(first)} and {experiment_title(second)}: only two of one experiment can be "
+            "compared"
+        )
+    return ""
 
 
 def _chosen() -> set[str]:

@@ -62,7 +62,7 @@ def find_cases(sources: tuple[PictureSource, ...], seed: int) -> list[Case]:
         pictures = limited(list(_pictures(source)), source.limit, seed)
         found = [case for objects in pictures for case in objects()]
         if not found:
-            raise BadInput(f"There are pictures in {_said(source)}, but no object on any of them.")
+            raise BadInput(_no_object(source))
         cases += found
     return cases
 
@@ -74,6 +74,16 @@ def _pictures(source: PictureSource) -> Iterator[ObjectsOf]:
     if source.files:
         return _files(source, each)
     return _coco(source, each) if source.coco else _davis(source, each)
+
+
+def _no_object(source: PictureSource) -> str:
+    if source.files and source.masks:
+        first = found_pictures(source.files[0])[0]
+        return (
+            f"None of the pictures in {_said(source)} has a mask with an object in {source.masks:.200}: a mask has the "
+            f"picture's name, such as {first.stem:.80}.png for {first.name:.80}."
+        )
+    return f"There are pictures in {_said(source)}, but no object on any of them."
 
 
 def _said(source: PictureSource) -> str:

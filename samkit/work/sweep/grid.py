@@ -9,6 +9,8 @@ from samkit.errors import BadInput
 
 MAX_VALUES = 100_000
 """Of one parameter."""
+AUTO = "auto"
+"""What people read where a parameter is left open, so that the model or the experiment chooses."""
 RANGE_KEYS = {"from", "to", "step"}
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from samkit.settings import app_url
 from samkit.tracking.bundle.dates import created_ms
 from samkit.tracking.store.parent import Figure, ParentRun
+from samkit.work.sweep.parent_data import datasets_of_sweep
 from samkit.work.sweep.report.figures import main_names, setting_text, title
 from samkit.work.sweep.report.page import make_report, means_csv
 from samkit.work.sweep.results import OUTCOMES, SWEEP, SweepFolder
@@ -64,6 +65,7 @@ def parent_run(sweep: SweepFolder, folder: Path) -> ParentRun:
             "samkit.model": ", ".join(spec.models)[:MAX_VALUE],
             "samkit.sweep_state": sweep.state(),
         },
+        datasets=datasets_of_sweep(cell.case for cell in sweep.cells),
     )
 
 

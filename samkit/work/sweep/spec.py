@@ -84,7 +84,9 @@ class PromptRule(Part):
         if self.file is not None:
             return Path(self.file).name
         if self.points or self.boxes:
-            return f"{len(self.points)} points, {len(self.boxes)} boxes"
+            points, boxes = len(self.points), len(self.boxes)
+            texts = [f"{points} point{'s' if points > 1 else ''}"] if points else []
+            return " and ".join([*texts, *([f"{boxes} box{'es' if boxes > 1 else ''}"] if boxes else [])])
         return "given" if self.given else "none"
 
 

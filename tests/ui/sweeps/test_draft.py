@@ -8,16 +8,22 @@ import pytest
 
 from samkit.errors import BadInput
 from samkit.experiments.param_info import param_info
-from samkit.experiments.registry import find_experiment
+from samkit.experiments.params import build_params
+from samkit.experiments.registry import ENTRIES, find_experiment
 from samkit.media.given_masks import Truth
-from samkit.media.pictures import Picture
+from samkit.media.mask_files import mask_png
+from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.prompts import Prompts
-from samkit.ui.bench.sweeping.draft import AS_GIVEN, AtHand, Choices, Pace, make_draft, price
-from samkit.ui.controls.swept_values import written_values
+from samkit.ui.bench.sweeping.draft import AS_GIVEN, NO_PROMPTS, ON_ALL, AtHand, Choices, Pace, make_draft, price
+from samkit.ui.bench.sweeping.handed_over import file_name, in_folder, write_files
+from samkit.ui.controls.swept_values import examples, how_to_write, is_listed, swept_params, understood, written_values
+from samkit.ui.sweeps.sweeps_list import what_to_choose
 from samkit.work.sources import Sources
+from samkit.work.sweep.cases import find_cases
 from samkit.work.sweep.cells import make_cells
-from samkit.work.sweep.spec import spec_from_text
+from samkit.work.sweep.grid import values_of
+from samkit.work.sweep.spec import PictureSource, spec_from_text
 
 PROMPTS = Prompts([(0.5, 0.5, 1)])
 
@@ -105,6 +111,83 @@ def test_values_are_written_as_people_write_them(text, name, length, values):
 def test_what_is_no_value_is_refused_with_an_example(text):
     with pytest.raises(BadInput, match="such as|at least one"):
         written_values(text, param_info(find_experiment("mask-stability").Params, "side"))
+
+
+def test_pictures_without_a_truth_are_swept_with_the_pages_prompts_or_none(tmp_path):
+    """Of one's own, on the disk: what is marked on the page stands for all of them."""
+    for number in range(2):
+        (tmp_path / f"{number}.png").write_bytes(array_to_png(picture().rgb))
+    source = PictureSource(files=(str(tmp_path / "*.png"),))
+    found = find_cases((source,), 0)
+    own = {"source": source, "page_prompts": PROMPTS}
+    for prompts, advice in (
+        ((AS_GIVEN,), f"choose “{ON_ALL}”"),
+        (("true box",), "give it a true mask.*cat.png for cat.jpg"),
+    ):
+        with pytest.raises(BadInput, match=advice):
+            make_draft(choices(**own, prompts=prompts), found)
+    with pytest.raises(BadInput, match=f"mark something on the page.*or “{NO_PROMPTS}”"):
+        make_draft(choices(source=source), found)
+    draft = make_draft(choices(**own, prompts=(ON_ALL, NO_PROMPTS)), found)
+    spec, cases = draft.placed()
+    assert spec_from_text(draft.text) == draft.spec
+    assert [cell.prompts for cell in make_cells(spec, cases)][::2] == [PROMPTS, Prompts()] * 2
+    assert [rule.label for rule in spec.prompts] == ["1 point", "none"]
+
+
+def test_pictures_that_are_handed_over_go_along_with_their_masks(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:15, 5:15], mask[16:, :] = 1, 2
+    content = array_to_png(picture().rgb)
+    masks = [("cat.png", mask_png(mask)), ("elsewhere.png", mask_png(mask))]
+    write_files(tmp_path, [("cat.PNG", content), ("../.dog.png", content)], masks)
+    handed = in_folder(tmp_path)
+    assert handed.pictures == 2 and {case.where for case in handed.cases} == {"cat.PNG"}, "the dog has no mask"
+    draft = make_draft(choices(handed=handed, prompts=("true box",)))
+    spec, cases = draft.placed()
+    assert len(make_cells(spec, cases)) == price(draft, None, 1).cells == 2 * 2, "two objects, two sides"
+    assert spec_from_text(draft.text) == draft.spec
+    assert {"pictures/cat.PNG", "pictures/dog.png", "true_masks/cat.png"} <= set(
+        zipfile.ZipFile(io.BytesIO(draft.zipped())).namelist()
+    )
+
+
+def test_masks_of_other_names_are_refused_with_the_right_one(tmp_path):
+    write_files(tmp_path, [("cat.jpg", b"")], [("dog.png", b"")])
+    with pytest.raises(BadInput, match="such as cat.png for cat.jpg"):
+        in_folder(tmp_path)
+    assert file_name("a" * 300 + ".png").endswith("aaa.png") and file_name("..") == "picture"
+    assert len(file_name("é" * 100 + ".png").encode()) < 255
+
+
+@pytest.mark.parametrize("experiment", [entry.name for entry in ENTRIES])
+def test_what_a_field_says_how_to_write_can_be_written(experiment):
+    params = find_experiment(experiment).Params
+    for name in swept_params(params):
+        info = param_info(params, name)
+        if info.options or isinstance(info.default, bool):
+            continue
+        listed = 4 if is_listed(params, name) else None
+        for example in examples(info, listed):
+            assert f"`{example}`" in how_to_write(info, listed)
+            for value in values_of(written_values(example, info, listed)):
+                build_params(params, {name: value})
+        if info.default is None:
+            assert "`auto` means " in how_to_write(info, listed) and None in written_values("auto", info, listed)
+
+
+def test_what_was_understood_is_told():
+    assert understood([256, None]) == "2 values: 256, auto"
+    assert understood([[8] * 4, [8, 4, 8, 4]]) == "2 values: 8 in all stages, 8 4 8 4"
+    assert understood(list(range(20))) == "20 values: 0, 1, 2, 3, 4, 5, …, 19"
+
+
+def test_the_list_says_what_is_missing_before_two_sweeps_can_be_compared():
+    stability, windows = "mask-stability", "window-size"
+    assert what_to_choose([]) == "To compare two sweeps, tick both"
+    assert "another one of Mask stability" in what_to_choose([stability])
+    assert "only two of one experiment" in what_to_choose([stability, windows])
+    assert "leave two" in what_to_choose([stability] * 3) and not what_to_choose([stability] * 2)
 
 
 def test_a_pair_of_pictures_goes_along_and_both_are_encoded():

@@ -14,6 +14,7 @@ from samkit.tracking.store.edit import delete_run
 from samkit.tracking.store.parent import PARENT, SWEEP_UUID
 from samkit.tracking.store.search import Query, search_runs
 from samkit.tracking.store.store import RunStore
+from samkit.work.sources import Sources
 from samkit.work.sweep import keeping
 from samkit.work.sweep.compute import run_folder
 from samkit.work.sweep.keeping import deliver_sweeps, keep_sweep, kept_as, waiting_sweeps, want_kept
@@ -27,14 +28,6 @@ SPEC = (
     tiny.SPEC.replace("[null, 0]", "[0, 1]").replace("[{truth: box}, {truth: inside}]", "{truth: box}") + "keep: all\n"
 )
 CELLS = 3 * 2
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """MLflow's tables, which take a second to make."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    RunStore(f"sqlite:///{file}").client()
-    return file
 
 
 @pytest.fixture
@@ -97,6 +90,11 @@ def test_a_sweep_is_one_run_with_its_cells_below_however_often_it_is_sent(sweep,
     assert spec_from_text(text) == sweep.spec, "it is one to run again"
     table = store.client().download_artifacts(kept.run.run_id, "cells.parquet", str(tmp_path))
     assert pyarrow.parquet.read_table(table).num_rows == CELLS
+    data = [each.dataset for each in parent.inputs.dataset_inputs]
+    pixels = {Sources().picture(cell.case.picture).sha256 for cell in sweep.cells}
+    assert [each.name for each in data] == ["0.png", "1.png"] and {each.digest for each in data} == {
+        sha256[:36] for sha256 in pixels
+    }, "as single runs name them, and once however often the sweep is sent"
     # The app lists the runs of cells, which open as any others, and not the sweep's.
     listed = search_runs(store, Query()).runs
     assert len(listed) == len(store.runs()) == CELLS and kept.run.run_id not in {run.run_id for run in listed}

@@ -114,6 +114,6 @@ def test_charts_stand_numbers_where_they_are_and_words_side_by_side():
 
 def test_words_of_figures():
     assert title("metric.true_iou") == "true IoU" and title("time.encode_ms") == "encode, ms"
-    assert value_text([8, 8]) == "8, 8" == value_text("[8, 8]") and value_text(None) == "none"
+    assert value_text([8, 8]) == "8, 8" == value_text("[8, 8]") and value_text(None) == "auto"
     assert better_end("metric.true_iou") == "higher" and better_end("time.encode_ms") == "lower"
     assert better_end("metric.predicted_iou_error") == "lower" and better_end("metric.area_px") is None

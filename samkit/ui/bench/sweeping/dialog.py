@@ -2,9 +2,8 @@
 goes into the queue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -20,9 +19,23 @@ from samkit.models.files.catalogue import catalogue
 from samkit.models.sam import SamModel
 from samkit.prompts import Prompts
 from samkit.ui.bench.page import ExperimentPage, Scene
-from samkit.ui.bench.sweeping.draft import AS_GIVEN, TRUTH_RULES, AtHand, Choices, Draft, Pace, Price, make_draft, price
+from samkit.ui.bench.sweeping.draft import (
+    AS_GIVEN,
+    HOW_TO_GIVE_TRUTH,
+    NO_PROMPTS,
+    ON_ALL,
+    TRUTH_RULES,
+    AtHand,
+    Choices,
+    Draft,
+    Pace,
+    Price,
+    make_draft,
+    price,
+)
 from samkit.ui.bench.sweeping.film_choices import choose_films
-from samkit.ui.bench.sweeping.film_draft import FILM_RULES, FilmChoices, make_film_draft
+from samkit.ui.bench.sweeping.film_draft import FILM_RULES, HOW_TO_GIVE_FILM_TRUTH, FilmChoices, make_film_draft
+from samkit.ui.bench.sweeping.own_pictures import pictures_by_hand, pictures_on_disk
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -33,9 +46,9 @@ from samkit.ui.state.page_links import SWEEP_PAGE
 from samkit.ui.state.public import owner_only, present_limits
 from samkit.ui.state.sweeps import app_workers, check_allowed, start_sweep
 from samkit.ui.state.workspace import Workspace
-from samkit.words import time_text
-from samkit.work.sweep.cases import Case, find_cases
-from samkit.work.sweep.spec import Keep, PictureSource
+from samkit.words import listed, time_text
+from samkit.work.sweep.case import Case
+from samkit.work.sweep.spec import Keep
 
 NAME = "sweep_this"
 SWEPT_INPUTS = {"image", "image_b", "prompts", "mask_hint", "truth", "truth_b"}
@@ -45,7 +58,8 @@ FILM_INPUTS = {"video", "priors", "bank", "banks", "steering"}
 FRAMES = (4, 30)
 """Of each sample film, frames that are offered as pictures with their truth."""
 KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
-MAX_FOUND = 20_000
+MAX_FIGURES = 3
+"""That are named as examples."""
 
 
 def can_be_swept(entry: Entry) -> bool:
@@ -55,8 +69,8 @@ def can_be_swept(entry: Entry) -> bool:
 
 @dataclass(frozen=True)
 class Start:
-    """What a sweep begins with: what is on the page. params: where its knobs stand; timings: of the run on the page,
-    empty where there is none yet
+    """What a sweep begins with: what is on the page. params: where its knobs stand; timings, figures: of the run on the
+    page, empty where there is none yet; figures are its metrics, by name
     """
 
     page: ExperimentPage
@@ -65,12 +79,15 @@ class Start:
     inputs: Inputs
     params: PlainParams
     timings: Mapping[str, float] = field(default_factory=dict)
+    figures: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, scene: Scene) -> "Start":
         """From the run on the page."""
         result = scene.result
-        return cls(scene.page, scene.work, scene.model, scene.inputs, result.params, result.timings)
+        return cls(
+            scene.page, scene.work, scene.model, scene.inputs, result.params, result.timings, tuple(result.metrics)
+        )
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -99,6 +116,10 @@ def _dialog(scene: Start) -> None:
         workers, _ = app_workers()
         found = price(draft, _pace(scene), workers)
         check_allowed(draft.spec, found.cells)
+        if "video" in scene.takes:
+            _truth_note(draft.cases, scene.figures, HOW_TO_GIVE_FILM_TRUTH)
+        elif "truth" in scene.takes:
+            _truth_note(draft.cases, scene.figures, HOW_TO_GIVE_TRUTH)
         st.markdown(_price_text(found))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button("Start", icon=":material/play_arrow:", type="primary", key="start_sweep"):
@@ -130,7 +151,7 @@ def _chosen(scene: Start) -> Draft:
             more = _pair(scene)
         elif "image" in taken:
             more = _pictures(scene)
-        more |= _prompts(films) if "prompts" in taken else {"takes_prompts": False}
+        more |= _prompts(scene, films) if "prompts" in taken else {"takes_prompts": False}
         keep = st.segmented_control(
             "Keep of each cell",
             [kind for kind in KEEP_TEXTS if kind != "all" or not present_limits().public],
@@ -184,7 +205,7 @@ def _params(scene: Start) -> dict[str, Any]:
         format_func=lambda name: plain_text(labels[name]),
         key=f"sweep_knobs_{scene.page.name}",
         placeholder="Choose what varies",
-        help="Several are combined in every way",
+        help="Then write down its values, such as 256, 512. Several knobs are combined in every way.",
     )
     values: dict[str, Any] = {}
     for name in chosen:
@@ -225,9 +246,11 @@ def _pictures(scene: Start) -> dict[str, Any]:
     )
     found: dict[str, Any] = {"at_hand": at_hand if wanted else None, "samples": tuple(samples)}
     if owner_only():
-        with st.expander("Pictures on this machine", icon=":material/folder:"):
-            found |= _on_disk()
-    if not wanted and not samples and found.get("source") is None:
+        with st.expander("Pictures of your own", icon=":material/add_photo_alternate:"):
+            found["handed"] = pictures_by_hand()
+            st.caption("Or, for many, where they are on this machine:")
+            found["source"], found["others"] = pictures_on_disk()
+    if not wanted and not samples and found.get("source") is None and found.get("handed") is None:
         raise BadInput("Choose at least one picture.")
     if inputs.mask_hint is not None:
         st.caption("The mask hint of the page is no part of a sweep.")
@@ -249,49 +272,48 @@ def _sample_text(name: str) -> str:
     return f"{SAMPLES[name].title if name in SAMPLES else name}{' · with truth' if truth else ''}"
 
 
-def _on_disk() -> dict[str, Any]:
-    files = st.text_input(
-        "Files", placeholder="/data/photos/**/*.jpg", key="sweep_files", help="A path, or one with * for many"
+def _truth_note(cases: Sequence[Case], figures: Sequence[str], how: str) -> None:
+    """What can be said of pictures without a true mask, and how to give one."""
+    lacking = sum(case.truth is None for case in cases)
+    if not lacking:
+        return
+    if lacking < len(cases):
+        st.caption(
+            f"{lacking:,} of {len(cases):,} have no true mask: they count for all figures but those that compare with "
+            f"one. To give one: {how}"
+        )
+        return
+    known = [name.replace("_", " ").replace("iou", "IoU") for name in figures][:MAX_FIGURES]
+    such = f", such as {listed(known)}" if known else ""
+    st.info(
+        f"No true masks: the sweep shows what can be measured without one{such}. To see how close masks come to the "
+        f"right ones, give true masks: {how}",
+        icon=":material/fact_check:",
     )
-    masks = st.text_input(
-        "Their true masks", placeholder="/data/masks", key="sweep_masks", help="A folder with a mask of the same name"
-    )
-    if not files.strip():
-        return {}
-    source = PictureSource(
-        files=(str(Path(files.strip()).expanduser()),),
-        masks=str(Path(masks.strip()).expanduser()) if masks.strip() else None,
-    )
-    if not Path(source.files[0]).is_absolute():
-        raise BadInput("Give the whole path of the files, beginning with /.")
-    cases = _found(source)
-    st.caption(f"{len(cases):,} objects." if masks.strip() else f"{len(cases):,} pictures.")
-    return {"source": source, "others": tuple(cases)}
 
 
-@st.cache_data(ttl=120, max_entries=8, show_spinner="Looking for pictures and masks")
-def _found(source: PictureSource) -> list[Case]:
-    return find_cases((source,), 0)
-
-
-def _prompts(films: FilmChoices | None) -> dict[str, Any]:
+def _prompts(scene: Start, films: FilmChoices | None) -> dict[str, Any]:
     """films: None for pictures"""
     rules = TRUTH_RULES if films is None else FILM_RULES
     marked = films is None or (films.at_hand is not None and not films.at_hand.prompts.is_empty)
+    of_page = Prompts()
     offered = [AS_GIVEN, *rules] if marked else list(rules)
+    if films is None and not scene.page.table.two_canvases:
+        of_page = scene.inputs.prompts
+        offered = [AS_GIVEN, *([] if of_page.is_empty else [ON_ALL]), NO_PROMPTS, *rules]
     prompts = st.multiselect(
         "Prompts",
         offered,
         offered[:1],
         key="sweep_prompts" if films is None else f"sweep_film_prompts_{marked}",
-        help="As they are: those on the page, and the samples' own. The others follow from a true mask.",
+        help="As they are: those on the page, and the samples' own. Box, pixel and clicks follow from a true mask.",
     )
     repeats = 1
-    if any(rules[name].is_random for name in prompts if name != AS_GIVEN):
+    if any(rules[name].is_random for name in prompts if name in rules):
         repeats = st.number_input(
             "Repeats", 1, 100, 3, key="sweep_repeats_drawn", help="How often prompts are moved by chance"
         )
-    return {"prompts": tuple(prompts), "repeats": int(repeats)}
+    return {"prompts": tuple(prompts), "repeats": int(repeats), "page_prompts": of_page}
 
 
 def _pace(scene: Start) -> Pace | None:

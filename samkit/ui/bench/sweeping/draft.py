@@ -17,6 +17,7 @@ from samkit.media.given_masks import Truth
 from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import SAMPLES
 from samkit.prompts import Prompts
+from samkit.ui.bench.sweeping.handed_over import HandedOver
 from samkit.ui.state.sweeps import INPUTS
 from samkit.work.sources import SAMPLE_PREFIX, picture_ref
 from samkit.work.spec import Ref
@@ -28,7 +29,8 @@ from samkit.work.sweep.spec_sources import MAX_NAME, PairRow, PairSource
 from samkit.work.sweep.spec_text import spec_text
 
 MASKS, PROMPTS_FILE, SPEC_FILE = "masks", "prompts.json", "sweep.yaml"
-AS_GIVEN = "as they are"
+AS_GIVEN, ON_ALL, NO_PROMPTS = "as they are", "the page's, on every picture", "none"
+"""Prompts that need no true mask: each picture's own; those on the page at the same place on every picture."""
 TRUTH_RULES: dict[str, PromptRule] = {
     "true box": PromptRule(truth="box"),
     "true box, moved by 5 %": PromptRule(truth="box", jitter=5),
@@ -37,6 +39,10 @@ TRUTH_RULES: dict[str, PromptRule] = {
     "3 correcting clicks": PromptRule(truth="clicks", count=3),
 }
 """Prompts that follow from a true mask, by what they are called."""
+HOW_TO_GIVE_TRUTH = (
+    "for the picture on the page under Truth, in the row above it; for pictures of your own as files of the same "
+    "names, such as cat.png for cat.jpg."
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,10 @@ class AtHand:
 @dataclass(frozen=True)
 class Choices:
     """What was chosen. at_hand: None where the picture on the page is left out, or the experiment takes none;
-    second: the other picture of a pair
+    second: the other picture of a pair; page_prompts: for `ON_ALL`, also where the page's picture is left out
 
-    params: of the spec; prompts: names of `TRUTH_RULES`, and `AS_GIVEN`; source: pictures on this machine's disk
+    params: of the spec; prompts: names of `TRUTH_RULES`, `AS_GIVEN`, `ON_ALL` and `NO_PROMPTS`; source: pictures on
+    this machine's disk
     """
 
     experiment: str
@@ -83,6 +90,8 @@ class Choices:
     device: str = "auto"
     dtype: Any = "float32"
     threads: int | None = None
+    page_prompts: Prompts = Prompts()
+    handed: HandedOver | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +166,16 @@ def make_draft(choices: Choices, others: Sequence[Case] = ()) -> Draft:
     if choices.source is not None:
         sources.append(choices.source)
         cases += others
+    if choices.handed is not None:
+        sources.append(choices.handed.source)
+        cases += choices.handed.cases
     if choices.takes_prompts and AS_GIVEN in choices.prompts:
         rule, more = _given_rule(choices)
         rules = [rule, *rules[1:]]
         files |= more
-    _check_prompts(rules, cases)
+    _check_prompts(rules, cases, not choices.page_prompts.is_empty)
     spec = spec_of_choices(choices, rules, pictures=list(sources), pairs=pairs)
-    return Draft(spec, files, tuple(cases))
+    return Draft(spec, files, tuple(cases), choices.handed.files if choices.handed is not None else {})
 
 
 def spec_of_choices(choices: Choices, rules: Sequence[PromptRule], **sources: Any) -> SweepSpec:
@@ -183,18 +195,22 @@ def spec_of_choices(choices: Choices, rules: Sequence[PromptRule], **sources: An
     )
 
 
-def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case]) -> None:
+def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case], marked: bool) -> None:
+    """marked: whether there are prompts on the page"""
+    on_all = f"choose “{ON_ALL}”" if marked else f"mark something on the page and choose “{ON_ALL}”"
     for case in cases:
         if case.truth is None and any(rule.truth is not None for rule in rules):
             raise BadInput(
-                f"{case.name} has no true mask, from which the chosen prompts follow: leave it out, or give it one "
-                "with Truth on the page."
+                f"{case.name} has no true mask, from which the chosen prompts follow. Under Prompts {on_all}; or leave "
+                f"the picture out; or give it a true mask: {HOW_TO_GIVE_TRUTH}"
             )
         known = [rule.loaded or {} for rule in rules if rule.given or rule.file is not None]
         name = case.picture.name if case.picture is not None else ""
         if any(name not in prompts for prompts in known) and case.given.is_empty:
+            from_truth = "choose the true box" if case.truth is not None else f"“{NO_PROMPTS}”"
             raise BadInput(
-                f"{case.name} brings no prompts along: choose prompts that follow from its true mask, or leave it out."
+                f"{case.name} brings no prompts along. Under Prompts {on_all}, or {from_truth}; or leave the picture "
+                "out."
             )
 
 
@@ -203,8 +219,14 @@ def _rules(choices: Choices) -> list[PromptRule]:
         return [PromptRule()]
     if not choices.prompts:
         raise BadInput("Choose at least one kind of prompts.")
-    named = [TRUTH_RULES[name] for name in choices.prompts if name != AS_GIVEN]
+    named = [_named_rule(name, choices.page_prompts) for name in choices.prompts if name != AS_GIVEN]
     return [PromptRule(given=True), *named] if AS_GIVEN in choices.prompts else named
+
+
+def _named_rule(name: str, on_page: Prompts) -> PromptRule:
+    if name == ON_ALL:
+        return PromptRule(points=on_page.points, boxes=on_page.boxes)
+    return PromptRule() if name == NO_PROMPTS else TRUTH_RULES[name]
 
 
 def _pictures(choices: Choices, objects: Any) -> tuple[list[PictureSource], dict[str, bytes], list[Case]]:
@@ -266,10 +288,11 @@ def _given_rule(choices: Choices) -> tuple[PromptRule, dict[str, bytes]]:
     if at_hand is None:
         return PromptRule(given=True), {}
     prompts = at_hand.prompts
-    if not choices.samples and choices.source is None:
+    alone = choices.source is None and choices.handed is None
+    if not choices.samples and alone:
         return PromptRule(points=prompts.points, boxes=prompts.boxes), {}
     own = SAMPLES.get(at_hand.sample)
-    if own is not None and own.prompts == prompts and choices.source is None:
+    if own is not None and own.prompts == prompts and alone:
         return PromptRule(given=True), {}
     by_name = {name: SAMPLES[name].prompts.to_dict() for name in choices.samples if name in SAMPLES}
     by_name[at_hand.sample or at_hand.picture.name[:MAX_NAME]] = prompts.to_dict()

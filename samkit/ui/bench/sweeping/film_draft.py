@@ -17,6 +17,10 @@ from samkit.work.sweep.film_cases import film_cases
 from samkit.work.sweep.spec import FilmSource, PromptRule
 
 TRUE_MASK = "true mask"
+HOW_TO_GIVE_FILM_TRUTH = (
+    "under Films on this machine name a folder with, for each film, a mask of its first frame, such as walk.png for "
+    "walk.mp4, or a folder with masks of its frames."
+)
 FILM_RULES: dict[str, PromptRule] = {
     "true box": TRUTH_RULES["true box"],
     TRUE_MASK: PromptRule(truth="mask"),
@@ -108,7 +112,10 @@ def _rules(choices: Choices, films: FilmChoices, cases: Sequence[Case]) -> list[
     rules = [FILM_RULES[name] for name in choices.prompts if name != AS_GIVEN]
     for case in cases:
         if rules and case.truth is None:
-            raise BadInput(f"{case.name} has no true mask, from which the chosen prompts follow: leave it out.")
+            raise BadInput(
+                f"{case.name} has no true mask, from which the chosen prompts follow. Mark the object on the page and "
+                f"choose “{AS_GIVEN}”; or leave the film out; or give it a true mask: {HOW_TO_GIVE_FILM_TRUTH}"
+            )
     if AS_GIVEN in choices.prompts:
         at_hand = films.at_hand
         if at_hand is None or at_hand.prompts.is_empty:

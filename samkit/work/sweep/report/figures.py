@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from samkit.work.sweep.grid import AUTO
 from samkit.work.sweep.summary import FIRST, metric_names
 from samkit.work.sweep.table import Row
 
@@ -62,7 +63,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         text = ", ".join(map(str, value))
     else:
-        text = "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        text = AUTO if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[: MAX_VALUE_CHARACTERS - 1]}…"
 
 

@@ -5,7 +5,7 @@
     python -m benchmarks.video memory --model nano-sam2 --frames 1000
 
 Speed takes about 3 minutes on two cores: same random weights, frames in turns. Objects is the time of such a frame by
-the number of objects that are followed, of samkit alone. Memory, resident after every 100 frames, takes about 2 minutes.
+the number of objects that are followed, of samkit alone. Memory, resident after every 100 frames, takes 2 minutes.
 
 Speed is of a frame with everything in it (encode, memory attention, decode, memory encoder), once the memory is full: 7
 maps; it takes 16 frames until the pointers are, which cost next to nothing. The official predictor gets its frames
@@ -118,8 +118,8 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "objects", "memory"))
     parser.add_argument(
         "--model",
-        help=f"one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any that samkit "
-        "can load",
+        help=f"one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any "
+        "that samkit can load",
     )
     parser.add_argument("--frames", type=int)
     parser.add_argument("--threads", type=int, default=2)

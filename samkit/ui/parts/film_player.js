@@ -9,7 +9,7 @@ const ORIGINS = {
 };
 const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
-const HELD_FOR_MS = 6000, LOOK_MS = 40;
+const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -40,12 +40,18 @@ class Player {
 
   get last() { return this.data.length - 1; }
   get stage() { return window.samkitStages?.get(this.data.canvas); }
+  // Whether the canvas of the page's frame is still on its way to the screen.
+  get comes() {
+    const late = performance.now() - this.heardAt > COMES_FOR_MS;
+    return this.data.shown && !late && this.stage?.data?.view !== this.data.view;
+  }
+
   get canvas() { return document.querySelector(`.st-key-${this.data.canvas}`); }
   get url() { return `${this.data.path}/${this.data.token}`; }
 
   update(data, send) {
     const first = !this.data, before = this.data ?? {};
-    [this.data, this.send] = [data, send];
+    [this.data, this.send, this.heardAt] = [data, send, performance.now()];
     this.slider.max = Math.max(1, data.length - 1);
     this.slider.disabled = data.length < 2;
     this.tracks = data.rows.tracks;
@@ -151,7 +157,7 @@ class Player {
   halt(event) {
     if (this.holding && event.type.startsWith("mouse")) return this.hold(event);
     if (event.type === "mousemove" || event.type === "mouseup") return;
-    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame);
+    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame) || this.comes;
     if (!(elsewhere || this.held || this.caught) || !this.canvas?.contains(event.target)) return;
     const stops = this.playing, touch = event.pointerType === "touch" || event.type === "touchstart";
     event.stopPropagation();

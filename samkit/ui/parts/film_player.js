@@ -9,7 +9,7 @@ const ORIGINS = {
 };
 const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
-const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, LOOK_MS = 40;
+const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -194,6 +194,7 @@ class Player {
   release() {
     if (!this.held || this.holding) return;
     const held = this.held, { view } = this.data, since = performance.now();
+    let seenAt = Infinity;
     this.held = null;
     if (!this.data.shown) return;
     const give = () => {
@@ -201,7 +202,13 @@ class Player {
       const canvas = hosts.map(host => host.shadowRoot?.querySelector(".upper-canvas")).find(Boolean);
       const late = performance.now() - since > HELD_FOR_MS;
       if (this.gone || late || this.moving || this.data.view !== view) return;
-      if (!canvas || stage?.data?.view !== view) return setTimeout(give, LOOK_MS);
+      const app = document.querySelector('[data-testid="stApp"]'), runs = app?.dataset.testScriptState === "running";
+      const there = canvas && stage?.data?.view === view;
+      if (!there) seenAt = Infinity;
+      else seenAt = Math.min(seenAt, performance.now());
+      // The canvas before may still listen where the one of this frame has come: it goes with the end of the page's run.
+      const waited = performance.now() - seenAt;
+      if (!(waited > 2 * LOOK_MS && (!runs || waited > RUNS_MS))) return setTimeout(give, LOOK_MS);
       const box = this.canvas.getBoundingClientRect();
       for (const { type, button, shiftKey, x, y } of held) {
         const at = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };

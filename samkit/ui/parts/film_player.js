@@ -306,7 +306,7 @@ class Player {
         `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
         iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
         `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
-        ...(track.marked.includes(this.frame) ? ["marked here"] : []),
+        ...(track.marked.includes(this.frame) ? ["marked"] : []),
       ].join(" · ");
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -52,11 +53,15 @@ def encode_rows(models: list[str], rounds: int, *more: str) -> list[dict]:
         return json.loads(path.read_text())
 
 
-def as_table(rows: list[dict], first: str = "model") -> list[str]:
-    lines = [
+def heading(first: str = "model") -> list[str]:
+    return [
         f"| {first} | step | package | ms | ratio of time | peak MB | ratio of peak |",
         "|---|---|---|---|---|---|---|",
     ]
+
+
+def as_lines(rows: list[dict]) -> list[str]:
+    lines = []
     for row in rows:
         peak = "" if row["peak_ratio"] != row["peak_ratio"] else f"{row['peak_ratio']:.2f}"
         lines.append(
@@ -66,13 +71,22 @@ def as_table(rows: list[dict], first: str = "model") -> list[str]:
     return lines
 
 
-def by_side(model: str, rounds: int) -> list[dict]:
-    """The encoder alone, at every side; "model" holds the side."""
-    found = []
+def beside(models: list[str], rounds: int) -> Iterator[list[str]]:
+    yield ["", "## Beside the official packages, 1024 px, float32", *heading()]
+    for model in models:
+        yield as_lines(encode_rows([model], rounds))
+
+
+def by_side(model: str, rounds: int) -> Iterator[list[str]]:
+    """The encoder alone, at every side."""
+    yield ["", f"## {model} at other sides", *heading("side")]
     for side in SIDES:
         rows = encode_rows([model], rounds, "--side", str(side), "--against", "samkit", "official")
-        found += [row | {"model": f"{side} px"} for row in rows if row["step"] == "encode"]
-    return found
+        yield as_lines([row | {"model": f"{side} px"} for row in rows if row["step"] == "encode"])
+
+
+def printed(title: str, module: str, *arguments: str) -> Iterator[list[str]]:
+    yield ["", f"## {title}", "```", run(module, *arguments).strip(), "```"]
 
 
 def main() -> None:
@@ -87,19 +101,18 @@ def main() -> None:
     torch.set_num_threads(min(2, torch.get_num_threads()))
     rounds, first = options.rounds, options.models[0]
     parts = {
-        "encode": lambda: [
-            "## Beside the official packages, 1024 px, float32",
-            *as_table(encode_rows(options.models, rounds)),
-        ],
-        "sides": lambda: [f"## {first} at other sides", *as_table(by_side(first, min(rounds, 3)), "side")],
-        "limits": lambda: ["## The machine's limit", "```", run("limits", "--models", *options.models).strip(), "```"],
-        "video": lambda: ["## A film's frame", "```", run("video", "speed").strip(), "```"],
-        "start": lambda: ["## Starting", "```", run("start", "--rounds", str(rounds)).strip(), "```"],
+        "encode": beside(options.models, rounds),
+        "sides": by_side(first, min(rounds, 3)),
+        "limits": printed("The machine's limit", "limits", "--models", *options.models),
+        "video": printed("A film's frame", "video", "speed"),
+        "start": printed("Starting", "start", "--rounds", str(rounds)),
     }
     lines = ["# Speed", machine(), "Ratios are to the official package of the same row's model and step."]
-    for name, make in parts.items():
-        if name not in options.skip:
-            lines += ["", *make()]
+    for name, pieces in parts.items():
+        if name in options.skip:
+            continue
+        for piece in pieces:
+            lines += piece
             # Whoever stops it halfway keeps what was measured.
             options.out.write_text("\n".join(lines) + "\n")
 

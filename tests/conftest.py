@@ -51,3 +51,13 @@ def browser():
     """The one Chromium of all tests: Playwright allows one at a time in a process."""
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """A store's SQLite file without runs, to be copied: making one takes MLflow longer than most tests take."""
+    from samkit.tracking.store.store import RunStore
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    RunStore(f"sqlite:///{file}").runs()
+    return file

@@ -8,15 +8,22 @@ from tests.browser.visitor import Visitor
 from tools.running_app import running_app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home(tmp_path_factory) -> Path:
-    """The app's SAMKIT_HOME: its store and spool."""
+    """The app's SAMKIT_HOME: its store and spool, with what other tests have kept."""
     return tmp_path_factory.mktemp("app")
 
 
-@pytest.fixture(scope="module")
-def app_url(home):
+@pytest.fixture(scope="session")
+def app_url(browser, home):
+    """One app for all tests, as for all visitors. It has been visited before: a server's very first run of a page drops
+    what is done meanwhile.
+    """
     with running_app(home) as url:
+        context = browser.new_context()
+        context.new_page().goto(url)
+        context.pages[0].get_by_role("heading", name="SAM workbench").wait_for()
+        context.close()
         yield url
 
 
@@ -29,17 +36,7 @@ def page(browser):
     context.close()
 
 
-@pytest.fixture(scope="module")
-def warm_app_url(browser, app_url) -> str:
-    """Of an app that has been visited before: a server's very first run of a page drops what is done meanwhile."""
-    context = browser.new_context()
-    context.new_page().goto(app_url)
-    context.pages[0].get_by_role("heading", name="SAM workbench").wait_for()
-    context.close()
-    return app_url
-
-
 @pytest.fixture
-def visitor(page, warm_app_url) -> Visitor:
+def visitor(page, app_url) -> Visitor:
     """Whoever looks at `page`."""
-    return Visitor(page, warm_app_url)
+    return Visitor(page, app_url)

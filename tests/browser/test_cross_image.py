@@ -15,15 +15,8 @@ from samkit.media.samples import load_sample
 pytestmark = pytest.mark.browser
 
 
-def settled(page) -> None:
-    page.locator(".samkit-mask").nth(7).wait_for()
-    page.wait_for_function('() => !document.querySelector(\'[data-testid="stStatusWidget"], [data-stale="true"]\')')
-    page.wait_for_timeout(400)
-
-
 def test_prompt_the_second_picture_keep_and_read_back(visitor, page, home, tmp_path):
     visitor.open("cross-image")
-    settled(page)
     assert [len(visitor.chips(where)) for where in ("cross-image", "cross-image-b")] == [2, 0]
 
     visitor.pick_tool("cross-image-b", "Box")
@@ -35,14 +28,13 @@ def test_prompt_the_second_picture_keep_and_read_back(visitor, page, home, tmp_p
     for _ in range(2):
         page.keyboard.press("ArrowRight")
     page.get_by_text(re.compile("IoU of the last pass with the first")).wait_for()
-    settled(page)
-    visitor.keep("cross-image", "two pictures")
+    visitor.rest()
+    run_id = visitor.keep("cross-image", "two pictures")
 
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("samkit/cross-image")
-    (run,) = client.search_runs([experiment.experiment_id])
+    run = client.get_run(run_id)
     assert (
         run.info.run_name == "two pictures"
         and run.data.params["prompt_on"] == "b"

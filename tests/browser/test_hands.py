@@ -131,10 +131,10 @@ def test_what_is_enlarged_is_prompted_where_it_is_seen(empty):
 
 
 @pytest.fixture
-def phone(browser, warm_app_url) -> Iterator[Visitor]:
+def phone(browser, app_url) -> Iterator[Visitor]:
     """A visitor without a mouse, whose canvas is in view and has no prompts."""
     context = browser.new_context(viewport={"width": 420, "height": 900}, has_touch=True, is_mobile=True)
-    visitor = Visitor(context.new_page(), warm_app_url)
+    visitor = Visitor(context.new_page(), app_url)
     visitor.open(PAGE)
     visitor.clear(PAGE)
     visitor.page.locator(".st-key-canvas_frame").scroll_into_view_if_needed()

@@ -14,15 +14,15 @@ def choose(page: Page, name: str, background: str) -> None:
     expect(page.locator(f'.st-key-theme_switch [data-theme="{name}"]')).to_have_attribute("aria-checked", "true")
 
 
-def test_light_or_dark_is_chosen_for_all_pages_and_the_next_visit(page, warm_app_url):
+def test_light_or_dark_is_chosen_for_all_pages_and_the_next_visit(page, app_url):
     page.emulate_media(color_scheme="light")
-    page.goto(warm_app_url)
+    page.goto(app_url)
     expect(page.locator(".stApp")).to_have_css("background-color", LIGHT)
     choose(page, "Dark", DARK)
-    page.goto(f"{warm_app_url}/runs")
+    page.goto(f"{app_url}/runs")
     expect(page.locator(".stApp")).to_have_css("background-color", DARK)
     choose(page, "Light", LIGHT)
     page.emulate_media(color_scheme="dark")
-    page.goto(warm_app_url)
+    page.goto(app_url)
     expect(page.locator(".stApp")).to_have_css("background-color", LIGHT)
     choose(page, "System", DARK)

@@ -41,7 +41,7 @@ def reload(visitor: Visitor) -> None:
     visitor.rest()
 
 
-def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, browser, warm_app_url):
+def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, browser, app_url):
     visitor.page.set_default_timeout(120_000)
     visitor.open(PAGE)
     own = work_id(visitor)
@@ -71,7 +71,7 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     link = visitor.page.get_by_text(re.compile(r"shared=[0-9a-f]{32}")).first.inner_text()
 
     context = browser.new_context(viewport={"width": 1440, "height": 1400})
-    other = Visitor(context.new_page(), warm_app_url)
+    other = Visitor(context.new_page(), app_url)
     other.page.set_default_timeout(120_000)
     other.follow(PAGE, link)
     assert other.listed(PAGE) == drawn and threshold(other) == turned
@@ -83,7 +83,7 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     reload(visitor)
     assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned, "nobody wrote over it"
     # Two tabs of one browser.
-    tab = Visitor(visitor.page.context.new_page(), warm_app_url)
+    tab = Visitor(visitor.page.context.new_page(), app_url)
     tab.page.set_default_timeout(120_000)
     tab.follow(PAGE, visitor.page.url)
     tab.page.wait_for_function(f"page => ({CHIPS})(page).length === 2", arg=PAGE)

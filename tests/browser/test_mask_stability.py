@@ -13,52 +13,30 @@ from tools.running_app import running_mlflow
 
 pytestmark = pytest.mark.browser
 
-CANVAS = ".st-key-canvas_frame canvas.upper-canvas"
 PAGE = "mask-stability"
-
-
-def settled(page) -> None:
-    """Wait until the page has drawn its masks and nothing runs any more."""
-    page.locator(".samkit-mask").nth(3).wait_for()
-    page.wait_for_function('() => !document.querySelector(\'[data-testid="stStatusWidget"], [data-stale="true"]\')')
-    page.wait_for_timeout(400)
-
-
-# Streamlit draws each button with a help text twice and hides one of them.
-CHIPS = """() => [...document.querySelectorAll('[class*="st-key-chip_mask-stability_"] button')]
-    .filter(b => b.offsetParent).map(b => b.querySelector('p')?.innerText.trim()).filter(t => t && t !== 'JSON')"""
-
-
-def chips(page) -> list[str]:
-    return page.evaluate(CHIPS)
 
 
 def masks(page) -> list[str]:
     return [image.get_attribute("src") for image in page.locator("img[data-mask]").all()]
 
 
-def open_page(page, app_url: str, query: str = "") -> None:
-    page.goto(f"{app_url}/mask_stability{query}")
-    settled(page)
-
-
-def test_a_frame_of_a_film_becomes_the_picture(page, app_url):
-    open_page(page, app_url)
+def test_a_frame_of_a_film_becomes_the_picture(visitor, page):
+    visitor.open(PAGE)
     page.get_by_role("button", name="Picture", exact=True).click()
     page.get_by_role("dialog").get_by_text("A frame of a film").click()
     preview = page.locator("[role=dialog] .samkit-preview")
     preview.wait_for()
-    settled(page)
+    visitor.rest()
     slider = page.locator('[class*="st-key-frame_index"] input[type=range]')
     slider.focus()
     slider.press("ArrowRight")
     page.get_by_text("0.08 s of 3.00 s").wait_for()
     page.locator('[role=dialog] .samkit-preview[alt="coin, frame 1"]').wait_for()
-    settled(page)
+    visitor.rest()
     page.get_by_role("button", name="Use this frame").click()
     page.get_by_text("coin, frame 1 · 480 × 270 px").wait_for()
-    settled(page)
-    assert chips(page) == [] and page.get_by_role("dialog").count() == 0
+    visitor.rest()
+    assert visitor.chips(PAGE) == [] and page.get_by_role("dialog").count() == 0
 
 
 def test_first_visit_shows_a_result(visitor, page):
@@ -92,14 +70,14 @@ def test_prompt_keep_reload_and_find_it_in_mlflow(visitor, page, home, tmp_path)
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
     page.get_by_text("0.00").first.wait_for()
-    settled(page)
+    visitor.rest()
 
-    visitor.keep(PAGE, "browser test")
+    run_id = visitor.keep(PAGE, "browser test")
     page.get_by_role("button", name="Copy link").click()
     shown = page.locator("code", has_text=re.compile(r"\?run=[0-9a-f]{32}$")).first
     shown.wait_for()
     link = shown.inner_text().strip()
-    run_id = link.rpartition("=")[2]
+    assert link.rpartition("=")[2] == run_id
 
     from mlflow import MlflowClient
 
@@ -154,12 +132,10 @@ def test_chips_undo_and_leaving_the_page(visitor, page):
     assert visitor.chips(PAGE) == first[1:]
 
 
-def test_narrow_window_keeps_everything_inside(browser, app_url):
-    context = browser.new_context(viewport={"width": 800, "height": 1000})
-    narrow = context.new_page()
-    open_page(narrow, app_url)
-    widths = narrow.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+def test_narrow_window_keeps_everything_inside(visitor, page):
+    page.set_viewport_size({"width": 800, "height": 1000})
+    visitor.open(PAGE)
+    widths = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
     assert widths[0] <= widths[1]
-    frame, canvas = narrow.locator(".st-key-canvas_frame").bounding_box(), narrow.locator(CANVAS).bounding_box()
+    frame, canvas = page.locator(".st-key-canvas_frame").bounding_box(), visitor.canvas(PAGE).bounding_box()
     assert canvas["x"] + canvas["width"] <= frame["x"] + frame["width"] + 1
-    context.close()

@@ -12,15 +12,16 @@ from tests.browser.visitor import KEEP_MS
 pytestmark = pytest.mark.browser
 
 PAGE = "mask-stability"
+BOTH = "one of two"
+"""What is in the names of both runs, and of no other."""
 OFFLINE = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
 SWIPED = "swipe => getComputedStyle(swipe).getPropertyValue('--at')"
 
 
-def still(page) -> None:
-    """Wait until nothing runs any more."""
-    page.wait_for_timeout(300)
-    page.wait_for_function('() => !document.querySelector(\'[data-testid="stStatusWidget"], [data-stale="true"]\')')
-    page.wait_for_timeout(300)
+def search(visitor, text: str) -> None:
+    visitor.page.get_by_role("textbox", name="Search").fill(text)
+    visitor.page.keyboard.press("Enter")
+    visitor.rest()
 
 
 def upper_threshold_down(visitor, steps: int) -> None:
@@ -32,33 +33,30 @@ def upper_threshold_down(visitor, steps: int) -> None:
 
 def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, visitor, tmp_path):
     visitor.open(PAGE)
-    visitor.keep(PAGE, "as it comes")
+    visitor.keep(PAGE, f"as it comes, {BOTH}")
     upper_threshold_down(visitor, 2)
     page.get_by_text("1.00").first.wait_for()
-    visitor.keep(PAGE, "a lower cut")
+    visitor.keep(PAGE, f"a lower cut, {BOTH}")
     drawn = visitor.chips(PAGE)
 
     page.get_by_role("link", name=re.compile("Runs")).first.click()
     rows = page.locator('[class*="st-key-run_row_"]')
     rows.nth(1).wait_for()
-    still(page)
+    search(visitor, f'"{BOTH}"')
     assert rows.count() == 2 and "a lower cut" in rows.nth(0).inner_text(), "newest first"
-    page.get_by_role("textbox", name="Search").fill("params.upper_threshold = '1.0'")
-    page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelectorAll('[class*=\"st-key-run_row_\"]').length === 1")
-    page.get_by_role("textbox", name="Search").fill("")
-    page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelectorAll('[class*=\"st-key-run_row_\"]').length === 2")
-    still(page)
+    search(visitor, f"\"{BOTH}\" params.upper_threshold = '1.0'")
+    assert rows.count() == 1 and "a lower cut" in rows.nth(0).inner_text()
+    search(visitor, f'"{BOTH}"')
+    assert rows.count() == 2
     for index in range(2):
         rows.nth(index).locator('[data-testid="stCheckbox"] label').click()
         page.get_by_text(f"{index + 1} chosen").wait_for()
-        still(page)
+        visitor.rest()
     page.get_by_role("button", name="Compare", exact=False).locator("visible=true").first.click()
 
     page.get_by_role("heading", name="Compare 2 runs").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
-    still(page)
+    visitor.rest()
     swipe_by_mouse_and_keys(page)
     table = page.locator(".samkit-table", has_text="upper threshold").inner_text()
     assert re.search(r"upper threshold\s+1\s+2", table), table
@@ -74,20 +72,20 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, vis
     download.value.save_as(report)
     read_offline(browser, report)
 
-    page.get_by_role("link", name="as it comes").first.click()
-    page.get_by_role("heading", name="as it comes").wait_for()
-    still(page)
+    page.get_by_role("link", name=f"as it comes, {BOTH}").first.click()
+    page.get_by_role("heading", name=f"as it comes, {BOTH}").wait_for()
+    visitor.rest()
     page.get_by_role("button", name="Replay").locator("visible=true").first.click()
     page.get_by_text("masks and all metrics are identical").wait_for(timeout=KEEP_MS)
     page.keyboard.press("ArrowLeft")
-    page.get_by_role("heading", name="a lower cut").wait_for()
-    still(page)
+    page.get_by_role("heading", name=f"a lower cut, {BOTH}").wait_for()
+    visitor.rest()
     page.keyboard.press("ArrowRight")
-    page.get_by_role("heading", name="as it comes").wait_for()
-    still(page)
+    page.get_by_role("heading", name=f"as it comes, {BOTH}").wait_for()
+    visitor.rest()
     page.keyboard.press("ArrowLeft")
-    page.get_by_role("heading", name="a lower cut").wait_for()
-    still(page)
+    page.get_by_role("heading", name=f"a lower cut, {BOTH}").wait_for()
+    visitor.rest()
 
     page.get_by_role("link", name=re.compile("Open in Mask stability")).click()
     visitor.canvas(PAGE).wait_for()

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.random_models import SMALL_SAM3, save_random_model
+from tools.running_app import running_app
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +37,12 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMKIT_EXTRA_MODELS", str(own))
         yield home
+
+
+@pytest.fixture(scope="module")
+def app_url(home):
+    with running_app(home) as url:
+        yield url
 
 
 def rest(page) -> None:

@@ -14,19 +14,14 @@ import torch
 
 from samkit.media.film import masks_from_json
 from samkit.media.video import open_video
-from tests.browser.visitor import KEEP_MS
 
 pytestmark = pytest.mark.browser
 
-
-def settled(page) -> None:
-    page.locator(".samkit-mask").nth(3).wait_for()
-    page.wait_for_function('() => !document.querySelector(\'[data-testid="stStatusWidget"], [data-stale="true"]\')')
-    page.wait_for_timeout(400)
+PAGE = "video-priors"
 
 
-def test_a_dialog_stays_open_when_the_film_behind_it_is_done(page, app_url):
-    page.goto(f"{app_url}/video_priors")
+def test_a_dialog_stays_open_when_the_film_behind_it_is_done(visitor, page):
+    visitor.open(PAGE)
     page.get_by_role("button", name="Segment", exact=True).click()
     page.locator(".st-key-change_film button:visible").click()
     page.get_by_role("dialog").wait_for()
@@ -52,14 +47,14 @@ def download(page, label: str, path: Path) -> Path:
 
 
 @pytest.mark.timeout(400)
-def test_record_two_memories_run_scrub_correct_keep_and_read_back(page, app_url, home, tmp_path):
-    page.goto(f"{app_url}/video_priors")
+def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page, home, tmp_path):
+    visitor.open(PAGE)
     page.locator(".player output").wait_for()
     page.locator(".st-key-film_on_canvas").get_by_text("Picture", exact=True).click()
-    settled(page)
+    visitor.rest()
     page.get_by_text("1 recorded").wait_for()
     page.locator(".st-key-mask_button_video-priors_0 button:visible").click()
-    settled(page)
+    visitor.rest()
     page.get_by_role("button", name="Record this memory").click()
     page.get_by_text("2 recorded").wait_for()
     page.locator(".st-key-film_on_canvas").get_by_text("Frame", exact=True).click()
@@ -97,18 +92,17 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(page, app_url,
     canvas = page.locator(".st-key-canvas_frame")
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
-    page.get_by_role("button", name="Mark from this frame on").click()
+    page.get_by_role("button", name="Segment from frame 3").click()
     page.locator(".st-key-chip_correction_3_0 button:visible").wait_for()
     page.get_by_role("tab", name="Files").click(timeout=120_000)
     bank = download(page, "Memory", tmp_path / "bank.safetensors")
     steering = download(page, "Steering", tmp_path / "steering.json")
-    page.locator(".st-key-keep_video-priors button:visible").click()
-    page.get_by_text("Last kept:").wait_for(timeout=KEEP_MS)
+    run_id = visitor.keep(PAGE)
 
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
-    (run,) = client.search_runs([client.get_experiment_by_name("samkit/video-priors").experiment_id])
+    run = client.get_run(run_id)
     assert run.data.tags["samkit.video"] == "coin" and len(run.data.tags["samkit.video_sha256"]) == 64
     folder = Path(client.download_artifacts(run.info.run_id, "outputs", str(tmp_path)))
     masks = masks_from_json((folder / "masks.json").read_bytes())

@@ -206,14 +206,17 @@ class Visitor:
         self.canvas(page).wait_for()
         self.rest()
 
-    def keep(self, page: str, name: str) -> str:
-        """Keep the run; returns its id, as in the link that the page then shows."""
-        opener = self.page.locator(f".st-key-keep_words_{page} button").first
-        opener.click()
-        self.page.get_by_label("Name", exact=True).fill(name)
-        self.page.keyboard.press("Tab")
-        self.rest()
-        opener.click()
+    def keep(self, page: str, name: str = "") -> str:
+        """Keep the run, under a name of one's own if one is given; returns its id, as in the link that the page then
+        shows.
+        """
+        if name:
+            opener = self.page.locator(f".st-key-keep_words_{page} button").first
+            opener.click()
+            self.page.get_by_label("Name", exact=True).fill(name)
+            self.page.keyboard.press("Tab")
+            self.rest()
+            opener.click()
         self.press(f"keep_{page}")
         self.page.locator("p", has_text=re.compile(rf"Last kept: {name}")).wait_for(timeout=KEEP_MS)
         self.rest()

@@ -94,14 +94,6 @@ class Page:
         return {button.key for button in self.app.get("download_button")}
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """A store without runs: making one takes MLflow longer than most of these tests."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    RunStore(f"sqlite:///{file}").runs()
-    return file
-
-
 @pytest.fixture(autouse=True)
 def clean(monkeypatch, tmp_path, empty_store):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))

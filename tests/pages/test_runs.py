@@ -9,7 +9,6 @@ import time
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,14 +45,6 @@ from tests.tracking.schema_1 import old_run
 
 LIST, RUN, COMPARE = page_path("runs"), page_path("kept_run"), page_path("compare")
 INFO = made_up_info("nano-sam2", "0" * 64)
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """A store without runs: making one takes MLflow longer than most of these tests."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    RunStore(f"sqlite:///{file}").runs()
-    return file
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@ app sees none of it as its own.
 """
 
 import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,20 +23,6 @@ from tests.tracking.conftest import MODEL, changed, made_up_bundle, made_up_resu
 NAME = re.compile(
     r"images/(?P<key>[^+]+)\+step\+(?P<step>\d+)\+timestamp\+\d+\+[0-9a-f-]{36}(\+compressed\.webp|\.png)"
 )
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """MLflow's tables, which take a second to make."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    RunStore(f"sqlite:///{file}").client()
-    return file
-
-
-@pytest.fixture(autouse=True)
-def made_store(own_home, tmp_path, empty_store):
-    (tmp_path / "home").mkdir()
-    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
 
 
 def pictures(store: RunStore, run_id: str) -> list[str]:

@@ -30,14 +30,6 @@ SPEC = (
 CELLS = 3 * 2
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory) -> Path:
-    """MLflow's tables, which take a second to make."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    RunStore(f"sqlite:///{file}").client()
-    return file
-
-
 @pytest.fixture
 def sweep(tmp_path, monkeypatch, empty_store) -> SweepFolder:
     """Of six cells, of which the last one was not computed yet."""

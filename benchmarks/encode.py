@@ -3,6 +3,7 @@ float32 unless asked otherwise.
 
     python -m benchmarks.encode --models vit_b tiny --rounds 7
     python -m benchmarks.encode --models tiny --tuned       # glibc and torch keep their pages in every process
+    python -m benchmarks.encode --models tiny --peaks       # memory is given back at once: peaks are what is held
     python -m benchmarks.encode --models sam3 --rounds 2    # beside transformers; --dtype bfloat16 for samkit's
 
 Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time
@@ -26,6 +27,11 @@ from benchmarks.contestants import CONTESTANTS, MODELS, NATIVE_SIDES, can_run, c
 TUNED = {
     "THP_MEM_ALLOC_ENABLE": "1",
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967295",
+}
+GIVING_BACK = {
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MALLOC_ARENA_MAX": "1",
 }
 
 
@@ -68,7 +74,7 @@ class Worker:
 
 def measure(model: str, options: argparse.Namespace, weights: Path) -> list[dict]:
     """One row per contestant and step: median milliseconds, ratio to the one compared with, peak MB, ratio of peaks."""
-    environment, other = TUNED if options.tuned else {}, compared_with(model)
+    environment, other = TUNED if options.tuned else GIVING_BACK if options.peaks else {}, compared_with(model)
     side = str(options.side or NATIVE_SIDES.get(model, 1024))
     workers = {}
     for name in (name for name in options.against if can_run(name, model)):
@@ -127,6 +133,12 @@ def main() -> None:
         help="of samkit's encoder; what it is compared with stays float32",
     )
     parser.add_argument("--tuned", action="store_true", help="run every process with an allocator that keeps its pages")
+    parser.add_argument(
+        "--peaks",
+        action="store_true",
+        help="run every process with an allocator that gives memory back at once: slower, with peaks that don't depend "
+        "on what was held before",
+    )
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
     rows = []

@@ -13,7 +13,9 @@ from samkit.models.network.rotary_neck import STRIP_ROWS
 from samkit.models.network.rotary_vit import HEADS_AT_ONCE, STRIP_TOKENS, RotaryVitConfig
 from samkit.models.network.tiny_vit import STRIP_TOKENS as TINY_STRIP_TOKENS
 from samkit.models.network.tiny_vit import TinyVitConfig
+from samkit.models.network.vit import STRIP_TOKENS as ROW_TOKENS
 from samkit.models.network.vit import VitConfig
+from samkit.models.network.windows import ceil_to
 from samkit.words import format_bytes
 
 Encoder = VitConfig | TinyVitConfig | HieraConfig | RotaryVitConfig
@@ -99,20 +101,22 @@ def encoding_cost(
 
 
 def _rotary_block(encoder: RotaryVitConfig, padded_size: tuple[int, int], window_sizes: tuple[int, ...]) -> int:
-    """Numbers that a block of SAM 3 holds beside the map: with windows, a row of them; else what attention gives, and
-    the keys and values of a few heads. Either has what is wide in the feed forward layers.
+    """Numbers that a block of SAM 3 holds beside the map: with windows, a row of them, and queries, keys and values of
+    a few; else what attention gives, and the keys and values of a few heads. Either has what is wide in the feed
+    forward layers.
     """
     height, width = (length // encoder.patch_size for length in padded_size)
-    row = (max(window_sizes) + 1) * width * 6 * encoder.channels
-    by_heads = height * width * encoder.channels * (1 + 3 * HEADS_AT_ONCE / encoder.num_heads)
-    over_all = int(by_heads) + STRIP_TOKENS * 3 * encoder.channels if encoder.global_blocks else 0
-    return max(row, over_all) + STRIP_TOKENS * encoder.hidden
+    window = max(window_sizes)
+    row = 3 * max(ROW_TOKENS, window * ceil_to(width, window)) + COPIES * max(STRIP_TOKENS, window * window)
+    by_heads = height * width * (1 + 3 * HEADS_AT_ONCE / encoder.num_heads)
+    over_all = int(by_heads) + STRIP_TOKENS * 3 if encoder.global_blocks else 0
+    return max(row, over_all) * encoder.channels + STRIP_TOKENS * encoder.hidden
 
 
 def _rotary_neck(encoder: RotaryVitConfig, padded_size: tuple[int, int]) -> int:
     """Of SAM 3's neck, whose finest level comes in strips, which hold it at full width before it is narrowed."""
-    tokens = (STRIP_ROWS + 2) * (padded_size[1] // encoder.patch_size)
-    return tokens * (4 * encoder.channels + 2 * 16 * encoder.neck_channels)
+    tokens = STRIP_ROWS * (padded_size[1] // encoder.patch_size)
+    return tokens * (4 * encoder.channels + 3 * 16 * encoder.neck_channels)
 
 
 def block_seconds(config: ModelConfig, padded_size: tuple[int, int], window_sizes: tuple[int, ...]) -> list[float]:

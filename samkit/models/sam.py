@@ -149,9 +149,14 @@ class SamModel:
         self._pack_once()
         blocks: list[Tensor] | None = [] if keep_blocks else None
         with torch.no_grad():
-            pixels = prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype])
             with machine_errors():
-                features, raw = self.network.encode(pixels, windows, blocks, window_reading)
+                # Not given a name here, so that the network can let them go.
+                features, raw = self.network.encode(
+                    prepare_pixels(rgb, geometry, self.info.family, film).to(self.device, DTYPES[self.dtype]),
+                    windows,
+                    blocks,
+                    window_reading,
+                )
             _check_numbers(features, self.dtype)
         return ImageEncoding(
             features=tuple(level[0].permute(2, 0, 1) for level in features),

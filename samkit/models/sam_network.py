@@ -83,7 +83,10 @@ class SamNetwork(nn.Module):
         decoder = self.mask_decoder
         high = (decoder.conv_s1, decoder.conv_s0) if self.config.decoder.high_resolution else (None, None)
         if isinstance(encoder, RotaryEncoder):
-            raw = encoder.trunk(pixels_bchw, window_sizes, blocks, window_reading)
+            tokens = encoder.trunk.first_tokens(pixels_bchw)
+            # Where the caller keeps them not, nothing holds the pixels while the blocks run.
+            del pixels_bchw
+            raw = encoder.trunk.run_blocks(tokens, window_sizes, blocks, window_reading)
             return encoder.neck(raw, *high), [raw]
         stages = encoder.trunk(pixels_bchw, window_sizes, blocks)
         return encoder.neck(stages, *high), stages[::-1]

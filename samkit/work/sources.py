@@ -309,8 +309,10 @@ def bank_ref(bank: "MemoryBank", number: int = 0) -> Ref:
 
 
 def bank_file(number: int) -> str:
-    """What the memory bank's file of an object is called that a run gives."""
-    return BANK_FILE.replace(".", f"_{number}.") if number else BANK_FILE
+    """What the memory bank's file of an object is called that a run gives. number: from 0, as the file's name counts
+    from 1.
+    """
+    return BANK_FILE.replace(".", f"_object{number + 1}.") if number else BANK_FILE
 
 
 def bank_refs(inputs: "Inputs") -> tuple[Ref | None, ...]:

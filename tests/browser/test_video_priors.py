@@ -92,7 +92,7 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page,
     canvas = page.locator(".st-key-canvas_frame")
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
-    page.get_by_role("button", name="Mark from this frame on").click()
+    page.get_by_role("button", name="Segment from frame 3").click()
     page.locator(".st-key-chip_correction_3_0 button:visible").wait_for()
     page.get_by_role("tab", name="Files").click(timeout=120_000)
     bank = download(page, "Memory", tmp_path / "bank.safetensors")

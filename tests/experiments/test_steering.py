@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
-from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
+from samkit.experiments.film.film_run import FilmRun, Follow, GoTo, Unmark
 from samkit.experiments.film.look import frame_to_refine, look_at
 from samkit.experiments.film.params import Params
 from samkit.experiments.film.snapshots import LIMIT, Snapshots
@@ -144,6 +144,18 @@ def test_a_second_correction_on_a_frame_takes_the_firsts_place(model, film):
     live.ask(Correction(3, CLICK))
     all_of(live)
     assert live.inputs.steering.corrections == (Correction(3, CLICK),)
+
+
+def test_a_correction_that_is_taken_back_leaves_nothing_behind(model, film):
+    live = FilmRun(
+        model, one_object(film, corrections=(Correction(2, BOX), Correction(5, BOX))), Params(count=10), Lab()
+    )
+    some_of(live, 8)
+    live.ask(Unmark(5, 0))
+    assert set(live.marks) == {(2, 0)}
+    result = all_of(live)
+    told = run(model, one_object(film, corrections=(Correction(2, BOX),)), Params(count=10), Lab())
+    assert same(masks_of(result), masks_of(told)) and live.steering.corrections == (Correction(2, BOX),)
 
 
 def test_what_refines_begins_from_the_mask_that_the_run_found(model, film):

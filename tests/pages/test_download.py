@@ -69,7 +69,7 @@ def test_names_tell_picture_model_and_mask(app):
     scene = SCENES[-1]
     (taken,) = taken_masks(scene)
     names = [row.file_name for row in mask_downloads(taken, None)]
-    assert names[0] == f"coffee_nano-sam2_mask{scene.result.index()}.png" and len(set(names)) == len(names)
+    assert names[0] == f"coffee_nano-sam2_mask{scene.result.index() + 1}.png" and len(set(names)) == len(names)
 
 
 def test_a_pair_has_masks_on_both_pictures(app):

@@ -22,7 +22,7 @@ from samkit.models.threads import own_threads
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
-from samkit.ui.state.film_frames import see
+from samkit.ui.state.film_frames import rows_of, see
 from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.pages.app import new_app, page_path
@@ -204,7 +204,8 @@ def test_a_correction_is_made_on_any_frame_and_the_run_goes_on_from_there(page):
     run_short(page, 6)
     before = masks_from_json(table(page).job.result.files["masks.json"])
     on_frame(page, 3)
-    press(page, "correct")
+    assert main_button(page) == "Segment from frame 3"
+    press(page, "run_film")
     wait_until_done(page)
     after = masks_from_json(table(page).job.result.files["masks.json"])
     assert [np.array_equal(before[i], after[i]) for i in range(4)] == [True, True, True, False]
@@ -216,16 +217,30 @@ def test_a_correction_is_made_on_any_frame_and_the_run_goes_on_from_there(page):
     assert table(page).frame == 3 and table(page).frame_work.prompts == ON_FRAME
     (first,) = table(page).corrections
     assert first.refines and not first.earlier, "the run had found the object there"
-    assert page.button(key="correct").disabled, "what is marked is what was made"
+    assert page.button(key="run_film").disabled, "what is marked is what was made"
     table(page).frame_work.edit(ON_FRAME.with_point(0.6, 0.6, 0))
     page.run()
     seen = table(page).frame_work.given.found.mask
-    press(page, "correct")
+    press(page, "run_film")
     wait_until_done(page)
     assert [each.earlier for each in table(page).corrections] == [(first,)]
     assert np.array_equal(masks_from_json(table(page).job.result.files["masks.json"])[3], seen)
     press(page, "chip_uncorrect_3_0")
-    assert not table(page).corrections and is_noted(page)
+    assert not table(page).corrections and is_noted(page) and main_button(page) == "Segment from frame 3"
+    press(page, "undo_video-priors")
+    assert len(table(page).corrections) == 1 and not is_noted(page)
+    press(page, "undo_video-priors")
+    press(page, "undo_video-priors")
+    assert not table(page).corrections and main_button(page) == "Segment from frame 3"
+    press(page, "run_film")
+    wait_until_done(page)
+    plain = masks_from_json(table(page).job.result.files["masks.json"])
+    assert all(np.array_equal(before[i], plain[i]) for i in before) and not is_noted(page)
+
+
+def main_button(page) -> str:
+    """What the page's button to go on says."""
+    return page.button(key="run_film").label
 
 
 def test_what_is_marked_on_a_frame_is_there_again(page):
@@ -243,7 +258,6 @@ def test_several_objects_have_names_memories_and_files_of_their_own(page, tmp_pa
     page.text_input(key="object_name_1").set_value("shadow").run()
     page.color_picker(key="object_color_1").set_value("#112233").run()
     on_frame(page, 1)
-    press(page, "correct")
     run_short(page, 3)
     result = table(page).job.result
     assert list(masks_from_json(result.files["masks_1.json"])) == [1, 2]
@@ -271,7 +285,7 @@ def test_switches_reach_the_run(page):
     page.toggle(key="film_store").set_value(False).run()
     press(page, "film_reset")
     assert not table(page).run.storing
-    press(page, "resume_film")
+    press(page, "run_film")
     wait_until_done(page)
     made = [(each.frame, each.action) for each in table(page).run.steering.switches]
     assert made == [(frame, "store_off"), (frame, "reset")]
@@ -304,7 +318,7 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     page.switch_page(page_path("home")).run()
     page.switch_page(PAGE).run()
     assert table(page).job.run.done == done
-    press(page, "resume_film")
+    press(page, "run_film")
     wait_for(lambda: table(page).job.run.done > done)
     table(page).job.pause()
     wait_until_done(page, "paused")
@@ -344,7 +358,7 @@ def test_what_is_marked_on_a_frame_is_followed_when_the_film_is_segmented(page):
     assert [row["frame"] for row in table(page).job.result.tables["frames"]] == [1, 2] and not is_noted(page)
     table(page).go_to(1)
     page.run()
-    assert page.button(key="correct").disabled
+    assert page.button(key="run_film").disabled and main_button(page) == "Segment anew"
 
 
 def test_marks_of_all_objects_and_frames_are_followed(page):
@@ -385,6 +399,14 @@ def test_a_kept_run_opens_again_and_replays(page, tmp_path):
     again.switch_page(PAGE).run()
     assert not again.error and [each.prior.picture.name for each in table(again).recorded] == ["coins"]
     assert knob(again, "count").value == 3 and table(again).video.name == "coin"
+    # What the run found is there at once, without the model.
+    assert any("kept with the run" in info.value for info in again.info) and table(again).job is None
+    assert main_button(again) == "Segment anew" and sight(again).origin == "kept"
+    assert all(np.array_equal(table(again).found_on(frame)[0].pixels, kept[frame]) for frame in kept)
+    (track,) = rows_of(table(again))["tracks"]
+    assert track["frame"] == [0, 1, 2] and track["object_score"] == rows_of(table(page))["tracks"][0]["object_score"]
+    press(again, "run_film")
+    assert table(again).kept is None and not any("kept with the run" in info.value for info in again.info)
     table(again).drop_run()
 
 

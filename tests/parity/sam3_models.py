@@ -1,5 +1,6 @@
 """transformers' SAM 3 beside samkit's: the same random weights, saved as its users save them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,20 +55,27 @@ def their_model(config: dict[str, Any], quiet: float = QUIET) -> Any:
     import transformers
 
     model = transformers.Sam3TrackerModel(transformers.Sam3TrackerConfig(**config)).eval()
+    fill_randomly(model, quiet)
+    return model
+
+
+def fill_randomly(model: Any, quiet: float, louder: Mapping[str, float] | None = None) -> None:
+    """Weights of transformers' model that all have a say and let no attention look at one token alone, which rounding
+    would choose. louder: factors for those whose key has such a part.
+    """
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
-            values = torch.randn(tensor.shape, generator=generator)
-            if "norm" in key and key.endswith("weight"):
+            values, (*_, layer, _) = torch.randn(tensor.shape, generator=generator), ("", *key.rsplit(".", 2))
+            if "norm" in layer and key.endswith("weight"):
                 values = 1 + 0.1 * values
             elif key.endswith("bias"):
                 values = 0.1 * values
-            elif tensor.ndim == 4 or (tensor.ndim == 2 and "embed" not in key and "token" not in key):
+            elif tensor.ndim > 1 and not any(part in layer for part in ("embed", "token")):
                 values = quiet * values / tensor[0].numel() ** 0.5
-            tensor.copy_(values)
+            tensor.copy_(values * next((factor for part, factor in (louder or {}).items() if part in key), 1.0))
         shared = model.shared_image_embedding.positional_embedding
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(shared)
-    return model
 
 
 def both(folder: Path, small: bool = True, shard: str = "5GB") -> tuple[Any, SamModel]:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
+from samkit.media.film import mask_row, masks_to_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
 from samkit.tracking.bundle import film_inputs
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.tracking.bundle.kept_film import kept_film
 from tests.tracking.conftest import MODEL, made_up_result
 
 
@@ -131,3 +133,31 @@ def test_files_without_an_end_are_not_read_even_where_the_owner_named_everything
     bundle = kept_with(open_video(pictures(tmp_path / "own", 10)), tmp_path / "run")
     with pytest.raises(BadInput, match="put the same film there"):
         read_bundle(placed(bundle, place)).inputs()
+
+
+def found_rows(*frames: int, number: int = 0) -> list[dict]:
+    figures = {"time_s": 0.0, "object_score": 1.5, "predicted_iou": 0.9, "area_share": 0.25}
+    return [{"frame": frame, "object": number} | figures for frame in frames]
+
+
+def test_what_a_kept_run_found_is_read_without_what_is_damaged(tmp_path):
+    mask = np.zeros((48, 64), bool)
+    mask[:24, :32] = True
+    good, other = mask_row(0, mask), mask_row(1, np.ones((10, 10), bool))
+    rows = [*found_rows(0, 1, 2), *found_rows(0, number=1), {"frame": 0, "object": 1, "object_score": "high"}, 7]
+    result, inputs = made_up_result()
+    result = replace(
+        result,
+        tables={"frames": rows},
+        files={"masks.json": masks_to_json([good, other]), "masks_1.json": masks_to_json([good])},
+    )
+    inputs = replace(inputs, video=open_video(pictures(tmp_path / "film", 10)))
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32"
+    )
+    kept = kept_film(bundle)
+    assert kept is not None and [list(found) for found in kept.found] == [[0], [0]]
+    assert np.array_equal(kept.on(0)[1].pixels, mask) and kept.on(0)[0].row["object_score"] == 1.5 and not kept.on(2)
+    (bundle.path / "outputs/tables.json").write_text("[")
+    assert kept_film(bundle) is None
+    assert kept_film(kept_with(open_video(pictures(tmp_path / "other", 10)), tmp_path / "none")) is None

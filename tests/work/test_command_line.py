@@ -242,9 +242,9 @@ def test_what_was_done_to_a_run_is_read_from_its_own_files(tmp_path, monkeypatch
     (tmp_path / "steering.json").write_bytes(steering.to_json())
     assert read(command_line(spec), tmp_path).steering == steering
     second = replace(spec, priors=(PriorSpec(CUP, POINT, object=1),), prompts=POINT)
-    assert "--bank none --bank memory_bank_1.safetensors --steering steering.json" in command_line(second)
+    assert "--bank none --bank memory_bank_object2.safetensors --steering steering.json" in command_line(second)
     again = read(command_line(second), tmp_path)
-    assert (again.bank, again.banks) == (None, (Ref("memory_bank_1.safetensors"),)) and takes_bank_file(second)
+    assert (again.bank, again.banks) == (None, (Ref("memory_bank_object2.safetensors"),)) and takes_bank_file(second)
 
 
 def test_a_bank_alone_is_named_as_it_is():

@@ -47,7 +47,15 @@ class Follow:
     objects: tuple[FilmObject, ...]
 
 
-Wish = Correction | GoTo | Follow | Action
+@dataclass(frozen=True)
+class Unmark:
+    """Segment without the correction of that object on that frame."""
+
+    frame: int
+    object: int
+
+
+Wish = Correction | Unmark | GoTo | Follow | Action
 
 
 class FilmRun:
@@ -125,6 +133,17 @@ class FilmRun:
         rows = [row | {"object": track.number} for track in self.tracks for row in track.rows]
         return sorted(rows, key=lambda row: (self.place_of(row["frame"]), row["object"]))
 
+    @property
+    def marks(self) -> dict[tuple[int, int], Correction]:
+        """(frame, object) -> its correction, as they are when all that was asked for is done."""
+        marks = {(each.frame, each.object): each for each in self.steering.corrections}
+        for wish in tuple(self._wishes):
+            if isinstance(wish, Correction):
+                marks[wish.frame, wish.object] = wish
+            elif isinstance(wish, Unmark):
+                marks.pop((wish.frame, wish.object), None)
+        return marks
+
     def place_of(self, frame: int) -> int:
         """Where a frame of the film comes in the run; below 0 for one before its start."""
         return (frame - self.order.start) * self.order.step
@@ -137,7 +156,7 @@ class FilmRun:
         """Correct, switch or go elsewhere before the next frame is segmented; also from another thread. Raises BadInput
         for a frame that the run does not come to.
         """
-        if isinstance(wish, Correction | GoTo) and not 0 <= self.place_of(wish.frame) < self.total:
+        if isinstance(wish, Correction | Unmark | GoTo) and not 0 <= self.place_of(wish.frame) < self.total:
             first, last = sorted((self.order[0], self.order[-1]))
             raise BadInput(
                 f"The run goes through the frames {first} to {last}, not to frame {wish.frame}: choose one of them, or "
@@ -280,6 +299,8 @@ class FilmRun:
             wish = self._wishes.popleft()
             if isinstance(wish, Correction):
                 moved |= self._correct(wish)
+            elif isinstance(wish, Unmark):
+                moved |= self._mark(wish.frame, wish.object, None)
             elif isinstance(wish, GoTo):
                 moved |= self._go_to(self.place_of(wish.frame))
             elif isinstance(wish, Follow):
@@ -317,12 +338,13 @@ class FilmRun:
 
     def _correct(self, correction: Correction) -> bool:
         replace(self.steering, corrections=(correction,)).check(self.video.length)
-        same = (correction.frame, correction.object)
-        others = tuple(each for each in self.steering.corrections if (each.frame, each.object) != same)
-        self._steer(corrections=(*others, correction))
-        if self.place_of(correction.frame) >= self.done:
-            return False
-        return self._go_back(self.place_of(correction.frame))
+        return self._mark(correction.frame, correction.object, correction)
+
+    def _mark(self, frame: int, number: int, correction: Correction | None) -> bool:
+        """Let that be the object's correction on that frame; whether the run goes back there."""
+        others = [each for each in self.steering.corrections if (each.frame, each.object) != (frame, number)]
+        self._steer(corrections=(*others, *([correction] if correction is not None else [])))
+        return self.place_of(frame) < self.done and self._go_back(self.place_of(frame))
 
     def _go_to(self, place: int) -> bool:
         if place < self.done:

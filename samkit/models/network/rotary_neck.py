@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samkit.models.network.layers import ModuleList, Opening
 
-STRIP_ROWS = 8
+STRIP_ROWS = 4
 """Rows of tokens from which a fine level is made at a time."""
 
 
@@ -44,20 +44,23 @@ class NeckLevel(nn.Module):
             outer = then.weight.flatten(1).to(kernel.dtype)
             kernel = (outer @ kernel.flatten(1)).unflatten(1, kernel.shape[1:])
             bias = torch.addmv(then.bias.to(kernel.dtype), outer, bias)
-        height, times = tokens.shape[1], 2**self.doublings
         if torch.is_grad_enabled() or self.doublings == 0:
             return _convolve(F.pad(self._opened(tokens), (0, 0, 0, 0, 1, 1)), kernel, bias)
-        b, _, width, _ = tokens.shape
+        return self._in_strips(tokens, kernel, bias)
+
+    def _in_strips(self, tokens: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        """What `forward` returns, from the top down. A fine row is convolved when the one below it is there."""
+        (b, height, width, _), times = tokens.shape, 2**self.doublings
         level = tokens.new_empty(b, height * times, width * times, len(bias))
+        outside = tokens.new_zeros(b, 1, width * times, self.conv_1x1.out_channels)
+        held, done = outside, 0
         for top in range(0, height, STRIP_ROWS):
             end = min(top + STRIP_ROWS, height)
-            # One row of tokens more on each side, of which the convolution sees one row of the fine map.
-            first, last = max(0, top - 1), min(height, end + 1)
-            opened = self._opened(tokens[:, first:last])
-            above, below = (top - first) * times, (last - end) * times
-            opened = opened[:, max(0, above - 1) : opened.shape[1] - max(0, below - 1)]
-            opened = F.pad(opened, (0, 0, 0, 0, int(above == 0), int(below == 0)))
-            level[:, top * times : end * times] = _convolve(opened, kernel, bias)
+            below = [outside] if end == height else []
+            held = torch.cat([held, self._opened(tokens[:, top:end]), *below], dim=1)
+            ready = done + held.shape[1] - 2
+            level[:, done:ready] = _convolve(held, kernel, bias)
+            held, done = held[:, -2:].clone(), ready
         return level
 
     def _opened(self, tokens: Tensor) -> Tensor:

@@ -158,7 +158,17 @@ class RotaryBlock(PlainBlock):
         """
         if window == 0 and not torch.is_grad_enabled():
             return join_strips(self._over_all(map_bhwc, turns), map_bhwc.shape, into=map_bhwc if overwrite else None)
-        return self.in_strips(map_bhwc, window, lambda tokens: self.attn(tokens, turns), overwrite)
+        return self.in_strips(map_bhwc, window, lambda tokens: self._in_windows(tokens, turns), overwrite)
+
+    def _in_windows(self, windows: Tensor, turns: Tensor) -> Tensor:
+        """Attention inside windows [B, h, w, C], before the output projection. Without gradients `windows` is used up,
+        and queries, keys and values are held of a few windows at a time.
+        """
+        if torch.is_grad_enabled():
+            return self.attn(windows, turns)
+        for some in windows.split(max(1, STRIP_TOKENS // windows.shape[1:3].numel())):
+            some.copy_(self.attn(some, turns))
+        return windows
 
     def _over_all(self, map_bhwc: Tensor, turns: Tensor) -> Iterator[Tensor]:
         """A global block's output in strips."""
@@ -276,7 +286,12 @@ class RotaryVit(nn.Module):
 
         Returns the last block's output [B, h, w, C].
         """
-        tokens = self.first_tokens(pixels_bchw)
+        return self.run_blocks(self.first_tokens(pixels_bchw), window_sizes, blocks, reading)
+
+    def run_blocks(
+        self, tokens: Tensor, window_sizes: tuple[int, ...] | None, blocks: list[Tensor] | None, reading: str
+    ) -> Tensor:
+        """`forward` from what `first_tokens` gives, which is used up where no blocks are kept."""
         grid = (tokens.shape[1], tokens.shape[2])
         windows = self.config.block_windows(window_sizes or self.config.window_sizes)
         for block, window in zip(self.blocks, windows, strict=True):

@@ -37,6 +37,11 @@ def frames_with_masks(bundle: Bundle) -> set[int]:
     return {frame for number in _objects(bundle) for frame in _rows(bundle, number)}
 
 
+def masks_by_object(bundle: Bundle) -> dict[int, dict[int, dict[str, Any]]]:
+    """Number of the object, from 0 -> frame -> COCO RLE of its mask."""
+    return {number: _rows(bundle, number) for number in _objects(bundle)}
+
+
 def masks_of_frame(bundle: Bundle, frame: int) -> list[str]:
     """The names of the frame's masks, one for each object that has one."""
     return [frame_name(frame, number) for number in sorted(_objects(bundle)) if frame in _rows(bundle, number)]

@@ -143,6 +143,7 @@ def _open(run_id: str, page: ExperimentPage, work: Workspace, knobs: KnobValues)
             inputs = _with_masks_that_fit(inputs, bundle, params)
             # While the folder is there: a film is read from it, and stored by the table that takes it.
             page.table.show(work, knobs, inputs, params)
+            page.table.show_found(bundle)
     record = bundle.record
     if record.dtype in DTYPES:
         work.take_dtype(record.dtype)

@@ -108,7 +108,7 @@ class ExperimentPage:
     figures: title -> interactive figure, made when a run is kept
     try_it:  sets up the good first try that the About text names
     files:   more to take away under Download than all pages have
-    arrows:  knobs that arrow keys move: left and right the first, up and down the second
+    arrows:  knobs, or the frames of a film, that arrow keys move: left and right the first, up and down the second
     no_prompt: what to do, where nothing can be run without a prompt; empty where it can
     encoded: the picture that is really encoded, given parameters and picture, where that is another one
     """

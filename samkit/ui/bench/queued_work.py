@@ -1,7 +1,7 @@
 """Long work that goes on in the background: its buttons, its progress, and what it came to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 
@@ -14,58 +14,29 @@ from samkit.work.queue import FAILED, PAUSED, BackgroundJob
 POLL_S = 1.0
 
 
-@dataclass(frozen=True)
-class Buttons:
-    """What is written on a page's buttons.
-
-    name:  of the work, in the buttons' keys
-    run:   starts it; again: where there was a run before
-    pause: stops it after the present step; finish: takes what was done until then
-    """
-
-    name: str
-    run: str
-    again: str
-    pause: str
-    finish: str
-
-
-def draw_buttons(buttons: Buttons, holder: JobHolder[RunT], missing: str = "") -> None:
-    """Run, pause, go on, finish and cancel, in the present row. The page starts what `holder` was asked for. missing:
-    what to do before anything can be run.
-    """
-    job, name = holder.job, buttons.name
-    st.button(
-        buttons.run if job is None else buttons.again,
-        icon=":material/play_arrow:",
-        type="primary",
-        key=f"run_{name}",
-        disabled=bool(missing) or (job is not None and job.active),
-        help=plain_text(missing) or None,
-        on_click=holder.ask,
-    )
+def draw_stops(name: str, holder: JobHolder[RunT]) -> None:
+    """Pause, finish and cancel, as far as there is a run; in the present row. name: of the work, in their keys"""
+    job = holder.job
     if job is None:
         return
-    paused = job.state == PAUSED
-    begun = job.run is not None and job.run.done > 0
-    if paused:
-        st.button("Go on", icon=":material/resume:", key=f"resume_{name}", on_click=job.resume)
-    else:
+    if job.active:
         st.button(
-            "Pausing…" if job.stopping else buttons.pause,
+            "Pausing…" if job.stopping else "Pause",
             icon=":material/pause:",
             key=f"pause_{name}",
-            disabled=not job.active or job.stopping,
+            disabled=job.stopping,
             help="The present step is done first" if job.stopping else None,
             on_click=job.pause,
         )
-    st.button(
-        buttons.finish,
-        icon=":material/stop:",
-        key=f"finish_{name}",
-        disabled=not (paused and begun),
-        on_click=job.finish_here,
-    )
+    if job.state == PAUSED:
+        st.button(
+            "Finish here",
+            icon=":material/stop:",
+            key=f"finish_{name}",
+            disabled=job.run is None or not job.run.done,
+            help="Take what was done until now as the result",
+            on_click=job.finish_here,
+        )
     st.button(
         "Cancel" if finished(job) is None else "Discard",
         icon=":material/close:",

@@ -28,8 +28,8 @@ NAMED = {
     "mask_similar": ("All that is alike", "alike"),
     "mask_objects": ("All objects", "objects"),
 }
-"""Name of a mask in a result -> (what it is called, how its files are called); numbers are the run's facts, counted
-from 1 in what a person reads, from 0 in files as in kept runs.
+"""Name of a mask in a result -> (what it is called, how its files are called). Numbers are the run's facts, counted
+from 1 as on the page; commands and kept runs count from 0.
 """
 IMAGE_TITLES = {
     "prediction": "Logits",
@@ -37,6 +37,8 @@ IMAGE_TITLES = {
     "binary": "White on black",
     "sheet": "All blocks",
 } | {f"band_{index}": f"Logits of mask {index + 1}" for index in range(4)}
+COUNTED_IMAGES = {"band": "logits_mask", "prior": "memory"}
+"""Beginning of the names of pictures that a result counts from 0 -> that of their files, which count from 1."""
 PNG, SVG, JSON, NPZ = "image/png", "image/svg+xml", "application/json", "application/octet-stream"
 COPIED_PX = 2048
 """The longest side of a picture that is copied: browsers turn it into bare pixels."""
@@ -57,7 +59,7 @@ def taken_masks(scene: Scene) -> list[TakenMask]:
     told = {name: fact + 1 for name, fact in result.facts.items() if name.endswith("_index") and isinstance(fact, int)}
     for name, (title, short) in NAMED.items():
         if name in result.masks:
-            taken.append(_taken(scene, result.masks[name], title.format(**told), short.format(**result.facts)))
+            taken.append(_taken(scene, result.masks[name], title.format(**told), short.format(**told)))
     for name, mask in result.masks.items():
         if name.startswith("mask_prior_"):
             taken.append(_taken(scene, mask, f"Memory {mask.index + 1}", f"memory{mask.index + 1}"))
@@ -137,7 +139,24 @@ def picture_to_copy(taken: TakenMask) -> bytes:
 
 def image_title(name: str) -> str:
     """What a result's picture of that name is called."""
+    kind, number = _counted(name)
+    if kind == "prior" and number is not None:
+        return f"Memory {number} with its mask"
     return IMAGE_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def _counted(name: str) -> tuple[str, int | None]:
+    """(beginning of a picture's name, its number as a person counts); None where it is not counted."""
+    found = re.fullmatch(r"(\w+)_(\d+)", name)
+    if found is None or found[1] not in COUNTED_IMAGES:
+        return name, None
+    return found[1], int(found[2]) + 1
+
+
+def image_file(name: str) -> str:
+    """How the file of a result's picture of that name is called, without its ending."""
+    kind, number = _counted(name)
+    return name if number is None else f"{COUNTED_IMAGES[kind]}{number}"
 
 
 def page_downloads(scene: Scene) -> list[Download]:
@@ -153,7 +172,13 @@ def page_downloads(scene: Scene) -> list[Download]:
             files.append(Download(f"Picture{beside}", "photo", f"{stem}_original.png", PNG, make))
         for name, image in side.result.images.items():
             files.append(
-                Download(image_title(name) + beside, "image", f"{stem}_{name}.png", PNG, partial(array_to_png, image))
+                Download(
+                    image_title(name) + beside,
+                    "image",
+                    f"{stem}_{image_file(name)}.png",
+                    PNG,
+                    partial(array_to_png, image),
+                )
             )
         if side.result.arrays:
             make = partial(_npz, side.result.arrays)

@@ -66,6 +66,15 @@ class LiveLink:
     token: str
 
 
+@dataclass(frozen=True)
+class Layer:
+    """What is seen beside the canvas's own mask and prompts, under them. color: RGB; mask: bool [H, W]"""
+
+    color: tuple[int, int, int]
+    mask: np.ndarray | None
+    prompts: Prompts = Prompts()
+
+
 def take_drawn(work: Workspace) -> None:
     """Take into the list what the canvases on the screen have reported. To be called before the list is read or
     changed, so that a change comes after what was drawn before it.
@@ -170,6 +179,7 @@ def lay_masks(
     chosen: int,
     threshold: float = 0.0,
     own: bool = False,
+    others: Sequence[Layer] = (),
 ) -> None:
     """Hand masks to the stage of a canvas, to be laid over its picture.
 
@@ -177,6 +187,7 @@ def lay_masks(
     prompts: that they were made with: what the visitor has done since stays in sight
     threshold: at which the page cuts logits, and live masks too
     own: whether the visitor has chosen that mask
+    others: what is there beside it
     """
     size = fit_within_size(picture.height, picture.width, MASK_PX)
     with st.container(key=f"stage_masks_{frame}"):
@@ -189,6 +200,14 @@ def lay_masks(
                 "chosen": chosen,
                 "threshold": threshold,
                 "own": own,
+                "others": [
+                    {
+                        "color": layer.color,
+                        "mask": gray_png_url(shrink_mask(layer.mask, size)) if layer.mask is not None else None,
+                        "prompts": layer.prompts.to_dict(),
+                    }
+                    for layer in others
+                ],
             },
             key=f"masks_{frame}",
         )

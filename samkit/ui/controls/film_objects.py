@@ -67,7 +67,7 @@ def _object(table: FilmTable, number: int) -> None:
                 icon=":material/close:",
                 key=f"remove_object_{number}",
                 type="tertiary",
-                help="With its memories and corrections; the run goes too",
+                help="With its memories and marks; the run goes too",
                 on_click=partial(_remove, table, number),
             )
     changed = replace(table.objects[number], name=name.strip())

@@ -9,6 +9,7 @@ from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs
 from samkit.models.sam import SamModel
 from samkit.ui.parts import style
+from samkit.ui.parts.picture_view import view_name
 from samkit.ui.state.film_frames import Sight, film_path, film_token, rows_of
 from samkit.ui.state.recorded import FilmTable
 
@@ -52,7 +53,7 @@ def film_player(
             "canvas": canvas,
             "shown": sight is not None,
             "origin": sight.origin if sight is not None else "none",
-            "marked": not table.frame_work.prompts.is_empty,
+            "view": view_name(table.lay_frame().picture),
         },
         key=key,
         on_rest_change=_rested(table, key),
@@ -65,14 +66,13 @@ def film_charts(table: FilmTable) -> None:
 
 
 def _shown(table: FilmTable) -> dict[str, Any]:
-    state = table.job.state if table.job is not None else ""
     steering = table.steering
     objects = [{"name": steering.name(number), "color": steering.color(number)} for number in range(steering.count)]
     return {
         "frame": table.frame,
         "length": table.video.length,
         "objects": objects,
-        "rows": rows_of(table.run, state),
+        "rows": rows_of(table),
     }
 
 

@@ -13,7 +13,15 @@ import streamlit as st
 
 from samkit.ui.parts import style
 
-Does = Literal["press", "next", "focus", "lower", "higher", "hover", "sheet"]
+Does = Literal["press", "next", "focus", "lower", "higher", "hover", "sheet", "back", "forth"]
+FRAMES = "frames"
+"""In place of a knob that arrow keys move: the frames of the film."""
+STEPS: dict[str, tuple[Does, str]] = {
+    "lower": ("back", "The frame before"),
+    "higher": ("forth", "The next frame"),
+    "lower_second": ("back", "The frame before"),
+    "higher_second": ("forth", "The next frame"),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Shortcut:
     keys:  as a browser names them, in lower case; a combination as "ctrl+z", where Ctrl stands for the command key too
     shown: to a person
     text:  what it does
-    does:  press a control, choose the next one of several, focus it, move a slider, or what the script knows by itself
+    does:  press a control, choose the next one of several, focus it, move a slider, step through the film, or what the
+           script knows by itself
     where: CSS selector of the controls, with {page} for the experiment and {canvas} for the canvas that the pointer was
            on last
     knob:  in its place: name of the knob; "1" and "2" stand for those that the page moves with arrow keys
@@ -135,7 +144,7 @@ def with_key(text: str, name: str) -> str:
 def keys(page: str, sliders: Sequence[str]) -> None:
     """Listen to the keys of an experiment's page, and draw the button of their sheet.
 
-    sliders: the knobs that arrow keys move: left and right the first one, up and down the second one
+    sliders: the knobs, or `FRAMES`, that arrow keys move: left and right the first one, up and down the second one
     """
     names = {str(number): name for number, name in enumerate(sliders, start=1)}
     with st.container(key="keys", width="content"):
@@ -156,4 +165,7 @@ def _row(shortcut: Shortcut, sliders: dict[str, str]) -> dict[str, Any] | None:
         if shortcut.knob not in sliders:
             return None
         row["knob"] = sliders[shortcut.knob]
+        if row["knob"] == FRAMES:
+            row["does"], row["text"] = STEPS[shortcut.name]
+            row |= {"knob": "", "where": ".st-key-film_below", "titled": False}
     return row

@@ -19,11 +19,11 @@ from samkit.ui.parts.picture_view import view_name, view_style
 
 THUMB_WIDTH_PX, THUMB_HEIGHT_PX = 400, 300
 MASK_TITLES = tuple(f"Mask {number}" for number in range(1, 5))
-"""A person counts the masks from 1, as their keys do; files, commands and kept runs count from 0."""
+"""A person counts the masks from 1, as their keys do; commands and kept runs count from 0."""
 MASK_HELP = (
-    "The single mask: for unambiguous prompts. Files and commands call it mask 0",
+    "The single mask: for unambiguous prompts. Commands and kept runs call it mask 0",
     *(
-        "One of three readings of an ambiguous prompt, such as part, whole and group. Files and commands call it "
+        "One of three readings of an ambiguous prompt, such as part, whole and group. Commands and kept runs call it "
         f"mask {index}"
         for index in (1, 2, 3)
     ),

@@ -1,5 +1,7 @@
 """The memories that steer a film: those recorded so far, and ways to record more."""
 
+from collections.abc import Collection, Sequence
+
 import streamlit as st
 
 from samkit.errors import BadInput, PictureError
@@ -11,6 +13,7 @@ from samkit.scratch import scratch
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.state.film_marks import Place
 from samkit.ui.state.public import check_upload
 from samkit.ui.state.recorded import FilmTable, Recorded
 from samkit.ui.state.workspace import Workspace
@@ -22,8 +25,11 @@ NOTHING_RECORDED = (
 )
 
 
-def recorded_memories(table: FilmTable) -> None:
-    """Each memory as a thumbnail with its mask; a button forgets it. Then what was marked on frames."""
+def recorded_memories(table: FilmTable, waiting: Collection[Place]) -> None:
+    """Each memory as a thumbnail with its mask; a button forgets it. Then what is marked on frames.
+
+    waiting: where marks have changed since the run
+    """
     st.markdown(f"**Memories** · {len(table.recorded)} recorded")
     banks = ({0: table.bank} if table.bank is not None else {}) | table.banks
     for number, bank in sorted(banks.items()):
@@ -34,7 +40,8 @@ def recorded_memories(table: FilmTable) -> None:
             st.button(
                 "Forget", on_click=table.forget_bank, args=(number,), icon=":material/close:", key=key, type="tertiary"
             )
-    if not table.recorded and not banks and not table.corrections:
+    places = table.marked_places()
+    if not table.recorded and not banks and not places:
         st.info(NOTHING_RECORDED, icon=":material/memory:")
         return
     numbered = list(enumerate(table.recorded))
@@ -44,38 +51,35 @@ def recorded_memories(table: FilmTable) -> None:
         for (index, memory), column in zip(numbered[start : start + MEMORIES_IN_A_ROW], columns, strict=False):
             with column:
                 _memory(table, index, memory)
-    if table.corrections:
-        _corrections(table)
+    if places:
+        _marks(table, places, waiting)
 
 
-def _corrections(table: FilmTable) -> None:
-    """A button for each corrected frame goes there; the one beside it takes the correction back."""
+def _marks(table: FilmTable, places: Sequence[Place], waiting: Collection[Place]) -> None:
+    """A button for each marked frame goes there; the one beside it takes the marks back."""
     several = len(table.objects) > 1
     with st.container(horizontal=True, gap="xsmall", key="chip_corrections"):
         st.caption("Marked on:", width="content")
-        for index, correction in enumerate(table.corrections):
-            whose = f", {plain_text(table.steering.name(correction.object))}" if several else ""
+        for place in places:
+            frame, number = place
+            whose = f", {plain_text(table.steering.name(number))}" if several else ""
+            new = place in waiting
             st.button(
-                f"frame {correction.frame}{whose}",
-                key=f"chip_correction_{correction.frame}_{correction.object}",
-                help="Go to this frame",
-                on_click=_go_to,
-                args=(table, index),
+                f"frame {frame}{whose}",
+                icon=":material/fiber_new:" if new else None,
+                key=f"chip_correction_{frame}_{number}",
+                help="Go to this frame" + (". The run does not have these marks yet" if new else ""),
+                on_click=table.stand_at,
+                args=(place,),
             )
             st.button(
                 "",
                 icon=":material/close:",
-                key=f"chip_uncorrect_{correction.frame}_{correction.object}",
-                help="Take this mark back; it counts when the film is segmented anew",
-                on_click=table.remove_correction,
-                args=(index,),
+                key=f"chip_uncorrect_{frame}_{number}",
+                help="Take these marks back",
+                on_click=table.unmark,
+                args=(place,),
             )
-
-
-def _go_to(table: FilmTable, index: int) -> None:
-    correction = table.corrections[index]
-    table.choose_object(correction.object)
-    table.go_to(correction.frame)
 
 
 def _memory(table: FilmTable, index: int, memory: Recorded) -> None:

@@ -35,7 +35,7 @@ def frame_masks(run: FilmRun, frame: int) -> None:
 def _object_masks(name: str, small: np.ndarray, found: Found, color: tuple[int, int, int], key: str) -> None:
     row = found.row
     absent = "" if row["object_score"] > 0 else ", judged absent"
-    given = ", corrected" if row["corrected"] else ""
+    given = ", marked by hand" if row["corrected"] else ""
     st.caption(f"{plain_text(name)} {found.frame}: object score {row['object_score']:.1f}{absent}{given}")
     with st.container(key=key):
         columns = st.columns(4, gap="small")

@@ -20,6 +20,7 @@ from samkit.media.samples import SAMPLES, load_sample
 from samkit.models.memory_rules import SAM2_RULES
 from samkit.ui.bench.page import About, ExperimentPage, Scene
 from samkit.ui.bench.tables.film import Film
+from samkit.ui.controls.keys import FRAMES
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import Knob, Panel, Quiet, Slider, Switched, Toggle
 from samkit.ui.controls.masks_panel import REFINE_EDGES
@@ -147,14 +148,10 @@ def try_it(work: Workspace, knobs: KnobValues) -> None:
     knobs.set(values | {"start": 0, "backwards": False, "some": False, "memory_rules": "own"})
 
 
-def draw_inspect(scene: Scene) -> None:
-    """Any frame with all four masks."""
-    run = scene.run
-    assert isinstance(run, FilmRun)
-    last, place = run.done - 1, 0
-    if last:
-        place = scene.knobs.slider("Frame of the run", "inspect", 0, last, 0, 1, limited=True)
-    frame_masks(run, run.order[place])
+def draw_frame(scene: Scene) -> None:
+    """The player's frame with all four masks."""
+    assert isinstance(scene.run, FilmRun)
+    frame_masks(scene.run, film_table().frame)
 
 
 def draw_numbers(scene: Scene) -> None:
@@ -167,9 +164,9 @@ def draw_numbers(scene: Scene) -> None:
     st.dataframe(result.tables["frames"], hide_index=True, height=320)
     st.markdown("**Memories**")
     st.dataframe(result.tables["priors"], hide_index=True)
-    for name in ("objects", "corrections", "switches"):
+    for name, title in (("objects", "Objects"), ("corrections", "Marks on frames"), ("switches", "Switches")):
         if name in result.tables:
-            st.markdown(f"**{name.capitalize()}**")
+            st.markdown(f"**{title}**")
             st.dataframe(result.tables[name], hide_index=True)
 
 
@@ -216,13 +213,16 @@ def _downloads(scene: Scene) -> tuple[Download, ...]:
     files, frames = result.files, result.tables["frames"]
     film, masks = files["film.mp4"], {name: content for name, content in files.items() if name.startswith("masks")}
     folders = dict(zip(_folders(steering), masks.values(), strict=False))
-    names = [f" of {steering.name(number)}" if number else "" for number in range(steering.count)]
+    several = steering.count > 1
+    names = [f" of {steering.name(number)}" if several else "" for number in range(steering.count)]
     downloads = [
         Download("Film", "movie", "film.mp4", "video/mp4", lambda: film),
         Download("Masks, PNG", "contrast", "masks.zip", "application/zip", lambda: zip_mask_folders(folders)),
     ]
-    for (name, content), whose in zip(masks.items(), names, strict=False):
-        downloads.append(Download(f"Masks, COCO RLE{whose}", "data_object", name, "application/json", content))
+    for number, (content, whose) in enumerate(zip(masks.values(), names, strict=False), start=1):
+        # As the page counts objects; in kept runs the second one's file is masks_1.json.
+        file = f"masks_object{number}.json" if several else "masks.json"
+        downloads.append(Download(f"Masks, COCO RLE{whose}", "data_object", file, "application/json", content))
     downloads.append(Download("Table, JSON", "table", "frames.json", "application/json", lambda: json.dumps(frames)))
     for number, whose in enumerate(names):
         bank = result.arrays.get(numbered("memory_bank", number))
@@ -246,8 +246,8 @@ PAGE = ExperimentPage(
     table=Film(),
     knobs=KNOBS,
     views={},
-    tabs={"Masks of a frame": draw_inspect, "Numbers": draw_numbers, "Files": draw_files},
+    tabs={"Masks of a frame": draw_frame, "Numbers": draw_numbers, "Files": draw_files},
     figures=figures,
     try_it=try_it,
-    arrows=("inspect", "start"),
+    arrows=(FRAMES, "start"),
 )

@@ -76,7 +76,7 @@ class Charts {
           if (!joined) path += "l0.01 0";
           before = track.frame[i];
         }
-        const marks = track.corrected.map(n => `<line x1="${x(n)}" x2="${x(n)}" y1="0" y2="${HEIGHT}" stroke="${color}"
+        const marks = track.marked.map(n => `<line x1="${x(n)}" x2="${x(n)}" y1="0" y2="${HEIGHT}" stroke="${color}"
           opacity=".55" stroke-dasharray="2 3" vector-effect="non-scaling-stroke"/>`).join("");
         return `${marks}<path d="${path}" fill="none" stroke="${color}" stroke-width="2" stroke-linecap="round"
           vector-effect="non-scaling-stroke"/>`;

@@ -3,11 +3,13 @@
 
 const PLAY = "M8 5v14l11-7z", PAUSE = "M7 5h4v14H7zM14 5h4v14h-4z";
 const ORIGINS = {
-  run: "The masks are the run's.", next: "No run has come here: shown with all that is remembered up to the frame before.",
+  run: "The masks are the run's.", kept: "The masks are those that were kept with the run.", next: "No run has come here: shown with all that is remembered up to the frame before.",
   prompts: "No run has come to the frame before: shown with what prompts alone find here.",
   none: "This frame is not segmented.",
 };
-const PRESSES = ["pointerdown", "mousedown", "touchstart"];
+const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
+const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
+const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -18,6 +20,9 @@ class Player {
   moving = false;     // between leaving a frame and resting on another
   playing = false;
   follows = false;
+  held = null;        // a press on a picture that was not at rest: its events, each with its place as shares of the canvas
+  holding = false;    // its button is still down
+  caught = false;     // the first event of a press that is kept was just seen
   tracks = [];
 
   constructor(root) {
@@ -29,18 +34,24 @@ class Player {
     this.slider = root.querySelector("input");
     this.slider.addEventListener("input", () => this.scrub(Number(this.slider.value)));
     this.slider.addEventListener("change", () => this.rest());
-    this.inside = event => this.hover(event.type === "pointerenter");
     this.pressed = event => this.halt(event);
-    for (const type of PRESSES) window.addEventListener(type, this.pressed, true);
+    for (const type of PRESSES) window.addEventListener(type, this.pressed, { capture: true, passive: false });
   }
 
   get last() { return this.data.length - 1; }
   get stage() { return window.samkitStages?.get(this.data.canvas); }
+  // Whether the canvas of the page's frame is still on its way to the screen.
+  get comes() {
+    const late = performance.now() - this.heardAt > COMES_FOR_MS;
+    return this.data.shown && !late && this.stage?.data?.view !== this.data.view;
+  }
+
+  get canvas() { return document.querySelector(`.st-key-${this.data.canvas}`); }
   get url() { return `${this.data.path}/${this.data.token}`; }
 
   update(data, send) {
     const first = !this.data, before = this.data ?? {};
-    [this.data, this.send] = [data, send];
+    [this.data, this.send, this.heardAt] = [data, send, performance.now()];
     this.slider.max = Math.max(1, data.length - 1);
     this.slider.disabled = data.length < 2;
     this.tracks = data.rows.tracks;
@@ -53,8 +64,8 @@ class Player {
       this.moving = false;
       this.origin = data.origin;
       this.restore();
+      this.release();
     }
-    this.listen();
     this.draw();
   }
 
@@ -109,7 +120,7 @@ class Player {
   }
 
   scrub(frame) {
-    [this.playing, this.follows, this.moving] = [false, false, true];
+    [this.playing, this.follows, this.moving, this.held] = [false, false, true, null];
     this.frame = frame;
     this.draw();
     this.want = frame;
@@ -137,19 +148,75 @@ class Player {
       this.moving = false;
       this.restore();
       this.draw();
+      this.release();
     }, REST_MS);
   }
 
   // A press on the picture while another frame than the page's is shown: the film rests there first, for a prompt would
-  // be set on a frame that nobody sees.
+  // be set on a frame that nobody sees. Then the press is made. Of a film that plays it only stops it.
   halt(event) {
-    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame);
-    if (!elsewhere || !this.canvas?.contains(event.target)) return;
+    if (this.holding && event.type.startsWith("mouse")) return this.hold(event);
+    if (event.type === "mousemove" || event.type === "mouseup") return;
+    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame) || this.comes;
+    if (!(elsewhere || this.held || this.caught) || !this.canvas?.contains(event.target)) return;
+    const stops = this.playing, touch = event.pointerType === "touch" || event.type === "touchstart";
     event.stopPropagation();
-    event.preventDefault();
+    // A mouse's press makes no mouse events where its pointer event was prevented.
+    if (stops || touch || event.type !== "pointerdown") event.preventDefault();
+    // What follows of the same press is kept with it.
+    this.caught = !stops && !touch && event.type === "pointerdown";
     [this.playing, this.follows, this.moving] = [false, false, true];
+    if (!stops) this.hold(event);
     this.draw();
     this.rest();
+  }
+
+  hold(event) {
+    if (event.type.startsWith("mouse")) {
+      event.stopPropagation();
+      event.preventDefault();
+    }
+    const box = this.canvas.getBoundingClientRect(), { type, button, shiftKey } = event;
+    const place = { x: (event.clientX - box.x) / box.width, y: (event.clientY - box.y) / box.height };
+    if (type === "pointerdown" && event.pointerType === "touch") {
+      this.held = [...(this.held ?? []), ...["mousedown", "mouseup"].map(each => ({ type: each, button: 0, shiftKey, ...place }))];
+    } else if (type === "mousedown") {
+      [this.held, this.holding, this.button] = [[...(this.held ?? []), { type, button, shiftKey, ...place }], true, button];
+    } else if (this.holding && type.startsWith("mouse")) {
+      this.held.push({ type, button: this.button, shiftKey, ...place });
+      if (type !== "mouseup") return;
+      this.holding = false;
+      if (!this.moving) this.release();
+    }
+  }
+
+  // The press that was held, on the canvas of the frame that it was made on.
+  release() {
+    if (!this.held || this.holding) return;
+    const held = this.held, { view } = this.data, since = performance.now();
+    let seenAt = Infinity;
+    this.held = null;
+    if (!this.data.shown) return;
+    const give = () => {
+      const { stage } = this, hosts = [...(this.canvas?.querySelectorAll('[data-testid="stBidiComponentIsolated"]') ?? [])];
+      const canvas = hosts.map(host => host.shadowRoot?.querySelector(".upper-canvas")).find(Boolean);
+      const late = performance.now() - since > HELD_FOR_MS;
+      if (this.gone || late || this.moving || this.data.view !== view) return;
+      const app = document.querySelector('[data-testid="stApp"]'), runs = app?.dataset.testScriptState === "running";
+      const there = canvas && stage?.data?.view === view;
+      if (!there) seenAt = Infinity;
+      else seenAt = Math.min(seenAt, performance.now());
+      // The canvas before may still listen where the one of this frame has come: it goes with the end of the page's run.
+      const waited = performance.now() - seenAt;
+      if (!(waited > 2 * LOOK_MS && (!runs || waited > RUNS_MS))) return setTimeout(give, LOOK_MS);
+      const box = this.canvas.getBoundingClientRect();
+      for (const { type, button, shiftKey, x, y } of held) {
+        const at = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
+        const buttons = type === "mouseup" ? 0 : BUTTONS[button] ?? 1, all = { bubbles: true, composed: true, cancelable: true };
+        canvas.dispatchEvent(new MouseEvent(type, { ...all, ...at, button, buttons, shiftKey }));
+      }
+    };
+    give();
   }
 
   pause() {
@@ -160,7 +227,7 @@ class Player {
 
   async start() {
     clearTimeout(this.resting);
-    [this.playing, this.follows, this.moving] = [true, false, true];
+    [this.playing, this.follows, this.moving, this.held] = [true, false, true, null];
     if (this.frame >= this.last) this.frame = 0;
     const begun = performance.now(), from = this.frame, { film } = this.data;
     this.draw();
@@ -209,28 +276,6 @@ class Player {
     for (const part of [stage.mask, stage.prompts]) part.style.visibility = "";
   }
 
-  // Of several objects the canvas shows one; all of them are shown as long as the pointer is elsewhere.
-  listen() {
-    const frame = document.querySelector(`.st-key-${this.data.canvas}`);
-    if (frame && frame !== this.canvas) {
-      this.canvas?.removeEventListener("pointerenter", this.inside);
-      this.canvas?.removeEventListener("pointerleave", this.inside);
-      frame.addEventListener("pointerenter", this.inside);
-      frame.addEventListener("pointerleave", this.inside);
-      this.canvas = frame;
-    }
-    this.hover(Boolean(frame?.matches(":hover")));
-  }
-
-  async hover(inside) {
-    this.over = inside;
-    if (this.moving || this.playing || this.follows) return;
-    if (inside) return this.restore();
-    if (!this.data.shown || this.data.objects.length < 2 || this.data.marked) return;
-    const seen = await this.fetch(this.frame, true).catch(() => null);
-    if (seen && !this.moving && !this.over && !this.playing && seen.frame === this.frame) this.paint(seen);
-  }
-
   draw() {
     const { data } = this;
     this.playButton.querySelector("path").setAttribute("d", this.playing ? PAUSE : PLAY);
@@ -261,7 +306,7 @@ class Player {
         `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
         iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
         `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
-        ...(track.corrected.includes(this.frame) ? ["marked here"] : []),
+        ...(track.marked.includes(this.frame) ? ["marked"] : []),
       ].join(" · ");
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;
@@ -275,8 +320,6 @@ class Player {
     this.gone = true;
     this.playing = this.follows = false;
     this.restore();
-    this.canvas?.removeEventListener("pointerenter", this.inside);
-    this.canvas?.removeEventListener("pointerleave", this.inside);
     for (const type of PRESSES) window.removeEventListener(type, this.pressed, true);
     document.body.removeAttribute("data-samkit-film-moves");
   }

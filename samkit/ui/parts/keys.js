@@ -89,6 +89,7 @@ class Keys {
   does(shortcut) {
     if (shortcut.does === "sheet") return this.open();
     if (shortcut.does === "hover") return this.turnHover();
+    if (shortcut.does === "back" || shortcut.does === "forth") return this.stepFilm(shortcut.does === "back" ? -1 : 1);
     const control = this.control(shortcut);
     if (!control) return false;
     if (shortcut.does === "focus") {
@@ -123,6 +124,12 @@ class Keys {
     }
     // Of two thumbs the last one; the screen does not show the inputs themselves.
     return [...place.querySelectorAll("input[type=range]")].filter(each => !each.disabled).at(-1);
+  }
+
+  stepFilm(by) {
+    const player = window.samkitPlayers?.get("film");
+    player?.step(by);
+    return Boolean(player);
   }
 
   turnHover() {

@@ -41,6 +41,7 @@ const asPrompts = shapes => ({
 class Stage {
   data = null;
   masks = [];       // of the server: images, by index
+  others = [];      // of other objects: { color, image, prompts }
   live = null;      // the answer to what was clicked last, until the server's masks are there
   hovered = null;   // the answer under the pointer
   pending = [];     // what was done and is not in the server's list: { add } or { remove }
@@ -59,7 +60,7 @@ class Stage {
   update(data) {
     const other = this.data?.view !== data.view;
     if (other) {
-      [this.masks, this.live, this.hovered, this.selected, this.pending] = [[], null, null, null, []];
+      [this.masks, this.others, this.live, this.hovered, this.selected, this.pending] = [[], [], null, null, null, []];
       this.unlisten?.();
       this.unlisten = views.listen(data.view, () => this.moved());
     }
@@ -102,16 +103,21 @@ class Stage {
     this.drawPrompts();
   }
 
-  // overlay: view, prompts, masks (pictures as addresses, white where the mask is), chosen, threshold
+  // overlay: view, prompts, masks (pictures as addresses, white where the mask is), chosen, threshold, others
   setOverlay(overlay) {
     this.overlay = overlay;
-    const images = overlay.masks.map(url => Object.assign(new Image(), { src: url }));
-    Promise.all(images.map(image => image.decode().catch(() => null))).then(() => {
+    const load = url => url && Object.assign(new Image(), { src: url });
+    const images = overlay.masks.map(load);
+    const others = overlay.others.map(each => ({ ...each, image: load(each.mask) }));
+    const all = [...images, ...others.map(({ image }) => image)].filter(Boolean);
+    Promise.all(all.map(image => image.decode().catch(() => null))).then(() => {
       if (this.overlay !== overlay || this.data?.view !== overlay.view) return;
       this.masks = images;
+      this.others = others;
       this.chosen = overlay.chosen;
       if (sameShapes(this.shapes(), listed(overlay.prompts))) this.live = null;
       this.drawMask();
+      this.drawPrompts();
     });
   }
 
@@ -148,22 +154,40 @@ class Stage {
     const canvas = this.mask, context = canvas.getContext("2d");
     if (!this.data || !this.root.isConnected) return;
     const source = look.style === "off" && !this.hovered ? null : this.shown();
-    if (!source) {
+    const others = look.style === "off" ? [] : this.others.filter(({ image }) => image?.naturalWidth);
+    if (!source && !others.length) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       return;
     }
-    [canvas.width, canvas.height] = [source.width, source.height];
-    const [red, green, blue] = this.data.color;
-    if (look.style === "fill" || (this.hovered && look.style === "off")) {
-      context.drawImage(source, 0, 0);
-      context.globalCompositeOperation = "source-in";
-      context.fillStyle = `rgb(${red} ${green} ${blue} / ${look.opacity})`;
-      context.fillRect(0, 0, canvas.width, canvas.height);
-      context.globalCompositeOperation = "source-over";
-    }
+    const { width, height } = source ?? alphaOf(others[0].image);
+    [canvas.width, canvas.height] = [width, height];
     const shownWidth = this.root.clientWidth * views.state(this.data.view).z || 1;
-    const edge = Math.max(1, (this.hovered ? 1.2 : 1.6) * source.width / shownWidth);
-    context.drawImage(outlineOf(source, edge, this.hovered ? "#fff" : `rgb(${red} ${green} ${blue})`), 0, 0);
+    const edge = Math.max(1, (this.hovered ? 1.2 : 1.6) * width / shownWidth);
+    if (source) {
+      const filled = look.style === "fill" || (this.hovered && look.style === "off");
+      paintMask(context, source, this.data.color, filled, edge, this.hovered ? "#fff" : null);
+    }
+    if (!others.length) return;
+    context.globalCompositeOperation = "destination-over";
+    context.drawImage(this.backdrop(others, width, height, edge), 0, 0);
+    context.globalCompositeOperation = "source-over";
+  }
+
+  // The masks of other objects, drawn once for a size and a look: they are the same under each place of the pointer.
+  backdrop(others, width, height, edge) {
+    const key = [width, height, edge, look.style, look.opacity].join();
+    if (this.behind?.key === key && this.behind.others === this.others) return this.behind.canvas;
+    const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [width, height];
+    for (const { image, color } of others) {
+      const layer = document.createElement("canvas"), alpha = layer.getContext("2d"), own = layer.cloneNode();
+      for (const each of [layer, own]) [each.width, each.height] = [width, height];
+      alpha.drawImage(alphaOf(image), 0, 0, width, height);
+      paintMask(own.getContext("2d"), layer, color, look.style === "fill", edge, null);
+      context.drawImage(own, 0, 0);
+    }
+    this.behind = { key, others: this.others, canvas };
+    return canvas;
   }
 
   moved() {
@@ -190,6 +214,7 @@ class Stage {
       part.setAttribute("class", css);
       parts.push(part);
     };
+    for (const { color, prompts } of this.others) this.drawOthers(add, prompts, `rgb(${color.join(" ")})`);
     const shapes = this.shapes(), boxes = shapes.filter(each => each.length === 4);
     if (this.band) boxes.push(this.band);
     for (const box of boxes) {
@@ -210,6 +235,21 @@ class Stage {
     }
     this.prompts.replaceChildren(...parts);
     this.whenDrawn?.();
+  }
+
+  // What marks another object: in its colour, small, out of reach of the hand.
+  drawOthers(add, { points, boxes }, color) {
+    const percent = value => `${(100 * value).toFixed(3)}%`;
+    for (const box of boxes) {
+      const [x1, y1] = this.place(box[0], box[1]), [x2, y2] = this.place(box[2], box[3]);
+      const at = { x: percent(x1), y: percent(y1), width: percent(x2 - x1), height: percent(y2 - y1) };
+      add("rect", { ...at, style: `stroke: ${color}` }, "other");
+    }
+    for (const [px, py, label] of points) {
+      const [x, y] = this.place(px, py), at = { cx: percent(x), cy: percent(y) };
+      add("circle", { ...at, r: 5.5 }, "halo");
+      add("circle", { ...at, r: 4.5, style: label ? `fill: ${color}` : `stroke: ${color}` }, "other");
+    }
   }
 
   connect(live) {
@@ -366,6 +406,19 @@ function alphaOf(image) {
   for (let at = 0; at < data.length; at += 4) data[at + 3] = data[at];
   context.putImageData(picture, 0, 0);
   return image.samkitAlpha = canvas;
+}
+
+// A mask, given as alpha, on an empty canvas of its size: its area where `filled`, and its outline. line: of another
+// colour than the area.
+function paintMask(context, source, [red, green, blue], filled, edge, line) {
+  if (filled) {
+    context.drawImage(source, 0, 0);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = `rgb(${red} ${green} ${blue} / ${look.opacity})`;
+    context.fillRect(0, 0, source.width, source.height);
+    context.globalCompositeOperation = "source-over";
+  }
+  context.drawImage(outlineOf(source, edge, line ?? `rgb(${red} ${green} ${blue})`), 0, 0);
 }
 
 function outlineOf(source, width, color) {

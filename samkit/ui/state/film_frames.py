@@ -6,7 +6,7 @@ nothing alive.
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,6 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.film.look import look_at, look_on
 from samkit.experiments.film.tracks import Found
 from samkit.media.mask_views import film_view
@@ -33,9 +32,9 @@ FILM_PATH = "/live/film"
 SHOWN_PX = 960
 """Longest side of the frames that are sent."""
 QUALITY = 85
-Origin = Literal["run", "next", "prompts", "none"]
-"""Where the masks on a frame come from: the run; what is remembered up to the frame before; prompts alone; or there
-are none.
+Origin = Literal["run", "kept", "next", "prompts", "none"]
+"""Where the masks on a frame come from: the run; the kept run that was opened; what is remembered up to the frame
+before; prompts alone; or there are none.
 """
 
 
@@ -50,16 +49,16 @@ class Sight:
 
 
 def see(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: "Params", frame: int, look: bool) -> Sight:
-    """A frame of the film, tracked with the memories so far: as the run found it; where the run comes next, with all it
-    remembers; anywhere else with prompts alone.
+    """A frame of the film, tracked with the memories so far: as the run, or one that was kept, found it; where the run
+    comes next, with all it remembers; anywhere else with prompts alone.
 
     look: whether the model may be asked; without it only what a run has found is there
     """
     job, run = table.job, table.run
-    if run is not None and (found := run.on(frame)):
-        latest = run.latest
+    if found := table.found_on(frame):
+        latest = run.latest if run is not None else None
         rgb = latest[1] if latest is not None and latest[0] == frame else table.video.frame(frame)
-        return Sight(frame, rgb, found, "run")
+        return Sight(frame, rgb, found, "run" if run is not None else "kept")
     rgb = table.video.frame(frame)
     busy = job is not None and job.active
     if not look or busy or not table.anything_remembered(inputs):
@@ -105,7 +104,7 @@ def film_token(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: 
             return jpeg(table.video.frame(number)), number, "none"
         return jpeg(drawn(table, sight)), number, sight.origin
 
-    place.draw, place.rows = draw, lambda: rows_of(table.run, table.job.state if table.job is not None else "")
+    place.draw, place.rows = draw, lambda: rows_of(table)
     with _lock:
         _places[place.token] = place
     return place.token
@@ -137,22 +136,22 @@ def jpeg(rgb: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
-def rows_of(run: FilmRun | None, state: str) -> dict[str, Any]:
+def rows_of(table: "FilmTable") -> dict[str, Any]:
     """What the charts show: of each object the frames, and on each the object score, predicted IoU and area."""
-    if run is None:
-        return {"state": state, "done": 0, "tracks": []}
-    tracks = []
-    for track in tuple(run.tracks):
-        rows = track.rows
-        tracks.append(
-            {
-                "frame": [row["frame"] for row in rows],
-                "object_score": [round(row["object_score"], 2) for row in rows],
-                "predicted_iou": [
-                    None if row["predicted_iou"] is None else round(row["predicted_iou"], 3) for row in rows
-                ],
-                "area_share": [round(row["area_share"], 5) for row in rows],
-                "corrected": [row["frame"] for row in rows if row["corrected"]],
-            }
-        )
-    return {"state": state, "done": run.done, "tracks": tracks}
+    run, state = table.run, table.job.state if table.job is not None else ""
+    if run is not None:
+        tracks = [track.rows for track in tuple(run.tracks)]
+        return {"state": state, "done": run.done, "tracks": [_track(rows) for rows in tracks]}
+    kept = table.kept.found if table.kept is not None and table.job is None else ()
+    rows = [[each.row for each in found.values()] for found in kept]
+    return {"state": state, "done": max(map(len, rows), default=0), "tracks": [_track(each) for each in rows]}
+
+
+def _track(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "frame": [row["frame"] for row in rows],
+        "object_score": [round(row["object_score"], 2) for row in rows],
+        "predicted_iou": [None if row["predicted_iou"] is None else round(row["predicted_iou"], 3) for row in rows],
+        "area_share": [round(row["area_share"], 5) for row in rows],
+        "marked": [row["frame"] for row in rows if row["corrected"]],
+    }

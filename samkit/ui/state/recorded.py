@@ -1,29 +1,29 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from samkit.errors import PictureError
-from samkit.experiments.film.film_run import FilmRun, Follow, GoTo
+from samkit.experiments.film.film_run import FilmRun, Follow, GoTo, Unmark
+from samkit.experiments.film.tracks import Found
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.steering import MAX_EARLIER, MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
+from samkit.experiments.steering import MAX_OBJECTS, Action, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
 from samkit.media.file_film import FileVideo
-from samkit.media.films import Video, frame_name
+from samkit.media.films import Video
 from samkit.media.pictures import Picture
-from samkit.media.rle import mask_to_rle
 from samkit.media.sample_videos import load_sample_video
 from samkit.prompts import Prompts
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
+from samkit.ui.state.film_marks import FilmMarks, FrameWork
 from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
-from samkit.ui.state.workspace import Workspace
 from samkit.work.kept.value import FilmWork, Memory
-from samkit.work.queue import DONE, PAUSED
+from samkit.work.queue import DONE
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 FIRST_FILM, FIRST_PICTURE = "coin", "coins"
 """What a first visit finds: a film, and a sample picture with what the film shows."""
 THUMB_PX = (280, 200)
-MAX_DRAFTS = 200
-Place = tuple[int, int]
-"""A frame of the film, and the number of an object."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +45,12 @@ class Recorded:
     example: bool = False
 
 
-@dataclass
-class FilmTable(JobHolder[FilmRun]):
-    """What lies on this visitor's table for films.
+@dataclass(kw_only=True)
+class FilmTable(FilmMarks, JobHolder[FilmRun]):
+    """What lies on this visitor's table for films, beside what `FilmMarks` says.
 
     bank:        memories from a file, of the first object; banks: of others, by their numbers
-    objects:     those that are followed; object: the number of the one that prompts go to
-    corrections: what marks objects on frames of the film, in the order they were made
     switches:    of an opened run, done again when the film is segmented anew
-    frame:       of the film, where the visitor stands; stamp: counts the times when the server moved there
-    on_film:     whether the canvas shows that frame, or the picture that all pages share
-    frame_work:  that frame as a picture with prompts
-    drafts:      (frame, object) -> prompts that mark nothing yet
-    chosen:      (frame, object) -> which of the four masks is meant there, None for the best; chosen_at: where the
-                 page looked for that last
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
     lost:        whether there was a run that is gone
@@ -69,21 +58,10 @@ class FilmTable(JobHolder[FilmRun]):
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
     """
 
-    video: Video
     recorded: list[Recorded] = field(default_factory=list)
     bank: "MemoryBank | None" = None
     banks: "dict[int, MemoryBank]" = field(default_factory=dict)
-    objects: list[FilmObject] = field(default_factory=lambda: [FilmObject()])
-    object: int = 0
-    corrections: list[Correction] = field(default_factory=list)
     switches: tuple[Switch, ...] = ()
-    frame: int = 0
-    stamp: int = 0
-    on_film: bool = True
-    frame_work: Workspace = field(default_factory=Workspace)
-    drafts: dict[Place, Prompts] = field(default_factory=dict)
-    chosen: dict[Place, int | None] = field(default_factory=dict)
-    chosen_at: Place | None = None
     visited: bool = False
     changed: bool = False
     lost: bool = False
@@ -109,7 +87,13 @@ class FilmTable(JobHolder[FilmRun]):
 
     def drop_run(self) -> None:
         super().drop_run()
-        self.lost = False
+        self.lost, self.kept = False, None
+
+    def found_on(self, frame: int) -> Mapping[int, Found]:
+        """number of the object -> what the run, or an opened one, has found of it on that frame."""
+        if self.run is not None:
+            return self.run.on(frame)
+        return self.kept.on(frame) if self.kept is not None else {}
 
     def apart(self) -> "FilmTable":
         """The same on a table of its own, without the run."""
@@ -119,9 +103,10 @@ class FilmTable(JobHolder[FilmRun]):
             banks=dict(self.banks),
             objects=list(self.objects),
             corrections=list(self.corrections),
-            frame_work=Workspace(),
+            frame_work=FrameWork(),
             drafts=dict(self.drafts),
             chosen=dict(self.chosen),
+            seen=dict(self.seen),
         )
 
     def anything_remembered(self, inputs: Inputs) -> bool:
@@ -133,32 +118,10 @@ class FilmTable(JobHolder[FilmRun]):
         self.video, self.changed = video, True
         own = [each for each in self.recorded if not each.example]
         self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
-        self.corrections, self.switches, self.drafts, self.chosen = [], (), {}, {}
+        self.corrections, self.switches = [], ()
+        self._forget_marks()
         self.drop_run()
         self.go_to(0)
-
-    def go_to(self, frame: int) -> None:
-        """Stand at a frame, because the server says so."""
-        self.rest_at(frame)
-        self.stamp += 1
-
-    def rest_at(self, frame: int) -> None:
-        """Stand at a frame, because the visitor's player rests there. What was marked on the frame before stays."""
-        self._draft()
-        self.frame, self.on_film = min(max(0, frame), self.video.length - 1), True
-        self._lay_frame()
-
-    def choose_object(self, number: int) -> None:
-        """The object that prompts go to."""
-        self._draft()
-        self.object = number
-        self._lay_frame()
-
-    def lay_frame(self) -> Workspace:
-        """The present frame as a picture with prompts."""
-        if self.frame_work.picture.name != frame_name(self.video.name, self.frame):
-            self._lay_frame()
-        return self.frame_work
 
     def add_object(self) -> None:
         if len(self.objects) < MAX_OBJECTS:
@@ -174,6 +137,7 @@ class FilmTable(JobHolder[FilmRun]):
     def remove_object(self, number: int) -> None:
         """With its memories and corrections. A run can't let go of an object, so it goes too."""
         self.drop_run()
+        self.note_marks()
         del self.objects[number]
 
         def without(owner: int) -> int:
@@ -191,72 +155,33 @@ class FilmTable(JobHolder[FilmRun]):
         banks |= self.banks
         banks = {without(owner): bank for owner, bank in banks.items() if owner != number}
         self.bank = banks.pop(0, None)
-        self.banks, self.drafts, self.chosen = banks, {}, {}
+        self.banks = banks
+        drafts = {(at, without(owner)): each for (at, owner), each in self.drafts.items() if owner != number}
+        self._forget_marks()
+        self.drafts = drafts
         self.object = min(self.object, len(self.objects) - 1)
         self._lay_frame()
 
-    def made(self, frame: int, number: int) -> Correction | None:
-        """What an object is corrected by on a frame."""
-        return next((each for each in self.corrections if (each.frame, each.object) == (frame, number)), None)
-
-    def correction(
-        self, prompts: Prompts, mask_index: int | None, mask: np.ndarray | None = None, place: Place | None = None
-    ) -> Correction:
-        """What marks on a frame come to. Of an object that the run has found there they refine what it found; a
-        correction that was made there with the same prompts stays what it is.
-
-        mask:  bool [H, W], in place of prompts
-        place: (frame, object); None for the present ones
-        """
-        frame, number = place or (self.frame, self.object)
-        made = self.made(frame, number)
-        if mask is not None:
-            return Correction(frame, mask=mask_to_rle(mask), object=number)
-        marks = Correction(frame, prompts, mask_index, object=number)
-        if made is not None and made.prompts == prompts:
-            return replace(marks, refines=made.refines, earlier=made.earlier)
-        if self.run is None or number not in self.run.on(frame):
-            return marks
-        return replace(marks, refines=True, earlier=made.line[-MAX_EARLIER:] if made is not None else ())
-
-    def unmade(self) -> list[Correction]:
-        """What all marks come to that were left on frames of the film, of whichever object."""
-        self._draft()
-        left = [self.correction(prompts, self.chosen.get(place), place=place) for place, prompts in self.drafts.items()]
-        return [each for each in left if not self._is_made(each)]
-
     def marked(self) -> set[int]:
         """Objects of which something says what they are: a mark on a frame, a memory, or a bank."""
-        self._draft()
         of_banks = {0} if self.bank is not None else set()
-        return (
-            of_banks
-            | set(self.banks)
-            | {number for _, number in self.drafts}
-            | {each.object for each in self.corrections}
-            | {each.prior.object for each in self.recorded}
-        )
+        of_marks = {number for _, number in self.marked_places()}
+        return of_banks | set(self.banks) | of_marks | {each.prior.object for each in self.recorded}
 
-    def _is_made(self, correction: Correction) -> bool:
-        made = self.made(correction.frame, correction.object)
-        return made is not None and made.prompts == correction.prompts
-
-    def correct(self, correction: Correction) -> None:
-        """Mark an object on a frame; a run goes there and on from there, a paused one once it goes on."""
-        same = (correction.frame, correction.object)
-        self.corrections = [each for each in self.corrections if (each.frame, each.object) != same]
-        self.corrections.append(correction)
-        self.drafts.pop(same, None)
-        run = self.run
-        if run is None or self.job is None or not 0 <= run.place_of(correction.frame) < run.total:
+    def take_marks(self) -> None:
+        """Have the run go on with the marks as they are: it goes to the first one that is another than before, and on
+        from there.
+        """
+        run, job = self.run, self.job
+        if run is None or job is None:
             return
         self._tell_objects()
-        run.ask(correction)
-        if self.job.state != PAUSED:
-            self.job.resume()
-
-    def remove_correction(self, number: int) -> None:
-        del self.corrections[number]
+        changed, gone = self.changed_marks()
+        for frame, number in gone:
+            run.ask(Unmark(frame, number))
+        for correction in changed:
+            run.ask(correction)
+        job.resume()
 
     def segment_from(self, frame: int) -> None:
         """Let the run go on at a frame."""
@@ -324,40 +249,17 @@ class FilmTable(JobHolder[FilmRun]):
         self.banks = {number: bank for number, bank in enumerate(inputs.banks, start=1) if bank is not None}
         self.objects = list(inputs.steering.objects) or [FilmObject()]
         self.corrections, self.switches = list(inputs.steering.corrections), inputs.steering.switches
-        self.drafts, self.chosen, self.object = {}, {}, 0
-        self.recorded = []
+        self._forget_marks()
+        self.object, self.recorded = 0, []
         for prior in inputs.priors:
             self.record_prior(prior)
         self.go_to(0)
-
-    def _draft(self) -> None:
-        """Remember what is marked on the present frame and marks nothing yet."""
-        if self.frame_work.picture.name == frame_name(self.video.name, self.frame):
-            place = self.frame, self.object
-            self.drafts.pop(place, None)
-            if not self.frame_work.prompts.is_empty:
-                self.drafts[place] = self.frame_work.prompts
-            while len(self.drafts) > MAX_DRAFTS:
-                del self.drafts[next(iter(self.drafts))]
-
-    def _lay_frame(self) -> None:
-        made = self.made(self.frame, self.object)
-        known = self.drafts.get((self.frame, self.object), made.prompts if made is not None else Prompts())
-        name = frame_name(self.video.name, self.frame)
-        try:
-            picture = Picture.from_array(self.video.frame(self.frame), name)
-        except PictureError:
-            # A damaged frame; the page says so, and the visitor can go elsewhere.
-            picture = Picture.from_array(np.full((*self.video.size, 3), 96, np.uint8), name)
-        if picture != self.frame_work.picture or known != self.frame_work.prompts:
-            self.frame_work.show_picture(picture, known)
-            self.frame_work.recent = []
 
 
 def film_table() -> FilmTable:
     """This visitor's table; a first visit finds a sample film."""
     if FILM_KEY not in st.session_state:
-        st.session_state[FILM_KEY] = _kept_table() or FilmTable(load_sample_video(FIRST_FILM))
+        st.session_state[FILM_KEY] = _kept_table() or FilmTable(video=load_sample_video(FIRST_FILM))
     table: FilmTable = st.session_state[FILM_KEY]
     use_film(table.video)
     return table
@@ -376,7 +278,7 @@ def _kept_table() -> FilmTable | None:
     if kept is None:
         return None
     film = _stored(kept.film) if kept.film is not None else load_sample_video(FIRST_FILM)
-    table = FilmTable(film, bank=kept.bank, visited=True)
+    table = FilmTable(video=film, bank=kept.bank, visited=True)
     table.recorded = [Recorded(memory.prior, memory.thumbnail) for memory in kept.memories]
     table.objects = list(kept.steering.objects) or [FilmObject()]
     table.corrections, table.switches = list(kept.steering.corrections), kept.steering.switches
@@ -392,7 +294,7 @@ def _kept_table() -> FilmTable | None:
 def film_work(table: FilmTable) -> FilmWork:
     """The table as it is kept."""
     memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
-    had_run = table.job is not None or table.lost
+    had_run = table.job is not None or table.lost or table.kept is not None
     marks = tuple(replace(each, refines=False, earlier=()) for each in table.unmade())
     return FilmWork(table.video, memories, table.bank, table.steering, had_run, marks, table.frame, table.object)
 

@@ -101,7 +101,7 @@ class Workspace:
         self.picture = picture
         self.given = Given(edits=self.given.edits + 1)
         self._set(prompts or Prompts())
-        self.history, self.undone = [], []
+        self._begin_history()
         self.canvases = {}
         self.recent = [picture, *(seen for seen in self.recent if seen.sha256 != picture.sha256)][:MAX_RECENT]
 
@@ -166,12 +166,14 @@ class Workspace:
     def undo(self) -> None:
         """Back to prompts and hint before the last change."""
         if self.history:
+            self._turn_to(self.history[-1])
             self.undone.append(self._marks)
             self._lay(self.history.pop())
 
     def redo(self) -> None:
         """Again to what was undone last, as long as nothing else was changed since."""
         if self.undone:
+            self._turn_to(self.undone[-1])
             self.history.append(self._marks)
             self._lay(self.undone.pop())
 
@@ -180,8 +182,16 @@ class Workspace:
         given = self.given
         return Marks(self.prompts, given.hint, given.share, given.files.get("hint"))
 
-    def _remember(self) -> None:
-        self.history = [*self.history, self._marks][-MAX_HISTORY:]
+    def _begin_history(self) -> None:
+        """Another picture: what was done on the one before can't be undone any more."""
+        self.history, self.undone = [], []
+
+    def _turn_to(self, marks: Marks) -> None:
+        """Go where these marks are, before they are laid."""
+
+    def _remember(self, marks: Marks | None = None) -> None:
+        """marks: what can be gone back to; None for the present ones."""
+        self.history = [*self.history, marks or self._marks][-MAX_HISTORY:]
         self.undone = []
 
     def _lay(self, marks: Marks) -> None:

@@ -16,21 +16,24 @@ from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import build_params
 from samkit.media.samples import SAMPLES, load_sample
+from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.kept_film import kept_film
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
-from samkit.ui.bench.queued_work import Buttons, draw_buttons, draw_refusal, finished, follow
+from samkit.ui.bench.queued_work import draw_refusal, draw_stops, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
     draw_marked,
     encoding_of_next_mark,
-    mark_buttons,
+    lay_on_canvas,
     marks_left,
     mask_of_the_run,
+    record_button,
     remember_choice,
     work_on_canvas,
 )
+from samkit.ui.bench.tables.film_steps import NextStep, draw_next_step, next_step
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
-from samkit.ui.controls.canvas import lay_masks
 from samkit.ui.controls.film_objects import object_choice
 from samkit.ui.controls.film_picker import film_picker
 from samkit.ui.controls.film_player import film_charts, film_player
@@ -42,21 +45,14 @@ from samkit.ui.state.film_frames import Sight, see
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.workspace import Workspace
-from samkit.work.queue import BackgroundJob
 from samkit.work.spec import RunSpec
 
 NO_PROMPT = "Nothing is marked here: click the object, or choose Box and drag around it."
-NO_MEMORY = "Mark an object on a frame first, or record a memory"
-OLD_RUN = (
-    ":material/info: Memories, objects, knobs, film or model have changed since this run: segment anew to see their "
-    "effect."
-)
 LOST_RUN = (
     "The run of this film is gone: the server was started anew, or nobody came back to it for too long. Film, memories "
     "and marks are as they were, and runs that you kept are under Runs. “Segment” makes this one again."
 )
-BUTTONS = Buttons("film", "Segment", "Segment anew", "Pause", "Finish here")
-OF_A_FILM = ("start", "some", "count", "backwards", "inspect")
+OF_A_FILM = ("start", "some", "count", "backwards")
 """Knobs that mean something for one film only."""
 FRAME, PICTURE = ":material/movie: Frame", ":material/image: Picture"
 
@@ -114,44 +110,46 @@ class Film(Table):
 
     def scene(self, visit: Visit, params: Mapping[str, Any], places: Places) -> Scene | None:
         assert isinstance(places, FilmPlaces)
-        table, (setup,) = film_table(), self.setups(visit)
+        table = film_table()
+        table.note_marks()
+        (setup,) = self.setups(visit)
         built = visit.knobs.params(Params, params)
         with places.marked:
             marked = draw_marked(visit, table)
+        present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
-        missing = "" if left or table.anything_remembered(setup.inputs) else NO_MEMORY
-        starts = table.was_asked() and not missing
-        if starts and left:
+        step = next_step(table, present, left, table.anything_remembered(setup.inputs))
+        if table.was_asked() and step.can:
             # What is marked counts although nobody pressed its button, of whichever object.
-            table.drop_run()
             for correction in left:
                 table.correct(correction)
             (setup,), marked = self.setups(visit), marked and replace(marked, correction=None)
-        present = shown_spec(visit.page, visit.work, setup, built)
-        if starts:
-            _start(table, setup, present)
+            present = shown_spec(visit.page, visit.work, setup, built)
+            _take(table, step, setup, present)
+            step = next_step(table, present, (), table.anything_remembered(setup.inputs))
         sight = _look(visit, table, setup, built) if table.on_film else None
+        lay_on_canvas(visit, table, marked, sight)
         with places.player:
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
-                mark_buttons(table, marked)
+                record_button(table, marked)
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_buttons(BUTTONS, table, missing)
+                draw_next_step(table, step)
+                draw_stops("film", table)
             draw_refusal(table)
-            if table.lost:
-                st.info(LOST_RUN, icon=":material/history_toggle_off:")
+            _draw_notes(table)
             _steer(table)
         with places.strip:
             with st.container(horizontal=True, gap="xsmall"):
                 record_mask_file(work_on_canvas(visit, table), table)
                 load_bank_file(table, visit.model)
-            recorded_memories(table)
-        return _result(visit, table, present, controls)
+            recorded_memories(table, step.waiting)
+        return _result(visit, table, step, controls)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
@@ -159,8 +157,25 @@ class Film(Table):
             work.show_picture(inputs.picture, inputs.prompts)
         # Of any other run the picture was only at hand, and took no part: whatever is in work stays.
 
+    def show_found(self, bundle: Bundle) -> None:
+        table = film_table()
+        table.kept = kept_film(bundle)
+        if table.kept is not None:
+            table.go_to(table.kept.first)
 
-def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenerator) -> Scene | None:
+
+def _draw_notes(table: FilmTable) -> None:
+    if table.lost:
+        st.info(LOST_RUN, icon=":material/history_toggle_off:")
+    if table.kept is not None and table.job is None:
+        st.info(
+            f"You see the masks and curves that were kept with the run **{plain_text(table.kept.name)}**. **Segment "
+            "anew** makes them again, with what is marked and set on this page; from then on you can correct them.",
+            icon=":material/inventory_2:",
+        )
+
+
+def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator) -> Scene | None:
     job = table.job
     if job is None:
         return None
@@ -171,8 +186,8 @@ def _result(visit: Visit, table: FilmTable, present: RunSpec, place: DeltaGenera
             return None
         if table.was_active:
             st.rerun()  # It came to its end while the page was being drawn.
-        if not _is_of(job, present):
-            st.caption(OLD_RUN)
+        if step.note:
+            st.caption(step.note)
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
 
 
@@ -191,16 +206,6 @@ def _see_how_the_run_is(table: FilmTable) -> None:
     table.was_active = job.active
 
 
-def _is_of(job: BackgroundJob[FilmRun], present: RunSpec) -> bool:
-    """Whether the job was started with what the page shows, or has been told of it since. Beside memory banks alone,
-    the picture on the table has no part in the run.
-    """
-    assert job.run is not None
-    done = replace(job.spec, steering=job.run.steering)
-    told = replace(present, steering=replace(present.steering, switches=done.steering.switches))
-    return done.id == (told if told.priors else replace(told, image=done.image)).id
-
-
 def _first_visit(visit: Visit, table: FilmTable) -> None:
     """Something to see at once that costs little: a sample picture's prompt becomes a memory, and shows on the film's
     first frame. A picture that the visitor has chosen stays where it is.
@@ -215,8 +220,12 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
     table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1], example=True)
 
 
-def _start(table: FilmTable, setup: Setup, spec: RunSpec) -> None:
-    table.start(FilmRun, spec, setup.model, setup.inputs, "Recording the memories")
+def _take(table: FilmTable, step: NextStep, setup: Setup, spec: RunSpec) -> None:
+    """Do the step that the visitor has asked for."""
+    if step.does == "take marks":
+        table.take_marks()
+    else:
+        table.start(FilmRun, spec, setup.model, setup.inputs, "Recording the memories")
     table.was_active, table.followed = True, True
 
 
@@ -237,17 +246,12 @@ def _source(table: FilmTable) -> None:
 
 
 def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight | None:
-    """What the memories find on the present frame, laid on the canvas as long as nothing is marked there."""
+    """What the memories find on the present frame."""
     try:
-        sight = see(table, visit.model, setup.inputs, params, table.frame, look=True)
+        return see(table, visit.model, setup.inputs, params, table.frame, look=True)
     except SamkitError as error:
         st.warning(plain_text(str(error)), icon=":material/broken_image:")
         return None
-    work = table.frame_work
-    if not work.is_marked:
-        found = sight.found.get(table.object)
-        lay_masks(canvas_frame(), work.picture, work.prompts, [found.pixels] if found is not None else [], 0)
-    return sight
 
 
 def _steer(table: FilmTable) -> None:
@@ -269,15 +273,26 @@ def _steer(table: FilmTable) -> None:
             key="film_reset",
             on_click=table.switch,
             args=("reset",),
-            help="Forgets the frames remembered so far; recorded memories and corrections stay",
+            help="Forgets the frames remembered so far; recorded memories and marks stay",
         )
-        reachable = 0 <= run.place_of(table.frame) < run.total and table.frame != run.next_frame
-        st.button(
-            "Segment from here",
-            icon=":material/start:",
-            key="segment_from",
-            disabled=job.active or not reachable,
-            on_click=table.segment_from,
-            args=(table.frame,),
-            help="Goes on here: frames between are passed without a look, frames from here on are segmented anew",
-        )
+        _skip_button(table)
+
+
+def _skip_button(table: FilmTable) -> None:
+    """Go on elsewhere: past frames that are of no interest, or again over some."""
+    run, job = table.run, table.job
+    if run is None or job is None or job.active or not 0 <= (place := run.place_of(table.frame)) < run.total:
+        return
+    if table.frame == run.next_frame:
+        return
+    ahead = place > run.done
+    st.button(
+        f"Skip to frame {table.frame}" if ahead else f"Again from frame {table.frame}",
+        icon=":material/skip_next:" if ahead else ":material/replay:",
+        key="segment_from",
+        on_click=table.segment_from,
+        args=(table.frame,),
+        help="The run goes on here, and the frames between are left out"
+        if ahead
+        else "This frame and those after it are segmented once more, with the memories as they are switched now",
+    )

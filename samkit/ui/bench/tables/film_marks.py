@@ -15,9 +15,10 @@ from samkit.experiments.steering import Correction
 from samkit.prompts import Prompts
 from samkit.ui.bench.results import ProgressBar
 from samkit.ui.bench.tables.table import Visit
-from samkit.ui.controls.canvas import lay_masks
+from samkit.ui.controls.canvas import Layer, lay_masks
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.prompt_editor import canvas_frame
+from samkit.ui.state.film_frames import Sight
 from samkit.ui.state.given import FoundMask, found_mask
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FilmTable
@@ -33,13 +34,19 @@ ANOTHER = Prompts(points=[(0.0, 0.0, 1)])
 @dataclass(frozen=True)
 class Marked:
     """
-    prior:      what is recorded of it; mask: the one that is seen, bool [H, W]
+    prior:      what is recorded of it
+    masks:      four bool [H, W]; chosen: which of them is seen
     correction: what it comes to on the film's frame; None on a picture, and where an earlier correction says the same
     """
 
     prior: Prior
-    mask: np.ndarray
+    masks: tuple[np.ndarray, ...]
+    chosen: int
     correction: Correction | None
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.masks[self.chosen]
 
 
 def work_on_canvas(visit: Visit, table: FilmTable) -> Workspace:
@@ -48,7 +55,7 @@ def work_on_canvas(visit: Visit, table: FilmTable) -> Workspace:
 
 def mask_of_the_run(table: FilmTable) -> FoundMask | None:
     """What the run has found of the object on the present frame."""
-    found = table.run.on(table.frame).get(table.object) if table.run is not None else None
+    found = table.found_on(table.frame).get(table.object)
     if found is None or not found.pixels.any():
         return None
     return FoundMask(found.row["best"], found.pixels, name=f"the run's mask of frame {table.frame}")
@@ -58,9 +65,8 @@ def remember_choice(visit: Visit, table: FilmTable) -> None:
     """Which of the four masks is meant belongs to a frame and an object: elsewhere the choice that was made there."""
     if not table.on_film:
         return
-    place = table.frame, table.object
-    if table.chosen_at not in (None, place):
-        made = table.made(*place)
+    place, made = table.place, table.made(*table.place)
+    if table.chosen_at != place and (table.chosen_at is not None or made is not None):
         visit.knobs.set({"mask_index": table.chosen.get(place, made.mask_index if made is not None else None)})
     table.chosen_at = place
     table.chosen[place] = visit.knobs.get("mask_index")
@@ -72,7 +78,7 @@ def encoding_of_next_mark(table: FilmTable) -> "Callable[[Lab], LazyEncoding] | 
 
 
 def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
-    """Draw the four masks of the prompts, the chosen one on the canvas too; None where nothing is marked."""
+    """Draw the four masks of the prompts; None where nothing is marked."""
     work, model = work_on_canvas(visit, table), visit.model
     if not work.is_marked:
         return None
@@ -93,7 +99,8 @@ def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
     work.given.found = found_mask(prediction, chosen, masks[chosen])
     color = table.steering.rgb(table.object)
     masks_panel(work.picture, masks, rows, chosen, visit.knobs, refined=False, strip=visit.page.name, color=color)
-    lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen)
+    if table.on_film and len(table.objects) > 1:
+        table.note_seen(masks[chosen])
     # A memory is recorded without the film's other memories, and a correction has no hint: where these had a say, the
     # mask that was seen is taken as it is.
     prior = Prior(work.picture, work.prompts, chosen, mask_hint=hint)
@@ -101,7 +108,31 @@ def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
         prior = Prior(work.picture, mask=masks[chosen])
     correction = table.correction(work.prompts, chosen, masks[chosen] if hint is not None else None)
     unmade = table.on_film and correction not in table.corrections
-    return Marked(prior, masks[chosen], correction if unmade else None)
+    return Marked(prior, tuple(masks), chosen, correction if unmade else None)
+
+
+def lay_on_canvas(visit: Visit, table: FilmTable, marked: Marked | None, sight: Sight | None) -> None:
+    """The present object's mask on the canvas, as it is marked or was found; on a frame of the film those of all other
+    objects beside it, with what marks them.
+    """
+    work = work_on_canvas(visit, table)
+    found = dict(sight.found) if sight is not None else {}
+    own = found.pop(table.object, None)
+    masks, chosen = ([own.pixels], 0) if own is not None else ([], 0)
+    if marked is not None:
+        masks, chosen = list(marked.masks), marked.chosen
+    others = []
+    for number in range(len(table.objects) if sight is not None else 0):
+        place, each = (table.frame, number), found.get(number)
+        if number == table.object:
+            continue
+        mask = table.seen_at(place) if each is None or place in table.drafts else None
+        if mask is None and each is not None:
+            mask = each.pixels
+        if mask is not None or not table.prompts_at(place).is_empty:
+            others.append(Layer(table.steering.rgb(number), mask, table.prompts_at(place)))
+    if marked is not None or sight is not None:
+        lay_masks(canvas_frame(), work.picture, work.prompts, masks, chosen, others=others)
 
 
 def _refined_on(table: FilmTable, marks: Correction) -> "Callable[[Lab], LazyEncoding] | None":
@@ -126,22 +157,10 @@ def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:
     return [*others, present] if present is not None else others
 
 
-def mark_buttons(table: FilmTable, marked: Marked | None) -> None:
-    """What can be made of the marked object."""
+def record_button(table: FilmTable, marked: Marked | None) -> None:
+    """What is marked can be a memory too."""
     if marked is None:
         return
-    if table.on_film:
-        st.button(
-            "Mark from this frame on",
-            icon=":material/edit_location_alt:",
-            type="primary",
-            key="correct",
-            disabled=marked.correction is None,
-            on_click=table.correct,
-            args=(marked.correction,),
-            help="What is marked counts from this frame on. Where the run has found the object here, the marks correct "
-            "its mask; elsewhere they stand alone. Frames before stay, those after are segmented anew",
-        )
     st.button(
         "Record this memory",
         icon=":material/add_circle:",
@@ -149,5 +168,8 @@ def mark_buttons(table: FilmTable, marked: Marked | None) -> None:
         key="record",
         on_click=table.record,
         args=(marked.prior, marked.mask),
-        help="Remembered from the beginning of the film; counts when the film is segmented anew",
+        help="Also remembered from the film's beginning on, as if it were another picture; counts when the film is "
+        "segmented anew"
+        if table.on_film
+        else "Remembered from the film's beginning on",
     )

@@ -12,6 +12,7 @@ from samkit.errors import SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
 from samkit.models.sam import SamModel
+from samkit.tracking.bundle.bundle import Bundle
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.results import shown_result
 from samkit.ui.controls.knob_values import KnobValues
@@ -164,3 +165,6 @@ class Table(ABC):
     @abstractmethod
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         """Put a kept run's inputs on the table. params: all of its parameters."""
+
+    def show_found(self, bundle: Bundle) -> None:  # noqa: B027 (most tables make it again at once)
+        """After `show`: put what the kept run has found on the table, where making it again would take long."""

@@ -29,4 +29,4 @@ def keep_upload_answers() -> None:
             if retain_lifecycle_msgs:
                 queue._queue += answers
 
-        ForwardMsgQueue.clear = clear_but_answers  # type: ignore[method-assign]
+        ForwardMsgQueue.clear = clear_but_answers  # type: ignore[assignment, method-assign]

@@ -9,7 +9,7 @@ const ORIGINS = {
 };
 const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
-const HELD_FOR_MS = 6000, LOOK_MS = 40;
+const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -40,12 +40,18 @@ class Player {
 
   get last() { return this.data.length - 1; }
   get stage() { return window.samkitStages?.get(this.data.canvas); }
+  // Whether the canvas of the page's frame is still on its way to the screen.
+  get comes() {
+    const late = performance.now() - this.heardAt > COMES_FOR_MS;
+    return this.data.shown && !late && this.stage?.data?.view !== this.data.view;
+  }
+
   get canvas() { return document.querySelector(`.st-key-${this.data.canvas}`); }
   get url() { return `${this.data.path}/${this.data.token}`; }
 
   update(data, send) {
     const first = !this.data, before = this.data ?? {};
-    [this.data, this.send] = [data, send];
+    [this.data, this.send, this.heardAt] = [data, send, performance.now()];
     this.slider.max = Math.max(1, data.length - 1);
     this.slider.disabled = data.length < 2;
     this.tracks = data.rows.tracks;
@@ -151,7 +157,7 @@ class Player {
   halt(event) {
     if (this.holding && event.type.startsWith("mouse")) return this.hold(event);
     if (event.type === "mousemove" || event.type === "mouseup") return;
-    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame);
+    const elsewhere = this.playing || this.follows || (this.moving && this.frame !== this.data.frame) || this.comes;
     if (!(elsewhere || this.held || this.caught) || !this.canvas?.contains(event.target)) return;
     const stops = this.playing, touch = event.pointerType === "touch" || event.type === "touchstart";
     event.stopPropagation();
@@ -188,6 +194,7 @@ class Player {
   release() {
     if (!this.held || this.holding) return;
     const held = this.held, { view } = this.data, since = performance.now();
+    let seenAt = Infinity;
     this.held = null;
     if (!this.data.shown) return;
     const give = () => {
@@ -195,7 +202,13 @@ class Player {
       const canvas = hosts.map(host => host.shadowRoot?.querySelector(".upper-canvas")).find(Boolean);
       const late = performance.now() - since > HELD_FOR_MS;
       if (this.gone || late || this.moving || this.data.view !== view) return;
-      if (!canvas || stage?.data?.view !== view) return setTimeout(give, LOOK_MS);
+      const app = document.querySelector('[data-testid="stApp"]'), runs = app?.dataset.testScriptState === "running";
+      const there = canvas && stage?.data?.view === view;
+      if (!there) seenAt = Infinity;
+      else seenAt = Math.min(seenAt, performance.now());
+      // The canvas before may still listen where the one of this frame has come: it goes with the end of the page's run.
+      const waited = performance.now() - seenAt;
+      if (!(waited > 2 * LOOK_MS && (!runs || waited > RUNS_MS))) return setTimeout(give, LOOK_MS);
       const box = this.canvas.getBoundingClientRect();
       for (const { type, button, shiftKey, x, y } of held) {
         const at = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
@@ -293,7 +306,7 @@ class Player {
         `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
         iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
         `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
-        ...(track.marked.includes(this.frame) ? ["marked here"] : []),
+        ...(track.marked.includes(this.frame) ? ["marked"] : []),
       ].join(" · ");
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;

@@ -52,10 +52,6 @@ LOST_RUN = (
     "The run of this film is gone: the server was started anew, or nobody came back to it for too long. Film, memories "
     "and marks are as they were, and runs that you kept are under Runs. “Segment” makes this one again."
 )
-KEPT_RUN = (
-    "You see the masks and curves that were kept with the run **{name}**. **Segment anew** makes them again, with what "
-    "is marked and set on this page; from then on you can correct them."
-)
 OF_A_FILM = ("start", "some", "count", "backwards")
 """Knobs that mean something for one film only."""
 FRAME, PICTURE = ":material/movie: Frame", ":material/image: Picture"
@@ -172,7 +168,11 @@ def _draw_notes(table: FilmTable) -> None:
     if table.lost:
         st.info(LOST_RUN, icon=":material/history_toggle_off:")
     if table.kept is not None and table.job is None:
-        st.info(KEPT_RUN.format(name=plain_text(table.kept.name)), icon=":material/inventory_2:")
+        st.info(
+            f"You see the masks and curves that were kept with the run **{plain_text(table.kept.name)}**. **Segment "
+            "anew** makes them again, with what is marked and set on this page; from then on you can correct them.",
+            icon=":material/inventory_2:",
+        )
 
 
 def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator) -> Scene | None:

@@ -144,7 +144,11 @@ class Transformers:
     """
 
     def __init__(self, model: str, side: int, dtype: str):
-        if model not in ("vit_b", "tiny", "sam3", "sam3_short") or dtype != "float32" or side != NATIVE_SIDES.get(model, side):
+        if (
+            model not in ("vit_b", "tiny", "sam3", "sam3_short")
+            or dtype != "float32"
+            or side != NATIVE_SIDES.get(model, side)
+        ):
             raise ValueError("not set up for this model")
         self.name, self.side = model, side
 

@@ -1,6 +1,6 @@
 """What a sweep costs beside its encodings and decodings, and what it costs to hold many cells.
 
-    python -m benchmarks.sweeps                  # overhead with one and two workers, about two minutes on two cores
+    python -m benchmarks.sweeps                  # overhead with one and two workers, about four minutes on two cores
     python -m benchmarks.sweeps --inside         # the same within one process, in processor time: a few seconds
     python -m benchmarks.sweeps --cells 100000   # writing, reading, means, tables and pages of made-up outcomes
     python -m benchmarks.sweeps --windows        # windows of 8, 14 and 16 in nano-sam1, and in a random ViT-B for time
@@ -10,7 +10,7 @@ With --pairs FOLDER --windows takes pictures and masks as FOLDER/*/NAME.jpg and 
 Overhead: the same prompts on the same pictures with three settings of windows, by a loop that encodes and decodes and
 does nothing else, by single runs in a loop with all that the experiment measures, and by a sweep. They take turns, each
 in as many processes of one thread; what a process does once, such as importing torch and loading the model, is left out
-of all. Run it on an idle machine.
+of all. The clock needs an idle machine; processor time, of all processes together, is moved less by others.
 """
 
 import argparse
@@ -21,11 +21,16 @@ import os
 import statistics
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-FRAMES = {"coin": (0, 3, 6, 9, 12, 23, 26, 29), "cup": (0, 4, 8, 12, 16, 34, 38, 42)}
+FRAMES = {"coin": (*range(14), 23, 26, 29), "cup": (*range(0, 18, 2), 34, 36, 38, 40, 42, 44)}
+"""On which the object is seen."""
+FIRST = 3
+"""Cells of a worker's first picture, which are not timed."""
 SPEC = """
 experiment: window-size
 models: {model}
@@ -41,7 +46,7 @@ pictures: {pictures}
 prompts: {{truth: box}}
 params: {{window_sizes: [[8, 8, 8, 8], [14, 14, 14, 14], [16, 16, 16, 16]]}}
 """
-TIMED = 5
+TIMED = 4
 """Pictures on which the large model's windows are timed."""
 
 
@@ -92,25 +97,29 @@ def _machine() -> str:
 
 def _print_overhead(model: str, rounds: int, counts: list[int]) -> None:
     for workers in counts:
-        ratios: dict[str, list[float]] = {"runs": [], "sweep": []}
-        rates = []
+        rates: dict[str, list[Rate]] = {"alone": [], "runs": [], "sweep": []}
         for _ in range(rounds):
-            alone = _alone(model, workers, _encode_and_decode)
-            runs = _alone(model, workers, _run)
-            sweep = _sweep(model, workers)
-            ratios["runs"].append(alone / runs)
-            ratios["sweep"].append(alone / sweep)
-            rates.append((alone, runs, sweep))
-        medians = [statistics.median(column) for column in zip(*rates, strict=True)]
-        spread = {
-            name: f"{statistics.median(each):.3f} ({min(each):.3f} to {max(each):.3f})" for name, each in ratios.items()
-        }
-        print(
-            f"{model}, {workers} workers: cells a second {medians[0]:.2f} encoding and decoding alone, "
-            f"{medians[1]:.2f} as runs in a loop, {medians[2]:.2f} as a sweep; times as long as alone: runs "
-            f"{spread['runs']}, sweep {spread['sweep']}",
-            flush=True,
-        )
+            rates["alone"].append(_alone(model, workers, _encode_and_decode))
+            rates["runs"].append(_alone(model, workers, _run))
+            rates["sweep"].append(_sweep(model, workers))
+        print(f"{model}, {workers} workers, {rounds} rounds:", flush=True)
+        for name, said in (
+            ("alone", "encoding and decoding alone"),
+            ("runs", "as runs in a loop"),
+            ("sweep", "as a sweep"),
+        ):
+            a_second, ms = ([getattr(each, unit) for each in rates[name]] for unit in ("a_second", "ms"))
+            line = f"  {said}: {statistics.median(a_second):.2f} cells a second, {max(a_second):.2f} at best; "
+            line += f"{statistics.median(ms):.1f} ms of processor time each"
+            if name != "alone":
+                line += f"; times as long as alone: {_ratios([each.a_second for each in rates['alone']], a_second)} by "
+                line += f"the clock, {_ratios(ms, [each.ms for each in rates['alone']])} in processor time"
+            print(line, flush=True)
+
+
+def _ratios(over: list[float], under: list[float]) -> str:
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
 
 def _spec(model: str) -> Any:
@@ -128,8 +137,24 @@ def _cells(model: str) -> list[Any]:
     return make_cells(spec, all_cases(spec))
 
 
-def _sweep(model: str, workers: int) -> float:
-    """Cells a second, from when every worker has done a picture on."""
+@dataclass(frozen=True)
+class Rate:
+    """Cells a second by the clock, and the processor time of each in ms, of all processes together."""
+
+    a_second: float
+    ms: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a cell was done: by the clock, and in seconds of the processor's time."""
+
+    clock: float
+    processor: float
+
+
+def _sweep(model: str, workers: int) -> Rate:
+    """From when every worker has done a picture on."""
     from samkit.work.sweep.cases import all_cases
     from samkit.work.sweep.local import LocalEngine
     from samkit.work.sweep.results import new_sweep
@@ -137,33 +162,50 @@ def _sweep(model: str, workers: int) -> float:
 
     spec = _spec(model)
     made = new_sweep(spec, all_cases(spec))
-    engine, arrivals = LocalEngine(made.path, "metrics", workers, 1), []
+    engine, arrivals = LocalEngine(made.path, "metrics", workers, 1), list[Moment]()
 
     class Timed:
         def run(self, cells: Any) -> Any:
             for outcome in engine.run(cells):
                 if outcome is not None:
                     assert outcome.status == "done", outcome.reason
-                    arrivals.append(time.perf_counter())
+                    arrivals.append(Moment(time.perf_counter(), time.process_time() + _of_children()))
                 yield outcome
 
     run_sweep(made, Timed())
-    return _rate(arrivals, workers)
+    first = FIRST * workers
+    seconds = arrivals[-1].processor - arrivals[first - 1].processor
+    return Rate(_a_second([each.clock for each in arrivals], workers), 1000 * seconds / (len(arrivals) - first))
 
 
-def _rate(arrivals: list[float], workers: int) -> float:
-    """Of all but the first picture of each worker, of three cells each."""
-    arrivals = sorted(arrivals)
-    first = 3 * workers
-    return (len(arrivals) - first) / (arrivals[-1] - arrivals[first - 1])
+def _of_children() -> float:
+    """Processor time in seconds of the processes that this one has started and that are there."""
+    ticks = 0
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            with suppress(OSError):
+                ticks += sum(map(int, Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _alone(model: str, workers: int, work: Any, *more: Any) -> float:
-    """Cells a second of so many processes, each with a share of the pictures."""
+def _a_second(clocks: list[float], workers: int) -> float:
+    """Of all but the first picture of each worker."""
+    clocks, first = sorted(clocks), FIRST * workers
+    return (len(clocks) - first) / (clocks[-1] - clocks[first - 1])
+
+
+def _alone(model: str, workers: int, work: Any, *more: Any) -> Rate:
+    """Of so many processes, each with a share of the pictures."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers) as pool:
         shares = pool.starmap(work, [(model, workers, number, *more) for number in range(workers)], chunksize=1)
-    return _rate([moment for share in shares for moment in share], workers)
+    seconds = sum(share[-1].processor - share[FIRST - 1].processor for share in shares)
+    cells = sum(len(share) - FIRST for share in shares)
+    return Rate(_a_second([each.clock for share in shares for each in share], workers), 1000 * seconds / cells)
+
+
+def _now() -> Moment:
+    return Moment(time.perf_counter(), time.process_time())
 
 
 def _own_groups(model: str, workers: int, number: int) -> list[Any]:
@@ -172,7 +214,7 @@ def _own_groups(model: str, workers: int, number: int) -> list[Any]:
     return list(in_groups(_cells(model)))[number::workers]
 
 
-def _encode_and_decode(model: str, workers: int, number: int) -> list[float]:
+def _encode_and_decode(model: str, workers: int, number: int) -> list[Moment]:
     """When each cell was done."""
     import torch
 
@@ -193,7 +235,7 @@ def _encode_and_decode(model: str, workers: int, number: int) -> list[float]:
     for picture, prompts, windows in todo:
         for each in windows:
             loaded.predict_masks(loaded.encode_image(picture.rgb, window_sizes=tuple(each)), prompts)
-            moments.append(time.perf_counter())
+            moments.append(_now())
     return moments
 
 
@@ -208,7 +250,7 @@ def _wait_for_others(loaded: Any, picture: Any) -> None:
         loaded.encode_image(picture.rgb)
 
 
-def _run(model: str, workers: int, number: int) -> list[float]:
+def _run(model: str, workers: int, number: int) -> list[Moment]:
     """The same as single runs in a loop, with everything that the experiment measures."""
     import torch
 
@@ -227,7 +269,7 @@ def _run(model: str, workers: int, number: int) -> list[float]:
         for group in groups:
             for cell in group.cells:
                 computer.computed(cell)
-                moments.append(time.perf_counter())
+                moments.append(_now())
     return moments
 
 

@@ -44,10 +44,15 @@ def label(text: str) -> str:
 
 
 def means_figure(
-    series: Sequence[Series], x_title: str, y_title: str, facets: Sequence[str] = ("",), height: int = 330
+    series: Sequence[Series],
+    x_title: str,
+    y_title: str,
+    facets: Sequence[str] = ("",),
+    height: int = 330,
+    color_title: str = "",
 ) -> go.Figure:
     """Means over a parameter, with intervals. x: numbers, or texts in their order. facets: titles of the small charts,
-    which share their axes' ends.
+    which share their axes' ends. color_title: of the lines' names
     """
     is_text = any(isinstance(x, str) for each in series for x in each.x)
     names = list(dict.fromkeys(each.name for each in series))
@@ -68,7 +73,7 @@ def means_figure(
         if title:
             place = dict(x=sum(domain) / 2, y=1, xref="paper", yref="paper", yanchor="bottom")
             notes.append(place | dict(showarrow=False, text=label(title), font=dict(size=11)))
-    return _figure(traces, height, annotations=notes, **layout)
+    return _figure(traces, height, color_title, annotations=notes, **layout)
 
 
 def _beside(series: Sequence[Series], lines: int) -> float:
@@ -160,7 +165,6 @@ def heat_figure(
     )
     return _figure(
         [cells],
-        330,
         xaxis=dict(type="category", title=dict(text=titles[0])),
         yaxis=dict(type="category", title=dict(text=titles[1])),
     )
@@ -178,9 +182,14 @@ class Points:
 
 
 def points_figure(
-    groups: Sequence[Points], x_title: str, y_title: str, chosen: tuple[float, float] | None = None, height: int = 330
+    groups: Sequence[Points],
+    x_title: str,
+    y_title: str,
+    chosen: tuple[float, float] | None = None,
+    height: int = 330,
+    color_title: str = "",
 ) -> go.Figure:
-    """A point for each cell; `chosen` is ringed."""
+    """A point for each cell; `chosen` is ringed. color_title: of the groups' names"""
     count = sum(len(each.x) for each in groups)
     kind = "scattergl" if count > MANY else "scatter"
     size, opacity = (7, 0.75) if count < 300 else (5, 0.5)
@@ -207,6 +216,7 @@ def points_figure(
     return _figure(
         traces,
         height,
+        color_title,
         xaxis=axis | dict(title=dict(text=x_title)),
         yaxis=axis | dict(title=dict(text=y_title)),
         hovermode="closest",
@@ -231,7 +241,6 @@ def differences_figure(names: Sequence[str], differences: Sequence[float], y_tit
     )
     return _figure(
         [bars],
-        330,
         bargap=0.05 if len(names) < 400 else 0,
         xaxis=dict(title=dict(text="pictures, by their difference"), gridcolor=GRID),
         yaxis=dict(title=dict(text=y_title), gridcolor=GRID, zerolinecolor="rgba(128,128,128,.7)"),
@@ -240,9 +249,11 @@ def differences_figure(names: Sequence[str], differences: Sequence[float], y_tit
     )
 
 
-def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
+def _figure(traces: list[dict[str, Any]], height: int = 330, color_title: str = "", **layout: Any) -> go.Figure:
     clear = "rgba(0,0,0,0)"
     legend = dict(orientation="h", y=-0.22, yanchor="top", font=dict(size=11))
+    if color_title:
+        legend |= dict(title=dict(text=f"{color_title}:", font=dict(size=11)))
     return go.Figure(
         traces,
         dict(

@@ -51,7 +51,7 @@ def draw_cell(looked: LookedAt, shown: str, side: str = "") -> None:
         st.error(plain_text(outcome.reason), icon=":material/error:")
     if cell.case.picture is not None:
         _draw_picture(looked, cell, outcome)
-    st.html(f'<div class="samkit-small">{_figures(looked, row, shown)}</div>')
+    st.html(f'<div class="samkit-small">{_figures(looked, row, shown, _shows_mask(looked, cell))}</div>')
     _ways(looked, cell, outcome, side)
 
 
@@ -82,6 +82,10 @@ def _can_be_shown(looked: LookedAt, cell: Cell) -> bool:
     """Whether a mask that was not kept can be computed again on the spot."""
     alone = cell.case.film is None and cell.case.second is None
     return alone and "prompts" in find_entry(cell.experiment).experiment.TAKES and kept_mask(looked, cell) is None
+
+
+def _shows_mask(looked: LookedAt, cell: Cell) -> bool:
+    return cell.case.picture is not None and kept_mask(looked, cell) is not None
 
 
 def _draw_picture(looked: LookedAt, cell: Cell, outcome: Outcome | None) -> None:
@@ -152,8 +156,8 @@ def _rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def _figures(looked: LookedAt, row: dict[str, Any], shown: str) -> str:
-    """HTML: the cell's setting, and its figures."""
+def _figures(looked: LookedAt, row: dict[str, Any], shown: str, with_mask: bool) -> str:
+    """HTML: the cell's setting, its figures, and what is drawn on its picture."""
     columns = [*swept_columns(looked.sweep.spec), *(["size"] if row.get("size") else [])]
     setting = [f"{escape(title(name))} <b>{escape(value_text(name, row.get(name)))}</b>" for name in columns]
     names = [shown, *(name for name in row if name.startswith("metric.") and name != shown)]
@@ -162,8 +166,9 @@ def _figures(looked: LookedAt, row: dict[str, Any], shown: str) -> str:
         for name in names[: SHOWN_METRICS + 1]
         if row.get(name) is not None
     ]
-    legend = '<span style="color:#16a0aa">■</span> mask <span style="color:#d9b70a">□</span> truth'
-    return " · ".join([*setting, *figures, legend if row.get("size") else ""]).rstrip(" ·")
+    marks = ['<span style="color:#16a0aa">■</span> mask'] if with_mask else []
+    marks += ['<span style="color:#d9b70a">□</span> truth'] if row.get("size") else []
+    return " · ".join([*setting, *figures, *([" ".join(marks)] if marks else [])])
 
 
 def _compute(cell: Cell, outcome: Outcome) -> None:

@@ -62,7 +62,9 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
         + (", 95 % intervals" if bars else ""),
         help=INTERVAL_HELP if bars else NO_INTERVAL_HELP,
     )
-    figure = means_figure(series, label(title(shown.x)), label(title(shown.metric)), facets, CHART_PX)
+    figure = means_figure(
+        series, label(title(shown.x)), label(title(shown.metric)), facets, CHART_PX, _color_title(shown)
+    )
     st.plotly_chart(figure, key=f"means_{looked.sweep.id}", config=PLOT)
     if left_out:
         st.caption(f"{left_out} more lines are not drawn: choose another colour.")
@@ -136,8 +138,15 @@ def draw_points(looked: LookedAt, shown: Shown) -> None:
     if not groups:
         st.info("No cell has both values.", icon=":material/scatter_plot:")
         return
-    figure = points_figure(groups, label(title(shown.point_x)), label(title(shown.metric)), chosen, CHART_PX)
+    figure = points_figure(
+        groups, label(title(shown.point_x)), label(title(shown.metric)), chosen, CHART_PX, _color_title(shown)
+    )
     st.plotly_chart(figure, key=key, config=PLOT, on_select=clicked, selection_mode="points")
+
+
+def _color_title(shown: Shown) -> str:
+    """What the colours stand for, where their names alone don't say it: a number may be anything."""
+    return label(title(shown.color)) if shown.color.startswith("param.") else ""
 
 
 def cell_points(looked: LookedAt, shown: Shown) -> tuple[list[Points], tuple[float, float] | None]:

@@ -283,7 +283,7 @@ def _truth_note(cases: Sequence[Case], figures: Sequence[str], how: str) -> None
             f"one. To give one: {how}"
         )
         return
-    known = [name.replace("_", " ").replace("iou", "IoU") for name in figures][:MAX_FIGURES]
+    known = [name.replace("_", " ").replace("iou", "IoU") for name in figures if not name.endswith("_px")][:MAX_FIGURES]
     such = f", such as {listed(known)}" if known else ""
     st.info(
         f"No true masks: the sweep shows what can be measured without one{such}. To see how close masks come to the "

@@ -19,8 +19,11 @@ MODELS = {
     "base_plus": "sam2",
     "large": "sam2",
     "sam3": "sam3",
+    "sam3_short": "sam3",
 }
-NATIVE_SIDES = {"sam3": 1008}
+"""sam3_short has two blocks, one with windows and one without: as much is held at a time as in all 32."""
+SHORT = {"num_hidden_layers": 2, "global_attn_indexes": [1]}
+NATIVE_SIDES = {"sam3": 1008, "sam3_short": 1008}
 """In pixels, where it is not 1024."""
 POINT_XY = (0.4, 0.5)
 TEN_XY = [(0.05 + 0.1 * step, 0.5) for step in range(10)]
@@ -41,7 +44,8 @@ def save_weights(model: str, folder: Path) -> Path:
     if MODELS[model] == "sam3":
         from tests.parity.sam3_models import QUIET_AND_DEEP, their_config, their_model
 
-        their_model(their_config(small=False), QUIET_AND_DEEP).save_pretrained(path)
+        trunk = SHORT if model == "sam3_short" else {}
+        their_model(their_config(small=False, **trunk), QUIET_AND_DEEP).save_pretrained(path)
         return path
     torch.save(official_model(model).state_dict(), path.with_suffix(".pt"))
     return path.with_suffix(".pt")
@@ -140,7 +144,11 @@ class Transformers:
     """
 
     def __init__(self, model: str, side: int, dtype: str):
-        if model not in ("vit_b", "tiny", "sam3") or dtype != "float32" or side != NATIVE_SIDES.get(model, side):
+        if (
+            model not in ("vit_b", "tiny", "sam3", "sam3_short")
+            or dtype != "float32"
+            or side != NATIVE_SIDES.get(model, side)
+        ):
             raise ValueError("not set up for this model")
         self.name, self.side = model, side
 
@@ -148,7 +156,7 @@ class Transformers:
         import transformers
 
         torch.set_grad_enabled(False)
-        if self.name == "sam3":
+        if MODELS[self.name] == "sam3":
             self.model = transformers.Sam3TrackerModel.from_pretrained(path).eval()
         elif self.name == "vit_b":
             config = transformers.SamVisionConfig(image_size=self.side)
@@ -159,13 +167,13 @@ class Transformers:
             self.encoder = transformers.Sam2VisionModel(config).eval()
 
     def encode(self, rgb: np.ndarray) -> None:
-        if self.name == "sam3":
+        if MODELS[self.name] == "sam3":
             self.features = self.model.get_image_embeddings(prepared_pixels(self.side))
         else:
             self.encoder(prepared_pixels(self.side))
 
     def predict(self) -> None:
-        if self.name != "sam3":
+        if MODELS[self.name] != "sam3":
             raise ValueError("only the encoder is set up")
         point = self.side * torch.tensor([[[POINT_XY]]])
         self.model(image_embeddings=self.features, input_points=point, input_labels=torch.ones(1, 1, 1).long())

@@ -3,7 +3,7 @@ float32 unless asked otherwise.
 
     python -m benchmarks.encode --models vit_b tiny --rounds 7
     python -m benchmarks.encode --models tiny --tuned       # glibc and torch keep their pages in every process
-    python -m benchmarks.encode --models tiny --peaks       # memory is given back at once: peaks are what is held
+    python -m benchmarks.encode --models sam3_short --peaks # memory is given back at once: peaks are what is held
     python -m benchmarks.encode --models sam3 --rounds 2    # beside transformers; --dtype bfloat16 for samkit's
 
 Each contestant runs in a process of its own (so that peak memory is its own) and they take turns, one step at a time

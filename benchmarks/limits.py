@@ -132,7 +132,9 @@ def report(model: str, limit: float, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=[name for name in MODELS if name != "sam3"], default=["tiny"])
+    parser.add_argument(
+        "--models", nargs="+", choices=[name for name in MODELS if MODELS[name] != "sam3"], default=["tiny"]
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -20,7 +20,7 @@ import torch
 from benchmarks.contestants import MODELS
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile")
-PARTS = ("encode", "sides", "limits", "video", "start")
+PARTS = ("encode", "sides", "limits", "video", "objects", "start")
 SIDES = (256, 512, 1024, 1536, 2048)
 
 
@@ -105,6 +105,7 @@ def main() -> None:
         "sides": by_side(first, min(rounds, 3)),
         "limits": printed("The machine's limit", "limits", "--models", *options.models),
         "video": printed("A film's frame", "video", "speed"),
+        "objects": printed("A film's frame with more objects", "video", "objects"),
         "start": printed("Starting", "start", "--rounds", str(rounds)),
     }
     lines = ["# Speed", machine(), "Ratios are to the official package of the same row's model and step."]

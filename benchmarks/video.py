@@ -1,10 +1,11 @@
 """Following an object: time per frame beside the official video predictor, and memory over a long film.
 
     python -m benchmarks.video speed --model tiny --frames 14
+    python -m benchmarks.video objects --model tiny --frames 11
     python -m benchmarks.video memory --model nano-sam2 --frames 1000
 
-Speed takes about 3 minutes on two cores: same random weights, frames in turns. Memory, resident after every 100 frames,
-takes about 2 minutes.
+Speed takes about 3 minutes on two cores: same random weights, frames in turns. Objects is the time of such a frame by
+the number of objects that are followed, of samkit alone. Memory, resident after every 100 frames, takes 2 minutes.
 
 Speed is of a frame with everything in it (encode, memory attention, decode, memory encoder), once the memory is full: 7
 maps; it takes 16 frames until the pointers are, which cost next to nothing. The official predictor gets its frames
@@ -29,6 +30,7 @@ from tests.parity.video_cases import CLICK, load_video_pair, make_film
 
 WARM_UP = 7
 """Frames until the memory is full."""
+OBJECTS = (1, 2, 4)
 
 
 def frame(index: int, height: int = 480, width: int = 854) -> np.ndarray:
@@ -79,6 +81,20 @@ def compare_speed(model: str, frames: int) -> None:
     )
 
 
+def by_objects(model: str, frames: int) -> None:
+    """What each further object costs: frames are encoded once for all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        follower = load_video_pair(model, Path(folder)).model
+    print(f"{model}, {frames - WARM_UP} frames with a full memory, {torch.get_num_threads()} threads")
+    alone = 0.0
+    for count in OBJECTS:
+        banks = {str(each): prompted_bank(follower, frame(0)) for each in range(count)}
+        steps = follower.track_video(map(frame, range(1, frames + 1)), banks)
+        median = statistics.median([timed(steps) for _ in range(frames)][WARM_UP:])
+        alone = alone or median
+        print(f"{count} objects: {median:,.0f} ms a frame, {median / alone:.2f} of one", flush=True)
+
+
 def watch_memory(ref: str, frames: int) -> None:
     model = samkit.load_model(ref, device="cpu")
     bank = prompted_bank(model, frame(0))
@@ -99,11 +115,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Following an object: speed beside the official predictor, and memory over a long film."
     )
-    parser.add_argument("what", choices=("speed", "memory"))
+    parser.add_argument("what", choices=("speed", "objects", "memory"))
     parser.add_argument(
         "--model",
-        help=f"speed: one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any "
-        "samkit can load",
+        help=f"one of {', '.join(name for name, family in MODELS.items() if family == 'sam2')}; memory: any "
+        "that samkit can load",
     )
     parser.add_argument("--frames", type=int)
     parser.add_argument("--threads", type=int, default=2)
@@ -111,6 +127,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if arguments.what == "speed":
         compare_speed(arguments.model or "tiny", arguments.frames or 14)
+    elif arguments.what == "objects":
+        by_objects(arguments.model or "tiny", arguments.frames or 11)
     else:
         watch_memory(arguments.model or "nano-sam2", arguments.frames or 1000)
 

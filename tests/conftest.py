@@ -36,19 +36,15 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of several processes one drives the browser: two would wait for each other. A file's tests stay together."""
+    """A file's tests stay together, as they share what was made for the first of them."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneBrowser(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
-
-    return OneBrowser(config, log)
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
 def browser():
-    """The one Chromium of all tests: Playwright allows one at a time in a process."""
+    """The one Chromium of this process: Playwright allows one at a time."""
     with chromium() as opened:
         yield opened
 

@@ -10,7 +10,7 @@ from samkit.models.config import ModelConfig
 from samkit.models.network.hiera import HieraConfig
 from samkit.models.network.relative_attention import SCORE_STRIP
 from samkit.models.network.rotary_neck import STRIP_ROWS
-from samkit.models.network.rotary_vit import HEADS_AT_ONCE, STRIP_TOKENS, RotaryVitConfig
+from samkit.models.network.rotary_vit import FEED_TOKENS, HEADS_AT_ONCE, STRIP_TOKENS, RotaryVitConfig
 from samkit.models.network.tiny_vit import STRIP_TOKENS as TINY_STRIP_TOKENS
 from samkit.models.network.tiny_vit import TinyVitConfig
 from samkit.models.network.vit import STRIP_TOKENS as ROW_TOKENS
@@ -110,7 +110,7 @@ def _rotary_block(encoder: RotaryVitConfig, padded_size: tuple[int, int], window
     row = 3 * max(ROW_TOKENS, window * ceil_to(width, window)) + COPIES * max(STRIP_TOKENS, window * window)
     by_heads = height * width * (1 + 3 * HEADS_AT_ONCE / encoder.num_heads)
     over_all = int(by_heads) + STRIP_TOKENS * 3 if encoder.global_blocks else 0
-    return max(row, over_all) * encoder.channels + STRIP_TOKENS * encoder.hidden
+    return max(row, over_all) * encoder.channels + FEED_TOKENS * encoder.hidden
 
 
 def _rotary_neck(encoder: RotaryVitConfig, padded_size: tuple[int, int]) -> int:

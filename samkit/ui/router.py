@@ -13,6 +13,7 @@ from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
 from samkit.ui.parts.toasts import end_toasts_with_page
 from samkit.ui.parts.turns import keep_turns_short, page_turn
+from samkit.ui.parts.upload_answers import keep_upload_answers
 from samkit.ui.state.kept_work import draw_notes, hold_address, keep_work, open_kept_work
 from samkit.ui.state.page_links import (
     COMPARE_PAGE,
@@ -39,6 +40,7 @@ ABOUT = "A workbench for looking inside Segment Anything models."
 def route() -> None:
     """Set the page up and run the file the visitor asked for, when it is its turn."""
     keep_turns_short()
+    keep_upload_answers()
     with page_turn():
         _route()
 

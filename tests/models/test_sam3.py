@@ -59,6 +59,7 @@ def test_strips_change_no_number(model, rgb, monkeypatch):
     whole = model.encode_image(rgb)
     monkeypatch.setattr(vit, "STRIP_TOKENS", 1)
     monkeypatch.setattr(rotary_vit, "STRIP_TOKENS", 1)
+    monkeypatch.setattr(rotary_vit, "FEED_TOKENS", 1)
     monkeypatch.setattr(rotary_neck, "STRIP_ROWS", 1)
     for one, other in zip(whole.features, model.encode_image(rgb).features, strict=True):
         assert torch.allclose(one, other, atol=1e-5)

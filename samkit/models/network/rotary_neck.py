@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samkit.models.network.layers import ModuleList, Opening
 
-STRIP_ROWS = 4
+STRIP_ROWS = 2
 """Rows of tokens from which a fine level is made at a time."""
 
 
@@ -45,7 +45,7 @@ class NeckLevel(nn.Module):
             kernel = (outer @ kernel.flatten(1)).unflatten(1, kernel.shape[1:])
             bias = torch.addmv(then.bias.to(kernel.dtype), outer, bias)
         if torch.is_grad_enabled() or self.doublings == 0:
-            return _convolve(F.pad(self._opened(tokens), (0, 0, 0, 0, 1, 1)), kernel, bias)
+            return _convolve(F.pad(self._opened(tokens, self._last()), (0, 0, 0, 0, 1, 1)), kernel, bias)
         return self._in_strips(tokens, kernel, bias)
 
     def _in_strips(self, tokens: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
@@ -53,28 +53,36 @@ class NeckLevel(nn.Module):
         (b, height, width, _), times = tokens.shape, 2**self.doublings
         level = tokens.new_empty(b, height * times, width * times, len(bias))
         outside = tokens.new_zeros(b, 1, width * times, self.conv_1x1.out_channels)
-        held, done = outside, 0
+        held, done, last = outside, 0, self._last()
         for top in range(0, height, STRIP_ROWS):
             end = min(top + STRIP_ROWS, height)
             below = [outside] if end == height else []
-            held = torch.cat([held, self._opened(tokens[:, top:end]), *below], dim=1)
+            held = torch.cat([held, self._opened(tokens[:, top:end], last), *below], dim=1)
             ready = done + held.shape[1] - 2
             level[:, done:ready] = _convolve(held, kernel, bias)
             held, done = held[:, -2:].clone(), ready
         return level
 
-    def _opened(self, tokens: Tensor) -> Tensor:
-        """Made finer, and as wide as the result: [B, h, w, C] -> [B, h * 2^doublings, w * 2^doublings, C']."""
+    def _opened(self, tokens: Tensor, last: tuple[Tensor, Tensor]) -> Tensor:
+        """Made finer, and as wide as the result: [B, h, w, C] -> [B, h * 2^doublings, w * 2^doublings, C']. last: of
+        `_last`.
+        """
         if self.doublings == 0:
-            return F.linear(tokens, self.conv_1x1.weight.flatten(1), self.conv_1x1.bias)
+            return F.linear(tokens, *last)
         if self.doublings == 2:
             tokens = F.gelu(_unfold(self.dconv_2x2_0.open(tokens).unflatten(-1, (4, -1))))
-        last = self.dconv_2x2_1 if self.doublings == 2 else self.dconv_2x2
-        inner = self.conv_1x1.weight.flatten(1)
-        assert last.bias is not None and self.conv_1x1.bias is not None
-        weight = torch.einsum("oc,icyx->yxoi", inner, last.weight).flatten(0, 2)
-        bias = torch.addmv(self.conv_1x1.bias, inner, last.bias)
-        return _unfold(F.linear(tokens, weight, bias.repeat(4)).unflatten(-1, (4, -1)))
+        return _unfold(F.linear(tokens, *last).unflatten(-1, (4, -1)))
+
+    def _last(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the 1x1 convolution and the transposed one before it, if there is one, as one product."""
+        inner, bias = self.conv_1x1.weight.flatten(1), self.conv_1x1.bias
+        assert bias is not None
+        if self.doublings == 0:
+            return inner, bias
+        before = self.dconv_2x2_1 if self.doublings == 2 else self.dconv_2x2
+        assert before.bias is not None
+        weight = torch.einsum("oc,icyx->yxoi", inner, before.weight).flatten(0, 2)
+        return weight, torch.addmv(bias, inner, before.bias).repeat(4)
 
 
 def _unfold(opened: Tensor) -> Tensor:

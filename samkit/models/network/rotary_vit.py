@@ -21,9 +21,11 @@ from samkit.models.network.vit import FourGroups, PlainAttention, PlainBlock
 from samkit.models.network.windows import join_strips, partition_windows
 
 NORM_EPS = 1e-5
-STRIP_TOKENS = 1024
-"""About how many tokens are worked on at a time where windows don't ask for more: what is wide is held of so many."""
-HEADS_AT_ONCE = 4
+STRIP_TOKENS = 512
+"""About how many tokens are worked on at a time where windows don't ask for more."""
+FEED_TOKENS = 256
+"""About how many go through a feed forward layer at a time: it is almost five times as wide as they are."""
+HEADS_AT_ONCE = 2
 """Heads of a global block whose keys and values are held together."""
 WINDOW_READINGS = ("step", "span")
 """What a window of another size than the model's own means for positions inside it.
@@ -173,8 +175,8 @@ class RotaryBlock(PlainBlock):
     def _over_all(self, map_bhwc: Tensor, turns: Tensor) -> Iterator[Tensor]:
         """A global block's output in strips."""
         b, _, w, c = map_bhwc.shape
-        rows = max(1, STRIP_TOKENS // w)
-        attended = self.attn.over_all(map_bhwc, self.norm1, rows, turns)
+        attended = self.attn.over_all(map_bhwc, self.norm1, max(1, STRIP_TOKENS // w), turns)
+        rows = max(1, FEED_TOKENS // w)
         for strip, shortcut in zip(attended.split(rows * w, dim=2), map_bhwc.split(rows, dim=1), strict=True):
             yield self._after_attention(strip.transpose(1, 2).reshape(b, -1, w, c), shortcut)
 
@@ -182,7 +184,7 @@ class RotaryBlock(PlainBlock):
         if torch.is_grad_enabled():
             return super()._after_attention(attended, shortcut)
         strip = self.attn.proj.plus(attended, shortcut)
-        for part in strip.split(max(1, STRIP_TOKENS // strip.shape[2]), dim=1):
+        for part in strip.split(max(1, FEED_TOKENS // strip.shape[2]), dim=1):
             part.copy_(self.mlp.plus(self.norm2(part), part))
         return strip
 

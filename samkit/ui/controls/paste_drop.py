@@ -112,6 +112,8 @@ def _take_text(sides: tuple[Workspace, ...], prompts: bool) -> None:
         _say(f"{name} is larger than {given.get('most')} MB, the most that is taken: make it smaller first.")
     elif kind == "empty":
         _say(f"{name} is empty: save or download it again.")
+    elif kind == "late":
+        _say(f"{name} came while the page was being made: drop or paste it again.")
     elif kind == "several":
         _say(f"Of {given.get('count')} files the first was taken, {name}.", ":material/info:")
     elif kind == "unknown":

@@ -3,6 +3,7 @@
 
 const COORDINATES = /^[\s\d.,;:()[\]|+eE-]+$/;
 const SHOWN = "samkit-drop-shown";
+const AGAIN_MS = 200, TRIES = 50;
 
 const ending = name => (name.match(/\.[^.]+$/)?.[0] ?? "").slice(1).toLowerCase();
 const origin = event => event.composedPath?.()[0] ?? event.target;
@@ -14,6 +15,7 @@ const hasFiles = event => [...(event.dataTransfer?.types ?? [])].includes("Files
 class PasteDrop {
   data = null;
   tell = null;
+  used = "";       // the upload field that was given a file last
   over_b = false;  // whether the pointer is over the second picture
 
   constructor() {
@@ -81,13 +83,21 @@ class PasteDrop {
     if (most === undefined) return this.say({ kind: "unknown", name: file.name });
     if (file.size > most * 1024 * 1024) return this.say({ kind: "large", name: file.name, most });
     if (!file.size) return this.say({ kind: "empty", name: file.name });
-    const input = document.querySelector(`.st-key-${this.data.fields[side]} input[type=file]`);
-    if (!input) return;
+    this.send(ending(file.name) ? file : new File([file], `${file.name || "pasted"}.${end}`, { type: file.type }), side);
+    if (files.length > 1) this.say({ kind: "several", name: file.name, count: files.length });
+  }
+
+  /** Into the upload field of that side. A field takes one file; the next one comes with the page's next run. */
+  send(file, side, tries = 0) {
+    const field = this.data?.fields[side];
+    const input = field && document.querySelector(`.st-key-${field} input[type=file]`);
+    if ((!input || field === this.used) && tries < TRIES) return setTimeout(() => this.send(file, side, tries + 1), AGAIN_MS);
+    if (!input) return this.say({ kind: "late", name: file.name });
+    this.used = field;
     const parcel = new DataTransfer();
-    parcel.items.add(ending(file.name) ? file : new File([file], `${file.name || "pasted"}.${end}`, { type: file.type }));
+    parcel.items.add(file);
     input.files = parcel.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    if (files.length > 1) this.say({ kind: "several", name: file.name, count: files.length });
   }
 
   say(what) {

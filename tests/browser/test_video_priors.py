@@ -86,12 +86,11 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page,
     page.locator(".player").locator("button[name=play]").click()
     page.locator(".player").locator("button[name=play]", has_text="Play").wait_for()
 
-    # What is marked on a frame counts from there on.
+    # What is marked on a frame counts from there on. A press before the page has come there is made when it has.
+    box = page.locator(".st-key-canvas_frame").bounding_box()
     chart.click(position={"x": chart.bounding_box()["width"] * 3 / 35, "y": 20})
-    at_frame(page, 3)
-    canvas = page.locator(".st-key-canvas_frame")
-    box = canvas.bounding_box()
     page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    at_frame(page, 3)
     page.get_by_role("button", name="Segment from frame 3").click()
     page.locator(".st-key-chip_correction_3_0 button:visible").wait_for()
     page.get_by_role("tab", name="Files").click(timeout=120_000)

@@ -9,7 +9,7 @@ const ORIGINS = {
 };
 const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
-const HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
+const ANSWERED_MS = 5000, HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -22,6 +22,7 @@ class Player {
   follows = false;
   held = null;        // a press on a picture that was not at rest: its events, each with its place as shares of the canvas
   holding = false;    // its button is still down
+  told = null;        // the frame that the page was told of and has not come to: { frame, at }
   caught = false;     // the first event of a press that is kept was just seen
   tracks = [];
 
@@ -52,6 +53,7 @@ class Player {
   update(data, send) {
     const first = !this.data, before = this.data ?? {};
     [this.data, this.send, this.heardAt] = [data, send, performance.now()];
+    if (this.told?.frame === data.frame || (!first && before.stamp !== data.stamp)) this.told = null;
     this.slider.max = Math.max(1, data.length - 1);
     this.slider.disabled = data.length < 2;
     this.tracks = data.rows.tracks;
@@ -144,7 +146,13 @@ class Player {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (this.playing || this.follows) return;
-      if (this.frame !== this.data.frame || !this.data.shown) return this.send("rest", this.frame);
+      // Where the page was told of another frame and has not come there yet, it will leave the one that it shows.
+      const asked = this.told && performance.now() - this.told.at < ANSWERED_MS ? this.told.frame : null;
+      if (this.frame !== (asked ?? this.data.frame) || !this.data.shown) {
+        this.told = { frame: this.frame, at: performance.now() };
+        return this.send("rest", this.frame);
+      }
+      if (asked !== null) return;
       this.moving = false;
       this.restore();
       this.draw();

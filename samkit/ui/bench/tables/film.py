@@ -34,7 +34,7 @@ from samkit.ui.bench.tables.film_marks import (
 )
 from samkit.ui.bench.tables.film_steps import NextStep, draw_next_step, next_step
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
-from samkit.ui.controls.film_objects import object_choice
+from samkit.ui.controls.film_objects import forget_object_words, object_choice
 from samkit.ui.controls.film_picker import film_picker
 from samkit.ui.controls.film_player import film_charts, film_player
 from samkit.ui.controls.knob_values import KnobValues
@@ -78,6 +78,7 @@ class Film(Table):
         table = film_table()
         if table.changed:
             knobs.forget(*OF_A_FILM)
+            forget_object_words()
             table.changed = False
 
     def arrange(self, visit: Visit) -> Places:
@@ -153,6 +154,7 @@ class Film(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
+        forget_object_words()
         if inputs.priors or not inputs.prompts.is_empty:
             work.show_picture(inputs.picture, inputs.prompts)
         # Of any other run the picture was only at hand, and took no part: whatever is in work stays.
@@ -165,6 +167,7 @@ class Film(Table):
 
 
 def _draw_notes(table: FilmTable) -> None:
+    _draw_put_aside(table)
     if table.lost:
         st.info(LOST_RUN, icon=":material/history_toggle_off:")
     if table.kept is not None and table.job is None:
@@ -173,6 +176,19 @@ def _draw_notes(table: FilmTable) -> None:
             "anew** makes them again, with what is marked and set on this page; from then on you can correct them.",
             icon=":material/inventory_2:",
         )
+
+
+def _draw_put_aside(table: FilmTable) -> None:
+    """What was here before, and a way back to it."""
+    aside = table.aside
+    if aside is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="film_aside"):
+        name = plain_text(aside.name)
+        st.caption(f"Put aside: the film **{name}** with {aside.what}.")
+        if st.button(f"Back to {name}", icon=":material/undo:", key="film_bring_back", type="tertiary"):
+            table.bring_back()
+            st.rerun()
 
 
 def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator) -> Scene | None:

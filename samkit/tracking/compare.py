@@ -24,7 +24,6 @@ from samkit.tracking.bundle.frame_masks import (
     masks_of_frame,
 )
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
-from samkit.tracking.bundle.record import RunRecord
 from samkit.tracking.store.tags import own_masks, shown_mask
 
 AS_COMPUTED = ", as computed"

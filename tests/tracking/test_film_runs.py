@@ -213,9 +213,7 @@ def test_the_prompts_of_a_films_memory_count(tmp_path):
     result, inputs = made_up_result()
     inputs = replace(inputs, video=load_sample_video("coin"), priors=(Prior(inputs.picture, inputs.prompts),))
     result = replace(result, masks={})
-    bundle = write_bundle(
-        tmp_path / "a", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32"
-    )
+    bundle = write_bundle(tmp_path / "a", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
     told = rows(bundle, bundle)
     assert told["picture"] == ("noise.png",) * 2 and (told["points"][0], told["boxes"][0]) == (1, 1)
     assert told["prompts"][0].startswith("memory noise.png: +(0.500, 0.500)")

@@ -1,4 +1,4 @@
-"""What marks the objects of a kept run on a film: its memories and its marks on frames, as prompts with their places."""
+"""What marks the objects of a kept run on a film: memories and marks on frames, as prompts with their places."""
 
 from typing import NamedTuple
 

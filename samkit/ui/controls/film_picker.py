@@ -71,9 +71,11 @@ def _what_goes(table: FilmTable) -> None:
     name, pauses = plain_text(there.name), there.job is not None and there.job.active
     sentences = [
         f"Another film takes the place of **{name}** with {there.what}.",
-        f"They are put aside{' and the run pauses' if pauses else ''}: **Back to {name}** on the page brings them back.",
+        f"They are put aside{' and the run pauses' if pauses else ''}: **Back to {name}** brings them back.",
     ]
     if before is not None and not before.is_of(table.video):
-        goes = f"What is put aside now, **{plain_text(before.name)}** with {before.what}, goes, unless you choose it here."
+        goes = (
+            f"What is put aside now, **{plain_text(before.name)}** with {before.what}, goes, unless you choose it here."
+        )
         sentences.append(goes)
     st.info(" ".join(sentences), icon=":material/inventory_2:")

@@ -10,7 +10,7 @@ from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure, label
 from samkit.ui.parts.tables import table_height
-from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.page_links import SWEEP_PAGE, SWEEPS_PAGE
 from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
@@ -26,6 +26,7 @@ PICKED = "samkit.compared_pair"
 def compare_view(first_id: str, second_id: str) -> None:
     first, second = (look_at(seen_sweep(name)) for name in (first_id, second_id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
+        st.page_link(SWEEPS_PAGE, label="All sweeps", icon=":material/arrow_back:")
         st.title("Compare two sweeps", anchor=False, width="content")
         st.html('<div class="samkit-question">What did the change do, picture by picture?</div>', width="content")
     _compare(first, second)
@@ -107,7 +108,7 @@ def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
         f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
     )
     if mean.low is None or mean.high is None:
-        return f"{text}. An interval takes more than one picture."
+        return f"{text}. {mean.too_few}"
     text += f"; 95 % interval {mean.low:+.4g} to {mean.high:+.4g}. "
     if mean.low <= 0 <= mean.high:
         return text + "It holds 0, so they can't be told apart."

@@ -1,4 +1,6 @@
-"""Two sweeps on the same cells, such as of a base model and its fine-tune: differences picture by picture."""
+"""The same cases under two conditions: two sweeps, such as of a base model and its fine-tune, or two settings of one
+sweep. Cases differ far more from each other than conditions do, so differences are taken case by case.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +15,9 @@ from samkit.work.sweep.table import Row
 
 @dataclass(frozen=True)
 class Pair:
-    """Cells of two sweeps that ask for the same but for the model. indices: of their rows; a, b: the metric"""
+    """Cells of two sweeps that ask for the same but for the model. indices: of their rows; a, b: the metric; group: as
+    `Case.group`
+    """
 
     picture: str
     case: str
@@ -22,6 +26,7 @@ class Pair:
     index_b: int
     a: float
     b: float
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def pairs(first: Sequence[Row], second: Sequence[Row], metric: str, models: tupl
         if (other := others.get(key)) is not None:
             row = first[index]
             a, b = float(row[metric]), float(second[other][metric])
-            found.append(Pair(str(row["picture"]), str(row["case"]), str(row.get("size", "")), index, other, a, b))
+            size, group = str(row.get("size", "")), str(row.get("group", ""))
+            found.append(Pair(str(row["picture"]), str(row["case"]), size, index, other, a, b, group))
     return found
 
 
@@ -69,11 +75,61 @@ def mean_difference(found: Sequence[Pair], seed: int, size: str = "") -> Mean | 
     objects, "" for all
     """
     rows: list[Row] = [
-        {"picture": pair.picture, "status": "done", "metric.difference": pair.b - pair.a}
+        {"picture": pair.picture, "group": pair.group, "status": "done", "metric.difference": pair.b - pair.a}
         for pair in found
         if not size or pair.size == size
     ]
     return summarize(rows, [], seed, by_size=False)[0].means["metric.difference"] if rows else None
+
+
+@dataclass(frozen=True)
+class SettingDifference:
+    """How a setting differs from the best one of its sweep. mean: of the best one less this one over the cases that
+    both have, a cell for each, repeats averaged
+    """
+
+    setting: dict[str, Any]
+    mean: Mean
+
+    @property
+    def told_apart(self) -> bool | None:
+        """Whether the interval leaves out 0; None where there is none."""
+        if self.mean.low is None or self.mean.high is None:
+            return None
+        return not self.mean.low <= 0 <= self.mean.high
+
+
+def from_best(
+    table: Iterable[Row], columns: Sequence[str], metric: str, best: Mapping[str, Any], seed: int
+) -> list[SettingDifference]:
+    """Of each other setting in the table that has cases in common with the best one. columns: in which settings
+    differ; best: that setting, by column
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    values: dict[str, dict[tuple[str, str], list[float]]] = {}
+    groups: dict[tuple[str, str], str] = {}
+    for row in table:
+        if row["status"] == "done" and row.get(metric) is not None:
+            setting = {column: row.get(column) for column in columns}
+            name, case = repr(setting), (str(row["picture"]), str(row["case"]))
+            settings.setdefault(name, setting)
+            values.setdefault(name, {}).setdefault(case, []).append(float(row[metric]))
+            groups[case] = str(row.get("group") or "")
+    own = values.pop(repr({column: best.get(column) for column in columns}), {})
+    differences: list[Row] = [
+        {
+            "setting": name,
+            "picture": case[0],
+            "group": groups[case],
+            "status": "done",
+            "metric.difference": float(np.mean(own[case]) - np.mean(theirs)),
+        }
+        for name, cases in values.items()
+        for case, theirs in cases.items()
+        if case in own
+    ]
+    found = summarize(differences, ["setting"], seed, by_size=False) if differences else []
+    return [SettingDifference(settings[each.setting["setting"]], each.means["metric.difference"]) for each in found]
 
 
 def by_picture(found: Sequence[Pair]) -> list[PictureDifference]:

@@ -69,6 +69,7 @@ def test_a_report_says_what_came_out_and_needs_no_network(folder):
     for said in ("What was swept", "Best settings", "Means by setting", "By size of the object", "Over mask index",
                  "Over prompts", "What failed", "Where it came out worst", "No room."):  # fmt: skip
         assert said in plain, said
+    assert "2 pictures or films are too few for an interval" in plain and " to 0" not in plain
     assert f"{tiny.CELLS - 1}" in plain and "box; mask index 1" in plain
     assert text.count("<svg") == 2 * 3, "a chart for each swept thing and each of true_iou, predicted_iou, encode_ms"
     assert "mask, truth outlined" in plain and text.count("data:image/webp;base64,") == 3 * 3

@@ -352,10 +352,10 @@ class Stage {
     });
   }
 
-  // The masks below the picture.
+  // The masks below the picture. Those of another picture may still stand there while the page runs.
   drawStrip(answer) {
-    const color = this.data.color;
-    for (const image of document.querySelectorAll(`img[data-mask-of="${this.data.strip}"]`)) {
+    const { color, view } = this.data;
+    for (const image of document.querySelectorAll(`[data-view="${view}"] img[data-mask-of="${this.data.strip}"]`)) {
       const index = Number(image.dataset.mask);
       if (!answer.logits.has(index)) continue;
       const box = image.getBoundingClientRect(), [width, height] = [Math.round(box.width), Math.round(box.height)];

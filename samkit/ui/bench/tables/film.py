@@ -4,6 +4,7 @@ elsewhere, and what the visitor switches and corrects reaches it while it runs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -20,7 +21,7 @@ from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.kept_film import kept_film
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
-from samkit.ui.bench.queued_work import draw_refusal, draw_stops, finished, follow
+from samkit.ui.bench.queued_work import draw_refusal, draw_steps, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
     draw_marked,
@@ -44,6 +45,7 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
+from samkit.ui.state.shown_marks import figures_of_marks
 from samkit.ui.state.workspace import Workspace
 from samkit.work.spec import RunSpec
 
@@ -131,7 +133,8 @@ class Film(Table):
         sight = _look(visit, table, setup, built) if table.on_film else None
         lay_on_canvas(visit, table, marked, sight)
         with places.player:
-            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
+            marks = figures_of_marks(table, marked and marked.own, sight)
+            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)
@@ -140,8 +143,7 @@ class Film(Table):
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_next_step(table, step)
-                draw_stops("film", table)
+                draw_steps("film", table, partial(draw_next_step, table, step))
             draw_refusal(table)
             _draw_notes(table)
             _steer(table)

@@ -36,8 +36,10 @@ def figures_of_marks(table: "FilmTable", own: OwnMark | None, sight: "Sight | No
         return {}
     shown: dict[str, Figures] = {}
     for number in range(len(table.objects)):
+        mask: np.ndarray | None
+        iou: float | None = None
         if number != table.object:
-            mask, iou = mask_of_mark(table, number, sight), None
+            mask = mask_of_mark(table, number, sight)
         elif own is not None and not (own.made and _is_taken_in(table, own, sight)):
             mask, iou = own.mask, round(own.iou, 3)
         else:

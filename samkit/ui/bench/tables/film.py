@@ -133,7 +133,7 @@ class Film(Table):
         sight = _look(visit, table, setup, built) if table.on_film else None
         lay_on_canvas(visit, table, marked, sight)
         with places.player:
-            marks = figures_of_marks(table, marked and marked.own, sight)
+            marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)

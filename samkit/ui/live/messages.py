@@ -30,7 +30,9 @@ Masks = str | tuple[int, ...]
 
 @dataclass(frozen=True)
 class Question:
-    """n: the asker's own number; masks: `ONE`, `ALL`, or which of them; view: of the picture that the asker sees, "" for any.
+    """n: the asker's own number; masks: `ONE`, `ALL`, or which of them.
+
+    view: of the picture that the asker sees, "" for whichever there is
 
     rows: the points and boxes as they came, for `prompts` to judge
     """

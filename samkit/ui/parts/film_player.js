@@ -74,7 +74,7 @@ class Player {
       this.origin = data.origin;
       this.restore();
       this.release();
-    } else if (!this.playing && !this.follows && (followed || this.held)) {
+    } else if (!this.playing && !this.follows && data.shown && (followed || this.held)) {
       // The run stopped on a frame that the page does not stand at, or a press waits for one: the page comes there.
       this.rest();
     }

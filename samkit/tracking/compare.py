@@ -13,6 +13,7 @@ from samkit.experiments.result import Metric, lower
 from samkit.media.pictures import read_picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.film_prompts import FilmPrompts, film_prompts
 from samkit.tracking.bundle.frame_masks import (
     frame_mask,
     frame_of,
@@ -26,11 +27,12 @@ from samkit.tracking.bundle.frame_masks import (
     whose,
 )
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
-from samkit.tracking.bundle.record import RunRecord
 from samkit.tracking.store.tags import own_masks, shown_mask
 
 AS_COMPUTED = ", as computed"
 MIN_COMPARED, MAX_COMPARED = 2, 12
+MAX_MARKS = 40
+"""Of a film's run, that are written out."""
 COLORS = (
     (230, 85, 13), (31, 119, 180), (44, 160, 44), (214, 39, 140), (148, 103, 189), (188, 189, 34),
     (23, 190, 207), (140, 86, 75), (255, 187, 20), (99, 121, 57), (200, 30, 30), (90, 90, 220),
@@ -108,7 +110,7 @@ class Comparison:
         groups: dict[tuple[str, ...], list[int]] = {}
         for index, bundle in enumerate(self.bundles):
             record = bundle.record
-            entries = (record.picture, record.picture_b, record.video)
+            entries = (record.first_picture, record.picture_b, record.video)
             key = (record.experiment, *(entry.sha256 if entry else "" for entry in entries))
             groups.setdefault(key, []).append(index)
         return tuple(tuple(group) for group in groups.values() if len(group) > 1)
@@ -131,7 +133,7 @@ class Comparison:
     @cached_property
     def circumstances(self) -> tuple[Row, ...]:
         """Experiment, model, pictures, prompts and what they ran on."""
-        return _rows([_circumstances(bundle.record) for bundle in self.bundles])
+        return _rows([_circumstances(bundle) for bundle in self.bundles])
 
     @property
     def conditions(self) -> tuple[Row, ...]:
@@ -233,17 +235,19 @@ class Comparison:
         return (sha256, size) if sha256 else None
 
 
-def _circumstances(record: RunRecord) -> dict[str, Any]:
-    entries = {"picture": record.picture, "picture_b": record.picture_b, "video": record.video}
+def _circumstances(bundle: Bundle) -> dict[str, Any]:
+    record, marks = bundle.record, film_prompts(bundle)
+    entries = {"picture": record.first_picture, "picture_b": record.picture_b, "video": record.video}
+    prompts = [each.prompts for each in marks] if record.video is not None else [record.prompts]
     return {
         "experiment": record.experiment,
         "model": record.model.name,
         **{key: entry.name for key, entry in entries.items() if entry is not None},
-        "points": len(record.prompts.points),
-        "boxes": len(record.prompts.boxes),
+        "points": sum(len(each.points) for each in prompts),
+        "boxes": sum(len(each.boxes) for each in prompts),
         "device": record.device,
         "dtype": record.dtype,
-        "prompts": _prompts_text(record.prompts),
+        "prompts": _film_prompts_text(marks) if marks else _prompts_text(record.prompts),
         **({"mask_hint": f"{record.mask_hint.name} ({record.mask_hint.sha256[:8]})"} if record.mask_hint else {}),
     }
 
@@ -343,3 +347,10 @@ def _prompts_text(prompts: Prompts) -> str:
     points = [f"{'+' if label else '−'}({x:.3f}, {y:.3f})" for x, y, label in prompts.points]
     boxes = [f"box({', '.join(f'{value:.3f}' for value in box)})" for box in prompts.boxes]
     return " ".join([*points, *boxes]) or "none"
+
+
+def _film_prompts_text(marks: Sequence[FilmPrompts]) -> str:
+    """With the place of each; of very many the first."""
+    texts = [f"{each.place}: {'mask' if each.has_mask else _prompts_text(each.prompts)}" for each in marks]
+    more = len(texts) - MAX_MARKS
+    return "; ".join(texts[:MAX_MARKS]) + (f"; and {more} more" if more > 0 else "")

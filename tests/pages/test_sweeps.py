@@ -105,7 +105,7 @@ def test_a_cell_is_looked_at_among_charts_and_tables():
     app = visit("sweep", id=sweep.id)
     assert "**Best true IoU:** model Nano SAM 1, prompts inside, side 512" in texts(app) or "side 512" in texts(app)
     assert "Against the next one (" in texts(app) and "too few for an interval" in texts(app), "case by case"
-    assert ", too few for intervals" in texts(app), "above the chart, which has no error bars"
+    assert ", too few pictures for intervals" in texts(app), "above the chart, which has no error bars"
     assert len(app.get("plotly_chart")) == 2 and "Click a point" in texts(app)
     app.session_state[f"samkit.sweep_cell.{sweep.id}"] = sweep.cells[5].id
     app.run()

@@ -61,7 +61,7 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
     bars = any(end is not None for each in series for end in each.high)
     st.markdown(
         f"**Mean {plain_text(title(shown.metric))}** over {plain_text(title(shown.x))}"
-        + (", 95 % intervals" if bars else f", too few for intervals (fewer than {FEWEST} pictures)"),
+        + (", 95 % intervals" if bars else ", too few pictures for intervals"),
         help=INTERVAL_HELP if bars else NO_INTERVAL_HELP,
     )
     figure = means_figure(

@@ -62,7 +62,8 @@ def _difference_text(found: SettingDifference, metric: str) -> str:
     mean, sign = found.mean, -1 if better_end(metric) == "lower" else 1
     following = f"the next one ({_setting_text(found)})"
     on_same = f"on the same {f'{mean.cells:,} cases' if mean.cells != 1 else 'case'}"
-    better = f"{'better' if sign * mean.value >= 0 else 'worse'} by {number_text(abs(mean.value), 3)}"
+    better = f"{'better' if sign * mean.value > 0 else 'worse'} by {number_text(abs(mean.value), 3)}"
+    better = better if mean.value else "equal"
     if mean.low is None or mean.high is None:
         return f"Against {following} it is {better} {on_same}. {mean.too_few}"
     low, high = (number_text(edge, 3) for edge in sorted((sign * mean.low, sign * mean.high)))

@@ -99,6 +99,8 @@ def test_the_command_writes_the_report(folder, tmp_path):
     result = CliRunner().invoke(app, ["sweep", "report", sweep.id, "--out", str(out)])
     assert result.exit_code == 0 and out.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not out.with_name("report.html.part").exists()
+    shown = CliRunner().invoke(app, ["sweep", "show", sweep.id]).output
+    assert "Means without an interval: 2 pictures or films are too few" in shown and "[" not in shown
 
 
 def test_charts_stand_numbers_where_they_are_and_words_side_by_side():

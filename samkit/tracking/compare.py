@@ -22,6 +22,9 @@ from samkit.tracking.bundle.frame_masks import (
     frame_size,
     frames_with_masks,
     masks_of_frame,
+    object_count,
+    object_of,
+    whose,
 )
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
 from samkit.tracking.store.tags import own_masks, shown_mask
@@ -161,9 +164,14 @@ class Comparison:
         """The frames of films for which a run has masks, in order; `frame_name` makes a name of one."""
         return tuple(sorted({frame for bundle in self.bundles for frame in frames_with_masks(bundle)}))
 
+    @cached_property
+    def objects(self) -> tuple[int, ...]:
+        """How many objects of a film each run has masks of."""
+        return tuple(map(object_count, self.bundles))
+
     def shown(self, name: str) -> tuple[Shown, ...]:
-        """What stands under a name of `mask_names` or `frame_name`: every mask of that name; for "" the masks that
-        stand for each run, or a run without a mask itself.
+        """What stands under a name of `mask_names` or `frame_name`: every mask of that name, of a frame those of all
+        objects or of the one that it names; for "" the masks that stand for each run, or a run without a mask itself.
         """
         if not name:
             return tuple(
@@ -171,12 +179,13 @@ class Comparison:
                 for index, bundle in enumerate(self.bundles)
                 for mask in own_masks(bundle.record.masks) or ("",)
             )
-        frame = frame_of(name)
+        frame, number = frame_of(name), object_of(name)
         if frame is not None:
             return tuple(
                 Shown(index, mask)
                 for index, bundle in enumerate(self.bundles)
                 for mask in masks_of_frame(bundle, frame)
+                if number is None or whose(mask) == number
             )
         return tuple(Shown(index, name) for index, bundle in enumerate(self.bundles) if name in bundle.record.masks)
 

@@ -73,8 +73,11 @@ def test_ones_own_pictures_without_masks_are_no_dead_end(tmp_path):
         (photos / f"{number}.png").write_bytes(array_to_png(load_sample("coins").rgb))
     app = visit("mask-stability")
     app.button(key="open_sweep").click().run()
+    app.text_input(key="sweep_masks").set_value(str(photos)).run()
+    assert app.warning[0].value.startswith("The pictures are missing"), "masks alone are not passed over"
+    app.text_input(key="sweep_masks").set_value("").run()
     app.text_input(key="sweep_files").set_value(str(photos)).run()
-    assert "2 pictures without true masks." in texts(app) and f"Under Prompts choose “{ON_ALL}”" in texts(app)
+    assert "2 pictures without true masks." in texts(app) and f"Choose “{ON_ALL}” under Prompts" in texts(app)
     app.multiselect(key="sweep_prompts").set_value([ON_ALL]).run()
     assert "**3 cells**, 3 encodings" in texts(app) and "start_sweep" in keys(app)
 

@@ -23,6 +23,7 @@ from samkit.tracking.bundle.kept_film import kept_film
 from samkit.tracking.compare import Comparison
 from samkit.tracking.store.about import about_run, datasets_of
 from samkit.tracking.store.tags import tags_of
+from samkit.ui.runs.compare_tables import shown_text
 from tests.tracking.conftest import MODEL, made_up_result
 
 
@@ -144,6 +145,34 @@ def test_files_without_an_end_are_not_read_even_where_the_owner_named_everything
 def found_rows(*frames: int, number: int = 0) -> list[dict]:
     figures = {"time_s": 0.0, "object_score": 1.5, "predicted_iou": 0.9, "area_share": 0.25}
     return [{"frame": frame, "object": number} | figures for frame in frames]
+
+
+def run_of_two_objects(folder):
+    """A kept run on a film whose first frame has a mask of each of two objects."""
+    first, second = np.zeros((2, 48, 64), bool)
+    first[:24, :32], second[24:, 32:] = True, True
+    result, inputs = made_up_result()
+    files = {"masks.json": masks_to_json([mask_row(0, first)]), "masks_1.json": masks_to_json([mask_row(0, second)])}
+    return write_bundle(
+        folder / "run",
+        result=replace(result, files=files),
+        inputs=replace(inputs, video=open_video(pictures(folder / "film", 10))),
+        model_info=MODEL,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+def test_each_object_of_a_film_is_compared_by_itself(tmp_path):
+    comparison = Comparison([run_of_two_objects(tmp_path)] * 2)
+    assert comparison.objects == (2, 2) and comparison.frames == (0,)
+    assert [shown_text(comparison, "frame 0", each) for each in comparison.shown("frame 0")] == [
+        "run 1, object 1", "run 1, object 2", "run 2, object 1", "run 2, object 2"
+    ]  # fmt: skip
+    for number, place in ((1, (0, 0)), (2, (47, 63))):
+        shown = comparison.shown(f"frame 0 of object {number}")
+        assert [each.run for each in shown] == [0, 1] and all(comparison.mask(each)[place] for each in shown)
+        assert len(comparison.grounds(f"frame 0 of object {number}")) == 1
 
 
 def test_what_a_kept_run_found_is_read_without_what_is_damaged(tmp_path):

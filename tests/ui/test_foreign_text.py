@@ -75,7 +75,7 @@ OURS = {
     "parts/downloads.py": ["download.label"],
     "parts/edge.py": ["type(error).__name__"],
     "router.py": ["entry.title"],
-    "runs/compare_view.py": ["label", "number", "range(len(grounds))"],
+    "runs/compare_view.py": ["label", "number", "range(len(grounds))", "several"],
     "runs/run_view.py": ["_file_tabs(bundle)", "entry.title"],
     "runs/runs_list.py": ["first.title", "_chosen_text(table, page.runs)"],
     "runs/runs_search.py": ["label"],

@@ -17,6 +17,7 @@ from samkit.work.sweep.table import Row
 MAX_SERIES, MAX_FACETS, MAX_TICKS = 10, 4, 200
 USUAL_QUANTITY = ("metric.predicted_iou", "true_area_px")
 CHART_PX = 318
+ERROR_HELP = "Predicted IoU error is absolute: how far the predicted IoU is from the true one, above it or below it."
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def choose_shown(looked: LookedAt) -> Shown | None:
     key = looked.sweep.id
     with st.container(key="sweep_choices"):
         places = st.columns([1.35, 1, 1, 1, 1.35], gap="small")
-    metric = places[0].selectbox("Metric", names, format_func=title, key=f"metric_{key}")
+    told = ERROR_HELP if "metric.predicted_iou_error" in names else None
+    metric = places[0].selectbox("Metric", names, format_func=title, key=f"metric_{key}", help=told)
     x = places[1].selectbox("Over", across, format_func=title, key=f"x_{key}")
     rest = [column for column in across if column != x]
     colors = [NOTHING, *rest]

@@ -3,14 +3,21 @@ sweep. Cases differ far more from each other than conditions do, so differences 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
 from samkit.work.sweep.summary import Mean, summarize
 from samkit.work.sweep.table import Row
+
+Way = Literal["cell", "prompts", "object"]
+"""What cells of two sweeps are paired by, beside picture and parameters: all that was asked for; the very points and
+boxes, whatever rule they came from; the object alone, where each of the sweeps has one kind of prompts.
+"""
+MARKS, DIGITS = ("points", "boxes"), 4
 
 
 @dataclass(frozen=True)
@@ -44,30 +51,61 @@ class PictureDifference:
         return self.b - self.a
 
 
-def pairs(first: Sequence[Row], second: Sequence[Row], metric: str, models: tuple[str, str] = ("", "")) -> list[Pair]:
-    """Of cells with that metric, in the first one's order. models: those that count of each sweep; "" for all, of which
-    then the last one counts where several ask for the same.
+def paired(
+    first: Sequence[Row],
+    second: Sequence[Row],
+    metric: str,
+    models: tuple[str, str] = ("", ""),
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[list[Pair], Way]:
+    """Cells with that metric, in the first one's order, and what they are paired by: the first way by which any are.
+
+    models: those that count of each sweep; "" for all, of which then the last one counts where several ask for the same
+    defaults: of the experiment's parameters, by name, for what only one of the sweeps writes down
     """
-    others = dict(_keyed(second, metric, models[1]))
-    found = []
-    for key, index in _keyed(first, metric, models[0]):
-        if (other := others.get(key)) is not None:
-            row = first[index]
-            a, b = float(row[metric]), float(second[other][metric])
-            size, group = str(row.get("size", "")), str(row.get("group", ""))
-            found.append(Pair(str(row["picture"]), str(row["case"]), size, index, other, a, b, group))
-    return found
+    sides = [
+        [index for index, row in enumerate(table) if row.get(metric) is not None and model in ("", row["model"])]
+        for table, model in zip((first, second), models, strict=True)
+    ]
+    kinds = [{table[index]["prompts"] for index in side} for table, side in zip((first, second), sides, strict=True)]
+    usual = {f"param.{name}": value for name, value in defaults.items()}
+    keys: dict[Way, Callable[[Row], Any]] = {"cell": _asked, "prompts": _prompted}
+    if all(len(each) == 1 for each in kinds):
+        keys["object"] = _object
+    for way, key in keys.items():
+        others = {_key(key, second[index], usual): index for index in sides[1]}
+        of_first = ((index, others.get(_key(key, first[index], usual))) for index in sides[0])
+        found = [_pair(first, second, metric, index, other) for index, other in of_first if other is not None]
+        if found:
+            return found, way
+    return [], "cell"
 
 
-def _keyed(table: Sequence[Row], metric: str, model: str) -> Iterable[tuple[str, int]]:
-    for index, row in enumerate(table):
-        if row.get(metric) is not None and (not model or row["model"] == model):
-            yield _key(row), index
+def _pair(first: Sequence[Row], second: Sequence[Row], metric: str, index: int, other: int) -> Pair:
+    row = first[index]
+    a, b, size = float(row[metric]), float(second[other][metric]), str(row.get("size", ""))
+    return Pair(str(row["picture"]), str(row["case"]), size, index, other, a, b, str(row.get("group", "")))
 
 
-def _key(row: Mapping[str, Any]) -> str:
+def _key(what: Callable[[Row], Any], row: Row, usual: Mapping[str, Any]) -> str:
     params = {name: value for name, value in row.items() if name.startswith("param.")}
-    return json.dumps([row["picture"], row["case"], row["prompts"], row["repeat"], params], sort_keys=True)
+    return json.dumps([row["picture"], what(row), {**usual, **params}], sort_keys=True)
+
+
+def _asked(row: Row) -> Any:
+    return [row["case"], row["prompts"], row["repeat"]]
+
+
+def _prompted(row: Row) -> Any:
+    """The points and boxes themselves. They have been through a page, perhaps, which rounds."""
+    given = json.loads(row.get("used_prompts") or "{}")
+    return {kind: [[round(value, DIGITS) for value in each] for each in given.get(kind, ())] for kind in MARKS}
+
+
+def _object(row: Row) -> Any:
+    """Objects have other names in other sources; the pixels that their masks have they keep."""
+    area = row.get("true_area_px")
+    return row["case"] if area is None else area
 
 
 def mean_difference(found: Sequence[Pair], seed: int, size: str = "") -> Mean | None:

@@ -19,11 +19,11 @@ OURS = {
         "_told(cases, pictures, source.masks is not None)", "label", "told",
     ],
     "bench/sweeping/page_sweep.py": ["now.state", "now.told(unit)"],
-    "bench/tables/film.py": ["step.note"],
+    "bench/tables/film.py": ["aside.what", "step.note"],
     "bench/tables/film_steps.py": ["step.label", "step.help"],
     "bench/tables/pair.py": ["letter", "name"],
     "controls/film_objects.py": ["range(len(table.objects))", "number"],
-    "controls/film_picker.py": ["width", "height", "sample.title"],
+    "controls/film_picker.py": ["width", "height", "sample.title", "there.what"],
     "controls/frame_picker.py": [
         "{sample.name: sample.title for sample in SAMPLE_VIDEOS.values()}",
         "width",

@@ -221,6 +221,8 @@ def show(
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("   ".join(map(str.ljust, line, widths)).rstrip())
+    if few := next((mean.too_few for each in summaries for mean in each.means.values() if mean.too_few), ""):
+        print(f"Means without an interval: {few}")
     _say_failures(table)
 
 

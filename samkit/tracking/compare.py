@@ -13,6 +13,7 @@ from samkit.experiments.result import Metric, lower
 from samkit.media.pictures import read_picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import Bundle
+from samkit.tracking.bundle.film_prompts import FilmPrompts, film_prompts
 from samkit.tracking.bundle.frame_masks import (
     frame_mask,
     frame_of,
@@ -21,13 +22,17 @@ from samkit.tracking.bundle.frame_masks import (
     frame_size,
     frames_with_masks,
     masks_of_frame,
+    object_count,
+    object_of,
+    whose,
 )
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
-from samkit.tracking.bundle.record import RunRecord
 from samkit.tracking.store.tags import own_masks, shown_mask
 
 AS_COMPUTED = ", as computed"
 MIN_COMPARED, MAX_COMPARED = 2, 12
+MAX_MARKS = 40
+"""Of a film's run, that are written out."""
 COLORS = (
     (230, 85, 13), (31, 119, 180), (44, 160, 44), (214, 39, 140), (148, 103, 189), (188, 189, 34),
     (23, 190, 207), (140, 86, 75), (255, 187, 20), (99, 121, 57), (200, 30, 30), (90, 90, 220),
@@ -105,7 +110,7 @@ class Comparison:
         groups: dict[tuple[str, ...], list[int]] = {}
         for index, bundle in enumerate(self.bundles):
             record = bundle.record
-            entries = (record.picture, record.picture_b, record.video)
+            entries = (record.first_picture, record.picture_b, record.video)
             key = (record.experiment, *(entry.sha256 if entry else "" for entry in entries))
             groups.setdefault(key, []).append(index)
         return tuple(tuple(group) for group in groups.values() if len(group) > 1)
@@ -128,7 +133,7 @@ class Comparison:
     @cached_property
     def circumstances(self) -> tuple[Row, ...]:
         """Experiment, model, pictures, prompts and what they ran on."""
-        return _rows([_circumstances(bundle.record) for bundle in self.bundles])
+        return _rows([_circumstances(bundle) for bundle in self.bundles])
 
     @property
     def conditions(self) -> tuple[Row, ...]:
@@ -159,9 +164,14 @@ class Comparison:
         """The frames of films for which a run has masks, in order; `frame_name` makes a name of one."""
         return tuple(sorted({frame for bundle in self.bundles for frame in frames_with_masks(bundle)}))
 
+    @cached_property
+    def objects(self) -> tuple[int, ...]:
+        """How many objects of a film each run has masks of."""
+        return tuple(map(object_count, self.bundles))
+
     def shown(self, name: str) -> tuple[Shown, ...]:
-        """What stands under a name of `mask_names` or `frame_name`: every mask of that name; for "" the masks that
-        stand for each run, or a run without a mask itself.
+        """What stands under a name of `mask_names` or `frame_name`: every mask of that name, of a frame those of all
+        objects or of the one that it names; for "" the masks that stand for each run, or a run without a mask itself.
         """
         if not name:
             return tuple(
@@ -169,12 +179,13 @@ class Comparison:
                 for index, bundle in enumerate(self.bundles)
                 for mask in own_masks(bundle.record.masks) or ("",)
             )
-        frame = frame_of(name)
+        frame, number = frame_of(name), object_of(name)
         if frame is not None:
             return tuple(
                 Shown(index, mask)
                 for index, bundle in enumerate(self.bundles)
                 for mask in masks_of_frame(bundle, frame)
+                if number is None or whose(mask) == number
             )
         return tuple(Shown(index, name) for index, bundle in enumerate(self.bundles) if name in bundle.record.masks)
 
@@ -224,17 +235,19 @@ class Comparison:
         return (sha256, size) if sha256 else None
 
 
-def _circumstances(record: RunRecord) -> dict[str, Any]:
-    entries = {"picture": record.picture, "picture_b": record.picture_b, "video": record.video}
+def _circumstances(bundle: Bundle) -> dict[str, Any]:
+    record, marks = bundle.record, film_prompts(bundle)
+    entries = {"picture": record.first_picture, "picture_b": record.picture_b, "video": record.video}
+    prompts = [each.prompts for each in marks] if record.video is not None else [record.prompts]
     return {
         "experiment": record.experiment,
         "model": record.model.name,
         **{key: entry.name for key, entry in entries.items() if entry is not None},
-        "points": len(record.prompts.points),
-        "boxes": len(record.prompts.boxes),
+        "points": sum(len(each.points) for each in prompts),
+        "boxes": sum(len(each.boxes) for each in prompts),
         "device": record.device,
         "dtype": record.dtype,
-        "prompts": _prompts_text(record.prompts),
+        "prompts": _film_prompts_text(marks) if marks else _prompts_text(record.prompts),
         **({"mask_hint": f"{record.mask_hint.name} ({record.mask_hint.sha256[:8]})"} if record.mask_hint else {}),
     }
 
@@ -334,3 +347,10 @@ def _prompts_text(prompts: Prompts) -> str:
     points = [f"{'+' if label else '−'}({x:.3f}, {y:.3f})" for x, y, label in prompts.points]
     boxes = [f"box({', '.join(f'{value:.3f}' for value in box)})" for box in prompts.boxes]
     return " ".join([*points, *boxes]) or "none"
+
+
+def _film_prompts_text(marks: Sequence[FilmPrompts]) -> str:
+    """With the place of each; of very many the first."""
+    texts = [f"{each.place}: {'mask' if each.has_mask else _prompts_text(each.prompts)}" for each in marks]
+    more = len(texts) - MAX_MARKS
+    return "; ".join(texts[:MAX_MARKS]) + (f"; and {more} more" if more > 0 else "")

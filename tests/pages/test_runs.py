@@ -42,6 +42,7 @@ from tests.made_up_model import made_up_info
 from tests.pages.app import new_app, page_path
 from tests.tracking.conftest import patience_of
 from tests.tracking.schema_1 import old_run
+from tests.tracking.test_film_runs import run_of_two_objects
 
 LIST, RUN, COMPARE = page_path("runs"), page_path("kept_run"), page_path("compare")
 INFO = made_up_info("nano-sam2", "0" * 64)
@@ -507,6 +508,25 @@ def test_frames_of_films_are_compared(app, tmp_path):
     app.selectbox(key="compare_mask").set_value("a frame of the film").run()
     assert app.select_slider(key="compare_frame").value is not None and not app.exception and not app.error
     assert 'class="samkit-compared"' in text_of(app)
+
+
+def test_of_films_with_several_objects_one_is_chosen(app, tmp_path):
+    bundle = run_of_two_objects(tmp_path)
+    ids = [RunStore().keep(each).run_id for each in (bundle, old_run("video-priors-bank", tmp_path))]
+    opened(app, COMPARE, runs=",".join(ids))
+    assert "Run 1 follows 2 objects: choose “a frame of the film”" in text_of(app)
+    app.selectbox(key="compare_mask").set_value("a frame of the film").run()
+    assert "object 1" in text_of(app) and "object 2" in text_of(app) and "follows 2" not in text_of(app)
+    tiles = text_of(app).count('class="samkit-compared"')
+    app.selectbox(key="compare_object").set_value(2).run()
+    assert text_of(app).count('class="samkit-compared"') == tiles - 1 and not app.error and not app.exception
+
+
+def test_the_list_is_drawn_again_when_the_dialog_of_imports_is_closed(app):
+    opened(app, LIST)
+    press(app, "open_import")
+    (dialog,) = app.get("dialog")
+    assert dialog.proto.dialog.title == "Import runs" and dialog.proto.dialog.id, "closing it is told to the page"
 
 
 @pytest.mark.parametrize("name", ["semantic-similarity-pair", "video-priors-kept-film", "position-encoding"])

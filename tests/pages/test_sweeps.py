@@ -73,8 +73,11 @@ def test_ones_own_pictures_without_masks_are_no_dead_end(tmp_path):
         (photos / f"{number}.png").write_bytes(array_to_png(load_sample("coins").rgb))
     app = visit("mask-stability")
     app.button(key="open_sweep").click().run()
+    app.text_input(key="sweep_masks").set_value(str(photos)).run()
+    assert app.warning[0].value.startswith("The pictures are missing"), "masks alone are not passed over"
+    app.text_input(key="sweep_masks").set_value("").run()
     app.text_input(key="sweep_files").set_value(str(photos)).run()
-    assert "2 pictures without true masks." in texts(app) and f"Under Prompts choose “{ON_ALL}”" in texts(app)
+    assert "2 pictures without true masks." in texts(app) and f"Choose “{ON_ALL}” under Prompts" in texts(app)
     app.multiselect(key="sweep_prompts").set_value([ON_ALL]).run()
     assert "**3 cells**, 3 encodings" in texts(app) and "start_sweep" in keys(app)
 
@@ -101,6 +104,8 @@ def test_a_cell_is_looked_at_among_charts_and_tables():
     sweep = made_up_sweep("charts", models="nano-sam1, nano-sam2", failed=2)
     app = visit("sweep", id=sweep.id)
     assert "**Best true IoU:** model Nano SAM 1, prompts inside, side 512" in texts(app) or "side 512" in texts(app)
+    assert "Against the next one (" in texts(app) and "too few for an interval" in texts(app), "case by case"
+    assert ", too few pictures for intervals" in texts(app), "above the chart, which has no error bars"
     assert len(app.get("plotly_chart")) == 2 and "Click a point" in texts(app)
     app.session_state[f"samkit.sweep_cell.{sweep.id}"] = sweep.cells[5].id
     app.run()
@@ -118,7 +123,8 @@ def test_sweeps_are_listed_compared_and_deleted_after_a_question():
     names = [element.proto.label for element in app.get("page_link")]
     assert {"**base**", "**tuned**"} <= set(names)
     app = visit("two_sweeps", a=base.id, b=tuned.id)
-    assert "+0.02" in texts(app) and "B is better." in texts(app) and not app.error
+    assert "+0.02" in texts(app) and "3 pictures or films are too few for an interval" in texts(app) and not app.error
+    assert "All sweeps" in [element.proto.label for element in app.get("page_link")], "the way back"
     app = visit("sweeps")
     app.button(key=f"delete_{base.id}").click().run()
     app.button(key="confirm_delete_sweep").click().run()

@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 
 from samkit.errors import BadInput
+from samkit.experiments.inputs import Prior
+from samkit.experiments.steering import Correction, FilmObject, Steering
 from samkit.media.film import mask_row, masks_to_json
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.video import open_video
+from samkit.prompts import Prompts
 from samkit.tracking.bundle import film_inputs
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from samkit.tracking.bundle.kept_film import kept_film
+from samkit.tracking.compare import Comparison
+from samkit.tracking.store.about import about_run, datasets_of
+from samkit.tracking.store.tags import tags_of
+from samkit.ui.runs.compare_tables import shown_text
 from tests.tracking.conftest import MODEL, made_up_result
 
 
@@ -140,6 +147,34 @@ def found_rows(*frames: int, number: int = 0) -> list[dict]:
     return [{"frame": frame, "object": number} | figures for frame in frames]
 
 
+def run_of_two_objects(folder):
+    """A kept run on a film whose first frame has a mask of each of two objects."""
+    first, second = np.zeros((2, 48, 64), bool)
+    first[:24, :32], second[24:, 32:] = True, True
+    result, inputs = made_up_result()
+    files = {"masks.json": masks_to_json([mask_row(0, first)]), "masks_1.json": masks_to_json([mask_row(0, second)])}
+    return write_bundle(
+        folder / "run",
+        result=replace(result, files=files),
+        inputs=replace(inputs, video=open_video(pictures(folder / "film", 10))),
+        model_info=MODEL,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+def test_each_object_of_a_film_is_compared_by_itself(tmp_path):
+    comparison = Comparison([run_of_two_objects(tmp_path)] * 2)
+    assert comparison.objects == (2, 2) and comparison.frames == (0,)
+    assert [shown_text(comparison, "frame 0", each) for each in comparison.shown("frame 0")] == [
+        "run 1, object 1", "run 1, object 2", "run 2, object 1", "run 2, object 2"
+    ]  # fmt: skip
+    for number, place in ((1, (0, 0)), (2, (47, 63))):
+        shown = comparison.shown(f"frame 0 of object {number}")
+        assert [each.run for each in shown] == [0, 1] and all(comparison.mask(each)[place] for each in shown)
+        assert len(comparison.grounds(f"frame 0 of object {number}")) == 1
+
+
 def test_what_a_kept_run_found_is_read_without_what_is_damaged(tmp_path):
     mask = np.zeros((48, 64), bool)
     mask[:24, :32] = True
@@ -161,3 +196,53 @@ def test_what_a_kept_run_found_is_read_without_what_is_damaged(tmp_path):
     (bundle.path / "outputs/tables.json").write_text("[")
     assert kept_film(bundle) is None
     assert kept_film(kept_with(open_video(pictures(tmp_path / "other", 10)), tmp_path / "none")) is None
+
+
+def two_objects_marked(folder, image=None):
+    """A kept run on a film of which two objects were marked on two frames, with boxes and points."""
+    result, inputs = made_up_result()
+    marks = Prompts(points=[(0.25, 0.5, 1), (0.5, 0.5, 0)], boxes=[(0.1, 0.1, 0.4, 0.4)])
+    corrections = Correction(2, Prompts(boxes=[(0.5, 0.5, 1, 1)]), object=1), Correction(0, marks)
+    inputs = replace(
+        inputs,
+        image=image,
+        prompts=Prompts(),
+        video=load_sample_video("coin"),
+        steering=Steering((FilmObject("cup"), FilmObject()), corrections),
+    )
+    result = replace(result, masks={})
+    return write_bundle(folder, result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+
+
+def rows(*bundles) -> dict:
+    return {row.name: row.values for row in Comparison(bundles).circumstances}
+
+
+def test_a_films_prompts_are_those_of_all_objects_and_frames(tmp_path):
+    told = rows(two_objects_marked(tmp_path / "a"), two_objects_marked(tmp_path / "b"))
+    assert (told["points"], told["boxes"]) == ((2, 2), (2, 2)) and "picture" not in told
+    assert told["prompts"][0] == (
+        "cup, frame 0: +(0.250, 0.500) −(0.500, 0.500) box(0.100, 0.100, 0.400, 0.400); "
+        "Object 2, frame 2: box(0.500, 0.500, 1.000, 1.000)"
+    )
+
+
+def test_a_picture_that_only_lay_on_the_page_is_not_named_of_a_films_run(tmp_path):
+    """As runs have it that were kept before."""
+    picture = made_up_result()[1].picture
+    kept, other = two_objects_marked(tmp_path / "a", picture), two_objects_marked(tmp_path / "b")
+    assert kept.record.picture is not None and kept.record.first_picture is None
+    assert "picture" not in rows(kept, other) and "samkit.picture" not in tags_of(kept)
+    assert [each.what for each in datasets_of(kept.record)] == ["film"]
+    assert picture.name not in about_run(kept.record, "0" * 32)
+    assert Comparison([kept, other]).peers == ((0, 1),)
+
+
+def test_the_prompts_of_a_films_memory_count(tmp_path):
+    result, inputs = made_up_result()
+    inputs = replace(inputs, video=load_sample_video("coin"), priors=(Prior(inputs.picture, inputs.prompts),))
+    result = replace(result, masks={})
+    bundle = write_bundle(tmp_path / "a", result=result, inputs=inputs, model_info=MODEL, device="cpu", dtype="float32")
+    told = rows(bundle, bundle)
+    assert told["picture"] == ("noise.png",) * 2 and (told["points"][0], told["boxes"][0]) == (1, 1)
+    assert told["prompts"][0].startswith("memory noise.png: +(0.500, 0.500)")

@@ -123,11 +123,30 @@ def memories(folder: Path) -> dict[str, Any]:
                 )
     except (KeyError, TypeError) as error:
         raise BadInput(f"The run's {PRIORS} can't be read ({error}): export the run again where it was made.") from None
-    steering = NOT_STEERED
-    if (folder / STEERING).is_file():
-        steering = Steering.from_json(json.dumps(read_small_json(folder / STEERING, STEERING)), f"The run's {STEERING}")
+    steering = steering_of(folder)
     bank, *banks = [_read_bank(folder, number) for number in range(steering.count)]
     return {"priors": tuple(priors), "bank": bank, "banks": tuple(banks) if any(banks) else (), "steering": steering}
+
+
+def steering_of(folder: Path) -> Steering:
+    """How the run was steered. Raises BadInput or PromptError where that can't be read."""
+    if not (folder / STEERING).is_file():
+        return NOT_STEERED
+    return Steering.from_json(json.dumps(read_small_json(folder / STEERING, STEERING)), f"The run's {STEERING}")
+
+
+def memory_marks(folder: Path) -> list[tuple[str, int, Prompts]]:
+    """(the picture's name, the object's number, what marks it) of each picture that was remembered beforehand. Raises
+    BadInput or PromptError where that can't be read.
+    """
+    descriptions = read_small_json(folder / PRIORS, PRIORS)
+    try:
+        return [
+            (str(each["name"]), int(each.get("object", 0)), Prompts.from_dict(each["prompts"]))
+            for each in descriptions[:MAX_PRIORS]
+        ]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise BadInput(f"The run's {PRIORS} can't be read: export the run again where it was made.") from None
 
 
 def _read_bank(folder: Path, number: int) -> "MemoryBank | None":

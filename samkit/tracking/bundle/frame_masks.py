@@ -32,6 +32,22 @@ def frame_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def object_of(name: str) -> int | None:
+    """The number, from 0, of the object that a frame's name says; None where it says none, and stands for them all."""
+    found = _FRAME.fullmatch(name)
+    return int(found[2]) - 1 if found and found[2] else None
+
+
+def whose(name: str) -> int:
+    """The number of the object, from 0, whose mask has that name."""
+    return object_of(name) or 0
+
+
+def object_count(bundle: Bundle) -> int:
+    """How many objects of a film the run has masks of."""
+    return len(_objects(bundle))
+
+
 def frames_with_masks(bundle: Bundle) -> set[int]:
     """The frames for which the run has a mask of any object."""
     return {frame for number in _objects(bundle) for frame in _rows(bundle, number)}

@@ -263,6 +263,14 @@ class RunRecord(_Entry):
         return self._document.get("schema", SCHEMA)
 
     @property
+    def first_picture(self) -> PictureEntry | None:
+        """The picture that the run was made on. Of a film's run that remembered none the picture has no part in it, and
+        only lay on the page.
+        """
+        at_hand = self.video is not None and self.prompts.is_empty and "inputs/prior_0.png" not in self.files
+        return None if at_hand else self.picture
+
+    @property
     def source_name(self) -> str:
         """The name of the film or the picture that the run was made on; "" where it took none."""
         entry = self.video or self.picture

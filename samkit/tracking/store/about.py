@@ -35,7 +35,11 @@ def about_run(record: RunRecord, run_id: str) -> str:
     except BadInput:
         title, page = record.experiment, f"/kept_run?id={quote(run_id)}"
     lines = [f"**{_plain(title)}** with {_plain(record.model.name)}", ""]
-    for what, source in (("picture", record.picture), ("second picture", record.picture_b), ("film", record.video)):
+    for what, source in (
+        ("picture", record.first_picture),
+        ("second picture", record.picture_b),
+        ("film", record.video),
+    ):
         if source is not None:
             size = f", {source.width} × {source.height} px" if source.width and source.height else ""
             lines.append(f"- {what}: {_plain(source.name)}{size}")
@@ -68,7 +72,7 @@ class DataEntry:
 
 def datasets_of(record: RunRecord) -> list[DataEntry]:
     """The run's pictures, or its film, by name and the SHA-256 of their pixels."""
-    known = ("picture", record.picture), ("second picture", record.picture_b), ("film", record.video)
+    known = ("picture", record.first_picture), ("second picture", record.picture_b), ("film", record.video)
     return [
         DataEntry(what, entry.name, entry.sha256, _place(entry), {"width": entry.width, "height": entry.height})
         for what, entry in known

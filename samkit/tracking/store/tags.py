@@ -55,7 +55,7 @@ def tags_of(bundle: Bundle, looks: Sequence[Look] = ()) -> dict[str, str]:
         DIFFERS: differences_text(record.experiment, record.params),
     }
     tags |= {f"{FACT}{name}": str(value) for name, value in record.facts.items()}
-    for key, entry in (("picture", record.picture), ("picture_b", record.picture_b), ("video", record.video)):
+    for key, entry in (("picture", record.first_picture), ("picture_b", record.picture_b), ("video", record.video)):
         if entry is not None:
             tags |= {f"samkit.{key}": entry.name, f"samkit.{key}_sha256": entry.sha256}
     if record.note:

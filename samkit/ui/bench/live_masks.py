@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from samkit.ui.bench.page import Scene
 from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import LiveLink
+from samkit.ui.parts.picture_view import view_name
 from samkit.ui.state.live_work import LiveWork, live_path, live_token
 from samkit.ui.state.workspace import Workspace
 
@@ -21,7 +22,9 @@ def live_link(
     """
     side, fit = visit.encoding.get("side"), visit.encoding.get("fit", "native")
     hint = work.given.hint_for(visit.model, work.picture, visit.encoding)
-    shown = LiveWork(visit.model, work.picture, side, fit, mask_hint=hint, encoding=encoding)
+    shown = LiveWork(
+        visit.model, work.picture, side, fit, mask_hint=hint, encoding=encoding, view=view_name(work.picture)
+    )
     return LiveLink(live_path(), live_token(f"{visit.page.name}.{letter}", shown))
 
 
@@ -34,5 +37,14 @@ def follow_knobs(scene: Scene, letter: str = "a") -> None:
     encoded = scene.page.encoded(params, picture) if scene.page.encoded is not None else picture
     if windows is not None or encoded is not picture:
         reading = getattr(params, "window_reading", "step")
-        work = LiveWork(scene.model, encoded, params.side, params.fit, windows, scene.inputs.mask_hint, reading)
+        work = LiveWork(
+            scene.model,
+            encoded,
+            params.side,
+            params.fit,
+            windows,
+            scene.inputs.mask_hint,
+            reading,
+            view=view_name(picture),
+        )
         live_token(f"{scene.page.name}.{letter}", work)

@@ -14,9 +14,23 @@ from samkit.work.queue import FAILED, PAUSED, BackgroundJob
 POLL_S = 1.0
 
 
-def draw_stops(name: str, holder: JobHolder[RunT]) -> None:
-    """Pause, finish and cancel, as far as there is a run; in the present row. name: of the work, in their keys"""
+def draw_steps(name: str, holder: JobHolder[RunT], go_on: Callable[[], None]) -> None:
+    """In the present row: what begins or goes on with the run, pause, finish and cancel, as far as there is a run.
+
+    Where the run pauses, what goes on with it takes the place of Pause, and Finish that of a button which could not be
+    pressed: so a second press in a hurry ends nothing. name: of the work, in their keys; go_on: draws its button
+    """
     job = holder.job
+    if job is not None and job.state == PAUSED:
+        st.button(
+            "Finish here",
+            icon=":material/stop:",
+            key=f"finish_{name}",
+            disabled=job.run is None or not job.run.done,
+            help="Take what was done until now as the result",
+            on_click=job.finish_here,
+        )
+    go_on()
     if job is None:
         return
     if job.active:
@@ -27,15 +41,6 @@ def draw_stops(name: str, holder: JobHolder[RunT]) -> None:
             disabled=job.stopping,
             help="The present step is done first" if job.stopping else None,
             on_click=job.pause,
-        )
-    if job.state == PAUSED:
-        st.button(
-            "Finish here",
-            icon=":material/stop:",
-            key=f"finish_{name}",
-            disabled=job.run is None or not job.run.done,
-            help="Take what was done until now as the result",
-            on_click=job.finish_here,
         )
     st.button(
         "Cancel" if finished(job) is None else "Discard",

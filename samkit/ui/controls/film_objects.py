@@ -81,5 +81,10 @@ def _object(table: FilmTable, number: int) -> None:
 def _remove(table: FilmTable, number: int) -> None:
     table.remove_object(number)
     # The widgets are numbered, and each object after this one has another number from here on.
+    forget_object_words()
+
+
+def forget_object_words() -> None:
+    """The objects are others than before: what is typed and chosen for one of them goes by its number."""
     for key in [str(key) for key in st.session_state if str(key).startswith(("object_name_", "object_color_"))]:
         del st.session_state[key]

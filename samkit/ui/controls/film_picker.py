@@ -9,6 +9,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
+from samkit.ui.state.put_aside import what_lies_there
 from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import workspace
 
@@ -46,6 +47,7 @@ def take_film(upload: UploadedFile) -> str:
 
 @st.dialog("Choose a film", width="large", on_dismiss=dismissed)
 def _film_dialog(table: FilmTable) -> None:
+    _what_goes(table)
     upload = film_uploader("film_upload")
     if upload is not None:
         with sentences(), st.spinner("Reading the film"):
@@ -59,3 +61,21 @@ def _film_dialog(table: FilmTable) -> None:
             if st.button(sample.title, key=f"film_{sample.name}", type="tertiary", width="stretch"):
                 table.show_film(film)
                 close_dialog(workspace())
+
+
+def _what_goes(table: FilmTable) -> None:
+    """What another film takes the place of, before it is taken."""
+    there, before = what_lies_there(table), table.aside
+    if there is None:
+        return
+    name, pauses = plain_text(there.name), there.job is not None and there.job.active
+    sentences = [
+        f"Another film takes the place of **{name}** with {there.what}.",
+        f"They are put aside{' and the run pauses' if pauses else ''}: **Back to {name}** brings them back.",
+    ]
+    if before is not None and not before.is_of(table.video):
+        goes = (
+            f"What is put aside now, **{plain_text(before.name)}** with {before.what}, goes, unless you choose it here."
+        )
+        sentences.append(goes)
+    st.info(" ".join(sentences), icon=":material/inventory_2:")

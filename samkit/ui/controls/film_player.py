@@ -1,6 +1,6 @@
 """The player below the canvas, and the charts that follow it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -31,12 +31,19 @@ _charts = st.components.v2.component(
 
 
 def film_player(
-    table: FilmTable, model: SamModel, inputs: Inputs, params: Params, sight: Sight | None, canvas: str
+    table: FilmTable,
+    model: SamModel,
+    inputs: Inputs,
+    params: Params,
+    sight: Sight | None,
+    canvas: str,
+    marks: Mapping[str, Mapping[str, float | None]],
 ) -> None:
     """Buttons, a slider over the film, and what was found on the frame. It plays on the page's canvas.
 
     sight:  what the canvas shows at rest; None where it shows another picture
     canvas: key of the canvas's frame
+    marks:  of each object whose mask on the canvas is that of marks which no run has taken in, its "iou" and "area"
     """
     job, key = table.job, "film_player"
     _player(
@@ -51,6 +58,7 @@ def film_player(
             "active": job is not None and job.active,
             "job": id(job),
             "canvas": canvas,
+            "marks": dict(marks),
             "shown": sight is not None,
             "origin": sight.origin if sight is not None else "none",
             "view": view_name(table.lay_frame().picture),

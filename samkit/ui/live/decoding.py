@@ -38,7 +38,8 @@ async def answer_to(question: Question, place: LivePlace) -> str | bytes:
     where nobody makes one the place notes that it was missed.
     """
     standing = place.standing
-    if standing is None:
+    if standing is None or (question.view and standing.view and question.view != standing.view):
+        # The browser still shows the picture before, on which these masks would be wrong.
         return wait(question.n)
     if standing.model_ref() is None or standing.encoding() is None:
         if place.unkept == standing.encoding_key:

@@ -1,7 +1,8 @@
 """What goes over the live channel, as text and bytes. Pure: no sockets, no models.
 
 A question is a JSON text: `{"n": 17, "points": [[x, y, label], ...], "boxes": [[x1, y1, x2, y2], ...], "masks": "one"}`
-with coordinates as shares of the picture. `masks` is "one" for the best one, "all", or a list of numbers 0 to 3.
+with coordinates as shares of the picture. `masks` is "one" for the best one, "all", or a list of numbers 0 to 3. A
+`"view"` beside it names the picture that the asker sees: while the page shows another one there is no answer yet.
 
 An answer is binary: a little-endian uint32 with the length of a JSON header, the header, then little-endian int16
 [masks, h, w]: logits times `LOGIT_STEPS` over the decoder's own grid. Or it is a text: `{"n": 17, "wait": true}` where
@@ -31,12 +32,15 @@ Masks = str | tuple[int, ...]
 class Question:
     """n: the asker's own number; masks: `ONE`, `ALL`, or which of them.
 
+    view: of the picture that the asker sees, "" for whichever there is
+
     rows: the points and boxes as they came, for `prompts` to judge
     """
 
     n: int
     rows: dict[str, Any]
     masks: Masks
+    view: str = ""
 
     def prompts(self) -> Prompts:
         """Raises PromptError with a sentence for what can't be used."""
@@ -68,7 +72,10 @@ def read_question(text: str) -> Question:
     rows = {name: message.get(name, []) for name in ("points", "boxes")}
     if not all(isinstance(value, list) for value in rows.values()):
         raise TurnedAway(MALFORMED)
-    return Question(n, rows, masks)
+    view = message.get("view", "")
+    if not isinstance(view, str):
+        raise TurnedAway(MALFORMED)
+    return Question(n, rows, masks, view)
 
 
 def _read_object(text: str) -> dict[str, Any]:

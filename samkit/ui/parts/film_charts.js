@@ -5,6 +5,14 @@ const CHARTS = [["object_score", "Object score", 0], ["predicted_iou", "Predicte
 const WIDTH = 1000, HEIGHT = 66;
 const here = new WeakMap();
 
+// The ends of what was measured, with as many digits as tell them apart: "0.0512 to 0.0538".
+function told(low, high) {
+  if (!(high > low)) return Number(low.toPrecision(3)).toString();
+  const digits = Math.min(6, Math.max(2, 1 - Math.floor(Math.log10(high - low))));
+  const ends = [low, high].map(value => value.toFixed(digits));
+  return ends[0] === ends[1] ? ends[0] : ends.join(" to ");
+}
+
 class Charts {
   constructor(root) {
     this.root = root.querySelector(".charts");
@@ -58,8 +66,8 @@ class Charts {
     const x = n => this.data.length > 1 ? WIDTH * n / (this.data.length - 1) : WIDTH / 2;
     for (const { figure, column, level, svg } of this.figures) {
       const values = tracks.flatMap(track => track[column]).filter(value => value !== null);
+      const range = told(Math.min(...values), Math.max(...values));
       let low = Math.min(...values, level ?? Infinity), high = Math.max(...values, level ?? -Infinity);
-      const range = high > low ? `${low.toFixed(2)} to ${high.toFixed(2)}` : low.toFixed(2);
       if (!values.length) [low, high] = [0, 1];
       if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
       const y = value => HEIGHT - 2 - (HEIGHT - 4) * (value - low) / (high - low);

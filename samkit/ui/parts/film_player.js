@@ -3,13 +3,19 @@
 
 const PLAY = "M8 5v14l11-7z", PAUSE = "M7 5h4v14H7zM14 5h4v14h-4z";
 const ORIGINS = {
-  run: "The masks are the run's.", kept: "The masks are those that were kept with the run.", next: "No run has come here: shown with all that is remembered up to the frame before.",
-  prompts: "No run has come to the frame before: shown with what prompts alone find here.",
+  run: "The masks are the run's.", kept: "The masks are those that were kept with the run.",
+  next: "The run comes to this frame next: this is what it finds here with all that it remembers so far.",
+  prompts: "No run has come here yet. This is a first look: what your memories and marks find on this frame alone, without the frames before it.",
   none: "This frame is not segmented.",
 };
+// Beside the mask of a mark that no run has taken in.
+const MARKED = { run: "is shown as you marked it, not as the run has found it.", kept: "is shown as you marked it, not as it was kept with the run." };
+const BEFORE = "is shown as you marked it, not segmented yet.", BESIDE = { run: "The other masks are the run's.", kept: "The others were kept with the run." };
+const WAITS = "Your press counts as soon as the page has come to this frame.";
+const MISSED = "Your press came too early for this frame and does not count: press again.";
 const PRESSES = ["pointerdown", "mousedown", "mousemove", "mouseup", "touchstart"];
 const BUTTONS = [1, 4, 2];  // a button's number -> its bit in `buttons`
-const ANSWERED_MS = 5000, HELD_FOR_MS = 6000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
+const ANSWERED_MS = 5000, HELD_FOR_MS = 15000, COMES_FOR_MS = 3000, RUNS_MS = 1500, LOOK_MS = 40;
 const REST_MS = 250, NEWEST_MS = 120, ROWS_MS = 600;
 const players = window.samkitPlayers ??= new Map();
 const here = new WeakMap();
@@ -22,6 +28,7 @@ class Player {
   follows = false;
   held = null;        // a press on a picture that was not at rest: its events, each with its place as shares of the canvas
   holding = false;    // its button is still down
+  missed = false;     // the last press that was held could not be made
   told = null;        // the frame that the page was told of and has not come to: { frame, at }
   caught = false;     // the first event of a press that is kept was just seen
   tracks = [];
@@ -51,7 +58,7 @@ class Player {
   get url() { return `${this.data.path}/${this.data.token}`; }
 
   update(data, send) {
-    const first = !this.data, before = this.data ?? {};
+    const first = !this.data, before = this.data ?? {}, followed = this.follows;
     [this.data, this.send, this.heardAt] = [data, send, performance.now()];
     if (this.told?.frame === data.frame || (!first && before.stamp !== data.stamp)) this.told = null;
     this.slider.max = Math.max(1, data.length - 1);
@@ -67,6 +74,9 @@ class Player {
       this.origin = data.origin;
       this.restore();
       this.release();
+    } else if (!this.playing && !this.follows && data.shown && (followed || this.held)) {
+      // The run stopped on a frame that the page does not stand at, or a press waits for one: the page comes there.
+      this.rest();
     }
     this.draw();
   }
@@ -122,7 +132,7 @@ class Player {
   }
 
   scrub(frame) {
-    [this.playing, this.follows, this.moving, this.held] = [false, false, true, null];
+    [this.playing, this.follows, this.moving, this.held, this.missed] = [false, false, true, null, false];
     this.frame = frame;
     this.draw();
     this.want = frame;
@@ -173,7 +183,7 @@ class Player {
     if (stops || touch || event.type !== "pointerdown") event.preventDefault();
     // What follows of the same press is kept with it.
     this.caught = !stops && !touch && event.type === "pointerdown";
-    [this.playing, this.follows, this.moving] = [false, false, true];
+    [this.playing, this.follows, this.moving, this.missed] = [false, false, true, false];
     if (!stops) this.hold(event);
     this.draw();
     this.rest();
@@ -201,15 +211,22 @@ class Player {
   // The press that was held, on the canvas of the frame that it was made on.
   release() {
     if (!this.held || this.holding) return;
-    const held = this.held, { view } = this.data, since = performance.now();
+    const held = this.held, { view } = this.data, { frame } = this, since = performance.now();
     let seenAt = Infinity;
     this.held = null;
-    if (!this.data.shown) return;
+    if (!this.data.shown) return this.miss();
     const give = () => {
       const { stage } = this, hosts = [...(this.canvas?.querySelectorAll('[data-testid="stBidiComponentIsolated"]') ?? [])];
       const canvas = hosts.map(host => host.shadowRoot?.querySelector(".upper-canvas")).find(Boolean);
       const late = performance.now() - since > HELD_FOR_MS;
-      if (this.gone || late || this.moving || this.data.view !== view) return;
+      if (this.gone) return;
+      const same = this.frame === frame && this.data.view === view;
+      if (!late && same && this.moving) {
+        // Another press came meanwhile: this one is made before it.
+        this.held = [...held, ...(this.held ?? [])];
+        return;
+      }
+      if (late || !same || this.moving) return this.miss();
       const app = document.querySelector('[data-testid="stApp"]'), runs = app?.dataset.testScriptState === "running";
       const there = canvas && stage?.data?.view === view;
       if (!there) seenAt = Infinity;
@@ -217,6 +234,7 @@ class Player {
       // The canvas before may still listen where the one of this frame has come: it goes with the end of the page's run.
       const waited = performance.now() - seenAt;
       if (!(waited > 2 * LOOK_MS && (!runs || waited > RUNS_MS))) return setTimeout(give, LOOK_MS);
+      this.missed = false;
       const box = this.canvas.getBoundingClientRect();
       for (const { type, button, shiftKey, x, y } of held) {
         const at = { clientX: box.x + x * box.width, clientY: box.y + y * box.height };
@@ -225,6 +243,12 @@ class Player {
       }
     };
     give();
+  }
+
+  // A press that can't be made any more is said, not lost without a word.
+  miss() {
+    this.missed = true;
+    this.draw();
   }
 
   pause() {
@@ -303,25 +327,41 @@ class Player {
     window.dispatchEvent(new CustomEvent("samkit:film"));
   }
 
+  // Of each object the numbers of the mask that is shown, and where that comes from.
   figures() {
-    const lines = this.data.objects.map((object, number) => {
-      const track = this.tracks[number], place = track ? track.frame.indexOf(this.frame) : -1;
+    const { objects } = this.data, atRest = !this.moving && !this.playing && !this.follows && this.frame === this.data.frame;
+    const marks = atRest && this.data.shown ? this.data.marks : {};
+    const lines = objects.map((object, number) => {
       const line = document.createElement("span"), dot = document.createElement("span");
       dot.className = "dot";
       dot.style.background = object.color;
-      const score = place < 0 ? null : track.object_score[place], iou = place < 0 ? null : track.predicted_iou[place];
-      const text = place < 0 ? "" : [
-        `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
-        iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
-        `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
-        ...(track.marked.includes(this.frame) ? ["marked"] : []),
-      ].join(" · ");
+      const text = number in marks ? this.ofMark(marks[number]) : this.ofRun(this.tracks[number]);
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;
     });
+    const marked = objects.filter((_, number) => number in marks).map(object => object.name);
+    const beside = marked.length < objects.length ? BESIDE[this.origin] ?? "" : "";
     const origin = document.createElement("span");
-    origin.textContent = `${ORIGINS[this.origin] ?? ""}${this.moving ? " …" : ""}`;
+    const pressed = this.held ? WAITS : this.missed ? MISSED : "";
+    const shown = pressed || (marked.length ? `${marked.join(", ")} ${MARKED[this.origin] ?? BEFORE} ${beside}`.trim() : ORIGINS[this.origin] ?? "");
+    origin.textContent = `${shown}${this.moving ? " …" : ""}`;
     return [...lines, origin];
+  }
+
+  ofMark({ iou, area }) {
+    return ["your mark", ...(iou === null ? [] : [`predicted IoU ${iou.toFixed(2)}`]), `${(100 * area).toFixed(1)} % of the frame`].join(" · ");
+  }
+
+  ofRun(track) {
+    const place = track ? track.frame.indexOf(this.frame) : -1;
+    if (place < 0) return "";
+    const score = track.object_score[place], iou = track.predicted_iou[place];
+    return [
+      `object score ${score.toFixed(1)}${score > 0 ? "" : ", judged absent"}`,
+      iou === null ? "given mask" : `predicted IoU ${iou.toFixed(2)}`,
+      `${(100 * track.area_share[place]).toFixed(1)} % of the frame`,
+      ...(track.marked.includes(this.frame) ? ["marked"] : []),
+    ].join(" · ");
   }
 
   leave() {

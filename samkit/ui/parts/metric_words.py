@@ -22,6 +22,7 @@ _WORDS = {
     "jitter_pairwise_iou": "IoU of moved prompts with each other",
     "jitter_found": "found when the prompt moves, share",
     "point_box_iou": "IoU of point and box",
+    "predicted_iou_error": "predicted IoU error, absolute",
     "true_iou": "true IoU",
     "true_iou_best": "true IoU of the best mask",
     "true_boundary_f_measure": "true boundary F-measure",
@@ -56,11 +57,14 @@ _SPELLING = {"iou": "IoU", "ms": "ms", "px": "px", "f": "F", "sha256": "SHA-256"
 
 
 def metric_words(name: str) -> str:
-    """Such as "predicted IoU, mask 2" for `predicted_iou_1` and "encode, ms" for `encode_ms`; a name that is not known
+    """Such as "predicted IoU, mask 2" for `predicted_iou_1` and "encode, ms" for `encode_ms`; objects are counted
+    from 1, as on the page, which the raw names count from 0. A name that is not known
     without its underscores.
     """
     if name in _WORDS:
         return _WORDS[name]
+    if found := re.fullmatch(r"object_(\d+)_(.+)", name):
+        return f"{metric_words(found[2])}, object {int(found[1]) + 1}"
     if (found := re.fullmatch(r"(.+)_([0-3])", name)) and found[1] in _WORDS:
         return f"{_WORDS[found[1]]}, mask {int(found[2]) + 1}"
     if found := re.fullmatch(r"stability_at_([\d.]+)(?:_about_(-?[\d.]+))?(?:_mask_([0-3]))?", name):

@@ -298,7 +298,7 @@ class Stage {
     const asked = performance.now();
     const shapes = [...this.shapes(), ...(extra ? [extra] : [])];
     this.wanted = true;
-    this.channel.ask({ ...asPrompts(shapes), masks: this.smallGrid ? ALL_MASKS : "one" }, answer => {
+    this.channel.ask({ ...asPrompts(shapes), masks: this.smallGrid ? ALL_MASKS : "one", view: this.data.view }, answer => {
       if (answer) this.smallGrid = Math.max(answer.h, answer.w) <= SMALL_GRID;
       if (!answer || !this.wanted || !this.hovers) return;
       this.hovered = { ...answer, shapes };
@@ -312,7 +312,7 @@ class Stage {
     const now = performance.now();
     if (this.liveState !== "on" || remembered(LIVE_KEY, null) !== null || now < (this.looksAgainAt ?? 0)) return;
     this.looksAgainAt = now + LOOK_AGAIN_MS;
-    this.channel.ask({ ...asPrompts([...this.shapes(), ...(extra ? [extra] : [])]), masks: "one" }, () => this.tell());
+    this.channel.ask({ ...asPrompts([...this.shapes(), ...(extra ? [extra] : [])]), masks: "one", view: this.data.view }, () => this.tell());
   }
 
   // The pointer has left: the page's own mask is seen again.
@@ -348,14 +348,14 @@ class Stage {
       // What the pointer showed, or is about to, is what was clicked.
       if (seen && seen.logits.size === ALL_MASKS.length && sameShapes(seen.shapes, shapes)) return paint(seen);
       const isThis = question => question.masks === ALL_MASKS && sameShapes(listed(question), shapes);
-      if (!this.channel.join(isThis, paint)) this.channel.ask({ ...asPrompts(shapes), masks: "all" }, paint);
+      if (!this.channel.join(isThis, paint)) this.channel.ask({ ...asPrompts(shapes), masks: "all", view: this.data.view }, paint);
     });
   }
 
-  // The masks below the picture.
+  // The masks below the picture. Those of another picture may still stand there while the page runs.
   drawStrip(answer) {
-    const color = this.data.color;
-    for (const image of document.querySelectorAll(`img[data-mask-of="${this.data.strip}"]`)) {
+    const { color, view } = this.data;
+    for (const image of document.querySelectorAll(`[data-view="${view}"] img[data-mask-of="${this.data.strip}"]`)) {
       const index = Number(image.dataset.mask);
       if (!answer.logits.has(index)) continue;
       const box = image.getBoundingClientRect(), [width, height] = [Math.round(box.width), Math.round(box.height)];

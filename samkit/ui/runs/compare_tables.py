@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from samkit.tracking.bundle.frame_masks import frame_of, whose
 from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.style import part
@@ -34,6 +35,8 @@ def shown_text(comparison: Comparison, name: str, shown: Shown) -> str:
 def mask_words(comparison: Comparison, name: str, shown: Shown) -> str:
     """Which of a run's masks it is; "" where that is plain from the name that all are shown under."""
     several = sum(other.run == shown.run for other in comparison.shown(name)) > 1
+    if several and frame_of(shown.mask) is not None:
+        return f"object {whose(shown.mask) + 1}"
     return shown.mask.removeprefix("mask_").replace("_", " ") if several else ""
 
 

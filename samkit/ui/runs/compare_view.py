@@ -1,12 +1,13 @@
 """Two to twelve kept runs side by side."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import streamlit as st
 
 from samkit.errors import SamkitError
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.tracking.bundle.frame_masks import frame_name
+from samkit.tracking.bundle.frame_masks import frame_name, frame_of
 from samkit.tracking.compare import (
     COLORS,
     MAX_COMPARED,
@@ -38,6 +39,7 @@ from samkit.ui.runs.compare_tables import (
 from samkit.ui.runs.state import present_store, run_files
 from samkit.ui.runs.swipe import swipe
 from samkit.ui.state.page_links import RUN_PAGE, RUNS_PAGE, experiment_title
+from samkit.words import listed
 
 TILE_PX = 420, 320
 PER_ROW = 4
@@ -168,9 +170,11 @@ def _masks(comparison: Comparison) -> Choice:
             "Which mask", options, format_func=_mask_title, key="compare_mask", label_visibility="collapsed", width=260
         )
         if name == A_FRAME:
-            name = _frame_choice(comparison.frames)
+            name = _object_choice(_frame_choice(comparison.frames), max(comparison.objects))
     shown = comparison.shown(name)
     _tiles(comparison, name, shown)
+    if frame_of(name) is None and (several := _objects_text(comparison.objects)):
+        st.caption(several)
     lacking = [str(index + 1) for index in range(len(comparison.bundles)) if index not in {each.run for each in shown}]
     if lacking:
         runs = "Run" if len(lacking) == 1 else "Runs"
@@ -183,6 +187,28 @@ def _frame_choice(frames: tuple[int, ...]) -> str:
     if len(frames) == 1:
         return frame_name(frames[0])
     return frame_name(st.select_slider("Frame", frames, key="compare_frame", label_visibility="collapsed", width=420))
+
+
+def _object_choice(name: str, objects: int) -> str:
+    """The name of the frame's masks of all objects, or of the one that was chosen. objects: how many there are"""
+    if objects < 2:
+        return name
+    number = st.selectbox(
+        "Object",
+        range(objects + 1),
+        format_func=lambda each: f"Object {each}" if each else "All objects",
+        key="compare_object",
+        label_visibility="collapsed",
+        width=160,
+    )
+    return f"{name} of object {number}" if number else name
+
+
+def _objects_text(objects: Sequence[int]) -> str:
+    """That a run follows objects whose masks are not among those shown; "" where none does."""
+    parts = [f"run {index + 1} follows {count} objects" for index, count in enumerate(objects) if count > 1]
+    text = listed(parts)
+    return f"{text[0].upper()}{text[1:]}: choose “{A_FRAME}” above to compare each of them." if parts else ""
 
 
 def _mask_title(name: str) -> str:

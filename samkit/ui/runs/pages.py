@@ -94,7 +94,8 @@ def _mlflow(store: RunStore) -> None:
         st.code(store.ui_command(), language="bash", wrap_lines=True)
 
 
-@st.dialog("Import runs", width="large")
+# The list behind the dialog does not know of the runs that came in until it is drawn again.
+@st.dialog("Import runs", width="large", on_dismiss="rerun")
 def _import_dialog() -> None:
     with sentences():
         import_panel()

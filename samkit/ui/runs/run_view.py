@@ -14,6 +14,7 @@ from samkit.experiments.registry import ENTRIES
 from samkit.media.drawing import overlay
 from samkit.media.pictures import read_picture
 from samkit.tracking.bundle.bundle import CUT_NOTE, Bundle
+from samkit.tracking.bundle.film_prompts import film_prompts
 from samkit.tracking.bundle.ground import ground
 from samkit.tracking.compare import MAX_COMPARED
 from samkit.tracking.store.edit import (
@@ -244,7 +245,7 @@ def _content(run: RunSummary, bundle: Bundle | None) -> None:
 
 def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
     """What the run's files show: title -> what draws it."""
-    tabs: dict[str, Callable[[], object]] = {"Prompts": lambda: st.json(bundle.record.prompts.to_dict())}
+    tabs: dict[str, Callable[[], object]] = {"Prompts": lambda: st.json(_prompts(bundle))}
     if bundle.outputs(".html"):
         tabs["Figures"] = lambda: _figures(bundle)
     if bundle.tables():
@@ -255,6 +256,16 @@ def _file_tabs(bundle: Bundle) -> dict[str, Callable[[], object]]:
         "Timings": lambda: tables.timings_table(bundle.record.timings),
         "run.json": lambda: st.json(_short_document(bundle), expanded=1),
     }
+
+
+def _prompts(bundle: Bundle) -> dict[str, Any] | list[dict[str, Any]]:
+    """As JSON values; of a film those of each place where an object is marked."""
+    if bundle.record.video is None:
+        return bundle.record.prompts.to_dict()
+    return [
+        {"on": each.place} | ({"mask": "given"} if each.has_mask else each.prompts.to_dict())
+        for each in film_prompts(bundle)
+    ]
 
 
 def _model(bundle: Bundle) -> None:

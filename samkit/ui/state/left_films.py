@@ -29,11 +29,12 @@ class LeftFilms:
         self._lock = threading.Lock()
 
     def put(self, work_id: str, table: "FilmTable", visitor: str) -> None:
-        """A visitor's work has that film. It is held for as long as there is a run of it, or what a kept one found."""
+        """A visitor's work has that film. It is held for as long as there is a run of it, what a kept one found, or
+        what was put aside."""
         with self._lock:
             self._tables[work_id] = table
             self._held.pop(work_id, None)
-            if table.job is not None or table.kept is not None:
+            if table.job is not None or table.kept is not None or table.aside is not None:
                 self._held[work_id] = table, visitor, self._now()
             self._let_go()
 

@@ -41,6 +41,7 @@ class LiveWork:
     side, fit, window_sizes, window_reading: as in `SamModel.encode_image`
     mask_hint: what the page predicts with beside the prompts, or None
     encoding: what the page decodes on, where that is not the picture's own encoding
+    view: by which the browser knows the picture on the canvas
     """
 
     model: "SamModel"
@@ -51,6 +52,7 @@ class LiveWork:
     mask_hint: MaskHint | None = None
     window_reading: str = "step"
     encoding: "Callable[[Lab], LazyEncoding] | None" = None
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Standing:
     encoding_key: by which the page's encoding is remembered, once the page has made it
     lab:          whose memories are the page's; unlike a page's own lab it holds no model
     timed_as:     what the time of a decode depends on
+    view:         of the canvas
     """
 
     model_ref: "weakref.ref[SamModel]"
@@ -67,6 +70,7 @@ class Standing:
     lab: "Lab"
     mask_hint: MaskHint | None
     timed_as: tuple[Any, ...]
+    view: str = ""
 
     def encoding(self) -> "ImageEncoding | None":
         """The page's encoding, where it is remembered; never made here. It stays for as long as who asks for it."""
@@ -109,7 +113,7 @@ def live_token(name: str, work: LiveWork) -> str:
     key = _encoding(lab, work).content_key
     place = _place(name)
     timed_as = (work.model.info.sha256, work.model.device, work.side, work.fit)
-    place.standing = Standing(weakref.ref(work.model), key, lab, work.mask_hint, timed_as)
+    place.standing = Standing(weakref.ref(work.model), key, lab, work.mask_hint, timed_as, work.view)
     place.work = work
     with _lock:
         _places[place.token] = place

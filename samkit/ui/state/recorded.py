@@ -22,6 +22,7 @@ from samkit.ui.state.film_marks import FilmMarks, FrameWork
 from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
+from samkit.ui.state.put_aside import PutAside, copied, what_lies_there
 from samkit.work.kept.value import FilmWork, Memory
 from samkit.work.queue import DONE
 
@@ -56,6 +57,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     lost:        whether there was a run that is gone
     was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
+    aside:       what lay here before another film or an opened run took its place
     """
 
     recorded: list[Recorded] = field(default_factory=list)
@@ -69,6 +71,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     followed: bool = True
     mask_upload: str = ""
     bank_upload: str = ""
+    aside: PutAside | None = None
 
     @property
     def run(self) -> FilmRun | None:
@@ -107,21 +110,52 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             drafts=dict(self.drafts),
             chosen=dict(self.chosen),
             seen=dict(self.seen),
+            aside=None,
         )
 
     def anything_remembered(self, inputs: Inputs) -> bool:
         banks = (inputs.bank, *inputs.banks)
         return bool(inputs.priors or inputs.steering.corrections or any(bank is not None for bank in banks))
 
-    def show_film(self, video: Video) -> None:
-        """Another film. The visitor's own memories stay; those of the film before become memories of pictures."""
-        self.video, self.changed = video, True
+    def show_film(self, video: Video, anew: bool = False) -> None:
+        """Another film, with one object to be marked. The visitor's own memories stay, with their objects; those of the
+        film before become memories of pictures. Marks and run are put aside, and are here again with their film; not
+        so where `anew`.
+        """
+        aside = self.aside
+        self.aside = what_lies_there(self) or aside
         own = [each for each in self.recorded if not each.example]
-        self.recorded = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
+        own = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
+        if aside is not None and aside.is_of(video) and not aside.is_of(self.video) and not anew:
+            self.aside = None if self.aside is aside else self.aside
+            self._lay_again(aside)
+            there = [_likeness(each) for each in self.recorded]
+            more = [each for each in own if _likeness(each) not in there and each.prior.object < len(self.objects)]
+            self.recorded = [*self.recorded, *more]
+            return
+        self.video, self.changed, self.recorded = video, True, own
+        last = max([*self.banks, *(each.prior.object for each in own)], default=0)
+        kept = bool(own or self.banks or self.bank is not None)
+        self.objects, self.object = (self.objects[: last + 1] if kept else [FilmObject()]), 0
         self.corrections, self.switches = [], ()
         self._forget_marks()
         self.drop_run()
         self.go_to(0)
+
+    def bring_back(self) -> None:
+        """What was put aside, in place of what is here, which is put aside in turn."""
+        if (aside := self.aside) is not None:
+            self.aside = what_lies_there(self, memories=True)
+            self._lay_again(aside)
+
+    def _lay_again(self, aside: PutAside) -> None:
+        self._forget_marks()
+        self.drop_run()
+        for name, value in aside.values.items():
+            setattr(self, name, copied(value))
+        self.changed, self.job = True, aside.job
+        self.go_to(aside.frame)
+        self.frame_work.history, self.frame_work.undone = list(aside.history), list(aside.undone)
 
     def add_object(self) -> None:
         if len(self.objects) < MAX_OBJECTS:
@@ -219,13 +253,15 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             self.bank = bank
 
     def inputs(self, picture: Picture) -> Inputs:
-        """picture: what stands for the run where nothing is recorded."""
+        """picture: what stands for the run where nothing at all marks an object; beside marks on the film and memory
+        banks it has no part in the run, and is not named.
+        """
         priors = tuple(each.prior for each in self.recorded)
-        first = priors[0] if priors else Prior(picture)
+        others = self.bank is not None or self.banks or self.corrections
         last = max(self.banks, default=0)
         return Inputs(
-            image=first.picture,
-            prompts=first.prompts if priors else Prompts(),
+            image=priors[0].picture if priors else None if others else picture,
+            prompts=priors[0].prompts if priors else Prompts(),
             video=self.video,
             priors=priors,
             bank=self.bank,
@@ -241,8 +277,9 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
 
     def restore(self, inputs: Inputs) -> None:
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
-        goes.
+        goes. What was here is put aside.
         """
+        self.aside = what_lies_there(self, memories=True) or self.aside
         self.video = _stored(inputs.video or self.video)
         self.drop_run()
         self.bank = inputs.bank
@@ -254,6 +291,12 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         for prior in inputs.priors:
             self.record_prior(prior)
         self.go_to(0)
+
+
+def _likeness(memory: Recorded) -> tuple[str, Prompts, int, bool]:
+    """Equal for one memory, of whichever film it was a frame."""
+    prior = memory.prior
+    return prior.picture.sha256, prior.prompts, prior.object, prior.mask is None
 
 
 def film_table() -> FilmTable:

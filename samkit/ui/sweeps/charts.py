@@ -11,12 +11,13 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import Points, Series, heat_figure, label, means_figure, points_figure
 from samkit.ui.sweeps.columns import NOTHING, axes, is_numeric, metrics, quantities, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
-from samkit.work.sweep.summary import SettingSummary, summarize
+from samkit.work.sweep.summary import FEWEST, SettingSummary, summarize
 from samkit.work.sweep.table import Row
 
 MAX_SERIES, MAX_FACETS, MAX_TICKS = 10, 4, 200
 USUAL_QUANTITY = ("metric.predicted_iou", "true_area_px")
 CHART_PX = 318
+ERROR_HELP = "Predicted IoU error is absolute: how far the predicted IoU is from the true one, above it or below it."
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def choose_shown(looked: LookedAt) -> Shown | None:
     key = looked.sweep.id
     with st.container(key="sweep_choices"):
         places = st.columns([1.35, 1, 1, 1, 1.35], gap="small")
-    metric = places[0].selectbox("Metric", names, format_func=title, key=f"metric_{key}")
+    told = ERROR_HELP if "metric.predicted_iou_error" in names else None
+    metric = places[0].selectbox("Metric", names, format_func=title, key=f"metric_{key}", help=told)
     x = places[1].selectbox("Over", across, format_func=title, key=f"x_{key}")
     rest = [column for column in across if column != x]
     colors = [NOTHING, *rest]
@@ -59,7 +61,7 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
     bars = any(end is not None for each in series for end in each.high)
     st.markdown(
         f"**Mean {plain_text(title(shown.metric))}** over {plain_text(title(shown.x))}"
-        + (", 95 % intervals" if bars else ""),
+        + (", 95 % intervals" if bars else ", too few pictures for intervals"),
         help=INTERVAL_HELP if bars else NO_INTERVAL_HELP,
     )
     figure = means_figure(
@@ -70,9 +72,13 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
         st.caption(f"{left_out} more lines are not drawn: choose another colour.")
 
 
-NO_INTERVAL_HELP = "Each mean is of one picture alone, so there is no interval: sweep over two pictures or more."
+NO_INTERVAL_HELP = (
+    f"Each mean is of fewer than {FEWEST} pictures or films, which are too few for an interval: sweep over more."
+)
 INTERVAL_HELP = (
-    "Whole pictures are drawn anew 2,000 times, for objects on one picture are alike. Repeats and objects are averaged."
+    "Whole pictures are drawn anew 2,000 times, for objects on one picture are alike. Repeats and objects are averaged"
+    f". Means of fewer than {FEWEST} pictures have no interval. All settings have the same pictures, so intervals that "
+    "overlap may still be told apart: below, the best setting is compared case by case."
 )
 
 

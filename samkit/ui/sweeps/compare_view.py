@@ -5,17 +5,18 @@ from typing import Any
 import streamlit as st
 
 from samkit.errors import BadInput
+from samkit.experiments.registry import find_experiment
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure, label
 from samkit.ui.parts.tables import table_height
-from samkit.ui.state.page_links import SWEEP_PAGE
+from samkit.ui.state.page_links import SWEEP_PAGE, SWEEPS_PAGE
 from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
-from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, pairs
+from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, paired
 from samkit.work.sweep.report.figures import better_end
 from samkit.work.sweep.summary import SIZES, Mean
 
@@ -26,6 +27,7 @@ PICKED = "samkit.compared_pair"
 def compare_view(first_id: str, second_id: str) -> None:
     first, second = (look_at(seen_sweep(name)) for name in (first_id, second_id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="title_row"):
+        st.page_link(SWEEPS_PAGE, label="All sweeps", icon=":material/arrow_back:")
         st.title("Compare two sweeps", anchor=False, width="content")
         st.html('<div class="samkit-question">What did the change do, picture by picture?</div>', width="content")
     _compare(first, second)
@@ -40,11 +42,12 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
         places = st.columns([1, 1, 1], gap="small")
     models = _model_of(first, "A", places[0], 0), _model_of(second, "B", places[1], -1)
     metric = places[2].selectbox("Metric", common, format_func=title, key="compared_metric")
-    found = pairs(first.rows, second.rows, metric, models)
+    defaults = find_experiment(first.sweep.spec.experiment).Params().model_dump(mode="json")
+    found, way = paired(first.rows, second.rows, metric, models, defaults)
     if not found:
         st.info(
-            "No cell is the same in both: they are paired by picture, object, prompts, repeat and parameters; the "
-            "model may differ.",
+            "No cell is the same in both: they are paired by picture, parameters, and the prompts that were given; the "
+            "model may differ. Sweeps with one kind of prompts each are paired by the object, too.",
             icon=":material/compare_arrows:",
         )
         return
@@ -52,6 +55,14 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
     assert mean is not None
     pictures, better = by_picture(found), -1 if better_end(metric) == "lower" else 1
     st.markdown(_sentence(found, mean, metric, better))
+    if way == "prompts":
+        st.caption("Paired by the points and boxes that were given, however each sweep came by them.")
+    elif way == "object":
+        kinds = (
+            str(looked.rows[index]["prompts"])
+            for looked, index in ((first, found[0].index_a), (second, found[0].index_b))
+        )
+        st.caption(f"Paired by the object. The prompts differ: {plain_text(' in A, '.join(kinds))} in B.")
     with st.container(key="row_sweep_charts"):
         left, middle, right = st.columns([1.3, 1, 1], gap="small")
     with left:
@@ -107,7 +118,7 @@ def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
         f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
     )
     if mean.low is None or mean.high is None:
-        return f"{text}. An interval takes more than one picture."
+        return f"{text}. {mean.too_few}"
     text += f"; 95 % interval {mean.low:+.4g} to {mean.high:+.4g}. "
     if mean.low <= 0 <= mean.high:
         return text + "It holds 0, so they can't be told apart."

@@ -12,8 +12,10 @@ from samkit.ui.parts.tables import table_height
 from samkit.ui.sweeps.charts import Shown
 from samkit.ui.sweeps.columns import mean_text, metrics, title, trimmed, value_text
 from samkit.ui.sweeps.looked_at import LookedAt
+from samkit.words import number_text
+from samkit.work.sweep.paired import SettingDifference, from_best
 from samkit.work.sweep.report.figures import better_end
-from samkit.work.sweep.summary import SIZES, SettingSummary, summarize, swept_columns
+from samkit.work.sweep.summary import FEWEST, SIZES, SettingSummary, summarize, swept_columns
 from samkit.work.sweep.table import write_table
 
 MORE_METRICS = 4
@@ -44,18 +46,33 @@ def _others_of(looked: LookedAt, shown: list[SettingSummary], names: list[str]) 
 
 
 def best_sentence(looked: LookedAt, found: Sequence[SettingSummary], metric: str) -> str:
-    """Which setting is best, and whether it can be told from the next one."""
+    """Which setting is best, and whether it can be told from the next one on the cases that both have."""
     if len(found) < 2:
         return ""
-    best, following = (each.means[metric] for each in found[:2])
-    text = f"**Best {plain_text(title(metric))}:** {_setting_text(found[0])}, {mean_text(best)}"
-    if best.low is None or best.high is None or following.low is None or following.high is None:
-        return text + "."
-    overlap = best.low <= following.high and following.low <= best.high
-    return text + (". Its interval overlaps with the next one's, so they can't be told apart." if overlap else ".")
+    best, following = found[:2]
+    columns, two = swept_columns(looked.sweep.spec), (best.setting, following.setting)
+    rows = [row for row in looked.rows if {column: row.get(column) for column in columns} in two]
+    differences = from_best(rows, columns, metric, best.setting, looked.sweep.spec.seed)
+    text = f"**Best {plain_text(title(metric))}:** {_setting_text(best)}, {mean_text(best.means[metric])}."
+    return text + (f" {_difference_text(differences[0], metric)}" if differences else "")
 
 
-def _setting_text(each: SettingSummary) -> str:
+def _difference_text(found: SettingDifference, metric: str) -> str:
+    """How the best setting compares with the next one, as a sentence."""
+    mean, sign = found.mean, -1 if better_end(metric) == "lower" else 1
+    following = f"the next one ({_setting_text(found)})"
+    on_same = f"on the same {f'{mean.cells:,} cases' if mean.cells != 1 else 'case'}"
+    better = f"{'better' if sign * mean.value > 0 else 'worse'} by {number_text(abs(mean.value), 3)}"
+    better = better if mean.value else "equal"
+    if mean.low is None or mean.high is None:
+        return f"Against {following} it is {better} {on_same}. {mean.too_few}"
+    low, high = (number_text(edge, 3) for edge in sorted((sign * mean.low, sign * mean.high)))
+    if found.told_apart:
+        return f"Against {following} it is {better} {on_same} (95 % interval {low} to {high})."
+    return f"It can't be told apart from {following} {on_same}: {better} (95 % interval {low} to {high})."
+
+
+def _setting_text(each: SettingSummary | SettingDifference) -> str:
     return plain_text(", ".join(f"{title(name)} {value_text(name, value)}" for name, value in each.setting.items()))
 
 
@@ -103,8 +120,8 @@ def draw_sizes(looked: LookedAt, shown: Shown) -> None:
             row[size] = f"{mean_text(mean)} ({mean.cells})" if mean else "–"
         rows.append(row)
     st.caption(
-        f"{plain_text(title(shown.metric))}, 95 % intervals, and how many cells. Small objects have less than 32² "
-        "pixels, large ones 96² or more."
+        f"{plain_text(title(shown.metric))}, 95 % intervals (of {FEWEST} pictures or more), and how many cells. Small "
+        "objects have less than 32² pixels, large ones 96² or more."
     )
     st.dataframe(rows, hide_index=True, height=table_height(len(rows), TABLE_PX), key=f"sizes_{looked.sweep.id}")
 

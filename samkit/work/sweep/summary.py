@@ -20,6 +20,8 @@ from samkit.work.sweep.table import Row
 DRAWS = 2000
 SHARE = 0.95
 """Of the draws that lie in an interval."""
+FEWEST = 5
+"""Pictures that an interval takes. The draws of fewer are so much alike that theirs would promise far too much."""
 SIZES = ("small", "medium", "large")
 FIRST = (
     "J_and_F", "J", "F",
@@ -31,7 +33,7 @@ FIRST = (
 @dataclass(frozen=True)
 class Mean:
     """A metric's mean over cells, and the interval in which the means of redrawn pictures lie. low, high: None where
-    there is one picture alone
+    there are fewer pictures than `FEWEST`
     """
 
     value: float
@@ -44,6 +46,14 @@ class Mean:
     def text(self) -> str:
         """Such as "0.770 [0.751, 0.788]"."""
         return f"{self.value:.4g}" + ("" if self.low is None else f" [{self.low:.4g}, {self.high:.4g}]")
+
+    @property
+    def too_few(self) -> str:
+        """Why it has no interval, as a sentence; "" where it has one."""
+        if self.low is not None:
+            return ""
+        few = "1 picture or film is" if self.pictures == 1 else f"{self.pictures:,} pictures or films are"
+        return f"{few} too few for an interval: it takes {FEWEST} or more."
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ def _means(rows: list[Row], place: dict[str, int], draws: np.ndarray) -> dict[st
         counts = np.bincount(where, minlength=draws.shape[1])
         low = high = None
         pictures = int(np.count_nonzero(counts))
-        if pictures > 1:
+        if pictures >= FEWEST:
             drawn = draws @ counts
             redrawn = (draws @ sums)[drawn > 0] / drawn[drawn > 0]
             low, high = (float(edge) for edge in np.quantile(redrawn, [(1 - SHARE) / 2, (1 + SHARE) / 2]))

@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+from streamlit.testing.v1 import AppTest
+
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.result import Result
 from samkit.experiments.window_size import Params
@@ -26,3 +28,28 @@ def test_a_finished_job_has_the_spec_it_was_started_with():
 
 def test_a_job_that_is_not_done_has_come_to_nothing_yet():
     assert finished(job(run=None, result=None)) is finished(job(result=None)) is finished(job(active=True)) is None
+
+
+def test_a_second_press_on_pause_never_ends_the_run():
+    """What goes on takes the place of Pause in the row, and Finish one that could not be pressed."""
+
+    def row(state: str):
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from samkit.ui.bench.queued_work import draw_steps
+
+        job = SimpleNamespace(
+            state=state, active=state == "running", stopping=False, run=SimpleNamespace(done=3), result=None
+        )
+        job.pause = job.finish_here = lambda: None
+        go_on = "Go on" if state == "paused" else "Segmenting…"
+        draw_steps("film", SimpleNamespace(job=job, drop_run=None), lambda: st.button(go_on))
+
+    def labels(state: str) -> list[str]:
+        return [button.label for button in AppTest.from_function(row, args=(state,)).run().button]
+
+    running, paused = labels("running"), labels("paused")
+    assert running == ["Segmenting…", "Pause", "Cancel"]
+    assert paused.index("Go on") == running.index("Pause") and paused.index("Finish here") == 0

@@ -1,11 +1,15 @@
 """Answers of the live channel as bytes, and the door's limits."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from samkit.errors import PromptError
+from samkit.ui.live.decoding import answer_to
 from samkit.ui.live.door import FLOOD, TOO_MANY_SOCKETS, Allowance, Sockets, TurnedAway, origin_allowed
-from samkit.ui.live.messages import LOGIT_STEPS, Question, answer, read_answer, read_question
+from samkit.ui.live.messages import LOGIT_STEPS, Question, answer, read_answer, read_question, wait
+from tests.loops import in_a_thread
 
 
 def _answer(logits, chosen, **header):
@@ -37,6 +41,15 @@ def test_a_question_is_read_with_what_it_leaves_out():
     assert question == Question(3, {"points": [[0.5, 0.25, 1]], "boxes": []}, "one")
     assert question.prompts().points == ((0.5, 0.25, 1),)
     assert read_question('{"n": 0, "masks": [2, 0]}').masks == (2, 0)
+
+
+def test_masks_of_another_picture_than_the_asker_sees_are_never_sent():
+    standing = SimpleNamespace(view="frame 59", model_ref=lambda: pytest.fail("it was decoded"))
+    place = SimpleNamespace(standing=standing)
+    answered = in_a_thread(answer_to(read_question('{"n": 3, "view": "frame 0"}'), place))
+    assert answered == wait(3)
+    with pytest.raises(TurnedAway):
+        read_question('{"n": 3, "view": 7}')
 
 
 @pytest.mark.parametrize("rows", ['{"n": 1, "points": [["a", 0, 1]]}', '{"n": 1, "boxes": [[0, 0, 0, 0]]}'])

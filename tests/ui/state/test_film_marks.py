@@ -136,3 +136,13 @@ def test_of_another_object_the_mask_is_known_as_long_as_its_marks_are_the_same(f
     film.frame_work.edit(B)
     film.choose_object(1)
     assert film.seen_at((3, 0)) is None
+
+
+def test_a_picture_of_another_page_is_no_input_of_marks_on_the_film():
+    from samkit.media.samples import load_sample
+    from samkit.ui.state.recorded import FilmTable
+
+    table, other = FilmTable(video=load_sample_video("coin")), load_sample("coffee")
+    assert table.inputs(other).image == other
+    table.correct(Correction(0, A))
+    assert table.inputs(other).image is None

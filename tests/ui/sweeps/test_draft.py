@@ -121,12 +121,12 @@ def test_pictures_without_a_truth_are_swept_with_the_pages_prompts_or_none(tmp_p
     found = find_cases((source,), 0)
     own = {"source": source, "page_prompts": PROMPTS}
     for prompts, advice in (
-        ((AS_GIVEN,), f"choose “{ON_ALL}”"),
+        ((AS_GIVEN,), f"Choose “{ON_ALL}” under Prompts"),
         (("true box",), "give it a true mask.*cat.png for cat.jpg"),
     ):
         with pytest.raises(BadInput, match=advice):
             make_draft(choices(**own, prompts=prompts), found)
-    with pytest.raises(BadInput, match=f"mark something on the page.*or “{NO_PROMPTS}”"):
+    with pytest.raises(BadInput, match=f"Mark something on the page, then choose .* under Prompts, or “{NO_PROMPTS}”"):
         make_draft(choices(source=source), found)
     draft = make_draft(choices(**own, prompts=(ON_ALL, NO_PROMPTS)), found)
     spec, cases = draft.placed()

@@ -68,9 +68,10 @@ def assert_whole(store: RunStore, sweep: SweepFolder, computed: int) -> None:
     assert files == {"spec.yaml", "cells.parquet", "settings.csv", "report.html"}
 
 
-def test_a_sweep_is_one_run_with_its_cells_below_however_often_it_is_sent(sweep, tmp_path):
+def test_a_sweep_is_one_run_with_its_cells_below_however_often_it_is_sent(sweep, tmp_path, monkeypatch):
     import pyarrow.parquet
 
+    monkeypatch.setattr("samkit.work.sweep.summary.FEWEST", 2)
     store = RunStore()
     kept = keep_sweep(sweep, store)
     assert kept.run is not None and kept.children == CELLS - 1 and kept_as(sweep, store) == kept.run.run_id

@@ -69,6 +69,7 @@ def test_a_report_says_what_came_out_and_needs_no_network(folder):
     for said in ("What was swept", "Best settings", "Means by setting", "By size of the object", "Over mask index",
                  "Over prompts", "What failed", "Where it came out worst", "No room."):  # fmt: skip
         assert said in plain, said
+    assert "2 pictures or films are too few for an interval" in plain and " to 0" not in plain
     assert f"{tiny.CELLS - 1}" in plain and "box; mask index 1" in plain
     assert text.count("<svg") == 2 * 3, "a chart for each swept thing and each of true_iou, predicted_iou, encode_ms"
     assert "mask, truth outlined" in plain and text.count("data:image/webp;base64,") == 3 * 3
@@ -98,6 +99,8 @@ def test_the_command_writes_the_report(folder, tmp_path):
     result = CliRunner().invoke(app, ["sweep", "report", sweep.id, "--out", str(out)])
     assert result.exit_code == 0 and out.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not out.with_name("report.html.part").exists()
+    shown = CliRunner().invoke(app, ["sweep", "show", sweep.id]).output
+    assert "Means without an interval: 2 pictures or films are too few" in shown and "[" not in shown
 
 
 def test_charts_stand_numbers_where_they_are_and_words_side_by_side():

@@ -40,8 +40,8 @@ TRUTH_RULES: dict[str, PromptRule] = {
 }
 """Prompts that follow from a true mask, by what they are called."""
 HOW_TO_GIVE_TRUTH = (
-    "for the picture on the page under Truth, in the row above it; for pictures of your own as files of the same "
-    "names, such as cat.png for cat.jpg."
+    "for the picture on the page under Truth, below the picture; for pictures of your own as files of the same names, "
+    "such as cat.png for cat.jpg."
 )
 
 
@@ -197,21 +197,18 @@ def spec_of_choices(choices: Choices, rules: Sequence[PromptRule], **sources: An
 
 def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case], marked: bool) -> None:
     """marked: whether there are prompts on the page"""
-    on_all = f"choose “{ON_ALL}”" if marked else f"mark something on the page and choose “{ON_ALL}”"
+    on_all = ("Choose" if marked else "Mark something on the page, then choose") + f" “{ON_ALL}” under Prompts"
     for case in cases:
         if case.truth is None and any(rule.truth is not None for rule in rules):
             raise BadInput(
-                f"{case.name} has no true mask, from which the chosen prompts follow. Under Prompts {on_all}; or leave "
+                f"{case.name} has no true mask, from which the chosen prompts follow. {on_all}; or leave "
                 f"the picture out; or give it a true mask: {HOW_TO_GIVE_TRUTH}"
             )
         known = [rule.loaded or {} for rule in rules if rule.given or rule.file is not None]
         name = case.picture.name if case.picture is not None else ""
         if any(name not in prompts for prompts in known) and case.given.is_empty:
             from_truth = "choose the true box" if case.truth is not None else f"“{NO_PROMPTS}”"
-            raise BadInput(
-                f"{case.name} brings no prompts along. Under Prompts {on_all}, or {from_truth}; or leave the picture "
-                "out."
-            )
+            raise BadInput(f"{case.name} brings no prompts along. {on_all}, or {from_truth}; or leave the picture out.")
 
 
 def _rules(choices: Choices) -> list[PromptRule]:

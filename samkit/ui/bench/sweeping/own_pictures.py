@@ -26,6 +26,10 @@ MASK_HELP = (
     "A mask of the same name for each picture, such as cat.png for cat.jpg: black and white, or a number for each "
     "object. Without one, nothing is compared with what is right."
 )
+PICTURES_MISSING = (
+    "The pictures are missing: true masks are used with pictures of the same names, so give these too. For the picture "
+    "on the page, give its mask under Truth on the page."
+)
 
 
 class _Folder:
@@ -45,6 +49,8 @@ def pictures_by_hand() -> HandedOver | None:
     pictures = _uploader("Pictures", PICTURES, "sweep_pictures_handed", "As many as you like")
     masks = _uploader("Their true masks", MASKS, "sweep_masks_handed", MASK_HELP)
     if not pictures:
+        if masks:
+            st.warning(PICTURES_MISSING, icon=":material/broken_image:")
         return None
     key = hashlib.sha256(" ".join(each.file_id for each in (*pictures, *masks)).encode()).hexdigest()
     known: _Folder | None = st.session_state.get(HANDED)
@@ -71,6 +77,8 @@ def pictures_on_disk() -> tuple[PictureSource | None, tuple[Case, ...]]:
         "Their true masks", placeholder="/data/masks", key="sweep_masks", help=f"A folder. {MASK_HELP}"
     ).strip()
     if not files:
+        if masks:
+            st.warning(PICTURES_MISSING, icon=":material/broken_image:")
         return None, ()
     place = Path(files).expanduser()
     if not place.is_absolute():
@@ -95,5 +103,7 @@ def _told(cases: Sequence[Case], pictures: int, with_masks: bool) -> str:
     if not with_masks:
         return f"{pictures:,} picture{'s' if pictures != 1 else ''} without true masks."
     used = len({case.picture.ref for case in cases if case.picture is not None})
-    left_out = f" {pictures - used:,} without a mask are left out." if pictures > used else ""
-    return f"{len(cases):,} object{'s' if len(cases) != 1 else ''} on {used:,} of {pictures:,} pictures.{left_out}"
+    lacking = pictures - used
+    left_out = f" {lacking:,} without a mask {'is' if lacking == 1 else 'are'} left out." if lacking > 0 else ""
+    objects = f"{len(cases):,} object{'s' if len(cases) != 1 else ''}"
+    return f"{objects} on {used:,} of {pictures:,} picture{'s' if pictures != 1 else ''}.{left_out}"

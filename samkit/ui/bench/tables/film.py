@@ -4,6 +4,7 @@ elsewhere, and what the visitor switches and corrects reaches it while it runs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -20,7 +21,7 @@ from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.kept_film import kept_film
 from samkit.ui.bench.live_masks import live_link
 from samkit.ui.bench.page import Scene, Side
-from samkit.ui.bench.queued_work import draw_refusal, draw_stops, finished, follow
+from samkit.ui.bench.queued_work import draw_refusal, draw_steps, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
     draw_marked,
@@ -34,7 +35,7 @@ from samkit.ui.bench.tables.film_marks import (
 )
 from samkit.ui.bench.tables.film_steps import NextStep, draw_next_step, next_step
 from samkit.ui.bench.tables.table import Places, Setup, Table, Visit, result_places, screen_rows
-from samkit.ui.controls.film_objects import object_choice
+from samkit.ui.controls.film_objects import forget_object_words, object_choice
 from samkit.ui.controls.film_picker import film_picker
 from samkit.ui.controls.film_player import film_charts, film_player
 from samkit.ui.controls.knob_values import KnobValues
@@ -44,6 +45,7 @@ from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
+from samkit.ui.state.shown_marks import figures_of_marks
 from samkit.ui.state.workspace import Workspace
 from samkit.work.spec import RunSpec
 
@@ -78,6 +80,7 @@ class Film(Table):
         table = film_table()
         if table.changed:
             knobs.forget(*OF_A_FILM)
+            forget_object_words()
             table.changed = False
 
     def arrange(self, visit: Visit) -> Places:
@@ -130,7 +133,8 @@ class Film(Table):
         sight = _look(visit, table, setup, built) if table.on_film else None
         lay_on_canvas(visit, table, marked, sight)
         with places.player:
-            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame())
+            marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
+            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)
@@ -139,8 +143,7 @@ class Film(Table):
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
             with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_next_step(table, step)
-                draw_stops("film", table)
+                draw_steps("film", table, partial(draw_next_step, table, step))
             draw_refusal(table)
             _draw_notes(table)
             _steer(table)
@@ -153,6 +156,7 @@ class Film(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
+        forget_object_words()
         if inputs.priors or not inputs.prompts.is_empty:
             work.show_picture(inputs.picture, inputs.prompts)
         # Of any other run the picture was only at hand, and took no part: whatever is in work stays.
@@ -165,6 +169,7 @@ class Film(Table):
 
 
 def _draw_notes(table: FilmTable) -> None:
+    _draw_put_aside(table)
     if table.lost:
         st.info(LOST_RUN, icon=":material/history_toggle_off:")
     if table.kept is not None and table.job is None:
@@ -173,6 +178,19 @@ def _draw_notes(table: FilmTable) -> None:
             "anew** makes them again, with what is marked and set on this page; from then on you can correct them.",
             icon=":material/inventory_2:",
         )
+
+
+def _draw_put_aside(table: FilmTable) -> None:
+    """What was here before, and a way back to it."""
+    aside = table.aside
+    if aside is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="film_aside"):
+        name = plain_text(aside.name)
+        st.caption(f"Put aside: the film **{name}** with {aside.what}.")
+        if st.button(f"Back to {name}", icon=":material/undo:", key="film_bring_back", type="tertiary"):
+            table.bring_back()
+            st.rerun()
 
 
 def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator) -> Scene | None:

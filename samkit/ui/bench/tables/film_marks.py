@@ -22,6 +22,7 @@ from samkit.ui.state.film_frames import Sight
 from samkit.ui.state.given import FoundMask, found_mask
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FilmTable
+from samkit.ui.state.shown_marks import OwnMark, mask_of_mark
 from samkit.ui.state.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,16 +38,22 @@ class Marked:
     prior:      what is recorded of it
     masks:      four bool [H, W]; chosen: which of them is seen
     correction: what it comes to on the film's frame; None on a picture, and where an earlier correction says the same
+    iou:        the predicted IoU of the mask that is seen
     """
 
     prior: Prior
     masks: tuple[np.ndarray, ...]
     chosen: int
     correction: Correction | None
+    iou: float
 
     @property
     def mask(self) -> np.ndarray:
         return self.masks[self.chosen]
+
+    @property
+    def own(self) -> OwnMark:
+        return OwnMark(self.mask, self.iou, self.correction is None)
 
 
 def work_on_canvas(visit: Visit, table: FilmTable) -> Workspace:
@@ -108,7 +115,7 @@ def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
         prior = Prior(work.picture, mask=masks[chosen])
     correction = table.correction(work.prompts, chosen, masks[chosen] if hint is not None else None)
     unmade = table.on_film and correction not in table.corrections
-    return Marked(prior, tuple(masks), chosen, correction if unmade else None)
+    return Marked(prior, tuple(masks), chosen, correction if unmade else None, float(rows[chosen]["predicted_iou"]))
 
 
 def lay_on_canvas(visit: Visit, table: FilmTable, marked: Marked | None, sight: Sight | None) -> None:
@@ -126,7 +133,7 @@ def lay_on_canvas(visit: Visit, table: FilmTable, marked: Marked | None, sight: 
         place, each = (table.frame, number), found.get(number)
         if number == table.object:
             continue
-        mask = table.seen_at(place) if each is None or place in table.drafts else None
+        mask = mask_of_mark(table, number, sight)
         if mask is None and each is not None:
             mask = each.pixels
         if mask is not None or not table.prompts_at(place).is_empty:

@@ -1,6 +1,7 @@
 """Which figures of a sweep a report is about, what they are called, and which end of them is better."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -42,9 +43,11 @@ def better_end(column: str) -> Literal["higher", "lower", None]:
 
 def title(column: str) -> str:
     """A column for a person: "metric.true_iou" as "true IoU", "param.side" as "side", "time.encode_ms" as
-    "encode, ms".
+    "encode, ms". Objects of a film are counted from 1.
     """
     kind, dot, name = column.partition(".")
+    if kind == "metric" and (found := re.fullmatch(r"object_(\d+)_(.+)", name)):
+        return f"{title(f'metric.{found[2]}')}, object {int(found[1]) + 1}"
     text = (name if dot else kind).replace("_", " ")
     if kind == "time" and " ms" in text:
         text = f"{text.replace(' ms', '', 1)}, ms"

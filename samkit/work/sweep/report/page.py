@@ -15,12 +15,13 @@ from samkit import __version__
 from samkit.words import time_text
 from samkit.work.sources import Sources
 from samkit.work.sweep.grid import values_of
+from samkit.work.sweep.paired import SettingDifference, from_best
 from samkit.work.sweep.report.charts import COLORS, Series, chart, legend
 from samkit.work.sweep.report.figures import better_end, main_names, setting_text, slim, title, value_text
 from samkit.work.sweep.report.worst import failures, judging_metric, worst_cases, worst_html
 from samkit.work.sweep.results import SweepFolder
 from samkit.work.sweep.spec import SweepSpec
-from samkit.work.sweep.summary import Mean, SettingSummary, counts, metric_names, summarize, swept_columns
+from samkit.work.sweep.summary import FEWEST, Mean, SettingSummary, counts, metric_names, summarize, swept_columns
 from samkit.work.sweep.table import Row, rows
 
 MAX_ROWS = 400
@@ -47,7 +48,7 @@ def make_report(sweep: SweepFolder, sources: Sources | None = None) -> str:
         *_head(sweep, table),
         *_swept(sweep.spec, table),
         *_failures(table),
-        *_best(of_all, names),
+        *_best(of_all, slim(table, names), columns, names, sweep.spec.seed),
         *_means(sweep, of_all, columns, names, metric_names(table)),
         *_sizes([each for each in summaries if each.size], columns, names),
         *_charts(table, columns, names, sweep.spec.seed),
@@ -156,7 +157,9 @@ def _failures(table: Sequence[Row]) -> list[str]:
     ]
 
 
-def _best(summaries: Sequence[SettingSummary], names: Sequence[str]) -> list[str]:
+def _best(
+    summaries: Sequence[SettingSummary], table: Sequence[Row], columns: Sequence[str], names: Sequence[str], seed: int
+) -> list[str]:
     if len(summaries) < 2:
         return []
     lines = []
@@ -168,7 +171,8 @@ def _best(summaries: Sequence[SettingSummary], names: Sequence[str]) -> list[str
         best = (max if end == "higher" else min)(having, key=lambda each: each.means[name].value)
         lines.append(
             f"<tr><td>{escape(title(name))}</td><td>{escape(setting_text(best.setting))}</td>"
-            f"{_number(best.means[name])}<td>{escape(_close_text(best, having, name))}</td></tr>"
+            f"{_number(best.means[name])}<td>{escape(_close_text(from_best(table, columns, name, best.setting, seed)))}"
+            "</td></tr>"
         )
     if not lines:
         return []
@@ -178,20 +182,19 @@ def _best(summaries: Sequence[SettingSummary], names: Sequence[str]) -> list[str
     ]
 
 
-def _close_text(best: SettingSummary, having: Sequence[SettingSummary], name: str) -> str:
-    """How many other settings can't be told from the best."""
-    mean, others = best.means[name], [each.means[name] for each in having if each is not best]
-    if mean.low is None or mean.high is None:
-        return "one picture alone says nothing of chance"
-    low, high = mean.low, mean.high
-    close = sum(
-        other.low is not None and other.high is not None and other.low <= high and other.high >= low for other in others
-    )
+def _close_text(others: Sequence[SettingDifference]) -> str:
+    """How many other settings can't be told from the best, each on the cases that both have."""
+    judged = [each for each in others if each.told_apart is not None]
+    if not judged:
+        return others[0].mean.too_few if others else "no other setting has the same cases"
+    cases = {each.mean.cells for each in judged}
+    same = f"on the same {f'{max(cases):,} cases' if len(cases) == 1 else 'cases'}"
+    close = sum(not each.told_apart for each in judged)
     if not close:
-        return "all other intervals lie apart from its own"
-    if close == len(others):
-        return "the intervals of all others overlap its own"
-    return f"the intervals of {close} of {len(others)} others overlap its own"
+        return f"all others differ {same}: no 95 % interval of a paired difference holds 0"
+    which = "none of the others" if close == len(judged) else f"{close:,} of {len(judged):,} others"
+    can = "can" if close == len(judged) else "can’t"
+    return f"{which} {can} be told apart from it {same}"
 
 
 def _means(
@@ -202,7 +205,8 @@ def _means(
     data = base64.b64encode(means_csv(summaries, columns, every).encode("utf-8", "replace")).decode()
     more = len(summaries) - MAX_ROWS
     said = (
-        "Means over all cells of a setting, and below them 95 % intervals: whole pictures were drawn anew 2,000 times."
+        "Means over all cells of a setting, and below them 95 % intervals: whole pictures were drawn anew 2,000 times. "
+        f"Of fewer than {FEWEST} pictures or films there is none, for it would say nothing of chance."
         + (f" The first {MAX_ROWS} of {len(summaries):,} settings." if more > 0 else "")
     )
     link = f'<a download="means-{escape(sweep.id)}.csv" href="data:text/csv;base64,{data}">All means as CSV</a>'

@@ -40,9 +40,11 @@ def kept_film(bundle: Bundle) -> KeptFilm | None:
         tables = bundle.tables()
     except SamkitError:
         return None
-    masks = {number: rows for number, rows in masks_by_object(bundle).items() if number < MAX_OBJECTS}
     rows = tables.get("frames") if isinstance(tables, dict) else None
-    if video is None or not masks or not isinstance(rows, list):
+    if video is None or not isinstance(rows, list):
+        return None
+    masks = {number: rows for number, rows in masks_by_object(bundle).items() if number < MAX_OBJECTS}
+    if not masks:
         return None
     found: list[dict[int, Found]] = [{} for _ in range(max(masks) + 1)]
     for row in rows:

@@ -97,7 +97,7 @@ class FilmProcess:
         self.due: float | None = None
         """When the answer must be there; None where nothing was asked."""
         self.overdue = False
-        self.close = weakref.finalize(self, _end, self._process, self._buffer)
+        self.close = weakref.finalize(self, _end, self._process, self._buffer, self._map)
         _watch(self)
 
     @property
@@ -208,13 +208,17 @@ def count_in(answer: dict[str, Any], name: str, least: int, most: int) -> int:
     return value
 
 
-def _end(process: "subprocess.Popen[bytes]", buffer: int) -> None:
+def _end(process: "subprocess.Popen[bytes]", buffer: int, mapped: mmap.mmap | None) -> None:
     process.kill()
     for pipe in (process.stdin, process.stdout):
         with suppress(OSError):
             if pipe is not None:
                 pipe.close()
     process.wait()
+    # Whoever still holds the film's reader, such as a cache, would hold its last frames with it.
+    if mapped is not None:
+        with suppress(BufferError):
+            mapped.close()
     if buffer >= 0:
         os.close(buffer)
 

@@ -358,7 +358,7 @@ def test_what_is_done_in_a_hurry_counts_in_the_order_it_was_done(visitor, where,
     check(visitor, where, foreground(E, F, B))
 
 
-def test_a_visitor_in_a_hurry_goes_from_page_to_page(visitor):
+def test_a_visitor_in_a_hurry_goes_from_page_to_page(visitor, home):
     open_empty(visitor, "mask-stability")
     visitor.press_canvas("mask-stability", *A)
     visitor.go_to(TITLES["window-size"], "window-size")
@@ -372,6 +372,11 @@ def test_a_visitor_in_a_hurry_goes_from_page_to_page(visitor):
     visitor.go_to("Home")
     visitor.go_to(TITLES["mask-stability"], "mask-stability")
     check(visitor, "mask-stability", foreground(A, B, C))
-    visitor.press("undo_mask-stability")
-    visitor.go_to(TITLES["cross-image"], "cross-image")
+    # Both are on their way at the same time.
+    with standing_still(home):
+        visitor.press("undo_mask-stability")
+        visitor.page.get_by_role("link", name=TITLES["cross-image"]).first.click()
+        visitor.page.wait_for_timeout(300)
+    visitor.canvas("cross-image-b").wait_for()
+    visitor.rest()
     check(visitor, "cross-image", foreground(A, B))

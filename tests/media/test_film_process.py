@@ -173,6 +173,11 @@ def test_the_process_knows_no_secret_and_may_take_little(path, monkeypatch):
         assert "torch" not in modules and "numpy" not in modules
 
 
+def maps_of_films() -> int:
+    """How many films' frames this process has mapped."""
+    return Path("/proc/self/maps").read_text().count("memfd:film")
+
+
 @LINUX
 def test_processes_end_with_their_films_and_when_nobody_asks(path, monkeypatch):
     film = open_video(path)
@@ -189,11 +194,15 @@ def test_processes_end_with_their_films_and_when_nobody_asks(path, monkeypatch):
     monkeypatch.setattr(film_process, "MAX_IDLE_S", 0.0)
     monkeypatch.setattr(film_process, "WATCH_S", 0.05)
     film = open_video(path)
+    assert film.frame(0).size and maps_of_films() >= 1
     idle = film._file._process
     until = time.monotonic() + 30
     while idle.alive and time.monotonic() < until:
         time.sleep(0.02)
     assert not idle.alive
+    while maps_of_films() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not maps_of_films(), "frames go with the process, though the film is still held"
     assert film.frame(5).shape == (64, 96, 3), "and it is started anew"
 
 

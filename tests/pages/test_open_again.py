@@ -96,7 +96,13 @@ class Opened:
             return present
 
         self.bundle = SimpleNamespace(
-            experiment=name, name="kept", params=params, prompts=whole.prompts, record=record, inputs=inputs
+            experiment=name,
+            name="kept",
+            params=params,
+            prompts=whole.prompts,
+            record=record,
+            inputs=inputs,
+            tables=dict,
         )
         app = app or new_app().run()
         app.switch_page(page_path(name))

@@ -19,7 +19,7 @@ from tests.tracking.conftest import made_up_bundle
 @pytest.fixture(params=["a file in its place", "a system's folder"])
 def unwritable(request, tmp_path, monkeypatch):
     """Not even the user root can write there."""
-    place = tmp_path / "home" if request.param.startswith("a file") else Path("/proc/samkit-home")
+    place = tmp_path / "no folder" if request.param.startswith("a file") else Path("/proc/samkit-home")
     if place.parent == tmp_path:
         place.write_text("x")
     monkeypatch.setenv("SAMKIT_HOME", str(place))

@@ -331,6 +331,7 @@ def test_the_next_start_delivers_what_waits_and_takes_away_what_nobody_completes
     assert store.client().get_run(left).info.lifecycle_stage == "deleted"
 
 
-def test_a_start_without_a_store_makes_none(tmp_path):
+def test_a_start_without_a_store_makes_none(own_home):
+    (own_home / "mlflow.db").unlink()
     mend_store(settle_s=0)
-    assert not list((tmp_path / "home").glob("*.db"))
+    assert not list(own_home.glob("*.db"))

@@ -2,7 +2,7 @@
 // - What was drawn is sent when the mouse button goes up and the live masks of it are painted, and in any case before
 //   whatever the visitor does next. (The canvas by itself would wait for 200 ms.)
 // - While an edit is on its way to the canvas, a press on it is kept back, and done when the canvas has it. A link to
-//   another page is kept back while a drawing is on its way.
+//   another page is kept back while a drawing or a gesture is on its way.
 // - A press is of the tool that was chosen when it was made. Where the canvas has another one, it becomes a gesture.
 // - Where the browser built a canvas again with a sheet that it had already, the server is told: what was drawn on that
 //   sheet is gone from it.
@@ -211,7 +211,7 @@ class BrowserSide {
   }
 
   underWay() {
-    return this.toSend || this.stage.pending.length > 0;
+    return this.toSend || this.stage.pending.length > 0 || this.ops.length > 0;
   }
 
   // A run of this page that another page overtakes would write its pieces into that page.

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,20 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def usual_threads():
+    """Torch's number of threads goes over from any thread to those that begin later, and with it a result's last
+    digits: a test starts with the usual one, whatever another one left.
+    """
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(_usual_threads(torch))
+
+
+@cache
+def _usual_threads(torch) -> int:
+    return torch.get_num_threads()
 
 
 @pytest.fixture(scope="session")

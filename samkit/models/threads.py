@@ -11,22 +11,29 @@ from contextlib import contextmanager
 
 import torch
 
+_one_at_a_time = threading.Lock()
+"""Whoever sets a number while another one does would take the other's for the usual one, and leave it to all."""
 
-def set_own_threads(count: int) -> None:
-    """Let torch use `count` threads in this thread, and in those that begin later as many as before."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(count)
-    # torch counts for each thread, but new threads take over the last count that any thread set; so one more thread
-    # sets the usual one again.
-    restore = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    restore.start()
-    restore.join()
+
+def set_own_threads(count: int | None = None, spared: int = 0) -> None:
+    """Let torch use `count` threads in this thread, None for the usual number less `spared`, and in those that begin
+    later as many as before.
+    """
+    with _one_at_a_time:
+        usual = torch.get_num_threads()
+        torch.set_num_threads(max(1, usual - spared) if count is None else count)
+        # torch counts for each thread, but new threads take over the last count that any thread set; so one more thread
+        # sets the usual one again.
+        restore = threading.Thread(target=torch.set_num_threads, args=(usual,))
+        restore.start()
+        restore.join()
 
 
 @contextmanager
 def own_threads(count: int) -> Iterator[None]:
     """The same for a while; at most as many as the machine has cores, since more would wait for each other."""
-    usual, wanted = torch.get_num_threads(), max(1, min(count, os.cpu_count() or 1))
+    with _one_at_a_time:
+        usual, wanted = torch.get_num_threads(), max(1, min(count, os.cpu_count() or 1))
     if usual == wanted:
         yield
         return

@@ -360,10 +360,8 @@ def _unexpected(error: Exception) -> str:
 
 def _step_back() -> None:
     """Leave a core to others, and let their clicks go first: on Linux a thread has a priority of its own."""
-    import torch
-
     from samkit.models.threads import set_own_threads
 
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-    set_own_threads(max(1, torch.get_num_threads() - 1))
+    set_own_threads(spared=1)

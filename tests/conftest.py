@@ -73,3 +73,13 @@ def empty_store(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     RunStore(f"sqlite:///{file}").runs()
     return file
+
+
+@pytest.fixture
+def home_with_store(tmp_path, monkeypatch, empty_store) -> Path:
+    """The test's own SAMKIT_HOME, with a store without runs."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(empty_store, home / "mlflow.db")
+    monkeypatch.setenv("SAMKIT_HOME", str(home))
+    return home

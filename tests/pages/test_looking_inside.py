@@ -6,7 +6,6 @@ import base64
 import io
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +94,7 @@ class Page:
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch, tmp_path, empty_store):
-    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
+def clean(home_with_store):
     clear_memories()
 
 

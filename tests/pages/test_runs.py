@@ -49,10 +49,7 @@ INFO = made_up_info("nano-sam2", "0" * 64)
 
 
 @pytest.fixture
-def app(monkeypatch, tmp_path, empty_store):
-    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
+def app(monkeypatch, home_with_store):
     monkeypatch.setattr(_log, "exception", lambda *words: pytest.fail("an error on a page that is no sentence"))
     return new_app(60)
 

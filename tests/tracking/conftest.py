@@ -69,13 +69,9 @@ def bundle(tmp_path) -> Bundle:
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path, monkeypatch, empty_store) -> Path:
-    """The test's SAMKIT_HOME, with a store without runs."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(empty_store, home / "mlflow.db")
-    monkeypatch.setenv("SAMKIT_HOME", str(home))
-    return home
+def own_home(home_with_store) -> Path:
+    """All tests here have a home of their own."""
+    return home_with_store
 
 
 def running_server(folder: Path, port: int | None = None, database: str | None = None, more: tuple[str, ...] = ()):

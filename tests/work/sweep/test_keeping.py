@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,12 +30,9 @@ CELLS = 3 * 2
 
 
 @pytest.fixture
-def sweep(tmp_path, monkeypatch, empty_store) -> SweepFolder:
+def sweep(tmp_path, home_with_store) -> SweepFolder:
     """Of six cells, of which the last one was not computed yet."""
-    monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
     (tmp_path / "files").mkdir()
-    shutil.copy(empty_store, tmp_path / "home" / "mlflow.db")
     sweep = tiny.sweep(tiny.make_files(tmp_path / "files"), SPEC)
     compute(sweep, range(CELLS - 1))
     return sweep

@@ -182,7 +182,7 @@ def use_file(browser, url: str, path: Path):
     """A visitor's page with the model of that file."""
     page = open_page(browser, url)
     page.locator(".st-key-change_model button").first.click()
-    row = page.get_by_role("dialog").locator('[data-testid="stHorizontalBlock"]', has_text=path.name).first
+    row = page.get_by_role("dialog").locator('[data-testid="stHorizontalBlock"]', has_text=path.stem).first
     row.get_by_role("button", name="Use", exact=True).click()
     page.locator('[data-testid="stSidebar"]').get_by_text(path.stem).first.wait_for()
     rest(page)
@@ -224,10 +224,10 @@ def main() -> None:
             os.environ["SAMKIT_EXTRA_MODELS"] = str(model.parent)
         url, browser = stack.enter_context(running_app(Path(home))), stack.enter_context(chromium())
         page = visit(browser, url, model)
-        print(f"{arguments.model}, one visitor")
+        print(f"{arguments.model}, one visitor", flush=True)
         measure(page, arguments.rounds)
         with other_visitor(browser, url, model):
-            print(f"{arguments.model}, while a second visitor hovers")
+            print(f"{arguments.model}, while a second visitor hovers", flush=True)
             measure(page, arguments.rounds)
 
 

@@ -54,6 +54,11 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     assert drawn == Prompts([(0.3, 0.4, 1), (0.6, 0.5, 1)]) and turned != before
 
     reload(visitor)
+    visitor.undo(PAGE)
+    assert visitor.listed(PAGE) == Prompts([(0.3, 0.4, 1)]), "undo goes on from before the reload"
+    reload(visitor)
+    visitor.press(f"redo_{PAGE}")
+    visitor.rest()
     assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned and visitor.masks() == masks
     assert work_id(visitor) == own, "a reload goes on with the same work"
 
@@ -76,6 +81,8 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     other.follow(PAGE, link)
     assert other.listed(PAGE) == drawn and threshold(other) == turned
     assert work_id(other) != own and "shared=" not in other.page.url
+    other.undo(PAGE)
+    assert other.listed(PAGE) == drawn, "a link shows what it says, and nothing of how it came about"
     other.clear(PAGE)
     turn_threshold_down(other, 3)
     reload(other)

@@ -5,10 +5,12 @@ import json
 import secrets
 import shutil
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from samkit.experiments.registry import NAMES
+from samkit.media.given_masks import MaskHint
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
 from samkit.ui.state import kept_work
@@ -90,6 +92,77 @@ def test_a_reload_brings_everything_back_and_encodes_nothing(connected):
     assert work(again).picture == load_sample("chelsea") and work(again).prompts == Prompts([(0.4, 0.4, 1)])
     assert again.slider(key=UPPER).value == (-3.0, 5.0) and work(again).model_ref == "nano-sam1"
     assert encodings() == before and not notes(again) and holding(again).work_id == work_id
+
+
+def test_undo_and_redo_go_on_after_a_reload(connected, monkeypatch):
+    app = edited()
+    own, steps = work(app), [Prompts([(0.4, 0.4, 1)]), MARK, Prompts([(0.25, 0.5, 1), (0.5, 0.5, 0)])]
+    for prompts in steps[1:]:
+        own.edit(prompts)
+    hint = MaskHint(np.eye(12, dtype=np.float32))
+    own.take_hint(hint)
+    own.edit(MARK)
+    own.undo()
+    own.undo()
+    own.redo()
+    app.run()
+    work_id = saved(app)
+    again = work(visit(work=work_id))
+    assert (again.prompts, again.given.hint.sha256) == (steps[2], hint.sha256)
+    again.redo()
+    assert again.prompts == MARK and again.given.hint is not None, "the hint that lies there"
+    for prompts, hinted in ((steps[2], True), (steps[2], False), (steps[1], False), (steps[0], False)):
+        again.undo()
+        assert (again.prompts, again.given.hint is not None) == (prompts, hinted)
+    assert not again.history
+    # Others see what is there, and not what was taken back.
+    monkeypatch.setattr(kept_work, "browser_name", lambda: "1" * 32)
+    other = work(visit(work=work_id))
+    assert other.prompts == steps[2] and not other.history and not other.undone
+
+
+def test_steps_before_another_hint_are_not_kept(connected):
+    app = edited()
+    own = work(app)
+    own.take_hint(MaskHint(np.eye(12, dtype=np.float32)))
+    own.take_hint(MaskHint(np.ones((12, 12), np.float32)))
+    own.edit(MARK)
+    app.run()
+    again = work(visit(work=saved(app)))
+    assert len(again.history) == 1 and again.history[0].hint is again.given.hint is not None
+
+
+def test_a_pair_and_a_film_are_undone_after_a_reload(connected):
+    app = visit("cross-image")
+    pair = app.session_state["samkit.picture_pair"]
+    before = pair.b.prompts
+    pair.b.edit(MARK)
+    app.run()
+    app.switch_page(page_path("video-priors")).run()
+    table = app.session_state[kept_work.FILM_KEY]
+    table.rest_at(5)
+    table.frame_work.edit(MARK)
+    table.correct(table.correction(MARK, 1))
+    table.rest_at(7)
+    table.frame_work.edit(MARK)
+    table.frame_work.undo()
+    table.rest_at(2)
+    app.run()
+    work_id = saved(app)
+    kept_work.left_films.clear()  # as in a server that has just started
+    again = visit("video-priors", work=work_id)
+    other = again.session_state["samkit.picture_pair"].b
+    assert other.prompts == MARK
+    other.undo()
+    assert other.prompts == before
+    back = again.session_state[kept_work.FILM_KEY]
+    back.frame_work.redo()
+    assert back.frame == 7 and back.frame_work.prompts == MARK
+    back.frame_work.undo()
+    back.frame_work.undo()
+    assert back.frame == 5 and back.frame_work.prompts.is_empty and not back.corrections
+    back.frame_work.redo()
+    assert back.frame_work.prompts == MARK
 
 
 def test_the_address_names_the_work_on_experiment_pages_alone(connected):

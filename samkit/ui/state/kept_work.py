@@ -6,7 +6,7 @@ opens `?shared=ID` get a copy under an id of their own, so that nobody writes ov
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samkit.errors import CheckpointError, SamkitError
 from samkit.experiments.registry import NAMES, find_experiment
+from samkit.media.given_masks import MaskHint
 from samkit.models.files.catalogue import catalogue
 from samkit.models.files.folders import own_checkpoints
 from samkit.models.files.reference import split_reference
@@ -27,12 +28,12 @@ from samkit.ui.state.browser_memory import browser_name, remember_work
 from samkit.ui.state.left_films import LeftFilms
 from samkit.ui.state.picture_pair import PAIR_KEY, picture_pair
 from samkit.ui.state.visitors import when_a_visitor_left
-from samkit.ui.state.workspace import TOOL_NAMES, Workspace, has_workspace, workspace
-from samkit.work.kept.document import FilmEntry
+from samkit.ui.state.workspace import TOOL_NAMES, Marks, Workspace, has_workspace, workspace
+from samkit.work.kept.document import MAX_STEPS, FilmEntry, Step
 from samkit.work.kept.limits import Limits, read_limits
 from samkit.work.kept.saver import WorkSaver, left_out_sentence
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
-from samkit.work.kept.value import FilmWork, Side, Work
+from samkit.work.kept.value import FilmWork, Side, Work, newest
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +171,8 @@ def _open(held: Holding, asked: str | None, shared: str | None) -> None:
     run = st.query_params.get("run")
     if run and run != work.restored_run:
         return  # the link to a kept run says what is shown
+    if work.owner != owner():
+        work = work.without_history()  # what somebody else has taken back is theirs
     _put_on_table(work)
     held.film = work.film
     held.notes.extend(work.missing)
@@ -334,13 +337,27 @@ def present_work() -> Work:
 
 def _side(work: Workspace) -> Side:
     given = work.given
-    return Side(work.picture, work.prompts, given.hint, given.share, given.truth)
+    history, undone = (_steps(marks, given.hint) for marks in (work.history, work.undone))
+    return Side(work.picture, work.prompts, given.hint, given.share, given.truth, history, undone)
+
+
+def _steps(marks: Sequence[Marks], hint: MaskHint | None) -> tuple[Step, ...]:
+    """The last changes, from behind the last with another hint than that: the masks of all of them would take much
+    room.
+    """
+    known = newest(marks[-MAX_STEPS:], lambda each: each.hint is None or each.hint is hint)
+    return tuple(Step(each.prompts, each.hint is not None) for each in known)
 
 
 def _bring(work: Workspace, side: Side) -> None:
     work.show_picture(side.picture, side.prompts)
     work.given.take_hint(side.hint, side.share)
     work.given.take_truth(side.truth)
+
+    def marks(step: Step) -> Marks:
+        return Marks(step.prompts, side.hint, side.share) if step.hinted else Marks(step.prompts)
+
+    work.history, work.undone = [marks(step) for step in side.history], [marks(step) for step in side.undone]
 
 
 def _film() -> Any:

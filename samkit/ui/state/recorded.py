@@ -1,6 +1,6 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.prompts import Prompts
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
-from samkit.ui.state.film_marks import FilmMarks, FrameWork
+from samkit.ui.state.film_marks import FilmMarks, FrameMarks, FrameWork
 from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
 from samkit.ui.state.put_aside import PutAside, copied, what_lies_there
-from samkit.work.kept.value import FilmWork, Memory
+from samkit.ui.state.workspace import Marks
+from samkit.work.kept.document import MAX_STEPS, FilmStep
+from samkit.work.kept.value import FilmWork, Memory, newest
 from samkit.work.queue import DONE
 
 if TYPE_CHECKING:
@@ -330,6 +332,8 @@ def _kept_table() -> FilmTable | None:
         for each in kept.marks:
             place = each.frame, each.object
             table.drafts[place], table.chosen[place] = each.prompts, each.mask_index
+        work = table.frame_work
+        work.history, work.undone = ([_marks(step) for step in steps] for steps in (kept.history, kept.undone))
     table.lost = kept.run
     return table
 
@@ -339,7 +343,20 @@ def film_work(table: FilmTable) -> FilmWork:
     memories = tuple(Memory(each.prior, each.thumbnail) for each in table.recorded)
     had_run = table.job is not None or table.lost or table.kept is not None
     marks = tuple(replace(each, refines=False, earlier=()) for each in table.unmade())
-    return FilmWork(table.video, memories, table.bank, table.steering, had_run, marks, table.frame, table.object)
+    steps = _steps(table.frame_work.history), _steps(table.frame_work.undone)
+    return FilmWork(
+        table.video, memories, table.bank, table.steering, had_run, marks, table.frame, table.object, *steps
+    )
+
+
+def _steps(marks: Sequence[Marks]) -> tuple[FilmStep, ...]:
+    """The last changes, from behind the last with a hint, which is not kept of a film's frames."""
+    known = newest(marks[-MAX_STEPS:], lambda each: isinstance(each, FrameMarks) and each.hint is None)
+    return tuple(FilmStep(*each.place, each.prompts, each.made) for each in known if isinstance(each, FrameMarks))
+
+
+def _marks(step: FilmStep) -> Marks:
+    return FrameMarks(step.prompts, place=(step.frame, step.object), made=step.made)
 
 
 def thumbnail(picture: Picture, mask: np.ndarray | None, color: tuple[int, int, int]) -> np.ndarray:

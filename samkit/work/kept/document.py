@@ -72,9 +72,39 @@ class HintEntry:
     share: Annotated[tuple[Share, Share] | None, Field(default=None)] = None
 
 
+MAX_STEPS = 100
+"""That can be undone, or done again."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Marks that can be gone back to. hinted: whether they have the hint that lies on the picture"""
+
+    __pydantic_config__ = _STRICT
+
+    prompts: CheckedPrompts = Prompts()
+    hinted: bool = False
+
+
+@dataclass(frozen=True)
+class FilmStep:
+    """Marks of an object on a frame that can be gone back to. made: what it is corrected by there"""
+
+    __pydantic_config__ = _STRICT
+
+    frame: Annotated[int, Field(ge=0)]
+    object: Annotated[int, Field(ge=0)]
+    prompts: CheckedPrompts = Prompts()
+    made: Correction | None = None
+
+
+Steps = Annotated[tuple[Step, ...], Field(max_length=MAX_STEPS)]
+FilmSteps = Annotated[tuple[FilmStep, ...], Field(max_length=MAX_STEPS)]
+
+
 @dataclass(frozen=True)
 class SideEntry:
-    """A picture, the prompts on it, and the masks that came along with it."""
+    """A picture, the prompts on it, and the masks that came along with it. history, undone: as in `Side`"""
 
     __pydantic_config__ = _STRICT
 
@@ -82,6 +112,8 @@ class SideEntry:
     prompts: CheckedPrompts = Prompts()
     hint: HintEntry | None = None
     truth: ContentRef | None = None
+    history: Steps = ()
+    undone: Steps = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +133,7 @@ MAX_MARKS = 200
 @dataclass(frozen=True)
 class FilmEntry:
     """bank: memories from a file, of the first object; steering: the objects, and what was corrected; run: whether the
-    film was segmented; marks, frame, object: as in `FilmWork`
+    film was segmented; marks, frame, object, history, undone: as in `FilmWork`
     """
 
     __pydantic_config__ = _STRICT
@@ -114,6 +146,8 @@ class FilmEntry:
     marks: Annotated[tuple[Correction, ...], Field(max_length=MAX_MARKS)] = ()
     frame: Annotated[int, Field(ge=0)] = 0
     object: Annotated[int, Field(ge=0)] = 0
+    history: FilmSteps = ()
+    undone: FilmSteps = ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +182,7 @@ class WorkDocument:
     version: Literal[1] = VERSION
 
     def to_json(self) -> bytes:
-        return json.dumps(_json(self), separators=(",", ":"), allow_nan=False).encode()
+        return _encoded(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> "WorkDocument":
@@ -213,6 +247,15 @@ def file_name(kind: Kind, ref: Ref) -> str:
         suffix = PurePath(ref.name).suffix.lower()
         return ref.sha256 + (suffix if suffix in FILM_SUFFIXES else ".mp4")
     return ref.sha256 + SUFFIXES[kind]
+
+
+def json_bytes(part: Any) -> int:
+    """How long a part of a document is, written out."""
+    return len(_encoded(part))
+
+
+def _encoded(part: Any) -> bytes:
+    return json.dumps(_json(part), separators=(",", ":"), allow_nan=False).encode()
 
 
 def _json(value: Any) -> Any:

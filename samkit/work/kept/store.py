@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from samkit.errors import BadInput, SamkitError, StoreError
 from samkit.experiments.inputs import Prior
-from samkit.experiments.steering import NOT_STEERED
+from samkit.experiments.steering import NOT_STEERED, Steering
 from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
@@ -32,13 +32,15 @@ from samkit.work.kept.content import PART, ContentFiles, NoRoom, write_whole
 from samkit.work.kept.document import (
     MAX_DOCUMENT_BYTES,
     FilmEntry,
+    FilmStep,
     Kind,
     SideEntry,
+    Step,
     WorkDocument,
 )
 from samkit.work.kept.limits import Limits
 from samkit.work.kept.plain_values import from_plain, to_plain
-from samkit.work.kept.value import FilmWork, Memory, Side, Work
+from samkit.work.kept.value import FilmWork, Memory, Side, Work, newest
 from samkit.work.kept.work_files import WorkFiles
 from samkit.work.spec import Ref
 
@@ -95,9 +97,9 @@ class WorkStore:
         return self._save("works", work_id, work)
 
     def share(self, work: Work) -> tuple[str, tuple[str, ...]]:
-        """(id of a frozen copy, what there was no room for). Raises StoreError."""
+        """(id of a frozen copy without its history, what there was no room for). Raises StoreError."""
         shared_id = new_id()
-        return shared_id, self._save("shared", shared_id, replace(work, owner=""))
+        return shared_id, self._save("shared", shared_id, replace(work.without_history(), owner=""))
 
     def open(self, work_id: str) -> Work:
         """A visitor's own work, but for its film, which `open_film` opens. Raises NotKept where there is none, BadInput
@@ -148,7 +150,9 @@ class WorkStore:
         memories = [each for each in memories if each.prior.object < count]
         frame = entry.frame if film is not None and entry.frame < film.length else 0
         number = entry.object if entry.object < count else 0
-        work = FilmWork(film, tuple(memories), bank, steering, entry.run, marks, frame, number)
+        length = film.length if film is not None else 0
+        history, undone = (_steps_on(steps, length, steering) for steps in (entry.history, entry.undone))
+        work = FilmWork(film, tuple(memories), bank, steering, entry.run, marks, frame, number, history, undone)
         return work, tuple(missing)
 
     def used(self) -> int:
@@ -241,7 +245,9 @@ class WorkStore:
             if entry is None:
                 return None
             try:
-                return self._given(Side(self._files.picture(entry.picture), entry.prompts), entry, missing)
+                side = self._given(Side(self._files.picture(entry.picture), entry.prompts), entry, missing)
+                history, undone = (_steps_with(steps, side.hint) for steps in (entry.history, entry.undone))
+                return replace(side, history=history, undone=undone)
             except (SamkitError, OSError) as error:
                 missing.append(
                     f"The picture {entry.picture.name} could not be restored: {_reason(error)} Choose it again with "
@@ -340,6 +346,26 @@ def _checked(prior: Prior) -> Prior:
     if prior.object < 0 or (prior.film_frame is not None and prior.film_frame < 0):
         raise BadInput("it names a frame or an object that there is not.")
     return prior
+
+
+def _steps_with(steps: Sequence[Step], hint: MaskHint | None) -> tuple[Step, ...]:
+    """Those that can be gone back to where that is the hint."""
+    return newest(steps, lambda step: hint is not None or not step.hinted)
+
+
+def _steps_on(steps: Sequence[FilmStep], frames: int, steering: Steering) -> tuple[FilmStep, ...]:
+    """Those that can be gone back to on a film of so many frames, with these objects."""
+
+    def fits(step: FilmStep) -> bool:
+        if step.made is None:
+            return step.frame < frames and step.object < steering.count
+        try:
+            replace(steering, corrections=(step.made,), switches=()).check(frames)
+        except SamkitError:
+            return False
+        return (step.made.frame, step.made.object) == (step.frame, step.object)
+
+    return newest(steps, fits)
 
 
 def _listed(folder: Path) -> Iterator[tuple[Path, int, float]]:

@@ -1,8 +1,8 @@
 """A visitor's work as values at hand, before it is kept and after it was opened."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
-from samkit.work.kept.document import FilmEntry
+from samkit.work.kept.document import FilmEntry, FilmStep, Step
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class FilmWork:
     """A film and the memories that steer it. film: None where it could not be opened; bank: memories from a file;
     steering: the objects, and what was corrected; run: whether there was a run, of which nothing is kept here; marks:
     what is marked on frames and is no correction yet; frame, object: where the visitor stands, and whose prompts are
-    placed.
+    placed; history, undone: of the marks, as in `Side`.
     """
 
     film: Video | None
@@ -42,17 +44,23 @@ class FilmWork:
     marks: tuple[Correction, ...] = ()
     frame: int = 0
     object: int = 0
+    history: tuple[FilmStep, ...] = ()
+    undone: tuple[FilmStep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Side:
-    """A picture, the prompts on it, and the masks that came along with it. share: as `HintEntry` says."""
+    """A picture, the prompts on it, and the masks that came along with it. share: as `HintEntry` says; history: what
+    can be undone, oldest first; undone: what can be done again, the last one last.
+    """
 
     picture: Picture
     prompts: Prompts = Prompts()
     hint: MaskHint | None = None
     share: tuple[float, float] | None = None
     truth: Truth | None = None
+    history: tuple[Step, ...] = ()
+    undone: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +88,14 @@ class Work:
     missing: tuple[str, ...] = ()
     awaited: tuple[tuple[str, Prompts] | None, tuple[str, Prompts] | None] = (None, None)
 
+    def without_history(self) -> "Work":
+        """What it shows, and nothing of how that came about."""
+
+        def bare(part: Any) -> Any:
+            return part and replace(part, history=(), undone=())
+
+        return replace(self, first=bare(self.first), second=bare(self.second), film=bare(self.film))
+
     def is_as(self, other: "Work | None") -> bool:
         """Whether there is nothing in it that is not in the other one. Cheap: no pixels are looked at, and a film with
         its memories is the same where its parts are.
@@ -99,8 +115,15 @@ def _same_film(one: FilmWork | FilmEntry | None, other: FilmWork | FilmEntry | N
         and one.bank is other.bank
         and one.steering == other.steering
         and (one.run, one.marks, one.frame, one.object) == (other.run, other.marks, other.frame, other.object)
+        and (one.history, one.undone) == (other.history, other.undone)
         and len(one.memories) == len(other.memories)
         and all(
             a.prior is b.prior and a.thumbnail is b.thumbnail for a, b in zip(one.memories, other.memories, strict=True)
         )
     )
+
+
+def newest(steps: Sequence[T], fits: Callable[[T], bool]) -> tuple[T, ...]:
+    """The last ones, from behind the last that does not fit."""
+    first = next((index + 1 for index in reversed(range(len(steps))) if not fits(steps[index])), 0)
+    return tuple(steps[first:])

@@ -1,16 +1,28 @@
 """The files that a work's document names, written one after the other for as long as there is room."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from samkit.media.films import Video
 from samkit.media.given_masks import MaskHint, Truth
 from samkit.media.pictures import Picture
 from samkit.work.execute import prior_spec
 from samkit.work.kept.content import NoRoom
-from samkit.work.kept.document import MAX_MARKS, FilmEntry, HintEntry, Kind, MemoryEntry, SideEntry, hint_file_kind
-from samkit.work.kept.value import FilmWork, Memory, Side
+from samkit.work.kept.document import (
+    MAX_MARKS,
+    MAX_STEPS,
+    FilmEntry,
+    FilmStep,
+    HintEntry,
+    Kind,
+    MemoryEntry,
+    SideEntry,
+    Step,
+    hint_file_kind,
+    json_bytes,
+)
+from samkit.work.kept.value import FilmWork, Memory, Side, newest
 from samkit.work.sources import bank_ref, film_ref, picture_ref
 from samkit.work.spec import HintSpec, Ref
 
@@ -18,6 +30,10 @@ if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
 
     Content = Picture | Video | MaskHint | Truth | MemoryBank
+
+MAX_STEPS_BYTES = 512 * 2**10
+"""Of what can be undone on one canvas, and of what can be done again."""
+AnyStep = TypeVar("AnyStep", Step, FilmStep)
 
 
 def kept_hint(hint: MaskHint) -> HintSpec:
@@ -27,6 +43,18 @@ def kept_hint(hint: MaskHint) -> HintSpec:
 
 def _by_name(mask: MaskHint | Truth, file: str) -> Ref:
     return Ref(file, mask.sha256, mask.name)
+
+
+def _within_room(steps: Sequence[AnyStep]) -> tuple[AnyStep, ...]:
+    """As many of the last ones as there is room for."""
+    room = MAX_STEPS_BYTES
+
+    def fits(step: AnyStep) -> bool:
+        nonlocal room
+        room -= json_bytes(step)
+        return room >= 0
+
+    return newest(steps[-MAX_STEPS:], fits)
 
 
 class WorkFiles:
@@ -46,7 +74,7 @@ class WorkFiles:
             hint = HintEntry(self._hint(side.hint, f"the mask hint on {ref.name}"), side.share)
         if side.truth is not None:
             truth = self._put("truth", _by_name(side.truth, "truth.png"), side.truth, f"the truth of {ref.name}")
-        return SideEntry(ref, side.prompts, hint, truth)
+        return SideEntry(ref, side.prompts, hint, truth, _within_room(side.history), _within_room(side.undone))
 
     def film(self, work: FilmWork) -> FilmEntry | None:
         """The film and the memories that steer it; None where it could not be opened."""
@@ -58,8 +86,9 @@ class WorkFiles:
             bank = self._put("bank", bank_ref(work.bank), work.bank, "the memory bank")
         ref = film_ref(work.film)
         self._put("film", ref, work.film, f"the film {ref.name}")
+        steps = _within_room(work.history), _within_room(work.undone)
         marks = work.marks[-MAX_MARKS:]
-        return FilmEntry(ref, memories, bank, work.steering, work.run, marks, work.frame, work.object)
+        return FilmEntry(ref, memories, bank, work.steering, work.run, marks, work.frame, work.object, *steps)
 
     def _memory(self, memory: Memory) -> MemoryEntry:
         prior, thumbnail = prior_spec(memory.prior), Picture(memory.thumbnail, "memory")

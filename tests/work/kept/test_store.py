@@ -16,17 +16,19 @@ from samkit.experiments.inputs import Prior
 from samkit.experiments.steering import Correction
 from samkit.media.film import write_film
 from samkit.media.given_masks import MaskHint, Truth
+from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import load_sample
 from samkit.media.video import open_video
 from samkit.models.memory_bank import Memory as BankMemory
 from samkit.models.memory_bank import MemoryBank
 from samkit.prompts import Prompts
-from samkit.work.kept.document import WorkDocument
+from samkit.work.kept.document import MAX_STEPS, FilmStep, Step, WorkDocument
 from samkit.work.kept.limits import DEFAULT_DAYS, DEFAULT_MB, Limits, read_limits
 from samkit.work.kept.plain_values import from_plain, to_plain
 from samkit.work.kept.saver import WorkSaver
 from samkit.work.kept.store import NotKept, WorkStore, is_id, new_id
-from samkit.work.kept.value import FilmWork, Memory, Side
+from samkit.work.kept.value import FilmWork, Memory, Side, Work
+from samkit.work.kept.work_files import MAX_STEPS_BYTES
 from tests.work.kept.works import PROMPTS, a_film, a_work, noise
 
 MB = 2**20
@@ -126,6 +128,68 @@ def test_memories_bank_and_film_come_back(store, tmp_path):
     assert store.open(again).film == store.open(work_id).film
 
 
+ONE, TWO = (Prompts([(share, 0.5, 1)]) for share in (0.123, 0.456))
+
+
+def with_history() -> Work:
+    """On both pictures, with a hint on the first, and on a film."""
+    picture, hint = load_sample("coffee"), MaskHint(np.eye(12, dtype=np.float32))
+    steps = Step(ONE, hinted=True), Step(Prompts())
+    on_film = FilmStep(3, 0, ONE), FilmStep(5, 0, TWO, Correction(5, TWO, 1))
+    return a_work(
+        first=Side(picture, PROMPTS, hint, history=steps, undone=(Step(TWO, hinted=True),)),
+        second=Side(picture, PROMPTS, undone=(Step(ONE),)),
+        film=replace(a_film(), history=on_film, undone=on_film[:1]),
+    )
+
+
+def test_what_can_be_undone_and_done_again_comes_back(store):
+    work_id, work = new_id(), with_history()
+    store.save(work_id, work)
+    opened = store.open(work_id)
+    for side, kept in ((opened.first, work.first), (opened.second, work.second)):
+        assert (side.history, side.undone) == (kept.history, kept.undone)
+    film, missing = store.open_film(opened.film)
+    assert (film.history, film.undone, missing) == (work.film.history, work.film.undone, ())
+    # One written by a version that kept none.
+    change(store, work_id, lambda values: [values[part].pop("history") for part in ("first", "film")])
+    assert store.open(work_id).first.history == () and store.open(work_id).first.undone == work.first.undone
+
+
+def test_a_shared_link_says_nothing_of_how_its_work_came_about(store):
+    shared_id, _ = store.share(with_history())
+    text = (store.folder / "shared" / f"{shared_id}.json").read_text()
+    assert str(ONE.points[0][0]) not in text and str(TWO.points[0][0]) not in text
+    # A work whose film was not looked at since.
+    store.save(work_id := new_id(), with_history())
+    shared_id, _ = store.share(store.open(work_id))
+    assert store.open_shared(shared_id).film.history == ()
+
+
+def test_steps_that_fit_no_more_are_cut_with_all_before_them(store):
+    work = with_history()
+    store.save(work_id := new_id(), work)
+    for path in store.folder.rglob("*.npy"):
+        path.unlink()
+    first = store.open(work_id).first
+    assert first.hint is None and (first.history, first.undone) == (work.first.history[1:], ())
+    frames = load_sample_video("coin").length
+    for misfit in (FilmStep(frames, 0), FilmStep(2, 1), FilmStep(2, 0, made=Correction(3, ONE))):
+        good = work.film.history
+        store.save(work_id, replace(work, film=replace(work.film, history=(*good, misfit, good[0]))))
+        film, missing = store.open_film(store.open(work_id).film)
+        assert film.history == good[:1] and film.film is not None and missing == ()
+
+
+def test_steps_take_no_more_room_than_they_may(store):
+    many = tuple(Step(Prompts([(index / 1000, 0.123456789, 1)] * 256)) for index in range(2 * MAX_STEPS))
+    store.save(work_id := new_id(), a_work(first=Side(load_sample("coffee"), history=many, undone=many[:3])))
+    first = store.open(work_id).first
+    assert 0 < len(first.history) < MAX_STEPS and first.history == many[-len(first.history) :]
+    assert first.undone == many[:3]
+    assert (store.folder / "works" / f"{work_id}.json").stat().st_size < 2 * MAX_STEPS_BYTES
+
+
 def test_a_shared_copy_stays_as_it_is_until_it_is_taken_back(store):
     work_id = new_id()
     shared_id, left_out = store.share(a_work(noise(1), owner="browser"))
@@ -212,12 +276,41 @@ def break_params(values):
     values["params"] = {"mask-stability": {"x": deep}}
 
 
+def break_step(values):
+    values["first"]["history"] = [{"prompts": {"points": [[2, 2, 1]]}}]
+
+
+def break_step_kind(values):
+    values["first"]["undone"] = "all of it"
+
+
+def break_steps(values):
+    values["first"]["history"] = [{"prompts": {"points": []}}] * (MAX_STEPS + 1)
+
+
+def break_step_words(values):
+    values["first"]["history"] = [{"prompts": {"points": []}, "hint": "/etc/passwd"}]
+
+
 def break_more(values):
     values["more"] = 1
 
 
 @pytest.mark.parametrize(
-    "damage", [break_version, break_path, break_name, break_prompts, break_device, break_params, break_more]
+    "damage",
+    [
+        break_version,
+        break_path,
+        break_name,
+        break_prompts,
+        break_device,
+        break_params,
+        break_step,
+        break_step_kind,
+        break_steps,
+        break_step_words,
+        break_more,
+    ],
 )
 def test_a_hostile_document_is_a_sentence(store, damage):
     work_id = new_id()

@@ -52,6 +52,11 @@ def masks(path) -> torch.Tensor:
     return model.predict_masks(model.encode_image(rgb), POINT).logits
 
 
+def check_same(masks: torch.Tensor, right: torch.Tensor) -> None:
+    """But for rounding, which depends on where a file's weights come to lie in memory (MKL on an AMD processor)."""
+    torch.testing.assert_close(masks, right, rtol=0, atol=1e-5)
+
+
 def saved(folder, state, name="sam3.pt"):
     torch.save(state, folder / name)
     (folder / name).with_suffix(".json").write_text('{"decoder_heads": 4, "num_heads": 2}')
@@ -65,12 +70,12 @@ def test_the_official_layout(wrap, tmp_path, right):
     assert (info.family, info.version, info.native_side) == ("sam3", "3.0", 168)
     assert info.window_sizes == (4, 4, 4, 4) and info.global_blocks == (1, 3)
     assert any("left out" in change for change in info.changes)
-    assert torch.equal(masks(path), right)
+    check_same(masks(path), right)
 
 
 def test_prefixes_of_wrappers(tmp_path, right):
     path = saved(tmp_path, {f"module.{key}": value for key, value in whole_file().items()})
-    assert torch.equal(masks(path), right)
+    check_same(masks(path), right)
 
 
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])
@@ -95,7 +100,7 @@ def test_what_is_not_needed_of_a_large_file_takes_no_memory(ending, tmp_path, ri
     monkeypatch.setattr(checkpoint_module, "read_own_bytes", watched)
     picked = load_model(path, device="cpu").info
     assert picked.file_sha256 == whole
-    assert torch.equal(masks(path), right)
+    check_same(masks(path), right)
     size = path.stat().st_size
     assert kept[0] is not None and sum(end - first for first, end in kept[0]) < size - 790_000
 
@@ -121,7 +126,7 @@ def test_what_is_not_needed_of_a_large_model_in_parts_takes_no_memory(tmp_path, 
     assert load_model(index, device="cpu").info.file_sha256 == whole
     size = sum((tmp_path / name).stat().st_size for name in set(files.values()))
     assert 0 < kept < size - 790_000
-    assert torch.equal(masks(index), right)
+    check_same(masks(index), right)
 
 
 def test_windows_may_be_as_large_as_the_map_and_be_read_in_two_ways(tmp_path, right):

@@ -5,9 +5,10 @@ app all visitors', on the command line its own.
 """
 
 import threading
+import time
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from samkit.media.pictures import Picture
 from samkit.models.encoding import ImageEncoding
 from samkit.models.sam import SamModel
 from samkit.work.content_key import content_key
-from samkit.work.long_encoding import told_of
+from samkit.work.long_encoding import PACE, told_of
 from samkit.work.memory import Memory
 from samkit.work.other_model import OtherModel, open_other
 from samkit.work.sources import Sources
@@ -57,6 +58,8 @@ class Lab:
     other_model: finds a second model; default: whatever its owner names
     figures_only: whether results may lack pictures, maps and curves
     user:      on whose behalf all this is remembered, as in `Memory.get`
+    ask:       called before a picture is encoded, with the model, the side and about how many seconds it takes; raises
+               where it is not to be
     """
 
     content_key = "lab"
@@ -74,6 +77,7 @@ class Lab:
         frames: Memory | None = None,
         other_model: OtherModel = open_other,
         figures_only: bool = False,
+        ask: Callable[[SamModel, int, float], None] | None = None,
     ):
         self._encodings = encodings or Memory(ENCODINGS_BYTES)
         self._parts = parts or Memory(PARTS_BYTES)
@@ -85,6 +89,7 @@ class Lab:
         self._frames = frames
         self._other_model = other_model
         self.figures_only = figures_only
+        self._ask = ask
         self._share = 0.0
         """What was last reported."""
 
@@ -106,9 +111,9 @@ class Lab:
         key = content_key("encoding", torch.get_num_threads(), model, picture, *settings)
 
         def encode() -> ImageEncoding:
-            if self._allow is not None:
-                self._allow(side or model.info.native_side)
             with self._telling(model, picture.rgb, side, fit, window_sizes):
+                if self._allow is not None:
+                    self._allow(side or model.info.native_side)
                 return model.encode_image(
                     picture.rgb,
                     side=side,
@@ -168,19 +173,27 @@ class Lab:
     def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
         return self._parts.has(_step_key(function, arguments))
 
+    @contextmanager
     def _telling(
         self, model: SamModel, rgb: np.ndarray, side: int | None, fit: str, window_sizes: tuple[int, ...] | None
-    ) -> AbstractContextManager[None]:
-        """While a picture is encoded, report how far that is. How much of all the work it is nobody knows; it gets half
-        of what is left.
+    ) -> Iterator[None]:
+        """Before a picture is encoded, ask; meanwhile report how far that is. How much of all the work it is nobody
+        knows; it gets half of what is left.
         """
         before, height, width = self._share, *rgb.shape[:2]
-        seconds = model.block_seconds((height, width), side=side, fit=fit, window_sizes=window_sizes)
+        said = model.block_seconds((height, width), side=side, fit=fit, window_sizes=window_sizes)
+        who, longest = f"{model.info.sha256} {model.dtype}", side or model.info.native_side
+        seconds = [PACE.factor(who) * each for each in said]
+        if self._ask is not None:
+            self._ask(model, longest, sum(seconds))
 
         def report(share: float, line: str) -> None:
             self.report(before + (1 - before) / 2 * share, line)
 
-        return told_of(seconds, side or model.info.native_side, report)
+        begun = time.perf_counter()
+        with told_of(seconds, longest, report):
+            yield
+        PACE.note(who, sum(said), time.perf_counter() - begun)
 
     def report(self, share: float, line: str) -> None:
         if self._cancelled is not None and self._cancelled():
@@ -205,6 +218,7 @@ class Lab:
             self._frames,
             self._other_model,
             self.figures_only,
+            self._ask,
         )
 
 

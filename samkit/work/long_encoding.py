@@ -1,16 +1,58 @@
-"""What a person is told who waits for an encoding that takes long: how far it is, and how long it will take."""
+"""What a person is told of an encoding that takes long: before it is begun how long it will take here, and meanwhile
+how far it is.
+"""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
+from samkit.errors import SamkitError
 from samkit.experiments.lab import Progress
 from samkit.models.network.blocks_done import after_each_block
 from samkit.words import time_text
 
 LONG_S = 4.0
 """Others are over before anybody has read that they began."""
+ASK_S = 60.0
+"""Whoever opens a page does not expect one that takes longer: it is made when they say so."""
+TELLING_S = 0.5
+"""Of a shorter one much of the time goes elsewhere, so it says little of others."""
+
+
+class LongEncoding(SamkitError):
+    """An encoding that would take long, and that nobody has asked for. model: its SHA-256; side: in pixels"""
+
+    def __init__(self, model: str, side: int, seconds: float):
+        super().__init__(
+            f"Encoding a picture at a side of {side} pixels takes about {time_text(seconds)} on this machine."
+        )
+        self.model, self.side, self.seconds = model, side, seconds
+
+
+class Pace:
+    """How long encodings take on this machine, of each model by the last one that was made here. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._factors: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def note(self, model: str, said: float, taken: float) -> None:
+        """said: seconds that it was to take by `block_seconds`"""
+        if said >= TELLING_S:
+            with self._lock:
+                self._factors.pop(model, None)
+                self._factors[model] = taken / said
+
+    def factor(self, model: str) -> float:
+        """How many times longer than said: this model, else the last one of all, else 1."""
+        with self._lock:
+            last = next(reversed(self._factors.values()), 1.0)
+            return self._factors.get(model, last)
+
+
+PACE = Pace()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.visitor import KEEP_MS
+from tests.large_runs import PROMPTS, SIDE, keep_large_run
 
 pytestmark = pytest.mark.browser
 
@@ -128,3 +129,24 @@ def read_offline(browser, report: Path) -> None:
     assert "2 runs compared" in text and "a lower cut" in text and "as it comes" in text and "upper threshold" in text
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     context.close()
+
+
+def test_a_kept_run_that_takes_minutes_asks_before_it_is_made_again(visitor, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(home))
+    run_id = keep_large_run(tmp_path)
+    visitor.open("mask-stability", f"?run={run_id}")
+    page = visitor.page
+    page.get_by_text(f"at a side of {SIDE} pixels takes about").wait_for()
+    assert visitor.listed("mask-stability") == PROMPTS
+    shown = page.locator('img[alt="What the run a large side was kept with"]')
+    assert shown.evaluate("image => image.naturalWidth") > 100
+    place = page.locator(".st-key-canvas_frame").bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    visitor.rest()
+    button = page.get_by_role("button", name="Encode, about")
+    assert button.is_visible(), "nor does the pointer have it made"
+    # By hand at another side there is nothing to ask.
+    page.locator('[class*="st-key-knob_mask-stability_side"] input[type=range]').focus()
+    page.keyboard.press("Home")
+    visitor.rest()
+    assert not button.is_visible() and page.locator(".samkit-mask").count() == 4

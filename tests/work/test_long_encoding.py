@@ -63,6 +63,38 @@ def test_short_ones_say_nothing(picture, model):
     assert told == []
 
 
+def test_how_long_is_learned_from_what_was_encoded_here():
+    pace = long_encoding.Pace()
+    assert pace.factor("one") == 1.0
+    pace.note("one", 0.001, 0.1)
+    assert pace.factor("one") == 1.0, "too short to tell"
+    pace.note("one", 2.0, 6.0)
+    pace.note("other", 2.0, 1.0)
+    assert (pace.factor("one"), pace.factor("other"), pace.factor("a third")) == (3.0, 0.5, 0.5)
+
+
+def test_who_encodes_is_asked_first_and_told_how_long(picture, model, monkeypatch):
+    pace = long_encoding.Pace()
+    monkeypatch.setattr("samkit.work.lab.PACE", pace)
+    asked = []
+
+    def ask(who, side, seconds):
+        asked.append((who, side, seconds))
+        if len(asked) == 1:
+            raise long_encoding.LongEncoding("sha", side, 125)
+
+    lab = Lab(ask=ask)
+    encoding = lab.encoding(model, picture, side=128)
+    with pytest.raises(long_encoding.LongEncoding, match="side of 128 pixels takes about 2 min"):
+        _ = encoding.value
+    said = sum(model.block_seconds(picture.size, side=128, fit="native"))
+    assert asked == [(model, 128, pytest.approx(said))]
+    pace.note(f"{model.info.sha256} float32", 1.0, 4.0)
+    _ = encoding.value
+    _ = encoding.value
+    assert len(asked) == 2 and asked[1][2] == pytest.approx(4 * said)
+
+
 def test_the_estimate_grows_with_the_side(model):
     seconds = [sum(model.block_seconds((300, 451), side=side, fit="native")) for side in (512, 1024, 4096)]
     assert 0 < 3 * seconds[0] < seconds[1] < seconds[2] / 10

@@ -14,6 +14,7 @@ import streamlit as st
 
 from samkit.ui.bench.header import page_header
 from samkit.ui.bench.keep import keep_bar, last_kept
+from samkit.ui.bench.long_encoding import ask_for_encoding, stoppable
 from samkit.ui.bench.opened_cell import open_cell_from_link
 from samkit.ui.bench.opened_run import opened_notes, restore_from_link
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
@@ -39,6 +40,7 @@ from samkit.ui.state.live_work import make_what_was_missed
 from samkit.ui.state.models import shared_model
 from samkit.ui.state.picture_pair import picture_pair
 from samkit.ui.state.workspace import Workspace, workspace
+from samkit.work.long_encoding import LongEncoding
 
 VIEW = "view"
 """The knob that says which view of the main picture is shown."""
@@ -153,7 +155,12 @@ def _draw_workbench(visit: Visit) -> None:
             opened_notes(knobs, params)
         # Before the work that may take long: a reload in the middle of it finds what was asked for.
         keep_work()
-        scene = table.scene(visit, params, places)
+        try:
+            with stoppable(places.notes):
+                scene = table.scene(visit, params, places)
+        except LongEncoding as encoding:
+            scene = None
+            ask_for_encoding(encoding, page, visit.work, places.main)
         if scene is None:
             with actions:
                 sweep_button(_start_of(visit, params))

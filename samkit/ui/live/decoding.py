@@ -44,6 +44,8 @@ async def answer_to(question: Question, place: LivePlace) -> str | bytes:
     if standing.model_ref() is None or standing.encoding() is None:
         if place.unkept == standing.encoding_key:
             return refusal(question.n, "The encoding is larger than the memory for encodings.")
+        if place.unasked == standing.encoding_key:
+            return refusal(question.n, "The encoding takes long, and nobody has asked for it yet.")
         place.missed = not standing.is_coming()
         return wait(question.n, place.missed)
     del place  # What is decoded keeps no session's things alive.

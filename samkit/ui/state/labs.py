@@ -10,6 +10,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import Progress
+from samkit.ui.state.long_encodings import ask_first
 from samkit.ui.state.models import shared_other
 from samkit.ui.state.public import encoding_allowance
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
@@ -53,12 +54,15 @@ def page_lab(
     cancelled: Callable[[], bool] | None = None,
     visitor: str | None = None,
     allow: Callable[[int], None] | None = None,
+    asked: bool = False,
 ) -> "Lab":
     """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
     content.
 
     visitor: whose run it is, for threads of their own; default: of the session that is being drawn
     allow:   called before a picture is encoded, with its side; default: what the visitor of that session may
+    asked:   whether the visitor has asked for this, however long it takes; so they have for a run in the queue. Else
+             an encoding that takes long raises LongEncoding as long as they have not said so
     """
     from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
@@ -84,6 +88,7 @@ def page_lab(
         visitor or visitor_id(),
         allow,
         other_model=shared_other,
+        ask=None if asked or visitor is not None else ask_first(),
     )
 
 

@@ -21,6 +21,7 @@ from samkit.media.given_masks import MaskHint
 from samkit.media.pictures import Picture
 from samkit.ui.state.labs import encoding_memory, page_lab, part_memory
 from samkit.ui.state.visitors import visitor_id
+from samkit.work.long_encoding import LongEncoding
 
 if TYPE_CHECKING:
     from samkit.models.encoding import ImageEncoding
@@ -85,7 +86,8 @@ class LivePlace:
     """One canvas of one session.
 
     missed: whether a question found no encoding, and nobody who makes it
-    unkept: key of an encoding that was made for questions and is too large to be remembered
+    unkept: key of an encoding that was made for questions and is too large to be remembered; unasked: of one that would
+            take long, and that nobody has asked for
     work:   what the page shows, for as long as a run of the page lasts
     """
 
@@ -96,6 +98,7 @@ class LivePlace:
         self.work: LiveWork | None = None
         self.missed = False
         self.unkept: str | None = None
+        self.unasked: str | None = None
 
 
 _places: "weakref.WeakValueDictionary[str, LivePlace]" = weakref.WeakValueDictionary()
@@ -132,7 +135,12 @@ def make_what_was_missed(progress: Progress) -> None:
         if place.missed and work is not None:
             place.missed = False
             encoding = _encoding(page_lab(work.model, progress=progress), work)
-            _ = encoding.value
+            place.unasked = None
+            try:
+                _ = encoding.value
+            except LongEncoding:
+                place.unasked = encoding.content_key
+                continue
             place.unkept = None if encoding_memory().has(encoding.content_key) else encoding.content_key
 
 

@@ -183,7 +183,7 @@ def _compute(cell: Cell, outcome: Outcome) -> None:
         truth = sources.truth(cell.case.truth, picture) if cell.case.truth is not None else None
         model = shared_model(cell.model, cell.device, cell.dtype)
         prompts = Prompts.from_dict(outcome.prompts) if outcome.prompts else Prompts()
-        lab = page_lab(model, Inputs(image=picture, prompts=prompts, truth=truth))
+        lab = page_lab(model, Inputs(image=picture, prompts=prompts, truth=truth), asked=True)
         found = compute(cell.run_spec(prompts), lab).result.masks.get("mask_chosen")
         if found is None:
             raise SamkitError("This experiment gives no mask.")

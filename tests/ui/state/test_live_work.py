@@ -14,7 +14,7 @@ from samkit.media.samples import load_sample
 from samkit.ui.live.decoding import _answered, answer_to
 from samkit.ui.live.messages import read_answer, read_question
 from samkit.ui.live.routes import ROUTES
-from samkit.ui.state import labs, live_work
+from samkit.ui.state import labs, live_work, long_encodings
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.live_work import LIVE_PATH, MAX_CANVASES, LiveWork, live_token
 from samkit.work.memory import Memory
@@ -117,6 +117,18 @@ def test_an_encoding_that_cannot_be_remembered_is_made_once(model, monkeypatch):
     assert "larger than" in _heard(place)["error"] and not place.missed
     live_token("main", LiveWork(model, load_sample("coins"), side=288))
     assert _heard(place)["missed"], "another one may fit"
+
+
+def test_what_takes_long_is_not_made_for_a_pointer(model, monkeypatch):
+    monkeypatch.setattr(long_encodings, "ASK_S", 0.0)
+    work = LiveWork(model, load_sample("coins"), side=352)
+    place = live_work._places[live_token("main", work)]
+    assert _heard(place)["missed"]
+    live_work.make_what_was_missed(_ignore)
+    assert "takes long" in _heard(place)["error"] and not place.missed
+    monkeypatch.undo()
+    _ = page_lab(model).encoding(model, work.picture, side=work.side).value
+    assert isinstance(_heard(place), bytes)
 
 
 def test_an_encoding_stays_for_whoever_asks(model, monkeypatch):

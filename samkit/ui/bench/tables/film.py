@@ -3,6 +3,7 @@ elsewhere, and what the visitor switches and corrects reaches it while it runs.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from samkit.media.samples import SAMPLES, load_sample
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.kept_film import kept_film
 from samkit.ui.bench.live_masks import live_link
+from samkit.ui.bench.long_encoding import ask_for_encoding
 from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import draw_refusal, draw_steps, finished, follow
 from samkit.ui.bench.results import shown_spec
@@ -47,6 +49,7 @@ from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.shown_marks import figures_of_marks
 from samkit.ui.state.workspace import Workspace
+from samkit.work.long_encoding import LongEncoding
 from samkit.work.spec import RunSpec
 
 NO_PROMPT = "Nothing is marked here: click the object, or choose Box and drag around it."
@@ -118,7 +121,11 @@ class Film(Table):
         (setup,) = self.setups(visit)
         built = visit.knobs.params(Params, params)
         with places.marked:
-            marked = draw_marked(visit, table)
+            try:
+                marked = draw_marked(visit, table)
+            except LongEncoding as encoding:
+                marked = None
+                ask_for_encoding(encoding, visit.page, visit.work, places.marked)
         present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
         step = next_step(table, present, left, table.anything_remembered(setup.inputs))
@@ -235,7 +242,8 @@ def _first_visit(visit: Visit, table: FilmTable) -> None:
     if work.picture.name in SAMPLES and work.prompts == SAMPLES[work.picture.name].prompts:
         work.show_picture(first, sample.prompts)
     params, prior = build_params(Params, visit.encoding), Prior(first, sample.prompts)
-    table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1], example=True)
+    with suppress(LongEncoding):
+        table.record(prior, record(visit.model, prior, params, page_lab(visit.model))[1], example=True)
 
 
 def _take(table: FilmTable, step: NextStep, setup: Setup, spec: RunSpec) -> None:
@@ -267,6 +275,8 @@ def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight
     """What the memories find on the present frame."""
     try:
         return see(table, visit.model, setup.inputs, params, table.frame, look=True)
+    except LongEncoding:
+        return see(table, visit.model, setup.inputs, params, table.frame, look=False)
     except SamkitError as error:
         st.warning(plain_text(str(error)), icon=":material/broken_image:")
         return None

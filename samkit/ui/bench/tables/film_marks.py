@@ -157,11 +157,10 @@ def marks_left(table: FilmTable, marked: Marked | None) -> list[Correction]:
     of other objects and on other frames.
     """
     left = table.unmade()
-    if not table.on_film:
+    if not table.on_film or marked is None:
         return left
-    present = marked.correction if marked is not None else None
     others = [each for each in left if (each.frame, each.object) != (table.frame, table.object)]
-    return [*others, present] if present is not None else others
+    return [*others, marked.correction] if marked.correction is not None else others
 
 
 def record_button(table: FilmTable, marked: Marked | None) -> None:

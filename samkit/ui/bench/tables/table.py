@@ -13,6 +13,7 @@ from samkit.experiments.inputs import Inputs
 from samkit.media.pictures import Picture
 from samkit.models.sam import SamModel
 from samkit.tracking.bundle.bundle import Bundle
+from samkit.ui.bench.long_encoding import ask_for_encoding
 from samkit.ui.bench.page import ExperimentPage, Scene, Side
 from samkit.ui.bench.results import shown_result
 from samkit.ui.controls.knob_values import KnobValues
@@ -20,6 +21,7 @@ from samkit.ui.controls.knobs import adapt_knobs
 from samkit.ui.controls.sidebar import Sidebar
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
+from samkit.work.long_encoding import LongEncoding
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ class Table(ABC):
             except SamkitError as error:
                 if not sides:
                     raise
+                if isinstance(error, LongEncoding):
+                    ask_for_encoding(error, visit.page, visit.work, places.main)
+                    continue
                 name = setup.model.info.name
                 places.main.warning(
                     f"{plain_text(name)} can't be shown beside it: {plain_text(str(error))}", icon=":material/compare:"

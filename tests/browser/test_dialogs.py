@@ -42,6 +42,24 @@ def test_the_picture_button_opens_the_dialog_after_an_upload_every_time(visitor,
         visitor.rest()
 
 
+def test_a_film_that_was_refused_is_not_refused_again_when_the_dialog_is_opened_anew(visitor, tmp_path):
+    file, page = tmp_path / "no film.mp4", visitor.page
+    file.write_bytes(b"text")
+    dialog = page.get_by_role("dialog")
+    visitor.open("video-priors")
+    visitor.press("change_film")
+    dialog.locator("input[type=file]").set_input_files(file)
+    complaint = dialog.get_by_test_id("stAlert")
+    expect(complaint).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    visitor.rest()
+    visitor.press("change_film")
+    expect(dialog.locator("input[type=file]")).to_have_count(1)
+    visitor.rest()
+    expect(complaint).to_have_count(0)
+
+
 def test_about_closes_when_its_first_try_is_taken(visitor):
     visitor.open(PAGE)
     visitor.page.get_by_role("button", name="About").click()

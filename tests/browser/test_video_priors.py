@@ -18,6 +18,7 @@ from samkit.media.video import open_video
 pytestmark = pytest.mark.browser
 
 PAGE = "video-priors"
+CANVAS = ".st-key-canvas_frame"
 
 
 def test_a_dialog_stays_open_when_the_film_behind_it_is_done(visitor, page):
@@ -133,3 +134,16 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page,
     subprocess.run(again, check=True, capture_output=True, cwd=Path(__file__).parents[2], env=environment)
     again = masks_from_json((tmp_path / "again/outputs/masks.json").read_bytes())
     assert again.keys() == masks.keys() and all(np.array_equal(again[frame], masks[frame]) for frame in masks)
+
+
+@pytest.mark.parametrize("width", [800, 420])
+def test_what_comes_next_is_seen_beside_the_film_on_a_narrow_screen(visitor, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    visitor.open(PAGE)
+    page.locator(".player output").wait_for()
+    button, canvas = (page.locator(f"{each}:visible").first for each in (".st-key-run_film button", CANVAS))
+    assert page.evaluate("() => document.querySelector('[data-testid=\"stMain\"]').scrollTop") == 0
+    seen, above = button.bounding_box(), canvas.bounding_box()
+    assert above["y"] + above["height"] <= seen["y"] and seen["y"] + seen["height"] <= 900
+    visitor.click(PAGE, 0.5, 0.5)
+    assert button.bounding_box()["y"] + seen["height"] <= 900, "also with a mark and its masks"

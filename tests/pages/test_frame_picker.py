@@ -41,7 +41,7 @@ def work(app):
 
 
 def upload(app, path: Path):
-    app.file_uploader(key="frame_film_upload").set_value((path.name, path.read_bytes(), "video/mp4"))
+    app.file_uploader(key="frame_film_upload_0").set_value((path.name, path.read_bytes(), "video/mp4"))
     return dialog(app)
 
 

@@ -23,7 +23,7 @@ MODEL, COFFEE, CAT = Ref("nano-sam2"), Ref("sample:coffee", name="coffee"), Ref(
         ),
         (
             RunSpec("video-priors", MODEL, {"count": 5}, image=COFFEE, video=Ref("sample:coin", name="coin")),
-            "Video with image priors, coin, nano-sam2, count 5",
+            "Video with image priors, coin, nano-sam2, 5 frames",
         ),
         (
             RunSpec("position-encoding", Ref("a/b.pt", name="b"), {"window_tiling": False}),

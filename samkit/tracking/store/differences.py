@@ -10,6 +10,45 @@ DIFFERS = "samkit.differs"
 """The tag with those words, by the defaults of when the run was kept. Runs that were kept without it have none."""
 MAX_DIFFERENCES = 4
 MAX_VALUE_CHARACTERS = 24
+_SAID = {
+    "side": "side {} px",
+    "fit": "fit {}",
+    "colormap": "colour scale {}",
+    "jitter_copies": "{} moved copies",
+    "jitter_percent": "moved by {} %",
+    "jitter_px": "moved by {} px",
+    "max_delta": "largest delta {}",
+    "prompt_on": "prompted on {}",
+    "point_and_box": "by point and by box",
+    "outlier_factor": "outliers above {} times the median",
+    "zoom": "zoomed in",
+    "prototypes": "{} prototypes",
+    "range_low": "colours from {}",
+    "range_high": "colours to {}",
+    "min_area": "smallest region {}",
+    "find_objects": "a mask for each region",
+    "object_prompts": "regions as {}",
+    "both_readings": "both readings of windows",
+    "window_reading": "windows read by {}",
+    "height": "height {} tokens",
+    "width": "width {} tokens",
+    "rotary_on": "rotary positions on {}",
+    "start": "from frame {}",
+    "count": "{} frames",
+    "max_frames": "memory of {} frames",
+    "max_pointers": "{} object pointers",
+    "reset_every": "memory cleared every {} frames",
+    "other_model": "trained from {}",
+    "other_sha256": "",
+}
+"""Parameter -> how a value of it is said, where its own name does not say it; "" where it says nothing to a person."""
+_SAID_OFF = {
+    "own_range": "colours over a fixed range",
+    "remember": "frames not remembered",
+    "skip_absent": "frames without the object remembered",
+}
+_COUNTED = {"mask_index": "mask", "tracked_index": "found mask"}
+"""People count from 1."""
 
 
 def differences_text(experiment: str, params: Mapping[str, Any]) -> str:
@@ -18,7 +57,7 @@ def differences_text(experiment: str, params: Mapping[str, Any]) -> str:
 
     params: as kept, or as a run store gives them, all as text
     """
-    texts = [_difference(name, value) for name, value in differing(experiment, params).items()]
+    texts = [text for name, value in differing(experiment, params).items() if (text := _difference(name, value))]
     more = len(texts) - MAX_DIFFERENCES
     return ", ".join(texts if more <= 0 else [*texts[:MAX_DIFFERENCES], f"{more} more"])
 
@@ -48,9 +87,16 @@ def shown_differences(experiment: str, params: Mapping[str, str], tags: Mapping[
 
 def _difference(name: str, value: Any) -> str:
     title, text = name.replace("_", " "), _value_text(value)
-    if name == "mask_index" and text.isdecimal():
-        return f"mask {int(text) + 1}"  # people count from 1
-    return {"True": title, "False": f"{title} off"}.get(text, f"{title} {text}")
+    if name in _COUNTED and text.isdecimal():
+        return f"{_COUNTED[name]} {int(text) + 1}"
+    if text == "False":
+        return _SAID_OFF.get(name, f"{title} off")
+    if text == "True":
+        return _SAID.get(name, title)
+    if name == "prompt_on":
+        text = text.upper()
+    said = _SAID.get(name, f"{title} {{}}").format(text)
+    return said.removesuffix("s") if text == "1" and said.endswith((" frames", " pointers", " prototypes")) else said
 
 
 def _value_text(value: Any) -> str:

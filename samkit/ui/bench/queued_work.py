@@ -18,7 +18,8 @@ def draw_steps(name: str, holder: JobHolder[RunT], go_on: Callable[[], None]) ->
     """In the present row: what begins or goes on with the run, pause, finish and cancel, as far as there is a run.
 
     Where the run pauses, what goes on with it takes the place of Pause, and Finish that of a button which could not be
-    pressed: so a second press in a hurry ends nothing. name: of the work, in their keys; go_on: draws its button
+    pressed; where it ends, Pause stays and can't be pressed: so a second press in a hurry ends nothing. name: of the
+    work, in their keys; go_on: draws its button
     """
     job = holder.job
     if job is not None and job.state == PAUSED:
@@ -42,6 +43,8 @@ def draw_steps(name: str, holder: JobHolder[RunT], go_on: Callable[[], None]) ->
             help="The present step is done first" if job.stopping else None,
             on_click=job.pause,
         )
+    elif job.state != PAUSED:
+        st.button("Pause", icon=":material/pause:", key=f"over_{name}", disabled=True)
     st.button(
         "Cancel" if finished(job) is None else "Discard",
         icon=":material/close:",

@@ -4,7 +4,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
-from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
+from samkit.ui.controls.dialogs import close_dialog, dismissed, empty_when_opened, stays_open
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
@@ -48,7 +48,7 @@ def take_film(upload: UploadedFile) -> str:
 @st.dialog("Choose a film", width="large", on_dismiss=dismissed)
 def _film_dialog(table: FilmTable) -> None:
     _what_goes(table)
-    upload = film_uploader("film_upload")
+    upload = film_uploader(empty_when_opened("film_upload"))
     if upload is not None:
         with sentences(), st.spinner("Reading the film"):
             table.show_film(stored_film(upload, FILM_MAX_SIDE))

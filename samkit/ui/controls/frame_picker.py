@@ -9,6 +9,7 @@ import streamlit as st
 from samkit.media.films import Video
 from samkit.media.pictures import Picture
 from samkit.media.sample_videos import SAMPLE_VIDEOS, load_sample_video
+from samkit.ui.controls.dialogs import empty_when_opened
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
@@ -51,7 +52,7 @@ def frame_picker() -> Picture | None:
 
 def _choose_film(source: FrameSource) -> None:
     """A sample film or the visitor's own. A film that can't be read leaves the one before in its place."""
-    uploaded = film_uploader("frame_film_upload")
+    uploaded = film_uploader(empty_when_opened("frame_film_upload"))
     if uploaded is not None and uploaded.file_id != source.own_id:
         with sentences(), st.spinner("Reading the film"):
             source.own, source.own_id = stored_film(uploaded), uploaded.file_id

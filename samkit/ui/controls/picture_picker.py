@@ -7,7 +7,7 @@ import streamlit as st
 
 from samkit.media.pictures import FORMATS_TEXT, Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
-from samkit.ui.controls.dialogs import close_dialog, dismissed, stays_open
+from samkit.ui.controls.dialogs import close_dialog, dismissed, empty_when_opened, stays_open
 from samkit.ui.controls.frame_picker import frame_picker
 from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import data_url, fit_within
@@ -22,9 +22,6 @@ UPLOAD_MB = 64
 THUMB_PX = (320, 240)
 THUMB_SHOWN_PX = 110
 PICTURES, FRAME = "Pictures", "A frame of a film"
-UPLOADS = "samkit.uploads"
-"""How many pictures this visitor has uploaded."""
-
 
 _thumbnails = Memory(4 * 2**20)
 when_a_visitor_left(_thumbnails.let_go)
@@ -43,13 +40,7 @@ def picture_picker(work: Workspace, key: str = "change_picture") -> None:
         _picture_dialog(work)
 
 
-def _closed() -> None:
-    """Whoever opens the dialog again finds no file in it that was refused before."""
-    st.session_state[UPLOADS] = st.session_state.get(UPLOADS, 0) + 1
-    dismissed()
-
-
-@st.dialog("Choose a picture", width="large", on_dismiss=_closed)
+@st.dialog("Choose a picture", width="large", on_dismiss=dismissed)
 def _picture_dialog(work: Workspace) -> None:
     kind = st.segmented_control(
         "Choose from",
@@ -69,18 +60,15 @@ def _picture_dialog(work: Workspace) -> None:
 
 
 def _pictures(work: Workspace) -> None:
-    # An uploader keeps its file: the same one, met again, would take the picture again and close the dialog.
-    uploads = st.session_state.get(UPLOADS, 0)
     uploaded = st.file_uploader(
         f"Your own: {FORMATS_TEXT}, up to {UPLOAD_MB} MB",
         type=UPLOAD_TYPES,
-        key=f"picture_upload_{uploads}",
+        key=empty_when_opened("picture_upload"),
         max_upload_size=UPLOAD_MB,
     )
     if uploaded is not None:
         with sentences():
             work.show_picture(uploaded_picture(uploaded))
-            st.session_state[UPLOADS] = uploads + 1
             close_dialog(work)
     if len(work.recent) > 1:
         st.caption("Used before")

@@ -1,6 +1,7 @@
 """Compared runs as pictures and one figure, for the page and for the report."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ DRAWN_PX = 1100
 """Longest side of a picture that is laid out or sent; counts and IoU are always those of the whole masks."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "hexagon", "pentagon")
+NAME_CHARACTERS = 80
 MAX_TICKS = 6
 """Texts that are written at an axis."""
 
@@ -97,6 +99,17 @@ def _in_two_lines(text: str) -> str:
     return f"{text[:middle]}<br>{text[middle + 1 :]}"
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names without the parts that all of them begin with, such as "Mask stability, coffee, ", where something is
+    left of each; not longer than `NAME_CHARACTERS`.
+    """
+    parts = [name.split(", ") for name in names]
+    alike = 0
+    while all(len(each) > alike + 1 for each in parts) and len({each[alike] for each in parts}) == 1:
+        alike += 1
+    return [shorten(", ".join(each[alike:]), NAME_CHARACTERS, placeholder=" …") for each in parts]
+
+
 def lines_figure(comparison: Comparison) -> go.Figure | None:
     """A line for each run over the parameters and metrics that differ; None where fewer than two do. Each axis goes
     from the least to the largest value, texts are places on theirs, and where a run has no value its line has a gap.
@@ -108,8 +121,8 @@ def lines_figure(comparison: Comparison) -> go.Figure | None:
     rows = settings + measured[: MAX_AXES - len(settings)]
     if len(rows) < 2:
         return None
-    places = [_places(row) for row in rows]
-    traces = [_line(comparison, index, rows, places) for index in range(len(comparison.bundles))]
+    places, names = [_places(row) for row in rows], told_apart([bundle.name for bundle in comparison.bundles])
+    traces = [_line(comparison, index, rows, places, name) for index, name in enumerate(names)]
     titles = [_in_two_lines(plain_figure_text(metric_words(row.name))) for row in rows]
     x_axis = dict(
         tickvals=list(range(len(rows))),
@@ -173,7 +186,7 @@ def _texts(row: Row) -> list[str]:
 
 
 def _line(
-    comparison: Comparison, index: int, rows: Sequence[Row], places: Sequence[list[float | None]]
+    comparison: Comparison, index: int, rows: Sequence[Row], places: Sequence[list[float | None]], name: str
 ) -> dict[str, Any]:
     color = f"rgb{COLORS[index]}"
     told = [plain_figure_text(f"{metric_words(row.name)}: {value_text(row.values[index])}") for row in rows]
@@ -183,7 +196,7 @@ def _line(
         y=[each[index] for each in places],
         mode="lines+markers",
         connectgaps=False,
-        name=plain_figure_text(f"{index + 1} {comparison.bundles[index].name[:40]}"),
+        name=plain_figure_text(f"{index + 1} {name}"),
         line=dict(color=color, width=2.5, dash=DASHES[index % len(DASHES)]),
         marker=dict(size=9, symbol=SYMBOLS[index % len(SYMBOLS)]),
         text=told,

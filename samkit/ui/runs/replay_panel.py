@@ -5,6 +5,7 @@ import streamlit as st
 from samkit.errors import CheckpointError
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.ui.parts.markdown_text import plain_text
+from samkit.ui.parts.tables import table_height
 from samkit.ui.runs.replay_job import ReplayJob
 from samkit.ui.runs.state import RunsTable
 from samkit.ui.state.models import shared_model
@@ -86,7 +87,7 @@ def replay_outcome(outcome: ReplayOutcome | None) -> None:
             }
             for name, (then, again) in differences.items()
         ]
-        st.dataframe(rows, hide_index=True, height=min(300, 36 * len(rows) + 40), key="replay_metrics")
+        st.dataframe(rows, hide_index=True, height=table_height(len(rows), 300), key="replay_metrics")
     for line in outcome.surroundings:
         st.caption(plain_text(line))
 

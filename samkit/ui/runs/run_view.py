@@ -1,6 +1,6 @@
 """One kept run: everything that was kept, and what can be done with it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -289,11 +289,11 @@ def _numbers(run: RunSummary, bundle: Bundle | None) -> None:
     if metrics or not facts:
         st.markdown("**Metrics**")
         rows = [{"metric": metric_words(name), "value": f"{value:.6g}"} for name, value in metrics.items()]
-        st.dataframe(rows, hide_index=True, height=min(460, _height(rows)), key="run_metrics")
+        st.dataframe(rows, hide_index=True, height=tables.table_height(len(rows), 460), key="run_metrics")
     if facts:
         st.markdown("**Facts**")
         rows = [{"fact": fact_words(name), "value": fact_text(name, value)} for name, value in facts.items()]
-        st.dataframe(rows, hide_index=True, height=min(240, _height(rows)), key="run_facts")
+        st.dataframe(rows, hide_index=True, height=tables.table_height(len(rows), 240), key="run_facts")
 
 
 def _parameters(params: Mapping[str, Any]) -> None:
@@ -303,11 +303,6 @@ def _parameters(params: Mapping[str, Any]) -> None:
 
 def _title(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _height(rows: Sequence[object]) -> int:
-    """Of a table with so many rows, in pixels."""
-    return 36 * len(rows) + 40
 
 
 def _main_picture(bundle: Bundle) -> None:
@@ -365,13 +360,13 @@ def _figures(bundle: Bundle) -> None:
 def _tables(bundle: Bundle) -> None:
     for name, rows in bundle.tables().items():
         st.markdown(f"**{plain_text(_title(name))}**")
-        st.dataframe(rows, hide_index=True, height=min(320, _height(rows)))
+        st.dataframe(rows, hide_index=True, height=tables.table_height(len(rows), 320))
 
 
 def _files(bundle: Bundle) -> None:
     files = bundle.record.files
     rows = [{"file": name, "size": format_bytes(entry.bytes), "SHA-256": entry.sha256} for name, entry in files.items()]
-    st.dataframe(rows, hide_index=True, height=min(360, _height(rows)))
+    st.dataframe(rows, hide_index=True, height=tables.table_height(len(rows), 360))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("File", list(files), key="run_file")
         path: Path = bundle.path / wanted

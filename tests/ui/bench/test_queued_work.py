@@ -50,6 +50,7 @@ def test_a_second_press_on_pause_never_ends_the_run():
     def labels(state: str) -> list[str]:
         return [button.label for button in AppTest.from_function(row, args=(state,)).run().button]
 
-    running, paused = labels("running"), labels("paused")
+    running, paused, done = labels("running"), labels("paused"), labels("done")
     assert running == ["Segmenting…", "Pause", "Cancel"]
     assert paused.index("Go on") == running.index("Pause") and paused.index("Finish here") == 0
+    assert done.index("Pause") == running.index("Pause"), "and no button that forgets it, where it has ended meanwhile"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from samkit.tracking.compare import Row
-from samkit.ui.runs.compare_figures import MAX_AXES, lines_figure
+from samkit.ui.runs.compare_figures import MAX_AXES, lines_figure, told_apart
 
 
 def figure_of(params=(), metrics=()):
@@ -52,3 +52,17 @@ def test_lines_are_told_apart_without_colour():
 
 def test_where_fewer_than_two_rows_differ_there_is_no_figure():
     assert figure_of((Row("a", (1, 2)), Row("b", (3, 3)))) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["Mask stability, coffee, side 512 px", "Mask stability, coffee, mask 2"], ["side 512 px", "mask 2"]),
+        (["Mask stability, coffee", "Mask stability, coffee, mask 2"], ["coffee", "coffee, mask 2"]),
+        (["one", "one"], ["one", "one"]),
+        (["a, b", "c, b"], ["a, b", "c, b"]),
+        (["word " * 40, "other"], [f"{'word ' * 15}…", "other"]),
+    ],
+)
+def test_a_line_is_named_by_what_tells_its_run_from_the_others(names, told):
+    assert told_apart(names) == told

@@ -205,6 +205,7 @@ def _params(scene: Start) -> dict[str, Any]:
         format_func=lambda name: plain_text(labels[name]),
         key=f"sweep_knobs_{scene.page.name}",
         placeholder="Choose what varies",
+        select_all=False,
         help="Then write down its values, such as 256, 512. Several knobs are combined in every way.",
     )
     values: dict[str, Any] = {}

@@ -142,6 +142,8 @@ class Film(Table):
         with places.player:
             marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
+            with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
+                draw_steps("film", table, partial(draw_next_step, table, step))
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)
@@ -149,8 +151,6 @@ class Film(Table):
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
         with controls:
-            with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_steps("film", table, partial(draw_next_step, table, step))
             draw_refusal(table)
             _draw_notes(table)
             _steer(table)

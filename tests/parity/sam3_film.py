@@ -37,6 +37,7 @@ class BothSides:
                     of the mask that transformers chose than of the one that it would choose; "kept memory" is after
                     rounding to bfloat16, less one step of it
     by_frame:       the largest difference of a frame's logits
+    cut_apart:      pixels of prompted frames' masks, as they go into memory, that are inside for one side alone
     logits, scores: samkit's, by frame
     """
 
@@ -55,13 +56,17 @@ class BothSides:
         self.scores: dict[int, float] = {}
         self.apart = dict.fromkeys(STEP, 0.0)
         self.by_frame: dict[int, float] = {}
+        self.cut_apart = 0
         self._given: dict[str, Any] = {}
         watched = {
             "masks": pair.theirs.mask_decoder,
             "their memory": pair.theirs.memory_encoder,
             "our memory": pair.network.memory.memory_encoder,
         }
-        self._hooks = [module.register_forward_hook(partial(self._watch, name)) for name, module in watched.items()]
+        self._hooks = [
+            module.register_forward_hook(partial(self._watch, name), with_kwargs=True)
+            for name, module in watched.items()
+        ]
 
     def close(self) -> None:
         for hook in self._hooks:
@@ -145,7 +150,11 @@ class BothSides:
     def _learn(self, frame: int, memory: Memory, iou: float | None) -> Memory:
         """What is to be remembered where samkit remembers this. iou: as transformers predicts it."""
         outputs = self.session.output_dict_per_obj[self.place]
-        kept = outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"][frame]
+        prompted = outputs["cond_frame_outputs"].get(frame)
+        kept = prompted or outputs["non_cond_frame_outputs"][frame]
+        if prompted:
+            theirs, ours = (self._given[f"{whose} memory's mask"] > 0 for whose in ("their", "our"))
+            self.cut_apart += int((theirs != ours).sum())
         grid = self.pair.size.grid
         features, pointer = kept["maskmem_features"][:, 0].unflatten(0, (grid, grid)), kept["object_pointer"].flatten()
         assert memory.features is not None and memory.features.dtype == features.dtype
@@ -161,7 +170,9 @@ class BothSides:
     def _note(self, name: str, ours: Tensor, theirs: Tensor | float = 0.0) -> None:
         self.apart[name] = max(self.apart[name], float((ours - theirs).abs().max()))
 
-    def _watch(self, name: str, _module: Any, _given: Any, output: Any) -> None:
+    def _watch(self, name: str, _module: Any, given: tuple, named: dict[str, Any], output: Any) -> None:
+        if name != "masks":
+            self._given[f"{name}'s mask"] = (*given, *named.values())[1]
         # What marks an absent object is added by transformers where this stands.
         self._given[name] = output[0].clone() if name == "their memory" else output
 

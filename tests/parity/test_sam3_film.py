@@ -15,6 +15,10 @@ from tests.parity.sam3_film import CASES, follow, from_click
 from tests.parity.sam3_trackers import OFFICIAL, Pair, make_pair
 
 STEP_LIMIT, FILM_LIMIT, SEEN = 1e-4, 1e-3, 0.05
+CUT_APART, CUT_LIMIT = 4, 0.05
+"""Prompted frames' masks are cut at 0 before they are remembered. Of the 1.3 million pixels of each some may lie within
+rounding of the cut and be inside for one tracker alone; what is remembered just around such a pixel is 0.015 apart.
+"""
 PRESENT, HIDDEN = 4.0, -0.35
 """Added to all object scores: the object is there all the time, or hidden on half the frames."""
 PLACES = [(0.42, 0.3), (0.93, 0.88), (0.02, 0.97)]
@@ -97,4 +101,7 @@ def full() -> Pair:
 def test_full_size(full, case):
     """But for the encoder, which is small: both follow on the same features, each on its own."""
     both = follow(full, CASES[case], bias=PRESENT, taught=False)
-    assert max(both.apart.values()) <= FILM_LIMIT, both.by_frame
+    limits = dict.fromkeys(both.apart, FILM_LIMIT)
+    if 0 < both.cut_apart <= CUT_APART:
+        limits |= {"memory": CUT_LIMIT, "kept memory": CUT_LIMIT}
+    assert all(apart <= limits[name] for name, apart in both.apart.items()), (both.apart, both.by_frame)

@@ -78,7 +78,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def running_app(home: Path) -> Iterator[str]:
+def running_app(home: Path, **environment: str) -> Iterator[str]:
     """The app with `home` as its SAMKIT_HOME; gives its URL. The server's process id is in `home`/app.pid."""
     port = free_port()
     options = [
@@ -93,7 +93,7 @@ def running_app(home: Path) -> Iterator[str]:
     ]
     command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
     health = f"http://127.0.0.1:{port}/_stcore/health"
-    with running(command, health, {"SAMKIT_HOME": str(home)}, home / "app.log") as process:
+    with running(command, health, {"SAMKIT_HOME": str(home), **environment}, home / "app.log") as process:
         (home / "app.pid").write_text(str(process.pid))
         yield f"http://127.0.0.1:{port}"
 

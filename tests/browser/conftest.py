@@ -15,11 +15,19 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app_url(browser, home):
+def own_models(home) -> Path:
+    """The folder of the app's own checkpoints (`SAMKIT_EXTRA_MODELS`): empty, but while a test has something there."""
+    folder = home / "own"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_url(browser, home, own_models):
     """One app for all tests, as for all visitors. It has been visited before: a server's very first run of a page drops
     what is done meanwhile.
     """
-    with running_app(home) as url:
+    with running_app(home, SAMKIT_EXTRA_MODELS=str(own_models)) as url:
         context = browser.new_context()
         context.new_page().goto(url)
         context.pages[0].get_by_role("heading", name="SAM workbench").wait_for()

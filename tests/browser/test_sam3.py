@@ -7,7 +7,6 @@ import re
 import pytest
 
 from tests.random_models import SMALL_SAM3, save_random_model
-from tools.running_app import running_app
 
 pytestmark = pytest.mark.browser
 
@@ -27,22 +26,12 @@ CHANNEL = ".st-key-map_channel_a canvas >> nth=0"
 """The same of the page that encodes nothing, on which the model is chosen."""
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """The app's SAMKIT_HOME, with a random SAM 3 among the files of the visitor's own."""
-    home = tmp_path_factory.mktemp("app")
-    own = home / "own"
-    own.mkdir()
-    save_random_model(own / "random-sam3.safetensors", SMALL_SAM3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMKIT_EXTRA_MODELS", str(own))
-        yield home
-
-
-@pytest.fixture(scope="module")
-def app_url(home):
-    with running_app(home) as url:
-        yield url
+@pytest.fixture
+def random_sam3(own_models):
+    """Among the files of the visitor's own."""
+    path = save_random_model(own_models / "random-sam3.safetensors", SMALL_SAM3)
+    yield
+    path.unlink()
 
 
 def rest(page) -> None:
@@ -50,6 +39,7 @@ def rest(page) -> None:
     page.wait_for_function(IDLE)
 
 
+@pytest.mark.usefixtures("random_sam3")
 def test_every_page_shows_its_result_with_a_sam3(page, app_url):
     page.goto(f"{app_url}/position_encoding")
     page.locator(".st-key-change_model button:visible").click()

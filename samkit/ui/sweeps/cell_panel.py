@@ -118,10 +118,7 @@ def _run_masks(folder: Path, cell: str) -> list[Path]:
 
 def _picture(folder: str, cell_id: str, cell: Cell, outcome: Outcome | None, mask: np.ndarray | None) -> np.ndarray:
     """uint8 [h, w, 3]: mask filled, truth as an outline, prompts."""
-    sources, case = Sources(), cell.case
-    # Of a pair the mask lies on the picture that has no prompts.
-    of_first = case.second is None or cell.marks_second
-    ref, truth_ref = (case.picture, case.truth) if of_first else (case.second, case.second_truth)
+    sources, (ref, truth_ref) = Sources(), cell.judged
     assert ref is not None
     picture = sources.picture(ref)
     rgb = drawn = fit_within(picture.rgb, *DRAWN_PX)
@@ -130,7 +127,7 @@ def _picture(folder: str, cell_id: str, cell: Cell, outcome: Outcome | None, mas
         drawn = overlay(rgb, shrink_mask(mask, size), style.MASK_COLOR)
     if truth_ref is not None:
         drawn = outlined(drawn, shrink_mask(sources.truth(truth_ref, picture).mask, size), TRUE_COLOR)
-    return _with_prompts(drawn, _used(cell, outcome)) if case.second is None else drawn
+    return _with_prompts(drawn, _used(cell, outcome)) if ref == cell.marked_picture else drawn
 
 
 def _used(cell: Cell, outcome: Outcome | None) -> Prompts:

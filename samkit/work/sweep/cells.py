@@ -104,9 +104,23 @@ class Cell:
         return self.case.second is not None and self.params.get("prompt_on") == "b"
 
     @property
+    def marked_picture(self) -> Ref | None:
+        """The picture that the prompts lie on."""
+        return self.case.second if self.marks_second else self.case.picture
+
+    @property
     def marked_truth(self) -> Ref | None:
         """The right mask on the picture that the prompts lie on."""
         return self.case.second_truth if self.marks_second else self.case.truth
+
+    @property
+    def judged(self) -> tuple[Ref | None, Ref | None]:
+        """The picture that the chosen mask lies on, and the right mask there: of a pair in which the object itself is
+        found again, the picture without prompts.
+        """
+        case, found = self.case, "truth_b" in find_experiment(self.experiment).TAKES
+        on_second = case.second is not None and found and not self.marks_second
+        return (case.second, case.second_truth) if on_second else (case.picture, case.truth)
 
 
 @dataclass(frozen=True)

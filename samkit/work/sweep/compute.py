@@ -195,18 +195,13 @@ class CellComputer:
 
     def computed(self, cell: Cell) -> "Judged":
         """The cell's run, with the prompts that it was found to have, and what it is judged by."""
-        marked = self._opened(cell.case.second if cell.marks_second else cell.case.picture, cell.marked_truth)
+        marked = self._opened(cell.marked_picture, cell.marked_truth)
         prompts, mask = self._marks(cell, marked)
         run = compute(cell.run_spec(prompts, self._settings.threads, mask), self._lab)
-        looked_for = marked
-        if cell.case.second is not None:
-            looked_for = self._opened(*self._looked_for(cell.case, cell.marks_second))
+        looked_for = marked if cell.case.second is None else self._opened(*cell.judged)
         video = run.inputs.video
         frames = FilmTruth(self._sources.placed(cell.case), video) if video is not None else None
         return Judged(run, prompts, looked_for and looked_for[1], frames)
-
-    def _looked_for(self, case: Case, marks_second: bool) -> tuple[Ref | None, Ref | None]:
-        return (case.picture, case.truth) if marks_second else (case.second, case.second_truth)
 
     def _opened(self, picture: Ref | None, truth: Ref | None) -> "tuple[Picture, Truth | None] | None":
         """A picture and the right mask on it."""

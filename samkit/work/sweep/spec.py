@@ -313,7 +313,7 @@ def with_folder(spec: SweepSpec, folder: Path) -> SweepSpec:
         first, second = (
             text if text.startswith(SAMPLE_PREFIX) else str(placed(text)) for text in (row.first, row.second)
         )
-        masks = None if row.masks is None else (str(placed(row.masks[0])), str(placed(row.masks[1])))
+        masks = None if row.masks is None else (placed(row.masks[0]), placed(row.masks[1]))
         return PairRow(first=first, second=second, masks=masks, called=row.called)
 
     pictures, films = (tuple(map(placed_source, sources)) for sources in (spec.pictures, spec.films))

@@ -103,13 +103,13 @@ class FilmSource(Part):
 
 
 class PairRow(Part):
-    """Two pictures, files or sample:NAME, and their masks: of both, or none. called: names of both, where the files
+    """Two pictures, files or sample:NAME, and their masks, None for one without. called: names of both, where the files
     have others.
     """
 
     first: str
     second: str
-    masks: tuple[str, str] | None = None
+    masks: tuple[str | None, str | None] | None = None
     called: tuple[str, str] | None = None
 
 

@@ -200,6 +200,9 @@ def test_a_pair_of_pictures_goes_along_and_both_are_encoded():
     assert spec_from_text(draft.text) == draft.spec and case.second_truth is not None
     assert Sources().picture(case.second).sha256 == picture().sha256
     assert case.name == "my photo.jpg -> my photo.jpg" == case.where
+    one = make_draft(choices(experiment="semantic-similarity", **pair | {"second": AtHand(picture(), Prompts())}))
+    _, (case,) = one.placed()
+    assert spec_from_text(one.text) == one.spec and case.truth is not None and case.second_truth is None
     samples = {"at_hand": AtHand(load_sample("coffee"), PROMPTS), "second": AtHand(load_sample("chelsea"), Prompts())}
     draft = make_draft(choices(experiment="cross-image", **samples))
     assert not draft.files and len(make_cells(*draft.placed())) == 2

@@ -141,6 +141,22 @@ def test_pairs_are_neighbours_and_share_encodings(folder, tmp_path):
     assert mask_file(tmp_path, forth.id).is_file()
 
 
+def test_what_is_looked_for_elsewhere_is_judged_where_it_was_marked(folder, tmp_path):
+    """The chosen mask of Semantic similarity lies on the prompted picture, also where the other one alone is masked."""
+    alike = PAIRS.replace("cross-image", "semantic-similarity").replace("{prompt_on: [a, b]}", "{threshold: 0.9}")
+    (cell, *_), computer, (outcome, *_) = computed(folder, alike, tmp_path)
+    assert cell.judged == (cell.case.picture, cell.case.truth) and outcome.metrics["true_iou"] >= 0
+    assert (
+        outcome.facts["true_area_px"]
+        == Sources().truth(cell.case.truth, computer.computed(cell).run.inputs.picture).mask.sum()
+    )
+    rows = "{rows: [{first: davis/JPEGImages/bear/00000.png, second: davis/JPEGImages/bear/00001.png, masks: MASKS}]}"
+    masks = "[null, davis/Annotations/bear/00001.png]"
+    alike = alike.replace("{files: davis/JPEGImages/*/*.png, masks: davis/Annotations}", rows.replace("MASKS", masks))
+    _, _, (outcome,) = computed(folder, alike.replace("{truth: box}", "{boxes: [[0.1, 0.1, 0.9, 0.9]]}"), tmp_path)
+    assert outcome.status == "done" and "true_iou" not in outcome.metrics and "size" not in outcome.facts
+
+
 def test_pairs_by_rows_and_by_numbers(folder):
     def found(pairs):
         return all_cases(

@@ -147,7 +147,7 @@ def _chosen(scene: Start) -> Draft:
         more: dict[str, Any] = {}
         if "video" in taken:
             films, more["others"] = choose_films()
-        elif scene.page.table.two_canvases:
+        elif scene.inputs.image_b is not None:
             more = _pair(scene)
         elif "image" in taken:
             more = _pictures(scene)
@@ -261,9 +261,10 @@ def _pictures(scene: Start) -> dict[str, Any]:
 def _pair(scene: Start) -> dict[str, Any]:
     inputs = scene.inputs
     assert inputs.image_b is not None
-    truths = inputs.truth is not None and inputs.truth_b is not None
     names = f"{inputs.picture.name} and {inputs.image_b.name}"
-    st.markdown(f"{plain_text(names)}, from the page{', with their truths' if truths else ''}")
+    known = [inputs.truth, inputs.truth_b].count(None)
+    truths = (", with their truths", ", with the truth of one", "")[known]
+    st.markdown(f"{plain_text(names)}, from the page{truths}")
     second = AtHand(inputs.image_b, Prompts(), inputs.truth_b)
     return {"at_hand": AtHand(inputs.picture, inputs.prompts, inputs.truth), "second": second}
 
@@ -299,7 +300,7 @@ def _prompts(scene: Start, films: FilmChoices | None) -> dict[str, Any]:
     marked = films is None or (films.at_hand is not None and not films.at_hand.prompts.is_empty)
     of_page = Prompts()
     offered = [AS_GIVEN, *rules] if marked else list(rules)
-    if films is None and not scene.page.table.two_canvases:
+    if films is None and scene.inputs.image_b is None:
         of_page = scene.inputs.prompts
         offered = [AS_GIVEN, *([] if of_page.is_empty else [ON_ALL]), NO_PROMPTS, *rules]
     prompts = st.multiselect(

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -252,28 +252,28 @@ def _pictures(choices: Choices, objects: Any) -> tuple[list[PictureSource], dict
 
 
 def _pair(choices: Choices) -> tuple[PairSource, dict[str, bytes], list[Case]]:
-    """The two pictures on the page. Their true masks go along where both have one."""
+    """The two pictures on the page, with the true masks that they have."""
     assert choices.at_hand is not None and choices.second is not None
     sides = {"first": choices.at_hand, "second": choices.second}
-    both = all(side.truth is not None for side in sides.values())
     files: dict[str, bytes] = {}
     texts: list[str] = []
-    masks: list[str] = []
+    masks: list[str | None] = []
     for folder, side in sides.items():
         place = f"{folder}/{side.file}"
-        if both and side.truth is not None:
-            masks.append(f"{MASKS}/{folder}.png")
-            files[masks[-1]] = side.truth.file()
-        sample = "" if both else replace(side, truth=None).sample
-        if not sample:
+        mask = f"{MASKS}/{folder}.png" if side.truth is not None else None
+        masks.append(mask)
+        if mask is not None and side.truth is not None:
+            files[mask] = side.truth.file()
+        if not side.sample:
             files[place] = array_to_png(side.picture.rgb)
-        texts.append(f"{SAMPLE_PREFIX}{sample}" if sample else place)
+        texts.append(f"{SAMPLE_PREFIX}{side.sample}" if side.sample else place)
     if choices.at_hand.prompts.is_empty and AS_GIVEN in choices.prompts:
         raise BadInput("Mark the object on the page first, or choose prompts that follow from its true mask.")
     called = (choices.at_hand.picture.name[:MAX_NAME], choices.second.picture.name[:MAX_NAME])
-    row = PairRow(first=texts[0], second=texts[1], masks=(masks[0], masks[1]) if both else None, called=called)
+    given = (masks[0], masks[1]) if any(masks) else None
+    row = PairRow(first=texts[0], second=texts[1], masks=given, called=called)
     source = PairSource(rows=(row,))
-    truths = (Ref(masks[0]), Ref(masks[1])) if both else (None, None)
+    truths = [Ref(mask) if mask else None for mask in masks]
     first, second = map(Ref, texts, (None, None), called)
     case = Case(" -> ".join(called), first, truths[0], second=second, second_truth=truths[1])
     return source, files, [case]

@@ -84,18 +84,16 @@ def worst_html(sweep: SweepFolder, cases: Sequence[Case], metric: str, columns: 
 
 
 def _tiles(sweep: SweepFolder, cell: Cell, row: Row, sources: Sources) -> str:
-    """The marked picture with its prompts; of a pair the other picture too; truth and mask lie on the last one."""
-    case = cell.case
-    marked = case.second if cell.marks_second else case.picture
-    other, truth_ref = (case.picture, case.truth) if cell.marks_second else (case.second, case.second_truth)
-    if case.second is None:
-        other, truth_ref = None, case.truth
+    """The marked picture with its prompts; of a pair the one on which something was found too; truth and mask lie on
+    the last one.
+    """
+    marked, (other, truth_ref) = cell.marked_picture, cell.judged
     if marked is None:
         return ""
     try:
         looked_at = sources.picture(marked)
         tiles = [_tile(_with_prompts(_small(looked_at.rgb), _prompts(row)), "picture and prompts")]
-        if other is not None:
+        if other is not None and other != marked:
             looked_at = sources.picture(other)
             tiles.append(_tile(_small(looked_at.rgb), "the other picture"))
     except SamkitError as error:

@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import samkit
 from benchmarks.contestants import MODELS, NATIVE_SIDES, save_weights
-from samkit.models.network.linear import can_pack, pack_weight, packed_product
+from samkit.models.network.linear import can_pack, pack_weight, packed_gelu, packed_product
 
 LARGE = [(4096, 4096, 4096), (4096, 1024, 4096), (16384, 1024, 1024)]
 """(rows, in, out) of products that are as fast as any."""
@@ -58,6 +58,19 @@ def machine_limit(rounds: int) -> dict[str, float]:
         for way, seconds in linear_s(*shape, rounds).items():
             rates[way] = max(rates.get(way, 0.0), 2 * prod(shape) / seconds / 1e9)
     return rates
+
+
+def gelu_ms(rounds: int) -> dict[str, float]:
+    """Milliseconds of a feed forward layer's first product, and with GELU in oneDNN or after it."""
+    x, weight, bias = torch.randn(4096, 384), torch.randn(1536, 384), torch.randn(1536)
+    packed = pack_weight(weight, 4096)
+    ways: dict[str, Callable[[], object]] = {
+        "without": lambda: packed_product(x, packed, bias),
+        "in oneDNN": lambda: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "gelu", [], "none"),
+        "after it": lambda: torch.ops.aten.gelu_(packed_product(x, packed, bias)),
+        "as samkit does": lambda: packed_gelu(x, packed, bias),
+    }
+    return {way: 1000 * best_s(run, 3 * rounds) for way, run in ways.items()}
 
 
 def products_of(run: Callable[[], object]) -> Counter[Shape]:
@@ -143,6 +156,9 @@ def main() -> None:
         rates = machine_limit(options.rounds)
         limits = ", ".join(f"{way} {rate:.0f}" for way, rate in rates.items())
         print(f"{options.threads} threads, {torch.backends.cpu.get_cpu_capability()}; the limit in GFLOP/s: {limits}")
+        if can_pack(torch.float32):
+            ways = ", ".join(f"{way} {ms:.1f}" for way, ms in gelu_ms(options.rounds).items())
+            print(f"4096 x 384 x 1536 with GELU, ms: {ways}")
         for model in options.models:
             report(model, max(rates.values()), options.rounds)
 

@@ -1,26 +1,32 @@
-"""How long a first visitor waits, and how much memory the app takes: a fresh server and a fresh browser each round.
+"""How long a first visitor waits, how much memory the app takes, and how long a run by the command line takes: a fresh
+server and a fresh browser each round.
 
     python -m benchmarks.start --rounds 5
 
 Times are from opening the address: until Home has its cards, and until Mask stability has its four masks. Memory is
-what the server's process holds (resident) when the page is quiet. Needs Debian's chromium; the machine should be idle.
+what the server's process holds (resident) when the page is quiet. A run is a whole process that segments a sample with
+the embedded model. A first round is not counted: after it Python's compiled files are there, as on every machine from
+the second start on. Needs Debian's chromium; the machine should be idle.
 """
 
 import argparse
+import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tools.running_app import chromium, running_app
+from tools.running_app import REPOSITORY, chromium, running_app
 
 QUIET = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')"""
 PAGES = {
     "home": ("/", "[data-testid=stImage] img >> nth=6"),
     "mask_stability": ("/mask_stability", ".samkit-mask >> nth=3"),
 }
+RUN = "run mask-stability --model nano-sam2 --image sample:coffee --point 0.46,0.3"
 
 
 def resident_mb(port: str) -> float:
@@ -48,17 +54,32 @@ def visit(url: str, name: str) -> tuple[float, float]:
         return waited, resident_mb(url.rpartition(":")[2])
 
 
+def run_once(home: Path) -> float:
+    """Milliseconds of a whole `python -m samkit run`."""
+    command = [sys.executable, "-m", "samkit", *RUN.split(), "--out", str(home / "run")]
+    start = time.perf_counter()
+    subprocess.run(
+        command, cwd=REPOSITORY, env=os.environ | {"SAMKIT_HOME": str(home)}, capture_output=True, check=True
+    )
+    return 1000 * (time.perf_counter() - start)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Start time and memory of the app.")
+    parser = argparse.ArgumentParser(description="Start time and memory of the app, time of a run.")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in PAGES}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url:
-            for name in PAGES:
-                measured[name].append(visit(url, name))
+    runs = []
+    for _ in range(rounds + 1):
+        with tempfile.TemporaryDirectory() as home:
+            runs.append(run_once(Path(home)))
+            with running_app(Path(home)) as url:
+                for name in PAGES:
+                    measured[name].append(visit(url, name))
+    print(f"run: {statistics.median(runs[1:]):.0f} ms ({min(runs[1:]):.0f} to {max(runs[1:]):.0f})", flush=True)
     for name, pairs in measured.items():
-        times, sizes = zip(*pairs, strict=True)
+        times, sizes = zip(*pairs[1:], strict=True)
         spread = f"{min(times):.0f} to {max(times):.0f}"
         print(f"{name}: {statistics.median(times):.0f} ms ({spread}), {statistics.median(sizes):.0f} MB", flush=True)
 

@@ -56,11 +56,11 @@ def test_all_that_matters_is_on_one_screen(visitor, where):
         assert seen and all(inside for inside, *_ in seen), (selector, seen)
     assert len(visitor.page.evaluate(IN_SIGHT, masks)) == (8 if where == "cross-image" else 4)
     if where != "cross-image":
-        canvas, main = (
-            visitor.page.evaluate(IN_SIGHT, selector)[0]
-            for selector in (".st-key-canvas_frame", ".st-key-main_view [data-testid='stBidiComponentIsolated']")
-        )
+        both = ".st-key-canvas_frame", ".st-key-main_view [data-testid='stBidiComponentIsolated']"
+        canvas, main = (visitor.page.evaluate(IN_SIGHT, selector)[0] for selector in both)
         assert main[0] and main[1] == pytest.approx(canvas[1], abs=2), "the main picture has the canvas's scale"
+        tops = [visitor.page.locator(selector).first.bounding_box()["y"] for selector in both]
+        assert tops[0] == pytest.approx(tops[1], abs=1), "and their upper edges are level"
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

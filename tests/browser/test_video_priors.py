@@ -136,14 +136,14 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page,
     assert again.keys() == masks.keys() and all(np.array_equal(again[frame], masks[frame]) for frame in masks)
 
 
-@pytest.mark.parametrize("width", [800, 420])
-def test_what_comes_next_is_seen_beside_the_film_on_a_narrow_screen(visitor, page, width):
-    page.set_viewport_size({"width": width, "height": 900})
+@pytest.mark.parametrize("size", [(800, 900), (420, 900), (960, 600)])
+def test_what_comes_next_is_seen_beside_the_film_on_a_narrow_screen(visitor, page, size):
+    page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
     visitor.open(PAGE)
     page.locator(".player output").wait_for()
     button, canvas = (page.locator(f"{each}:visible").first for each in (".st-key-run_film button", CANVAS))
     assert page.evaluate("() => document.querySelector('[data-testid=\"stMain\"]').scrollTop") == 0
     seen, above = button.bounding_box(), canvas.bounding_box()
-    assert above["y"] + above["height"] <= seen["y"] and seen["y"] + seen["height"] <= 900
+    assert above["y"] + above["height"] <= seen["y"] and seen["y"] + seen["height"] <= size[1]
     visitor.click(PAGE, 0.5, 0.5)
-    assert button.bounding_box()["y"] + seen["height"] <= 900, "also with a mark and its masks"
+    assert button.bounding_box()["y"] + seen["height"] <= size[1], "also with a mark and its masks"

@@ -511,6 +511,9 @@ def test_of_films_with_several_objects_one_is_chosen(app, tmp_path):
     bundle = run_of_two_objects(tmp_path)
     ids = [RunStore().keep(each).run_id for each in (bundle, old_run("video-priors-bank", tmp_path))]
     opened(app, COMPARE, runs=",".join(ids))
+    choice = app.selectbox(key="compare_mask")
+    assert choice.value == "a frame of the film"
+    choice.select_index(1).run()
     assert "Run 1 follows 2 objects: choose “a frame of the film”" in text_of(app)
     app.selectbox(key="compare_mask").set_value("a frame of the film").run()
     assert "object 1" in text_of(app) and "object 2" in text_of(app) and "follows 2" not in text_of(app)

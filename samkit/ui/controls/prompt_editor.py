@@ -8,6 +8,7 @@ from functools import partial
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from samkit.errors import SamkitError
 from samkit.prompts import FOREGROUND, Box, Point, Prompts
@@ -40,8 +41,11 @@ def prompt_editor(
     pick_picture: bool = True,
     title: str = "",
     color: tuple[int, int, int] = style.MASK_COLOR,
-) -> None:
+    between: str = "",
+) -> DeltaGenerator | None:
     """Tools, canvas and chips, in reading order. Call inside a fragment: only that reruns.
+
+    Gives a place between canvas and chips, where `between` is its key.
 
     second:    for the second canvas on a page, which leaves the keyboard to the first
     no_prompt: what stands in place of the prompts while there is none
@@ -80,7 +84,9 @@ def prompt_editor(
                 args=(work, edit),
             )
     prompt_canvas(work, page, frame=canvas_frame(second), live=live, color=color)
+    place = st.container(horizontal=True, gap="xsmall", key=between) if between else None
     _chips(work, page, no_prompt, title)
+    return place
 
 
 def canvas_frame(second: bool = False) -> str:

@@ -91,4 +91,5 @@ def mask_name_words(name: str) -> str:
     found = re.fullmatch(r"mask_((?:[a-z_]+_)?)([0-3])", name)
     if found is None:
         return name.removeprefix("mask_").replace("_", " ")
-    return f"{found[1].replace('_', ' ')}mask {int(found[2]) + 1} (file {name})"
+    kind = "memory" if found[1] == "prior_" else f"{found[1].replace('_', ' ')}mask"
+    return f"{kind} {int(found[2]) + 1} (file {name})"

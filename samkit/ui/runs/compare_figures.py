@@ -196,7 +196,7 @@ def _line(
         y=[each[index] for each in places],
         mode="lines+markers",
         connectgaps=False,
-        name=plain_figure_text(f"{index + 1} {name}"),
+        name=plain_figure_text(f"{index + 1} · {name}"),
         line=dict(color=color, width=2.5, dash=DASHES[index % len(DASHES)]),
         marker=dict(size=9, symbol=SYMBOLS[index % len(SYMBOLS)]),
         text=told,

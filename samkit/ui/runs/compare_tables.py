@@ -47,8 +47,8 @@ def rows_table(rows: Sequence[Row], count: int, first: str) -> str:
     head = f"<th>{escape(first)}</th>" + "".join(f"<th>{number_chip(index)}</th>" for index in range(count))
     body = "".join(_row(row) for row in rows if not row.is_empty)
     return (
-        '<div class="samkit-scroll"><table '
-        f'class="samkit-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="samkit-scroll"><table class="samkit-table even" style="min-width: {10 + 5 * count}rem">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

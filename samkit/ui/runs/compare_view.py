@@ -23,7 +23,7 @@ from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.metric_words import mask_name_words, metric_words
 from samkit.ui.parts.tables import table_with_csv
-from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
+from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures, told_apart
 from samkit.ui.runs.compare_report import report_html
 from samkit.ui.runs.compare_tables import (
     best_sentence,
@@ -146,7 +146,7 @@ def _legend(fetched: list[tuple[str, Bundle]]) -> None:
     ids = [run_id for run_id, _ in fetched]
     with st.container(key="compare_legend", gap=None):
         for index, (run_id, bundle) in enumerate(fetched):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"compare_row_{index}"):
                 st.html(number_chip(index), width="content")
                 st.page_link(RUN_PAGE, label=f"**{plain_text(bundle.name)}**", query_params={"id": run_id})
                 record = bundle.record
@@ -163,9 +163,10 @@ def _compare_others(run_ids: list[str]) -> None:
 
 def _masks(comparison: Comparison) -> Choice:
     """Everything about masks and pictures."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Masks", anchor=False, width="content")
-        options = [*comparison.mask_names, *([A_FRAME] if comparison.frames else [])]
+        # What a film's runs have found says more of them than what they were given.
+        options = [*([A_FRAME] if comparison.frames else []), *comparison.mask_names]
         name = st.selectbox(
             "Which mask", options, format_func=_mask_title, key="compare_mask", label_visibility="collapsed", width=260
         )
@@ -222,7 +223,7 @@ def _tiles(comparison: Comparison, name: str, shown: tuple[Shown, ...]) -> None:
         with st.container(key=f"compare_tiles_{start}"):
             columns = st.columns(min(PER_ROW, max(2, len(tiles))), gap="small")
         for index, column in zip(range(start, min(start + PER_ROW, len(tiles))), columns, strict=False):
-            with column:
+            with column, st.container(gap="xxsmall"):
                 tile, each = tiles[index], shown[index]
                 if tile is None:
                     st.caption("No picture was kept with this run.")
@@ -296,10 +297,8 @@ def _two(comparison: Comparison, name: str, shown: tuple[Shown, ...], group: tup
         )
         first, second = (_one_of(comparison, name, options, label, index) for index, label in enumerate(PAIR))
     if way == SWIPE:
-        captions = [
-            f"{each.run + 1} {comparison.bundles[each.run].name}{_of(comparison, name, each)}"
-            for each in (first, second)
-        ]
+        names = told_apart([bundle.name for bundle in comparison.bundles])
+        captions = [f"{each.run + 1} · {names[each.run]}{_of(comparison, name, each)}" for each in (first, second)]
         swipe(swipe_pictures(comparison, (first, second)), captions, key="compare_swipe")
         return first, second
     on_one = any({first, second} <= {*each} for each in comparison.grounds(name))

@@ -64,8 +64,9 @@ FRAME, PICTURE = ":material/movie: Frame", ":material/image: Picture"
 
 @dataclass(frozen=True)
 class FilmPlaces(Places):
-    """player: below the canvas; marked: the masks of what is marked on it; strip: the memories"""
+    """buttons, player: below the canvas; marked: the masks of what is marked on it; strip: the memories"""
 
+    buttons: DeltaGenerator = None  # type: ignore[assignment]
     player: DeltaGenerator = None  # type: ignore[assignment]
     marked: DeltaGenerator = None  # type: ignore[assignment]
     strip: DeltaGenerator = None  # type: ignore[assignment]
@@ -97,19 +98,21 @@ class Film(Table):
             if table.on_film and not work.is_marked:
                 work.given.found = mask_of_the_run(table)
             live = live_link(visit, work, encoding=encoding_of_next_mark(table))
-            prompt_editor(
+            buttons = prompt_editor(
                 work,
                 visit.page.name,
                 no_prompt=NO_PROMPT,
                 live=live,
                 pick_picture=not table.on_film,
                 color=table.steering.rgb(table.object),
+                between="film_buttons",
             )
+            assert buttons is not None
             player = st.container(key="film_below", gap="xsmall")
             marked = st.container(key="film_marked")
-        notes, main, progress = result_places(rows.right)
+        main, progress = result_places(rows.right)
         strip = rows.right.container(key="film_strip", gap="xsmall")
-        return FilmPlaces(rows.beside, notes, main, progress, None, player, marked, strip)
+        return FilmPlaces(rows.beside, rows.notes, main, progress, None, buttons, player, marked, strip)
 
     def setups(self, visit: Visit) -> list[Setup]:
         return [Setup(visit.model, visit.work.model_ref, film_table().inputs(visit.work.picture))]
@@ -139,11 +142,11 @@ class Film(Table):
             step = next_step(table, present, (), table.anything_remembered(setup.inputs))
         sight = _look(visit, table, setup, built) if table.on_film else None
         lay_on_canvas(visit, table, marked, sight)
+        with places.buttons:
+            draw_steps("film", table, partial(draw_next_step, table, step))
         with places.player:
             marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
             film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
-            with st.container(horizontal=True, gap="xsmall", key="film_buttons"):
-                draw_steps("film", table, partial(draw_next_step, table, step))
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)

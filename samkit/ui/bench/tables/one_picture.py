@@ -43,7 +43,7 @@ class OnePicture(Table):
         if self.compared:
             with rows.beside:
                 _choose_compared(visit.work, visit.knobs)
-        return Places(rows.beside, *result_places(rows.right), masks)
+        return Places(rows.beside, rows.notes, *result_places(rows.right), masks)
 
     def setups(self, visit: Visit) -> list[Setup]:
         work = visit.work

@@ -35,7 +35,7 @@ class Pair(Table):
         pair_editor(pair, visit.page.name, rows.left, rows.right, lambda letter: _live(visit, letter))
         with rows.below:
             masks = st.container()
-        return Places(rows.beside, *result_places(rows.below), masks)
+        return Places(rows.beside, rows.notes, *result_places(rows.below), masks)
 
     def setups(self, visit: Visit) -> list[Setup]:
         pair = picture_pair(visit.work)

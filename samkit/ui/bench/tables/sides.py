@@ -7,7 +7,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.models.files.catalogue import catalogue
-from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, result_places
+from samkit.ui.bench.tables.table import KNOBS_SHARE, Places, Setup, Table, Visit, notes_place, result_places
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -42,6 +42,7 @@ class Sides(Table):
             if kind == MODELS:
                 _choose_model(work, knobs)
         with shown:
+            notes = notes_place()
             if alone:
                 with st.container(key="row_pictures"):
                     left, right = st.columns(2, gap="small")
@@ -51,10 +52,10 @@ class Sides(Table):
                     small = fit_within(picture.rgb, *SHOWN_PX)
                     picture_view(small, f"The picture, {picture.name}", view_name(picture))
                     st.caption(f"{plain_text(picture.name)} · {picture.width} × {picture.height} px")
-                return Places(beside, *result_places(right))
+                return Places(beside, notes, *result_places(right))
             if self.takes_picture:
                 _tools(work, kind)
-            return Places(beside, *result_places(st.container()))
+            return Places(beside, notes, *result_places(st.container()))
 
     def setups(self, visit: Visit) -> list[Setup]:
         work, kind = visit.work, visit.knobs.get(BESIDE, ALONE)

@@ -73,8 +73,11 @@ KNOBS_SHARE = 0.22
 
 @dataclass(frozen=True)
 class Rows:
-    """One screen: two pictures of the same size side by side, what belongs below them, and the knobs at the right."""
+    """One screen: two pictures of the same size side by side, notes above and what belongs below them, and the knobs at
+    the right.
+    """
 
+    notes: DeltaGenerator
     left: DeltaGenerator
     right: DeltaGenerator
     below: DeltaGenerator
@@ -88,11 +91,12 @@ def screen_rows(picture: Picture | None = None) -> Rows:
     with st.container(key="row_screen"):
         pictures, beside = st.columns([1 - KNOBS_SHARE, KNOBS_SHARE], gap="medium")
     with pictures:
+        notes = notes_place()
         shape = 1.0 if picture is None else picture.width / picture.height
         if shape <= PORTRAIT:
             with st.container(key="portrait_pictures"):
                 left, right, masks = st.columns([3, 3, 2], gap="small")
-            return Rows(left, right, masks, beside)
+            return Rows(notes, left, right, masks, beside)
         if shape > PANORAMA:
             with st.container(key="stacked_pictures", gap="xsmall"):
                 left, right = st.container(gap="xsmall"), st.container(gap="xsmall")
@@ -100,16 +104,21 @@ def screen_rows(picture: Picture | None = None) -> Rows:
             with st.container(key="row_pictures"):
                 left, right = st.columns(2, gap="small")
         below = st.container(key="below_pictures", gap="xsmall")
-    return Rows(left, right, below, beside)
+    return Rows(notes, left, right, below, beside)
 
 
-def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
-    """(notes, main, progress) from top to bottom of a place."""
+def notes_place() -> DeltaGenerator:
+    """Above both pictures, which stay side by side; it takes no room while it is empty."""
+    return st.container(key="notes")
+
+
+def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """(main, progress) from top to bottom of a place."""
     with place:
         # A container, not an empty: the last picture stays in it until the next one comes.
-        notes, main = st.container(key="notes"), st.container(key="main_view", gap="xsmall")
+        main = st.container(key="main_view", gap="xsmall")
         # It takes no room of its own, so that nothing moves when a bar comes and goes.
-        return notes, main, st.container(key="progress").empty()
+        return main, st.container(key="progress").empty()
 
 
 class Table(ABC):

@@ -76,7 +76,8 @@ def keep_parent(store: RunStore, parent: ParentRun) -> KeptRun:
                 if store.reachable():
                     client.set_terminated(run_id, "FAILED")
             raise
-        client.set_terminated(run_id, "FINISHED" if parent.whole else "KILLED")
+        # Otherwise a sweep that is kept an hour later has taken an hour.
+        client.set_terminated(run_id, "FINISHED" if parent.whole else "KILLED", end_time=parent.measured_ms or None)
         return KeptRun(run_id, run.info.experiment_id, store.page_url(run_id, run.info.experiment_id))
 
 

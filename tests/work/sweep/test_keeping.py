@@ -59,6 +59,8 @@ def assert_whole(store: RunStore, sweep: SweepFolder, computed: int) -> None:
     assert len(below) == computed == len({run.data.tags["samkit.cell"] for run in below}) == len(runs) - 1
     assert {run.info.status for run in below} == {"FINISHED"}
     assert parent.info.status == ("FINISHED" if computed == CELLS else "KILLED")
+    # It has taken as long as its cells, however much later it was sent.
+    assert parent.info.end_time == int((sweep.path / "outcomes.jsonl").stat().st_mtime * 1000)
     assert parent.data.metrics["cells/done"] == computed and not waiting_sweeps(store)
     files = {file.path for file in store.client().list_artifacts(parent.info.run_id)}
     assert files == {"spec.yaml", "cells.parquet", "settings.csv", "report.html"}

@@ -131,6 +131,13 @@ def test_sweeps_are_listed_compared_and_deleted_after_a_question():
     assert sweep_names() == [tuned.id]
 
 
+def test_the_button_says_when_a_sweep_is_kept():
+    app = visit("sweep", id=made_up_sweep("base").id)
+    assert app.button(key="keep_sweep").label == "Keep"
+    app.button(key="keep_sweep").click().run()
+    assert app.button(key="keep_sweep").label == "Kept" and "is kept as run" in app.toast[0].value and not app.error
+
+
 def test_memory_length_on_films_is_started_from_the_film_page(here, monkeypatch):
     monkeypatch.setattr(here, "until", 0)
     app = visit("video-priors")

@@ -21,6 +21,7 @@ from samkit.work.sweep.live_table import LiveTable
 from samkit.work.sweep.results import SweepFolder
 
 POLL_S = 1.0
+KEPT = "samkit.sweep_kept"
 BEGINNING = "The first one takes longer: a process of its own loads the model."
 
 
@@ -59,6 +60,8 @@ def sweep_buttons(sweep: SweepFolder, now: Standing) -> None:
 
 def keep_sweep_button(sweep: SweepFolder, computed: int, key: str) -> None:
     """Puts what is known of the sweep into the run store, as one run however often that is done."""
+    if told := st.session_state.pop(f"{KEPT}.{key}", None):
+        st.toast(told[0], icon=told[1], duration="long")
     kept = kept_as(sweep)
     pressed = st.button(
         "Kept" if kept else "Keep",
@@ -71,7 +74,9 @@ def keep_sweep_button(sweep: SweepFolder, computed: int, key: str) -> None:
         with st.spinner("Keeping the sweep"):
             outcome = keep_sweep(sweep)
         icon = ":material/bookmark_added:" if outcome.run is not None else ":material/cloud_off:"
-        st.toast(plain_text(outcome.sentence), icon=icon, duration="long")
+        # Told by the next run, whose button says that it is kept.
+        st.session_state[f"{KEPT}.{key}"] = plain_text(outcome.sentence), icon
+        st.rerun()
 
 
 def _do(action: Callable[[SweepFolder], None], sweep: SweepFolder) -> None:

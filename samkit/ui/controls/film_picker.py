@@ -9,7 +9,7 @@ from samkit.ui.parts.edge import sentences
 from samkit.ui.parts.inline_image import fit_within, inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.films import film_uploader, stored_film
-from samkit.ui.state.put_aside import what_lies_there
+from samkit.ui.state.put_aside import one_too_many, what_lies_there
 from samkit.ui.state.recorded import FilmTable, film_table
 from samkit.ui.state.workspace import workspace
 
@@ -65,7 +65,7 @@ def _film_dialog(table: FilmTable) -> None:
 
 def _what_goes(table: FilmTable) -> None:
     """What another film takes the place of, before it is taken."""
-    there, before = what_lies_there(table), table.aside
+    there = what_lies_there(table)
     if there is None:
         return
     name, pauses = plain_text(there.name), there.job is not None and there.job.active
@@ -73,9 +73,10 @@ def _what_goes(table: FilmTable) -> None:
         f"Another film takes the place of **{name}** with {there.what}.",
         f"They are put aside{' and the run pauses' if pauses else ''}: **Back to {name}** brings them back.",
     ]
-    if before is not None and not before.is_of(table.video):
-        goes = (
-            f"What is put aside now, **{plain_text(before.name)}** with {before.what}, goes, unless you choose it here."
+    goes = one_too_many([there, *table.put_aside])
+    if goes is not None:
+        sentences.append(
+            f"**{plain_text(goes.name)}** with {goes.what}, put aside long ago, goes, unless you choose a film here that "
+            "is put aside."
         )
-        sentences.append(goes)
     st.info(" ".join(sentences), icon=":material/inventory_2:")

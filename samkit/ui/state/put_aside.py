@@ -2,7 +2,7 @@
 paused. So nothing is lost by a look at another film.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FIELDS = ("video", "recorded", "bank", "banks", "objects", "object", "corrections", "switches", "drafts", "chosen")
 """Of the table, that belong to what is put aside; and the frame where the visitor stood."""
+
+MOST = 4
+"""Films that are put aside at a time. Each may hold a paused run: its memory banks and its last frame."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,21 @@ def what_lies_there(table: "FilmTable", memories: bool = False) -> PutAside | No
         return None
     values = {name: copied(getattr(table, name)) for name in FIELDS}
     return PutAside(values, table.frame, marks, own, tuple(work.history), tuple(work.undone), job)
+
+
+def laid_aside(there: PutAside | None, others: Sequence[PutAside]) -> tuple[PutAside, ...]:
+    """The newest first. there: what is put aside now, None for nothing; others: what was before"""
+    together = [*([there] if there is not None else []), *others]
+    gone = one_too_many(together)
+    return tuple(each for each in together if each is not gone)
+
+
+def one_too_many(together: Sequence[PutAside]) -> PutAside | None:
+    """What goes of these, the newest first, where they are more than may be: the oldest, one with a run last."""
+    if len(together) <= MOST:
+        return None
+    older = together[1:]  # What lay there a moment ago stays.
+    return next((each for each in reversed(older) if each.job is None), older[-1])
 
 
 def copied(value: Any) -> Any:

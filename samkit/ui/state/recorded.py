@@ -22,7 +22,7 @@ from samkit.ui.state.film_marks import FilmMarks, FrameMarks, FrameWork
 from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
-from samkit.ui.state.put_aside import PutAside, copied, what_lies_there
+from samkit.ui.state.put_aside import PutAside, copied, laid_aside, what_lies_there
 from samkit.ui.state.workspace import Marks
 from samkit.work.kept.document import MAX_STEPS, FilmStep
 from samkit.work.kept.value import FilmWork, Memory, newest
@@ -59,7 +59,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     lost:        whether there was a run that is gone
     was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
-    aside:       what lay here before another film or an opened run took its place
+    put_aside:   what lay here before other films or opened runs took its place, in the order in which it is offered
     """
 
     recorded: list[Recorded] = field(default_factory=list)
@@ -73,7 +73,12 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     followed: bool = True
     mask_upload: str = ""
     bank_upload: str = ""
-    aside: PutAside | None = None
+    put_aside: tuple[PutAside, ...] = ()
+
+    @property
+    def aside(self) -> PutAside | None:
+        """What is offered first of what was put aside."""
+        return self.put_aside[0] if self.put_aside else None
 
     @property
     def run(self) -> FilmRun | None:
@@ -112,7 +117,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             drafts=dict(self.drafts),
             chosen=dict(self.chosen),
             seen=dict(self.seen),
-            aside=None,
+            put_aside=(),
         )
 
     def anything_remembered(self, inputs: Inputs) -> bool:
@@ -124,15 +129,15 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         film before become memories of pictures. Marks and run are put aside, and are here again with their film; not
         so where `anew`.
         """
-        aside = self.aside
-        self.aside = what_lies_there(self) or aside
+        there = what_lies_there(self)
         own = [each for each in self.recorded if not each.example]
         own = [replace(each, prior=replace(each.prior, film_frame=None)) for each in own]
-        if aside is not None and aside.is_of(video) and not aside.is_of(self.video) and not anew:
-            self.aside = None if self.aside is aside else self.aside
-            self._lay_again(aside)
-            there = [_likeness(each) for each in self.recorded]
-            more = [each for each in own if _likeness(each) not in there and each.prior.object < len(self.objects)]
+        again = None if anew else self.comes_back(video)
+        self.put_aside = laid_aside(there, self._aside_but(again))
+        if again is not None:
+            self._lay_again(again)
+            known = [_likeness(each) for each in self.recorded]
+            more = [each for each in own if _likeness(each) not in known and each.prior.object < len(self.objects)]
             self.recorded = [*self.recorded, *more]
             return
         self.video, self.changed, self.recorded = video, True, own
@@ -144,11 +149,20 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         self.drop_run()
         self.go_to(0)
 
+    def comes_back(self, video: Video) -> PutAside | None:
+        """What was put aside of that film, where another one lies here."""
+        known = (each for each in self.put_aside if each.is_of(video) and not each.is_of(self.video))
+        return next(known, None)
+
     def bring_back(self) -> None:
-        """What was put aside, in place of what is here, which is put aside in turn."""
+        """What is offered of what was put aside, in place of what is here, which is offered again after all others."""
         if (aside := self.aside) is not None:
-            self.aside = what_lies_there(self, memories=True)
+            there = what_lies_there(self, memories=True)
+            self.put_aside = (*self.put_aside[1:], *([there] if there is not None else []))
             self._lay_again(aside)
+
+    def _aside_but(self, taken: PutAside | None) -> tuple[PutAside, ...]:
+        return tuple(each for each in self.put_aside if each is not taken)
 
     def _lay_again(self, aside: PutAside) -> None:
         self._forget_marks()
@@ -281,7 +295,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         """A kept run's film and memories. A film that lies in the run's own folder is stored first, for that folder
         goes. What was here is put aside.
         """
-        self.aside = what_lies_there(self, memories=True) or self.aside
+        self.put_aside = laid_aside(what_lies_there(self, memories=True), self.put_aside)
         self.video = _stored(inputs.video or self.video)
         self.drop_run()
         self.bank = inputs.bank

@@ -1,5 +1,7 @@
 """Another film, or an opened run, takes the place of what was marked: it is put aside and comes back."""
 
+import copy
+
 import pytest
 
 from samkit.experiments.inputs import Inputs, Prior
@@ -7,9 +9,10 @@ from samkit.experiments.steering import Correction, FilmObject
 from samkit.media.sample_videos import load_sample_video
 from samkit.media.samples import load_sample
 from samkit.prompts import Prompts
+from samkit.ui.state.put_aside import MOST
 from samkit.ui.state.recorded import FilmTable
 
-COIN, CUP = load_sample_video("coin"), load_sample_video("cup")
+COIN, CUP, CAT = (load_sample_video(name) for name in ("coin", "cup", "cat"))
 A, B = Prompts(points=[(0.2, 0.5, 1)]), Prompts(boxes=[(0.5, 0.5, 0.9, 0.9)])
 
 
@@ -21,6 +24,13 @@ class Job:
 
     def pause(self):
         self.active = False
+
+
+def renamed(film, name):
+    """A film of another content, with the same frames."""
+    other = copy.copy(film)
+    other.name = other.__dict__["sha256"] = name
+    return other
 
 
 @pytest.fixture
@@ -60,6 +70,48 @@ def test_what_was_marked_on_both_films_changes_places(table):
     assert table.video == COIN and marks(table) == known and table.aside.what == "1 mark"
     table.bring_back()
     assert table.video == CUP and marks(table) == {(0, 0): A}
+
+
+def test_of_three_films_the_first_ones_run_comes_back_after_the_second_ones_mark(table):
+    job, known = table.job, marks(table)
+    table.show_film(CUP)
+    table.frame_work.edit(A)
+    table.show_film(CAT)
+    assert [each.what for each in table.put_aside] == ["1 mark", "its run and 3 marks"]
+    table.bring_back()
+    assert (table.video, marks(table), table.aside.name) == (CUP, {(0, 0): A}, COIN.name)
+    table.bring_back()
+    assert (table.video, marks(table), table.job, table.place) == (COIN, known, job, (9, 1))
+    table.frame_work.undo()
+    assert table.frame_work.prompts.is_empty and table.aside.name == CUP.name
+    table.show_film(CUP)
+    assert marks(table) == {(0, 0): A} and [each.name for each in table.put_aside] == [COIN.name]
+
+
+def test_back_goes_round_through_all_that_was_put_aside(table):
+    for film in (CUP, CAT):
+        table.show_film(film)
+        table.frame_work.edit(A)
+    there = []
+    for _ in range(4):
+        table.bring_back()
+        there.append(table.video)
+    assert there == [CUP, COIN, CAT, CUP]
+
+
+def test_the_oldest_goes_and_one_with_a_run_last(table):
+    own = [renamed(COIN, str(number)) for number in range(MOST + 1)]
+    for film in own:
+        table.show_film(film)
+        table.frame_work.edit(A)
+    names = [each.name for each in table.put_aside]
+    assert names == [*(film.name for film in reversed(own[1:-1])), COIN.name] and len(names) == MOST
+    for film in own[:-1]:
+        table.show_film(film)
+        table.frame_work.edit(A)
+        table.job = Job()
+    table.show_film(CAT)
+    assert len(table.put_aside) == MOST and COIN.name not in [each.name for each in table.put_aside]
 
 
 def test_a_film_without_marks_puts_nothing_in_the_place_of_what_is_aside(table):

@@ -191,13 +191,14 @@ def _draw_notes(table: FilmTable) -> None:
 
 
 def _draw_put_aside(table: FilmTable) -> None:
-    """What was here before, and a way back to it."""
+    """What was here before, and a way back to it, one after the other."""
     aside = table.aside
     if aside is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="film_aside"):
         name = plain_text(aside.name)
-        st.caption(f"Put aside: the film **{name}** with {aside.what}.")
+        more = "".join(f", then **{plain_text(each.name)}**" for each in table.put_aside[1:])
+        st.caption(f"Put aside: the film **{name}** with {aside.what}{more}.")
         if st.button(f"Back to {name}", icon=":material/undo:", key="film_bring_back", type="tertiary"):
             table.bring_back()
             st.rerun()

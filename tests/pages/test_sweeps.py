@@ -125,10 +125,16 @@ def test_sweeps_are_listed_compared_and_deleted_after_a_question():
     app = visit("two_sweeps", a=base.id, b=tuned.id)
     assert "+0.02" in texts(app) and "3 pictures or films are too few for an interval" in texts(app) and not app.error
     assert "All sweeps" in [element.proto.label for element in app.get("page_link")], "the way back"
+    assert "Left out" not in texts(app)
+    fewer = made_up_sweep("base", computed=1)
+    app = visit("two_sweeps", a=base.id, b=fewer.id)
+    assert "over 1 cell on 1 picture" in texts(app) and "no such cell: 11 cells of A." in texts(app)
+    labels = [element.proto.label for element in app.get("page_link")]
+    assert len([label for label in labels if "base · 20" in label]) == 2, "one name: when each was made"
     app = visit("sweeps")
     app.button(key=f"delete_{base.id}").click().run()
     app.button(key="confirm_delete_sweep").click().run()
-    assert sweep_names() == [tuned.id]
+    assert set(sweep_names()) == {tuned.id, fewer.id}
 
 
 def test_the_button_says_when_a_sweep_is_kept():

@@ -226,23 +226,27 @@ def points_figure(
 
 
 def differences_figure(names: Sequence[str], differences: Sequence[float], y_title: str, better: int) -> go.Figure:
-    """A bar for each picture, from the one that fell most to the one that rose most. better: 1 where more is better,
-    -1 where less is, for the colours.
+    """A bar for each picture, from the one that fell most to the one that rose most, with a dot at its end, which is
+    seen at a difference of 0 too. better: 1 where more is better, -1 where less is, for the colours.
     """
     colors = ["#0b8f8c" if better * value >= 0 else "#c0622f" for value in differences]
-    bars = dict(
-        type="bar",
+    shared = dict(
         x=list(range(1, len(names) + 1)),
         y=list(differences),
         text=[label(name) for name in names],
-        textposition="none",
-        marker=dict(color=colors, line=dict(width=0)),
         hovertemplate="%{text}<br>%{y:+.4g}<extra></extra>",
+        showlegend=False,
     )
+    bars = shared | dict(type="bar", textposition="none", marker=dict(color=colors, line=dict(width=0)))
+    size = 9 if len(names) < 60 else 4
+    dots = shared | dict(type="scatter", mode="markers", marker=dict(color=colors, size=size))
+    ticks = dict(dtick=1) if len(names) <= 12 else {}
     return _figure(
-        [bars],
+        [bars, dots],
         bargap=0.05 if len(names) < 400 else 0,
-        xaxis=dict(title=dict(text="pictures, by their difference"), gridcolor=GRID),
+        xaxis=dict(
+            title=dict(text="pictures, by their difference"), gridcolor=GRID, range=[0.4, len(names) + 0.6], **ticks
+        ),
         yaxis=dict(title=dict(text=y_title), gridcolor=GRID, zerolinecolor="rgba(128,128,128,.7)"),
         clickmode="event+select",
         dragmode="zoom",

@@ -11,13 +11,16 @@ from samkit.ui.parts.figures import PLOT
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.sweep_figures import differences_figure, label
 from samkit.ui.parts.tables import table_height
+from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import SWEEP_PAGE, SWEEPS_PAGE
 from samkit.ui.state.sweeps import seen_sweep
 from samkit.ui.sweeps.cell_panel import draw_cell
 from samkit.ui.sweeps.columns import metrics, title
 from samkit.ui.sweeps.looked_at import LookedAt, look_at
-from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, mean_difference, paired
+from samkit.words import listed
+from samkit.work.sweep.paired import Pair, PictureDifference, by_picture, count_unpaired, mean_difference, paired
 from samkit.work.sweep.report.figures import better_end
+from samkit.work.sweep.results import SweepFolder
 from samkit.work.sweep.summary import SIZES, Mean
 
 MAX_MOST, MOST_PX = 40, 290
@@ -40,7 +43,8 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
         raise BadInput("These sweeps have no metric in common yet: wait until both have computed cells.")
     with st.container(key="row_compared_sweeps"):
         places = st.columns([1, 1, 1], gap="small")
-    models = _model_of(first, "A", places[0], 0), _model_of(second, "B", places[1], -1)
+    name_a, name_b = told_apart(first.sweep, second.sweep)
+    models = _model_of(first, f"A: {name_a}", places[0], 0), _model_of(second, f"B: {name_b}", places[1], -1)
     metric = places[2].selectbox("Metric", common, format_func=title, key="compared_metric")
     defaults = find_experiment(first.sweep.spec.experiment).Params().model_dump(mode="json")
     found, way = paired(first.rows, second.rows, metric, models, defaults)
@@ -55,6 +59,8 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
     assert mean is not None
     pictures, better = by_picture(found), -1 if better_end(metric) == "lower" else 1
     st.markdown(_sentence(found, mean, metric, better))
+    if left_out := left_out_sentence(*count_unpaired(first.rows, second.rows, metric, models, found)):
+        st.caption(left_out)
     if way == "prompts":
         st.caption("Paired by the points and boxes that were given, however each sweep came by them.")
     elif way == "object":
@@ -69,13 +75,13 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
         st.markdown("**Each picture**: click one to see its cell")
         _draw_differences(pictures, metric, better)
     pair = _picked(pictures, better)
-    for looked, place, letter, index in (
-        (first, middle, "A", pair.index_a),
-        (second, right, "B", pair.index_b),
+    for looked, place, letter, name, model, index in (
+        (first, middle, "A", name_a, models[0], pair.index_a),
+        (second, right, "B", name_b, models[1], pair.index_b),
     ):
         looked.choose(index)
         with place:
-            st.caption(f"{letter}: {plain_text(_side_name(looked, models[0 if letter == 'A' else 1]))}")
+            st.caption(f"{letter}: {plain_text(f'{name}, {model_name(model)}' if model else name)}")
             draw_cell(looked, metric, f"{letter}_")
     with st.container(key="row_most"):
         left, right = st.columns(2, gap="medium")
@@ -88,16 +94,31 @@ def _compare(first: LookedAt, second: LookedAt) -> None:
     _sizes(found, first.sweep.spec.seed)
 
 
-def _side_name(looked: LookedAt, model: str) -> str:
-    name = looked.sweep.spec.name or looked.sweep.id
-    return f"{name}, {model_name(model)}" if model else name
+def told_apart(first: SweepFolder, second: SweepFolder) -> tuple[str, str]:
+    """What two sweeps are called; with when each was made where that is the same name."""
+    names = [sweep.spec.name or sweep.id for sweep in (first, second)]
+    if names[0] == names[1] and first.id != second.id:
+        names = [f"{name} · {shown_moment(sweep.created)}" for name, sweep in zip(names, (first, second), strict=True)]
+        if names[0] == names[1]:
+            names = [f"{name} · {sweep.id}" for name, sweep in zip(names, (first, second), strict=True)]
+    return names[0], names[1]
 
 
-def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
-    """Which model of that sweep is compared; "" where it has one."""
-    models, name = looked.sweep.spec.models, plain_text(looked.sweep.spec.name or looked.sweep.id)
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'s' if count != 1 else ''}"
+
+
+def left_out_sentence(of_a: int, of_b: int) -> str:
+    """That cells have no partner; "" where all have one."""
+    parts = [f"{_cells(count)} of {letter}" for count, letter in ((of_a, "A"), (of_b, "B")) if count]
+    return f"Left out, for the other sweep has no such cell: {listed(parts)}." if parts else ""
+
+
+def _model_of(looked: LookedAt, name: str, place: Any, usual: int) -> str:
+    """Which model of that sweep is compared; "" where it has one. name: of the sweep, with its letter"""
+    models = looked.sweep.spec.models
     with place:
-        st.page_link(SWEEP_PAGE, label=f"{letter}: {name}", query_params={"id": looked.sweep.id})
+        st.page_link(SWEEP_PAGE, label=plain_text(name), query_params={"id": looked.sweep.id})
         if len(models) == 1:
             st.caption(plain_text(model_name(models[0])))
             return ""
@@ -106,7 +127,7 @@ def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
             models,
             len(models) + usual if usual < 0 else usual,
             format_func=model_name,
-            key=f"compared_model_{letter}",
+            key=f"compared_model_{name[0]}",
             label_visibility="collapsed",
         )
 
@@ -114,7 +135,7 @@ def _model_of(looked: LookedAt, letter: str, place: Any, usual: int) -> str:
 def _sentence(found: list[Pair], mean: Mean, metric: str, better: int) -> str:
     a, b = sum(pair.a for pair in found) / len(found), sum(pair.b for pair in found) / len(found)
     text = (
-        f"**{plain_text(title(metric))}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {len(found):,} cells on "
+        f"**{plain_text(title(metric))}: {b - a:+.4g}** from A {a:.4g} to B {b:.4g}, over {_cells(len(found))} on "
         f"{mean.pictures:,} picture{'s' if mean.pictures != 1 else ''}"
     )
     if mean.low is None or mean.high is None:
@@ -184,6 +205,6 @@ def _sizes(found: list[Pair], seed: int) -> None:
         if mean is not None:
             low, high = mean.low, mean.high
             between = "" if low is None or high is None else f" [{low:+.3g}, {high:+.3g}]"
-            parts.append(f"{size} {mean.value:+.3g}{between} ({mean.cells} cells)")
+            parts.append(f"{size} {mean.value:+.3g}{between} ({_cells(mean.cells)})")
     if parts:
         st.caption(f"By size of the object: {'; '.join(parts)}.")

@@ -131,7 +131,8 @@ def _compare(sweep: SweepFolder) -> None:
                 "this…** there; or sweep over both models at once."
             )
         for other in others[:12]:
-            own = "its models with each other" if other.id == sweep.id else (other.spec.name or other.id)
+            called = f"{other.spec.name or other.id} · {shown_moment(other.created)}"
+            own = "its models with each other" if other.id == sweep.id else called
             st.page_link(
                 COMPARE_SWEEPS_PAGE,
                 label=plain_text(own),

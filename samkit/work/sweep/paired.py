@@ -81,6 +81,19 @@ def paired(
     return [], "cell"
 
 
+def count_unpaired(
+    first: Sequence[Row], second: Sequence[Row], metric: str, models: tuple[str, str], found: Sequence[Pair]
+) -> tuple[int, int]:
+    """How many cells with that metric each sweep has that have no partner in the other one. Arguments as those of
+    `paired`; found: what it gave
+    """
+    counts = [
+        sum(row.get(metric) is not None and model in ("", row["model"]) for row in table)
+        for table, model in zip((first, second), models, strict=True)
+    ]
+    return counts[0] - len({pair.index_a for pair in found}), counts[1] - len({pair.index_b for pair in found})
+
+
 def _pair(first: Sequence[Row], second: Sequence[Row], metric: str, index: int, other: int) -> Pair:
     row = first[index]
     a, b, size = float(row[metric]), float(second[other][metric]), str(row.get("size", ""))

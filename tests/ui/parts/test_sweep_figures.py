@@ -1,6 +1,6 @@
 """Figures of sweeps as Plotly is given them."""
 
-from samkit.ui.parts.sweep_figures import Series, means_figure
+from samkit.ui.parts.sweep_figures import Series, differences_figure, means_figure
 
 
 def line(name, x):
@@ -15,3 +15,10 @@ def test_intervals_of_several_lines_stand_beside_each_other_and_say_their_own_pl
     assert tuple(alone.x) == (256, 512)
     words = means_figure([line("box", ["8", "14"]), line("point", ["8", "14"])], "windows", "IoU").data
     assert {tuple(each.x) for each in words} == {("8", "14")}
+
+
+def test_a_picture_without_a_difference_is_seen_and_has_its_number():
+    bars, dots = differences_figure(["coffee"], [0.0], "B − A", 1).data
+    assert (bars.type, dots.mode) == ("bar", "markers") and tuple(dots.x) == tuple(bars.x) == (1,)
+    axis = differences_figure(["coffee"], [0.0], "B − A", 1).layout.xaxis
+    assert axis.dtick == 1 and tuple(axis.range) == (0.4, 1.6)

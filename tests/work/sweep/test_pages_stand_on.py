@@ -3,7 +3,7 @@
 import pytest
 
 from samkit.work.sweep.live_table import LiveTable, cell_count, opened_sweep, tally
-from samkit.work.sweep.paired import Pair, by_picture, from_best, mean_difference, paired
+from samkit.work.sweep.paired import Pair, by_picture, count_unpaired, from_best, mean_difference, paired
 from samkit.work.sweep.results import OUTCOMES
 from samkit.work.sweep.spec import spec_from_text
 from samkit.work.sweep.spec_text import spec_text
@@ -43,8 +43,10 @@ def test_cells_of_two_sweeps_are_paired_whatever_their_model():
     assert mean.value == pytest.approx(0.02) and mean.low is None and "3 pictures or films are too few" in mean.too_few
     assert mean_difference(found, 0, "large").cells == 4 and mean_difference(found, 0, "small") is None
     assert [each.cells for each in by_picture(found)] == [4, 4, 4]
-    fewer = paired(rows(base), rows(made_up_sweep("part", computed=3, failed=1)), "metric.true_iou")[0]
+    part = rows(made_up_sweep("part", computed=3, failed=1))
+    fewer = paired(rows(base), part, "metric.true_iou")[0]
     assert len(fewer) == 2, "a cell that failed has no pair"
+    assert count_unpaired(rows(base), part, "metric.true_iou", ("", ""), fewer) == (CELLS - 2, 0)
 
 
 def test_a_cell_that_was_opened_and_swept_again_is_paired_by_its_very_prompts_or_its_object():

@@ -27,6 +27,7 @@ from samkit.tracking.bundle.frame_masks import (
     whose,
 )
 from samkit.tracking.bundle.ground import ground, ground_sha256, mask_size
+from samkit.tracking.bundle.record import FilmEntry, PictureEntry, RunRecord
 from samkit.tracking.store.tags import own_masks, shown_mask
 
 AS_COMPUTED = ", as computed"
@@ -40,6 +41,8 @@ COLORS = (
 """RGB of the outlines, one for each run in their order."""
 BOTH = (235, 235, 235)
 """RGB in a difference map of what both masks have."""
+WIDEST_OUTLINE = 6.0
+"""How much broader the lowest of many outlines is than the one that lies above all, in widths of that one."""
 STRIPE_SHADE = 0.6
 """How much of a run's colour is left in the dark stripes of a difference map."""
 
@@ -124,6 +127,15 @@ class Comparison:
         ]
         names = dict.fromkeys(name for each in measured for name in each)
         return tuple(_metric_row(name, measured, self.peers) for name in names)
+
+    @cached_property
+    def measured_on(self) -> Row:
+        """The picture or film that the figures of each run's mask are of: of a pair the one on which it was found."""
+        entries = [_measured_on(bundle.record) for bundle in self.bundles]
+        names = {entry.sha256: entry.name for entry in entries if entry is not None}
+        alike = len(set(names.values())) < len(names)
+        told = {sha256: f"{name} ({sha256[:8]})" if alike else name for sha256, name in names.items()}
+        return Row("mask_on", tuple(told[entry.sha256] if entry is not None else None for entry in entries))
 
     @cached_property
     def facts(self) -> tuple[Row, ...]:
@@ -235,6 +247,13 @@ class Comparison:
         return (sha256, size) if sha256 else None
 
 
+def _measured_on(record: RunRecord) -> PictureEntry | FilmEntry | None:
+    found = record.masks.get("mask_tracked")
+    if found is not None and found.on == "image_b":
+        return record.picture_b
+    return record.video or record.first_picture
+
+
 def _circumstances(bundle: Bundle) -> dict[str, Any]:
     record, marks = bundle.record, film_prompts(bundle)
     entries = {"picture": record.first_picture, "picture_b": record.picture_b, "video": record.video}
@@ -295,13 +314,47 @@ def difference_map(
 
 
 def outlines(rgb: np.ndarray, masks: Sequence[np.ndarray], colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """uint8 [H, W, 3]: the picture, dim and grey, with every mask's outline in its colour. masks: bool [H, W]"""
+    """uint8 [H, W, 3]: the picture, dim and grey, with every mask's outline in its colour. masks: bool [H, W]
+
+    None hides another: the first is the broadest and lies below, and equal masks share a line of dashes.
+    """
     drawn = _dim(rgb)
-    thickness = max(1, round(max(rgb.shape[:2]) / 350))
-    for mask, color in zip(masks, colors, strict=True):
-        contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, contours, -1, color, thickness, cv2.LINE_AA)
+    if len(masks) != len(colors):
+        raise ValueError("There is a colour for each mask.")
+    finest = max(1, round(max(rgb.shape[:2]) / 350))
+    groups = equal_masks(masks)
+    step = min(2.0, WIDEST_OUTLINE / max(1, len(groups) - 1)) * finest
+    for above, group in zip(reversed(range(len(groups))), groups, strict=True):
+        pixels = np.ascontiguousarray(masks[group[0]], np.uint8)
+        contours, _ = cv2.findContours(pixels, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        _draw_dashes(drawn, contours, [colors[index] for index in group], finest + round(above * step))
     return drawn
+
+
+def _draw_dashes(
+    drawn: np.ndarray, contours: Sequence[np.ndarray], colors: Sequence[tuple[int, int, int]], thickness: int
+) -> None:
+    """The colours by turns along each contour, int [N, 1, 2]; a whole line of one colour alone."""
+    if len(colors) == 1:
+        cv2.drawContours(drawn, contours, -1, colors[0], thickness, cv2.LINE_AA)
+        return
+    usual = max(4, round(max(drawn.shape[:2]) / 40))
+    for contour in contours:
+        length = max(1, min(usual, len(contour) // len(colors)))
+        closed = np.concatenate([contour, contour[:1]])
+        for number, start in enumerate(range(0, len(contour), length)):
+            dash, color = closed[start : start + length + 1], colors[number % len(colors)]
+            cv2.polylines(drawn, [dash], False, color, thickness, cv2.LINE_AA)
+
+
+def equal_masks(masks: Sequence[np.ndarray]) -> tuple[tuple[int, ...], ...]:
+    """The indices of masks, bool [H, W] of one size, in groups that are equal pixel for pixel, in their order; one that
+    has no equal is a group of its own.
+    """
+    groups: dict[bytes, list[int]] = {}
+    for index, mask in enumerate(masks):
+        groups.setdefault(np.packbits(mask).tobytes(), []).append(index)
+    return tuple(map(tuple, groups.values()))
 
 
 def _dim(rgb: np.ndarray) -> np.ndarray:

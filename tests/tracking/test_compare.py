@@ -12,6 +12,7 @@ from samkit.experiments.result import Mask, Metric, Result, higher, lower, neutr
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import write_bundle
+from samkit.tracking.bundle.record import MaskEntry
 from samkit.tracking.compare import (
     STRIPE_SHADE,
     Comparison,
@@ -19,9 +20,11 @@ from samkit.tracking.compare import (
     Shown,
     compare_pair,
     difference_map,
+    equal_masks,
     iou_matrix,
     outlines,
 )
+from samkit.ui.runs.compare_tables import metric_rows, pictures_sentence
 from tests.made_up_model import made_up_info
 
 RNG = np.random.default_rng(3)
@@ -241,6 +244,48 @@ def test_outlines_are_drawn_in_their_colours_on_the_edge_only():
     for row, column in ((10, 20), (20, 10)):
         assert drawn[row, column, 0] > 180 and drawn[row, column, 1:].max() < 80, "a smoothed line of red"
     assert drawn[20, 25, 0] == drawn[20, 25, 1] and drawn[2, 2, 0] == drawn[2, 2, 1]
+
+
+RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
+
+
+def has_color(drawn: np.ndarray, color: tuple[int, int, int]) -> int:
+    return int((np.abs(drawn.astype(int) - color).max(axis=2) < 60).sum())
+
+
+def test_no_outline_hides_another():
+    size = 200, 300
+    image, mask = picture(1, size).rgb, blob(50, 150, 60, 220, size=size)
+    nearly = mask.copy()
+    nearly[60, 60] = False
+    for masks in ([mask, mask, mask], [mask, nearly, mask], [mask, nearly, blob(50, 150, 60, 219, size=size)]):
+        drawn = outlines(image, masks, [RED, BLUE, GREEN])
+        assert all(has_color(drawn, color) > 100 for color in (RED, BLUE, GREEN)), [
+            has_color(drawn, color) for color in (RED, BLUE, GREEN)
+        ]
+
+
+def test_equal_masks_are_told():
+    one, other = blob(5, 20, 5, 30), blob(5, 20, 5, 31)
+    assert equal_masks([one, other, one.copy()]) == ((0, 2), (1,))
+
+
+def test_a_row_says_on_which_picture_each_runs_mask_was_measured(tmp_path, three):
+    assert three.measured_on.values == ("picture 1", "picture 1", "picture 2") and three.measured_on.differs
+    pair = replace(
+        three.bundles[1],
+        record=three.bundles[1].record.model_copy(
+            update={
+                "picture_b": three.bundles[2].record.picture,
+                "masks": {"mask_tracked": MaskEntry(on="image_b")},
+            }
+        ),
+    )
+    comparison = Comparison([three.bundles[0], pair])
+    assert comparison.measured_on.values == ("picture 1", "picture 2"), "of a pair where it was found"
+    assert metric_rows(comparison)[0].name == "mask_on" and "different pictures" in pictures_sentence(comparison)
+    alike = Comparison(three.bundles[:2])
+    assert metric_rows(alike) == alike.metrics and not pictures_sentence(alike)
 
 
 def test_two_to_twelve_runs_are_compared(three):

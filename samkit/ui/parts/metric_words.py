@@ -5,6 +5,7 @@ keep the raw names.
 import re
 
 _WORDS = {
+    "mask_on": "mask measured on",
     "area_px": "area, px",
     "area_share": "area share",
     "mean_area_share": "mean area share",

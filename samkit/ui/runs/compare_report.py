@@ -17,9 +17,12 @@ from samkit.ui.runs.compare_tables import (
     CSS,
     best_sentence,
     difference_caption,
+    equal_sentence,
     legend_html,
     matrix_table,
+    metric_rows,
     number_chip,
+    pictures_sentence,
     rows_table,
     run_rows,
     shown_chip,
@@ -76,8 +79,8 @@ def _number_parts(comparison: Comparison) -> list[str]:
     csv = base64.b64encode(rows_to_csv(rows)).decode()
     parts = [
         "<h2>What differs</h2>" + rows_table(different, count, "parameter"),
-        "<h2>Metrics</h2>" + rows_table(comparison.metrics, count, "metric"),
-        f'<p class="quiet">{escape(best_sentence(comparison))}</p>',
+        "<h2>Metrics</h2>" + rows_table(metric_rows(comparison), count, "metric"),
+        f'<p class="quiet">{escape(f"{best_sentence(comparison)} {pictures_sentence(comparison)}".rstrip())}</p>',
         "<h2>One line a run</h2>" + sortable_table(rows),
         f'<p class="quiet">A click on a head sorts. <a download="compare-{count}-runs.csv" '
         f'href="data:text/csv;base64,{csv}">CSV</a></p>',
@@ -111,7 +114,10 @@ def _mask_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | N
         rgb = comparison.picture(group[0])
         if rgb is not None:
             drawn = outlines(rgb, masks, [COLORS[each.run] for each in group])
-            parts.append("<h2>Outlines</h2>" + _figure(shrunk(drawn), legend_html(heads)))
+            parts.append(
+                "<h2>Outlines</h2>"
+                + _figure(shrunk(drawn), legend_html(heads) + escape(equal_sentence(comparison, name, group)))
+            )
         parts.append("<h2>IoU</h2>" + matrix_table(iou_matrix(masks), heads))
     return parts + (_pair_parts(comparison, name, pair) if pair is not None else [])
 

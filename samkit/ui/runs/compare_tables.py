@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from samkit.tracking.bundle.frame_masks import frame_of, whose
-from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair
+from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair, equal_masks
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.style import part
-from samkit.words import number_text
+from samkit.words import listed, number_text
 
 CSS = part("compare.css")
 
@@ -86,6 +86,22 @@ def best_sentence(comparison: Comparison) -> str:
     )
 
 
+def metric_rows(comparison: Comparison) -> tuple[Row, ...]:
+    """All metrics; first what the masks lie on, where that is not one picture."""
+    on = comparison.measured_on
+    return (on, *comparison.metrics) if on.differs else comparison.metrics
+
+
+def pictures_sentence(comparison: Comparison) -> str:
+    """That figures in one row are of masks on different pictures; "" where all are of one."""
+    if not comparison.measured_on.differs:
+        return ""
+    return (
+        "These runs’ masks lie on different pictures, as the first row says (of two pictures, the one on which the "
+        "object was found): figures of one picture do not compare with those of another."
+    )
+
+
 def run_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """A row for each run: number, name, the conditions that differ, and all metrics; None where it has none."""
     rows = [row for row in (*comparison.conditions, *comparison.metrics) if not row.is_empty]
@@ -156,6 +172,19 @@ def difference_caption(comparison: Comparison, name: str, pair: tuple[Shown, Sho
         )
     ]
     return legend_html([*legend, f"IoU {counts.iou:.4f}"])
+
+
+def equal_sentence(comparison: Comparison, name: str, group: Sequence[Shown]) -> str:
+    """Which masks of one picture are equal; "" where none are."""
+    masks = [each for each in group if each.mask]
+    parts = [
+        listed([shown_text(comparison, name, masks[index]) for index in equal])
+        for equal in equal_masks(comparison.masks_of(masks))
+        if len(equal) > 1
+    ]
+    if not parts:
+        return ""
+    return f"Equal pixel for pixel, one outline in dashes of their colours: {'; and '.join(parts)}."
 
 
 def legend_html(parts: Sequence[str]) -> str:

@@ -28,9 +28,12 @@ from samkit.ui.runs.compare_report import report_html
 from samkit.ui.runs.compare_tables import (
     best_sentence,
     difference_caption,
+    equal_sentence,
     legend_html,
     matrix_table,
+    metric_rows,
     number_chip,
+    pictures_sentence,
     rows_table,
     run_rows,
     shown_chip,
@@ -280,6 +283,8 @@ def _outlines(comparison: Comparison, name: str, grounds: tuple[tuple[Shown, ...
         drawn = outlines(rgb, comparison.masks_of(group), [COLORS[each.run] for each in group])
         inline_image(shrunk(drawn), "All outlines on the picture", "samkit-figure")
     st.html(legend_html([shown_chip(comparison, name, each) for each in group]))
+    if equal := equal_sentence(comparison, name, group):
+        st.caption(plain_text(equal))
     return group
 
 
@@ -364,8 +369,10 @@ def _side_by_side(comparison: Comparison, everything: bool) -> None:
     else:
         st.caption("All parameters are the same.")
     if comparison.metrics:
-        st.html(rows_table(comparison.metrics, count, "metric"))
+        st.html(rows_table(metric_rows(comparison), count, "metric"))
         st.caption(plain_text(best_sentence(comparison)))
+        if other_pictures := pictures_sentence(comparison):
+            st.caption(plain_text(other_pictures))
 
 
 def _table(comparison: Comparison) -> None:

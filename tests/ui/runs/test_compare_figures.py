@@ -47,7 +47,7 @@ def test_a_missing_number_is_a_gap_and_its_axis_stays_one_of_numbers():
 def test_lines_are_told_apart_without_colour():
     figure = figure_of((Row("a", tuple(range(12))), Row("b", tuple(range(12)))))
     looks = {(line.line.dash, line.marker.symbol) for line in figure.data}
-    assert len(looks) == 12 and [line.name for line in figure.data][:2] == ["1 run 0", "2 run 1"]
+    assert len(looks) == 12 and [line.name for line in figure.data][:2] == ["1 · run 0", "2 · run 1"]
 
 
 def test_where_fewer_than_two_rows_differ_there_is_no_figure():

@@ -15,6 +15,13 @@ _one_at_a_time = threading.Lock()
 """Whoever sets a number while another one does would take the other's for the usual one, and leave it to all."""
 
 
+def set_usual_threads(count: int) -> None:
+    """Let torch use that many threads in this process, at most as many as the machine has cores. Each change makes
+    torch prepare its products anew, so that a process that computes with one number sets it once.
+    """
+    torch.set_num_threads(_at_most_cores(count))
+
+
 def set_own_threads(count: int | None = None, spared: int = 0) -> None:
     """Let torch use `count` threads in this thread, None for the usual number less `spared`, and in those that begin
     later as many as before.
@@ -33,7 +40,7 @@ def set_own_threads(count: int | None = None, spared: int = 0) -> None:
 def own_threads(count: int) -> Iterator[None]:
     """The same for a while; at most as many as the machine has cores, since more would wait for each other."""
     with _one_at_a_time:
-        usual, wanted = torch.get_num_threads(), max(1, min(count, os.cpu_count() or 1))
+        usual, wanted = torch.get_num_threads(), _at_most_cores(count)
     if usual == wanted:
         yield
         return
@@ -42,3 +49,7 @@ def own_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(usual)
+
+
+def _at_most_cores(count: int) -> int:
+    return max(1, min(count, os.cpu_count() or 1))

@@ -5,7 +5,7 @@ import threading
 
 import torch
 
-from samkit.models.threads import own_threads, set_own_threads
+from samkit.models.threads import own_threads, set_own_threads, set_usual_threads
 
 
 def count_in_new_thread() -> int:
@@ -44,3 +44,10 @@ def test_many_that_set_their_own_at_once_leave_the_usual_number_to_all():
         for thread in threads:
             thread.join()
     assert set(seen) == {1} and count_in_new_thread() == usual
+
+
+def test_a_number_that_is_set_for_good_holds_for_later_threads_and_is_no_more_than_the_cores():
+    set_usual_threads(1)
+    assert torch.get_num_threads() == count_in_new_thread() == 1
+    set_usual_threads(10_000)
+    assert torch.get_num_threads() == os.cpu_count()

@@ -24,8 +24,10 @@ def main() -> None:
     settings = receive(sys.stdin.buffer)
     threading.Thread(target=_listen, args=(sys.stdin.buffer, groups), daemon=True).start()
 
+    from samkit.models.threads import set_usual_threads
     from samkit.work.sweep.compute import CellComputer
 
+    set_usual_threads(settings.threads)
     computer = CellComputer(settings)
     while True:
         for cell in groups.get():

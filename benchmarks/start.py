@@ -3,10 +3,11 @@ server and a fresh browser each round.
 
     python -m benchmarks.start --rounds 5
 
-Times are from opening the address: until Home has its cards, and until Mask stability has its four masks. Memory is
-what the server's process holds (resident) when the page is quiet. A run is a whole process that segments a sample with
-the embedded model. A first round is not counted: after it Python's compiled files are there, as on every machine from
-the second start on. Needs Debian's chromium; the machine should be idle.
+Times are from opening the address: until Home has its cards, and until Mask stability has its four masks; beside them
+what the least app takes that Streamlit can serve, a page with one word. Memory is what the server's process holds
+(resident) when the page is quiet. A run is a whole process that segments a sample with the embedded model. A first
+round is not counted: after it Python's compiled files are there, as on every machine from the second start on. Needs
+Debian's chromium; the machine should be idle.
 """
 
 import argparse
@@ -19,10 +20,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.running_app import REPOSITORY, chromium, running_app
+from tools.running_app import REPOSITORY, chromium, running_app, running_script
 
 QUIET = """() => !document.querySelector('[data-testid="stStatusWidget"], [data-stale="true"]')"""
+LEAST = "import streamlit as st\n\nst.title('Here')\n"
 PAGES = {
+    "least": ("/", "h1"),
     "home": ("/", "[data-testid=stImage] img >> nth=6"),
     "mask_stability": ("/mask_stability", ".samkit-mask >> nth=3"),
 }
@@ -74,8 +77,12 @@ def main() -> None:
     for _ in range(rounds + 1):
         with tempfile.TemporaryDirectory() as home:
             runs.append(run_once(Path(home)))
+            least = Path(home) / "least.py"
+            least.write_text(LEAST)
+            with running_script(least, Path(home)) as url:
+                measured["least"].append(visit(url, "least"))
             with running_app(Path(home)) as url:
-                for name in PAGES:
+                for name in ("home", "mask_stability"):
                     measured[name].append(visit(url, name))
     print(f"run: {statistics.median(runs[1:]):.0f} ms ({min(runs[1:]):.0f} to {max(runs[1:]):.0f})", flush=True)
     for name, pairs in measured.items():

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -77,9 +77,14 @@ def stop(process: subprocess.Popen) -> None:
             continue
 
 
-@contextmanager
-def running_app(home: Path, **environment: str) -> Iterator[str]:
+def running_app(home: Path) -> AbstractContextManager[str]:
     """The app with `home` as its SAMKIT_HOME; gives its URL. The server's process id is in `home`/app.pid."""
+    return running_script(REPOSITORY / "Home.py", home)
+
+
+@contextmanager
+def running_script(script: Path, home: Path) -> Iterator[str]:
+    """As `running_app`, of any script for Streamlit."""
     port = free_port()
     options = [
         "--server.port",
@@ -91,9 +96,9 @@ def running_app(home: Path, **environment: str) -> Iterator[str]:
         "--server.address",
         "127.0.0.1",
     ]
-    command = [sys.executable, "-m", "streamlit", "run", "Home.py", *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     health = f"http://127.0.0.1:{port}/_stcore/health"
-    with running(command, health, {"SAMKIT_HOME": str(home), **environment}, home / "app.log") as process:
+    with running(command, health, {"SAMKIT_HOME": str(home)}, home / "app.log") as process:
         (home / "app.pid").write_text(str(process.pid))
         yield f"http://127.0.0.1:{port}"
 

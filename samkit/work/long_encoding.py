@@ -2,6 +2,7 @@
 how far it is.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from samkit.words import time_text
 
 LONG_S = 4.0
 """Others are over before anybody has read that they began."""
-ASK_S = 60.0
+ASK_S = 45.0
 """Whoever opens a page does not expect one that takes longer: it is made when they say so."""
 TELLING_S = 0.5
 """Of a shorter one much of the time goes elsewhere, so it says little of others."""
@@ -46,10 +47,17 @@ class Pace:
                 self._factors[model] = taken / said
 
     def factor(self, model: str) -> float:
-        """How many times longer than said: this model, else the last one of all, else 1."""
+        """How many times longer than said: this model, else the last one of all, else by how busy the machine is."""
         with self._lock:
-            last = next(reversed(self._factors.values()), 1.0)
-            return self._factors.get(model, last)
+            last = next(reversed(self._factors.values()), None)
+            learned = self._factors.get(model, last)
+        return _crowd() if learned is None else learned
+
+
+def _crowd() -> float:
+    """How many want each core at the moment, at least 1."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1.0, load / (os.cpu_count() or 1))
 
 
 PACE = Pace()

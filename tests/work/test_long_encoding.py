@@ -63,8 +63,16 @@ def test_short_ones_say_nothing(picture, model):
     assert told == []
 
 
-def test_how_long_is_learned_from_what_was_encoded_here():
+def idle(monkeypatch) -> None:
+    monkeypatch.setattr(long_encoding.os, "getloadavg", lambda: (0.5, 0.0, 0.0))
+
+
+def test_how_long_is_learned_from_what_was_encoded_here(monkeypatch):
     pace = long_encoding.Pace()
+    monkeypatch.setattr(long_encoding.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(long_encoding.os, "getloadavg", lambda: (8.0, 0.0, 0.0))
+    assert pace.factor("one") == 4.0, "nothing is learned yet, and four want each core"
+    idle(monkeypatch)
     assert pace.factor("one") == 1.0
     pace.note("one", 0.001, 0.1)
     assert pace.factor("one") == 1.0, "too short to tell"
@@ -75,6 +83,7 @@ def test_how_long_is_learned_from_what_was_encoded_here():
 
 def test_who_encodes_is_asked_first_and_told_how_long(picture, model, monkeypatch):
     pace = long_encoding.Pace()
+    idle(monkeypatch)
     monkeypatch.setattr("samkit.work.lab.PACE", pace)
     asked = []
 

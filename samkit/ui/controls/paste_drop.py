@@ -95,7 +95,7 @@ def _take_file(work: Workspace, key: str, prompts: bool, take_film: Callable[[Up
         else:
             picture = uploaded_picture(upload)
             work.dialog = None
-            work.show_picture(picture)
+            work.open_picture(picture, own_first=True)
             size = f"{picture.width} × {picture.height} px"
             _say(f"Took the picture **{plain_text(picture.name)}**, {size}.", ":material/image:")
     except SamkitError as error:

@@ -55,7 +55,7 @@ def _picture_dialog(work: Workspace) -> None:
         return
     frame = frame_picker()
     if frame is not None:
-        work.show_picture(frame)
+        work.open_picture(frame, own_first=True)
         close_dialog(work)
 
 
@@ -68,7 +68,7 @@ def _pictures(work: Workspace) -> None:
     )
     if uploaded is not None:
         with sentences():
-            work.show_picture(uploaded_picture(uploaded))
+            work.open_picture(uploaded_picture(uploaded), own_first=True)
             close_dialog(work)
     if len(work.recent) > 1:
         st.caption("Used before")
@@ -105,5 +105,5 @@ def _grid(work: Workspace, rows: list) -> None:
                     f'style="height:{THUMB_SHOWN_PX}px;width:100%;object-fit:contain;object-position:center bottom">'
                 )
                 if st.button(plain_text(title), key=key, width="stretch", type="tertiary"):
-                    work.show_picture(picture(), prompts)
+                    work.open_picture(picture(), prompts, own_first=True)
                     close_dialog(work)

@@ -95,7 +95,7 @@ KNOBS = (
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
-    work.show_picture(load_sample("chelsea"))
+    work.open_picture(load_sample("chelsea"))
     knobs.set({"view": "Outliers", "outlier_factor": 2.0, "block": None, "one_channel": False})
 
 

@@ -104,7 +104,7 @@ def other_models(model: SamModel) -> list[str]:
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
-    work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
+    work.open_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
     knobs.set({"view": "Masks", "mask_index": None})
 
 

@@ -58,7 +58,7 @@ KNOBS = (
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
-    work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
+    work.open_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
     knobs.set({"thresholds": (-2.0, 2.0), "input_scale": 0.25, "view": "Logits", "mask_index": None})
 
 

@@ -77,7 +77,7 @@ KNOBS = (
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
-    work.show_picture(load_sample("coins"), Prompts(boxes=((0.815, 0.08, 0.935, 0.215),)))
+    work.open_picture(load_sample("coins"), Prompts(boxes=((0.815, 0.08, 0.935, 0.215),)))
     values = {"compare_with": SAME, "features": "projected", "level": 0, "side": 512, "threshold": 0.7, "min_area": 0.1}
     values |= {
         "view": "Objects",

@@ -134,7 +134,7 @@ KNOBS = (
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
     table = film_table()
-    work.show_picture(load_sample("coins"), SAMPLES["coins"].prompts)
+    work.open_picture(load_sample("coins"), SAMPLES["coins"].prompts)
     table.show_film(load_sample_video("coin"), anew=True)
     table.recorded, table.objects, table.object = [], [FilmObject()], 0
     table.record_prior(Prior(load_sample("coins"), SAMPLES["coins"].prompts))

@@ -114,7 +114,7 @@ def _default_button(knobs: KnobValues, own: tuple[int, ...], chosen: tuple[int, 
 
 
 def try_it(work: Workspace, knobs: KnobValues) -> None:
-    work.show_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
+    work.open_picture(load_sample("chelsea"), SAMPLES["chelsea"].prompts)
     knobs.set({"window_2": 8, "window_3": 16, "repeats": 3, "view": "Logits", "mask_index": None})
 
 

@@ -39,8 +39,13 @@ class PicturePair:
         self.a.show_picture(first, prompts if prompt_on == "a" else None)
         self.b.show_picture(second, prompts if prompt_on == "b" else None)
 
+    def open(self, first: Picture, second: Picture, prompts: Prompts, prompt_on: str = "a") -> None:
+        """`show`, and what was on the pictures before can be come back to."""
+        self.a.open_picture(first, prompts if prompt_on == "a" else None)
+        self.b.open_picture(second, prompts if prompt_on == "b" else None)
+
     def show_sample(self, pair: SamplePair) -> None:
-        self.show(load_sample(pair.first), load_sample(pair.second), pair.prompts)
+        self.open(load_sample(pair.first), load_sample(pair.second), pair.prompts)
 
     def exchange(self) -> None:
         """A becomes B and B becomes A, each with its prompts."""

@@ -6,7 +6,7 @@ Model, picture, prompts and colour scale are shared by all pages; each page has 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -41,6 +41,20 @@ class Marks:
     file: MaskFile | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class LeftPicture:
+    """What a visitor had on a picture before another one took its place. Histories as in `Workspace`."""
+
+    marks: Marks
+    given: Given
+    history: list[Marks]
+    undone: list[Marks]
+
+    @property
+    def is_marked(self) -> bool:
+        return not self.marks.prompts.is_empty or self.marks.hint is not None
+
+
 @dataclass
 class Workspace:
     """
@@ -51,6 +65,7 @@ class Workspace:
     failed_link:   the link that could not be followed
     history:       of prompts and hint, oldest first; undone: what was undone of it and can be done again, the last one
                    last
+    left:          SHA-256 of each picture used lately -> what was on it
     edits:         counts the presses of undo, redo, remove and clear that were answered
     gesture:       number of the last gesture that was taken
     opened:        page -> the whole parameters of the run that was opened there
@@ -78,6 +93,7 @@ class Workspace:
     gesture: int = 0
     tool: str = "foreground"
     recent: list[Picture] = field(default_factory=list)
+    left: dict[str, LeftPicture] = field(default_factory=dict)
     params: dict[str, dict] = field(default_factory=dict)
     shared_params: dict[str, object] = field(default_factory=dict)
     last_kept: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +104,26 @@ class Workspace:
     awaited: tuple[str, Prompts] | None = None
     dialog: str | None = None
     page: str | None = None
+
+    def open_picture(self, picture: Picture, prompts: Prompts | None = None, own_first: bool = False) -> None:
+        """`show_picture`, and nothing is lost: who comes back to a picture used lately finds what was on it, by undo
+        or, where `own_first`, in place of `prompts`.
+        """
+        self.left.pop(self.picture.sha256, None)
+        self.left[self.picture.sha256] = LeftPicture(self._marks, self.given, self.history, self.undone)
+        while len(self.left) > MAX_RECENT:
+            del self.left[next(iter(self.left))]
+        awaited = self.awaited is not None and picture.sha256 == self.awaited[0]
+        known = None if awaited else self.left.get(picture.sha256)
+        self.show_picture(picture, prompts)
+        if known is None:
+            return
+        if own_first and known.is_marked:
+            self.given = replace(known.given, edits=self.given.edits + 1)
+            self._set(known.marks.prompts)
+            self.history, self.undone = known.history, known.undone
+        else:
+            self.history = [*known.history, *([known.marks] if known.is_marked else [])][-MAX_HISTORY:]
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
         """Put another picture on the table, with prompts that fit it or none. What was drawn on the one before and is

@@ -168,7 +168,7 @@ class Film(Table):
         film_table().restore(inputs)
         forget_object_words()
         if inputs.priors or not inputs.prompts.is_empty:
-            work.show_picture(inputs.picture, inputs.prompts)
+            work.open_picture(inputs.picture, inputs.prompts)
         # Of any other run the picture was only at hand, and took no part: whatever is in work stays.
 
     def show_found(self, bundle: Bundle) -> None:

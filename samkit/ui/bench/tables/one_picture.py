@@ -82,7 +82,7 @@ class OnePicture(Table):
         follow_knobs(scene)
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
-        work.show_picture(inputs.picture, inputs.prompts)
+        work.open_picture(inputs.picture, inputs.prompts)
         work.given.take_hint(inputs.mask_hint)
         work.given.take_truth(inputs.truth)
         if not self.compared:

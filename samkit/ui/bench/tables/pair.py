@@ -83,7 +83,7 @@ class Pair(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         assert inputs.image_b is not None
-        picture_pair(work).show(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])
+        picture_pair(work).open(inputs.picture, inputs.image_b, inputs.prompts, params["prompt_on"])
         pair = picture_pair(work)
         (pair.b if params["prompt_on"] == "b" else pair.a).given.take_hint(inputs.mask_hint)
         pair.a.given.take_truth(inputs.truth)

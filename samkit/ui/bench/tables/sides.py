@@ -70,7 +70,7 @@ class Sides(Table):
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         if self.takes_picture:
-            work.show_picture(inputs.picture, inputs.prompts)
+            work.open_picture(inputs.picture, inputs.prompts)
 
 
 def _other_models(work: Workspace) -> list[str]:

@@ -76,7 +76,7 @@ def _what_goes(table: FilmTable) -> None:
     goes = one_too_many([there, *table.put_aside])
     if goes is not None:
         sentences.append(
-            f"**{plain_text(goes.name)}** with {goes.what}, put aside long ago, goes, unless you choose a film here that "
-            "is put aside."
+            f"**{plain_text(goes.name)}** with {goes.what}, put aside long ago, goes, unless you choose a film here "
+            "that is put aside."
         )
     st.info(" ".join(sentences), icon=":material/inventory_2:")

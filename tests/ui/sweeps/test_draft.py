@@ -16,7 +16,8 @@ from samkit.media.pictures import Picture, array_to_png
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.prompts import Prompts
 from samkit.ui.bench.sweeping.draft import AS_GIVEN, NO_PROMPTS, ON_ALL, AtHand, Choices, Pace, make_draft, price
-from samkit.ui.bench.sweeping.handed_over import file_name, in_folder, write_files
+from samkit.ui.bench.sweeping.handed_over import file_name, in_folder, with_found_masks, write_files
+from samkit.ui.bench.sweeping.usual_name import MAX_CHARACTERS, usual_name
 from samkit.ui.controls.swept_values import examples, how_to_write, is_listed, swept_params, understood, written_values
 from samkit.ui.sweeps.sweeps_list import what_to_choose
 from samkit.work.sources import Sources
@@ -150,6 +151,37 @@ def test_pictures_that_are_handed_over_go_along_with_their_masks(tmp_path):
     assert {"pictures/cat.PNG", "pictures/dog.png", "true_masks/cat.png"} <= set(
         zipfile.ZipFile(io.BytesIO(draft.zipped())).namelist()
     )
+
+
+def test_a_mask_among_the_pictures_is_the_truth_of_the_one_of_its_name():
+    photo, mask = array_to_png(picture().rgb), mask_png(np.eye(20, 30, dtype=np.uint8))
+    pictures = [("cat.jpg", photo), ("cat.png", mask), ("dog.png", mask), ("cow.jpg", photo), ("cow.png", photo)]
+    kept, masks = with_found_masks(pictures, [("cow.png", mask)])
+    assert [name for name, _ in kept] == ["cat.jpg", "dog.png", "cow.jpg", "cow.png"], (
+        "one dog, two photos"
+    )
+    assert masks == [("cat.png", mask), ("cow.png", mask)]
+    assert with_found_masks([("a.png", mask), ("a.bmp", mask)], []) == ([("a.png", mask), ("a.bmp", mask)], [])
+
+
+@pytest.mark.parametrize(
+    ("params", "models", "subjects", "prompts", "name"),
+    [
+        ({"side": [256, 512]}, ["Tiny"], ["coffee"], [], "T: side 256, 512 · Tiny · coffee"),
+        (
+            {"input_scale": {"from": 0.5, "to": 1.0, "step": 0.1}, "fit": ["native"]},
+            ["Tiny", "Base"],
+            ["a", "b", "c"],
+            ["true box"],
+            "T: input scale 0.5 to 1 · 2 models · 3 pictures · true box",
+        ),
+        ({"mask_index": [0, 1, 2, 3, None]}, ["Tiny"], [], [], "T: mask index 0 … auto · Tiny"),
+        ({}, ["m" * 90], ["p" * 90], [], f"T: {'m' * 47}… · {'p' * 45}…"),
+    ],
+)
+def test_a_sweep_is_called_by_what_tells_it_from_others(params, models, subjects, prompts, name):
+    found = usual_name("T", params, models, subjects, prompts)
+    assert found == name and len(found) <= MAX_CHARACTERS
 
 
 def test_masks_of_other_names_are_refused_with_the_right_one(tmp_path):

@@ -1,14 +1,16 @@
 """Pictures that a visitor hands over for a sweep, with their true masks. Pure: no Streamlit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import splitext
 from pathlib import Path
 
-from samkit.errors import BadInput
+from samkit.errors import BadInput, PictureError
+from samkit.media.mask_files import read_mask_file
 from samkit.media.pictures import clean_name
 from samkit.work.sweep.case import Case
 from samkit.work.sweep.cases import find_cases
+from samkit.work.sweep.found_files import MASKS
 from samkit.work.sweep.spec import PictureSource
 
 PLACE, MASK_PLACE = "pictures", "true_masks"
@@ -39,6 +41,30 @@ def write_files(folder: Path, pictures: Iterable[tuple[str, bytes]], masks: Iter
         (folder / place).mkdir()
         for name, content in files:
             (folder / place / file_name(name)).write_bytes(content)
+
+
+def with_found_masks(
+    pictures: Sequence[tuple[str, bytes]], masks: Sequence[tuple[str, bytes]]
+) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    """(pictures, masks), each (name, content): what lies among the pictures and is a mask of another one of them goes
+    to the masks. It has that one's name with another ending, and few values, as a photo never has.
+    """
+    stems = [splitext(file_name(name))[0] for name, _ in pictures]
+    shared = [stems.count(stem) > 1 for stem in stems]
+    is_mask = [twice and _has_few_values(*each) for twice, each in zip(shared, pictures, strict=True)]
+    of_picture = {stem for stem, mask in zip(stems, is_mask, strict=True) if not mask}
+    moved = [mask and stem in of_picture for stem, mask in zip(stems, is_mask, strict=True)]
+    found = [each for each, goes in zip(pictures, moved, strict=True) if goes]
+    return [each for each, goes in zip(pictures, moved, strict=True) if not goes], [*found, *masks]
+
+
+def _has_few_values(name: str, content: bytes) -> bool:
+    if splitext(name)[1].lower() not in MASKS:
+        return False
+    try:
+        return not read_mask_file(content, name).soft
+    except PictureError:
+        return False
 
 
 def file_name(name: str) -> str:

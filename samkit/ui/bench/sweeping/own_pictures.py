@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from samkit.errors import BadInput
 from samkit.scratch import scratch_folder
-from samkit.ui.bench.sweeping.handed_over import HandedOver, in_folder, write_files
+from samkit.ui.bench.sweeping.handed_over import HandedOver, in_folder, with_found_masks, write_files
 from samkit.ui.state.public import check_upload
 from samkit.work.sweep.case import Case
 from samkit.work.sweep.cases import find_cases
@@ -33,14 +33,20 @@ PICTURES_MISSING = (
 
 
 class _Folder:
-    """With the files that were handed over, as long as anybody holds it. key: of these files"""
+    """With the files that were handed over, as long as anybody holds it.
+
+    key: of these files; found_masks: how many masks lay among the pictures
+    """
 
     def __init__(self, key: str, pictures: Sequence[UploadedFile], masks: Sequence[UploadedFile]):
         self.key, self._place = key, scratch_folder("sweep-pictures")
         weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
         for upload in (*pictures, *masks):
             check_upload(upload.name, upload.size)
-        write_files(self._place, *([(each.name, each.getvalue()) for each in files] for files in (pictures, masks)))
+        given = [[(each.name, each.getvalue()) for each in files] for files in (pictures, masks)]
+        kept, all_masks = with_found_masks(*given)
+        self.found_masks = len(given[0]) - len(kept)
+        write_files(self._place, kept, all_masks)
         self.holds = in_folder(self._place)
 
 
@@ -57,6 +63,9 @@ def pictures_by_hand() -> HandedOver | None:
     if known is None or known.key != key:
         known = st.session_state[HANDED] = _Folder(key, pictures, masks)
     st.caption(_told(known.holds.cases, known.holds.pictures, known.holds.source.masks is not None))
+    if known.found_masks:
+        are = "1 of the files is a mask and is" if known.found_masks == 1 else f"{known.found_masks} are masks and are"
+        st.caption(f"{are} taken as the truth of the picture of the same name.")
     return known.holds
 
 

@@ -1,10 +1,12 @@
 """Pages of sweeps, without a browser: started from an experiment's page, listed, looked at, compared, opened again."""
 
+import numpy as np
 import pytest
 
+from samkit.media.mask_files import mask_png
 from samkit.media.pictures import array_to_png
 from samkit.media.samples import load_sample
-from samkit.ui.bench.sweeping.draft import ON_ALL
+from samkit.ui.bench.sweeping.draft import AS_GIVEN, ON_ALL
 from samkit.ui.state import sweeps
 from samkit.work.sweep.results import find_sweep, sweep_names
 from samkit.work.sweep.spec import spec_from_text
@@ -42,6 +44,8 @@ def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
     assert "**1 cell**, 1 encoding" in texts(app)
     app.multiselect(key="sweep_knobs_mask-stability").set_value(["mask_index"]).run()
     assert "**1 cell**" in texts(app), "a knob begins with the value of the page"
+    assert "One value is no sweep" in texts(app) and "Nothing varies yet" in texts(app)
+    assert app.button(key="start_sweep").disabled
     app.text_input(key="sweep_values_mask-stability_mask_index").set_value("").run()
     assert "Write down the values of Mask." in texts(app), "not a cell before it is clear what is asked for"
     assert app.multiselect(key="sweep_models").value, "and what stands beside it stays"
@@ -80,6 +84,24 @@ def test_ones_own_pictures_without_masks_are_no_dead_end(tmp_path):
     assert "2 pictures without true masks." in texts(app) and f"Choose “{ON_ALL}” under Prompts" in texts(app)
     app.multiselect(key="sweep_prompts").set_value([ON_ALL]).run()
     assert "**3 cells**, 3 encodings" in texts(app) and "start_sweep" in keys(app)
+
+
+def test_ones_own_pictures_with_masks_are_ready_to_be_swept(tmp_path):
+    for name, pixels in (("photos", load_sample("coins").rgb), ("masks", np.eye(*load_sample("coins").size) > 0)):
+        (tmp_path / name).mkdir()
+        content = mask_png(pixels) if name == "masks" else array_to_png(pixels)
+        (tmp_path / name / "0.png").write_bytes(content)
+    app = visit("mask-stability")
+    app.button(key="open_sweep").click().run()
+    assert app.checkbox(key="sweep_at_hand").value and app.multiselect(key="sweep_prompts").value == [AS_GIVEN]
+    app.text_input(key="sweep_files").set_value(str(tmp_path / "photos")).run()
+    app.text_input(key="sweep_masks").set_value(str(tmp_path / "masks")).run()
+    assert app.multiselect(key="sweep_prompts").value == ["true box"] and not app.error
+    assert not app.checkbox(key="sweep_at_hand").value and "coffee has no true mask, and is left out" in texts(app)
+    assert "1 object on 1 of 1 picture." in texts(app) and "**1 cell**" in texts(app)
+    app.multiselect(key="sweep_prompts").set_value(["innermost pixel", "true box"]).run()
+    app.text_input(key="sweep_masks").set_value("").run()
+    assert app.multiselect(key="sweep_prompts").value == ["innermost pixel", "true box"], "chosen by hand"
 
 
 def test_a_sweep_is_cancelled_and_goes_on(here, monkeypatch):

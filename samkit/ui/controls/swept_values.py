@@ -16,6 +16,7 @@ LEFT_OUT = ("colormap", "sweep_stage", "sweep_sizes", "sweep_repeats")
 """Parameters that change no figure of a cell."""
 OPEN = (AUTO, "own", "default", "none", "never", "empty", "null")
 """Words for a parameter that is left open."""
+ONE_VALUE = ":orange[One value is no sweep:] write down more."
 SHOWN_VALUES = 8
 """Of those that were understood."""
 _OPEN_MEANS = re.compile(r"empty: ([^.;]+)")
@@ -102,6 +103,8 @@ def values_field(params_class: type[PlainParams], name: str, length: int | None,
         )
         if not chosen:
             raise BadInput(f"{info.label}: choose at least one value.")
+        if len(chosen) == 1:
+            st.caption(":orange[One value is no sweep:] choose more.")
         return chosen
     listed = length if is_listed(params_class, name) else None
     how = how_to_write(info, listed)
@@ -118,7 +121,7 @@ def values_field(params_class: type[PlainParams], name: str, length: int | None,
         return None
     written = written_values(text, info, listed)
     values = values_of(written)
-    st.caption(understood(values) if len(values) > 1 else how)
+    st.caption(understood(values) if len(values) > 1 else f"{ONE_VALUE} {how}")
     return written
 
 

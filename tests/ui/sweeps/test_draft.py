@@ -157,9 +157,7 @@ def test_a_mask_among_the_pictures_is_the_truth_of_the_one_of_its_name():
     photo, mask = array_to_png(picture().rgb), mask_png(np.eye(20, 30, dtype=np.uint8))
     pictures = [("cat.jpg", photo), ("cat.png", mask), ("dog.png", mask), ("cow.jpg", photo), ("cow.png", photo)]
     kept, masks = with_found_masks(pictures, [("cow.png", mask)])
-    assert [name for name, _ in kept] == ["cat.jpg", "dog.png", "cow.jpg", "cow.png"], (
-        "one dog, two photos"
-    )
+    assert [name for name, _ in kept] == ["cat.jpg", "dog.png", "cow.jpg", "cow.png"], "one dog, two photos"
     assert masks == [("cat.png", mask), ("cow.png", mask)]
     assert with_found_masks([("a.png", mask), ("a.bmp", mask)], []) == ([("a.png", mask), ("a.bmp", mask)], [])
 

@@ -24,6 +24,7 @@ from samkit.ui.bench.sweeping.draft import (
     HOW_TO_GIVE_TRUTH,
     NO_PROMPTS,
     ON_ALL,
+    TRUE_BOX,
     TRUTH_RULES,
     AtHand,
     Choices,
@@ -36,6 +37,8 @@ from samkit.ui.bench.sweeping.draft import (
 from samkit.ui.bench.sweeping.film_choices import choose_films
 from samkit.ui.bench.sweeping.film_draft import FILM_RULES, HOW_TO_GIVE_FILM_TRUTH, FilmChoices, make_film_draft
 from samkit.ui.bench.sweeping.own_pictures import pictures_by_hand, pictures_on_disk
+from samkit.ui.bench.sweeping.proposed import propose
+from samkit.ui.bench.sweeping.usual_name import usual_name
 from samkit.ui.controls.dialogs import dismissed, stays_open
 from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
@@ -58,6 +61,7 @@ FILM_INPUTS = {"video", "priors", "bank", "banks", "steering"}
 FRAMES = (4, 30)
 """Of each sample film, frames that are offered as pictures with their truth."""
 KEEP_TEXTS: dict[Keep, str] = {"metrics": "Metrics", "masks": "Metrics and masks", "all": "Whole runs"}
+NOTHING_VARIES = "Nothing varies yet: choose a knob and write down its values, or more models, pictures or prompts."
 MAX_FIGURES = 3
 """That are named as examples."""
 
@@ -110,7 +114,8 @@ def sweep_button(scene: Start) -> None:
 
 @st.dialog("Sweep this", width="large", on_dismiss=dismissed)
 def _dialog(scene: Start) -> None:
-    with sentences():
+    # Above all choices, for what is below them may be out of sight.
+    with sentences(st.container(key="sweep_trouble")):
         draft = _chosen(scene)
         check_allowed(draft.spec, 0)
         workers, _ = app_workers()
@@ -122,9 +127,14 @@ def _dialog(scene: Start) -> None:
             _truth_note(draft.cases, scene.figures, HOW_TO_GIVE_TRUTH)
         st.markdown(_price_text(found))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if st.button("Start", icon=":material/play_arrow:", type="primary", key="start_sweep"):
+            pressed = st.button(
+                "Start", icon=":material/play_arrow:", type="primary", key="start_sweep", disabled=found.cells < 2
+            )
+            if pressed:
                 _start(scene, draft, found)
             _take_home(draft)
+            if found.cells < 2:
+                st.caption(NOTHING_VARIES, width="content")
         with st.expander("The same as YAML", icon=":material/data_object:"):
             st.caption("Save it as sweep.yaml, then: python -m samkit sweep sweep.yaml")
             st.code(draft.text, language="yaml")
@@ -151,7 +161,7 @@ def _chosen(scene: Start) -> Draft:
             more = _pair(scene)
         elif "image" in taken:
             more = _pictures(scene)
-        more |= _prompts(scene, films) if "prompts" in taken else {"takes_prompts": False}
+        more |= _prompts(scene, films, _has_masks(more)) if "prompts" in taken else {"takes_prompts": False}
         keep = st.segmented_control(
             "Keep of each cell",
             [kind for kind in KEEP_TEXTS if kind != "all" or not present_limits().public],
@@ -163,7 +173,14 @@ def _chosen(scene: Start) -> Draft:
         )
     with left:
         params = _params(scene)
-    usual = f"{entry.title}: {_count_text(models, params)}"
+    usual = usual_name(
+        entry.title,
+        params,
+        list(map(model_name, models)),
+        _subjects(more, films),
+        [] if more.get("prompts") in (None, (AS_GIVEN,)) else more["prompts"],
+        "pictures" if films is None else "films",
+    )
     name = right.text_input("Name", placeholder=usual, max_chars=100, key="sweep_name")
     others = more.pop("others", ())
     choices = Choices(
@@ -189,9 +206,18 @@ def _models(work: Workspace) -> list[str]:
     return models
 
 
-def _count_text(models: list[str], params: dict[str, Any]) -> str:
-    swept = [name.replace("_", " ") for name, value in params.items() if isinstance(value, list | dict)]
-    return ", ".join([*swept, *([f"{len(models)} models"] if len(models) > 1 else [])]) or model_name(models[0])
+def _subjects(more: dict[str, Any], films: FilmChoices | None) -> list[str]:
+    """The names of the pictures, or films, that were chosen; of a pair both in one."""
+    others: list[Case] = list(more.get("others", ()))
+    if films is not None:
+        at_hand, samples = films.at_hand and films.at_hand.film.name, films.samples
+    else:
+        at_hand, samples = more.get("at_hand") and more["at_hand"].picture.name, more.get("samples", ())
+        if more.get("second") is not None:
+            at_hand = f"{at_hand} and {more['second'].picture.name}"
+        if more.get("handed") is not None:
+            others += more["handed"].cases
+    return [*([at_hand] if at_hand else []), *samples, *dict.fromkeys(case.where for case in others)]
 
 
 def _params(scene: Start) -> dict[str, Any]:
@@ -235,8 +261,47 @@ def _params(scene: Start) -> dict[str, Any]:
 def _pictures(scene: Start) -> dict[str, Any]:
     inputs = scene.inputs
     at_hand = AtHand(inputs.picture, inputs.prompts, inputs.truth)
-    told = f"{plain_text(inputs.picture.name)}, from the page" + (", with its truth" if inputs.truth else "")
-    wanted = st.checkbox(told, True, key="sweep_at_hand")
+    above = st.container()
+    own: dict[str, Any] = {}
+    trouble: BadInput | None = None
+    if owner_only():
+        with st.expander("Pictures of your own", icon=":material/add_photo_alternate:"):
+            try:
+                own["handed"] = pictures_by_hand()
+                st.caption("Or, for many, where they are on this machine:")
+                own["source"], own["others"] = pictures_on_disk()
+            except BadInput as error:
+                trouble = error
+    with above:
+        wanted = _page_picture(inputs, at_hand, _has_masks(own))
+        samples = _samples(at_hand, wanted)
+    if trouble is not None:
+        raise trouble
+    if not wanted and not samples and own.get("source") is None and own.get("handed") is None:
+        raise BadInput("Choose at least one picture.")
+    if inputs.mask_hint is not None:
+        st.caption("The mask hint of the page is no part of a sweep.")
+    return {"at_hand": at_hand if wanted else None, "samples": samples} | own
+
+
+def _has_masks(own: Mapping[str, Any]) -> bool:
+    """Whether pictures of one's own come with true masks."""
+    handed, source = own.get("handed"), own.get("source")
+    return any(each is not None and each.masks is not None for each in (source, handed and handed.source))
+
+
+def _page_picture(inputs: Inputs, at_hand: AtHand, masked: bool) -> bool:
+    """Whether the picture on the page is swept too. masked: whether others of one's own have true masks"""
+    name = plain_text(inputs.picture.name)
+    lacks_truth = inputs.truth is None and at_hand.sample not in SAMPLE_OBJECTS
+    propose("sweep_at_hand", not (masked and lacks_truth))
+    wanted = st.checkbox(f"{name}, from the page" + (", with its truth" if inputs.truth else ""), key="sweep_at_hand")
+    if masked and lacks_truth and not wanted:
+        st.caption(f"{name} has no true mask, and is left out: yours have them.")
+    return wanted
+
+
+def _samples(at_hand: AtHand, wanted: bool) -> tuple[str, ...]:
     offered = [*SAMPLES, *(f"{film}#{frame}" for film in SAMPLE_VIDEOS for frame in FRAMES)]
     samples = st.multiselect(
         "Samples",
@@ -245,17 +310,7 @@ def _pictures(scene: Start) -> dict[str, Any]:
         key="sweep_samples",
         placeholder="More pictures",
     )
-    found: dict[str, Any] = {"at_hand": at_hand if wanted else None, "samples": tuple(samples)}
-    if owner_only():
-        with st.expander("Pictures of your own", icon=":material/add_photo_alternate:"):
-            found["handed"] = pictures_by_hand()
-            st.caption("Or, for many, where they are on this machine:")
-            found["source"], found["others"] = pictures_on_disk()
-    if not wanted and not samples and found.get("source") is None and found.get("handed") is None:
-        raise BadInput("Choose at least one picture.")
-    if inputs.mask_hint is not None:
-        st.caption("The mask hint of the page is no part of a sweep.")
-    return found
+    return tuple(samples)
 
 
 def _pair(scene: Start) -> dict[str, Any]:
@@ -294,8 +349,8 @@ def _truth_note(cases: Sequence[Case], figures: Sequence[str], how: str) -> None
     )
 
 
-def _prompts(scene: Start, films: FilmChoices | None) -> dict[str, Any]:
-    """films: None for pictures"""
+def _prompts(scene: Start, films: FilmChoices | None, masked: bool) -> dict[str, Any]:
+    """films: None for pictures; masked: whether pictures of one's own come with true masks"""
     rules = TRUTH_RULES if films is None else FILM_RULES
     marked = films is None or (films.at_hand is not None and not films.at_hand.prompts.is_empty)
     of_page = Prompts()
@@ -303,11 +358,12 @@ def _prompts(scene: Start, films: FilmChoices | None) -> dict[str, Any]:
     if films is None and scene.inputs.image_b is None:
         of_page = scene.inputs.prompts
         offered = [AS_GIVEN, *([] if of_page.is_empty else [ON_ALL]), NO_PROMPTS, *rules]
+    key = "sweep_prompts" if films is None else f"sweep_film_prompts_{marked}"
+    propose(key, [TRUE_BOX] if masked else offered[:1])
     prompts = st.multiselect(
         "Prompts",
         offered,
-        offered[:1],
-        key="sweep_prompts" if films is None else f"sweep_film_prompts_{marked}",
+        key=key,
         help="As they are: those on the page, and the samples' own. Box, pixel and clicks follow from a true mask.",
     )
     repeats = 1

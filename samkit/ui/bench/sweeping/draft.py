@@ -31,8 +31,9 @@ from samkit.work.sweep.spec_text import spec_text
 MASKS, PROMPTS_FILE, SPEC_FILE = "masks", "prompts.json", "sweep.yaml"
 AS_GIVEN, ON_ALL, NO_PROMPTS = "as they are", "the page's, on every picture", "none"
 """Prompts that need no true mask: each picture's own; those on the page at the same place on every picture."""
+TRUE_BOX = "true box"
 TRUTH_RULES: dict[str, PromptRule] = {
-    "true box": PromptRule(truth="box"),
+    TRUE_BOX: PromptRule(truth="box"),
     "true box, moved by 5 %": PromptRule(truth="box", jitter=5),
     "innermost pixel": PromptRule(truth="inside"),
     "innermost pixel, moved by 2 %": PromptRule(truth="inside", jitter=2),

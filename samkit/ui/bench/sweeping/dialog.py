@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from samkit.errors import BadInput
+from samkit.errors import BadInput, SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.param_info import param_info
 from samkit.experiments.params import PlainParams
@@ -116,11 +116,13 @@ def sweep_button(scene: Start) -> None:
 def _dialog(scene: Start) -> None:
     # Above all choices, for what is below them may be out of sight.
     with sentences(st.container(key="sweep_trouble")):
-        draft = _chosen(scene)
-        check_allowed(draft.spec, 0)
-        workers, _ = app_workers()
-        found = price(draft, _pace(scene), workers)
-        check_allowed(draft.spec, found.cells)
+        try:
+            draft, found = _priced(scene)
+        except SamkitError:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.button("Start", icon=":material/play_arrow:", key="start_sweep", disabled=True)
+                st.caption("What is missing is said at the top.", width="content")
+            raise
         if "video" in scene.takes:
             _truth_note(draft.cases, scene.figures, HOW_TO_GIVE_FILM_TRUTH)
         elif "truth" in scene.takes:
@@ -138,6 +140,15 @@ def _dialog(scene: Start) -> None:
         with st.expander("The same as YAML", icon=":material/data_object:"):
             st.caption("Save it as sweep.yaml, then: python -m samkit sweep sweep.yaml")
             st.code(draft.text, language="yaml")
+
+
+def _priced(scene: Start) -> tuple[Draft, Price]:
+    """What was chosen, and what it takes. Raises BadInput where something is missing, or it is too much."""
+    draft = _chosen(scene)
+    check_allowed(draft.spec, 0)
+    found = price(draft, _pace(scene), app_workers()[0])
+    check_allowed(draft.spec, found.cells)
+    return draft, found
 
 
 def _start(scene: Start, draft: Draft, found: Price) -> None:

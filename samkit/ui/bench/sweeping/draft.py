@@ -208,8 +208,8 @@ def _check_prompts(rules: Sequence[PromptRule], cases: Sequence[Case], marked: b
         known = [rule.loaded or {} for rule in rules if rule.given or rule.file is not None]
         name = case.picture.name if case.picture is not None else ""
         if any(name not in prompts for prompts in known) and case.given.is_empty:
-            from_truth = "choose the true box" if case.truth is not None else f"“{NO_PROMPTS}”"
-            raise BadInput(f"{case.name} brings no prompts along. {on_all}, or {from_truth}; or leave the picture out.")
+            other = "choose the true box" if case.truth is not None else f"“{NO_PROMPTS}”; or give it a true mask"
+            raise BadInput(f"{case.name} brings no prompts along. {on_all}, or {other}; or leave the picture out.")
 
 
 def _rules(choices: Choices) -> list[PromptRule]:

@@ -77,13 +77,13 @@ def stop(process: subprocess.Popen) -> None:
             continue
 
 
-def running_app(home: Path) -> AbstractContextManager[str]:
+def running_app(home: Path, **environment: str) -> AbstractContextManager[str]:
     """The app with `home` as its SAMKIT_HOME; gives its URL. The server's process id is in `home`/app.pid."""
-    return running_script(REPOSITORY / "Home.py", home)
+    return running_script(REPOSITORY / "Home.py", home, **environment)
 
 
 @contextmanager
-def running_script(script: Path, home: Path) -> Iterator[str]:
+def running_script(script: Path, home: Path, **environment: str) -> Iterator[str]:
     """As `running_app`, of any script for Streamlit."""
     port = free_port()
     options = [
@@ -98,7 +98,7 @@ def running_script(script: Path, home: Path) -> Iterator[str]:
     ]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     health = f"http://127.0.0.1:{port}/_stcore/health"
-    with running(command, health, {"SAMKIT_HOME": str(home)}, home / "app.log") as process:
+    with running(command, health, {"SAMKIT_HOME": str(home), **environment}, home / "app.log") as process:
         (home / "app.pid").write_text(str(process.pid))
         yield f"http://127.0.0.1:{port}"
 

@@ -328,6 +328,23 @@ def test_a_run_pauses_goes_on_after_the_page_was_left_and_finishes_early(page):
     assert table(page).job.result.facts["frames"] == table(page).job.run.done < 36 and not page.error
 
 
+def test_a_run_that_pauses_while_the_page_is_drawn_is_followed_to_its_last_frame(page, monkeypatch):
+    from samkit.ui.bench.tables import film
+
+    draw_steps = film.draw_steps
+
+    def pauses(*args):
+        table(page).job.pause()
+        wait_for(lambda: not table(page).job.active)
+        return draw_steps(*args)
+
+    press(page, "run_film")
+    wait_for(lambda: table(page).run is not None and table(page).run.done > 2)
+    monkeypatch.setattr(film, "draw_steps", pauses)
+    page.run()
+    assert table(page).frame == table(page).run.latest[0] > 1
+
+
 def bring(page, film) -> None:
     """Another film, with the coin as a memory of the visitor's own."""
     table(page).recorded = [replace(each, example=False) for each in table(page).recorded]

@@ -156,7 +156,7 @@ def _draw_workbench(visit: Visit) -> None:
         # Before the work that may take long: a reload in the middle of it finds what was asked for.
         keep_work()
         try:
-            with stoppable(places.notes):
+            with stoppable(places.progress):
                 scene = table.scene(visit, params, places)
         except LongEncoding as encoding:
             scene = None

@@ -76,7 +76,7 @@ def shown_result(
     page: ExperimentPage, work: Workspace, setup: "Setup", params: PlainParams, place: DeltaGenerator
 ) -> Computed:
     """The run that is on the page, as far as it is remembered without computing anything. Progress shows in `place`."""
-    bar = ProgressBar(place)
+    bar = ProgressBar(place.empty())
     try:
         return compute(shown_spec(page, work, setup, params), page_lab(setup.model, setup.inputs, bar))
     finally:

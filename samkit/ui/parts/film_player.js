@@ -323,6 +323,8 @@ class Player {
     this.root.querySelector(".player").dataset.frame = this.frame;
     const where = this.root.querySelector(".where");
     where.replaceChildren(...this.figures());
+    const line = `${data.name}, frame ${this.frame} · ${data.size}`.replace(/["\\\n]/g, sign => `\\${sign.charCodeAt().toString(16)} `);
+    document.body.style.setProperty("--samkit-film-line", `"${line}"`);
     document.body.toggleAttribute("data-samkit-film-moves", this.moving || this.playing || this.follows);
     window.dispatchEvent(new CustomEvent("samkit:film"));
   }

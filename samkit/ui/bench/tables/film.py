@@ -209,12 +209,12 @@ def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerato
     if job is None:
         return None
     with place:
+        if table.was_active and not job.active:
+            st.rerun()  # It came to rest while the page was being drawn.
         computed = finished(job)
         if computed is None:
             follow(job)
             return None
-        if table.was_active:
-            st.rerun()  # It came to its end while the page was being drawn.
         if step.note:
             st.caption(step.note)
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
@@ -224,7 +224,7 @@ def _see_how_the_run_is(table: FilmTable) -> None:
     """When a run comes to rest, whoever watched it stands where it did; what was asked for as it ended is done."""
     job, run = table.job, table.run
     if job is None or run is None:
-        table.was_active = job is not None
+        table.was_active = job is not None and job.active
         return
     if not job.active and run.has_wishes and job.result is not None:
         job.resume()

@@ -118,7 +118,7 @@ def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator
         # A container, not an empty: the last picture stays in it until the next one comes.
         main = st.container(key="main_view", gap="xsmall")
         # It takes no room of its own, so that nothing moves when a bar comes and goes.
-        return main, st.container(key="progress").empty()
+        return main, st.container(key="progress")
 
 
 class Table(ABC):

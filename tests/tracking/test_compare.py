@@ -24,7 +24,7 @@ from samkit.tracking.compare import (
     iou_matrix,
     outlines,
 )
-from samkit.ui.runs.compare_tables import metric_rows, pictures_sentence
+from samkit.ui.runs.compare_tables import equal_sentence, metric_rows, pictures_sentence
 from tests.made_up_model import made_up_info
 
 RNG = np.random.default_rng(3)
@@ -268,6 +268,13 @@ def test_no_outline_hides_another():
 def test_equal_masks_are_told():
     one, other = blob(5, 20, 5, 30), blob(5, 20, 5, 31)
     assert equal_masks([one, other, one.copy()]) == ((0, 2), (1,))
+
+
+def test_a_sentence_says_which_runs_have_equal_masks(three):
+    twice = Comparison([three.bundles[0], three.bundles[1], three.bundles[0]])
+    (group,) = twice.grounds("mask_chosen")
+    assert equal_sentence(twice, "mask_chosen", group).endswith("run 1 and run 3.")
+    assert not equal_sentence(twice, "mask_chosen", group[:2])
 
 
 def test_a_row_says_on_which_picture_each_runs_mask_was_measured(tmp_path, three):

@@ -87,6 +87,8 @@ def test_record_two_memories_run_scrub_correct_keep_and_read_back(visitor, page,
     page.get_by_role("button", name="Play", exact=True).click()
     page.locator(".player").locator("button[name=play]", has_text="Pause").wait_for()
     page.wait_for_function("window.samkitPlayers.get('film').frame > 4")
+    line = page.locator(".st-key-chips_video-priors [data-testid='stCaptionContainer'] p").first
+    assert "coin, frame " in line.evaluate("line => getComputedStyle(line, '::after').content") and line.is_visible()
     page.locator(".player").locator("button[name=play]").click()
     page.locator(".player").locator("button[name=play]", has_text="Play").wait_for()
 

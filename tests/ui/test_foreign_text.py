@@ -15,6 +15,7 @@ OURS = {
     "bench/sweeping/dialog.py": ["_price_text(found)", "kind", "how", "listed(known)"],
     "bench/sweeping/draft.py": ["file"],
     "bench/sweeping/own_pictures.py": [
+        "known.found_masks",
         "_told(known.holds.cases, known.holds.pictures, known.holds.source.masks is not None)",
         "_told(cases, pictures, source.masks is not None)", "label", "told",
     ],
@@ -74,7 +75,6 @@ OURS = {
     ],
     "home.py": ["card.title", "card.question", "card.text", "sum((entry.on_disk for entry in entries))"],
     "parts/downloads.py": ["download.label"],
-    "parts/edge.py": ["type(error).__name__"],
     "router.py": ["entry.title"],
     "runs/compare_view.py": ["label", "number", "range(len(grounds))", "several"],
     "runs/run_view.py": ["_file_tabs(bundle)", "entry.title"],
@@ -83,7 +83,7 @@ OURS = {
     "runs/transfer.py": ["label", "number", "total", "done"],
     "sweeps/cell_panel.py": ["entry.title"],
     "sweeps/charts.py": ["left_out"],
-    "sweeps/compare_view.py": ["_sentence(found, mean, metric, better)", "letter"],
+    "sweeps/compare_view.py": ["_sentence(found, mean, metric, better)", "left_out", "letter"],
     "sweeps/sweep_view.py": ["tabs", "ICONS.get(now.state, '')", "now.state", "now.text"],
     "sweeps/sweeps_list.py": [
         "entry.title", "page", "pages", "now.state", "now.text",

@@ -7,6 +7,7 @@ from samkit.prompts import Prompts
 from samkit.ui.state import long_encodings
 from samkit.ui.state.kept_work import FILM_KEY
 from samkit.ui.state.labs import encoding_memory
+from samkit.work.long_encoding import Pace
 from tests.large_runs import PROMPTS, SIDE, keep_large_run
 from tests.pages.app import SHOWN, clear_memories, new_app, page_path
 
@@ -17,6 +18,9 @@ PAGE = "mask-stability"
 def home(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMKIT_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
+    # Times are those of an idle machine that has encoded nothing yet.
+    monkeypatch.setattr("samkit.work.lab.PACE", Pace())
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     clear_memories()
 
 

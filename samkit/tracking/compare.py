@@ -133,9 +133,10 @@ class Comparison:
         """The picture or film that the figures of each run's mask are of: of a pair the one on which it was found."""
         entries = [_measured_on(bundle.record) for bundle in self.bundles]
         names = {entry.sha256: entry.name for entry in entries if entry is not None}
-        alike = len(set(names.values())) < len(names)
-        told = {sha256: f"{name} ({sha256[:8]})" if alike else name for sha256, name in names.items()}
-        return Row("mask_on", tuple(told[entry.sha256] if entry is not None else None for entry in entries))
+        if len(set(names.values())) < len(names):
+            # Different pictures with one name are told apart by their content.
+            names = {sha256: f"{name} ({sha256[:8]})" for sha256, name in names.items()}
+        return Row("mask_on", tuple(None if entry is None else names[entry.sha256] for entry in entries))
 
     @cached_property
     def facts(self) -> tuple[Row, ...]:

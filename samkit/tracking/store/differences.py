@@ -41,7 +41,7 @@ _SAID = {
     "other_model": "trained from {}",
     "other_sha256": "",
 }
-"""Parameter -> how a value of it is said, where its own name does not say it; "" where it says nothing to a person."""
+"""Parameter -> words for it with its value in place of {}, where its own name is not clear enough; "" leaves it out."""
 _SAID_OFF = {
     "own_range": "colours over a fixed range",
     "remember": "frames not remembered",
@@ -95,8 +95,10 @@ def _difference(name: str, value: Any) -> str:
         return _SAID.get(name, title)
     if name == "prompt_on":
         text = text.upper()
-    said = _SAID.get(name, f"{title} {{}}").format(text)
-    return said.removesuffix("s") if text == "1" and said.endswith((" frames", " pointers", " prototypes")) else said
+    words = _SAID.get(name, f"{title} {{}}").format(text)
+    if text == "1" and words.endswith((" frames", " pointers", " prototypes")):
+        return words.removesuffix("s")
+    return words
 
 
 def _value_text(value: Any) -> str:

@@ -40,6 +40,10 @@ class Marks:
     share: tuple[float, float] | None = None
     file: MaskFile | None = None
 
+    @property
+    def is_marked(self) -> bool:
+        return not self.prompts.is_empty or self.hint is not None
+
 
 @dataclass(frozen=True, eq=False)
 class LeftPicture:
@@ -49,10 +53,6 @@ class LeftPicture:
     given: Given
     history: list[Marks]
     undone: list[Marks]
-
-    @property
-    def is_marked(self) -> bool:
-        return not self.marks.prompts.is_empty or self.marks.hint is not None
 
 
 @dataclass
@@ -118,12 +118,12 @@ class Workspace:
         self.show_picture(picture, prompts)
         if known is None:
             return
-        if own_first and known.is_marked:
+        if own_first and known.marks.is_marked:
             self.given = replace(known.given, edits=self.given.edits + 1)
             self._set(known.marks.prompts)
             self.history, self.undone = known.history, known.undone
         else:
-            self.history = [*known.history, *([known.marks] if known.is_marked else [])][-MAX_HISTORY:]
+            self.history = [*known.history, *([known.marks] if known.marks.is_marked else [])][-MAX_HISTORY:]
 
     def show_picture(self, picture: Picture, prompts: Prompts | None = None) -> None:
         """Put another picture on the table, with prompts that fit it or none. What was drawn on the one before and is

@@ -73,8 +73,11 @@ def can_be_swept(entry: Entry) -> bool:
 
 @dataclass(frozen=True)
 class Start:
-    """What a sweep begins with: what is on the page. params: where its knobs stand; timings, figures: of the run on the
-    page, empty where there is none yet; figures are its metrics, by name
+    """What a sweep begins with: what is on the page.
+
+    params:  where its knobs stand
+    timings: of the run on the page, in milliseconds; empty where there is none yet
+    figures: names of that run's metrics; empty where there is none yet
     """
 
     page: ExperimentPage
@@ -262,8 +265,8 @@ def _params(scene: Start) -> dict[str, Any]:
         if name not in (*LEFT_OUT, *values) and value != getattr(params_class(), name)
     }
     if fixed:
-        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fixed.items())
-        st.caption(f"As on the page: {plain_text(told)}.")
+        settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fixed.items())
+        st.caption(f"As on the page: {plain_text(settings)}.")
     # A list would be swept over.
     kept = {name: [value] if isinstance(value, list) else value for name, value in fixed.items()}
     return kept | values

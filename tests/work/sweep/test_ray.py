@@ -26,7 +26,7 @@ from samkit.work.sweep.ray_worker import RayWorker
 from samkit.work.sweep.results import OUTCOMES, find_sweep
 from samkit.work.sweep.run import run_sweep
 from samkit.work.sweep.travel import Unpacked, packed, paths_of, put_back, taken_out
-from tests.work.sweep.tiny import CELLS, FILM, PAIRS, SPEC, make_files, make_films, sweep
+from tests.work.sweep.tiny import CELLS, FILM, HELD, MANY, PAIRS, SPEC, make_files, make_films, sweep
 
 ROOT = Path(__file__).parents[3]
 STORE = 80 * 2**20
@@ -38,7 +38,6 @@ QUIET = {
     # Workers would wait for every other process of the machine, such as another test.
     "RAY_worker_niceness": "0",
 }
-MANY = SPEC.replace("prompts:", "repeats: 6\nprompts:").replace("{truth: inside}", "{truth: points, count: 2}")
 
 
 @pytest.fixture(scope="module")
@@ -188,19 +187,18 @@ def test_a_sweep_that_began_here_goes_on_there_though_a_node_is_lost(two_nodes, 
 
 
 def test_an_interrupted_command_loses_nothing(cluster, folder, tmp_path):
-    (folder / "many.yaml").write_text(MANY.replace("repeats: 6", "repeats: 60"))
+    (folder / "many.yaml").write_text(MANY)
     words = [str(folder / "many.yaml"), "--engine", "ray", "--address", cluster.address, "--workers", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "samkit", "sweep", *words],
+        [sys.executable, "-c", HELD, "sweep", *words],
         cwd=ROOT, env=os.environ | {"SAMKIT_HOME": str(tmp_path)},
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     said = []
-    for line in process.stderr:
+    while (line := process.stderr.readline()) != "Held.\n":
+        assert line, "it ended before it was held"
         said.append(line)
-        if line[0] in "123456789":
-            break
     process.send_signal(signal.SIGINT)
     out, rest = process.communicate(timeout=60)
     assert process.returncode == 130 and out == ""

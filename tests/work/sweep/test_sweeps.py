@@ -29,7 +29,7 @@ from samkit.work.sweep.results import OUTCOMES, Outcome, find_sweep, read_outcom
 from samkit.work.sweep.run import Progress, run_sweep
 from samkit.work.sweep.summary import counts, summarize, swept_columns
 from samkit.work.sweep.table import rows, write_table
-from tests.work.sweep.tiny import CELLS, SPEC, make_files, sweep
+from tests.work.sweep.tiny import CELLS, HELD, MANY, SPEC, make_files, sweep
 
 
 @pytest.fixture(scope="module")
@@ -218,31 +218,23 @@ def test_a_killed_worker_costs_a_retry_and_two_the_cell(folder, monkeypatch):
     assert "SIGKILL" in outcomes[0].reason and "memory" in outcomes[0].reason
 
 
-def command(*words):
-    return [sys.executable, "-m", "samkit", "sweep", *words]
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_or_interrupted_command_is_resumed(folder, tmp_path, how):
-    many = SPEC.replace("[null, 0]", "[null, 0, 1, 2, 3]").replace(
-        "prompts:", "repeats: 20\nprompts:").replace("{truth: inside}", "{truth: points, count: 2}")  # fmt: skip
-    (folder / f"many{how}.yaml").write_text(many)
+    (folder / f"many{how}.yaml").write_text(MANY)
     root, environment = Path(__file__).parents[3], os.environ | {"SAMKIT_HOME": str(tmp_path)}
     process = subprocess.Popen(
-        command(str(folder / f"many{how}.yaml"), "--workers", "1", "--no-store"),
+        [sys.executable, "-c", HELD, "sweep", str(folder / f"many{how}.yaml"), "--workers", "1", "--no-store"],
         cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         # Whatever runs the tests in the background may ignore it, and a child inherits that.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    for line in process.stderr:
-        if line[0] in "123456789":
-            break
+    while (line := process.stderr.readline()) != "Held.\n":
+        assert line, "it ended before it was held"
     process.send_signal(how)
     process.communicate(timeout=60)
     assert process.returncode == (-how if how == signal.SIGKILL else 130)
     made = find_sweep("latest")
-    before = len(made.outcomes())
-    assert 0 < before < len(made.cells)
+    assert len(made.outcomes()) == 20 < len(made.cells)
     deadline = time.monotonic() + 60
     while made.is_running and time.monotonic() < deadline:
         time.sleep(0.02)

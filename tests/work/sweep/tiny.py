@@ -21,6 +21,7 @@ threads: 1
 """
 CELLS = 2 * 3 * 2
 """Prompts x objects x values of mask_index."""
+MANY = SPEC.replace("prompts:", "repeats: 6\nprompts:").replace("{truth: inside}", "{truth: points, count: 2}")
 
 
 FILM = """
@@ -43,6 +44,25 @@ threads: 1
 """
 FRAMES = 5
 """Of the film that is FILM's, and PAIRS' pictures."""
+HELD = """
+import sys, time
+from samkit.cli import main
+from samkit.work.sweep.results import OutcomeFile
+
+add, added = OutcomeFile.add, []
+
+def add_and_hold(self, outcome):
+    add(self, outcome)
+    added.append(outcome.cell)
+    if len(added) == 20:
+        print("Held.", file=sys.stderr, flush=True)
+        time.sleep(600)
+
+OutcomeFile.add = add_and_hold
+main()
+"""
+"""`python -c HELD sweep ...` is `python -m samkit sweep ...` that stands still, and says so, once twenty outcomes are
+written: however slow the test is that ends it, the sweep is not done by then."""
 
 
 def make_files(folder: Path) -> Path:

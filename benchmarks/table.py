@@ -99,10 +99,12 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", choices=PARTS, default=[])
     options = parser.parse_args()
     torch.set_num_threads(min(2, torch.get_num_threads()))
-    rounds, first = options.rounds, options.models[0]
+    rounds = options.rounds
+    # At 2048 px the official ViT-B would hold more than 12 GB of scores.
+    by_sides = "tiny" if "tiny" in options.models else options.models[0]
     parts = {
         "encode": beside(options.models, rounds),
-        "sides": by_side(first, min(rounds, 3)),
+        "sides": by_side(by_sides, min(rounds, 3)),
         "limits": printed("The machine's limit", "limits", "--models", *options.models),
         "video": printed("A film's frame", "video", "speed"),
         "objects": printed("A film's frame with more objects", "video", "objects"),

@@ -47,9 +47,11 @@ def test_a_sweep_is_thought_of_priced_started_and_opened_again(here):
     assert "One value is no sweep" in texts(app) and "Nothing varies yet" in texts(app)
     assert app.button(key="start_sweep").disabled
     app.text_input(key="sweep_values_mask-stability_mask_index").set_value("").run()
-    assert "Write down the values of Mask." in texts(app), "not a cell before it is clear what is asked for"
+    missing = "Write down the values of Mask."
+    assert [each.value for each in app.error] == [missing], "not a cell before it is clear what is asked for"
     assert app.multiselect(key="sweep_models").value, "and what stands beside it stays"
-    assert app.button(key="start_sweep").disabled and "What is missing is said at the top." in texts(app)
+    assert app.button(key="start_sweep").disabled
+    assert missing in [each.value for each in app.caption], "and at the button, for the top may be out of sight"
     app.text_input(key="sweep_values_mask-stability_mask_index").set_value("0 to 1").run()
     app.text_input(key="sweep_name").set_value("Which mask").run()
     assert "**2 cells**, 1 encoding" in texts(app)

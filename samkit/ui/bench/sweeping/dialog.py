@@ -121,10 +121,11 @@ def _dialog(scene: Start) -> None:
     with sentences(st.container(key="sweep_trouble")):
         try:
             draft, found = _priced(scene)
-        except SamkitError:
+        except SamkitError as error:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.button("Start", icon=":material/play_arrow:", key="start_sweep", disabled=True)
-                st.caption("What is missing is said at the top.", width="content")
+                # Whoever has gone down to the prompts does not see what stands at the top.
+                st.caption(plain_text(str(error)), width="content")
             raise
         if "video" in scene.takes:
             _truth_note(draft.cases, scene.figures, HOW_TO_GIVE_FILM_TRUTH)

@@ -14,6 +14,12 @@ from samkit.media.colormaps import Colormap, colormap_table
 
 PLOT = {"displaylogo": False}
 """What every chart on a page is configured with."""
+TOOLBAR = {"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,.9)", "activecolor": "#0b8f8c"}
+"""Plotly's own is half as dark as the paper behind it is clear: dark on a light page."""
+TOOLBAR_PX = 30
+"""Above what is drawn, for the chart's own buttons."""
+TEXT_PX = 14
+"""Above the plot, for what stands at a line in it."""
 LONE_PX = 7
 SMALLEST_BAR = 0.01
 """Share of the largest bar's height below which a bar can't be told from none."""
@@ -31,7 +37,15 @@ def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figu
     """
     clear = "rgba(0,0,0,0)"
     return go.Figure(
-        traces, dict(height=height, margin=dict(l=8, r=8, t=8, b=8), paper_bgcolor=clear, plot_bgcolor=clear) | layout
+        traces,
+        dict(
+            height=height,
+            margin=dict(l=8, r=8, t=TOOLBAR_PX, b=8),
+            paper_bgcolor=clear,
+            plot_bgcolor=clear,
+            modebar=TOOLBAR,
+        )
+        | layout,
     )
 
 
@@ -46,7 +60,8 @@ def _marked(marks: Mapping[float, str]) -> dict:
     """Layout of thin vertical lines with a text above each, where no curve crosses it. marks: x -> text."""
     above = dict(y=1, yref="y domain", yanchor="bottom", showarrow=False, font=dict(size=11))
     lines, texts = [_line_at("x", at) for at in marks], [dict(x=at, text=text) | above for at, text in marks.items()]
-    return dict(shapes=lines, annotations=texts) | (dict(margin=dict(l=8, r=8, t=24, b=8)) if marks else {})
+    room = dict(margin=dict(l=8, r=8, t=TOOLBAR_PX + TEXT_PX, b=8)) if marks else {}
+    return dict(shapes=lines, annotations=texts) | room
 
 
 def shrink_map(values: np.ndarray, side: int = MAP_SIDE) -> np.ndarray:
@@ -187,7 +202,7 @@ def matrix_figure(
     return _figure(
         [cells | dict(zmin=limits[0], zmax=limits[1])],
         340,
-        margin=dict(l=8, r=8, t=8, b=40),
+        margin=dict(l=8, r=8, t=TOOLBAR_PX, b=40),
         xaxis=x_axis,
         yaxis=y_axis,
     )

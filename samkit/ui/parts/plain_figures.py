@@ -9,6 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from samkit.ui.parts.figures import TOOLBAR
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -50,6 +52,7 @@ def rebuilt_figure(data: Any, layout: Any) -> go.Figure:
         if isinstance(trace, dict) and trace.get("type", "scatter") in TRACES
     ]
     kept = {key: _plain(value) for key, value in layout.items() if key in _LAYOUT or _AXIS.fullmatch(str(key))}
+    kept["modebar"] = TOOLBAR
     shapes = layout.get("shapes")
     if isinstance(shapes, list):
         kept["shapes"] = [

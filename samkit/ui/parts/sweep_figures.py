@@ -7,15 +7,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from samkit.ui.parts.figures import LINES
+from samkit.ui.parts.figures import LINES, TOOLBAR, TOOLBAR_PX
 from samkit.ui.parts.plain_figures import plain_figure_text
 
 COLORS = ("#0b8f8c", "#c0622f", "#7b5ea7", "#3d7edb", "#c2417c", "#7a8a1e", "#7a8288", "#b58900", "#5b9e3f", "#a0522d")
 """Of series, readable on light and dark."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 GRID = "rgba(128,128,128,.25)"
-TOOLBAR_PX = 30
-"""Above the highest point, for the chart's own buttons."""
 MANY = 2_000
 """From so many points on they are drawn by WebGL."""
 LABEL_CHARACTERS = 40
@@ -23,7 +21,7 @@ LABEL_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its points from left to right. low, high: ends of intervals, None where there is none; cells: of each
+    """One setting: its means from left to right. low, high: ends of intervals, None where there is none; cells: of each
 
     facet: the number of the small chart that it is in
     """
@@ -51,8 +49,9 @@ def means_figure(
     height: int = 330,
     color_title: str = "",
 ) -> go.Figure:
-    """Means over a parameter, with intervals. x: numbers, or texts in their order. facets: titles of the small charts,
-    which share their axes' ends. color_title: of the lines' names
+    """Means over a parameter, with intervals. x: numbers, or texts. A line leads from number to number; texts, such as
+    pictures, have no order, and nothing lies between two of them. facets: titles of the small charts, which share their
+    axes' ends. color_title: of the settings' names
     """
     is_text = any(isinstance(x, str) for each in series for x in each.x)
     names = list(dict.fromkeys(each.name for each in series))
@@ -73,6 +72,8 @@ def means_figure(
         if title:
             place = dict(x=sum(domain) / 2, y=1, xref="paper", yref="paper", yanchor="bottom")
             notes.append(place | dict(showarrow=False, text=label(title), font=dict(size=11)))
+    if is_text and len(names) > 1:
+        layout |= dict(scattermode="group", scattergap=0.6)
     return _figure(traces, height, color_title, annotations=notes, **layout)
 
 
@@ -86,7 +87,7 @@ def _beside(series: Sequence[Series], lines: int) -> float:
 
 
 def _mean_line(series: Series, names: Sequence[str], step: float, in_legend: bool) -> dict[str, Any]:
-    """The trace of one line. names: of all lines, whose places give the colours; step: from one to the next, across"""
+    """The trace of one setting. names: of all, whose places give the colours; step: from one to the next, across"""
     number, axis = names.index(series.name), _axis(series.facet)
     color = COLORS[number % len(COLORS)] if len(names) > 1 else LINES[1][0]
     name = label(series.name) if len(names) > 1 else ""
@@ -99,7 +100,8 @@ def _mean_line(series: Series, names: Sequence[str], step: float, in_legend: boo
         name=label(series.name),
         legendgroup=series.name,
         showlegend=in_legend,
-        mode="lines+markers",
+        offsetgroup=series.name,
+        mode="markers" if any(isinstance(x, str) for x in series.x) else "lines+markers",
         line=dict(color=color, width=2, dash=DASHES[number // len(COLORS) % len(DASHES)]),
         marker=dict(size=7, color=color),
         error_y=_bars(series, color),
@@ -265,6 +267,7 @@ def _figure(traces: list[dict[str, Any]], height: int = 330, color_title: str = 
             margin=dict(l=8, r=8, t=TOOLBAR_PX, b=8),
             paper_bgcolor=clear,
             plot_bgcolor=clear,
+            modebar=TOOLBAR,
             legend=legend,
         )
         | layout,

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from samkit.media.drawing import overlay
 from samkit.tracking.compare import COLORS, Comparison, Row, Shown
+from samkit.ui.parts.figures import TOOLBAR
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.plain_figures import plain_figure_text
@@ -142,6 +143,7 @@ def lines_figure(comparison: Comparison) -> go.Figure | None:
             margin=dict(l=10, r=10, t=60, b=10),
             paper_bgcolor="rgba(0,0,0,0)",
             plot_bgcolor="rgba(0,0,0,0)",
+            modebar=TOOLBAR,
             xaxis=x_axis,
             yaxis=y_axis,
             annotations=[note for at, row in enumerate(rows) for note in _ticks(at, row)],

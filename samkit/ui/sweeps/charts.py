@@ -69,7 +69,7 @@ def draw_means(looked: LookedAt, shown: Shown) -> None:
     )
     st.plotly_chart(figure, key=f"means_{looked.sweep.id}", config=PLOT)
     if left_out:
-        st.caption(f"{left_out} more lines are not drawn: choose another colour.")
+        st.caption(f"{left_out} more settings are not drawn: choose another colour.")
 
 
 NO_INTERVAL_HELP = (

@@ -1,6 +1,19 @@
 """Charts show every value: lone points have a dot, one axis a chart, and axes that begin where values do."""
 
-from samkit.ui.parts.figures import LONE_PX, OverWindows, curves_figure, lone_points, sweep_iou_figure, sweep_ms_figure
+import pytest
+
+from samkit.ui.parts.figures import (
+    LONE_PX,
+    TOOLBAR_PX,
+    OverWindows,
+    curves_figure,
+    histogram_figure,
+    lone_points,
+    sweep_iou_figure,
+    sweep_ms_figure,
+)
+from samkit.ui.parts.plain_figures import rebuilt_figure
+from samkit.ui.parts.sweep_figures import heat_figure
 
 
 def sweep(window: int, iou: float, ms: tuple[float, float, float]) -> dict:
@@ -42,3 +55,23 @@ def test_a_time_of_a_sweep_has_its_range():
     (trace,) = sweep_ms_figure(ROWS, OverWindows(None)).data
     assert list(trace.y) == [100, 80]
     assert list(trace.error_y.array) == [40, 5] and list(trace.error_y.arrayminus) == [10, 10]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        histogram_figure([1.0, 2.0], "x", "y"),
+        curves_figure([{"x": 1, "y": 2}], "x", {"y": "y"}, "y", "x", "y", {1.0: "cut"}),
+        heat_figure(["a"], ["b"], [[1.0]], ("x", "y", "z")),
+    ],
+    ids=["plain", "marked", "sweep"],
+)
+def test_the_toolbar_has_room_of_its_own_and_no_ground_in_either_theme(figure):
+    assert figure.layout.modebar.bgcolor == "rgba(0,0,0,0)" and "128,128,128" in figure.layout.modebar.color
+    assert figure.layout.margin.t >= TOOLBAR_PX
+
+
+def test_a_kept_figures_toolbar_is_that_of_the_page():
+    kept = histogram_figure([1.0, 2.0], "x", "y").to_plotly_json()
+    shown = rebuilt_figure(kept["data"], kept["layout"] | {"modebar": {"bgcolor": "black", "remove": ["zoom"]}})
+    assert shown.layout.modebar.bgcolor == "rgba(0,0,0,0)" and not shown.layout.modebar.remove

@@ -64,6 +64,24 @@ def test_all_that_matters_is_on_one_screen(visitor, where):
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("where", ["mask-stability", "cross-image", "semantic-similarity"])
+def test_at_150_percent_the_title_and_what_can_be_done_are_one_line(visitor, where):
+    visitor.page.set_viewport_size({"width": 960, "height": 600})
+    visitor.open(where)
+    title = visitor.page.locator(".st-key-title_row h1")
+    assert title.evaluate("title => title.scrollWidth <= title.clientWidth"), "the whole title"
+    line = title.bounding_box()
+    middle, end = line["y"] + line["height"] / 2, line["x"] + line["width"]
+    buttons = visitor.page.locator(":is(.st-key-title_row, .st-key-actions) button:visible")
+    boxes = [button.bounding_box() for button in buttons.all()]
+    assert len(boxes) >= 7
+    for box in sorted(boxes, key=lambda each: each["x"]):
+        assert box["y"] <= middle <= box["y"] + box["height"] and end <= box["x"] + 1, boxes
+        end = box["x"] + box["width"]
+    assert end <= 960
+    assert visitor.page.locator(".st-key-canvas_frame").bounding_box()["y"] < 165
+
+
 @pytest.mark.parametrize("size", [(1000, 800), (800, 900), (420, 900)])
 def test_nothing_is_cut_off_in_a_narrow_window(visitor, size):
     visitor.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))

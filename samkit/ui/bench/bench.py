@@ -32,6 +32,7 @@ from samkit.ui.controls.model_picker import model_picker
 from samkit.ui.controls.paste_drop import paste_and_drop
 from samkit.ui.controls.sidebar import ENCODING_KNOBS, Sidebar, draw_sidebar
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.leftovers import nothing_below
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.tables import timings_table
 from samkit.ui.parts.turns import page_turn
@@ -145,6 +146,7 @@ def _draw_workbench(visit: Visit) -> None:
             params = dict(visit.encoding) | draw_knobs(page.knobs, panel)
             if places.masks is not None:
                 params |= REFINE_EDGES.draw(panel)
+            nothing_below()
         if reason := table.blocked(visit):
             places.main.info(plain_text(reason), icon=":material/ads_click:")
             with actions:

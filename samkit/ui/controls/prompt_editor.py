@@ -17,6 +17,7 @@ from samkit.ui.controls.keys import with_key
 from samkit.ui.controls.mask_inputs import mask_inputs
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts import style
+from samkit.ui.parts.leftovers import nothing_below
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.public import check_upload
 from samkit.ui.state.workspace import Workspace
@@ -127,6 +128,7 @@ def _chips(work: Workspace, page: str, no_prompt: str, title: str) -> None:
                 on_click=_after_what_was_drawn,
                 args=(work, partial(_remove, work, prompt)),
             )
+        nothing_below()
 
 
 def _text(prompt: Point | Box) -> str:

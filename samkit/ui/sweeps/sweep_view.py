@@ -9,6 +9,7 @@ import streamlit as st
 from samkit.experiments.registry import find_entry
 from samkit.ui.bench.sweeping.page_sweep import keep_sweep_button
 from samkit.ui.parts.edge import sentences
+from samkit.ui.parts.leftovers import nothing_here
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.clock import shown_moment
 from samkit.ui.state.page_links import COMPARE_SWEEPS_PAGE, SWEEPS_PAGE
@@ -198,4 +199,10 @@ def _tabs(looked: LookedAt, shown: Shown) -> None:
     wanted = st.segmented_control(
         "Table", names, default=names[0], required=True, label_visibility="collapsed", key=f"tab_{looked.sweep.id}"
     )
-    tabs[wanted or names[0]]()
+    for name in names:
+        # Each in a place of its own: what another one has left there goes at once.
+        if name == (wanted or names[0]):
+            with st.container():
+                tabs[name]()
+        else:
+            nothing_here()

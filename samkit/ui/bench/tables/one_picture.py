@@ -19,6 +19,7 @@ from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.leftovers import nothing_below
 from samkit.ui.state.picture_pair import PicturePair, picture_pair
 from samkit.ui.state.workspace import Workspace
 
@@ -101,6 +102,7 @@ def _choose_compared(work: Workspace, knobs: KnobValues) -> None:
     pair = picture_pair(work)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="row_compared"):
         if knobs.choose("Look for it in", COMPARE_WITH, [SAME, ANOTHER], SAME) == SAME:
+            nothing_below()
             return
         other = pair.b.picture
         with st.container(width=170):

@@ -13,6 +13,7 @@ from samkit.ui.controls.model_names import model_name
 from samkit.ui.controls.own_models import loadable_own
 from samkit.ui.controls.picture_picker import picture_picker
 from samkit.ui.parts.inline_image import fit_within, inline_image
+from samkit.ui.parts.leftovers import nothing_below, nothing_here
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.picture_view import picture_view, view_name
 from samkit.ui.state.picture_pair import picture_pair
@@ -41,6 +42,8 @@ class Sides(Table):
             kind = knobs.choose("Side by side", BESIDE, options, ALONE)
             if kind == MODELS:
                 _choose_model(work, knobs)
+            else:
+                nothing_here()
         with shown:
             notes = notes_place()
             if alone:
@@ -52,7 +55,9 @@ class Sides(Table):
                     small = fit_within(picture.rgb, *SHOWN_PX)
                     picture_view(small, f"The picture, {picture.name}", view_name(picture))
                     st.caption(f"{plain_text(picture.name)} · {picture.width} × {picture.height} px")
+                nothing_below()
                 return Places(beside, notes, *result_places(right))
+            nothing_here()
             if self.takes_picture:
                 _tools(work, kind)
             return Places(beside, notes, *result_places(st.container()))

@@ -19,6 +19,7 @@ from samkit.ui.bench.results import shown_result
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.knobs import adapt_knobs
 from samkit.ui.controls.sidebar import Sidebar
+from samkit.ui.parts.leftovers import nothing_below, nothing_here
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.workspace import Workspace
 from samkit.work.long_encoding import LongEncoding
@@ -93,14 +94,19 @@ def screen_rows(picture: Picture | None = None) -> Rows:
     with pictures:
         notes = notes_place()
         shape = 1.0 if picture is None else picture.width / picture.height
+        # Each way of laying them out has a place of its own, so that nothing of another one is left in it.
         if shape <= PORTRAIT:
             with st.container(key="portrait_pictures"):
-                left, right, masks = st.columns([3, 3, 2], gap="small")
-            return Rows(notes, left, right, masks, beside)
+                left, right, below = st.columns([3, 3, 2], gap="small")
+            nothing_below()
+            return Rows(notes, left, right, below, beside)
+        nothing_here()
         if shape > PANORAMA:
             with st.container(key="stacked_pictures", gap="xsmall"):
                 left, right = st.container(gap="xsmall"), st.container(gap="xsmall")
+            nothing_here()
         else:
+            nothing_here()
             with st.container(key="row_pictures"):
                 left, right = st.columns(2, gap="small")
         below = st.container(key="below_pictures", gap="xsmall")

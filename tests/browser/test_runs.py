@@ -16,6 +16,9 @@ PAGE = "mask-stability"
 BOTH = "one of two"
 """What is in the names of both runs, and of no other."""
 OFFLINE = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
+IS_WHOLE = """name => [name, ...name.querySelectorAll('*')].every(each =>
+    getComputedStyle(each).overflow === 'visible'
+    || each.scrollHeight <= each.clientHeight + 1 && each.scrollWidth <= each.clientWidth + 1)"""
 SWIPED = "swipe => getComputedStyle(swipe).getPropertyValue('--at')"
 
 
@@ -93,6 +96,23 @@ def test_two_runs_are_kept_compared_opened_again_and_replayed(page, browser, vis
     visitor.rest()
     page.get_by_text("1.00").first.wait_for()
     assert visitor.chips(PAGE) == drawn
+
+
+def test_of_runs_that_are_much_alike_the_list_shows_what_tells_them_apart(page, visitor):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.open(PAGE)
+    alike = (
+        "Mask stability, a market hall in the morning, sam2.1_hiera_base_plus, 3 points and 1 box, lower threshold -4"
+    )
+    alike += ", upper threshold 4, input scale 0.5, largest delta 6, the"
+    for end in ("first", "second"):
+        visitor.keep(PAGE, f"{alike} {end}")
+    page.get_by_role("link", name=re.compile("Runs")).first.click()
+    names = page.locator('[class*="st-key-run_row_"] [data-testid="stPageLink"] a')
+    names.nth(1).wait_for()
+    search(visitor, '"a market hall"')
+    assert [name.split()[-1] for name in names.all_inner_texts()] == ["second", "first"]
+    assert all(name.evaluate(IS_WHOLE) for name in names.all())
 
 
 def swipe_by_mouse_and_keys(page) -> None:

@@ -5,6 +5,7 @@ or where a file was refused.
 import errno
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -112,3 +113,11 @@ def _own_limit() -> int | None:
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         return max(0, limit - taken)
     return limit
+
+
+def stand_back(nice: int) -> None:
+    """Let this thread stand in line for the processor behind all others. On Linux a thread has a priority of its own;
+    elsewhere nothing happens.
+    """
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -260,7 +260,7 @@ def _rgb(image: Image.Image, grey: "GreyRange | None") -> np.ndarray:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _is_deep_grey(image: Image.Image) -> bool:

@@ -83,7 +83,7 @@ def prepare_pixels(rgb: np.ndarray, geometry: ImageGeometry, family: str, film: 
         return F.pad(pixels, (0, padded_width - width, 0, padded_height - height))[None]
     if film and rgb.shape[:2] != geometry.resized_size:
         rgb = np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))
-    pixels = torch.from_numpy(np.array(rgb, copy=True)).permute(2, 0, 1)[None].float().div(255)
+    pixels = torch.from_numpy(np.array(rgb, copy=True)).permute(2, 0, 1)[None].float().div_(255)
     if rgb.shape[:2] != geometry.resized_size:
         pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
     mean, std = (SAM3_MEAN, SAM3_STD) if family == "sam3" else (SAM2_MEAN, SAM2_STD)

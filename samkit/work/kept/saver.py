@@ -6,11 +6,14 @@ import threading
 import time
 
 from samkit.errors import SamkitError
+from samkit.machine import stand_back
 from samkit.work.kept.store import WorkStore
 from samkit.work.kept.value import Work
 
 _log = logging.getLogger(__name__)
 
+NICE = 10
+"""How far below everything else the thread stands in line for the processor."""
 SETTLE_S = 0.3
 """How long a work waits for a newer state of itself."""
 AT_EXIT_S = 3.0
@@ -63,6 +66,8 @@ class WorkSaver:
         return work_id in self._waiting or self._writing == work_id
 
     def _run(self) -> None:
+        # A large picture is compressed for seconds, while its visitor waits for the first masks on it.
+        stand_back(NICE)
         while True:
             with self._changed:
                 while not self._waiting:

@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import accumulate
 
 from samkit.errors import SamkitError
@@ -63,6 +64,49 @@ def _crowd() -> float:
 PACE = Pace()
 
 
+@dataclass(eq=False)
+class UnderWay:
+    """A long encoding while it is made. side: in pixels; ends: about when, by `time.perf_counter`"""
+
+    side: int
+    ends: float
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.ends - time.perf_counter())
+
+
+_before_others: list[UnderWay] = []
+
+
+def goes_first() -> UnderWay | None:
+    """The long encoding behind which work in the background stands in line for the processor at this moment; of
+    several the one that ends last.
+    """
+    return max(list(_before_others), key=lambda each: each.ends, default=None)
+
+
+@contextmanager
+def _known_to_others(encoding: UnderWay) -> Iterator[None]:
+    """Background work itself, whose threads have stepped back, makes nobody else wait."""
+    if _has_stepped_back():
+        yield
+        return
+    _before_others.append(encoding)
+    try:
+        yield
+    finally:
+        _before_others.remove(encoding)
+
+
+def _has_stepped_back() -> bool:
+    """Whether this thread stands in line behind the process's first one; only Linux has that for threads."""
+    with suppress(AttributeError, OSError):
+        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return own > os.getpriority(os.PRIO_PROCESS, os.getpid())
+    return False
+
+
 @contextmanager
 def told_of(seconds: Sequence[float], side: int, report: Progress) -> Iterator[None]:
     """While an encoding is made, report after each block of it the share that is done, 0..1, and a line.
@@ -76,6 +120,7 @@ def told_of(seconds: Sequence[float], side: int, report: Progress) -> Iterator[N
         return
     shares = [done / total for done in accumulate(seconds)]
     begun, done = time.perf_counter(), 0
+    under_way = UnderWay(side, begun + total)
     what = f"Encoding at a side of {side} pixels"
     report(0.0, f"{what}: about {time_text(total)}")
 
@@ -83,9 +128,10 @@ def told_of(seconds: Sequence[float], side: int, report: Progress) -> Iterator[N
         nonlocal done
         if done == len(shares):
             return
-        share, done = shares[done], done + 1
-        left = (time.perf_counter() - begun) / share * (1 - share)
+        share, done, now = shares[done], done + 1, time.perf_counter()
+        left = (now - begun) / share * (1 - share)
+        under_way.ends = now + left
         report(share, f"{what}: block {done} of {len(shares)}, about {time_text(left)} left")
 
-    with after_each_block(told):
+    with after_each_block(told), _known_to_others(under_way):
         yield

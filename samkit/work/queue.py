@@ -10,14 +10,14 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from samkit.errors import SamkitError
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import LabLike, Progress
-from samkit.machine import refused_by_machine
+from samkit.machine import refused_by_machine, stand_back
 from samkit.work.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class JobQueue:
         self._free = at_once
         self._waiting: list[Ticket] = []
         self._running: Counter[str] = Counter()
+        self._at_work: list[Ticket] = []
         self._served: dict[str, int] = {}
         self._count = 0
         self._changed = threading.Condition()
@@ -115,6 +116,7 @@ class JobQueue:
             if mine:
                 self._free -= 1
                 self._running[who] += 1
+                self._at_work.append(ticket)
                 self._count += 1
                 self._served[who] = self._count
             self._changed.notify_all()
@@ -126,6 +128,7 @@ class JobQueue:
         finally:
             with self._changed:
                 self._free += 1
+                self._at_work.remove(ticket)
                 self._running[who] -= 1
                 if not self._running[who]:
                     del self._running[who]
@@ -151,6 +154,12 @@ class JobQueue:
         return None
 
     @property
+    def at_work(self) -> list[str]:
+        """What is under way, as its tickets call it."""
+        with self._changed:
+            return [ticket.what for ticket in self._at_work]
+
+    @property
     def is_wanted(self) -> bool:
         """Whether somebody waits."""
         return bool(self._waiting)
@@ -163,9 +172,10 @@ class JobQueue:
 
 @dataclass(eq=False)
 class Ticket:
-    """A place in a queue. who: for whom"""
+    """A place in a queue. who: for whom; what: the work, for others who wait"""
 
     who: str
+    what: str = "another run"
 
 
 class BackgroundJob(Generic[RunT]):
@@ -188,13 +198,15 @@ class BackgroundJob(Generic[RunT]):
         open_lab: Callable[[Progress], LabLike],
         who: str = "",
         limit_s: float | None = None,
+        what: str = "another run",
     ):
         """make: makes the run in the job's thread; it may take a while. preparing: what is being done meanwhile, for a
         person. open_lab: gives the lab in which the result is made, reporting to the progress it is handed. who: for
         whom, as the queue takes it. limit_s: for so many seconds it may work in all; then it is finished where it is.
+        what: it is, for others who wait
         """
         self.spec = spec
-        self._inner = _Inner(make, queue, preparing, open_lab, who, limit_s)
+        self._inner = _Inner(make, queue, preparing, open_lab, Ticket(who, what), limit_s)
         # Whoever is gone leaves nobody to see the result: the job stops when its holder is forgotten.
         weakref.finalize(self, self._inner.stop.set)
         self.resume()
@@ -263,11 +275,11 @@ class _Inner(Generic[RunT]):
         queue: JobQueue,
         preparing: str,
         open_lab: Callable[[Progress], LabLike],
-        who: str = "",
-        limit_s: float | None = None,
+        ticket: "Ticket",
+        limit_s: float | None,
     ):
         self.make, self.queue, self.preparing, self.open_lab = make, queue, preparing, open_lab
-        self.who, self.limit_s, self.worked_s, self.since = who, limit_s, 0.0, 0.0
+        self.ticket, self.limit_s, self.worked_s, self.since = ticket, limit_s, 0.0, 0.0
         self.note = ""
         self.state: State = WAITING
         self.run: RunT | None = None
@@ -293,7 +305,7 @@ class _Inner(Generic[RunT]):
     def _work(self, finish: bool) -> None:
         end = FAILED
         try:
-            with self.queue.turn(self.stop, self.who) as mine:
+            with self.queue.turn(self.stop, ticket=self.ticket) as mine:
                 if mine:
                     _step_back()
                 self.since = time.monotonic()
@@ -359,9 +371,8 @@ def _unexpected(error: Exception) -> str:
 
 
 def _step_back() -> None:
-    """Leave a core to others, and let their clicks go first: on Linux a thread has a priority of its own."""
+    """Leave a core to others, and let their clicks go first."""
     from samkit.models.threads import set_own_threads
 
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    stand_back(NICE)
     set_own_threads(spared=1)

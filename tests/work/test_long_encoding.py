@@ -1,5 +1,8 @@
 """Whoever waits for a long encoding is told how far it is, and can end it."""
 
+import os
+import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -55,6 +58,36 @@ def test_it_can_be_ended_after_each_block(long, picture, model):
         _ = lab.encoding(model, picture, side=128).value
     assert len(told) == 3
     assert Lab().encoding(model, picture, side=64).value.settings.side == 64, "others go on"
+
+
+def test_background_work_knows_of_one_that_goes_first(long, picture, model):
+    seen: list[long_encoding.UnderWay | None] = []
+    lab = Lab(progress=lambda *_: seen.append(long_encoding.goes_first()))
+    _ = lab.encoding(model, picture, side=128).value
+    before, *blocks = seen
+    assert before is None and {each and each.side for each in blocks} == {128}
+    assert long_encoding.goes_first() is None, "it is over"
+    with pytest.raises(Cancelled):
+        _ = (
+            Lab(progress=lambda *_: None, cancelled=lambda: bool(long_encoding.goes_first()))
+            .encoding(model, picture, side=128)
+            .value
+        )
+    assert long_encoding.goes_first() is None, "nor is one that was ended"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a thread has no priority of its own")
+def test_background_work_itself_goes_before_nobody(long, picture, model):
+    seen: list[long_encoding.UnderWay | None] = []
+
+    def work() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 1)
+        _ = Lab(progress=lambda *_: seen.append(long_encoding.goes_first())).encoding(model, picture, side=128).value
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(seen) > 1 and not any(seen)
 
 
 def test_short_ones_say_nothing(picture, model):

@@ -107,8 +107,8 @@ class Telling(JobQueue):
         self.over, self.go_on = threading.Event(), threading.Event()
 
     @contextmanager
-    def turn(self, stop, who=""):
-        with super().turn(stop, who) as mine:
+    def turn(self, stop, who="", ticket=None):
+        with super().turn(stop, who, ticket) as mine:
             yield mine
         self.over.set()
         self.go_on.wait(60)

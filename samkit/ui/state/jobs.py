@@ -12,7 +12,7 @@ import streamlit as st
 from samkit.errors import BadInput
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.params import build_params
-from samkit.experiments.registry import find_experiment
+from samkit.experiments.registry import find_entry, find_experiment
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.public import check_side, owner_name, present_limits
 from samkit.ui.state.visitors import visitor_id
@@ -119,7 +119,8 @@ class JobHolder(Generic[RunT]):
             return run_class(model, inputs, params, page_lab(model, inputs, visitor=visitor))
 
         open_lab = partial(page_lab, model, inputs, visitor=visitor)
-        self.job = BackgroundJob(spec, make, job_queue(), preparing, open_lab, who, limit_s)
+        what = f"a run of {find_entry(spec.experiment).title}"
+        self.job = BackgroundJob(spec, make, job_queue(), preparing, open_lab, who, limit_s, what)
         in_queue(who, self.job)
 
     def drop_run(self) -> None:

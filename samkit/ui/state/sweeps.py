@@ -16,6 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from samkit.errors import BadInput, SamkitError
+from samkit.experiments.registry import find_entry
 from samkit.limits import check, is_public
 from samkit.machine import refused_by_machine
 from samkit.ui.state.jobs import enter_queue, in_queue, job_queue
@@ -57,7 +58,8 @@ class SweepRun:
 
     def __init__(self, sweep: SweepFolder, queue: JobQueue, who: str, limit_s: float | None, failed_too: bool = False):
         self.sweep, self.state, self.error, self.note = sweep, WAITING, "", ""
-        self._queue, self._ticket, self._limit_s = queue, Ticket(who), limit_s
+        ticket = Ticket(who, f"a sweep of {find_entry(sweep.spec.experiment).title}")
+        self._queue, self._ticket, self._limit_s = queue, ticket, limit_s
         self._failed_too, self._seen, self._worked_s = failed_too, set[str](), 0.0
         self._since, self._cancelled = 0.0, False
         self._stop = threading.Event()
@@ -72,6 +74,11 @@ class SweepRun:
     def place(self) -> int | None:
         """In the queue, 1 for the next one; None where it doesn't wait."""
         return self._queue.place(self._ticket)
+
+    @property
+    def goes_before(self) -> list[str]:
+        """What is under way in the queue."""
+        return self._queue.at_work
 
     def cancel(self) -> None:
         """Stop within seconds; what was computed is kept."""

@@ -1,14 +1,17 @@
 """Sweeps in the background of a server: turns are handed on, and what was computed stays."""
 
 import threading
+import time
 
 import pytest
 
 from samkit.errors import BadInput, SamkitError
 from samkit.limits import read_limits
-from samkit.ui.state import public, sweeps
+from samkit.ui.state import public, sweep_standing, sweeps
+from samkit.ui.state.sweep_standing import standing
 from samkit.ui.state.sweeps import SweepRun
-from samkit.work.queue import JobQueue
+from samkit.work.long_encoding import UnderWay
+from samkit.work.queue import JobQueue, Ticket
 from tests.work.sweep.made_up import made_up_sweep, outcome
 
 CELLS = 12
@@ -75,6 +78,45 @@ def test_one_that_waits_is_cancelled_without_having_begun(engine):
         run.cancel()
         run.join(60)
     assert (run.state, run.sweep.state(), engine.asked) == ("done", "cancelled", [])
+
+
+def follow(run, monkeypatch):
+    """As its page finds it."""
+    for module in (sweeps, sweep_standing):
+        monkeypatch.setattr(module, "server_sweeps", lambda: {run.sweep.id: run})
+
+
+def until(happened, patience_s=60.0):
+    end = time.monotonic() + patience_s
+    while not happened():
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+
+
+def test_one_that_waits_says_what_for(engine, monkeypatch):
+    queue = JobQueue(1)
+    with queue.turn(threading.Event(), ticket=Ticket("bert", "a run of Video with image priors")):
+        run = SweepRun(made_up_sweep("waits", computed=0), queue, "anna", None)
+        follow(run, monkeypatch)
+        until(lambda: run.place)
+        said = "next in the queue, while a run of Video with image priors is under way"
+        assert standing(run.sweep).text == f"0 of {CELLS} cells, {said}"
+        run.cancel()
+        run.join(60)
+
+
+def test_one_behind_a_long_encoding_says_why_it_is_slow(engine, monkeypatch):
+    run = SweepRun(made_up_sweep("small", computed=0), JobQueue(1), "", None)
+    follow(run, monkeypatch)
+    until(lambda: run.sweep.outcomes())
+    assert "slow" not in standing(run.sweep).text
+    encoding = UnderWay(4096, time.perf_counter() + 125)
+    monkeypatch.setattr(sweep_standing, "goes_first", lambda: encoding)
+    said = "slow: an encoding at a side of 4096 pixels on a page goes first, about 2 min left"
+    assert standing(run.sweep).told("window sizes") == f"1 of {CELLS} window sizes, {said}"
+    engine.gate.set()
+    run.join(60)
+    assert "slow" not in standing(run.sweep).text
 
 
 def test_failed_cells_are_tried_once_more_and_no_others(engine):

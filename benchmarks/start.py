@@ -3,11 +3,11 @@ server and a fresh browser each round.
 
     python -m benchmarks.start --rounds 5
 
-Times are from opening the address: until Home has its cards, and until Mask stability has its four masks; beside them
-what the least app takes that Streamlit can serve, a page with one word. Memory is what the server's process holds
-(resident) when the page is quiet. A run is a whole process that segments a sample with the embedded model. A first
-round is not counted: after it Python's compiled files are there, as on every machine from the second start on. Needs
-Debian's chromium; the machine should be idle.
+Times are from opening the address: until Home has its cards, on the fresh server and once more afterwards, and until
+Mask stability has its four masks; beside them what the least app takes that Streamlit can serve, a page with one word.
+Memory is what the server's process holds (resident) when the page is quiet. A run is a whole process that segments a
+sample with the embedded model. A first round is not counted: after it Python's compiled files are there, as on every
+machine from the second start on. Needs Debian's chromium; the machine should be idle.
 """
 
 import argparse
@@ -28,6 +28,7 @@ PAGES = {
     "least": ("/", "h1"),
     "home": ("/", "[data-testid=stImage] img >> nth=6"),
     "mask_stability": ("/mask_stability", ".samkit-mask >> nth=3"),
+    "home_again": ("/", "[data-testid=stImage] img >> nth=6"),
 }
 RUN = "run mask-stability --model nano-sam2 --image sample:coffee --point 0.46,0.3"
 
@@ -82,7 +83,7 @@ def main() -> None:
             with running_script(least, Path(home)) as url:
                 measured["least"].append(visit(url, "least"))
             with running_app(Path(home)) as url:
-                for name in ("home", "mask_stability"):
+                for name in ("home", "mask_stability", "home_again"):
                     measured[name].append(visit(url, name))
     print(f"run: {statistics.median(runs[1:]):.0f} ms ({min(runs[1:]):.0f} to {max(runs[1:]):.0f})", flush=True)
     for name, pairs in measured.items():

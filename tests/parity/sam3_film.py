@@ -37,7 +37,7 @@ class BothSides:
                     of the mask that transformers chose than of the one that it would choose; "kept memory" is after
                     rounding to bfloat16, less one step of it
     by_frame:       the largest difference of a frame's logits
-    cut_apart:      pixels of prompted frames' masks, as they go into memory, that are inside for one side alone
+    cut_apart:      pixels of masks that go into memory cut at 0, that are inside for one side alone
     logits, scores: samkit's, by frame
     """
 
@@ -152,9 +152,10 @@ class BothSides:
         outputs = self.session.output_dict_per_obj[self.place]
         prompted = outputs["cond_frame_outputs"].get(frame)
         kept = prompted or outputs["non_cond_frame_outputs"][frame]
-        if prompted:
-            theirs, ours = (self._given[f"{whose} memory's mask"] > 0 for whose in ("their", "our"))
-            self.cut_apart += int((theirs != ours).sum())
+        theirs, ours = (self._given[f"{whose} memory's mask"] for whose in ("their", "our"))
+        # A corrected frame's mask is cut too, though transformers doesn't count it among the prompted ones.
+        if len(theirs.unique()) == 2:
+            self.cut_apart += int(((theirs > 0) != (ours > 0)).sum())
         grid = self.pair.size.grid
         features, pointer = kept["maskmem_features"][:, 0].unflatten(0, (grid, grid)), kept["object_pointer"].flatten()
         assert memory.features is not None and memory.features.dtype == features.dtype

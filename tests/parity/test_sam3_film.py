@@ -16,9 +16,9 @@ from tests.parity.sam3_trackers import OFFICIAL, Pair, make_pair
 
 STEP_LIMIT, FILM_LIMIT, SEEN = 1e-4, 1e-3, 0.05
 CUT_APART, CUT_LIMIT = 16, 0.1
-"""Prompted frames' masks are cut at 0 before they are remembered. Of the 1.3 million pixels of each some may lie within
-rounding of the cut and be inside for one tracker alone: one of a box, four of seven masks. What is remembered just
-around them was 0.015 and 0.043 apart.
+"""Masks of prompted and corrected frames are cut at 0 before they are remembered. Of the 1.3 million pixels of each
+some may lie within rounding of the cut and be inside for one tracker alone: one of a box, three of a correction, four
+of seven masks. What is remembered just around them was 0.015, 0.040 and 0.043 apart.
 """
 PRESENT, HIDDEN = 4.0, -0.35
 """Added to all object scores: the object is there all the time, or hidden on half the frames."""

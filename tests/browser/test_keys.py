@@ -1,12 +1,20 @@
 """One-letter keys on an experiment's page, as a hand on the keyboard presses them."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
+from samkit.ui.controls.keys import SHORTCUTS
+from tests.browser.visitor import Visitor
+
 pytestmark = pytest.mark.browser
 PAGE = "mask-stability"
+Hand = Callable[[Visitor], object]
+ELSEWHERE = {"paste": "test_paste_drop", "pick": "test_looking_inside", "chart": "test_video_priors"}
+"""Rows of the sheet -> the tests that do what they say."""
+ZOOM = "() => [...samkitViews.states.values()][0]"
 
 
 @pytest.fixture
@@ -86,7 +94,7 @@ def test_the_sheet_and_what_keys_leave_alone(at_work):
     sheet = page.get_by_role("dialog", name="Keys")
     expect(sheet).to_be_visible()
     for text in ("Background point", "Keep this run", "Ctrl+Y or Ctrl+Shift+Z"):
-        expect(sheet.get_by_text(text)).to_be_visible()
+        expect(sheet.get_by_text(text, exact=True)).to_be_visible()
     keyboard.press("x")
     keyboard.press("Escape")
     expect(sheet).to_be_hidden()
@@ -98,3 +106,121 @@ def test_the_sheet_and_what_keys_leave_alone(at_work):
     expect(_radio(at_work, f"tool_{PAGE}", 0)).to_have_attribute("aria-checked", "true")
     expect(sheet).to_be_hidden()
     assert at_work.chips(PAGE)
+
+
+def _counts(visitor: Visitor) -> tuple[int, int, int]:
+    """Foreground points, background points, boxes."""
+    visitor.rest()
+    signs = [chip[0] for chip in visitor.chips(PAGE)]
+    return signs.count("+"), signs.count("−"), signs.count("□")
+
+
+def _draws_a_box(visitor: Visitor) -> None:
+    visitor.pick_tool(PAGE, "Box")
+    visitor.drag(PAGE, 0.2, 0.2, 0.6, 0.6)
+    assert _counts(visitor) == (0, 0, 1)
+
+
+def _places_background(visitor: Visitor) -> None:
+    visitor.page.keyboard.down("Shift")
+    visitor.click(PAGE, 0.3, 0.3)
+    visitor.page.keyboard.up("Shift")
+    visitor.page.mouse.click(*visitor._place(PAGE, 0.7, 0.7), button="right")
+    assert _counts(visitor) == (0, 2, 0)
+
+
+def _moves(visitor: Visitor) -> None:
+    visitor.click(PAGE, 0.3, 0.3)
+    visitor.drag(PAGE, 0.3, 0.3, 0.6, 0.6)
+    ((x, y, _),) = visitor.listed(PAGE).points
+    assert (x, y) == pytest.approx((0.6, 0.6), abs=0.02)
+
+
+def _selects(visitor: Visitor) -> None:
+    for _ in range(2):
+        visitor.click(PAGE, 0.3, 0.3)
+    assert visitor.page.evaluate("samkitStages.get('canvas_frame').selected?.length") == 3
+
+
+def _removes_selected(visitor: Visitor) -> None:
+    _selects(visitor)
+    visitor.page.keyboard.press("Delete")
+    assert _counts(visitor) == (0, 0, 0)
+
+
+def _removes_by_right_button(visitor: Visitor) -> None:
+    visitor.click(PAGE, 0.3, 0.3)
+    visitor.page.mouse.click(*visitor._place(PAGE, 0.3, 0.3), button="right")
+    assert _counts(visitor) == (0, 0, 0)
+
+
+def _zooms(visitor: Visitor) -> None:
+    visitor.page.mouse.move(*visitor._place(PAGE, 0.5, 0.5))
+    visitor.page.mouse.wheel(0, -400)
+    visitor.page.wait_for_function(f"({ZOOM})().z > 1")
+
+
+def _pans(visitor: Visitor) -> None:
+    _zooms(visitor)
+    before = visitor.page.evaluate(ZOOM)
+    visitor.page.keyboard.down(" ")
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(*visitor._place(PAGE, 0.55, 0.5), steps=3)
+    visitor.page.mouse.up()
+    visitor.page.keyboard.up(" ")
+    assert visitor.page.evaluate(ZOOM)["x"] < before["x"]
+    assert _counts(visitor) == (0, 0, 0)
+
+
+def _fits(visitor: Visitor) -> None:
+    bar = visitor.page.get_by_role("toolbar", name="Zoom and mask")
+    width = visitor.page.locator(".st-key-canvas_frame").bounding_box()["width"]
+    bar.get_by_role("button", name="1:1").click()
+    pixels = visitor.page.evaluate("samkitStages.get('canvas_frame').data.size[0]")
+    assert visitor.page.evaluate(ZOOM)["z"] == pytest.approx(max(1, pixels / width), rel=0.01)
+    bar.get_by_role("button", name="Fit", exact=True).click()
+    assert visitor.page.evaluate(ZOOM) == {"z": 1, "x": 0, "y": 0}
+
+
+def _by_keyboard(*keys: str, counts: tuple[int, int, int]) -> Hand:
+    def does(visitor: Visitor) -> None:
+        for key in keys:
+            visitor.page.keyboard.press(key)
+        assert _counts(visitor) == counts
+
+    return does
+
+
+HANDS: dict[str, Hand] = {
+    "click": lambda visitor: (visitor.click(PAGE, 0.3, 0.3), _counts(visitor).index(1)),
+    "draw": _draws_a_box,
+    "background_click": _places_background,
+    "drag": _moves,
+    "select": _selects,
+    "remove": _removes_selected,
+    "right_click": _removes_by_right_button,
+    "zoom": _zooms,
+    "pan": _pans,
+    "fit": _fits,
+    "crosshair": _by_keyboard("p", "Enter", counts=(1, 0, 0)),
+    "move": _by_keyboard("p", "Enter", "Shift+ArrowLeft", "Enter", counts=(2, 0, 0)),
+    "place": _by_keyboard("p", " ", "Shift+ArrowLeft", "Shift+Enter", counts=(1, 1, 0)),
+    "leave": _by_keyboard("p", "Escape", "Enter", counts=(0, 0, 0)),
+}
+"""Rows of the sheet that no control stands for -> does what the row says, on a picture without prompts."""
+
+
+def test_what_the_sheet_says_of_hands_is_so(at_work):
+    rows = {each.name: each for each in SHORTCUTS if each.does in ("hand", "canvas", "crosshair")}
+    assert set(rows) == {*HANDS, *ELSEWHERE}
+    keyboard = at_work.page.keyboard
+    keyboard.press("?")
+    sheet = at_work.page.get_by_role("dialog", name="Keys")
+    for name, row in rows.items():
+        expect(sheet.get_by_text(row.text, exact=True)).to_have_count(1 if name not in ("pick", "chart") else 0)
+    keyboard.press("Escape")
+    for does in HANDS.values():
+        at_work.pick_tool(PAGE, "Foreground")
+        at_work.clear(PAGE)
+        at_work.page.get_by_role("button", name="Fit", exact=True).first.click()
+        does(at_work)

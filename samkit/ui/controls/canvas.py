@@ -24,6 +24,7 @@ from samkit.ui.controls.canvas_shapes import (
     read_report,
     to_drawing,
 )
+from samkit.ui.controls.keys import CANVAS_KEYS
 from samkit.ui.parts import style
 from samkit.ui.parts.inline_image import fit_within_size, gray_png_url, shrink_mask
 from samkit.ui.parts.picture_view import view_name
@@ -40,14 +41,21 @@ TOOLS = {
 
 MASK_PX = 1024
 """Longest side of the masks that the stage draws."""
-STAGE_HTML = """<div class="stage"><div class="inner"><img class="picture" alt=""><canvas class="mask"></canvas></div>
-<svg class="prompts"></svg></div>"""
+CROSSHAIR = "Arrows move · Enter places · Esc leaves · Shift: further, background"
+STAGE_HTML = f"""<div class="stage" tabindex="0" role="application">
+<div class="inner"><img class="picture" alt=""><canvas class="mask"></canvas></div>
+<svg class="prompts" aria-hidden="true"></svg><div class="hint" aria-hidden="true">{CROSSHAIR}</div></div>"""
+CROSSHAIR_LABEL = (
+    "{}. Arrow keys move a crosshair, with Shift in bigger steps. Enter or Space places a point of the chosen tool "
+    "there, or a corner of a box; with Shift a background point. Delete removes the prompt there. Escape leaves."
+)
+"""What a picture is called, with its name."""
 
 _browser_side = st.components.v2.component(
     "samkit_prompt_canvas",
     html=STAGE_HTML,
     css=style.part("stage.css"),
-    js="\n".join(style.part(name) for name in ("view.js", "live.js", "stage.js", "prompt_canvas.js")),
+    js="\n".join(style.part(name) for name in ("view.js", "live.js", "stage.js", "crosshair.js", "prompt_canvas.js")),
 )
 _bar = st.components.v2.component(
     "samkit_stage_bar",
@@ -156,6 +164,8 @@ def _stage_data(work: Workspace, page: str, frame: str, live: LiveLink | None) -
         "frame": frame,
         "page": page,
         "tool": list(TOOLS).index(work.tool),
+        "label": CROSSHAIR_LABEL.format(work.picture.name),
+        "keys": CANVAS_KEYS,
         "edits": work.edits,
         "done": work.gesture,
         "past": len(work.history),

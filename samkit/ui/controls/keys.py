@@ -1,5 +1,5 @@
-"""The keys of all experiment pages, said once: the tooltips, the sheet behind `?` and the script in the browser are
-made of `SHORTCUTS`.
+"""The keys of all experiment pages, said once: the tooltips, the sheet behind `?` and the scripts in the browser are
+made of `SHORTCUTS`. What a hand does without a key is in the sheet beside them.
 
 A key does what its control would do at a press, and nothing where the page has no such control. While somebody types,
 in a dialog, and with Ctrl, Alt or the command key, letters and digits are left alone.
@@ -13,7 +13,9 @@ import streamlit as st
 
 from samkit.ui.parts import style
 
-Does = Literal["press", "next", "focus", "lower", "higher", "hover", "sheet", "back", "forth"]
+Does = Literal[
+    "press", "next", "focus", "lower", "higher", "hover", "sheet", "back", "forth", "crosshair", "canvas", "hand"
+]
 FRAMES = "frames"
 """In place of a knob that arrow keys move: the frames of the film."""
 STEPS: dict[str, tuple[Does, str]] = {
@@ -31,9 +33,9 @@ class Shortcut:
     shown: to a person
     text:  what it does
     does:  press a control, choose the next one of several, focus it, move a slider, step through the film, or what the
-           script knows by itself
-    where: CSS selector of the controls, with {page} for the experiment and {canvas} for the canvas that the pointer was
-           on last
+           script knows by itself; "canvas": what the canvas's script does (`CANVAS_KEYS`); "hand": in the sheet alone
+    where: CSS selector of the controls, with {page} for the experiment and {canvas} for the canvas that the pointer or
+           the crosshair was on last
     knob:  in its place: name of the knob; "1" and "2" stand for those that the page moves with arrow keys
     nth:   which of the controls found, from 0; None: the only one
     titled: whether the script gives the control a tooltip, which it has no other way to get
@@ -51,9 +53,20 @@ class Shortcut:
     titled: bool = False
 
 
+_CANVAS = '[class*="st-key-canvas_frame"]'
+
+
 def _tool(name: str, key: str, text: str, nth: int) -> Shortcut:
     where = '.st-key-tool_{canvas} [role="radio"]'
     return Shortcut(name, (key,), key.upper(), text, "Prompts", "press", where, nth=nth, titled=True)
+
+
+def _hand(name: str, shown: str, text: str, group: str = "On the picture", where: str = _CANVAS) -> Shortcut:
+    return Shortcut(name, (), shown, text, group, "hand", where)
+
+
+def _crossed(name: str, keys: tuple[str, ...], shown: str, text: str) -> Shortcut:
+    return Shortcut(name, keys, shown, text, "By keyboard on the picture", "canvas", _CANVAS)
 
 
 SHORTCUTS: tuple[Shortcut, ...] = (
@@ -73,6 +86,47 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         "press",
         ".st-key-redo_{canvas} button",
     ),
+    _hand("click", "Click or tap", "Place a point of the chosen tool"),
+    _hand("draw", "Drag", "With Box: draw a box"),
+    _hand("background_click", "Shift or right button", "Place a background point, whatever the tool"),
+    _hand("drag", "Drag a prompt", "Move it; a box by its edge, its corners resize it"),
+    _hand("select", "Click a prompt", "Select it; a selected box is resized by its edges too"),
+    Shortcut(
+        "remove",
+        ("delete", "backspace"),
+        "Delete",
+        "Remove the selected prompt, or the one under the crosshair",
+        "On the picture",
+        "canvas",
+        _CANVAS,
+    ),
+    _hand("right_click", "Right click on a prompt", "Remove it"),
+    _hand("zoom", "Wheel or two fingers", "Zoom", where="[data-view]"),
+    _hand("pan", "Space+drag, middle button", "Move the enlarged picture", where="[data-view]"),
+    _hand("fit", "Fit, 1:1", "Below the picture: the whole of it; one of its pixels for one of the screen"),
+    _hand(
+        "paste",
+        "Ctrl+V, or drop a file",
+        "Take in a picture, prompts, or a film on its own page",
+        where=".st-key-paste_drop",
+    ),
+    Shortcut(
+        "crosshair",
+        ("p",),
+        "P or Tab",
+        "A crosshair, where the keyboard places prompts",
+        "By keyboard on the picture",
+        "crosshair",
+        _CANVAS,
+    ),
+    _crossed("move", ("arrowleft", "arrowright", "arrowup", "arrowdown"), "← → ↑ ↓", "Move it; with Shift further"),
+    _crossed(
+        "place",
+        ("enter", " "),
+        "Enter or Space",
+        "Place a point of the chosen tool, with Shift a background point; with Box one corner, then the other",
+    ),
+    _crossed("leave", ("escape",), "Esc", "Let go of the selected prompt or the corner, then leave the picture"),
     *(
         Shortcut(
             f"mask_{index}",
@@ -124,10 +178,14 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         "focus",
         knob="side",
     ),
+    _hand("pick", "Click, arrows or Enter", "On a map of tokens: pick one", "Views and knobs", "[data-picks]"),
+    _hand("chart", "Drag, ← or →", "On a curve: go to that frame", "Views and knobs", ".st-key-film_below"),
     Shortcut("keep", ("k", "ctrl+s"), "K or Ctrl+S", "Keep this run", "Run", "press", ".st-key-keep_{page} button"),
     Shortcut("sheet", ("?",), "?", "This sheet", "Run", "sheet"),
 )
 _BY_NAME = {shortcut.name: shortcut for shortcut in SHORTCUTS}
+CANVAS_KEYS = {key: shortcut.name for shortcut in SHORTCUTS if shortcut.does == "canvas" for key in shortcut.keys}
+"""A key -> what the canvas's script does at it."""
 _component = st.components.v2.component(
     "samkit_keys",
     html=style.part("keys.html"),

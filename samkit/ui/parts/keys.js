@@ -1,5 +1,6 @@
 // One-letter keys on an experiment's page. What each does, and where its control is, comes from Python as data; here a
-// key finds that control on the page and presses it, so that it does what a hand on it would.
+// key finds that control on the page and presses it, so that it does what a hand on it would. The sheet also says what
+// the canvas's own script does.
 
 const TYPING = "input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select, "
   + "[contenteditable], [role=textbox], [role=combobox], [role=listbox], [role=menu]";
@@ -35,6 +36,7 @@ class Keys {
     this.dialog.addEventListener("click", event => event.target === this.dialog && this.dialog.close(), { signal });
     document.addEventListener("keydown", event => this.press(event), { signal });
     document.addEventListener("pointermove", event => this.point(event), { signal, capture: true, passive: true });
+    document.addEventListener("focusin", event => this.note(event), { signal });
     document.addEventListener("pointerover", event => this.title(event.target), { signal, capture: true, passive: true });
     document.addEventListener("pointerdown", event => this.point(event), { signal, capture: true, passive: true });
     // The "?" of a switch lies in its label, which would turn it.
@@ -44,6 +46,10 @@ class Keys {
 
   point(event) {
     this.pointed = true;
+    this.note(event);
+  }
+
+  note(event) {
     this.canvas = event.target.closest?.("[data-canvas]")?.dataset.canvas ?? this.canvas;
   }
 
@@ -58,7 +64,8 @@ class Keys {
   }
 
   press(event) {
-    const name = this.nameOf(event), shortcut = this.data.shortcuts.find(({ keys }) => keys.includes(name));
+    const name = this.nameOf(event);
+    const shortcut = this.data.shortcuts.find(({ keys, does }) => does !== "canvas" && keys.includes(name));
     if (!shortcut || event.defaultPrevented || event.isComposing) return;
     if (shortcut.does === "sheet" && this.dialog.open) return this.dialog.close();
     if (event.composedPath()[0].closest?.(TYPING)) return;
@@ -80,7 +87,7 @@ class Keys {
     const element = focused();
     // A click beside all controls leaves the focus on the page as a whole.
     if (!element || element.matches("body, main, [data-testid=stMain]")) return !isTab || this.pointed;
-    if (element.matches("input, [role=radio], [role=tab], [role=slider], [tabindex='0'][role=img]")) return false;
+    if (element.matches("input, [role=radio], [role=tab], [role=slider], [role=application], [tabindex='0'][role=img]")) return false;
     const host = element.getRootNode().host;
     return Boolean(element.closest(ON_PICTURE) || host?.closest(ON_PICTURE)) && !element.matches("button, a");
   }
@@ -89,6 +96,7 @@ class Keys {
   does(shortcut) {
     if (shortcut.does === "sheet") return this.open();
     if (shortcut.does === "hover") return this.turnHover();
+    if (shortcut.does === "crosshair") return this.goToPicture();
     if (shortcut.does === "back" || shortcut.does === "forth") return this.stepFilm(shortcut.does === "back" ? -1 : 1);
     const control = this.control(shortcut);
     if (!control) return false;
@@ -106,9 +114,13 @@ class Keys {
     return true;
   }
 
+  // That the pointer or the crosshair was on last; the page's own before.
+  get lastCanvas() {
+    return document.querySelector(`.st-key-tool_${CSS.escape(this.canvas ?? "")}`) ? this.canvas : this.data.page;
+  }
+
   control({ does, where, knob: name, nth }) {
-    const { page } = this.data;
-    const canvas = document.querySelector(`.st-key-tool_${CSS.escape(this.canvas ?? "")}`) ? this.canvas : page;
+    const { page } = this.data, canvas = this.lastCanvas;
     const usable = each => seen(each) && !each.disabled && each.getAttribute("aria-disabled") !== "true";
     if (where) {
       const selector = where.replaceAll("{page}", CSS.escape(page)).replaceAll("{canvas}", CSS.escape(canvas));
@@ -130,6 +142,12 @@ class Keys {
     const player = window.samkitPlayers?.get("film");
     player?.step(by);
     return Boolean(player);
+  }
+
+  goToPicture() {
+    const stage = [...(window.samkitStages?.values() ?? [])].find(each => each.data?.page === this.lastCanvas);
+    stage?.root.focus();
+    return Boolean(stage);
   }
 
   turnHover() {

@@ -32,6 +32,7 @@ const sides = new WeakMap();
 const appRuns = () => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "running";
 const typingIn = event => event.composedPath()[0].closest?.("input, textarea, [contenteditable]");
 const clamp = value => Math.max(0, Math.min(1, value));
+const spanned = ([x, y], [u, v]) => [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
 const rounded = shape => shape.map(value => Math.round(value * 1e6) / 1e6);
 
 class BrowserSide {
@@ -68,6 +69,7 @@ class BrowserSide {
     }
     this.leaving = () => this.stage.leave();
     document.documentElement.addEventListener("pointerleave", this.leaving, { signal: this.listeners.signal });
+    this.crosshair = new Crosshair(this);
   }
 
   update(data) {
@@ -87,6 +89,7 @@ class BrowserSide {
       frame.style.setProperty("--vy", `var(--v${data.view}-y, 0)`);
       frame.style.setProperty("--vz", `var(--v${data.view}-z, 1)`);
     }
+    this.stage.root.setAttribute("aria-label", data.label);
     this.stage.update(data);
     this.gray();
   }
@@ -172,6 +175,27 @@ class BrowserSide {
     return [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height];
   }
 
+  // The pixel of the screen, a whole one as a mouse has it, at a place of the picture.
+  pixelAt([x, y]) {
+    const box = this.part(".upper-canvas").getBoundingClientRect();
+    const within = (at, from, length) => Math.max(Math.ceil(from), Math.min(Math.ceil(from + length) - 1, Math.round(at)));
+    return {
+      clientX: within(box.x + x * box.width, box.x, box.width),
+      clientY: within(box.y + y * box.height, box.y, box.height),
+    };
+  }
+
+  // What a mouse does that is pressed at the first of these places and let go at the last.
+  pressAt(places, shiftKey) {
+    const canvas = this.part(".upper-canvas"), [from, to] = [places[0], places.at(-1)].map(each => this.pixelAt(each));
+    const press = (type, at, buttons) => canvas.dispatchEvent(
+      new MouseEvent(type, { ...at, button: 0, buttons, shiftKey, bubbles: true, composed: true, cancelable: true }),
+    );
+    press("mousedown", from, 1);
+    if (places.length > 1) press("mousemove", to, 1);
+    press("mouseup", to, 0);
+  }
+
   pixels(dx, dy) {
     const box = this.part(".upper-canvas").getBoundingClientRect();
     return [dx * box.width, dy * box.height];
@@ -231,20 +255,28 @@ class BrowserSide {
     }, LOOK_MS);
   }
 
+  // What a key does here is said in Python, with the sheet of all keys.
   key(event) {
     this.flush();
-    if (typingIn(event)) return;
-    const { stage } = this, name = event.key.toLowerCase();
-    if (name === "escape" && (stage.selected || this.gesture)) {
+    if (typingIn(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { stage, crosshair } = this, name = event.key.toLowerCase(), does = this.data.keys[name];
+    const crossed = crosshair.isOn(event) && Boolean(this.part(".upper-canvas"));
+    if (does === "leave" && (stage.selected || this.gesture)) {
       this.gesture = null;
       [stage.selected, stage.band, stage.drag] = [null, null, null];
       stage.drawPrompts();
-    }
-    if ((name === "delete" || name === "backspace") && stage.selected) {
+    } else if (does === "leave" && crosshair.corner) crosshair.dropCorner();
+    else if (does === "leave" && crossed) crosshair.root.blur();
+    const shape = does === "remove" && (stage.selected ?? (crossed && crosshair.shape));
+    if (shape) {
       event.preventDefault();
-      this.act({ op: "remove", from: stage.selected });
+      this.act({ op: "remove", from: shape });
       stage.selected = null;
     }
+    if (!crossed || !["move", "place"].includes(does)) return;
+    event.preventDefault();
+    if (does === "move") crosshair.move(name, event.shiftKey);
+    else if (!event.repeat) crosshair.place(event.shiftKey);
   }
 
   ask() {
@@ -304,8 +336,7 @@ class BrowserSide {
   }
 
   boxTo(event, from = (this.drawing ?? this.gesture).at) {
-    const [x, y] = this.placeOf(event).map(clamp), [u, v] = from.map(clamp);
-    return [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
+    return spanned(this.placeOf(event).map(clamp), from.map(clamp));
   }
 
   isBox(box) {

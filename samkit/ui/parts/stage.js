@@ -48,6 +48,7 @@ class Stage {
   selected = null;
   band = null;      // the box being drawn
   drag = null;      // the prompt being moved: { from, to }
+  cross = null;     // the keyboard's place on the picture
   channel = null;
 
   constructor(root) {
@@ -213,6 +214,7 @@ class Stage {
       for (const [key, value] of Object.entries(attributes)) part.setAttribute(key, value);
       part.setAttribute("class", css);
       parts.push(part);
+      return part;
     };
     for (const { color, prompts } of this.others) this.drawOthers(add, prompts, `rgb(${color.join(" ")})`);
     const shapes = this.shapes(), boxes = shapes.filter(each => each.length === 4);
@@ -233,8 +235,20 @@ class Stage {
       add("circle", { ...at, r: 7.5 }, "halo");
       add("circle", { ...at, r: 6 }, point[2] ? "foreground" : "background");
     }
+    if (this.cross) this.drawCross(add);
     this.prompts.replaceChildren(...parts);
     this.whenDrawn?.();
+  }
+
+  drawCross(add) {
+    const [x, y] = this.place(...this.cross), percent = value => `${(100 * value).toFixed(3)}%`;
+    const cross = add("svg", { x: percent(x), y: percent(y) }, "cross");
+    for (const css of ["under", "over"]) {
+      const arms = document.createElementNS(SVG, "path");
+      arms.setAttribute("d", "M-18 0H-4M4 0H18M0-18V-4M0 4V18");
+      arms.setAttribute("class", css);
+      cross.append(arms);
+    }
   }
 
   // What marks another object: in its colour, small, out of reach of the hand.

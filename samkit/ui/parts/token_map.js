@@ -55,6 +55,8 @@ export default function (component) {
   const tiles = data.maps.length > 1 || data.tile;
   root.className = `maps${tiles ? " tiles" : ""}${data.pick ? " pickable" : ""}`;
   root.style.setProperty("--tile", `${data.tile || 120}px`);
+  // For the sheet of keys, which looks at the page alone.
+  root.getRootNode().host?.toggleAttribute("data-picks", Boolean(data.pick));
   const tip = document.createElement("div");
   tip.className = "tip";
   const figures = data.maps.map((sent, index) => {

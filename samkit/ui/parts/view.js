@@ -93,8 +93,8 @@ class Views {
   spaceKey(event, down) {
     if (event.key !== " ") return;
     const target = event.composedPath()[0];
-    // Of a field, or of a button that was reached by keyboard, the space bar stays its own.
-    const field = target.matches?.("input:not([type=radio], [type=checkbox]), textarea, [contenteditable]");
+    // Of a field, of a button that was reached by keyboard, and of a canvas's crosshair the space bar stays its own.
+    const field = target.matches?.("input:not([type=radio], [type=checkbox]), textarea, [contenteditable], [role=application]");
     if (down && (field || (this.byKeys && target !== document.body))) return;
     const over = [...document.querySelectorAll("[data-view]")].some(each => each.matches(":hover"));
     if (down && !over) return;

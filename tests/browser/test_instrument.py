@@ -206,6 +206,23 @@ def test_without_the_channel_all_works_and_a_line_says_so(visitor):
     assert mask_share(visitor, "mask-stability") > 0
 
 
+def test_why_no_mask_follows_the_pointer_on_a_slow_machine_is_said(visitor):
+    def ready(socket) -> None:
+        socket.on_message(lambda _: socket.send('{"ready": true, "decode_ms": 183.4}'))
+
+    visitor.page.route_web_socket("**/live/masks", ready)
+    visitor.open("mask-stability")
+    bar = visitor.page.get_by_role("toolbar", name="Zoom and mask")
+    line, live = bar.get_by_text("slow: 183 ms"), bar.get_by_role("button", name="Live")
+    line.wait_for()
+    for place in (line, live):
+        title = place.get_attribute("title")
+        assert "183 ms with this model on this machine" in title and "press Live" in title and "smaller model" in title
+    live.click()
+    line.wait_for(state="detached")
+    assert live.get_attribute("title") == "Masks follow the pointer (H)"
+
+
 def test_a_picture_of_another_shape_moves_the_canvas_with_all_that_belongs_to_it(visitor, tmp_path):
     """A portrait's canvas stands in other columns: the one before is still there when it comes, and may leave last."""
     visitor.page.set_viewport_size({"width": 1440, "height": 900})

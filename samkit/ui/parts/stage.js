@@ -293,7 +293,22 @@ class Stage {
   }
 
   get slow() {
-    return (this.channel?.decodeMs ?? 0) >= SLOW_DECODE_MS;
+    return this.decodeMs >= this.quickMs;
+  }
+
+  // Whether masks would follow the pointer if decoding were quick.
+  get heldBack() {
+    return this.liveState === "on" && remembered(LIVE_KEY, null) === null && this.slow;
+  }
+
+  // How long the last mask took; 0 before the first.
+  get decodeMs() {
+    return this.channel?.decodeMs ?? 0;
+  }
+
+  // Below it masks follow the pointer by themselves.
+  get quickMs() {
+    return SLOW_DECODE_MS;
   }
 
   setHovers(on) {

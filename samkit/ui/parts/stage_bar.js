@@ -1,6 +1,8 @@
 // Below a canvas: zoom, how the mask is drawn, and whether masks follow the pointer. All of it happens in the browser.
 
 const STYLES = ["fill", "outline", "off"];
+const NO_CHANNEL = "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works.";
+const timeText = ms => ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 const bars = new WeakMap();
 
 class Bar {
@@ -52,15 +54,18 @@ class Bar {
     const live = button("live"), state = stage?.liveState ?? "off", text = this.root.querySelector(".state");
     live.setAttribute("aria-pressed", Boolean(stage?.hovers));
     live.disabled = state !== "on";
-    const slow = state === "on" && !stage.hovers && stage.slow;
+    const slow = Boolean(stage?.heldBack), took = slow ? timeText(stage.decodeMs) : "";
+    const why = slow
+      ? `Off: decoding a mask takes ${took} with this model on this machine. Below ${timeText(stage.quickMs)} masks `
+        + "follow the pointer by themselves; press Live to have them all the same, a little behind it. They come sooner "
+        + "with a smaller model, a smaller encoding side, or once the machine has less else to do."
+      : "";
     // In the same line: it comes and goes with what else the machine does.
-    const words = { on: slow ? "slow" : "", connecting: "", off: "live masks are off" };
+    const words = { on: slow ? `slow: ${took}` : "", connecting: "", off: "live masks are off" };
     text.textContent = this.data.live ? words[state] : "";
-    const titles = {
-      on: slow ? "A mask takes longer than a tenth of a second here, so none follows the pointer. Live turns it on all the same." : "",
-      off: "There is no live connection to the server, as behind a proxy that cuts WebSockets. Everything else works.",
-    };
-    text.title = titles[state] ?? "";
+    text.classList.toggle("slow", slow);
+    text.title = { on: why, off: NO_CHANNEL }[state] ?? "";
+    live.title = why || "Masks follow the pointer (H)";
     live.hidden = !this.data.live;
   }
 

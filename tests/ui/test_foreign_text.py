@@ -50,7 +50,7 @@ OURS = {
     "controls/own_models.py": ["FAMILY_WORDS.get(told.family, '')", "memory_line(path)"],
     "controls/pair_editor.py": ["sample.title"],
     "controls/paste_drop.py": ["sentence"],
-    "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name"],
+    "controls/prompt_editor.py": ["title", "no_prompt", "_text(prompt)", "text", "name", "label"],
     "controls/rotary.py": ["part.name", "result.params.rotary_on", "title"],
     "controls/running_film.py": ["frame"],
     "controls/swept_values.py": ["info.help", "how_to_write(info, listed)", "understood(values)"],

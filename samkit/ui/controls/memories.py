@@ -73,7 +73,7 @@ def _marks(table: FilmTable, places: Sequence[Place], waiting: Collection[Place]
                 args=(place,),
             )
             st.button(
-                "",
+                f"Take back the marks on frame {frame}{whose}",
                 icon=":material/close:",
                 key=f"chip_uncorrect_{frame}_{number}",
                 help="Take these marks back",

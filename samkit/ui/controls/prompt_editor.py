@@ -71,13 +71,13 @@ def prompt_editor(
         )
         work.tool = tool or work.tool
         # Callbacks run before the page does, so the canvas shows the change in the same run.
-        for name, icon, text, edit in (
-            ("undo", "undo", "Undo the last change of prompts or hint", work.undo),
-            ("redo", "redo", "Do again what was undone", work.redo),
-            ("clear", "delete_sweep", "Remove all prompts and the hint", work.clear),
+        for name, label, icon, text, edit in (
+            ("undo", "Undo", "undo", "Undo the last change of prompts or hint", work.undo),
+            ("redo", "Redo", "redo", "Do again what was undone", work.redo),
+            ("clear", "Remove all prompts", "delete_sweep", "Remove all prompts and the hint", work.clear),
         ):
             st.button(
-                "",
+                label,
                 icon=f":material/{icon}:",
                 key=f"{name}_{page}",
                 help=with_key(text, name),

@@ -7,6 +7,7 @@ const TYPING = "input:not([type=range], [type=checkbox], [type=radio], [type=but
 const ARROWS = ["arrowleft", "arrowright", "arrowup", "arrowdown"];
 const REPEATED = [...ARROWS, "ctrl+z", "ctrl+y", "ctrl+shift+z"];
 const ON_PICTURE = ".samkit-view, [class*='st-key-canvas_frame'], .st-key-main_view";
+const TOOL = "st-key-tool_";  // and the canvas whose tools they are
 const pages = new WeakMap();
 
 const seen = element => element.getClientRects().length > 0;
@@ -55,7 +56,8 @@ class Keys {
 
   // A tooltip for a control that has none of its own, when the pointer comes to it.
   title(target) {
-    const place = each => (each.knob ? knob(this.data.page, each.knob) : this.control(each));
+    const tools = [...(target.closest?.('[class*="st-key-tool_"]')?.classList ?? [])].find(each => each.startsWith(TOOL));
+    const place = each => (each.knob ? knob(this.data.page, each.knob) : this.control(each, tools?.slice(TOOL.length)));
     const rows = this.data.shortcuts.filter(each => each.titled);
     const over = target.closest?.('[role="radio"], [class*="st-key-knob_"]');
     if (!over) return;
@@ -119,8 +121,8 @@ class Keys {
     return document.querySelector(`.st-key-tool_${CSS.escape(this.canvas ?? "")}`) ? this.canvas : this.data.page;
   }
 
-  control({ does, where, knob: name, nth }) {
-    const { page } = this.data, canvas = this.lastCanvas;
+  control({ does, where, knob: name, nth }, canvas = this.lastCanvas) {
+    const { page } = this.data;
     const usable = each => seen(each) && !each.disabled && each.getAttribute("aria-disabled") !== "true";
     if (where) {
       const selector = where.replaceAll("{page}", CSS.escape(page)).replaceAll("{canvas}", CSS.escape(canvas));

@@ -107,7 +107,7 @@ def _too_many(run_ids: list[str]) -> None:
                 name = run_id
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link(RUN_PAGE, label=f"**{plain_text(name)}**", query_params={"id": run_id})
-                _leave_button(run_id, run_ids)
+                _leave_button(run_id, name, run_ids)
     if len(run_ids) > LISTED:
         st.caption(f"and {len(run_ids) - LISTED} more")
         st.button(
@@ -118,10 +118,10 @@ def _too_many(run_ids: list[str]) -> None:
         )
 
 
-def _leave_button(run_id: str, run_ids: list[str]) -> None:
+def _leave_button(run_id: str, name: str, run_ids: list[str]) -> None:
     others = [other for other in run_ids if other != run_id]
     st.button(
-        "",
+        f"Take {plain_text(name)} out",
         icon=":material/close:",
         type="tertiary",
         key=f"leave_{run_id}",
@@ -157,7 +157,7 @@ def _legend(fetched: list[tuple[str, Bundle]]) -> None:
                 parts = (experiment_title(record.experiment), record.model.name, record.source_name)
                 untold = [*(part for part in parts if part.lower() not in told), record.note[:80]]
                 st.caption(" · ".join(plain_text(part) for part in untold if part))
-                _leave_button(run_id, ids)
+                _leave_button(run_id, bundle.name, ids)
 
 
 def _compare_others(run_ids: list[str]) -> None:

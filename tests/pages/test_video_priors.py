@@ -5,6 +5,7 @@ opening again, models without a memory.
 import json
 import re
 import shlex
+import threading
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from samkit.cli import app as command_line
+from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Prior
 from samkit.media.film import masks_from_json
@@ -236,6 +238,63 @@ def test_a_correction_is_made_on_any_frame_and_the_run_goes_on_from_there(page):
     wait_until_done(page)
     plain = masks_from_json(table(page).job.result.files["masks.json"])
     assert all(np.array_equal(before[i], plain[i]) for i in before) and not is_noted(page)
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Runs wait before frame 5 until this is set."""
+    go_on, segment = threading.Event(), FilmRun._segment
+
+    def waits(run, frame, *rest):
+        assert frame != 5 or go_on.wait(240)
+        return segment(run, frame, *rest)
+
+    monkeypatch.setattr(FilmRun, "_segment", waits)
+    yield go_on
+    go_on.set()
+
+
+def test_undo_while_the_run_goes_on_takes_the_mark_back_from_it(page, held_up):
+    held_up.set()
+    run_short(page, 6)
+    before = masks_from_json(table(page).job.result.files["masks.json"])
+    on_frame(page, 3)
+    held_up.clear()
+    press(page, "run_film")
+    wait_for(lambda: table(page).run.next_frame == 5)
+    table(page).rest_at(3)
+    page.run()
+    assert sight(page).origin == "run" and sight(page).found
+    press(page, "undo_video-priors")
+    assert not table(page).corrections and table(page).frame_work.prompts.is_empty
+    assert not table(page).run.marks, "nobody had to ask for it"
+    assert not sight(page).found, "a mask of prompts that are not there any more is not shown"
+    assert main_button(page) == "Segmenting…"
+    held_up.set()
+    wait_until_done(page)
+    after = masks_from_json(table(page).job.result.files["masks.json"])
+    assert all(np.array_equal(before[i], after[i]) for i in before) and not is_noted(page)
+    assert table(page).frame == 3, "where undo has gone, to see what comes of it"
+
+
+def test_what_undo_leaves_and_redo_brings_back_reaches_the_run_while_it_goes_on(page, held_up):
+    held_up.set()
+    run_short(page, 6)
+    on_frame(page, 3)
+    table(page).frame_work.edit(ON_FRAME.with_point(0.6, 0.6, 0))
+    page.run()
+    held_up.clear()
+    press(page, "run_film")
+    press(page, "undo_video-priors")
+    assert [each.prompts for each in table(page).run.marks.values()] == [ON_FRAME]
+    press(page, "undo_video-priors")
+    press(page, "redo_video-priors")
+    assert [each.prompts for each in table(page).run.marks.values()] == [ON_FRAME]
+    # What is marked on the way is asked for as always.
+    table(page).frame_work.edit(OTHER_ON_FRAME)
+    page.run()
+    assert [each.prompts for each in table(page).run.marks.values()] == [ON_FRAME]
+    assert main_button(page) == "Segment from frame 3" and not page.button(key="run_film").disabled
 
 
 def main_button(page) -> str:

@@ -149,7 +149,15 @@ class FilmRun:
         return (frame - self.order.start) * self.order.step
 
     def on(self, frame: int) -> dict[int, Found]:
-        """number of the object -> what was found of it on that frame of the film."""
+        """number of the object -> what was found of it on that frame of the film. Nothing where the run was asked to go
+        back there, or before: what it found then is void, though it comes to the wish after its present step only.
+        """
+        place = self.place_of(frame)
+        asked = (
+            self.place_of(wish.frame) for wish in tuple(self._wishes) if isinstance(wish, Correction | Unmark | GoTo)
+        )
+        if any(back <= place for back in asked):
+            return {}
         return {track.number: each for track in self.tracks if (each := track.found.get(frame)) is not None}
 
     def ask(self, wish: Wish) -> None:
@@ -296,21 +304,31 @@ class FilmRun:
         """Do what was asked for; whether the run goes on elsewhere."""
         moved, later = False, []
         while self._wishes:
-            wish = self._wishes.popleft()
-            if isinstance(wish, Correction):
-                moved |= self._correct(wish)
-            elif isinstance(wish, Unmark):
-                moved |= self._mark(wish.frame, wish.object, None)
-            elif isinstance(wish, GoTo):
-                moved |= self._go_to(self.place_of(wish.frame))
-            elif isinstance(wish, Follow):
-                self._follow(wish.objects)
-            elif self.done < self.total:
-                self._switch(wish, self.done)
-            else:
-                later.append(wish)
+            # In sight until it is done, so that nobody is shown meanwhile what it makes void.
+            wish = self._wishes[0]
+            try:
+                if isinstance(wish, str) and self.done == self.total:
+                    later.append(wish)
+                else:
+                    moved |= self._grant(wish)
+            finally:
+                self._wishes.popleft()
         self._wishes.extend(later)
         return moved
+
+    def _grant(self, wish: Wish) -> bool:
+        """Do it; whether the run goes on elsewhere."""
+        if isinstance(wish, Correction):
+            return self._correct(wish)
+        if isinstance(wish, Unmark):
+            return self._mark(wish.frame, wish.object, None)
+        if isinstance(wish, GoTo):
+            return self._go_to(self.place_of(wish.frame))
+        if isinstance(wish, Follow):
+            self._follow(wish.objects)
+        else:
+            self._switch(wish, self.done)
+        return False
 
     def _switch(self, action: Action, place: int) -> None:
         """Write a switch down, in the order of the run, unless it changes nothing."""

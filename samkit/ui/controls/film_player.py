@@ -1,6 +1,6 @@
 """The player below the canvas, and the charts that follow it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -38,6 +38,7 @@ def film_player(
     sight: Sight | None,
     canvas: str,
     marks: Mapping[str, Mapping[str, float | None]],
+    taken_back: Sequence[int] = (),
 ) -> None:
     """Buttons, a slider over the film, and what was found on the frame. It plays on the page's canvas.
 
@@ -62,6 +63,7 @@ def film_player(
             "job": id(job),
             "canvas": canvas,
             "marks": dict(marks),
+            "taken_back": list(taken_back),
             "shown": sight is not None,
             "origin": sight.origin if sight is not None else "none",
             "view": view_name(table.lay_frame().picture),

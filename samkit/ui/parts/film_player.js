@@ -10,6 +10,7 @@ const ORIGINS = {
 };
 // Beside the mask of a mark that no run has taken in.
 const MARKED = { run: "is shown as you marked it, not as the run has found it.", kept: "is shown as you marked it, not as it was kept with the run." };
+const TAKEN_BACK = "is shown as the run has found it with marks that you have taken back since.";
 const BEFORE = "is shown as you marked it, not segmented yet.", BESIDE = { run: "The other masks are the run's.", kept: "The others were kept with the run." };
 const WAITS = "Your press counts as soon as the page has come to this frame.";
 const MISSED = "Your press came too early for this frame and does not count: press again.";
@@ -65,7 +66,7 @@ class Player {
     this.slider.disabled = data.length < 2;
     this.tracks = data.rows.tracks;
     if (first || before.stamp !== data.stamp || before.film !== data.film) {
-      [this.frame, this.playing, this.moving] = [data.frame, false, false];
+      [this.frame, this.playing, this.moving, this.follows] = [data.frame, false, false, false];
     }
     if (data.active && (before.job !== data.job || !before.active)) this.begin();
     if (!data.active) this.follows = false;
@@ -337,15 +338,21 @@ class Player {
       const line = document.createElement("span"), dot = document.createElement("span");
       dot.className = "dot";
       dot.style.background = object.color;
-      const text = number in marks ? this.ofMark(marks[number]) : this.ofRun(this.tracks[number]);
+      const text = number in marks ? this.ofMark(marks[number]) : this.origin === "none" ? "" : this.ofRun(this.tracks[number]);
       line.append(dot, `${object.name}${text && ": "}${text}`);
       return line;
     });
     const marked = objects.filter((_, number) => number in marks).map(object => object.name);
     const beside = marked.length < objects.length ? BESIDE[this.origin] ?? "" : "";
+    const back = atRest && this.origin === "run" ? this.data.taken_back.map(number => objects[number].name) : [];
+    const said = [
+      ...(marked.length ? [`${marked.join(", ")} ${MARKED[this.origin] ?? BEFORE}`] : []),
+      ...(back.length ? [`${back.join(", ")} ${TAKEN_BACK}`] : []),
+      ...(marked.length && beside && !back.length ? [beside] : []),
+    ];
     const origin = document.createElement("span");
     const pressed = this.held ? WAITS : this.missed ? MISSED : "";
-    const shown = pressed || (marked.length ? `${marked.join(", ")} ${MARKED[this.origin] ?? BEFORE} ${beside}`.trim() : ORIGINS[this.origin] ?? "");
+    const shown = pressed || said.join(" ") || (ORIGINS[this.origin] ?? "");
     origin.textContent = `${shown}${this.moving ? " …" : ""}`;
     return [...lines, origin];
   }

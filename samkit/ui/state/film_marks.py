@@ -79,8 +79,9 @@ class FrameWork(Workspace):
         super()._lay(marks)
         if isinstance(marks, FrameMarks):
             self.film.remake(marks.place, marks.made)
+            self.film.turned.add(marks.place)
         else:
-            self.film.remake(self.film.place, None)  # Everything is cleared.
+            self.film.take_away(self.film.place)  # Everything is cleared.
 
 
 @dataclass
@@ -95,6 +96,7 @@ class FilmMarks:
     chosen:      place -> which of the four masks is meant there, None for the best; chosen_at: where the page
                  looked for that last
     seen:        place -> (prompts, COCO RLE) of the mask that was last seen of marks
+    turned:      where marks were taken away, or are others by undo and redo, since the page last looked
     kept:        what an opened run has found, as long as there is no run here
     """
 
@@ -110,6 +112,7 @@ class FilmMarks:
     chosen: dict[Place, int | None] = field(default_factory=dict)
     chosen_at: Place | None = None
     seen: dict[Place, tuple[Prompts, dict[str, Any]]] = field(default_factory=dict)
+    turned: set[Place] = field(default_factory=set)
     kept: "KeptFilm | None" = None
 
     def __post_init__(self) -> None:
@@ -162,6 +165,11 @@ class FilmMarks:
         others = [each for each in self.corrections if (each.frame, each.object) != place]
         self.corrections = [*others, made] if made is not None else others
 
+    def take_away(self, place: Place) -> None:
+        """Nothing corrects the object there any more."""
+        self.remake(place, None)
+        self.turned.add(place)
+
     def correct(self, correction: Correction) -> None:
         """What is marked there counts from here on; a run is told of it by `take_marks`."""
         place = correction.frame, correction.object
@@ -178,7 +186,7 @@ class FilmMarks:
         if not work.prompts.is_empty:
             self.drafts[place] = work.prompts
         elif made is not None and made.mask is None and not work.is_marked:
-            self.remake(place, None)
+            self.take_away(place)
         while len(self.drafts) > MAX_DRAFTS:
             del self.drafts[next(iter(self.drafts))]
 
@@ -196,7 +204,7 @@ class FilmMarks:
         else:
             work.take_back(FrameMarks(self.prompts_at(place), place=place, made=self.made(*place)))
         self.drafts.pop(place, None)
-        self.remake(place, None)
+        self.take_away(place)
 
     def prompts_at(self, place: Place) -> Prompts:
         """What was placed there last."""
@@ -259,7 +267,7 @@ class FilmMarks:
 
     def _forget_marks(self) -> None:
         """Other places than before: nothing that is remembered by them fits."""
-        self.drafts, self.chosen, self.chosen_at, self.seen = {}, {}, None, {}
+        self.drafts, self.chosen, self.chosen_at, self.seen, self.turned = {}, {}, None, {}, set()
         self.frame_work.forget()
 
     def _lay_frame(self) -> None:

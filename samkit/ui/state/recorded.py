@@ -1,6 +1,6 @@
 """The memories a visitor has recorded on pictures and on frames of the film, and the film itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import streamlit as st
 from samkit.experiments.film.film_run import FilmRun, Follow, GoTo, Unmark
 from samkit.experiments.film.tracks import Found
 from samkit.experiments.inputs import Inputs, Prior
-from samkit.experiments.steering import MAX_OBJECTS, Action, FilmObject, Steering, Switch
+from samkit.experiments.steering import MAX_OBJECTS, Action, Correction, FilmObject, Steering, Switch
 from samkit.media.drawing import overlay
 from samkit.media.file_film import FileVideo
 from samkit.media.films import Video
@@ -18,7 +18,7 @@ from samkit.media.pictures import Picture
 from samkit.media.sample_videos import load_sample_video
 from samkit.prompts import Prompts
 from samkit.ui.parts.inline_image import fit_within, shrink_mask
-from samkit.ui.state.film_marks import FilmMarks, FrameMarks, FrameWork
+from samkit.ui.state.film_marks import FilmMarks, FrameMarks, FrameWork, Place
 from samkit.ui.state.films import store_and_open, use_film
 from samkit.ui.state.jobs import JobHolder
 from samkit.ui.state.kept_work import FILM_KEY, opened_film
@@ -117,6 +117,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             drafts=dict(self.drafts),
             chosen=dict(self.chosen),
             seen=dict(self.seen),
+            turned=set(self.turned),
             put_aside=(),
         )
 
@@ -218,9 +219,9 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         of_marks = {number for _, number in self.marked_places()}
         return of_banks | set(self.banks) | of_marks | {each.prior.object for each in self.recorded}
 
-    def take_marks(self) -> None:
+    def take_marks(self, places: Collection[Place] | None = None) -> None:
         """Have the run go on with the marks as they are: it goes to the first one that is another than before, and on
-        from there.
+        from there. places: the marks there alone
         """
         run, job = self.run, self.job
         if run is None or job is None:
@@ -228,10 +229,41 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         self._tell_objects()
         changed, gone = self.changed_marks()
         for frame, number in gone:
-            run.ask(Unmark(frame, number))
+            if places is None or (frame, number) in places:
+                run.ask(Unmark(frame, number))
         for correction in changed:
-            run.ask(correction)
+            if places is None or (correction.frame, correction.object) in places:
+                run.ask(correction)
         job.resume()
+
+    def taken_back(self, left: Sequence[Correction]) -> set[Place]:
+        """While a run goes on, where it has marks that the visitor has taken back since the page last looked, or lacks
+        some that redo has brought back: it makes masks of what is not meant. left: as in `changed_marks`
+        """
+        run, job = self.run, self.job
+        if run is None or job is None or not job.active:
+            return set()
+        changed, gone = self.changed_marks(left)
+        others = {(each.frame, each.object) for each in changed}
+        known = {place for place in others if place in run.marks or self.made(*place) is not None}
+        return {place for place in self.turned & (known | set(gone)) if 0 <= run.place_of(place[0]) < run.total}
+
+    def take_back(self, left: Sequence[Correction]) -> bool:
+        """Let the run go back there at once, and have the visitor see what comes of it where they stand. Whether there
+        was anything.
+        """
+        places = self.taken_back(left)
+        for correction in left:
+            if (correction.frame, correction.object) in places:
+                self.correct(correction)
+        if places:
+            self.take_marks(places)
+        if self.place in places:
+            self.stamp += 1
+            self.followed = False
+        if self.run is not None or self.job is None or not self.job.active:
+            self.turned = set()  # One that is being made is told once it is there.
+        return bool(places)
 
     def segment_from(self, frame: int) -> None:
         """Let the run go on at a frame."""

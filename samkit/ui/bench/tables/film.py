@@ -2,7 +2,7 @@
 elsewhere, and what the visitor switches and corrects reaches it while it runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from samkit.experiments.film.memories import record
 from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import build_params
+from samkit.experiments.steering import Correction
 from samkit.media.samples import SAMPLES, load_sample
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.kept_film import kept_film
@@ -132,21 +133,28 @@ class Film(Table):
         present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
         step = next_step(table, present, left, table.anything_remembered(setup.inputs))
-        if table.was_asked() and step.can:
+        asked = table.was_asked() and step.can
+        if asked:
             # What is marked counts although nobody pressed its button, of whichever object.
             for correction in left:
                 table.correct(correction)
-            (setup,), marked = self.setups(visit), marked and replace(marked, correction=None)
+        if asked or table.take_back(left):
+            (setup,) = self.setups(visit)
+            if marked is not None and marked.correction in table.corrections:
+                marked = replace(marked, correction=None)
             present = shown_spec(visit.page, visit.work, setup, built)
-            _take(table, step, setup, present)
-            step = next_step(table, present, (), table.anything_remembered(setup.inputs))
+            if asked:
+                _take(table, step, setup, present)
+            left = marks_left(table, marked)
+            step = next_step(table, present, left, table.anything_remembered(setup.inputs))
         sight = _look(visit, table, setup, built) if table.on_film else None
         lay_on_canvas(visit, table, marked, sight)
         with places.buttons:
             draw_steps("film", table, partial(draw_next_step, table, step))
         with places.player:
             marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
-            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks)
+            gone = [number for frame, number in table.changed_marks(left)[1] if frame == table.frame]
+            film_player(table, visit.model, setup.inputs, built, sight, canvas_frame(), marks, gone)
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)
@@ -162,7 +170,7 @@ class Film(Table):
                 record_mask_file(work_on_canvas(visit, table), table)
                 load_bank_file(table, visit.model)
             recorded_memories(table, step.waiting)
-        return _result(visit, table, step, controls)
+        return _result(visit, table, step, controls, partial(_look_again, table, sight, left))
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)
@@ -204,7 +212,10 @@ def _draw_put_aside(table: FilmTable) -> None:
             st.rerun()
 
 
-def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator) -> Scene | None:
+def _result(
+    visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerator, look_again: Callable[[FilmRun], None]
+) -> Scene | None:
+    """look_again: at the run, while it goes on"""
     job = table.job
     if job is None:
         return None
@@ -213,11 +224,20 @@ def _result(visit: Visit, table: FilmTable, step: NextStep, place: DeltaGenerato
             st.rerun()  # It came to rest while the page was being drawn.
         computed = finished(job)
         if computed is None:
-            follow(job)
+            follow(job, look_again)
             return None
         if step.note:
             st.caption(step.note)
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
+
+
+def _look_again(table: FilmTable, sight: Sight | None, left: Sequence[Correction], run: FilmRun) -> None:
+    """The page is drawn anew once the run has found what the frame on the canvas lacked, and where marks were taken
+    back before there was a run to tell.
+    """
+    found = sight is not None and sight.origin == "none" and table.frame == sight.frame and run.on(table.frame)
+    if found or table.taken_back(left):
+        st.rerun()
 
 
 def _see_how_the_run_is(table: FilmTable) -> None:

@@ -14,22 +14,6 @@ WATCH = """selector => {
 """The most elements of that kind that are there at once from now on."""
 
 
-def test_knobs_do_not_stand_there_twice_when_the_second_model_goes(visitor, page):
-    visitor.unanswered = True
-    page.goto(f"{visitor.app_url}/block_norms")
-    page.locator(".st-key-keep_block-norms button:visible").wait_for()
-    visitor.rest()
-    beside = page.locator('[class*="st-key-knob_block-norms_beside"]')
-    beside.get_by_role("radio", name="Models", exact=True).click()
-    visitor.rest()
-    assert page.locator('[class*="st-key-knob_block-norms_model_b"]').count()
-    page.evaluate(WATCH, ".st-key-knobs")
-    beside.get_by_role("radio", name="One", exact=True).click()
-    visitor.rest()
-    assert not page.locator('[class*="st-key-knob_block-norms_model_b"]').count()
-    assert page.evaluate("samkitMost") == 1
-
-
 def test_masks_do_not_stand_below_and_beside_a_portrait(visitor, page, tmp_path):
     visitor.open("mask-stability")
     file = tmp_path / "portrait.png"

@@ -124,12 +124,12 @@ class Film(Table):
         table.note_marks()
         (setup,) = self.setups(visit)
         built = visit.knobs.params(Params, params)
+        marked, unasked = None, None
         with places.marked:
             try:
                 marked = draw_marked(visit, table)
             except LongEncoding as encoding:
-                marked = None
-                ask_for_encoding(encoding, visit.page, visit.work, places.marked)
+                unasked = encoding
         present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
         step = next_step(table, present, left, table.anything_remembered(setup.inputs))
@@ -161,6 +161,9 @@ class Film(Table):
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
+        if unasked is not None:
+            # Below what is marked it would be out of sight.
+            ask_for_encoding(unasked, visit.page, visit.work, controls)
         with controls:
             draw_refusal(table)
             _draw_notes(table)

@@ -17,6 +17,8 @@ ROLES = {
     *("button", "link", "textbox", "searchbox", "combobox", "listbox", "option", "menuitem", "tab", "switch"),
     *("checkbox", "radio", "radiogroup", "slider", "spinbutton", "application", "dialog"),
 }
+SYMBOL = re.compile(r"\w+ icon")
+"""What Streamlit calls a button that has no label: "delete_sweep icon" says what is seen, not what it does."""
 KNOWN = "^(Open|Close|Clear all|Remove .*|Dismiss|(Collapse|Expand) sidebar|Choose date|.* color picker)$"
 """Parts of Streamlit's own fields: an arrow, a cross, a calendar, a patch of colour."""
 ICONS_ALONE = """known => {
@@ -55,7 +57,7 @@ def nameless(page: Page) -> set[str]:
     found = {f"no tooltip: {each}" for each in page.evaluate(ICONS_ALONE, KNOWN)}
     for node in tree.send("Accessibility.getFullAXTree")["nodes"]:
         role, name = node.get("role", {}).get("value"), node.get("name", {}).get("value", "")
-        if node.get("ignored") or role not in ROLES or name.strip():
+        if node.get("ignored") or role not in ROLES or (name.strip() and not SYMBOL.fullmatch(name.strip())):
             continue
         html = tree.send("DOM.getOuterHTML", {"backendNodeId": node["backendDOMNodeId"]})["outerHTML"]
         found.add(f"no name: {role}, {html[:240]}")

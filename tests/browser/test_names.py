@@ -3,6 +3,7 @@ too, for those who can.
 """
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -13,6 +14,7 @@ from tests.browser.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 FIRST = "mask-stability"
+FULLEST = ("mask_stability", "video_priors")
 ROLES = {
     *("button", "link", "textbox", "searchbox", "combobox", "listbox", "option", "menuitem", "tab", "switch"),
     *("checkbox", "radio", "radiogroup", "slider", "spinbutton", "application", "dialog"),
@@ -83,7 +85,13 @@ def visit(visitor: Visitor, address: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("address", ["", *(entry.module_name for entry in ENTRIES), "runs", "sweeps"])
+def pages() -> list[Any]:
+    """The two that have most of what the others have; those others in the slow tier."""
+    addresses = ["", *(entry.module_name for entry in ENTRIES), "runs", "sweeps"]
+    return [each if each in FULLEST else pytest.param(each, marks=pytest.mark.slow) for each in addresses]
+
+
+@pytest.mark.parametrize("address", pages())
 def test_on_every_page(visitor, address):
     assert sorted(visit(visitor, address)) == []
 
@@ -99,6 +107,7 @@ def test_in_the_dialogs(visitor):
         visitor.rest()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_on_the_pages_of_what_is_kept(visitor):
     visitor.open(FIRST)

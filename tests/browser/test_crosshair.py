@@ -68,6 +68,21 @@ def test_points_are_placed_without_a_mouse(visitor, where):
     assert not visitor.page.evaluate(FOCUSED, frame_of(where)) and crossed(visitor, where) is None
 
 
+def test_keys_while_the_canvas_has_no_size_lose_nothing(visitor):
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    come(visitor, PAGE)
+    keys, canvas = visitor.page.keyboard, visitor.canvas(PAGE)
+    canvas.evaluate("canvas => canvas.style.setProperty('display', 'none', 'important')")
+    for key in ("Shift+ArrowLeft", "Enter"):
+        keys.press(key)
+    canvas.evaluate("canvas => canvas.style.removeProperty('display')")
+    keys.press("ArrowRight")
+    keys.press("Enter")
+    visitor.rest()
+    check(visitor, PAGE, [(0.5 + STEP_PX / canvas.bounding_box()["width"], 0.5, 1)])
+
+
 def test_a_mask_follows_the_crosshair_and_a_line_says_how(visitor):
     visitor.page.add_init_script(LISTEN)
     visitor.open(PAGE)

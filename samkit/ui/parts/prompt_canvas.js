@@ -260,7 +260,8 @@ class BrowserSide {
     this.flush();
     if (typingIn(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     const { stage, crosshair } = this, name = event.key.toLowerCase(), does = this.data.keys[name];
-    const crossed = crosshair.isOn(event) && Boolean(this.part(".upper-canvas"));
+    // While the canvas is made anew it has no size, and nowhere is a place on it.
+    const crossed = crosshair.isOn(event) && this.part(".upper-canvas")?.getBoundingClientRect().width > 0;
     if (does === "leave" && (stage.selected || this.gesture)) {
       this.gesture = null;
       [stage.selected, stage.band, stage.drag] = [null, null, null];

@@ -113,8 +113,8 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(
         "crosshair",
         ("p",),
-        "P or Tab",
-        "A crosshair, where the keyboard places prompts",
+        "P",
+        "A crosshair, where the keyboard places prompts; Tab leads there from the tools",
         "By keyboard on the picture",
         "crosshair",
         _CANVAS,

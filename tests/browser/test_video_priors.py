@@ -4,6 +4,7 @@ line.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from samkit.media.film import masks_from_json
 from samkit.media.video import open_video
@@ -149,3 +151,17 @@ def test_what_comes_next_is_seen_beside_the_film_on_a_narrow_screen(visitor, pag
     assert above["y"] + above["height"] <= seen["y"] and seen["y"] + seen["height"] <= size[1]
     visitor.click(PAGE, 0.5, 0.5)
     assert button.bounding_box()["y"] + seen["height"] <= size[1], "also with a mark and its masks"
+
+
+def test_the_first_press_on_a_film_that_follows_its_run_counts(visitor, page):
+    visitor.open(PAGE)
+    page.locator(".player output").wait_for()
+    for _ in range(6):
+        # Until a run of the page takes seconds that goes back to a frame for the masks under the pointer.
+        page.get_by_role("slider", name="Encoding side").press("ArrowRight")
+    visitor.rest()
+    page.get_by_role("button", name="Segment", exact=True).click()
+    expect(page.locator(".player")).to_have_attribute("data-frame", re.compile(r"[7-9]|\d\d"), timeout=60_000)
+    visitor.canvas(PAGE).click(button="right", position={"x": 40, "y": 40})
+    frame = int(page.locator(".player").get_attribute("data-frame"))
+    page.locator(".st-key-film_strip").get_by_role("button", name=f"frame {frame}", exact=True).wait_for()

@@ -146,7 +146,14 @@ class BrowserSide {
   }
 
   isOn(event) {
-    return event.composedPath()[0] === this.part(".upper-canvas");
+    return event.composedPath()[0] === this.part(".upper-canvas") && !this.isFollowed;
+  }
+
+  // Whether another picture's canvas has come in the place of this one's, which stays until the page's run is over: it
+  // would take the other one's presses, and its gestures are heard by nobody.
+  get isFollowed() {
+    const all = [...living];
+    return all.slice(all.indexOf(this) + 1).some(each => each.home() === this.home());
   }
 
   // The tool that an event is of: the one that is chosen, also where the canvas does not have it yet.

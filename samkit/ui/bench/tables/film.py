@@ -44,6 +44,7 @@ from samkit.ui.controls.film_player import film_charts, film_player
 from samkit.ui.controls.knob_values import KnobValues
 from samkit.ui.controls.memories import load_bank_file, record_mask_file, recorded_memories
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
+from samkit.ui.parts.leftovers import nothing_below
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.state.film_frames import Sight, see
 from samkit.ui.state.labs import page_lab
@@ -130,6 +131,7 @@ class Film(Table):
                 marked = draw_marked(visit, table)
             except LongEncoding as encoding:
                 unasked = encoding
+            nothing_below()
         present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
         step = next_step(table, present, left, table.anything_remembered(setup.inputs))
@@ -158,6 +160,7 @@ class Film(Table):
             with st.container(horizontal=True, gap="xsmall", key="film_marking"):
                 object_choice(table)
                 record_button(table, marked)
+                nothing_below()
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")

@@ -11,7 +11,8 @@ from tests.browser.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 PAGE = "mask-stability"
-PAGES = [PAGE, "window-size", "semantic-similarity", "cross-image", "cross-image-b", "video-priors"]
+MORE = [pytest.param(each, marks=pytest.mark.slow) for each in ("window-size", "semantic-similarity", "cross-image")]
+PAGES = [PAGE, "cross-image-b", "video-priors", *MORE]
 FOCUSED = """frame => document.querySelector(`.st-key-${frame}`).contains(document.activeElement)
     && document.activeElement.shadowRoot?.activeElement?.getAttribute('role') === 'application'"""
 AT = "frame => samkitStages.get(frame).cross"

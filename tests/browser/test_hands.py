@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from samkit.prompts import Prompts
 from tests.browser.visitor import Visitor, standing_still
@@ -170,3 +171,17 @@ def test_two_fingers_zoom_and_place_nothing(phone):
     np.testing.assert_allclose([z, (0.5 + x) / z, (0.5 + y) / z], [3, 0.5, 0.5], atol=0.1)
     assert phone.page.evaluate("visualViewport.scale") == 1, "the picture is zoomed, not the page"
     check(phone, [])
+
+
+def test_a_button_that_is_built_anew_looks_like_the_one_before(visitor):
+    visitor.open(PAGE)
+    redo = visitor.page.locator(f".st-key-redo_{PAGE} button").first
+    expect(redo).to_have_attribute("aria-disabled", "true")
+    redo.evaluate(
+        """button => {
+            const anew = button.cloneNode(true);
+            anew.removeAttribute("aria-disabled");
+            button.replaceWith(anew);
+        }"""
+    )
+    expect(redo).to_have_attribute("aria-disabled", "true")

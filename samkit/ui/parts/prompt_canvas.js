@@ -47,6 +47,7 @@ class BrowserSide {
   painting = null;   // of a point whose press goes on: done when its masks are painted
   sentAt = -Infinity;
   ops = [];
+  building = null;
 
   constructor(stage, tell) {
     this.stage = stage;
@@ -70,6 +71,12 @@ class BrowserSide {
     this.leaving = () => this.stage.leave();
     document.documentElement.addEventListener("pointerleave", this.leaving, { signal: this.listeners.signal });
     this.crosshair = new Crosshair(this);
+    // The page may draw a button after this, or build it anew, as it does with its tip.
+    this.builds = new MutationObserver(() => this.building ??= requestAnimationFrame(() => {
+      this.building = null;
+      this.gray();
+    }));
+    this.builds.observe(document.body, { childList: true, subtree: true });
   }
 
   update(data) {
@@ -96,7 +103,7 @@ class BrowserSide {
 
   // A button with nothing to do looks so at once, also for what the server has not answered yet.
   gray() {
-    if (!this.data) return;
+    if (!this.data || this.isFollowed) return;
     const { page } = this.data, can = this.changes();
     for (const edit of EDITS) {
       for (const button of document.querySelectorAll(`.st-key-${edit}_${CSS.escape(page)} button`)) {
@@ -606,6 +613,8 @@ class BrowserSide {
     clearInterval(this.watching);
     clearTimeout(this.later);
     this.listeners.abort();
+    this.builds.disconnect();
+    cancelAnimationFrame(this.building);
     this.stage.gone();
   }
 }

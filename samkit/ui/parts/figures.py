@@ -31,7 +31,7 @@ TRUE_COLOR = "#c2417c"
 """Of what is compared with the truth."""
 
 
-def _figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
+def bare_figure(traces: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
     """A figure from plain dicts, checked once: Plotly's `add_...` and `update_...` check all that is there again at
     each call, ten times as long in all.
     """
@@ -108,7 +108,7 @@ def map_figure(
     height = min(MAP_HEIGHT_PX[1], max(MAP_HEIGHT_PX[0], round(MAP_WIDTH_PX * picture_size[0] / picture_size[1])))
     x_axis = axis | dict(range=[0, picture_size[1]], constraintoward="left")
     y_axis = axis | dict(range=[picture_size[0], 0], scaleanchor="x", constraintoward="top")
-    return _figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
+    return bare_figure([heatmap], height, xaxis=x_axis, yaxis=y_axis)
 
 
 def lone_points(values: list[float | None]) -> list[int]:
@@ -149,7 +149,7 @@ def curves_figure(
     if level is not None:
         lines["shapes"].append(_line_at("y", level))
     legend = dict(orientation="h", y=-0.28)
-    return _figure(
+    return bare_figure(
         traces,
         height,
         hovermode="x unified",
@@ -165,7 +165,7 @@ def token_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     x_axis = dict(title=dict(text="column"), constrain="domain")
     y_axis = dict(title=dict(text="row"), autorange="reversed", scaleanchor="x", constrain="domain")
     cells = _cells(values, colorscale, unit, f"row %{{y}}, column %{{x}}<br>{unit} %{{z:.4g}}<extra></extra>")
-    return _figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
+    return bare_figure([cells], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
 def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
@@ -175,14 +175,14 @@ def offset_figure(values: np.ndarray, colorscale: list, unit: str) -> go.Figure:
     y_axis = dict(title=dict(text="rows down"), autorange="reversed", scaleanchor="x", constrain="domain")
     cells = _cells(values, colorscale, unit, f"%{{y}} down, %{{x}} to the right<br>{unit} %{{z:.3f}}<extra></extra>")
     places = dict(x0=-columns, dx=1, y0=-rows, dy=1)
-    return _figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
+    return bare_figure([cells | places], MAP_HEIGHT_PX[1], xaxis=x_axis, yaxis=y_axis)
 
 
 def rows_figure(values: np.ndarray, names: list[str], colorscale: list, x_title: str, unit: str) -> go.Figure:
     """A table of numbers as colours, float [rows, N], a name to each row; NaN stays empty."""
     hover = f"%{{y}}, {x_title} %{{x}}<br>{unit} %{{z:.3f}}<extra></extra>"
     cells = _cells(values, colorscale, unit, hover) | dict(y=names, hoverongaps=False)
-    return _figure(
+    return bare_figure(
         [cells],
         max(300, 60 + 14 * len(names)),
         xaxis=dict(title=dict(text=x_title)),
@@ -199,7 +199,7 @@ def matrix_figure(
         title=dict(text=y_title), autorange="reversed", scaleanchor="x", constrain="domain", constraintoward="top"
     )
     cells = _cells(values, colorscale, unit, f"{x_title} %{{x}}, {y_title} %{{y}}<br>{unit} %{{z:.3f}}<extra></extra>")
-    return _figure(
+    return bare_figure(
         [cells | dict(zmin=limits[0], zmax=limits[1])],
         340,
         margin=dict(l=8, r=8, t=TOOLBAR_PX, b=40),
@@ -221,7 +221,9 @@ def histogram_figure(values: list[float], x_title: str, y_title: str) -> go.Figu
         marker=dict(color=LINES[1][0]),
         hovertemplate=f"%{{x}}: %{{y}} {y_title}<extra></extra>",
     )
-    return _figure([bars], 300, bargap=0.05, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
+    return bare_figure(
+        [bars], 300, bargap=0.05, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title))
+    )
 
 
 def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: str, y_title: str) -> go.Figure:
@@ -236,7 +238,7 @@ def scatter_figure(x: list[float], y: list[float], texts: list[str], x_title: st
         marker=dict(color=LINES[1][0], size=7, opacity=0.6),
         hovertemplate=hover,
     )
-    return _figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
+    return bare_figure([dots], 300, xaxis=dict(title=dict(text=x_title)), yaxis=dict(title=dict(text=y_title)))
 
 
 def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str) -> go.Figure:
@@ -261,7 +263,7 @@ def group_bars_figure(rows: list[dict], group: str, x: str, y: str, y_title: str
         for own in [[row for row in rows if row[group] == name]]
     ]
     x_axis = dict(dividercolor="rgba(128,128,128,.5)", type="multicategory")
-    return _figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
+    return bare_figure(bars, 380, bargap=0.2, xaxis=x_axis, yaxis=dict(title=dict(text=y_title)) | y_axis)
 
 
 @dataclass(frozen=True)
@@ -379,6 +381,6 @@ def _over_windows(traces: list[dict[str, Any]], y_axis: dict, how: OverWindows) 
         # A curve that grows stays where it is.
         room = 0.04 * (how.span[1] - how.span[0]) or 1
         x_axis["range"] = [how.span[0] - room, how.span[1] + room]
-    return _figure(
+    return bare_figure(
         traces, how.height, hovermode="x unified", legend=legend, xaxis=x_axis, yaxis=y_axis, **_marked(marks)
     )

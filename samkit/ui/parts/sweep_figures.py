@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from samkit.ui.parts.figures import LINES, TOOLBAR, TOOLBAR_PX
+from samkit.ui.parts.figures import LINES, bare_figure
 from samkit.ui.parts.plain_figures import plain_figure_text
 
 COLORS = ("#0b8f8c", "#c0622f", "#7b5ea7", "#3d7edb", "#c2417c", "#7a8a1e", "#7a8288", "#b58900", "#5b9e3f", "#a0522d")
@@ -256,19 +256,7 @@ def differences_figure(names: Sequence[str], differences: Sequence[float], y_tit
 
 
 def _figure(traces: list[dict[str, Any]], height: int = 330, color_title: str = "", **layout: Any) -> go.Figure:
-    clear = "rgba(0,0,0,0)"
     legend = dict(orientation="h", y=-0.22, yanchor="top", font=dict(size=11))
     if color_title:
         legend |= dict(title=dict(text=f"{color_title}:", font=dict(size=11)))
-    return go.Figure(
-        traces,
-        dict(
-            height=height,
-            margin=dict(l=8, r=8, t=TOOLBAR_PX, b=8),
-            paper_bgcolor=clear,
-            plot_bgcolor=clear,
-            modebar=TOOLBAR,
-            legend=legend,
-        )
-        | layout,
-    )
+    return bare_figure(traces, height, **dict(legend=legend) | layout)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from samkit.media.drawing import overlay
 from samkit.tracking.compare import COLORS, Comparison, Row, Shown
-from samkit.ui.parts.figures import TOOLBAR
+from samkit.ui.parts.figures import bare_figure
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.plain_figures import plain_figure_text
@@ -136,20 +136,15 @@ def lines_figure(comparison: Comparison) -> go.Figure | None:
         fixedrange=True,
     )
     y_axis = dict(range=[-0.14, 1.1], showgrid=False, showticklabels=False, zeroline=False, fixedrange=True)
-    return go.Figure(
+    return bare_figure(
         traces,
-        dict(
-            height=420,
-            margin=dict(l=10, r=10, t=60, b=10),
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            modebar=TOOLBAR,
-            xaxis=x_axis,
-            yaxis=y_axis,
-            annotations=[note for at, row in enumerate(rows) for note in _ticks(at, row)],
-            legend=dict(orientation="h", y=-0.02, yanchor="top"),
-            hovermode="closest",
-        ),
+        420,
+        margin=dict(l=10, r=10, t=60, b=10),
+        xaxis=x_axis,
+        yaxis=y_axis,
+        annotations=[note for at, row in enumerate(rows) for note in _ticks(at, row)],
+        legend=dict(orientation="h", y=-0.02, yanchor="top"),
+        hovermode="closest",
     )
 
 

@@ -93,9 +93,8 @@ class JobQueue:
     """
 
     def __init__(self, at_once: int = AT_ONCE):
-        self._free = at_once
+        self._at_once = at_once
         self._waiting: list[Ticket] = []
-        self._running: Counter[str] = Counter()
         self._at_work: list[Ticket] = []
         self._served: dict[str, int] = {}
         self._count = 0
@@ -107,18 +106,15 @@ class JobQueue:
         that. who: for whom the caller works; ticket: by which `place` finds it, in place of `who`
         """
         ticket = ticket or Ticket(who)
-        who = ticket.who
         with self._changed:
             self._waiting.append(ticket)
             while not (mine := self._free > 0 and self._next() is ticket) and not stop.is_set():
                 self._changed.wait(0.2)
             self._waiting.remove(ticket)
             if mine:
-                self._free -= 1
-                self._running[who] += 1
                 self._at_work.append(ticket)
                 self._count += 1
-                self._served[who] = self._count
+                self._served[ticket.who] = self._count
             self._changed.notify_all()
         if not mine:
             yield False
@@ -127,11 +123,7 @@ class JobQueue:
             yield True
         finally:
             with self._changed:
-                self._free += 1
                 self._at_work.remove(ticket)
-                self._running[who] -= 1
-                if not self._running[who]:
-                    del self._running[who]
                 if not self._waiting:
                     self._served.clear()
                 self._changed.notify_all()
@@ -164,10 +156,15 @@ class JobQueue:
         """Whether somebody waits."""
         return bool(self._waiting)
 
+    @property
+    def _free(self) -> int:
+        return self._at_once - len(self._at_work)
+
     def _next(self) -> "Ticket":
         """Of whoever has the fewest jobs running and was served longest ago; of theirs the first."""
         order = {ticket: number for number, ticket in enumerate(self._waiting)}
-        return min(order, key=lambda each: (self._running[each.who], self._served.get(each.who, 0), order[each]))
+        running = Counter(ticket.who for ticket in self._at_work)
+        return min(order, key=lambda each: (running[each.who], self._served.get(each.who, 0), order[each]))
 
 
 @dataclass(eq=False)

@@ -121,3 +121,11 @@ def stand_back(nice: int) -> None:
     """
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+
+def stands_back() -> bool:
+    """Whether this thread stands in line behind the process's first one; False where no thread can."""
+    with suppress(AttributeError, OSError):
+        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return own > os.getpriority(os.PRIO_PROCESS, os.getpid())
+    return False

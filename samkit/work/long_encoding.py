@@ -6,12 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 
 from samkit.errors import SamkitError
 from samkit.experiments.lab import Progress
+from samkit.machine import stands_back
 from samkit.models.network.blocks_done import after_each_block
 from samkit.words import time_text
 
@@ -89,7 +90,7 @@ def goes_first() -> UnderWay | None:
 @contextmanager
 def _known_to_others(encoding: UnderWay) -> Iterator[None]:
     """Background work itself, whose threads have stepped back, makes nobody else wait."""
-    if _has_stepped_back():
+    if stands_back():
         yield
         return
     _before_others.append(encoding)
@@ -97,14 +98,6 @@ def _known_to_others(encoding: UnderWay) -> Iterator[None]:
         yield
     finally:
         _before_others.remove(encoding)
-
-
-def _has_stepped_back() -> bool:
-    """Whether this thread stands in line behind the process's first one; only Linux has that for threads."""
-    with suppress(AttributeError, OSError):
-        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-        return own > os.getpriority(os.PRIO_PROCESS, os.getpid())
-    return False
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from samkit.prompts import MAX_PROMPTS, Prompts
 from tests.browser.canvas_pixels import what_differs
-from tests.browser.visitor import Visitor, standing_still
+from tests.browser.visitor import LIGHT, Visitor, standing_still
 
 pytestmark = pytest.mark.browser
 
@@ -24,8 +24,6 @@ TITLES = {
 PAGES = [*TITLES, "cross-image-b"]
 """A second canvas on a page counts as a page."""
 
-LIGHT = "window-size"
-"""The page with the least to draw: tests of what does not depend on the page stay there."""
 AT_LEAST = {LIGHT, "cross-image-b"}
 SOME_PAGES = [page if page in AT_LEAST else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
 """All pages, of which two are never left out."""

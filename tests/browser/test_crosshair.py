@@ -6,16 +6,18 @@ from playwright.sync_api import expect
 
 from samkit.prompts import Prompts
 from tests.browser.test_instrument import LISTEN, LIVE, frame_of
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import LIGHT, Visitor
 
 pytestmark = pytest.mark.browser
 
-PAGE = "mask-stability"
-MORE = [pytest.param(each, marks=pytest.mark.slow) for each in ("window-size", "semantic-similarity", "cross-image")]
+PAGE = LIGHT
+MORE = [pytest.param(each, marks=pytest.mark.slow) for each in ("mask-stability", "semantic-similarity", "cross-image")]
 PAGES = [PAGE, "cross-image-b", "video-priors", *MORE]
 FOCUSED = """frame => document.querySelector(`.st-key-${frame}`).contains(document.activeElement)
     && document.activeElement.shadowRoot?.activeElement?.getAttribute('role') === 'application'"""
 AT = "frame => samkitStages.get(frame).cross"
+KNOBS = "mask-stability"
+"""A page on which arrow keys move a knob."""
 STEP_PX, BIG_STEP_PX = 4, 40
 
 
@@ -143,8 +145,8 @@ def test_an_enlarged_picture_follows_the_crosshair_by_finer_steps(visitor):
 
 
 def test_arrows_and_tab_are_the_pages_own_elsewhere(visitor):
-    visitor.open(PAGE)
-    upper = visitor.page.locator(f".st-key-knob_{PAGE}_thresholds input").nth(1)
+    visitor.open(KNOBS)
+    upper = visitor.page.locator(f".st-key-knob_{KNOBS}_thresholds input").nth(1)
     visitor.page.keyboard.press("p")
     assert visitor.page.evaluate(FOCUSED, "canvas_frame")
     before = upper.input_value()
@@ -154,7 +156,7 @@ def test_arrows_and_tab_are_the_pages_own_elsewhere(visitor):
     visitor.page.keyboard.press("ArrowLeft")
     expect(upper).not_to_have_value(before)
     visitor.rest()
-    view = visitor.page.locator(f'.st-key-knob_{PAGE}_view [role="radio"]').first
+    view = visitor.page.locator(f'.st-key-knob_{KNOBS}_view [role="radio"]').first
     visitor.page.keyboard.press("p")
     visitor.page.keyboard.press("Tab")
     assert not visitor.page.evaluate(FOCUSED, "canvas_frame"), "it holds nobody"

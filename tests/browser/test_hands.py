@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import expect
 
 from samkit.prompts import Prompts
-from tests.browser.visitor import Visitor, standing_still
+from tests.browser.visitor import LIGHT, Visitor, standing_still
 
 pytestmark = pytest.mark.browser
 
-PAGE = "mask-stability"
+PAGE = LIGHT
 BOX = (0.2, 0.1, 0.7, 0.6)
 VIEWS = "() => [...samkitViews.states.values()].map(({ z, x, y }) => [z, x, y])"
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from samkit.ui.controls.keys import SHORTCUTS
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import LIGHT, Visitor
 
 pytestmark = pytest.mark.browser
 PAGE = "mask-stability"
@@ -111,34 +111,34 @@ def test_the_sheet_and_what_keys_leave_alone(at_work):
 def _counts(visitor: Visitor) -> tuple[int, int, int]:
     """Foreground points, background points, boxes."""
     visitor.rest()
-    signs = [chip[0] for chip in visitor.chips(PAGE)]
+    signs = [chip[0] for chip in visitor.chips(LIGHT)]
     return signs.count("+"), signs.count("−"), signs.count("□")
 
 
 def _draws_a_box(visitor: Visitor) -> None:
-    visitor.pick_tool(PAGE, "Box")
-    visitor.drag(PAGE, 0.2, 0.2, 0.6, 0.6)
+    visitor.pick_tool(LIGHT, "Box")
+    visitor.drag(LIGHT, 0.2, 0.2, 0.6, 0.6)
     assert _counts(visitor) == (0, 0, 1)
 
 
 def _places_background(visitor: Visitor) -> None:
     visitor.page.keyboard.down("Shift")
-    visitor.click(PAGE, 0.3, 0.3)
+    visitor.click(LIGHT, 0.3, 0.3)
     visitor.page.keyboard.up("Shift")
-    visitor.page.mouse.click(*visitor._place(PAGE, 0.7, 0.7), button="right")
+    visitor.page.mouse.click(*visitor._place(LIGHT, 0.7, 0.7), button="right")
     assert _counts(visitor) == (0, 2, 0)
 
 
 def _moves(visitor: Visitor) -> None:
-    visitor.click(PAGE, 0.3, 0.3)
-    visitor.drag(PAGE, 0.3, 0.3, 0.6, 0.6)
-    ((x, y, _),) = visitor.listed(PAGE).points
+    visitor.click(LIGHT, 0.3, 0.3)
+    visitor.drag(LIGHT, 0.3, 0.3, 0.6, 0.6)
+    ((x, y, _),) = visitor.listed(LIGHT).points
     assert (x, y) == pytest.approx((0.6, 0.6), abs=0.02)
 
 
 def _selects(visitor: Visitor) -> None:
     for _ in range(2):
-        visitor.click(PAGE, 0.3, 0.3)
+        visitor.click(LIGHT, 0.3, 0.3)
     assert visitor.page.evaluate("samkitStages.get('canvas_frame').selected?.length") == 3
 
 
@@ -149,13 +149,13 @@ def _removes_selected(visitor: Visitor) -> None:
 
 
 def _removes_by_right_button(visitor: Visitor) -> None:
-    visitor.click(PAGE, 0.3, 0.3)
-    visitor.page.mouse.click(*visitor._place(PAGE, 0.3, 0.3), button="right")
+    visitor.click(LIGHT, 0.3, 0.3)
+    visitor.page.mouse.click(*visitor._place(LIGHT, 0.3, 0.3), button="right")
     assert _counts(visitor) == (0, 0, 0)
 
 
 def _zooms(visitor: Visitor) -> None:
-    visitor.page.mouse.move(*visitor._place(PAGE, 0.5, 0.5))
+    visitor.page.mouse.move(*visitor._place(LIGHT, 0.5, 0.5))
     visitor.page.mouse.wheel(0, -400)
     visitor.page.wait_for_function(f"({ZOOM})().z > 1")
 
@@ -165,7 +165,7 @@ def _pans(visitor: Visitor) -> None:
     before = visitor.page.evaluate(ZOOM)
     visitor.page.keyboard.down(" ")
     visitor.page.mouse.down()
-    visitor.page.mouse.move(*visitor._place(PAGE, 0.55, 0.5), steps=3)
+    visitor.page.mouse.move(*visitor._place(LIGHT, 0.55, 0.5), steps=3)
     visitor.page.mouse.up()
     visitor.page.keyboard.up(" ")
     assert visitor.page.evaluate(ZOOM)["x"] < before["x"]
@@ -192,7 +192,7 @@ def _by_keyboard(*keys: str, counts: tuple[int, int, int]) -> Hand:
 
 
 HANDS: dict[str, Hand] = {
-    "click": lambda visitor: (visitor.click(PAGE, 0.3, 0.3), _counts(visitor).index(1)),
+    "click": lambda visitor: (visitor.click(LIGHT, 0.3, 0.3), _counts(visitor).index(1)),
     "draw": _draws_a_box,
     "background_click": _places_background,
     "drag": _moves,
@@ -210,17 +210,18 @@ HANDS: dict[str, Hand] = {
 """Rows of the sheet that no control stands for -> does what the row says, on a picture without prompts."""
 
 
-def test_what_the_sheet_says_of_hands_is_so(at_work):
+def test_what_the_sheet_says_of_hands_is_so(visitor):
+    visitor.open(LIGHT)
     rows = {each.name: each for each in SHORTCUTS if each.does in ("hand", "canvas", "crosshair")}
     assert set(rows) == {*HANDS, *ELSEWHERE}
-    keyboard = at_work.page.keyboard
+    keyboard = visitor.page.keyboard
     keyboard.press("?")
-    sheet = at_work.page.get_by_role("dialog", name="Keys")
+    sheet = visitor.page.get_by_role("dialog", name="Keys")
     for name, row in rows.items():
         expect(sheet.get_by_text(row.text, exact=True)).to_have_count(1 if name not in ("pick", "chart") else 0)
     keyboard.press("Escape")
     for does in HANDS.values():
-        at_work.pick_tool(PAGE, "Foreground")
-        at_work.clear(PAGE)
-        at_work.page.get_by_role("button", name="Fit", exact=True).first.click()
-        does(at_work)
+        visitor.pick_tool(LIGHT, "Foreground")
+        visitor.clear(LIGHT)
+        visitor.page.get_by_role("button", name="Fit", exact=True).first.click()
+        does(visitor)

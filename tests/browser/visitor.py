@@ -18,6 +18,8 @@ from samkit.prompts import Prompts
 
 EDITS = ("undo_", "redo_", "clear_")
 PAUSE_MS = 150
+LIGHT = "window-size"
+"""The page with the least to draw: tests of what does not depend on the page stay there."""
 PATIENCE_S = 60
 KEEP_MS = 180_000
 """How long the first run may take to be kept: MLflow makes its database first."""

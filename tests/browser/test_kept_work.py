@@ -7,12 +7,12 @@ import re
 import pytest
 
 from samkit.prompts import Prompts
-from tests.browser.visitor import CHIPS, Visitor
+from tests.browser.visitor import CHIPS, LIGHT, Visitor
 
 pytestmark = pytest.mark.browser
 
-PAGE = "mask-stability"
-SLIDER = ".st-key-knob_mask-stability_thresholds input[type=range]"
+PAGE = LIGHT
+SLIDER = f".st-key-knob_{PAGE}_window_3 input[type=range]"
 ID = re.compile(r"[?&]work=([0-9a-f]{32})\b")
 
 
@@ -23,12 +23,12 @@ def work_id(visitor: Visitor) -> str:
     return found[1]
 
 
-def threshold(visitor: Visitor) -> str | None:
-    return visitor.page.locator(SLIDER).nth(1).get_attribute("value")
+def window(visitor: Visitor) -> str | None:
+    return visitor.page.locator(SLIDER).get_attribute("value")
 
 
-def turn_threshold_down(visitor: Visitor, steps: int) -> None:
-    visitor.page.locator(SLIDER).nth(1).focus()
+def turn_window_down(visitor: Visitor, steps: int) -> None:
+    visitor.page.locator(SLIDER).focus()
     for _ in range(steps):
         visitor.page.keyboard.press("ArrowLeft")
     visitor.rest()
@@ -45,12 +45,12 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     visitor.page.set_default_timeout(120_000)
     visitor.open(PAGE)
     own = work_id(visitor)
-    before = threshold(visitor)
+    before = window(visitor)
     visitor.clear(PAGE)
     visitor.click(PAGE, 0.3, 0.4)
     visitor.click(PAGE, 0.6, 0.5)
-    turn_threshold_down(visitor, 6)
-    drawn, turned, masks = visitor.listed(PAGE), threshold(visitor), visitor.masks()
+    turn_window_down(visitor, 6)
+    drawn, turned, masks = visitor.listed(PAGE), window(visitor), visitor.masks()
     assert drawn == Prompts([(0.3, 0.4, 1), (0.6, 0.5, 1)]) and turned != before
 
     reload(visitor)
@@ -59,14 +59,14 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     reload(visitor)
     visitor.press(f"redo_{PAGE}")
     visitor.rest()
-    assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned and visitor.masks() == masks
+    assert visitor.listed(PAGE) == drawn and window(visitor) == turned and visitor.masks() == masks
     assert work_id(visitor) == own, "a reload goes on with the same work"
 
-    visitor.go_to("Window size", "window-size")
+    visitor.go_to("Mask stability", "mask-stability")
     assert work_id(visitor) == own, "the address of each page names it"
     visitor.page.go_back()
     visitor.rest()
-    assert "mask_stability" in visitor.page.url, "one press of Back leads to the page before"
+    assert "window_size" in visitor.page.url, "one press of Back leads to the page before"
     visitor.canvas(PAGE).wait_for()
 
     visitor.page.locator(".st-key-share button:visible").click()
@@ -79,16 +79,16 @@ def test_a_reload_brings_the_work_back_and_a_shared_link_gives_a_copy(visitor, b
     other = Visitor(context.new_page(), app_url)
     other.page.set_default_timeout(120_000)
     other.follow(PAGE, link)
-    assert other.listed(PAGE) == drawn and threshold(other) == turned
+    assert other.listed(PAGE) == drawn and window(other) == turned
     assert work_id(other) != own and "shared=" not in other.page.url
     other.undo(PAGE)
     assert other.listed(PAGE) == drawn, "a link shows what it says, and nothing of how it came about"
     other.clear(PAGE)
-    turn_threshold_down(other, 3)
+    turn_window_down(other, 3)
     reload(other)
-    assert not other.chips(PAGE) and threshold(other) != turned
+    assert not other.chips(PAGE) and window(other) != turned
     reload(visitor)
-    assert visitor.listed(PAGE) == drawn and threshold(visitor) == turned, "nobody wrote over it"
+    assert visitor.listed(PAGE) == drawn and window(visitor) == turned, "nobody wrote over it"
     # Two tabs of one browser.
     tab = Visitor(visitor.page.context.new_page(), app_url)
     tab.page.set_default_timeout(120_000)

@@ -101,11 +101,10 @@ class JobQueue:
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, stop: threading.Event, who: str = "", ticket: "Ticket | None" = None) -> Iterator[bool]:
-        """True when it is the caller's turn, which lasts until the end of the `with`; False where `stop` was set before
-        that. who: for whom the caller works; ticket: by which `place` finds it, in place of `who`
+    def turn(self, ticket: "Ticket", stop: threading.Event) -> Iterator[bool]:
+        """True when it is the ticket's turn, which lasts until the end of the `with`; False where `stop` was set before
+        that.
         """
-        ticket = ticket or Ticket(who)
         with self._changed:
             self._waiting.append(ticket)
             while not (mine := self._free > 0 and self._next() is ticket) and not stop.is_set():
@@ -302,7 +301,7 @@ class _Inner(Generic[RunT]):
     def _work(self, finish: bool) -> None:
         end = FAILED
         try:
-            with self.queue.turn(self.stop, ticket=self.ticket) as mine:
+            with self.queue.turn(self.ticket, self.stop) as mine:
                 if mine:
                     _step_back()
                 self.since = time.monotonic()

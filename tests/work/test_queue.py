@@ -53,7 +53,7 @@ def is_free(queue):
     """Whether a job could begin at once."""
     stop = threading.Event()
     stop.set()
-    with queue.turn(stop) as mine:
+    with queue.turn(Ticket("anybody"), stop) as mine:
         return mine
 
 
@@ -107,8 +107,8 @@ class Telling(JobQueue):
         self.over, self.go_on = threading.Event(), threading.Event()
 
     @contextmanager
-    def turn(self, stop, who="", ticket=None):
-        with super().turn(stop, who, ticket) as mine:
+    def turn(self, ticket, stop):
+        with super().turn(ticket, stop) as mine:
             yield mine
         self.over.set()
         self.go_on.wait(60)
@@ -225,11 +225,11 @@ def test_a_film_leaves_a_core_to_others_and_their_number_of_threads_alone():
 def test_turns_go_round_among_those_who_wait():
     """Whoever put in many waits longer for the next one than somebody who put in one."""
     queue, served, nobody = JobQueue(1), [], threading.Event()
-    begin = queue.turn(nobody, "busy")
+    begin = queue.turn(Ticket("busy"), nobody)
     begin.__enter__()
 
     def work(who):
-        with queue.turn(nobody, who):
+        with queue.turn(Ticket(who), nobody):
             served.append(who)
 
     threads = []
@@ -264,10 +264,10 @@ def test_whoever_waits_knows_how_many_turns_it_is_until_theirs():
     queue, stop, tickets = JobQueue(1), threading.Event(), [Ticket(who) for who in ("anna", "anna", "bert")]
 
     def wait(ticket):
-        with queue.turn(stop, ticket=ticket):
+        with queue.turn(ticket, stop):
             pass
 
-    with queue.turn(threading.Event(), "anna") as mine:
+    with queue.turn(Ticket("anna"), threading.Event()) as mine:
         assert mine and not queue.is_wanted
         threads = [threading.Thread(target=wait, args=(ticket,)) for ticket in tickets]
         for number, thread in enumerate(threads, start=1):

@@ -95,7 +95,7 @@ class SweepRun:
         end = FAILED
         try:
             while self._goes_on():
-                with self._queue.turn(self._stop, ticket=self._ticket) as mine:
+                with self._queue.turn(self._ticket, self._stop) as mine:
                     if mine:
                         self._take_turn()
                 self.state = WAITING

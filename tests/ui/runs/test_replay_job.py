@@ -11,6 +11,7 @@ import pytest
 from samkit.ui.runs import replay_job
 from samkit.ui.runs.replay_job import ReplayJob
 from samkit.ui.state.jobs import job_queue
+from samkit.work.queue import Ticket
 
 
 def until(condition) -> None:
@@ -72,7 +73,7 @@ def test_a_film_waits_for_its_turn_and_a_picture_does_not(monkeypatch):
     queue = job_queue()
     with ExitStack() as held:
         for _ in range(queue._free):
-            assert held.enter_context(queue.turn(threading.Event(), "others"))
+            assert held.enter_context(queue.turn(Ticket("others"), threading.Event()))
         film, picture = ReplayJob(bundle("a film"), None), ReplayJob(bundle(), None)
         picture.wait(60)
         assert picture.outcome == "an outcome"

@@ -73,7 +73,7 @@ def test_a_sweep_ends_after_the_time_that_it_may_take(engine):
 
 def test_one_that_waits_is_cancelled_without_having_begun(engine):
     queue = JobQueue(1)
-    with queue.turn(threading.Event()):
+    with queue.turn(Ticket("bert"), threading.Event()):
         run = SweepRun(made_up_sweep("waits", computed=3), queue, "anna", None)
         run.cancel()
         run.join(60)
@@ -95,7 +95,7 @@ def until(happened, patience_s=60.0):
 
 def test_one_that_waits_says_what_for(engine, monkeypatch):
     queue = JobQueue(1)
-    with queue.turn(threading.Event(), ticket=Ticket("bert", "a run of Video with image priors")):
+    with queue.turn(Ticket("bert", "a run of Video with image priors"), threading.Event()):
         run = SweepRun(made_up_sweep("waits", computed=0), queue, "anna", None)
         follow(run, monkeypatch)
         until(lambda: run.place)

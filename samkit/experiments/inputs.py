@@ -7,7 +7,7 @@ import numpy as np
 
 from samkit.errors import BadInput
 from samkit.experiments.steering import NOT_STEERED, Steering
-from samkit.media.given_masks import MaskHint, Truth
+from samkit.media.given_masks import MaskHint, Truth, is_marked
 from samkit.media.pictures import Picture
 from samkit.prompts import Prompts
 
@@ -63,8 +63,7 @@ class Inputs:
 
     @property
     def is_marked(self) -> bool:
-        """Whether something says which object is meant: a prompt, or a mask hint."""
-        return not self.prompts.is_empty or self.mask_hint is not None
+        return is_marked(self.prompts, self.mask_hint)
 
     @property
     def picture(self) -> Picture:

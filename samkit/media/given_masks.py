@@ -15,6 +15,7 @@ from samkit.errors import PictureError
 from samkit.media.mask_files import NPY_START, MaskFile, mask_png, read_array, read_mask_file
 from samkit.media.masks import mask_iou
 from samkit.media.pictures import PictureSource, picture_bytes
+from samkit.prompts import Prompts
 
 HintKind = Literal["mask", "logits"]
 MAX_LOGITS_SIDE = 1024
@@ -71,6 +72,11 @@ class MaskHint:
     def suffix(self) -> str:
         """Of its file's name."""
         return ".png" if self.kind == "mask" else ".npy"
+
+
+def is_marked(prompts: Prompts, hint: MaskHint | None) -> bool:
+    """Whether something says which object is meant: a prompt, or a mask hint."""
+    return not prompts.is_empty or hint is not None
 
 
 @dataclass(frozen=True, eq=False)

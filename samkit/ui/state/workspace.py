@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from samkit.media.given_masks import MaskHint
+from samkit.media.given_masks import MaskHint, is_marked
 from samkit.media.mask_files import MaskFile
 from samkit.media.pictures import Picture
 from samkit.media.samples import SAMPLES, load_sample, sample_names
@@ -42,7 +42,7 @@ class Marks:
 
     @property
     def is_marked(self) -> bool:
-        return not self.prompts.is_empty or self.hint is not None
+        return is_marked(self.prompts, self.hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +143,7 @@ class Workspace:
 
     @property
     def is_marked(self) -> bool:
-        """Whether something says which object is meant: a prompt, or a mask hint."""
-        return not self.prompts.is_empty or self.given.hint is not None
+        return is_marked(self.prompts, self.given.hint)
 
     def forget_link(self) -> None:
         """The next link is followed, also where it is the one that was followed last."""

@@ -39,6 +39,8 @@ COLORS = (
     (23, 190, 207), (140, 86, 75), (255, 187, 20), (99, 121, 57), (200, 30, 30), (90, 90, 220),
 )  # fmt: skip
 """RGB of the outlines, one for each run in their order."""
+SHADES = (0.0, 0.6, -0.5, 0.3, -0.25)
+"""How far the colour of a run's first, second... object of a film is moved towards white, below 0 towards black."""
 BOTH = (235, 235, 235)
 """RGB in a difference map of what both masks have."""
 WIDEST_OUTLINE = 6.0
@@ -76,6 +78,15 @@ class Shown(NamedTuple):
 
     run: int
     mask: str
+
+
+def color_of(shown: Shown) -> tuple[int, int, int]:
+    """RGB: the run's colour, in a shade of its own for each object of a film."""
+    number = whose(shown.mask) if frame_of(shown.mask) is not None else 0
+    shade = SHADES[number % len(SHADES)]
+    end = 255 if shade > 0 else 0
+    red, green, blue = (round(value + abs(shade) * (end - value)) for value in COLORS[shown.run])
+    return red, green, blue
 
 
 @dataclass(frozen=True)

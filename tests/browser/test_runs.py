@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from samkit.tracking.store.store import RunStore
 from tests.browser.visitor import KEEP_MS
 from tests.large_runs import PROMPTS, SIDE, keep_large_run
+from tests.tracking.test_film_runs import run_of_two_objects
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +115,19 @@ def test_of_runs_that_are_much_alike_the_list_shows_what_tells_them_apart(page, 
     search(visitor, '"a market hall"')
     assert [name.split()[-1] for name in names.all_inner_texts()] == ["second", "first"]
     assert all(name.evaluate(IS_WHOLE) for name in names.all())
+
+
+def test_two_objects_of_one_film_are_told_apart(page, visitor, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(home))
+    ids = [RunStore().keep(run_of_two_objects(tmp_path / name)).run_id for name in ("first", "second")]
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{visitor.app_url}/compare?runs={','.join(ids)}")
+    captions = page.locator(".samkit-swipe span")
+    captions.first.wait_for()
+    visitor.rest()
+    assert captions.all_inner_texts() == ["run 1, object 1", "run 1, object 2"]
+    chosen = page.locator(".st-key-compare_two [role=combobox]")
+    assert all(each.evaluate(IS_WHOLE) for each in (*captions.all(), *chosen.all()))
 
 
 def swipe_by_mouse_and_keys(page) -> None:

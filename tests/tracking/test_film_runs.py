@@ -20,9 +20,10 @@ from samkit.tracking.bundle import film_inputs
 from samkit.tracking.bundle.archive import export_runs, import_runs
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
 from samkit.tracking.bundle.kept_film import kept_film
-from samkit.tracking.compare import Comparison
+from samkit.tracking.compare import Comparison, color_of
 from samkit.tracking.store.about import about_run, datasets_of
 from samkit.tracking.store.tags import tags_of
+from samkit.ui.runs.compare_figures import swipe_captions
 from samkit.ui.runs.compare_tables import shown_text
 from tests.tracking.conftest import MODEL, made_up_result
 
@@ -169,10 +170,25 @@ def test_each_object_of_a_film_is_compared_by_itself(tmp_path):
     assert [shown_text(comparison, "frame 0", each) for each in comparison.shown("frame 0")] == [
         "run 1, object 1", "run 1, object 2", "run 2, object 1", "run 2, object 2"
     ]  # fmt: skip
+    assert len({color_of(each) for each in comparison.shown("frame 0")}) == 4
     for number, place in ((1, (0, 0)), (2, (47, 63))):
         shown = comparison.shown(f"frame 0 of object {number}")
         assert [each.run for each in shown] == [0, 1] and all(comparison.mask(each)[place] for each in shown)
         assert len(comparison.grounds(f"frame 0 of object {number}")) == 1
+
+
+def test_two_masks_are_called_by_what_tells_them_apart(tmp_path):
+    bundles = [run_of_two_objects(tmp_path / name) for name in ("a", "b")]
+    names = [f"Video with image priors, coin, {end}" for end in ("six memories", "one memory")]
+    named = [
+        replace(bundle, record=bundle.record.model_copy(update={"name": name}))
+        for bundle, name in zip(bundles, names, strict=True)
+    ]
+    comparison = Comparison(named)
+    first, second, other, _ = comparison.shown("frame 0")
+    assert swipe_captions(comparison, "frame 0", (first, second)) == ["run 1, object 1", "run 1, object 2"]
+    told = ["run 1, object 1 · six memories", "run 2, object 1 · one memory"]
+    assert swipe_captions(comparison, "frame 0", (first, other)) == told
 
 
 def test_what_a_kept_run_found_is_read_without_what_is_damaged(tmp_path):

@@ -9,12 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from samkit.media.drawing import overlay
-from samkit.tracking.compare import COLORS, Comparison, Row, Shown
+from samkit.tracking.compare import COLORS, Comparison, Row, Shown, color_of
 from samkit.ui.parts.figures import bare_figure
 from samkit.ui.parts.inline_image import fit_within
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.plain_figures import plain_figure_text
-from samkit.ui.runs.compare_tables import is_number_row, value_text
+from samkit.ui.runs.compare_tables import is_number_row, shown_text, value_text
 
 MAX_AXES = 10
 GREY = 40
@@ -39,7 +39,7 @@ def mask_tiles(comparison: Comparison, shown: Sequence[Shown], width: int, heigh
             tiles.append(None if rgb is None else _fitted(rgb, width, height))
             continue
         scale = min(1.0, width / rgb.shape[1], height / rgb.shape[0])
-        tiles.append(_drawn(rgb, mask, COLORS[each.run], scale))
+        tiles.append(_drawn(rgb, mask, color_of(each), scale))
     return tiles
 
 
@@ -57,9 +57,20 @@ def swipe_pictures(comparison: Comparison, pair: tuple[Shown, Shown]) -> list[np
         mask = comparison.mask(each)
         rgb = _picture(comparison, each, mask)
         rgb = np.full((9, 16, 3), GREY, np.uint8) if rgb is None else rgb
-        drawn.append(_drawn(rgb, mask, COLORS[each.run], min(1.0, DRAWN_PX / max(rgb.shape[:2]))))
+        drawn.append(_drawn(rgb, mask, color_of(each), min(1.0, DRAWN_PX / max(rgb.shape[:2]))))
     height, width = (max(rgb.shape[axis] for rgb in drawn) for axis in (0, 1))
     return [_in_the_middle(rgb, height, width) for rgb in drawn]
+
+
+def swipe_captions(comparison: Comparison, name: str, pair: tuple[Shown, Shown]) -> list[str]:
+    """What the two are called: which mask of which run, then of two runs what is different in their names. name: which
+    masks are shown, as `Comparison.shown` takes it
+    """
+    names = told_apart([bundle.name for bundle in comparison.bundles])
+    texts = [shown_text(comparison, name, each) for each in pair]
+    if pair[0].run == pair[1].run:
+        return texts
+    return [f"{text} · {names[each.run]}" for text, each in zip(texts, pair, strict=True)]
 
 
 def _in_the_middle(rgb: np.ndarray, height: int, width: int) -> np.ndarray:

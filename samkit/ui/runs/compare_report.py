@@ -8,11 +8,11 @@ import numpy as np
 
 from samkit import __version__
 from samkit.tracking.bundle.bundle import Bundle
-from samkit.tracking.compare import COLORS, Comparison, Row, Shown, difference_map, iou_matrix, outlines
+from samkit.tracking.compare import Comparison, Row, Shown, color_of, difference_map, iou_matrix, outlines
 from samkit.ui.parts.inline_image import data_url
 from samkit.ui.parts.style import part
 from samkit.ui.parts.tables import rows_to_csv
-from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures
+from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_captions, swipe_pictures
 from samkit.ui.runs.compare_tables import (
     CSS,
     best_sentence,
@@ -26,7 +26,6 @@ from samkit.ui.runs.compare_tables import (
     rows_table,
     run_rows,
     shown_chip,
-    shown_text,
     sortable_table,
 )
 from samkit.ui.runs.swipe import CSS as SWIPE_CSS
@@ -113,7 +112,7 @@ def _mask_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | N
         masks, heads = comparison.masks_of(group), [shown_chip(comparison, name, each) for each in group]
         rgb = comparison.picture(group[0])
         if rgb is not None:
-            drawn = outlines(rgb, masks, [COLORS[each.run] for each in group])
+            drawn = outlines(rgb, masks, list(map(color_of, group)))
             parts.append(
                 "<h2>Outlines</h2>"
                 + _figure(shrunk(drawn), legend_html(heads) + escape(equal_sentence(comparison, name, group)))
@@ -124,17 +123,13 @@ def _mask_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown] | N
 
 def _pair_parts(comparison: Comparison, name: str, pair: tuple[Shown, Shown]) -> list[str]:
     """Two against each other: in one place by turns, and where they differ if they lie on one picture."""
-    captions = [
-        f"{shown_text(comparison, name, each).removeprefix('run ')} {comparison.bundles[each.run].name}"
-        for each in pair
-    ]
     pictures = swipe_pictures(comparison, pair)
-    width = min(pictures[0].shape[1], 900)
-    parts = [f'<h2>Swipe</h2><div style="max-width: {width}px">{swipe_html(pictures, captions)}</div>']
+    swiped, width = swipe_html(pictures, swipe_captions(comparison, name, pair)), min(pictures[0].shape[1], 900)
+    parts = [f'<h2>Swipe</h2><div style="max-width: {width}px">{swiped}</div>']
     if pair[0] != pair[1] and any({*pair} <= {*group} for group in comparison.grounds(name)):
         rgb, caption = comparison.picture(pair[0]), difference_caption(comparison, name, pair)
         if rgb is not None:
-            colors = COLORS[pair[0].run], COLORS[pair[1].run]
+            colors = color_of(pair[0]), color_of(pair[1])
             drawn = shrunk(difference_map(rgb, *comparison.masks_of(pair), colors=colors))
             parts.append("<h2>Difference</h2>" + _figure(drawn, caption))
     return parts

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from samkit.tracking.bundle.frame_masks import frame_of, whose
-from samkit.tracking.compare import BOTH, COLORS, STRIPE_SHADE, Comparison, Row, Shown, compare_pair, equal_masks
+from samkit.tracking.compare import (
+    BOTH,
+    COLORS,
+    STRIPE_SHADE,
+    Comparison,
+    Row,
+    Shown,
+    color_of,
+    compare_pair,
+    equal_masks,
+)
 from samkit.ui.parts.metric_words import metric_words
 from samkit.ui.parts.style import part
 from samkit.words import listed, number_text
@@ -15,15 +25,15 @@ from samkit.words import listed, number_text
 CSS = part("compare.css")
 
 
-def number_chip(index: int) -> str:
-    """A run's number on its colour."""
-    return f'<span class="samkit-run-no" style="background: rgb{COLORS[index]}">{index + 1}</span>'
+def number_chip(index: int, color: tuple[int, int, int] | None = None) -> str:
+    """A run's number on its colour, or on another one."""
+    return f'<span class="samkit-run-no" style="background: rgb{color or COLORS[index]}">{index + 1}</span>'
 
 
 def shown_chip(comparison: Comparison, name: str, shown: Shown) -> str:
     """HTML: the run's number, and which of its masks it is where the run has several under that name."""
     words = mask_words(comparison, name, shown)
-    return number_chip(shown.run) + (f" {escape(words)}" if words else "")
+    return number_chip(shown.run, color_of(shown)) + (f" {escape(words)}" if words else "")
 
 
 def shown_text(comparison: Comparison, name: str, shown: Shown) -> str:
@@ -161,7 +171,7 @@ def difference_caption(comparison: Comparison, name: str, pair: tuple[Shown, Sho
     """HTML: the legend of a difference map, with how many pixels each has alone and both have."""
     counts = compare_pair(*comparison.masks_of(pair))
     first, second = (shown_chip(comparison, name, shown) for shown in pair)
-    swatches = [_stripes(COLORS[pair[0].run], 135), _stripes(COLORS[pair[1].run], 45), f"rgb{BOTH}"]
+    swatches = [_stripes(color_of(pair[0]), 135), _stripes(color_of(pair[1]), 45), f"rgb{BOTH}"]
     legend = [
         f'<span class="samkit-swatch" style="background: {swatch}"></span>{words}: {count:,} px'
         for swatch, words, count in zip(

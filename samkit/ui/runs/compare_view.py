@@ -9,11 +9,11 @@ from samkit.errors import SamkitError
 from samkit.tracking.bundle.bundle import Bundle
 from samkit.tracking.bundle.frame_masks import frame_name, frame_of
 from samkit.tracking.compare import (
-    COLORS,
     MAX_COMPARED,
     MIN_COMPARED,
     Comparison,
     Shown,
+    color_of,
     difference_map,
     iou_matrix,
     outlines,
@@ -23,7 +23,7 @@ from samkit.ui.parts.inline_image import inline_image
 from samkit.ui.parts.markdown_text import plain_text
 from samkit.ui.parts.metric_words import mask_name_words, metric_words
 from samkit.ui.parts.tables import table_with_csv
-from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_pictures, told_apart
+from samkit.ui.runs.compare_figures import lines_figure, mask_tiles, shrunk, swipe_captions, swipe_pictures
 from samkit.ui.runs.compare_report import report_html
 from samkit.ui.runs.compare_tables import (
     best_sentence,
@@ -280,7 +280,7 @@ def _outlines(comparison: Comparison, name: str, grounds: tuple[tuple[Shown, ...
     group = grounds[number or 0]
     rgb = comparison.picture(group[0])
     if rgb is not None:
-        drawn = outlines(rgb, comparison.masks_of(group), [COLORS[each.run] for each in group])
+        drawn = outlines(rgb, comparison.masks_of(group), list(map(color_of, group)))
         inline_image(shrunk(drawn), "All outlines on the picture", "samkit-figure")
     st.html(legend_html([shown_chip(comparison, name, each) for each in group]))
     if equal := equal_sentence(comparison, name, group):
@@ -301,22 +301,21 @@ def _two(comparison: Comparison, name: str, shown: tuple[Shown, ...], group: tup
             "How", [SWIPE, DIFFERENCE], default=SWIPE, required=True, key="compare_way", label_visibility="collapsed"
         )
         first, second = (_one_of(comparison, name, options, label, index) for index, label in enumerate(PAIR))
+    pair = first, second
     if way == SWIPE:
-        names = told_apart([bundle.name for bundle in comparison.bundles])
-        captions = [f"{each.run + 1} · {names[each.run]}{_of(comparison, name, each)}" for each in (first, second)]
-        swipe(swipe_pictures(comparison, (first, second)), captions, key="compare_swipe")
-        return first, second
-    on_one = any({first, second} <= {*each} for each in comparison.grounds(name))
+        swipe(swipe_pictures(comparison, pair), swipe_captions(comparison, name, pair), key="compare_swipe")
+        return pair
+    on_one = any({*pair} <= {*each} for each in comparison.grounds(name))
     rgb = comparison.picture(first) if on_one else None
     if rgb is not None:
-        colors = COLORS[first.run], COLORS[second.run]
-        drawn = difference_map(rgb, *comparison.masks_of((first, second)), colors=colors)
+        colors = color_of(first), color_of(second)
+        drawn = difference_map(rgb, *comparison.masks_of(pair), colors=colors)
         inline_image(shrunk(drawn), "Where the two masks differ", "samkit-figure")
     if on_one:
-        st.html(difference_caption(comparison, name, (first, second)))
+        st.html(difference_caption(comparison, name, pair))
     else:
         st.caption("These two do not lie on the same picture, so their difference can't be drawn. Swipe shows them.")
-    return first, second
+    return pair
 
 
 def _one_of(comparison: Comparison, name: str, options: list[Shown], label: str, index: int) -> Shown:
@@ -329,11 +328,6 @@ def _one_of(comparison: Comparison, name: str, options: list[Shown], label: str,
         label_visibility="collapsed",
         width=160,
     )
-
-
-def _of(comparison: Comparison, name: str, shown: Shown) -> str:
-    words = shown_text(comparison, name, shown).partition(", ")[2]
-    return f", {words}" if words else ""
 
 
 def _numbers(comparison: Comparison) -> None:

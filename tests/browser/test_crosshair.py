@@ -1,8 +1,9 @@
 """The keyboard's hand on the picture: a crosshair that places prompts, on every page with a canvas."""
 
+import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from samkit.prompts import Prompts
 from tests.browser.test_instrument import LISTEN, LIVE, frame_of
@@ -19,6 +20,17 @@ AT = "frame => samkitStages.get(frame).cross"
 KNOBS = "mask-stability"
 """A page on which arrow keys move a knob."""
 STEP_PX, BIG_STEP_PX = 4, 40
+AROUND = ("ArrowLeft", "ArrowUp", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowLeft")
+"""From the middle to the left edge and on around the picture, half of its width or height each: by turns to a corner
+and to another edge.
+"""
+REACH_PX = 24
+"""Of what is drawn of a crosshair, from its place."""
+HIDE = """frame => {
+    const stage = samkitStages.get(frame);
+    stage.cross = null;
+    stage.drawPrompts();
+}"""
 
 
 def come(visitor: Visitor, where: str) -> None:
@@ -86,11 +98,81 @@ def test_keys_while_the_canvas_has_no_size_lose_nothing(visitor):
     check(visitor, PAGE, [(0.5 + STEP_PX / canvas.bounding_box()["width"], 0.5, 1)])
 
 
+def brightness(visitor: Visitor) -> np.ndarray:
+    """float [h, w]: of the picture as it is seen, 0 black to 1 white."""
+    png = visitor.page.screenshot(clip=visitor.canvas(PAGE).bounding_box())
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) / 255
+
+
+def test_the_crosshair_is_seen_wherever_it_stands(visitor):
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    visitor.pick_tool(PAGE, "Box")
+    come(visitor, PAGE)
+    box = visitor.canvas(PAGE).bounding_box()
+    for arrow in AROUND:
+        length = box["width" if arrow in ("ArrowLeft", "ArrowRight") else "height"]
+        for _ in range(int(length / 2 / BIG_STEP_PX) + 1):
+            visitor.page.keyboard.press(f"Shift+{arrow}")
+        x, y = crossed(visitor)
+        drawn = brightness(visitor)
+        visitor.page.evaluate(HIDE, "canvas_frame")
+        changed = np.abs(drawn - brightness(visitor)) > 0.2
+        rows, columns = np.mgrid[: drawn.shape[0], : drawn.shape[1]]
+        near = np.hypot(columns - x * box["width"], rows - y * box["height"]) < REACH_PX
+        assert np.count_nonzero(changed & near) > 60, (x, y)
+        # On a dark picture as on a light one.
+        assert drawn[near].min() < 0.2 and drawn[near].max() > 0.8, (x, y)
+
+
+def hint_of(visitor: Visitor) -> Locator:
+    """The line that says what the keys do where the crosshair is."""
+    return visitor.page.locator(".st-key-canvas_frame").get_by_role("status")
+
+
+def test_the_line_says_what_the_present_tool_does(visitor):
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    hint, keys = hint_of(visitor), visitor.page.keyboard
+    come(visitor, PAGE)
+    expect(hint).to_contain_text("Enter: point (Shift: background)")
+    keys.press("b")
+    expect(hint).to_contain_text("Enter: background point")
+    keys.press("x")
+    expect(hint).to_contain_text("Enter: a corner of a box")
+    expect(hint).not_to_contain_text("point")
+    keys.press("Enter")
+    expect(hint).to_contain_text("Enter: the other corner")
+    keys.press("f")
+    keys.press("Enter")
+    expect(hint).to_contain_text("Enter selects · Delete removes")
+
+
+def test_a_box_that_is_not_made_says_why(visitor):
+    visitor.open(PAGE)
+    visitor.clear(PAGE)
+    visitor.pick_tool(PAGE, "Box")
+    come(visitor, PAGE)
+    hint, keys = hint_of(visitor), visitor.page.keyboard
+    keys.press("Enter")
+    keys.press("Enter")
+    expect(hint).to_contain_text("No box: this is where its first corner is")
+    keys.press("ArrowRight")
+    expect(hint).to_contain_text("Enter: the other corner")
+    keys.press("Enter")
+    expect(hint).to_contain_text("No box: the corners are too close")
+    for key in ("Shift+ArrowRight", "Shift+ArrowDown", "Enter"):
+        keys.press(key)
+    visitor.rest()
+    assert len(visitor.listed(PAGE).boxes) == 1
+    expect(hint).not_to_contain_text("No box")
+
+
 def test_a_mask_follows_the_crosshair_and_a_line_says_how(visitor):
     visitor.page.add_init_script(LISTEN)
     visitor.open(PAGE)
     visitor.page.wait_for_function(LIVE, arg="canvas_frame")
-    hint = visitor.page.get_by_text("Arrows move · Enter places")
+    hint = hint_of(visitor)
     expect(hint).to_be_hidden()
     come(visitor, PAGE)
     expect(hint).to_be_visible()
@@ -142,6 +224,27 @@ def test_an_enlarged_picture_follows_the_crosshair_by_finer_steps(visitor):
     visitor.page.keyboard.press("Enter")
     visitor.rest()
     check(visitor, PAGE, [(x, y, 1)])
+
+
+def test_the_key_leads_to_what_one_looks_at(visitor):
+    """Also where the crosshair was left elsewhere, before or after the picture was enlarged."""
+    visitor.open(PAGE)
+    for leaves in (True, False):
+        visitor.page.get_by_role("button", name="Fit", exact=True).first.click()
+        visitor.page.keyboard.press("p")
+        for _ in range(20):
+            visitor.page.keyboard.press("Shift+ArrowRight")
+        if leaves:
+            visitor.page.keyboard.press("Escape")
+        visitor.page.mouse.move(*visitor._place(PAGE, 0.05, 0.5))
+        visitor.page.mouse.wheel(0, -600)
+        visitor.page.wait_for_function("() => [...samkitViews.states.values()][0].z > 2")
+        visitor.page.keyboard.press("p")
+        z, left, top = visitor.page.evaluate("() => [...samkitViews.states.values()].map(({ z, x, y }) => [z, x, y])")[
+            0
+        ]
+        np.testing.assert_allclose(crossed(visitor), ((left + 0.5) / z, (top + 0.5) / z), atol=0.01)
+    visitor.rest()
 
 
 def test_arrows_and_tab_are_the_pages_own_elsewhere(visitor):

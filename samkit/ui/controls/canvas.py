@@ -41,10 +41,20 @@ TOOLS = {
 
 MASK_PX = 1024
 """Longest side of the masks that the stage draws."""
-CROSSHAIR = "Arrows move · Enter places · Esc leaves · Shift: further, background"
-STAGE_HTML = f"""<div class="stage" tabindex="0" role="application">
+_MOVES = "Arrows move (Shift: further)"
+CROSSHAIR_HINTS = {
+    "foreground": f"{_MOVES} · Enter: point (Shift: background) · Esc leaves",
+    "background": f"{_MOVES} · Enter: background point · Esc leaves",
+    "box": f"{_MOVES} · Enter: a corner of a box · Esc leaves",
+    "corner": f"{_MOVES} · Enter: the other corner · Esc drops the first",
+    "prompt": f"{_MOVES} · Enter selects · Delete removes · Esc leaves",
+    "same_place": "No box: this is where its first corner is · Arrows move to the other",
+    "too_small": "No box: the corners are too close to each other · Arrows move further",
+}
+"""What the keys do where the crosshair is, by the tool and by what it is about; then why a box was not made."""
+STAGE_HTML = """<div class="stage" tabindex="0" role="application">
 <div class="inner"><img class="picture" alt=""><canvas class="mask"></canvas></div>
-<svg class="prompts" aria-hidden="true"></svg><div class="hint" aria-hidden="true">{CROSSHAIR}</div></div>"""
+<svg class="prompts" aria-hidden="true"></svg><div class="hint" role="status"></div></div>"""
 CROSSHAIR_LABEL = (
     "{}. Arrow keys move a crosshair, with Shift in bigger steps. Enter or Space places a point of the chosen tool "
     "there, or a corner of a box; with Shift a background point. Delete removes the prompt there. Escape leaves."
@@ -166,6 +176,8 @@ def _stage_data(work: Workspace, page: str, frame: str, live: LiveLink | None) -
         "tool": list(TOOLS).index(work.tool),
         "label": CROSSHAIR_LABEL.format(work.picture.name),
         "keys": CANVAS_KEYS,
+        "tools": list(TOOLS),
+        "hints": CROSSHAIR_HINTS,
         "edits": work.edits,
         "done": work.gesture,
         "past": len(work.history),

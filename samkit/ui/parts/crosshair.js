@@ -8,10 +8,12 @@ const DIRECTIONS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], a
 class Crosshair {
   at = null;      // shares of the picture
   corner = null;  // of a box that is begun
+  refused = null;  // why the box that was asked for last was not made: the name of a hint
 
   constructor(side) {
     this.side = side;
     const { signal } = side.listeners;
+    side.stage.whenAskedFor = () => this.root.matches(":focus") && this.come();
     this.root.addEventListener("focus", () => this.come(), { signal });
     this.root.addEventListener("blur", () => this.go(), { signal });
   }
@@ -29,22 +31,24 @@ class Crosshair {
     return this.side.hit(this.at)?.shape ?? null;
   }
 
+  // Where it was before, if that is in sight and of this picture.
   come() {
     const { view } = this.side.data, { z, x, y } = views.state(view), seen = at => at >= 0 && at <= 1;
-    if (!this.at || !seen(this.at[0] * z - x) || !seen(this.at[1] * z - y)) this.at = views.inside(view, 0.5, 0.5);
+    const there = this.at && this.of === view && seen(this.at[0] * z - x) && seen(this.at[1] * z - y);
+    if (!there) [this.at, this.of] = [views.inside(view, 0.5, 0.5), view];
     this.show();
   }
 
   go() {
     const { stage } = this.side;
-    [this.corner, stage.cross, stage.band] = [null, null, null];
+    [this.corner, this.refused, stage.cross, stage.band] = [null, null, null, null];
     stage.leave();
     stage.drawPrompts();
   }
 
   show() {
     const { stage, tool } = this.side;
-    if (tool !== BOX_TOOL) this.corner = null;
+    if (tool !== BOX_TOOL) [this.corner, this.refused] = [null, null];
     stage.cross = this.at;
     stage.band = this.corner && spanned(this.corner, this.at);
     // The line that says what keys do keeps away from it.
@@ -52,12 +56,25 @@ class Crosshair {
     stage.drawPrompts();
   }
 
+  // What the keys do here, or why a box was not made.
+  say() {
+    // While the canvas is made anew, nowhere is a place on it.
+    if (!this.side.stage.cross || !this.side.part(".upper-canvas")) return;
+    const { hints, tools } = this.side.data;
+    const about = this.corner ? "corner" : this.shape ? "prompt" : tools[this.side.tool];
+    const line = this.root.querySelector(".hint"), text = hints[this.refused ?? about];
+    line.classList.toggle("refused", this.refused !== null);
+    if (line.textContent !== text) line.textContent = text;
+  }
+
   move(name, big) {
     const { side } = this, [right, down] = DIRECTIONS[name], step = big ? BIG_STEP_PX : STEP_PX;
     const [width, height] = side.pixels(1, 1);
     const wanted = [clamp(this.at[0] + right * step / width), clamp(this.at[1] + down * step / height)];
     this.at = side.placeOf(side.pixelAt(wanted));
+    this.refused = null;
     this.bringIntoSight();
+    this.root.scrollIntoView({ block: "nearest" });
     this.show();
     this.hover();
   }
@@ -79,20 +96,24 @@ class Crosshair {
   // A point, or the first corner of a box and then the other one. background: a point whatever the tool
   place(background) {
     const { side, at } = this;
+    this.refused = null;
     this.show();
     if (background || side.tool !== BOX_TOOL || (!this.corner && this.shape)) return side.pressAt([at], background);
     if (!this.corner) {
       this.corner = at;
       return this.show();
     }
-    if (!side.isBox(spanned(this.corner, at))) return;
+    if (!side.isBox(spanned(this.corner, at))) {
+      this.refused = this.corner.every((value, axis) => value === at[axis]) ? "same_place" : "too_small";
+      return this.show();
+    }
     const from = this.corner;
     this.corner = null;
     side.pressAt([from, at], false);
   }
 
   dropCorner() {
-    this.corner = null;
+    [this.corner, this.refused] = [null, null];
     this.show();
   }
 }

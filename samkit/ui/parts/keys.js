@@ -149,6 +149,7 @@ class Keys {
   goToPicture() {
     const stage = [...(window.samkitStages?.values() ?? [])].find(each => each.data?.page === this.lastCanvas);
     stage?.root.focus();
+    stage?.whenAskedFor();
     return Boolean(stage);
   }
 

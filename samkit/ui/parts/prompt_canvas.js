@@ -52,7 +52,10 @@ class BrowserSide {
   constructor(stage, tell) {
     this.stage = stage;
     this.tell = tell;
-    stage.whenDrawn = () => this.gray();
+    stage.whenDrawn = () => {
+      this.gray();
+      this.crosshair.say();
+    };
     stage.whenMissed = () => !appRuns() && (this.tell("missed", performance.now()), true);
     this.listeners = new AbortController();
     const options = { capture: true, signal: this.listeners.signal };
@@ -244,6 +247,8 @@ class BrowserSide {
       if (this.kept.length || this.pressing) this.keep({ edit });
       else this.edit(edit);
     } else if (target.closest?.(`[class*="st-key-chip_${page}_"] button`)) this.ask();
+    // The crosshair says what the tool does that was chosen, as soon as that is seen.
+    if (this.stage.cross && target.closest?.(`.st-key-tool_${page}`)) requestAnimationFrame(() => this.crosshair.show());
     const link = target.closest?.('[data-testid="stSidebarNavLink"], [data-testid="stPageLink-NavLink"]');
     if (link && !event.samkitReplayed && this.underWay()) this.keepLink(event, link);
   }

@@ -10,6 +10,7 @@ const SLOW_DECODE_MS = 100;
 const LOOK_AGAIN_MS = 3000;  // where decoding was slow, perhaps beside a run of the server
 const PENDING_MS = 8000;
 const ALL_MASKS = [0, 1, 2, 3];
+const ARM_PX = 18, ARMS = "M-18 0H-4M4 0H18M0-18V-4M0 4V18", RING = "M-12 0A12 12 0 1 1 12 0A12 12 0 1 1-12 0";
 const SMALL_GRID = 128;  // of logits a side: then all masks are sent for a hovering pointer, and a click has them at once
 
 const stages = window.samkitStages ??= new Map();
@@ -242,10 +243,13 @@ class Stage {
 
   drawCross(add) {
     const [x, y] = this.place(...this.cross), percent = value => `${(100 * value).toFixed(3)}%`;
+    const { clientWidth: width, clientHeight: height } = this.root;
+    // Where an edge cuts arms off, a ring shows the place.
+    const isCut = [x * width, (1 - x) * width, y * height, (1 - y) * height].some(px => px < ARM_PX);
     const cross = add("svg", { x: percent(x), y: percent(y) }, "cross");
     for (const css of ["under", "over"]) {
       const arms = document.createElementNS(SVG, "path");
-      arms.setAttribute("d", "M-18 0H-4M4 0H18M0-18V-4M0 4V18");
+      arms.setAttribute("d", isCut ? ARMS + RING : ARMS);
       arms.setAttribute("class", css);
       cross.append(arms);
     }

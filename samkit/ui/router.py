@@ -8,6 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from samkit.experiments.registry import ENTRIES
 from samkit.ui.controls.owner_door import owner_door
 from samkit.ui.parts.heap import keep_collector_short
+from samkit.ui.parts.narrow_sidebar import fold_narrow_sidebar
 from samkit.ui.parts.skeleton import skeleton
 from samkit.ui.parts.style import apply_style
 from samkit.ui.parts.theme_switch import theme_switch
@@ -54,6 +55,7 @@ def _route() -> None:
         menu_items={"About": ABOUT},
     )
     apply_style()
+    fold_narrow_sidebar()
     end_toasts_with_page()
     deliver_at_start()
     keep_collector_short()

@@ -160,8 +160,13 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, channels, kernel_size=7, stride=4, padding=3)
 
     def forward(self, pixels_bchw: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, H/4, W/4, C]."""
-        return self.proj(pixels_bchw.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
+        """[B, 3, H, W] -> [B, H/4, W/4, C], whose memory lies in that order too.
+
+        The view gives a batch of one the batch stride of a map. With any other stride (`permute(...)[None]` makes one)
+        oneDNN answers channels first, and all that follows copies.
+        """
+        pixels_bhwc = pixels_bchw.permute(0, 2, 3, 1).contiguous()
+        return self.proj(pixels_bhwc.view(pixels_bhwc.shape).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 class Hiera(nn.Module):
@@ -189,6 +194,7 @@ class Hiera(nn.Module):
         self, height: int, width: int, window_tiling: bool = True, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """[C, height, width]: the background table stretched (bicubic) plus, if asked for, the window table repeated.
+        In memory the channels of a place lie beside each other, as those of tokens do.
 
         A grid the window table does not divide gets it repeated and cut, which the official code cannot run.
         """
@@ -199,7 +205,7 @@ class Hiera(nn.Module):
                 tile = self.pos_embed_window[0].to(dtype)
                 tiled = tile.repeat(1, -(-height // tile.shape[1]), -(-width // tile.shape[2]))
                 encoding = encoding + tiled[:, :height, :width]
-            return encoding
+            return encoding.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
         return self._tables.get((height, width, window_tiling, dtype), make)
 

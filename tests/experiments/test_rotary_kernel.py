@@ -17,7 +17,7 @@ from samkit.experiments.measures.rotary_kernel import (
 )
 from samkit.experiments.position_encoding import Params, run
 from samkit.media.samples import load_sample
-from samkit.models.network.rope import rotary_table, rotate
+from samkit.models.network.rope import rotary_turns, turn
 from samkit.work.lab import Lab
 from tests.random_models import SMALL_SAM3, save_random_model
 
@@ -71,9 +71,9 @@ def test_padding_may_hold_anything():
 @pytest.mark.parametrize("step", [1.0, 1 / 3])
 def test_equal_tokens_that_use_all_pairs_alike_give_the_expected_kernel(step):
     rows, columns, channels = 5, 6, 16
-    table = rotary_table(rows, columns, channels, 10000.0, (step, step))
+    turns = rotary_turns(rows, columns, channels, 10000.0, (step, step))
     same = torch.ones(1, 1, rows * columns, channels)
-    turned = rotate(same, table).unflatten(2, (rows, columns))
+    turned = turn(same, turns).unflatten(2, (rows, columns))
     measured = measured_kernel(turned, turned)
     expected = expected_kernel(rotary_frequencies(channels, 10000.0), (rows, columns), (step, step))
     np.testing.assert_allclose(measured.values, expected.values, atol=1e-6)
@@ -111,8 +111,8 @@ def test_the_memory_of_sam2_is_rotary_and_sam1_has_nothing_that_is():
     kernel = part.expected()
     assert part.name == "memory attention" and kernel.values.shape == (2 * tokens - 1, 2 * tokens - 1)
     # The angles are those that the network turns by.
-    table = rotary_table(tokens, tokens, part.channels, part.theta)
-    cosines = table[0].reshape(tokens, tokens, -1).mean(dim=-1).numpy()
+    turns = rotary_turns(tokens, tokens, part.channels, part.theta)
+    cosines = turns.real.reshape(tokens, tokens, -1).mean(dim=-1).numpy()
     np.testing.assert_allclose(kernel.values[tokens - 1 :, tokens - 1 :], cosines, atol=1e-5)
     assert encoder_parts(model) == {} and memory_part(samkit.load_model("nano-sam1", device="cpu")) is None
     with pytest.raises(ParamsError, match="leave rotary_on at nothing"):
@@ -143,8 +143,8 @@ def test_what_a_block_of_sam3_compares_is_measured_on_a_picture(sam3):
     with torch.no_grad():
         windows = block.norm1(tokens).unflatten(0, (3, 4)).unflatten(2, (3, 4)).transpose(1, 2).reshape(9, 4, 4, -1)
         qkv = block.attn.qkv(windows).reshape(9, 16, 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
-        table = rotary_table(4, 4, qkv.shape[-1], 10000.0, (1.0, 1.0))
-        queries, keys = (rotate(each, table).unflatten(2, (4, 4)) for each in qkv[:2])
+        turns = rotary_turns(4, 4, qkv.shape[-1], 10000.0, (1.0, 1.0))
+        queries, keys = (turn(each, turns).unflatten(2, (4, 4)) for each in qkv[:2])
     measured = measured_kernel(queries, keys)
     np.testing.assert_allclose(result.arrays["rotary_02"], measured.values, atol=1e-5)
     curve = [row["block_02"] for row in result.tables["rotary"] if row["block_02"] is not None]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samkit.models.network.linear import Linear, fixed_product
-from samkit.models.network.rope import rotate
+from samkit.models.network.rope import turn
 
 SCORES_HELD = 7_000_000
 """About how many attention scores exist at a time. Strips stay below the 32 MB from which glibc asks the kernel for
@@ -31,19 +31,16 @@ class RotaryAttention(nn.Module):
         self.out_proj = Linear(channels, channels)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, values: Tensor, query_table: Tensor, key_table: Tensor, residual: Tensor
+        self, queries: Tensor, keys: Tensor, values: Tensor, query_turns: Tensor, key_turns: Tensor, residual: Tensor
     ) -> Tensor:
         """
         queries:     [B, N, C]; residual: [B, N, C], added to what comes out
         keys:        [B, M, inputs]; the first of them have a place, the others (object pointers) have none
         values:      [B, M, inputs]
-        query_table: rotary table of the N queries; key_table: of the first keys
+        query_turns: of the N queries' places, as `turn` takes them; key_turns: of the first keys'
         """
-        q = rotate(self._heads(self.q_proj(queries)), query_table)
-        k = self._heads(self.k_proj(keys))
-        placed = key_table.shape[1]
-        turned = rotate(k[:, :, :placed], key_table)
-        k = turned if placed == k.shape[2] else torch.cat([turned, k[:, :, placed:]], dim=2)
+        q = turn(self._heads(self.q_proj(queries)), query_turns)
+        k = turn(self._heads(self.k_proj(keys)), key_turns)
         if q.device.type == "cpu":
             attended = self._project_values(average(q, k, values))
         else:
@@ -93,11 +90,11 @@ class MemoryAttentionLayer(nn.Module):
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(3))
 
     def forward(
-        self, tokens: Tensor, memory: Tensor, memory_keys: Tensor, table: Tensor, memory_table: Tensor
+        self, tokens: Tensor, memory: Tensor, memory_keys: Tensor, turns: Tensor, memory_turns: Tensor
     ) -> Tensor:
         normed = self.norm1(tokens)
-        tokens = self.self_attn(normed, normed, normed, table, table, tokens)
-        tokens = self.cross_attn_image(self.norm2(tokens), memory_keys, memory, table, memory_table, tokens)
+        tokens = self.self_attn(normed, normed, normed, turns, turns, tokens)
+        tokens = self.cross_attn_image(self.norm2(tokens), memory_keys, memory, turns, memory_turns, tokens)
         return self.linear2.plus(F.relu(self.linear1(self.norm3(tokens))), tokens)
 
 
@@ -110,16 +107,17 @@ class MemoryAttention(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(
-        self, tokens: Tensor, memory: Tensor, memory_positions: Tensor, table: Tensor, memory_table: Tensor
+        self, tokens: Tensor, memory: Tensor, memory_positions: Tensor, turns: Tensor, memory_turns: Tensor
     ) -> Tensor:
         """
         tokens:           [B, N, C] features of the frame, with a tenth of their positions added
         memory:           [B, M, Cm] remembered tokens, those with a place first; memory_positions: [1 or B, M, Cm]
-        table:            rotary table of the frame's grid; memory_table: of the remembered tokens that have a place
+        turns:            of the frame's places, as `rope.turn` takes them; memory_turns: of the remembered tokens that
+                          have a place
 
         Returns [B, N, C].
         """
         memory_keys = memory + memory_positions
         for layer in self.layers:
-            tokens = layer(tokens, memory, memory_keys, table, memory_table)
+            tokens = layer(tokens, memory, memory_keys, turns, memory_turns)
         return self.norm(tokens)

@@ -15,7 +15,7 @@ from samkit.models.network.layers import FeedForward
 from samkit.models.network.linear import Linear
 from samkit.models.network.memory_attention import MemoryAttention
 from samkit.models.network.memory_encoder import MemoryEncoder
-from samkit.models.network.rope import rotary_table
+from samkit.models.network.rope import rotary_turns
 from samkit.models.network.sine_positions import sine_map, sine_times
 from samkit.models.network.table_cache import TableCache
 
@@ -140,10 +140,10 @@ class MemorySide(nn.Module):
             pieces = c // width
             remembered.append(pointers.unflatten(-1, (pieces, width)).flatten(1, 2))
             positions.append(self._pointer_positions(times, c).repeat_interleave(pieces, dim=0)[None])
-        table = self._rotary((h, w), (h, w), c, device)
-        memory_table = torch.cat([self._rotary(grid, (h, w), c, device) for grid in grids], dim=1)
+        turns = self._turns((h, w), (h, w), c, device)
+        memory_turns = torch.cat([self._turns(grid, (h, w), c, device) for grid in grids])
         tokens = self.memory_attention(
-            tokens, torch.cat(remembered, dim=1), torch.cat(positions, dim=1), table, memory_table
+            tokens, torch.cat(remembered, dim=1), torch.cat(positions, dim=1), turns, memory_turns
         )
         return tokens.unflatten(1, (h, w))
 
@@ -158,17 +158,15 @@ class MemorySide(nn.Module):
             ("sine", height, width, channels), lambda: sine_map(height, width, channels, device).flatten(0, 1)[None]
         )
 
-    def _rotary(
-        self, grid: tuple[int, int], frame_grid: tuple[int, int], channels: int, device: torch.device
-    ) -> Tensor:
-        """The rotary table of a map; one of another resolution than the frame's is stretched over it, so that the same
-        place has the same angles.
+    def _turns(self, grid: tuple[int, int], frame_grid: tuple[int, int], channels: int, device: torch.device) -> Tensor:
+        """The rotary turns of a map's places. A map of another resolution than the frame's is stretched over it, so
+        that the same place has the same angles.
         """
         step = frame_grid[0] / grid[0], frame_grid[1] / grid[1]
         channels //= self.config.num_heads
         theta = self.config.rope_theta
         return self._tables.get(
-            ("rotary", grid, frame_grid, channels), lambda: rotary_table(*grid, channels, theta, step, device)
+            ("turns", grid, frame_grid, channels), lambda: rotary_turns(*grid, channels, theta, step, device)
         )
 
 

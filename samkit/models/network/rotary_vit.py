@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from samkit.models.network.blocks_done import block_done
 from samkit.models.network.layers import ModuleList
 from samkit.models.network.linear import fixed_product
-from samkit.models.network.rope import rotary_table
+from samkit.models.network.rope import rotary_turns, turn
 from samkit.models.network.table_cache import TableCache
 from samkit.models.network.vit import FourGroups, PlainAttention, PlainBlock
 from samkit.models.network.windows import join_strips, partition_windows
@@ -122,17 +122,9 @@ class RotaryAttention(PlainAttention):
 def _split(products: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """[B, N, 3 * heads * d] -> queries, keys and values [B, heads, N, d], the first two turned."""
     vectors = products.unflatten(-1, (3, -1, 2 * turns.shape[-1]))
-    q, k = turn(vectors[:, :, :2], turns[:, None, None]).unbind(2)
-    return q.transpose(1, 2), k.transpose(1, 2), vectors[:, :, 2].transpose(1, 2)
-
-
-def turn(x: Tensor, turns: Tensor) -> Tensor:
-    """x [..., d] with each pair of neighbouring channels turned; without gradients and in float32, x is overwritten."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    if torch.is_grad_enabled() or x.dtype != torch.float32:
-        return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
-    pairs.mul_(turns)
-    return x
+    vectors = vectors.permute(2, 0, 3, 1, 4)
+    q, k = turn(vectors[:2], turns)
+    return q, k, vectors[2]
 
 
 @dataclass(frozen=True)
@@ -246,12 +238,7 @@ class RotaryVit(nn.Module):
         size = (window, window) if window else grid
         device = self.pos_embed.device
         channels = config.channels // config.num_heads
-
-        def make() -> Tensor:
-            cosines, sines = rotary_table(*size, channels, config.rope_theta, step, device)
-            return torch.complex(cosines, sines)
-
-        return self._tables.get((size, step), make)
+        return self._tables.get((size, step), lambda: rotary_turns(*size, channels, config.rope_theta, step, device))
 
     def first_tokens(self, pixels_bchw: Tensor) -> Tensor:
         """[B, h, w, C]: what the first block is given."""

@@ -39,7 +39,7 @@ COLORS = (
     (23, 190, 207), (140, 86, 75), (255, 187, 20), (99, 121, 57), (200, 30, 30), (90, 90, 220),
 )  # fmt: skip
 """RGB of the outlines, one for each run in their order."""
-SHADES = (0.0, 0.6, -0.5, 0.3, -0.25)
+SHADES = (0.0, 0.4, -0.35, 0.65, -0.6)
 """How far the colour of a run's first, second... object of a film is moved towards white, below 0 towards black."""
 BOTH = (235, 235, 235)
 """RGB in a difference map of what both masks have."""

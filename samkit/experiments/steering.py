@@ -121,6 +121,11 @@ class Steering:
         """How many objects are followed."""
         return max(1, len(self.objects))
 
+    @property
+    def corrected(self) -> int:
+        """How often marks refined what a run had found; what first marks an object on a frame is no correction."""
+        return sum(marks.refines for last in self.corrections for marks in last.line)
+
     def name(self, number: int) -> str:
         """What a person knows an object by."""
         own = self.objects[number].name if number < len(self.objects) else ""

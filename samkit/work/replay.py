@@ -16,7 +16,7 @@ from samkit.experiments.lab import Progress
 from samkit.experiments.result import Metric
 from samkit.media.film import masks_from_json
 from samkit.tracking.bundle.bundle import UNREADABLE_ZIP, Bundle, environment, read_bundle, unzip_bundle
-from samkit.tracking.bundle.older import later_metrics
+from samkit.tracking.bundle.older import later_facts, later_metrics
 from samkit.tracking.bundle.record import ModelEntry, RunRecord
 from samkit.tracking.store.store import RUN_ID, RunStore
 from samkit.work.execute import Computed, compute
@@ -136,11 +136,13 @@ def _outcome(bundle: Bundle, computed: Computed, tolerance: float) -> ReplayOutc
     kept_arrays = _kept_arrays(bundle)
     later = later_metrics(record.experiment, record.metrics)
     measured = {name: value for name, value in _values(result.metrics).items() if name not in later}
+    unsaid = later_facts(record.experiment, record.facts)
+    facts = {name: value for name, value in result.facts.items() if name not in unsaid}
     return ReplayOutcome(
         mask_count=len(kept_masks.keys() | masks.keys()),
         mask_differences=compare_masks(kept_masks, masks),
         metric_differences=compare_metrics(_values(record.metrics), measured),
-        fact_differences=compare_facts(record.facts, result.facts),
+        fact_differences=compare_facts(record.facts, facts),
         surroundings=_surroundings(record, computed),
         array_count=len(kept_arrays.keys() | result.arrays.keys()),
         array_differences=compare_arrays(*with_bank_tensors(kept_arrays, result.arrays)),

@@ -1,6 +1,7 @@
 """A film steered: several objects, corrections, switches; live and in one go the same; kept, replayed, and refused."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,8 @@ from samkit.media.video import open_video
 from samkit.models.memory_bank import MemoryBank
 from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle, write_bundle
+from samkit.tracking.compare import Comparison
+from samkit.tracking.store.tags import tags_of
 from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.experiments.films import CLICK, OTHER, PICTURE, following_model
@@ -297,6 +300,25 @@ def test_a_steered_run_is_kept_and_replayed_with_identical_masks(model, film, tm
     assert bundle.inputs().steering == inputs.steering and bundle.inputs().priors[1].object == 1
     outcome = replay(bundle, model=model)
     assert outcome.identical and outcome.mask_count == 2 * 8 + 2 + 2
+
+
+def test_what_first_marks_an_object_is_no_correction_also_of_runs_that_counted_it(model, film, tmp_path):
+    marks = Correction(0, CLICK), Correction(0, BOX, object=1)
+    live = FilmRun(model, Inputs(video=film, steering=Steering(TWO, marks)), Params(count=6), Lab())
+    some_of(live, 4)
+    live.ask(Correction(2, BOX, refines=True))
+    result = all_of(live)
+    assert result.facts == {"frames": 6, "objects": 2, "marks": 3, "corrections": 1}
+    bundle = write_bundle(
+        tmp_path / "run", result=result, inputs=live.inputs, model_info=model.info, device="cpu", dtype="float32"
+    )
+    assert tags_of(bundle)["samkit.fact.corrections"] == "1"
+    document = bundle.record.to_dict() | {"facts": {"frames": 6, "objects": 2, "corrections": 3}}
+    (bundle.path / "run.json").write_text(json.dumps(document))
+    old = read_bundle(bundle.path)
+    assert old.record.facts == {"frames": 6, "objects": 2, "marks": 3}
+    assert {row.name: row.values for row in Comparison([bundle, old]).facts}["marks"] == (3, 3)
+    assert replay(old, model=model).identical
 
 
 @pytest.mark.parametrize(

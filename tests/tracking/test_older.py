@@ -3,7 +3,14 @@
 import pytest
 
 from samkit.experiments.measures.stability import mask_stability_name, stability_label, stability_name
-from samkit.tracking.bundle.older import in_words_of_today, later_metrics, metric_names, params_of_today
+from samkit.tracking.bundle.older import (
+    facts_of_today,
+    in_words_of_today,
+    later_facts,
+    later_metrics,
+    metric_names,
+    params_of_today,
+)
 
 WIDE = {"prompted_stability_score": 0.7, "stability_score": 0.8, "predicted_iou": 0.9}
 
@@ -46,6 +53,16 @@ def test_every_masks_score_is_renamed():
 def test_a_run_is_not_asked_for_what_came_later():
     assert later_metrics("cross-image", {"stability_at_2"}) == {"stability_score", "prompted_stability_score"}
     assert not later_metrics("cross-image", WIDE) and not later_metrics("block-norms", ())
+
+
+def test_marks_that_were_counted_as_corrections_are_marks():
+    old, new = {"frames": 9, "corrections": 3}, {"frames": 9, "marks": 3, "corrections": 1}
+    assert facts_of_today("video-priors", old) == {"frames": 9, "marks": 3}
+    assert facts_of_today("video-priors", new) == new and facts_of_today("cross-image", old) == old
+    assert later_facts("video-priors", {"marks"}) == {"corrections"}
+    assert not later_facts("video-priors", new) and not later_facts("video-priors", {"frames"})
+    document = {"experiment": "video-priors", "params": {}, "metrics": {}, "facts": old}
+    assert in_words_of_today(document)["facts"] == {"frames": 9, "marks": 3}
 
 
 def test_parameters_that_came_later_say_what_was_done():

@@ -4,10 +4,11 @@ when it was kept, so a run that says it in today's words stays as it is.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from samkit.experiments.measures.stability import OFFICIAL, mask_stability_name, stability_name
 
+T = TypeVar("T")
 OFFSET_BEFORE = {"mask-stability": 1.0, "cross-image": 2.0}
 """Experiment -> its stability offset where a run does not say it."""
 NOTHING = ("", "[]", "()", "None")
@@ -32,7 +33,10 @@ def in_words_of_today(document: dict) -> dict:
     if experiment == "mask-stability" and isinstance(cuts := renamed.get("threshold_iou"), dict):
         # Neither is better: it follows from where a person puts the cuts.
         renamed["threshold_iou"] = cuts | {"better": None}
-    return document | {"params": params_of_today(experiment, params), "metrics": renamed}
+    today = document | {"params": params_of_today(experiment, params), "metrics": renamed}
+    if isinstance(facts := document.get("facts"), dict):
+        today["facts"] = facts_of_today(experiment, facts)
+    return today
 
 
 def metric_names(experiment: str, params: Mapping[str, Any], metrics: Collection[str]) -> dict[str, str]:
@@ -64,9 +68,21 @@ def params_of_today(experiment: str, params: Mapping[str, Any]) -> dict[str, Any
     return today
 
 
+def facts_of_today(experiment: str, facts: Mapping[str, T]) -> dict[str, T]:
+    """A kept run's facts under today's names. All marks on a film's frames were once counted as corrections."""
+    if experiment != "video-priors" or "corrections" not in facts or "marks" in facts:
+        return dict(facts)
+    return {"marks" if name == "corrections" else name: value for name, value in facts.items()}
+
+
 def later_metrics(experiment: str, kept: Collection[str]) -> set[str]:
     """Metrics that a run of today has and the kept one, with these metrics, was not asked for."""
     return set(LATER_METRICS.get(experiment, ())) - set(kept)
+
+
+def later_facts(experiment: str, kept: Collection[str]) -> set[str]:
+    """Facts that a run of today has and the kept one, with these facts, does not say."""
+    return {"corrections"} - set(kept) if experiment == "video-priors" and "marks" in kept else set()
 
 
 def _number(value: object, otherwise: float) -> float:

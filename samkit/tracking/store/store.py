@@ -23,7 +23,7 @@ from samkit.settings import artifacts_folder, check_tracking_uri, tracking_uri
 from samkit.tracking.bundle import schema_1
 from samkit.tracking.bundle.bundle import Bundle, read_bundle, relabel_bundle
 from samkit.tracking.bundle.dates import created_ms
-from samkit.tracking.bundle.older import metric_names, params_of_today
+from samkit.tracking.bundle.older import facts_of_today, metric_names, params_of_today
 from samkit.tracking.store.about import about_run, datasets_of, log_datasets
 from samkit.tracking.store.description import MAX_DESCRIPTION, described, note_of
 from samkit.tracking.store.locks import one_at_a_time, run_lock, sqlite_file
@@ -99,7 +99,8 @@ class RunSummary:
     def facts(self) -> dict[str, str]:
         """What was so in the run and is neither better nor worse, as text."""
         kept = {tag.removeprefix(FACT): value for tag, value in self.tags.items() if tag.startswith(FACT)}
-        return kept | {name: f"{self.metrics[name]:g}" for name in self._facts_among_metrics}
+        kept |= {name: f"{self.metrics[name]:g}" for name in self._facts_among_metrics}
+        return facts_of_today(self.experiment, kept)
 
     @property
     def measured(self) -> dict[str, float]:

@@ -50,10 +50,12 @@ _WORDS = {
     "objects_dropped": "masks dropped as unstable",
     "true_with_region": "true objects with a region",
     "true_with_mask": "true objects with a mask",
+    "marks": "marks on frames",
     "mask_index": "mask index, from 0",
     "tracked_index": "found mask's index, from 0",
 }
 _COUNTED = {"mask_index": "mask", "tracked_index": "found mask"}
+_KINDS = {"prior_": "memory", "correction_": "mark"}
 _SPELLING = {"iou": "IoU", "ms": "ms", "px": "px", "f": "F", "sha256": "SHA-256"}
 
 
@@ -92,5 +94,5 @@ def mask_name_words(name: str) -> str:
     found = re.fullmatch(r"mask_((?:[a-z_]+_)?)([0-3])", name)
     if found is None:
         return name.removeprefix("mask_").replace("_", " ")
-    kind = "memory" if found[1] == "prior_" else f"{found[1].replace('_', ' ')}mask"
+    kind = _KINDS.get(found[1], f"{found[1].replace('_', ' ')}mask")
     return f"{kind} {int(found[2]) + 1} (file {name})"

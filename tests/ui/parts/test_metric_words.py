@@ -30,4 +30,5 @@ def test_the_number_of_a_mask_is_that_of_its_key_and_its_file_is_named():
     assert (fact_words("mask_index"), fact_text("mask_index", 2)) == ("mask", "3") and fact_text("objects", 2) == "2"
     assert mask_name_words("mask_2") == "mask 3 (file mask_2)"
     assert mask_name_words("mask_prompted_0") == "prompted mask 1 (file mask_prompted_0)"
+    assert mask_name_words("mask_correction_0") == "mark 1 (file mask_correction_0)"
     assert mask_name_words("mask_by_point_tracked") == "by point tracked"

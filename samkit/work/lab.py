@@ -170,8 +170,12 @@ class Lab:
         _remember_key(value, key)
         return value
 
+    def key(self, function: Callable[..., Any], *arguments: Any) -> str:
+        """By which `recall` remembers it."""
+        return _step_key(function, arguments)
+
     def knows(self, function: Callable[..., Any], *arguments: Any) -> bool:
-        return self._parts.has(_step_key(function, arguments))
+        return self._parts.has(self.key(function, *arguments))
 
     @contextmanager
     def _telling(

@@ -39,7 +39,7 @@ DONE: State = "done"
 FAILED: State = "failed"
 
 _working: "weakref.WeakKeyDictionary[threading.Thread, threading.Event]" = weakref.WeakKeyDictionary()
-"""Threads of all jobs -> what asks them to stop."""
+"""Threads that compute in the background -> what asks them to stop."""
 
 
 @atexit.register
@@ -53,8 +53,13 @@ def stop_all(patience_s: float = 10.0) -> None:
         thread.join(patience_s)
 
 
+def end_before_exit(thread: threading.Thread, stop: threading.Event) -> None:
+    """Wait for that thread too before the interpreter ends. stop: what asks it to"""
+    _working[thread] = stop
+
+
 def anything_at_work() -> bool:
-    """Whether a job of anybody's runs or waits."""
+    """Whether anything computes in the background, for anybody, or waits to."""
     return any(thread.is_alive() for thread in list(_working))
 
 
@@ -296,7 +301,7 @@ class _Inner(Generic[RunT]):
             self.state, self.line, self.result = WAITING, "Waiting for another run to end", None
         thread = threading.Thread(target=self._work, args=(finish,), name="background-job", daemon=True)
         thread.start()
-        _working[thread] = self.stop
+        end_before_exit(thread, self.stop)
 
     def _work(self, finish: bool) -> None:
         end = FAILED

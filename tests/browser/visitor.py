@@ -31,8 +31,9 @@ CANVAS_GONE = "reading 'clearRect'"
 when its canvas is gone, and the component says so in the console. Those of the second are drawn.
 """
 DRAWN = "canvas => canvas.parentElement.querySelector('canvas.lower-canvas').toDataURL()"
-# A skeleton stands for a part of the page whose own script is still on its way.
-AT_REST = """() => !['[data-testid="stStatusWidget"]', '[data-stale="true"]', '[data-testid="stSkeleton"]']
+# A skeleton stands for a part of the page whose own script is still on its way, and a line for what it waits for.
+AT_REST = """() => !['[data-testid="stStatusWidget"]', '[data-stale="true"]', '[data-testid="stSkeleton"]',
+        '[class*="st-key-film_waits_"]']
         .some(each => document.querySelector(each))
     && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'"""
 

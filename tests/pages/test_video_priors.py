@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from samkit.cli import app as command_line
-from samkit.experiments.film.film_run import FilmRun
+from samkit.experiments.film.film_run import FilmRun, Unmark
 from samkit.experiments.film.params import Params
 from samkit.experiments.inputs import Prior
 from samkit.media.film import masks_from_json
@@ -25,6 +25,7 @@ from samkit.prompts import Prompts
 from samkit.tracking.bundle.bundle import read_bundle
 from samkit.tracking.store.store import RunStore
 from samkit.ui.state.film_frames import rows_of, see
+from samkit.work.lab import Lab
 from samkit.work.replay import replay
 from tests.media.films import moving_frames, write_film_file
 from tests.pages.app import new_app, page_path
@@ -91,7 +92,8 @@ def sight(page):
     from samkit.ui.state.models import shared_model
 
     work, inputs = page.session_state["samkit.workspace"], table(page).inputs(load_sample("coins"))
-    return see(table(page), shared_model(work.model_ref), inputs, Params(), table(page).frame, look=True)
+    model, lab = shared_model(work.model_ref), Lab()
+    return see(table(page), model, inputs, Params(), table(page).frame, True, lambda step: lab.recall(*step(lab)))
 
 
 def test_a_first_visit_shows_the_first_frame_and_runs_nothing_unasked(page):
@@ -402,6 +404,41 @@ def test_a_run_that_pauses_while_the_page_is_drawn_is_followed_to_its_last_frame
     monkeypatch.setattr(film, "draw_steps", pauses)
     page.run()
     assert table(page).frame == table(page).run.latest[0] > 1
+
+
+def test_a_run_that_goes_on_by_itself_takes_nobody_along(page):
+    run_short(page, 4)
+    stood, run = table(page), table(page).run
+    stood.rest_at(1)
+    stood.followed = False
+    run.ask(Unmark(2, 0))  # As it was about to end.
+    page.run()
+    wait_until_done(page)
+    assert not run.has_wishes and stood.frame == 1 and not stood.followed
+
+
+def test_what_is_cancelled_or_discarded_can_be_brought_back(page):
+    from samkit.media.sample_videos import load_sample_video
+
+    run_some(page)
+    job, done = table(page).job, table(page).run.done
+    press(page, "cancel_film")
+    assert table(page).job is None and main_button(page) == "Segment"
+    assert f"Cancelled after {done} of 36 frames." in [each.value for each in page.caption]
+    press(page, "film_undiscard")
+    assert table(page).job is job and main_button(page) == "Go on" and table(page).discarded is None
+    press(page, "finish_film")
+    wait_until_done(page)
+    page.run()
+    press(page, "cancel_film")
+    assert f"Discarded: the run of {done} frames." in [each.value for each in page.caption]
+    run_some(page)
+    other = table(page).job
+    press(page, "film_undiscard")
+    assert (table(page).job, table(page).discarded) == (job, other), "the one that was here can be brought back too"
+    table(page).show_film(load_sample_video("cup"))
+    page.run()
+    assert table(page).discarded is None
 
 
 def bring(page, film) -> None:

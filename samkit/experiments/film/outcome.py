@@ -39,8 +39,8 @@ def film_result(run: "FilmRun", lab: LabLike) -> Result[Params]:
     arrays:  memory_bank, uint8, the file that `MemoryBank.save` writes of what the film began with
     metrics: mean_object_score, present_share (of frames whose object score is above 0), mean_area_share,
              mean_predicted_iou
-    facts:   frames; marks (frames and objects that are marked) and corrections (how often marks refined what the run had
-             found), where there are any marks
+    facts:   frames; where there are marks, also marks (frames and objects that are marked) and corrections (how often
+             marks refined what the run had found)
     tables:  frames, priors, and memory_bank with the hash of that file's content
     files:   film.mp4 with the masks drawn in, masks.json (COCO RLE per frame)
 

@@ -130,7 +130,7 @@ def _ready_to_hover(visit: Visit) -> None:
     """Make the encodings that the pointer has missed, last of all: what is on the page has not waited for them."""
     bar = ProgressBar(visit.sidebar.meter)
     try:
-        make_what_was_missed(bar)
+        make_what_was_missed(bar, beside=visit.page.table.hovers_beside)
     finally:
         if bar.clear():
             visit.sidebar.show_cache()

@@ -49,8 +49,10 @@ def draw_steps(name: str, holder: JobHolder[RunT], go_on: Callable[[], None]) ->
         "Cancel" if finished(job) is None else "Discard",
         icon=":material/close:",
         key=f"cancel_{name}",
-        help="Forget this run and its result",
-        on_click=holder.drop_run,
+        help="Stops this run; what it has found can be brought back"
+        if finished(job) is None
+        else "Takes this run away; it can be brought back",
+        on_click=holder.discard,
     )
 
 

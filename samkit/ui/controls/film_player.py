@@ -61,6 +61,7 @@ def film_player(
             # As the page has seen it: of a run that came to rest since then the page does not know the last frame yet.
             "active": job is not None and table.was_active,
             "job": id(job),
+            "followed": table.followed,
             "canvas": canvas,
             "marks": dict(marks),
             "taken_back": list(taken_back),

@@ -68,7 +68,10 @@ class Player {
     if (first || before.stamp !== data.stamp || before.film !== data.film) {
       [this.frame, this.playing, this.moving, this.follows] = [data.frame, false, false, false];
     }
-    if (data.active && (before.job !== data.job || !before.active)) this.begin();
+    if (data.active && (before.job !== data.job || !before.active)) {
+      if (data.followed) this.begin();
+      else this.watchRows(data.job);
+    }
     if (!data.active) this.follows = false;
     if (!this.playing && !this.follows && this.frame === data.frame) {
       this.moving = false;

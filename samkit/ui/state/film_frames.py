@@ -19,19 +19,21 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from samkit.experiments.film.look import look_at, look_on
 from samkit.experiments.film.tracks import Found
 from samkit.media.mask_views import film_view
-from samkit.ui.state.labs import page_lab
+from samkit.ui.state.labs import open_beside
 
 if TYPE_CHECKING:
     from samkit.experiments.film.params import Params
     from samkit.experiments.inputs import Inputs
     from samkit.models.sam import SamModel
     from samkit.ui.state.recorded import FilmTable
+    from samkit.work.lab import Lab
 
 _KEY = "samkit.film_place"
 FILM_PATH = "/live/film"
 SHOWN_PX = 960
 """Longest side of the frames that are sent."""
 QUALITY = 85
+Step = Callable[["Lab"], tuple[Any, ...]]
 Origin = Literal["run", "kept", "next", "prompts", "none"]
 """Where the masks on a frame come from: the run; the kept run that was opened; what is remembered up to the frame
 before; prompts alone; or there are none.
@@ -48,11 +50,20 @@ class Sight:
     origin: Origin
 
 
-def see(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: "Params", frame: int, look: bool) -> Sight:
+def see(
+    table: "FilmTable",
+    model: "SamModel",
+    inputs: "Inputs",
+    params: "Params",
+    frame: int,
+    look: bool,
+    recall: Callable[[Step], Mapping[int, Found] | None],
+) -> Sight:
     """A frame of the film, tracked with the memories so far: as the run, or one that was kept, found it; where the run
     comes next, with all it remembers; anywhere else with prompts alone.
 
-    look: whether the model may be asked; without it only what a run has found is there
+    look:   whether the model may be asked; without it only what a run has found is there
+    recall: gives what a step of function and arguments comes to, in a lab; None where that is still being computed
     """
     job, run = table.job, table.run
     if found := table.found_on(frame):
@@ -63,11 +74,18 @@ def see(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: "Params
     busy = job is not None and job.active
     if not look or busy or not table.anything_remembered(inputs):
         return Sight(frame, rgb, {}, "none")
-    lab = page_lab(model, inputs)
-    if run is not None and run.done and frame == run.next_frame and not run.has_wishes and run.model is model:
-        banks = tuple(track.bank.copy() for track in run.tracks)
-        return Sight(frame, rgb, lab.recall(look_on, model, run.inputs, params, frame, banks), "next")
-    return Sight(frame, rgb, lab.recall(look_at, model, inputs, params, frame, lab), "prompts")
+    comes_next = run is not None and run.done and frame == run.next_frame and not run.has_wishes and run.model is model
+    banks = tuple(track.bank.copy() for track in run.tracks) if run is not None and comes_next else ()
+
+    def step(lab: "Lab") -> tuple[Any, ...]:
+        if run is not None and comes_next:
+            return look_on, model, run.inputs, params, frame, banks
+        return look_at, model, inputs, params, frame, lab
+
+    seen = recall(step)
+    if seen is None:
+        return Sight(frame, rgb, {}, "none")
+    return Sight(frame, rgb, seen, "next" if comes_next else "prompts")
 
 
 class FilmPlace:
@@ -94,14 +112,16 @@ def film_token(table: "FilmTable", model: "SamModel", inputs: "Inputs", params: 
     place: FilmPlace | None = st.session_state.get(_KEY)
     if place is None or place.session_id != session_id:
         place = st.session_state[_KEY] = FilmPlace(session_id)
-    model_ref = weakref.ref(model)
+    # The thread that answers the player has no session to ask whose this is.
+    model_ref, open_lab = weakref.ref(model), open_beside()
 
     def draw(frame: int | None, look: bool) -> tuple[bytes, int, Origin]:
         loaded = model_ref()
         number = table.newest if frame is None else frame
-        sight = see(table, loaded, inputs, params, number, look) if loaded is not None else None
-        if sight is None:
+        if loaded is None:
             return jpeg(table.video.frame(number)), number, "none"
+        lab = open_lab(loaded, inputs)
+        sight = see(table, loaded, inputs, params, number, look, lambda step: lab.recall(*step(lab)))
         return jpeg(drawn(table, sight)), number, sight.origin
 
     place.draw, place.rows = draw, lambda: rows_of(table)

@@ -123,6 +123,10 @@ class JobHolder(Generic[RunT]):
         self.job = BackgroundJob(spec, make, job_queue(), preparing, open_lab, who, limit_s, what)
         in_queue(who, self.job)
 
+    def discard(self) -> None:
+        """The visitor wants the run no more."""
+        self.drop_run()
+
     def drop_run(self) -> None:
         if self.job is not None:
             self.job.pause()

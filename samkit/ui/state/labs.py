@@ -10,7 +10,7 @@ import streamlit as st
 
 from samkit.experiments.inputs import Inputs
 from samkit.experiments.lab import Progress
-from samkit.ui.state.long_encodings import ask_first
+from samkit.ui.state.long_encodings import LongEncodings, ask_first
 from samkit.ui.state.models import shared_other
 from samkit.ui.state.public import encoding_allowance
 from samkit.ui.state.visitors import visitor_id, when_a_visitor_left
@@ -55,6 +55,7 @@ def page_lab(
     visitor: str | None = None,
     allow: Callable[[int], None] | None = None,
     asked: bool = False,
+    ask: "Callable[[SamModel, int, float], None] | None" = None,
 ) -> "Lab":
     """A lab for one run on a page, which finds the page's loaded model and the visitor's own inputs by their
     content.
@@ -63,6 +64,7 @@ def page_lab(
     allow:   called before a picture is encoded, with its side; default: what the visitor of that session may
     asked:   whether the visitor has asked for this, however long it takes; so they have for a run in the queue. Else
              an encoding that takes long raises LongEncoding as long as they have not said so
+    ask:     called before a picture is encoded, as `Lab` takes it; default: by `asked`
     """
     from samkit.work.kept_run import given_masks
     from samkit.work.lab import Lab
@@ -88,8 +90,16 @@ def page_lab(
         visitor or visitor_id(),
         allow,
         other_model=shared_other,
-        ask=None if asked or visitor is not None else ask_first(),
+        ask=ask or (None if asked or visitor is not None else ask_first()),
     )
+
+
+def open_beside() -> "Callable[[SamModel, Inputs], Lab]":
+    """What opens labs in threads that draw no page and answer what a browser fetches beside it: for the visitor of the
+    session that is being drawn, and within their limits. What takes long is not encoded there.
+    """
+    visitor, allow = visitor_id(), encoding_allowance()
+    return lambda model, inputs: page_lab(model, inputs, visitor=visitor, allow=allow, ask=LongEncodings().ask)
 
 
 def let_go_of(visitor: str) -> None:

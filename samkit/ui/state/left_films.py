@@ -34,7 +34,7 @@ class LeftFilms:
         with self._lock:
             self._tables[work_id] = table
             self._held.pop(work_id, None)
-            if table.job is not None or table.kept is not None or table.aside is not None:
+            if table.job is not None or table.kept is not None or table.discarded or table.aside:
                 self._held[work_id] = table, visitor, self._now()
             self._let_go()
 

@@ -11,6 +11,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -19,7 +20,9 @@ from streamlit import runtime
 from samkit.experiments.lab import Progress
 from samkit.media.given_masks import MaskHint
 from samkit.media.pictures import Picture
+from samkit.ui.state.beside_page import Errand, call_off, errand, is_waited_for
 from samkit.ui.state.labs import encoding_memory, page_lab, part_memory
+from samkit.ui.state.long_encodings import ask_beside
 from samkit.ui.state.visitors import visitor_id
 from samkit.work.long_encoding import LongEncoding
 
@@ -123,25 +126,42 @@ def live_token(name: str, work: LiveWork) -> str:
     return place.token
 
 
-def make_what_was_missed(progress: Progress) -> None:
-    """Encode what questions of this session's canvases have missed. To be called at the end of a page's run.
+def make_what_was_missed(progress: Progress, beside: bool = False) -> None:
+    """Encode what questions of this session's canvases have missed. To be called at the end of a page's run. beside: in
+    a thread of its own, for which the page does not wait.
 
     A page whose results are all remembered is drawn without an encoding, and an encoding goes when others need its
     room: masks under the pointer need it again.
     """
     places: OrderedDict[str, LivePlace] = st.session_state.get(_KEY, OrderedDict())
-    for place in places.values():
+    for name, place in places.items():
         work, place.work = place.work, None
-        if place.missed and work is not None:
-            place.missed = False
-            encoding = _encoding(page_lab(work.model, progress=progress), work)
-            place.unasked = None
-            try:
-                _ = encoding.value
-            except LongEncoding:
-                place.unasked = encoding.content_key
-                continue
-            place.unkept = None if encoding_memory().has(encoding.content_key) else encoding.content_key
+        if not place.missed or work is None:
+            continue
+        place.missed, place.unasked = False, None
+        open_lab = partial(page_lab, work.model)
+        if not beside:
+            _make(place, _encoding(open_lab(progress=progress), work))
+            continue
+
+        def prepare(begun: Errand[bool], place: LivePlace = place, work: LiveWork = work) -> Callable[[], bool]:
+            lab = page_lab(work.model, progress=begun.tell, cancelled=lambda: begun.called_off, ask=ask_beside())
+            return partial(_make, place, _encoding(lab, work))
+
+        if is_waited_for(what := f"encoding of {name}") is None:
+            call_off(what)  # It was there once, and is not any more.
+        errand(what, _encoding(open_lab(), work).content_key, prepare)
+
+
+def _make(place: LivePlace, encoding: "LazyEncoding") -> bool:
+    """Whether the encoding is there."""
+    try:
+        _ = encoding.value
+    except LongEncoding:
+        place.unasked = encoding.content_key
+        return False
+    place.unkept = None if encoding_memory().has(encoding.content_key) else encoding.content_key
+    return True
 
 
 def _encoding(lab: "Lab", work: LiveWork) -> "LazyEncoding":

@@ -31,6 +31,17 @@ class LongEncodings:
     def stop(self) -> None:
         self.wanted = None
 
+    def ask(self, model: "SamModel", side: int, seconds: float) -> None:
+        """Called before a picture is encoded, with about how many seconds it takes. Raises LongEncoding for what takes
+        long and was not asked for.
+        """
+        if seconds <= ASK_S:
+            return
+        if self.wanted != (str(model.info.sha256), side):
+            raise LongEncoding(str(model.info.sha256), side, seconds)
+        if self.begun is not None:
+            self.begun()
+
 
 def long_encodings() -> LongEncodings:
     """This session's."""
@@ -39,18 +50,11 @@ def long_encodings() -> LongEncodings:
 
 
 def ask_first() -> "Callable[[SamModel, int, float], None]":
-    """What a lab is to call before it encodes a picture, with the model, the side and about how many seconds it takes.
-    Raises LongEncoding for what takes long and was not asked for.
-    """
-    # What a browser fetches beside the page has no session.
+    """What a page's lab is to call before it encodes a picture."""
     wishes = long_encodings() if visitor_id() is not None else LongEncodings()
+    return wishes.ask
 
-    def ask(model: "SamModel", side: int, seconds: float) -> None:
-        if seconds <= ASK_S:
-            return
-        if wishes.wanted != (str(model.info.sha256), side):
-            raise LongEncoding(str(model.info.sha256), side, seconds)
-        if wishes.begun is not None:
-            wishes.begun()
 
-    return ask
+def ask_beside() -> "Callable[[SamModel, int, float], None]":
+    """The same for a lab in another thread, which can draw nothing on the page."""
+    return LongEncodings(long_encodings().wanted).ask

@@ -26,7 +26,7 @@ from samkit.ui.state.put_aside import PutAside, copied, laid_aside, what_lies_th
 from samkit.ui.state.workspace import Marks
 from samkit.work.kept.document import MAX_STEPS, FilmStep
 from samkit.work.kept.value import FilmWork, Memory, newest
-from samkit.work.queue import DONE
+from samkit.work.queue import DONE, BackgroundJob
 
 if TYPE_CHECKING:
     from samkit.models.memory_bank import MemoryBank
@@ -57,8 +57,10 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     visited:     whether the page was shown before
     changed:     whether the visitor has put another film here since the page last looked
     lost:        whether there was a run that is gone
-    was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it
+    was_active:  whether a run was going on when the page was last drawn; followed: whether the visitor watches it,
+                 which only they begin and end
     mask_upload: the uploaded mask file that was recorded last; bank_upload: the bank file that was taken last
+    discarded:   the run that the visitor has cancelled or discarded last, as far as it came
     put_aside:   what lay here before other films or opened runs took its place, in the order in which it is offered
     """
 
@@ -73,6 +75,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
     followed: bool = True
     mask_upload: str = ""
     bank_upload: str = ""
+    discarded: "BackgroundJob[FilmRun] | None" = None
     put_aside: tuple[PutAside, ...] = ()
 
     @property
@@ -99,6 +102,28 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         super().drop_run()
         self.lost, self.kept = False, None
 
+    def discard(self) -> None:
+        """Stop the run and put it away, as far as it came. Film, memories and marks stay."""
+        job = self.job
+        self.drop_run()
+        if job is not None and job.run is not None and job.run.done:
+            self.discarded = job
+
+    def bring_back_run(self) -> None:
+        """The run that was put away last, in place of the one that is here, which is put away."""
+        again, self.discarded = self.discarded, None
+        self.discard()
+        self.job, self.followed = again, False
+
+    @property
+    def computes(self) -> bool:
+        """Whether a run of this film has the machine, also one that was stopped and still makes its last step."""
+        return any(job is not None and job.active for job in (self.job, self.discarded))
+
+    def _forget_marks(self) -> None:
+        super()._forget_marks()
+        self.discarded = None
+
     def found_on(self, frame: int) -> Mapping[int, Found]:
         """number of the object -> what the run, or an opened one, has found of it on that frame."""
         if self.run is not None:
@@ -118,6 +143,7 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             chosen=dict(self.chosen),
             seen=dict(self.seen),
             turned=set(self.turned),
+            discarded=None,
             put_aside=(),
         )
 
@@ -265,11 +291,17 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
             self.turned = set()  # One that is being made is told once it is there.
         return bool(places)
 
+    def go_on(self) -> None:
+        """Let the run go on where it was stopped, before the visitor's eyes."""
+        if self.job is not None:
+            self.job.resume()
+            self.followed = True
+
     def segment_from(self, frame: int) -> None:
         """Let the run go on at a frame."""
-        if self.run is not None and self.job is not None:
+        if self.run is not None:
             self.run.ask(GoTo(frame))
-            self.job.resume()
+            self.go_on()
 
     def switch(self, action: Action) -> None:
         if self.run is not None:

@@ -12,7 +12,7 @@ from samkit.ui.state.left_films import DAY_S, MOST, LeftFilms
 class Table:
     def __init__(self, job: bool = True):
         self.job = SimpleNamespace(away=False) if job else None
-        self.kept = self.aside = None
+        self.kept = self.discarded = self.aside = None
 
 
 @pytest.fixture

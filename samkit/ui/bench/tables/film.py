@@ -15,6 +15,7 @@ from samkit.errors import SamkitError
 from samkit.experiments.film.film_run import FilmRun
 from samkit.experiments.film.memories import record
 from samkit.experiments.film.params import Params
+from samkit.experiments.film.tracks import Found
 from samkit.experiments.inputs import Inputs, Prior
 from samkit.experiments.params import build_params
 from samkit.experiments.steering import Correction
@@ -27,6 +28,9 @@ from samkit.ui.bench.page import Scene, Side
 from samkit.ui.bench.queued_work import draw_refusal, draw_steps, finished, follow
 from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
+    LOOK,
+    MASKS,
+    beside,
     draw_marked,
     encoding_of_next_mark,
     lay_on_canvas,
@@ -46,7 +50,8 @@ from samkit.ui.controls.memories import load_bank_file, record_mask_file, record
 from samkit.ui.controls.prompt_editor import canvas_frame, prompt_editor
 from samkit.ui.parts.leftovers import nothing_below
 from samkit.ui.parts.markdown_text import plain_text
-from samkit.ui.state.film_frames import Sight, see
+from samkit.ui.state.beside_page import call_off, is_waited_for, recall_beside
+from samkit.ui.state.film_frames import Sight, Step, see
 from samkit.ui.state.labs import page_lab
 from samkit.ui.state.recorded import FIRST_PICTURE, FilmTable, film_table
 from samkit.ui.state.shown_marks import figures_of_marks
@@ -61,6 +66,8 @@ LOST_RUN = (
 )
 OF_A_FILM = ("start", "some", "count", "backwards")
 """Knobs that mean something for one film only."""
+WAIT_S = 0.3
+"""Between two looks whether what the page waits for is there."""
 FRAME, PICTURE = ":material/movie: Frame", ":material/image: Picture"
 
 
@@ -76,6 +83,7 @@ class FilmPlaces(Places):
 
 class Film(Table):
     needs_memory = "Following an object through a film"
+    hovers_beside = True  # Buttons of a run answer at any moment.
 
     def begin(self, visit: Visit) -> None:
         table = film_table()
@@ -131,6 +139,7 @@ class Film(Table):
                 marked = draw_marked(visit, table)
             except LongEncoding as encoding:
                 unasked = encoding
+            _wait_for(MASKS, "Finding the masks of what you have marked")
             nothing_below()
         present = shown_spec(visit.page, visit.work, setup, built)
         left = marks_left(table, marked)
@@ -149,7 +158,7 @@ class Film(Table):
                 _take(table, step, setup, present)
             left = marks_left(table, marked)
             step = next_step(table, present, left, table.anything_remembered(setup.inputs))
-        sight = _look(visit, table, setup, built) if table.on_film else None
+        sight = _look(visit, table, setup, built)
         lay_on_canvas(visit, table, marked, sight)
         with places.buttons:
             draw_steps("film", table, partial(draw_next_step, table, step))
@@ -161,6 +170,7 @@ class Film(Table):
                 object_choice(table)
                 record_button(table, marked)
                 nothing_below()
+            _wait_for(LOOK, "Looking at this frame")
         with places.main:
             film_charts(table)
             controls = st.container(key="film_controls", gap="xsmall")
@@ -193,6 +203,7 @@ class Film(Table):
 
 
 def _draw_notes(table: FilmTable) -> None:
+    _draw_discarded(table)
     _draw_put_aside(table)
     if table.lost:
         st.info(LOST_RUN, icon=":material/history_toggle_off:")
@@ -202,6 +213,19 @@ def _draw_notes(table: FilmTable) -> None:
             "anew** makes them again, with what is marked and set on this page; from then on you can correct them.",
             icon=":material/inventory_2:",
         )
+
+
+def _draw_discarded(table: FilmTable) -> None:
+    """A way back to the run that was cancelled or discarded last."""
+    job = table.discarded
+    if job is None or job.run is None:
+        return
+    done, total = job.run.done, job.run.total
+    cancelled = finished(job) is None
+    said = f"Cancelled after {done} of {total} frames." if cancelled else f"Discarded: the run of {done} frames."
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="film_discarded"):
+        st.caption(said)
+        st.button("Bring it back", icon=":material/undo:", key="film_undiscard", on_click=table.bring_back_run)
 
 
 def _draw_put_aside(table: FilmTable) -> None:
@@ -237,6 +261,22 @@ def _result(
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
 
 
+def _wait_for(name: str, what: str) -> None:
+    """Say what the page waits for, if it does; the page is drawn anew when that is there."""
+    waited = is_waited_for(name)
+    if waited is None:
+        return
+
+    @st.fragment(run_every=WAIT_S)
+    def poll() -> None:
+        with st.container(key=f"film_waits_{name.replace(' ', '_')}"):
+            st.caption(f":material/hourglass_top: {what}… {plain_text(waited.line)}")
+        if waited.done:
+            st.rerun()
+
+    poll()
+
+
 def _look_again(table: FilmTable, sight: Sight | None, left: Sequence[Correction], run: FilmRun) -> None:
     """The page is drawn anew once the run has found what the frame on the canvas lacked, and where marks were taken
     back before there was a run to tell.
@@ -254,8 +294,6 @@ def _see_how_the_run_is(table: FilmTable) -> None:
         return
     if not job.active and run.has_wishes and job.result is not None:
         job.resume()
-    if job.active and not table.was_active:
-        table.followed = True
     if table.was_active and not job.active and table.followed and run.latest is not None:
         table.go_to(run.latest[0])
     table.was_active = job.active
@@ -302,14 +340,30 @@ def _source(table: FilmTable) -> None:
 
 
 def _look(visit: Visit, table: FilmTable, setup: Setup, params: Params) -> Sight | None:
-    """What the memories find on the present frame."""
+    """What the memories find on the present frame; None where the canvas shows a picture."""
+    open_lab, waits = partial(page_lab, visit.model, setup.inputs), False
+
+    def recall(step: Step) -> Mapping[int, Found] | None:
+        nonlocal waits
+        lab = open_lab()
+        waits = beside(table)
+        found: Mapping[int, Found] | None
+        found = recall_beside(LOOK, lab, open_lab, step) if waits else lab.recall(*step(lab))
+        return found
+
+    if not table.on_film:
+        call_off(LOOK)
+        return None
     try:
-        return see(table, visit.model, setup.inputs, params, table.frame, look=True)
+        return see(table, visit.model, setup.inputs, params, table.frame, True, recall)
     except LongEncoding:
-        return see(table, visit.model, setup.inputs, params, table.frame, look=False)
+        return see(table, visit.model, setup.inputs, params, table.frame, False, recall)
     except SamkitError as error:
         st.warning(plain_text(str(error)), icon=":material/broken_image:")
         return None
+    finally:
+        if not waits:
+            call_off(LOOK)
 
 
 def _steer(table: FilmTable) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -18,9 +19,11 @@ from samkit.ui.bench.tables.table import Visit
 from samkit.ui.controls.canvas import Layer, lay_masks
 from samkit.ui.controls.masks_panel import masks_panel
 from samkit.ui.controls.prompt_editor import canvas_frame
+from samkit.ui.state.beside_page import call_off, recall_beside
 from samkit.ui.state.film_frames import Sight
 from samkit.ui.state.given import FoundMask, found_mask
 from samkit.ui.state.labs import page_lab
+from samkit.ui.state.long_encodings import long_encodings
 from samkit.ui.state.recorded import FilmTable
 from samkit.ui.state.shown_marks import OwnMark, mask_of_mark
 from samkit.ui.state.workspace import Workspace
@@ -28,6 +31,8 @@ from samkit.ui.state.workspace import Workspace
 if TYPE_CHECKING:
     from samkit.work.lab import Lab, LazyEncoding
 
+MASKS, LOOK = "masks of marks", "look at the frame"
+"""What the page may wait for."""
 ANOTHER = Prompts(points=[(0.0, 0.0, 1)])
 """Stands for prompts that differ from those of the correction that was made."""
 
@@ -54,6 +59,13 @@ class Marked:
     @property
     def own(self) -> OwnMark:
         return OwnMark(self.mask, self.iou, self.correction is None)
+
+
+def beside(table: FilmTable) -> bool:
+    """Whether the page is not to stand still for the model: a run has the machine, and whoever watches it wants to stop
+    it at any moment. A long encoding that was asked for has a button that stops it.
+    """
+    return table.computes and long_encodings().wanted is None
 
 
 def work_on_canvas(visit: Visit, table: FilmTable) -> Workspace:
@@ -85,20 +97,28 @@ def encoding_of_next_mark(table: FilmTable) -> "Callable[[Lab], LazyEncoding] | 
 
 
 def draw_marked(visit: Visit, table: FilmTable) -> Marked | None:
-    """Draw the four masks of the prompts; None where nothing is marked."""
+    """Draw the four masks of the prompts; None where nothing is marked, and where they are still being found."""
     work, model = work_on_canvas(visit, table), visit.model
+    if not (work.is_marked and beside(table)):
+        call_off(MASKS)
     if not work.is_marked:
         return None
     hint = work.given.hint_for(model, work.picture, visit.encoding)
     present = table.correction(work.prompts, None)
     refined = _refined_on(table, present) if table.on_film and hint is None else None
-    bar = ProgressBar(visit.sidebar.meter)
-    lab = page_lab(model, Inputs(image=work.picture), bar)
-    try:
+    bar, open_lab = ProgressBar(visit.sidebar.meter), partial(page_lab, model, Inputs(image=work.picture))
+
+    def step(lab: "Lab") -> tuple[Any, ...]:
         encoding = refined(lab) if refined is not None else lab.encoding(model, work.picture, **visit.encoding)
-        prediction = lab.recall(predict, model, encoding, work.prompts, hint)
+        return predict, model, encoding, work.prompts, hint
+
+    lab = open_lab(bar)
+    try:
+        prediction = recall_beside(MASKS, lab, open_lab, step) if beside(table) else lab.recall(*step(lab))
     finally:
         bar.clear()
+    if prediction is None:
+        return None
     masks = lab.recall(cut_masks, prediction, work.picture, work.prompts, False)
     chosen = chosen_index(prediction, visit.knobs.get("mask_index"))
     rows = mask_rows(prediction, masks, lab.recall(stability_scores, prediction), chosen)

@@ -86,7 +86,7 @@ def draw_next_step(table: FilmTable, step: NextStep) -> None:
 
 
 def _does(table: FilmTable, step: NextStep) -> Callable[[], None]:
-    return table.job.resume if step.does == "go on" and table.job is not None else table.ask
+    return table.go_on if step.does == "go on" else table.ask
 
 
 def _follows(table: FilmTable) -> str:

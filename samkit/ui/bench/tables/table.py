@@ -130,12 +130,13 @@ def result_places(place: DeltaGenerator) -> tuple[DeltaGenerator, DeltaGenerator
 class Table(ABC):
     """takes_picture: whether experiments on it encode one; needs_memory: what takes a model with a memory, the
     beginning of a sentence, or "" where any model will do; two_canvases: whether both pictures of the pair can be
-    prompted.
+    prompted; hovers_beside: whether the page does not wait until what the pointer has missed is encoded.
     """
 
     takes_picture: bool = True
     needs_memory: str = ""
     two_canvases: bool = False
+    hovers_beside: bool = False
 
     def refresh(self, work: Workspace, knobs: KnobValues) -> None:  # noqa: B027 (most tables have nothing to do)
         """Before a kept run is opened: what a change of the things on the table does to the knobs."""

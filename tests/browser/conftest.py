@@ -37,7 +37,10 @@ def app_url(browser, home, own_models):
 
 @pytest.fixture
 def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 1400})
+    """Nothing moves by itself: without a graphics card Chromium takes as much of the processor to draw a placeholder's
+    shimmer as to load the page, and the more the longer the app takes.
+    """
+    context = browser.new_context(viewport={"width": 1440, "height": 1400}, reduced_motion="reduce")
     opened = context.new_page()
     opened.set_default_timeout(30_000)
     yield opened

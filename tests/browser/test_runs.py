@@ -130,6 +130,27 @@ def test_two_objects_of_one_film_are_told_apart(page, visitor, home, tmp_path, m
     assert all(each.evaluate(IS_WHOLE) for each in (*captions.all(), *chosen.all()))
 
 
+def test_what_is_swiped_is_of_the_frame_that_is_chosen(page, visitor, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMKIT_HOME", str(home))
+    ids = [RunStore().keep(run_of_two_objects(tmp_path / name, frames=3)).run_id for name in ("first", "second")]
+    page.goto(f"{visitor.app_url}/compare?runs={','.join(ids)}")
+    left = page.locator(".samkit-swipe img.left")
+    left.wait_for()
+    visitor.rest()
+    page.get_by_role("combobox", name="Second").click()
+    page.get_by_role("option", name="run 2, object 1", exact=True).click()
+    visitor.rest()
+    drawn = [left.get_attribute("src")]
+    for _ in range(2):
+        page.locator(".st-key-compare_frame input[type=range]").press("ArrowRight")
+        visitor.rest()
+        drawn.append(left.get_attribute("src"))
+    assert len(set(drawn)) == 3
+    assert page.locator(".samkit-swipe span").all_inner_texts()[1].startswith("run 2, object 1"), (
+        "what was picked stays"
+    )
+
+
 def swipe_by_mouse_and_keys(page) -> None:
     """The line between the two pictures follows the mouse and the arrow keys."""
     place = page.locator(".samkit-swipe")

@@ -148,12 +148,18 @@ def found_rows(*frames: int, number: int = 0) -> list[dict]:
     return [{"frame": frame, "object": number} | figures for frame in frames]
 
 
-def run_of_two_objects(folder):
-    """A kept run on a film whose first frame has a mask of each of two objects."""
-    first, second = np.zeros((2, 48, 64), bool)
-    first[:24, :32], second[24:, 32:] = True, True
+def run_of_two_objects(folder, frames=1):
+    """A kept run on a film whose first frames have a mask of each of two objects, that of the first one smaller from
+    frame to frame.
+    """
+    first, second = np.zeros((2, frames, 48, 64), bool)
+    for frame in range(frames):
+        first[frame, : 24 - 8 * frame, :32], second[frame, 24:, 32:] = True, True
     result, inputs = made_up_result()
-    files = {"masks.json": masks_to_json([mask_row(0, first)]), "masks_1.json": masks_to_json([mask_row(0, second)])}
+    files = {
+        name: masks_to_json([mask_row(frame, mask) for frame, mask in enumerate(masks)])
+        for name, masks in (("masks.json", first), ("masks_1.json", second))
+    }
     return write_bundle(
         folder / "run",
         result=replace(result, files=files),

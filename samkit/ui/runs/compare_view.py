@@ -319,15 +319,12 @@ def _two(comparison: Comparison, name: str, shown: tuple[Shown, ...], group: tup
 
 
 def _one_of(comparison: Comparison, name: str, options: list[Shown], label: str, index: int) -> Shown:
-    return st.selectbox(
-        label,
-        options,
-        index,
-        format_func=lambda each: shown_text(comparison, name, each),
-        key=f"compare_{label.lower()}",
-        label_visibility="collapsed",
-        width=160,
+    """The choice is a text: streamlit knows options by their texts, and those of another frame have the same ones."""
+    texts = {shown_text(comparison, name, each): each for each in options}
+    chosen = st.selectbox(
+        label, list(texts), index, key=f"compare_{label.lower()}", label_visibility="collapsed", width=160
     )
+    return texts[chosen]
 
 
 def _numbers(comparison: Comparison) -> None:

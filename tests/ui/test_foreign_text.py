@@ -21,7 +21,7 @@ OURS = {
     ],
     "bench/sweeping/page_sweep.py": ["now.state", "now.told(unit)", "told"],
     "bench/long_encoding.py": ["encoding", "time_text(encoding.seconds)", "look.figures"],
-    "bench/tables/film.py": ["aside.what", "step.note"],
+    "bench/tables/film.py": ["aside.what", "step.note", "job.run.done", "job.run.total", "what"],
     "bench/tables/film_steps.py": ["step.label", "step.help"],
     "bench/tables/pair.py": ["letter", "name"],
     "controls/film_objects.py": ["range(len(table.objects))", "number"],

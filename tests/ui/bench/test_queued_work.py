@@ -45,7 +45,7 @@ def test_a_second_press_on_pause_never_ends_the_run():
         )
         job.pause = job.finish_here = lambda: None
         go_on = "Go on" if state == "paused" else "Segmenting…"
-        draw_steps("film", SimpleNamespace(job=job, drop_run=None), lambda: st.button(go_on))
+        draw_steps("film", SimpleNamespace(job=job, discard=None), lambda: st.button(go_on))
 
     def labels(state: str) -> list[str]:
         return [button.label for button in AppTest.from_function(row, args=(state,)).run().button]

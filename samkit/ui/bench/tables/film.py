@@ -30,6 +30,7 @@ from samkit.ui.bench.results import shown_spec
 from samkit.ui.bench.tables.film_marks import (
     LOOK,
     MASKS,
+    Marked,
     beside,
     draw_marked,
     encoding_of_next_mark,
@@ -131,7 +132,6 @@ class Film(Table):
         assert isinstance(places, FilmPlaces)
         table = film_table()
         table.note_marks()
-        (setup,) = self.setups(visit)
         built = visit.knobs.params(Params, params)
         marked, unasked = None, None
         with places.marked:
@@ -141,23 +141,8 @@ class Film(Table):
                 unasked = encoding
             _wait_for(MASKS, "Finding the masks of what you have marked")
             nothing_below()
-        present = shown_spec(visit.page, visit.work, setup, built)
-        left = marks_left(table, marked)
-        step = next_step(table, present, left, table.anything_remembered(setup.inputs))
-        asked = table.was_asked() and step.can
-        if asked:
-            # What is marked counts although nobody pressed its button, of whichever object.
-            for correction in left:
-                table.correct(correction)
-        if asked or table.take_back(left):
-            (setup,) = self.setups(visit)
-            if marked is not None and marked.correction in table.corrections:
-                marked = replace(marked, correction=None)
-            present = shown_spec(visit.page, visit.work, setup, built)
-            if asked:
-                _take(table, step, setup, present)
-            left = marks_left(table, marked)
-            step = next_step(table, present, left, table.anything_remembered(setup.inputs))
+        marked, left, step = self._do_what_was_asked(visit, table, built, marked)
+        (setup,) = self.setups(visit)
         sight = _look(visit, table, setup, built)
         lay_on_canvas(visit, table, marked, sight)
         with places.buttons:
@@ -187,6 +172,34 @@ class Film(Table):
                 load_bank_file(table, visit.model)
             recorded_memories(table, step.waiting)
         return _result(visit, table, step, controls, partial(_look_again, table, sight, left))
+
+    def _do_what_was_asked(
+        self, visit: Visit, table: FilmTable, params: Params, marked: Marked | None
+    ) -> tuple[Marked | None, list[Correction], NextStep]:
+        """What is marked, which marks the run does not know yet, and what the main button would do now: after what it
+        was pressed for, if it was.
+        """
+
+        def standing() -> tuple[Setup, RunSpec, list[Correction], NextStep]:
+            (setup,) = self.setups(visit)
+            spec, left = shown_spec(visit.page, visit.work, setup, params), marks_left(table, marked)
+            return setup, spec, left, next_step(table, spec, left, table.anything_remembered(setup.inputs))
+
+        _, _, left, step = standing()
+        asked = table.was_asked() and step.can
+        if asked:
+            # What is marked counts although nobody pressed its button, of whichever object.
+            for correction in left:
+                table.correct(correction)
+        if not asked and not table.take_back(left):
+            return marked, left, step
+        if marked is not None and marked.correction in table.corrections:
+            marked = replace(marked, correction=None)
+        if asked:
+            setup, spec, _, _ = standing()
+            _take(table, step, setup, spec)
+        _, _, left, step = standing()
+        return marked, left, step
 
     def show(self, work: Workspace, knobs: KnobValues, inputs: Inputs, params: Mapping[str, Any]) -> None:
         film_table().restore(inputs)

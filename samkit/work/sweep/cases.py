@@ -20,7 +20,7 @@ from samkit.prompts import Prompts
 from samkit.words import format_bytes, nearest
 from samkit.work.sources import FRAME_REF, SAMPLE_PREFIX
 from samkit.work.spec import Ref
-from samkit.work.sweep.case import Case
+from samkit.work.sweep.case import Case, told_apart
 from samkit.work.sweep.film_cases import film_cases
 from samkit.work.sweep.found_files import PICTURES, davis_sequences, fixed_part, found_pictures, limited, masks_of
 from samkit.work.sweep.pair_cases import pair_cases
@@ -43,7 +43,7 @@ def all_cases(spec: SweepSpec) -> list[Case]:
     """
     try:
         cases = find_cases(spec.pictures, spec.seed) if spec.pictures else []
-        cases += film_cases(spec.films, spec.seed) + pair_cases(spec.pairs, spec.seed)
+        cases += told_apart(film_cases(spec.films, spec.seed)) + told_apart(pair_cases(spec.pairs, spec.seed))
     except OSError as error:
         # Whatever is asked of a path that no file can have, or that may not be looked at.
         place = str(error.filename)[:200] if error.filename else "A path of the spec"
@@ -64,7 +64,7 @@ def find_cases(sources: tuple[PictureSource, ...], seed: int) -> list[Case]:
         if not found:
             raise BadInput(_no_object(source))
         cases += found
-    return cases
+    return told_apart(cases)
 
 
 def _pictures(source: PictureSource) -> Iterator[ObjectsOf]:

@@ -1,10 +1,12 @@
 """Where cases come from, and prompts that follow from their truth."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco
 
 from samkit.errors import BadInput, PictureError
@@ -13,6 +15,8 @@ from samkit.media.given_masks import Truth
 from samkit.media.rle import mask_to_rle, rle_to_mask
 from samkit.prompts import BACKGROUND, FOREGROUND
 from samkit.work.sources import Sources
+from samkit.work.spec import Ref
+from samkit.work.sweep.case import Case, told_apart
 from samkit.work.sweep.cases import all_cases, find_cases
 from samkit.work.sweep.cells import case_dict, case_from, in_groups, make_cells, sharing
 from samkit.work.sweep.marks import correcting_click, draw, prompts_from_truth
@@ -36,6 +40,33 @@ def test_a_folder_of_masks_gives_a_case_for_each_object(folder):
     assert Sources().truth(cases[2].truth, picture).mask.sum() == 20 * 20
     together = found(files=str(folder / "photos" / "*.png"), masks=str(folder / "masks"), objects="together")
     assert len(together) == 2
+
+
+def test_pictures_of_two_sources_with_one_name_are_told_apart(tmp_path):
+    """A chart over pictures takes one mean for a name."""
+    places = [tmp_path / part for part in ("page", "own", "more")]
+    for at, place in enumerate(places):
+        place.mkdir()
+        Image.fromarray(np.full((8, 8, 3), at, np.uint8)).save(place / "cat.png")
+        Image.fromarray(np.full((8, 8), 255, np.uint8)).save(place / "mask.png")
+    sources = [PictureSource(files=(str(place / "cat.png"),)) for place in places[:2]]
+    sources.append(PictureSource(files=(str(places[2] / "cat.png"),), called="cat.png"))
+    cases = find_cases((*sources, sources[1]), 0)
+    assert [case.name for case in cases] == ["cat.png", "cat.png (2)", "cat.png (3)", "cat.png (2)"]
+    assert [case.where for case in cases] == [case.name for case in cases]
+    assert [case.picture.ref for case in cases[:3]] == [str(place / "cat.png") for place in places]
+
+
+def test_a_renamed_case_still_says_which_object_it_is():
+    film = Case("walk, object 2", Ref("b/walk.mp4#3"), film=Ref("b/walk.mp4", name="walk"), frame=3)
+    pair = Case("cat -> dog, object 1", Ref("b/cat", name="cat"), second=Ref("b/dog", name="dog"))
+    for case, first in (
+        (film, replace(film, film=Ref("a/walk.mp4", name="walk"))),
+        (pair, replace(pair, picture=Ref("a/cat", name="cat"))),
+    ):
+        again = told_apart([first, case])[1]
+        assert again.where == f"{case.where} (2)" and again.name == case.name.replace(case.where, again.where)
+        assert again.picture.ref == case.picture.ref
 
 
 def test_a_limit_chooses_the_same_pictures_for_a_seed(folder):

@@ -300,7 +300,11 @@ def _two(comparison: Comparison, name: str, shown: tuple[Shown, ...], group: tup
         way = st.segmented_control(
             "How", [SWIPE, DIFFERENCE], default=SWIPE, required=True, key="compare_way", label_visibility="collapsed"
         )
-        first, second = (_one_of(comparison, name, options, label, index) for index, label in enumerate(PAIR))
+        # Of two runs the same object is set against each other, and not two objects of the first one.
+        other = next((at for at, each in enumerate(options) if each.run != options[0].run), 1)
+        first, second = (
+            _one_of(comparison, name, options, label, at) for label, at in zip(PAIR, (0, other), strict=True)
+        )
     pair = first, second
     if way == SWIPE:
         swipe(swipe_pictures(comparison, pair), swipe_captions(comparison, name, pair), key="compare_swipe")

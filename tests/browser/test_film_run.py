@@ -79,17 +79,6 @@ def test_nothing_of_another_frame_stands_beside_the_one_that_the_run_has_come_to
     button(film, "Cancel").click()
 
 
-def test_who_cancels_a_run_stays_at_the_frame_that_it_has_come_to(film, visitor):
-    segment(film, r"[4-9]|\d\d")
-    button(film, "Cancel").click()
-    said = film.get_by_text(re.compile(r"Cancelled after \d+ of 36 frames\."))
-    said.wait_for()
-    visitor.rest()
-    assert int(film.locator(".player").get_attribute("data-frame") or 0) >= 4
-    expect(film.get_by_text(re.compile("of 36 frames, .* left"))).to_have_count(0)
-    expect(film.locator(".st-key-film_buttons button:visible")).to_have_count(1)
-
-
 def test_whoever_has_left_the_runs_newest_frame_is_not_taken_back_to_it(film, visitor):
     segment(film, r"[4-9]|\d\d")
     film.get_by_role("slider", name="Frame of the film").fill("2")

@@ -103,12 +103,8 @@ class FilmTable(FilmMarks, JobHolder[FilmRun]):
         self.lost, self.kept = False, None
 
     def discard(self) -> None:
-        """Stop the run and put it away, as far as it came. Film, memories and marks stay, and so does the frame that
-        its visitor sees.
-        """
+        """Stop the run and put it away, as far as it came. Film, memories and marks stay."""
         job = self.job
-        if job is not None and job.active and self.followed and job.run is not None and job.run.latest is not None:
-            self.go_to(job.run.latest[0])
         self.drop_run()
         if job is not None and job.run is not None and job.run.done:
             self.discarded = job

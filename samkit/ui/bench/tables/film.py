@@ -147,7 +147,6 @@ class Film(Table):
         lay_on_canvas(visit, table, marked, sight)
         with places.buttons:
             draw_steps("film", table, partial(draw_next_step, table, step))
-            nothing_below()
         with places.player:
             marks = figures_of_marks(table, marked.own if marked is not None else None, sight)
             gone = [number for frame, number in table.changed_marks(left)[1] if frame == table.frame]
@@ -172,7 +171,6 @@ class Film(Table):
                 record_mask_file(work_on_canvas(visit, table), table)
                 load_bank_file(table, visit.model)
             recorded_memories(table, step.waiting)
-            nothing_below()
         return _result(visit, table, step, controls, partial(_look_again, table, sight, left))
 
     def _do_what_was_asked(
@@ -262,20 +260,17 @@ def _result(
 ) -> Scene | None:
     """look_again: at the run, while it goes on"""
     job = table.job
+    if job is None:
+        return None
     with place:
-        if job is None:
-            nothing_below()
-            return None
         if table.was_active and not job.active:
             st.rerun()  # It came to rest while the page was being drawn.
         computed = finished(job)
         if computed is None:
             follow(job, look_again)
-            nothing_below()
             return None
         if step.note:
             st.caption(step.note)
-        nothing_below()
     return Scene(visit.page, visit.work, visit.knobs, (Side("A", computed),), job.run)
 
 
